@@ -1,0 +1,46 @@
+# Two commands are all a newcomer needs: make demo, make test. Everything else is the same verbs, named.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+UV_VERSION := 0.13.8
+PYTHON ?= python3.11
+VENV := .venv
+BIN := $(VENV)/bin
+# Stamped by content of the lock, so that a second call costs nothing.
+READY := $(VENV)/.ready
+
+.PHONY: help setup demo test test-slow lint format clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+setup: $(READY) ## Create .venv with the locked dependencies
+
+$(READY): uv.lock pyproject.toml
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed, and $(PYTHON) is not on PATH; set PYTHON=python3"; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "Installing the locked dependencies into $(VENV) (once)"
+	@$(BIN)/uv sync --locked --quiet
+	@touch $@
+
+demo: setup ## Run the whole lifecycle on real data, on this machine
+	@$(BIN)/mlops demo
+
+test: setup ## Run all tests but the slow ones
+	@$(BIN)/pytest -m "not slow"
+
+test-slow: setup ## Run the slow tests too
+	@$(BIN)/pytest
+
+lint: setup ## Format check, lint and strict type check
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/yamllint --strict .
+
+format: setup ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## Stop the demo's endpoints and remove what it made
+	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean

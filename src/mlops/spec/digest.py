@@ -1,0 +1,39 @@
+"""Content digests of a file, a folder and plain data: one definition, wherever a digest is compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+_CHUNK = 1 << 20
+
+
+def file_digest(path: Path) -> str:
+    """`sha256:<hex>` of a file's bytes."""
+    hasher = hashlib.sha256()
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            hasher.update(chunk)
+    return f"sha256:{hasher.hexdigest()}"
+
+
+def tree_digest(folder: Path, files: Iterable[Path] | None = None) -> str:
+    """`sha256:<hex>` of a folder: the digest of its sorted list of relative POSIX path and file digest.
+
+    Modification times, permissions and empty folders do not count. `files` restricts what is read.
+    Raises `FileNotFoundError` when `folder` is not a folder.
+    """
+    if not folder.is_dir():
+        raise FileNotFoundError(folder)
+    chosen = files if files is not None else (p for p in folder.rglob("*") if p.is_file())
+    rows = sorted((p.relative_to(folder).as_posix(), file_digest(p)) for p in chosen)
+    return data_digest(rows)
+
+
+def data_digest(value: Any) -> str:
+    """`sha256:<hex>` of the canonical JSON of plain data."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"

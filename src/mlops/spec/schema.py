@@ -1,0 +1,59 @@
+"""`serving.json` inside a model artifact: what a request must look like and how the model is called.
+
+It is derived at training time from the signature and the data contract, so that training and serving
+cannot disagree. Serving reads this file and nothing else of the use case.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from mlops.spec._base import ModelName, Spec
+
+FILE = "serving.json"
+
+ColumnType = Literal["string", "integer", "number", "boolean"]
+Task = Literal["binary", "multiclass", "regression"]
+
+
+class Column(Spec):
+    """One input column, in the order of the signature."""
+
+    name: str
+    type: ColumnType
+    nullable: bool = False
+    """Whether null or a missing value is legal; the model then sees NaN (numbers) or None (strings)."""
+    minimum: float | None = None
+    maximum: float | None = None
+    categories: list[str] | None = None
+    """Values seen in training."""
+    unknown_category: Literal["accept", "refuse"] = "accept"
+    """What happens to a value outside `categories`: accepted (the model knows an 'unknown' code) or 4xx."""
+    description: str = ""
+
+
+class OnnxGraph(Spec):
+    """How columns become graph inputs: strings as [N, k] text, numbers as [N, m] float32."""
+
+    file: str = "onnx/model.onnx"
+    strings: str | None = None
+    """Name of the text input, or None when there is no string column."""
+    floats: str | None = None
+    output: str
+    """Name of the output: [N, classes] probabilities, or [N, 1] predictions for regression."""
+
+
+class ModelSchema(Spec):
+    """Everything that the scoring core needs to know."""
+
+    model: ModelName
+    task: Task
+    columns: list[Column] = Field(min_length=1)
+    classes: list[str] = []
+    """Class labels in the order of the probabilities; empty for regression."""
+    threshold: float | None = None
+    """Decision threshold on the probability of the last class, for binary tasks."""
+    onnx: OnnxGraph | None = None
+    """None: no ONNX export; the MLflow pyfunc flavour is used."""

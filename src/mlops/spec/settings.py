@@ -1,0 +1,86 @@
+"""`mlops.toml`: the fork's settings, the only file that names its models, registry and forge."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, ValidationError
+
+from mlops.errors import InvalidInput, Problem
+from mlops.spec._base import ModelName, Spec
+from mlops.spec._yaml import problems_of
+
+FILE = "mlops.toml"
+
+
+class Project(Spec):
+    name: ModelName
+    """Prefix of names in Azure and of the MLflow experiments."""
+
+
+class ModelSettings(Spec):
+    usecase: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")
+    """Importable package that holds an object called `usecase`."""
+
+
+class ForgeSettings(Spec):
+    kind: Literal["local", "github", "azure-devops"] = "local"
+    """Where pull requests are opened."""
+    repository: str = ""
+    """`owner/name` on GitHub, `organization/project/name` on Azure DevOps; empty for local."""
+
+
+class LocalSettings(Spec):
+    state: str = ".mlops"
+    """Folder of the local target, relative to the repository."""
+    tracking_uri: str = ""
+    """An MLflow server; empty means SQLite and files inside `state`."""
+
+
+class AzureSettings(Spec):
+    subscription_id: str = ""
+    resource_group: str = ""
+    workspace: str = ""
+    registry: str = ""
+    """The Azure ML registry that all environments read."""
+
+
+class Settings(Spec):
+    """All of `mlops.toml`."""
+
+    project: Project
+    target: Literal["local", "azure"] = "local"
+    models: dict[ModelName, ModelSettings] = Field(min_length=1)
+    forge: ForgeSettings = ForgeSettings()
+    local: LocalSettings = LocalSettings()
+    azure: AzureSettings = AzureSettings()
+
+    def model(self, name: str | None) -> tuple[str, ModelSettings]:
+        """The model called `name`, or the only one; raises `InvalidInput` otherwise."""
+        known = ", ".join(sorted(self.models))
+        if name is None:
+            if len(self.models) > 1:
+                raise InvalidInput(f"this repository has several models ({known}); name one with --model")
+            return next(iter(self.models.items()))
+        if name not in self.models:
+            raise InvalidInput(Problem(FILE, f"there is no model {name!r}; known: {known}", f"models.{name}"))
+        return name, self.models[name]
+
+
+def load_settings(root: Path) -> Settings:
+    """Read `<root>/mlops.toml`; raises `InvalidInput` with the field and what is allowed."""
+    path = root / FILE
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InvalidInput(
+            Problem(str(path), "does not exist; run mlops inside a repository made from the template")
+        ) from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidInput(Problem(FILE, f"not valid TOML: {error}")) from None
+    try:
+        return Settings.model_validate(raw)
+    except ValidationError as error:
+        raise InvalidInput(problems_of(error, Settings, FILE)) from None

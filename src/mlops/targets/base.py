@@ -1,0 +1,242 @@
+"""The small protocols behind which a target lives. Nothing above this folder knows which one it is on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from mlops.spec.release import Release
+
+# --- jobs -------------------------------------------------------------------------------------------
+
+StepState = Literal["running", "reused", "finished", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """Progress of one pipeline step. `seconds` is set once it has ended."""
+
+    step: str
+    state: StepState
+    seconds: float | None = None
+    log: str = ""
+    """Path or URL of the step's log."""
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A pipeline job that has finished."""
+
+    run_id: str
+    """MLflow parent run."""
+    steps: tuple[StepEvent, ...]
+    outputs: Mapping[str, Path]
+    """`<step>.<output>` and pipeline outputs, as local folders or files."""
+    url: str = ""
+
+
+class Jobs(Protocol):
+    """Runs pipeline YAML."""
+
+    def run(
+        self,
+        pipeline: Path,
+        inputs: Mapping[str, str],
+        tags: Mapping[str, str],
+        progress: Callable[[StepEvent], None],
+    ) -> JobResult:
+        """Run to the end. Raises `StepFailed`, `InvalidInput` (lint), `TargetError`."""
+
+
+# --- registry ---------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class ModelVersion:
+    """One immutable version of a registered model. Versions are numbers."""
+
+    model: str
+    version: int
+    run_id: str
+    source: str
+    tags: Mapping[str, str]
+    created: datetime
+
+
+class Registry(Protocol):
+    """Registered models. Version tags are the truth of what is where; aliases mirror them."""
+
+    def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
+        """All versions, highest number first, that carry all of `tags`."""
+
+    def get(self, model: str, version: int) -> ModelVersion:
+        """Raises `NotFound`."""
+
+    def fetch(self, model: str, version: int, digest: str) -> Path:
+        """A local folder with the artifact, verified against `digest`; raises `IntegrityError`."""
+
+    def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
+        """Set tags; None removes one. Idempotent."""
+
+    def set_alias(self, model: str, alias: str, version: int | None) -> None:
+        """Point `alias` (an environment name, or `champion`) at one version only; None removes it."""
+
+    def delete(self, model: str, version: int) -> None:
+        """Raises `Blocked` while the version is live in any environment."""
+
+
+# --- endpoints --------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """One deployment behind an endpoint."""
+
+    name: str
+    """The colour: `blue` or `green`."""
+    release: int
+    digest: str
+    traffic: int
+    """Percent, 0..100."""
+    mirror: int = 0
+    """Percent of requests copied to it; 0 when it is live."""
+    state: Literal["creating", "ready", "failed"] = "ready"
+    detail: str = ""
+    created: datetime | None = None
+
+
+@dataclass(frozen=True)
+class EndpointState:
+    """What is served now. An endpoint that does not exist has no deployments and no URL."""
+
+    environment: str
+    model: str
+    url: str = ""
+    deployments: tuple[Deployment, ...] = ()
+
+    def deployment(self, name: str) -> Deployment | None:
+        return next((d for d in self.deployments if d.name == name), None)
+
+    @property
+    def live(self) -> Deployment | None:
+        """The deployment with most traffic, if any has some."""
+        serving = [d for d in self.deployments if d.traffic > 0]
+        return max(serving, key=lambda d: d.traffic, default=None)
+
+
+@dataclass(frozen=True)
+class TrafficSample:
+    """Counters of one deployment since it started; analysis looks at differences of two samples.
+
+    `latency` maps upper bucket bounds in seconds (last is inf) to cumulative counts, `predictions` maps
+    upper bounds of the prediction's histogram to cumulative counts, both as Prometheus histograms do.
+    """
+
+    taken: datetime
+    requests: int
+    errors: int
+    latency: Mapping[float, int] = field(default_factory=dict)
+    predictions: Mapping[float, int] = field(default_factory=dict)
+
+
+class Endpoints(Protocol):
+    """Online endpoints with several deployments. Every method is idempotent and returns when it is true."""
+
+    def state(self, environment: str, model: str) -> EndpointState:
+        """What is there now."""
+
+    def list(self) -> list[EndpointState]:
+        """All endpoints of the target."""
+
+    def create(self, environment: str, deployment: str, release: Release, artifact: Path) -> None:
+        """Ready at zero traffic (100 % if it is the endpoint's first); raises `TargetError` if it fails."""
+
+    def set_traffic(
+        self,
+        environment: str,
+        model: str,
+        traffic: Mapping[str, int],
+        mirror: Mapping[str, int] | None = None,
+    ) -> None:
+        """Percentages by deployment, summing to 100; no request in flight is dropped."""
+
+    def delete(self, environment: str, model: str, deployment: str) -> None:
+        """Drains, then removes; refuses (`Blocked`) a deployment that has traffic."""
+
+    def stop(self, environment: str, model: str) -> None:
+        """Stop serving altogether."""
+
+    def score(
+        self,
+        environment: str,
+        model: str,
+        payload: Mapping[str, Any],
+        deployment: str | None = None,
+    ) -> dict[str, Any]:
+        """One authenticated request; raises `TargetError` with the endpoint's answer when not 200."""
+
+    def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
+        """Counters of a deployment; raises `Inconclusive` when they cannot be read."""
+
+
+# --- what an apply keeps in the target, not in git ---------------------------------------------------
+
+
+@dataclass(frozen=True)
+class JournalEntry:
+    """One thing that happened in an environment."""
+
+    at: datetime
+    kind: str
+    """For example apply.started, deployment.created, traffic.shifted, analysis.failed, apply.finished."""
+    model: str
+    release: int | None
+    actor: str
+    commit: str
+    data: Mapping[str, Any] = field(default_factory=dict)
+
+
+class EnvironmentStore(Protocol):
+    """Locks and journal of an environment, kept beside what they describe."""
+
+    def lock(self, environment: str, owner: str, lease: float) -> AbstractContextManager[None]:
+        """Exclusive; the lease (seconds) is renewed while held and expires when its holder died.
+
+        Raises `Locked` with who holds it, since when, and until when.
+        """
+
+    def append(self, environment: str, entry: JournalEntry) -> None:
+        """Durable before it returns."""
+
+    def entries(self, environment: str, model: str | None = None) -> Sequence[JournalEntry]:
+        """Oldest first."""
+
+
+# --- data -------------------------------------------------------------------------------------------
+
+
+class DataAssets(Protocol):
+    """Versioned raw data."""
+
+    def resolve(self, name: str, version: str) -> str:
+        """What a pipeline input `azureml:<name>:<version>` stands for here: a local folder or a URI."""
+
+
+@dataclass(frozen=True)
+class Target:
+    """One provider: everything that the verbs need."""
+
+    name: str
+    jobs: Jobs
+    registry: Registry
+    endpoints: Endpoints
+    store: EnvironmentStore
+    data: DataAssets
+
+
+COLOURS = ("blue", "green")
+"""The names that deployments take turns with."""
