@@ -60,9 +60,7 @@ class State:
         for folder in (here, *here.parents):
             if (folder / FILE).is_file():
                 return folder
-        raise InvalidInput(
-            f"no {FILE} in {here} or above; run mlops inside a repository made from the template"
-        )
+        raise InvalidInput(f"no {FILE} in {here} or above; run mlops in a repository made from the template")
 
     @functools.cached_property
     def settings(self) -> Settings:
@@ -92,7 +90,8 @@ class State:
 
         if name not in self.policy.order:
             raise InvalidInput(
-                f"there is no environment {name!r}; environments/policy.yaml knows {', '.join(self.policy.order)}"
+                f"there is no environment {name!r}; "
+                f"environments/policy.yaml knows {', '.join(self.policy.order)}"
             )
         return name
 

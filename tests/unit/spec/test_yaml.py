@@ -1,0 +1,128 @@
+"""A wrong file in git is answered with file, line, field, value and what is allowed: the reader of the error
+is somebody with a pull request open, not somebody with a debugger."""
+
+from __future__ import annotations
+
+from datetime import UTC
+from pathlib import Path
+
+import pytest
+
+from mlops.errors import InvalidInput
+from mlops.spec._yaml import Document
+from mlops.spec.desired import DesiredState
+from mlops.spec.policy import Freeze, Policy
+from mlops.spec.release import Release
+from mlops.spec.window import Window
+
+
+def refusal(text: str, model: type = DesiredState) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        Document(text, "file.yaml").parse(model)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("release: 7\nreplace: 6\n", ["file.yaml:2: replace: unknown field", "did you mean 'replaces'?"]),
+        ("replaces: 6\n", ["file.yaml:1: release: required"]),
+        ("release: seven\n", ["file.yaml:1: release", "got 'seven'"]),
+        ("release: 0\n", ["file.yaml:1: release", "greater than or equal to 1", "got 0"]),
+        ("release: 7\nreplaces: 7\n", ["release and replaces are both 7"]),
+        ("release: 7\nstrategy:\n  canary: [50, 10, 100]\n", ["file.yaml:3: strategy.canary", "must rise"]),
+        (
+            "release: 7\nstrategy:\n  analysis: 1 hour\n",
+            ["file.yaml:3: strategy.analysis", "60s", "'1 hour'"],
+        ),
+        ("release: 7\nrelease: 8\n", ["file.yaml:2", "given twice"]),
+        ("release: [\n", ["not valid YAML"]),
+        ("- 1\n", ["file.yaml:1: must be a mapping", "list"]),
+        ("", ["the file is empty"]),
+        ("release: 7\nbypass: {gates: [soak], reason: short, approver: ann}\n", ["bypass.reason", "10"]),
+    ],
+)
+def test_error_says_where_and_what(text: str, expected: list[str]):
+    message = refusal(text)
+    for part in expected:
+        assert part in message
+
+
+def test_every_problem_is_listed_at_once():
+    message = refusal("release: x\nhold: {reason: ''}\nunknown: 1\n")
+    assert {"release", "hold.reason", "hold.since", "hold.by", "unknown"} <= {
+        line.split(": ")[1] for line in message.splitlines()
+    }
+
+
+def test_python_objects_are_refused():
+    message = refusal("release: !!python/object/apply:os.system ['true']\n")
+    assert "not valid YAML" in message
+
+
+def test_missing_file_and_wrong_encoding(tmp_path: Path):
+    with pytest.raises(InvalidInput, match="does not exist"):
+        Document.read(tmp_path / "none.yaml")
+    latin = tmp_path / "latin.yaml"
+    latin.write_bytes("release: é".encode("latin-1"))
+    with pytest.raises(InvalidInput, match="not UTF-8"):
+        Document.read(latin)
+
+
+def test_durations_are_seconds():
+    state = Document("release: 7\nstrategy: {analysis: 1500ms, cool_down: 2h}\n", "file.yaml").parse(
+        DesiredState
+    )
+    assert (state.strategy.analysis, state.strategy.cool_down) == (1.5, 7200.0)
+
+
+def test_policy_names_each_environment_once():
+    assert "exactly once" in refusal("order: [staging, staging]\nenvironments: {staging: {}}\n", Policy)
+    assert "exactly once" in refusal("order: [staging]\nenvironments: {staging: {}, prod: {}}\n", Policy)
+
+
+FREEZE = "windows: [{{environments: [prod], start: {0}, end: {1}, timezone: {2}, reason: audit, by: ann}}]"
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "zone", "expected"),
+    [
+        ("2026-12-20T00:00:00", "2026-12-19T00:00:00", "UTC", "end must be after start"),
+        ("2026-12-20T00:00:00", "2026-12-21T00:00:00", "CET+1", "IANA time zone"),
+        ("2026-12-20T00:00:00Z", "2026-12-21T00:00:00", "UTC", "no offset"),
+    ],
+)
+def test_freeze_windows_are_checked(start: str, end: str, zone: str, expected: str):
+    assert expected in refusal(FREEZE.format(start, end, zone), Freeze)
+
+
+def test_a_freeze_covers_local_time():
+    from datetime import datetime
+
+    freeze = Document(
+        FREEZE.format("2026-12-20T00:00:00", "2026-12-27T00:00:00", "Europe/Berlin"), "freeze.yaml"
+    ).parse(Freeze)
+    window = freeze.windows[0]
+    at = lambda hour, minute: datetime(2026, 12, 19, hour, minute, tzinfo=UTC)  # noqa: E731
+    assert not window.covers(at(22, 59), "prod", "flights")
+    assert window.covers(at(23, 0), "prod", "flights"), "midnight in Berlin is 23:00 UTC in winter"
+    assert not window.covers(at(23, 0), "staging", "flights")
+
+
+def test_a_release_needs_full_provenance():
+    message = refusal("model: flights\nversion: 1\ndigest: md5:1\n", Release)
+    assert "'sha256:' and 64" in message
+    assert "source: required" in message
+
+
+@pytest.mark.parametrize("text", ["2013", "2013-13", "2013-03..2013-01", "2013-1", "2013-01...2013-02"])
+def test_wrong_windows(text: str):
+    with pytest.raises(ValueError, match="window"):
+        Window.parse(text)
+
+
+def test_windows():
+    window = Window.parse("2012-11..2013-01")
+    assert (window.months, str(window.end), str(window)) == (3, "2013-02-01", "2012-11..2013-01")
+    assert str(Window.parse("2013-12")) == "2013-12"
+    assert str(Window.parse("2013-12").end) == "2014-01-01"
