@@ -5,6 +5,8 @@ UV_VERSION := 0.13.8
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
+# Containers often set this; without byte code every start would compile MLflow and scikit-learn again.
+unexport PYTHONDONTWRITEBYTECODE
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
