@@ -200,10 +200,17 @@ class JournalEntry:
     data: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Lease(Protocol):
+    """The right to change an environment, for as long as nobody else has taken it over."""
+
+    def verify(self) -> None:
+        """Call before every effect; raises `Locked` when the lease is no longer ours."""
+
+
 class EnvironmentStore(Protocol):
     """Locks and journal of an environment, kept beside what they describe."""
 
-    def lock(self, environment: str, owner: str, lease: float) -> AbstractContextManager[None]:
+    def lock(self, environment: str, owner: str, lease: float) -> AbstractContextManager[Lease]:
         """Exclusive; the lease (seconds) is renewed while held and expires when its holder died.
 
         Raises `Locked` with who holds it, since when, and until when.
