@@ -1,0 +1,1 @@
+"""The fastest honest endpoint a registered model can have: one scoring core, several shells around it."""
