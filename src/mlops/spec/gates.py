@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Literal
 
-from mlops.spec._base import Spec
+from pydantic import Field, FiniteFloat
+
+from mlops.spec._base import ModelName, Spec, Version
 
 Verdict = Literal["pass", "blocked", "skipped", "bypassed"]
 
@@ -20,9 +22,37 @@ class GateResult(Spec):
 
 
 class Interval(Spec):
-    """A metric with its bootstrap confidence interval, and the champion's on the same rows."""
+    """A metric with its bootstrap confidence interval, and the champion's on the same rows.
 
-    value: float
-    low: float
-    high: float
-    champion: float | None = None
+    A metric that is not defined (NaN) has no interval: it is left out, and a gate that needs it blocks.
+    """
+
+    value: FiniteFloat
+    low: FiniteFloat
+    high: FiniteFloat
+    champion: FiniteFloat | None = None
+
+
+class GateReport(Spec):
+    """The verdict on one version, with what a reviewer needs to understand it."""
+
+    model: ModelName
+    version: Version
+    champion: Version | None
+    """The version that it was compared with; None when nothing is live in the last environment."""
+    rows: int = Field(ge=0)
+    """Test rows that both were judged on."""
+    confidence: float
+    """Of the intervals of `metrics`."""
+    metrics: dict[str, Interval]
+    gates: list[GateResult] = Field(min_length=1)
+
+    @property
+    def passed(self) -> bool:
+        """Whether no gate blocks."""
+        return all(gate.verdict != "blocked" for gate in self.gates)
+
+    @property
+    def blocking(self) -> list[GateResult]:
+        """The gates that block, in order."""
+        return [gate for gate in self.gates if gate.verdict == "blocked"]
