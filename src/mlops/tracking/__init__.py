@@ -1,0 +1,33 @@
+"""The one place that talks to MLflow: log, register, tag. Importing it does not import MLflow.
+
+Only calls that SQLite, an MLflow server and an Azure ML workspace all answer are used; where one of
+them lacks a call (aliases, dataset inputs), tags carry the fact and the call is a mirror.
+"""
+
+from __future__ import annotations
+
+from mlops.tracking.models import (
+    ModelStore,
+    RegisteredVersion,
+)
+from mlops.tracking.runs import PipelineTracker, Run, RunStatus
+from mlops.tracking.step import (
+    Dataset,
+    log_artifacts,
+    log_metrics,
+    log_params,
+    set_tags,
+)
+
+__all__ = [
+    "Dataset",
+    "ModelStore",
+    "PipelineTracker",
+    "RegisteredVersion",
+    "Run",
+    "RunStatus",
+    "log_artifacts",
+    "log_metrics",
+    "log_params",
+    "set_tags",
+]

@@ -1,0 +1,151 @@
+"""A client for a tracking URI: fails soon, with a sentence, and keeps MLflow's chatter off the terminal."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import socket
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit, urlunsplit
+from urllib.request import getproxies, proxy_bypass
+
+from mlops.errors import NotFound, TargetError
+from mlops.tracking import _sqlite
+
+if TYPE_CHECKING:
+    from mlflow.tracking import MlflowClient
+
+CONNECT_SECONDS = 3.0
+
+# MLflow's own values retry a dead server for minutes. A reply that is slow is still waited for.
+ENVIRONMENT = {
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "30",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_RECORD_ENV_VARS_IN_MODEL_LOGGING": "false",
+    "GIT_PYTHON_REFRESH": "quiet",
+}
+
+_ABSENT = ("error code 404", "error code 405", "error code 501")
+_MISSING = ("RESOURCE_DOES_NOT_EXIST", "NOT_FOUND")
+_LOST = (
+    "Max retries exceeded",
+    "Connection aborted",
+    "Connection refused",
+    "timed out",
+    "failed with exception",
+)
+
+
+def quiet() -> None:
+    """Set MLflow's environment and loggers; what the user has set already wins."""
+    for name, value in ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    for name in ("mlflow", "alembic", "azureml", "azure"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    # The SQL stores log a traceback of their own before they raise what is turned into a sentence here.
+    logging.getLogger("mlflow.store").setLevel(logging.CRITICAL)
+    warnings.filterwarnings("ignore", module=r"(mlflow|azureml)(\..*)?")
+
+
+def shown(uri: str) -> str:
+    """`uri` without user name, password and query, for sentences."""
+    parts = urlsplit(uri)
+    host = parts.netloc.rpartition("@")[2]
+    return urlunsplit((parts.scheme, host, parts.path, "", "")) if host else uri
+
+
+def client(uri: str) -> MlflowClient:
+    """A client for `uri`, also its registry. Raises `TargetError` when the store cannot be used."""
+    quiet()
+    _check(uri)
+    with translated(uri, "open the tracking store"):
+        from mlflow.tracking import MlflowClient
+
+        quiet()  # importing MLflow configures its loggers
+        return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+@functools.lru_cache(maxsize=16)
+def _check(uri: str) -> None:
+    """Find out in seconds what MLflow would find out by retries. A failure is not remembered."""
+    parts = urlsplit(uri)
+    if parts.scheme == "sqlite":
+        _sqlite.prepare(_sqlite.path_of(uri))
+    elif parts.scheme in ("http", "https"):
+        if getproxies().get(parts.scheme) and not proxy_bypass(parts.hostname or ""):
+            return
+        try:
+            port = parts.port or (443 if parts.scheme == "https" else 80)
+            socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS).close()
+        except (OSError, ValueError) as error:
+            raise unreachable(uri, str(error)) from None
+    elif parts.scheme != "azureml":
+        raise TargetError(
+            f"the tracking store {shown(uri)!r} is of a kind that is not supported; "
+            "give sqlite:///<file>, http(s)://<server> or azureml://<workspace>"
+        )
+
+
+def unreachable(uri: str, reason: str) -> TargetError:
+    """The sentence about a server that does not answer."""
+    return TargetError(
+        f"the tracking server {shown(uri)} does not answer ({reason}); "
+        "start it, or correct `tracking_uri` in mlops.toml or MLFLOW_TRACKING_URI"
+    )
+
+
+@contextmanager
+def translated(uri: str, what: str) -> Iterator[None]:
+    """Turn what MLflow raises while it tries to `what` into `NotFound` or `TargetError`."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except (MlflowException, *_database_errors(uri)) as error:
+        raise _sentence(error, uri, what) from error
+    except OSError as error:  # also what `requests` raises while it moves an artifact
+        if lost(error):
+            raise unreachable(uri, str(error)[-160:]) from error
+        raise TargetError(f"cannot {what} in {shown(uri)}: {error.strerror or error}") from error
+
+
+def _database_errors(uri: str) -> tuple[type[Exception], ...]:
+    if not uri.startswith("sqlite:"):
+        return ()
+    from sqlalchemy.exc import SQLAlchemyError
+
+    return (SQLAlchemyError, sqlite3.Error)
+
+
+def _sentence(error: Exception, uri: str, what: str) -> TargetError:
+    text = " ".join(str(error).split())
+    if getattr(error, "error_code", "") in _MISSING:
+        return NotFound(f"cannot {what}: {text}")
+    if lost(error):
+        return TargetError(f"cannot {what}: {unreachable(uri, text[-160:])}")
+    if uri.startswith("sqlite:"):
+        return TargetError(f"cannot {what}: {_sqlite.sentence(text, shown(uri))}")
+    return TargetError(f"cannot {what}: {shown(uri)} answers: {text[:400]}")
+
+
+def lost(error: BaseException) -> bool:
+    """Whether the connection broke, so that nobody knows if the server did what was asked."""
+    return any(part in str(error) for part in _LOST)
+
+
+def absent(error: Any) -> bool:
+    """Whether the server lacks the call itself (Azure ML answers 404 with an empty body)."""
+    return (
+        any(part in str(error) for part in _ABSENT)
+        or getattr(error, "error_code", "") == "ENDPOINT_NOT_FOUND"
+    )
