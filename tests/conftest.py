@@ -1,0 +1,54 @@
+"""Fixtures for all tests: an environment that no developer's settings leak into, and a small real sample."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from mlops.spec.digest import tree_digest
+
+SAMPLE_EVERY = 40
+"""The sample keeps every 40th flight: 8,400 of 336,776, all months, carriers and airports."""
+
+_SCRUBBED = ("MLFLOW_", "AZURE", "AML", "GIT_", "GITHUB_", "SYSTEM_", "BUILD_", "ARM_", "PULUMI_", "MLOPS_")
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """No tracking server, cloud, CI or git identity of the person who runs the tests."""
+    for name in list(os.environ):
+        if name.startswith(_SCRUBBED):
+            monkeypatch.delenv(name)
+    home = tmp_path_factory.mktemp("home")
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+
+
+@pytest.fixture(scope="session")
+def raw_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The complete raw tables of the use case flights, without a manifest. Read only."""
+    from flights import usecase
+
+    folder = tmp_path_factory.mktemp("raw-flights")
+    usecase.load(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def raw_sample(raw_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A raw data asset with every 40th flight, all weather and planes, and its manifest. Read only."""
+    import pandas as pd
+
+    folder = tmp_path_factory.mktemp("raw-sample")
+    for table in ("weather", "planes"):
+        (folder / f"{table}.parquet").write_bytes((raw_flights / f"{table}.parquet").read_bytes())
+    flights = pd.read_parquet(raw_flights / "flights.parquet").iloc[::SAMPLE_EVERY]
+    flights.to_parquet(folder / "flights.parquet", index=False)
+    manifest = {"name": "nycflights", "version": "1", "digest": tree_digest(folder)}
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    return folder
