@@ -106,9 +106,9 @@ class OnnxScorer(Scorer):
         path = folder / schema.onnx.file
         try:
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except (RuntimeError, ValueError) as error:
-            # ONNX Runtime's exceptions derive from RuntimeError; a missing file is one of them.
-            raise TargetError(f"{path} cannot be loaded by ONNX Runtime: {_first_line(error)}") from None
+        # ONNX Runtime raises classes of its own, without a common root: a missing file is one of them.
+        except Exception as error:
+            raise TargetError(f"{path} cannot be loaded by ONNX Runtime: {_first_line(error)}") from error
         self._graph = schema.onnx
         self._strings = [i for i, c in enumerate(schema.columns) if c.type == "string"]
         self._floats = [i for i, c in enumerate(schema.columns) if c.type != "string"]
@@ -160,8 +160,9 @@ class OnnxScorer(Scorer):
     def _run(self, feeds: dict[str, Any], rows: int) -> Predictions:
         try:
             (raw,) = self._session.run([self._graph.output], feeds)
-        except (RuntimeError, ValueError) as error:
-            raise TargetError(f"the ONNX graph failed: {_first_line(error)}") from None
+        # ONNX Runtime raises classes of its own, without a common root: all of them are the model's failure.
+        except Exception as error:
+            raise TargetError(f"the ONNX graph failed: {_first_line(error)}") from error
         return self._shaped(raw, rows)
 
 

@@ -1,0 +1,394 @@
+"""From the bytes of a request to rows in signature order, or to an answer that says what is wrong where.
+
+Cells are checked by msgspec in C while they are parsed, against types made from `serving.json`; there is
+no second set of rules. Only when a request is refused does Python look for the value to show.
+
+Azure ML, `POST /score`: `{"input_data": {"columns", "index", "data"}}`, `{"input_data": [{…}]}` or
+`{"data": [{…}]}`. MLflow, `POST /invocations`: `dataframe_split`, `dataframe_records`, `instances`
+(records), `inputs` (an object of columns, or records).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from operator import itemgetter
+from typing import Any, Literal, NoReturn
+
+import msgspec
+from msgspec import UNSET, Raw, UnsetType
+
+from mlops.errors import InvalidInput
+from mlops.serving.columns import allowed, wire_type
+from mlops.serving.core import Row
+from mlops.spec.schema import ModelSchema
+
+Protocol = Literal["score", "invocations"]
+
+_SHOWN = 200
+_ORDERS = 32
+_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
+_NAMED = re.compile(r"field `(?P<name>.*)`$", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one request may cost. Azure ML itself cuts off at 1.5 MB."""
+
+    body: int = 2 << 20
+    """Bytes."""
+    rows: int = 10_000
+
+
+class RequestError(InvalidInput):
+    """A request that cannot be answered by a prediction: the client must change it."""
+
+    def __init__(
+        self,
+        status: int,
+        message: str,
+        *,
+        field: str | None = None,
+        row: int | None = None,
+        value: Any = None,
+        allowed: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.error = {"field": field, "row": row, "value": value, "allowed": allowed, "message": message}
+
+    def body(self) -> dict[str, Any]:
+        """The JSON answer."""
+        return {"error": self.error}
+
+
+class _Score(msgspec.Struct, forbid_unknown_fields=True):
+    input_data: Raw | UnsetType = UNSET
+    data: Raw | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+
+
+class _Invocations(msgspec.Struct, forbid_unknown_fields=True):
+    dataframe_split: Raw | UnsetType = UNSET
+    dataframe_records: Raw | UnsetType = UNSET
+    inputs: Raw | UnsetType = UNSET
+    instances: Raw | UnsetType = UNSET
+    params: Raw | UnsetType = UNSET
+
+
+class _Split(msgspec.Struct, forbid_unknown_fields=True):
+    columns: list[str]
+    data: Raw
+    index: list[Any] | None = None
+
+
+_SPLIT = msgspec.json.Decoder(_Split)
+_ENVELOPES: dict[str, msgspec.json.Decoder[Any]] = {
+    "score": msgspec.json.Decoder(_Score),
+    "invocations": msgspec.json.Decoder(_Invocations),
+}
+_SHAPES: dict[str, tuple[str, ...]] = {
+    "input_data": ("split", "records"),
+    "data": ("records",),
+    "dataframe_split": ("split",),
+    "dataframe_records": ("records",),
+    "inputs": ("columns", "records"),
+    "instances": ("records",),
+}
+_WORDS = {
+    "split": '{"columns": [names], "data": [[values of a row]]}',
+    "records": "a list with one object a row",
+    "columns": "an object with a list of values a column",
+}
+
+_Order = tuple[msgspec.json.Decoder[list[Row]], Callable[[Any], Row] | None]
+
+
+class RequestParser:
+    """Parses requests for one model. Stateless but for a small cache of column orders; thread-safe."""
+
+    def __init__(self, schema: ModelSchema, limits: Limits | None = None) -> None:
+        self.schema = schema
+        self.limits = limits or Limits()
+        self._columns = {c.name: c for c in schema.columns}
+        self._names = tuple(self._columns)
+        self._types = {name: wire_type(c) for name, c in self._columns.items()}
+        # Fields are numbered, because a column's name need not be a Python identifier.
+        rename = {f"c{i}": name for i, name in enumerate(self._names)}
+        fields = [(f"c{i}", self._types[name]) for i, name in enumerate(self._names)]
+        record = msgspec.defstruct("Record", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+        lists = [(field, list[kind]) for field, kind in fields]  # type: ignore[valid-type]
+        columnar = msgspec.defstruct("Columns", lists, rename=rename, forbid_unknown_fields=True)
+        self._records = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
+        self._columnar = msgspec.json.Decoder(columnar)
+        self._orders: dict[tuple[str, ...], _Order] = {}
+
+    def parse(self, body: bytes, protocol: Protocol) -> list[Row]:
+        """Rows in signature order. Raises `RequestError` with a 4xx status."""
+        if len(body) > self.limits.body:
+            raise too_large(self.limits)
+        if not body:
+            raise RequestError(400, "the body is empty; send JSON", allowed=" or ".join(self._keys(protocol)))
+        try:
+            rows = self._parse(body, protocol)
+        except RecursionError:
+            raise RequestError(400, "the JSON is nested too deeply") from None
+        except UnicodeDecodeError:
+            raise RequestError(400, "the body is not valid UTF-8") from None
+        if not rows:
+            raise RequestError(422, "there is no row to predict", allowed="at least one row")
+        if len(rows) > self.limits.rows:
+            raise RequestError(
+                413,
+                f"{len(rows)} rows are too many for one request; split it, or use batch scoring",
+                value=len(rows),
+                allowed=f"at most {self.limits.rows} rows",
+            )
+        return rows
+
+    def _keys(self, protocol: Protocol) -> list[str]:
+        return [key for key in _ENVELOPES[protocol].type.__struct_fields__ if key != "params"]
+
+    def _parse(self, body: bytes, protocol: Protocol) -> list[Row]:
+        keys = self._keys(protocol)
+        try:
+            envelope = _ENVELOPES[protocol].decode(body)
+        except msgspec.ValidationError as error:
+            self._refuse_envelope(error, keys)
+        except msgspec.DecodeError as error:
+            raise _malformed(error) from None
+        given = [key for key in keys if getattr(envelope, key) is not UNSET]
+        if len(given) != 1:
+            found = " and ".join(given) or "none of them"
+            raise RequestError(
+                422, f"the body must have one of {', '.join(keys)}; it has {found}", allowed=", ".join(keys)
+            )
+        if envelope.params is not UNSET and bytes(envelope.params) not in (b"{}", b"null"):
+            raise RequestError(
+                422, "this model takes no parameters", field="params", allowed="absent or empty"
+            )
+        return self._table(getattr(envelope, given[0]), given[0])
+
+    def _table(self, raw: Raw, key: str) -> list[Row]:
+        shapes = _SHAPES[key]
+        first = bytes(memoryview(raw)[:1])
+        if first == b"[" and "records" in shapes:
+            return self._from_records(raw, key)
+        if first == b"{" and "split" in shapes:
+            return self._from_split(raw, key)
+        if first == b"{" and "columns" in shapes:
+            return self._from_columns(raw, key)
+        words = " or ".join(_WORDS[shape] for shape in shapes)
+        raise RequestError(422, f"{key} must be {words}", field=key, value=_show(raw), allowed=words)
+
+    # --- the three shapes of a table ------------------------------------------------------------------
+
+    def _from_split(self, raw: Raw, key: str) -> list[Row]:
+        try:
+            split = _SPLIT.decode(raw)
+        except msgspec.ValidationError as error:
+            words = _WORDS["split"]
+            raise RequestError(422, f"{key} must be {words}: {error}", field=key, allowed=words) from None
+        except msgspec.DecodeError as error:
+            raise _malformed(error) from None
+        columns = tuple(split.columns)
+        decoder, reorder = self._orders.get(columns) or self._order(columns)
+        try:
+            rows = decoder.decode(split.data)
+        except msgspec.ValidationError as error:
+            self._refuse_cell(error, split.data, columns)
+        except msgspec.DecodeError as error:
+            raise _malformed(error) from None
+        if split.index is not None and len(split.index) != len(rows):
+            raise RequestError(
+                422,
+                f"index has {len(split.index)} entries for {len(rows)} rows",
+                field="index",
+                value=len(split.index),
+                allowed="one entry a row, or no index",
+            )
+        return rows if reorder is None else [reorder(row) for row in rows]
+
+    def _from_records(self, raw: Raw, key: str) -> list[Row]:
+        try:
+            records = self._records.decode(raw)
+        except msgspec.ValidationError as error:
+            self._refuse_record(error, raw, key)
+        except msgspec.DecodeError as error:
+            raise _malformed(error) from None
+        return [msgspec.structs.astuple(record) for record in records]
+
+    def _from_columns(self, raw: Raw, key: str) -> list[Row]:
+        try:
+            columns = msgspec.structs.astuple(self._columnar.decode(raw))
+        except msgspec.ValidationError as error:
+            self._refuse_record(error, raw, key)
+        except msgspec.DecodeError as error:
+            raise _malformed(error) from None
+        lengths = {name: len(values) for name, values in zip(self._names, columns, strict=True)}
+        if len(set(lengths.values())) > 1:
+            raise RequestError(
+                422, f"columns differ in length: {_show_value(lengths)}", field=key, allowed="equal lengths"
+            )
+        return list(zip(*columns, strict=True))
+
+    def _order(self, columns: tuple[str, ...]) -> _Order:
+        for problem, names, hint in (
+            ("unknown column", [c for c in columns if c not in self._columns], "allowed"),
+            ("missing column", [n for n in self._names if n not in columns], "needed"),
+            ("column given twice:", sorted({c for c in columns if columns.count(c) > 1}), "needed once"),
+        ):
+            if names:
+                raise RequestError(
+                    422,
+                    f"{problem} {_show_value(names[0])}; {hint}: {', '.join(self._names)}",
+                    field=names[0][:_SHOWN],
+                    allowed=", ".join(self._names),
+                )
+        decoder = msgspec.json.Decoder(list[tuple[tuple(self._types[c] for c in columns)]])  # type: ignore[misc]
+        reorder: Callable[[Any], Row] | None = None
+        if columns != self._names:
+            reorder = itemgetter(*(columns.index(name) for name in self._names))
+        if len(self._orders) >= _ORDERS:
+            self._orders.clear()
+        self._orders[columns] = (decoder, reorder)
+        return decoder, reorder
+
+    # --- refusals: find the value that msgspec's path points at -----------------------------------------
+
+    def _refuse_envelope(self, error: msgspec.ValidationError, keys: list[str]) -> NoReturn:
+        named = _NAMED.search(str(error))
+        name = named["name"] if named else None
+        text = f"unknown field {_show_value(name)}" if name else "the body must be a JSON object"
+        raise RequestError(
+            422, f"{text}; allowed: {', '.join(keys)}", field=name, allowed=", ".join(keys)
+        ) from None
+
+    def _refuse_cell(self, error: msgspec.ValidationError, raw: Raw, columns: tuple[str, ...]) -> NoReturn:
+        indices = [int(i) for i in re.findall(r"\[(\d+)\]", _path(error))]
+        if len(indices) == 2:
+            row, name = indices[0], columns[indices[1]]
+            self._refuse_value(name, row, _cell(raw, indices))
+        row_words = f"each row must be a list of {len(columns)} values, in the order of columns"
+        value = _cell(raw, indices)
+        raise RequestError(
+            422, f"{row_words}; got {_json(value)}",
+            field="data", row=indices[0] if indices else None, value=_show_value(value), allowed=row_words,
+        ) from None  # fmt: skip
+
+    def _refuse_record(self, error: msgspec.ValidationError, raw: Raw, key: str) -> NoReturn:
+        path, what = _path(error), _PLACE.match(str(error))
+        steps = _steps(path, self._names)
+        row = next((s for s in steps if isinstance(s, int)), None)
+        name = next((s for s in steps if isinstance(s, str)), None)
+        if name is not None and (row is not None or not path.endswith(name)):
+            self._refuse_value(name, row, _cell(raw, steps))
+        named = _NAMED.search(what["what"]) if what else None
+        if named:
+            kind = "missing" if "missing" in str(error) else "unknown"
+            raise RequestError(
+                422, f"{kind} column {_show_value(named['name'])}; needed: {', '.join(self._names)}",
+                field=named["name"][:_SHOWN], row=row, allowed=", ".join(self._names),
+            ) from None  # fmt: skip
+        words = " or ".join(_WORDS[shape] for shape in _SHAPES[key])
+        value = _cell(raw, steps)
+        raise RequestError(
+            422, f"{key} must be {words}; got {_json(value)}",
+            field=name or key, row=row, value=_show_value(value), allowed=words,
+        ) from None  # fmt: skip
+
+    def _refuse_value(self, name: str, row: int | None, value: Any) -> NoReturn:
+        words = allowed(self._columns[name])
+        raise RequestError(
+            422, f"column {name!r}, row {row}: must be {words}; got {_json(value)}",
+            field=name, row=row, value=_show_value(value), allowed=words,
+        ) from None  # fmt: skip
+
+
+def too_large(limits: Limits) -> RequestError:
+    """The refusal of a body over the limit."""
+    return RequestError(
+        413,
+        "the body is too large for one request; split it, or use batch scoring",
+        allowed=f"at most {limits.body} bytes",
+    )
+
+
+def check_content_type(header: bytes | None) -> None:
+    """Raises `RequestError` 415 unless the header is absent or `application/json` in UTF-8."""
+    if header is None or header == b"application/json":
+        return
+    kind, *parameters = (part.strip().lower() for part in header.decode("latin-1").split(";"))
+    charset = [p.removeprefix("charset=").strip('"') for p in parameters if p.startswith("charset=")]
+    if kind == "application/json" and all(c in ("utf-8", "utf8", "us-ascii") for c in charset):
+        return
+    raise RequestError(
+        415,
+        "only JSON in UTF-8 is understood",
+        field="content-type",
+        value=header.decode("latin-1")[:_SHOWN],
+        allowed="application/json",
+    )
+
+
+def _malformed(error: msgspec.DecodeError) -> RequestError:
+    return RequestError(
+        400,
+        f"not valid JSON: {str(error)[:_SHOWN]}",
+        allowed="JSON (RFC 8259); it has no NaN or Infinity: send null where the column admits it",
+    )
+
+
+def _path(error: msgspec.ValidationError) -> str:
+    match = _PLACE.match(str(error))
+    return (match["path"] or "$") if match else "$"
+
+
+def _steps(path: str, names: tuple[str, ...]) -> list[str | int]:
+    """`$[3].name` or `$.name[3]` as steps; the name may hold any character."""
+    if match := re.fullmatch(r"\$\[(\d+)\](?:\.(.*))?", path, re.DOTALL):
+        row, name = int(match[1]), match[2]
+        return [row, name] if name in names else [row]
+    if match := re.fullmatch(r"\$\.(.*?)(?:\[(\d+)\])?", path, re.DOTALL):
+        name, index = match[1], match[2]
+        if name in names:
+            return [name] if index is None else [name, int(index)]
+    return []
+
+
+def _cell(raw: Raw, steps: list[Any]) -> Any:
+    """The value at `steps`, decoding no more than the parts on the way."""
+    part: Any = raw
+    for step in steps:
+        try:
+            kind: Any = list[Raw] if isinstance(step, int) else dict[str, Raw]
+            part = msgspec.json.decode(part, type=kind)[step]
+        except (msgspec.MsgspecError, UnicodeDecodeError, LookupError):
+            return None
+    return _show(part)
+
+
+def _show(raw: Raw) -> Any:
+    text = bytes(memoryview(raw)[: _SHOWN + 1])
+    if len(text) > _SHOWN:
+        return text[:_SHOWN].decode("utf-8", "replace") + "…"
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return text.decode("utf-8", "replace")
+
+
+def _json(value: Any) -> str:
+    """As the client wrote it, so that "3" and 3 look different."""
+    shown = _show_value(value)
+    return shown if isinstance(value, list | dict) else msgspec.json.encode(shown).decode()
+
+
+def _show_value(value: Any) -> Any:
+    if isinstance(value, list | dict):
+        text = msgspec.json.encode(value).decode()
+        return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
+    if isinstance(value, str) and len(value) > _SHOWN:
+        return value[:_SHOWN] + "…"
+    return value

@@ -1,0 +1,105 @@
+"""The process of an endpoint: `python -m mlops.serving.server --state DIR`.
+
+It loads what `endpoint.json` names, then listens; a SIGTERM drains it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import gc
+import logging
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import uvicorn
+
+from mlops.errors import InvalidInput, MlopsError, TargetError
+from mlops.serving.app import App
+from mlops.serving.guard import KEEP_ALIVE_SECONDS, GuardedProtocol, GuardedServer
+from mlops.serving.lock import Lock
+from mlops.serving.request import Limits
+from mlops.serving.router import DRAIN_SECONDS, Router
+from mlops.serving.state import ServerState, read_keys, read_state, write_state
+
+log = logging.getLogger("mlops.serving")
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Serve until SIGTERM; returns the exit code."""
+    parser = argparse.ArgumentParser(prog="mlops.serving.server", description=__doc__)
+    parser.add_argument("--state", type=Path, required=True, help="the endpoint's state folder")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
+    parser.add_argument("--notice", type=float, default=0.5, help="seconds of service after SIGTERM")
+    options = parser.parse_args(argv)
+    logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
+    try:
+        with Lock(options.state) as lock:
+            state = read_state(options.state)
+            if state is None:
+                raise InvalidInput(f"{options.state} holds no endpoint")
+            _serve(options.state, lock, state, options.host, options.notice)
+    except MlopsError as error:
+        log.critical("%s", error)
+        return error.exit_code
+    return 0
+
+
+def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: float) -> None:
+    limits = Limits()
+    sock, state = _bind(folder, state, host)
+    lock.announce(state.port)
+    router = Router(folder, state, limits)
+    app = App(router, read_keys(folder), limits)
+    config = uvicorn.Config(
+        app,
+        http=GuardedProtocol,
+        loop="uvloop",
+        lifespan="off",
+        ws="none",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=int(DRAIN_SECONDS),
+    )
+    server = GuardedServer(config, app, notice)
+
+    async def run() -> None:
+        await router.start()
+        for name, reason in router.table.failed.items():
+            log.error("deployment %s cannot be loaded: %s", name, reason)
+        # What was loaded so far stays: the collector need not look at it again.
+        gc.freeze()
+        await server.serve(sockets=[sock])
+
+    import uvloop
+
+    log.info("serving %s in %s on http://%s:%d", state.model, state.environment, host, state.port)
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(run())
+
+
+def _bind(folder: Path, state: ServerState, host: str) -> tuple[socket.socket, ServerState]:
+    """A bound socket on the persisted port, or on a new one when another process has taken it."""
+    for port in dict.fromkeys((state.port, 0)):
+        sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind((host, port))
+        except OSError as error:
+            sock.close()
+            log.warning("port %d of %s is not free (%s); choosing another", port, host, error.strerror)
+            continue
+        chosen = state.model_copy(update={"port": sock.getsockname()[1]})
+        if chosen != state:
+            write_state(folder, chosen)
+        return sock, chosen
+    raise TargetError(f"no port of {host} can be bound")
+
+
+if __name__ == "__main__":
+    sys.exit(main())

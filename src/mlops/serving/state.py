@@ -1,0 +1,112 @@
+"""What an endpoint serves, as a file that only its server writes: `endpoint.json` in the state folder.
+
+The file is replaced as a whole and flushed to disk, so that a killed server comes back with the last
+state that was in effect. Keys live beside it in `keys.json`, readable by the owner alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import Field, ValidationError
+
+from mlops.errors import InvalidInput, Problem
+from mlops.spec._base import Digest, EnvName, ModelName, Spec
+
+STATE = "endpoint.json"
+KEYS = "keys.json"
+
+
+class DeploymentState(Spec):
+    """One deployment as it was asked for."""
+
+    name: str = Field(pattern=r"^[a-z][a-z0-9-]{0,31}$")
+    release: int = Field(ge=1)
+    digest: Digest
+    folder: Path
+    traffic: int = Field(default=0, ge=0, le=100)
+    mirror: int = Field(default=0, ge=0, le=100)
+    created: datetime
+
+
+class ServerState(Spec):
+    """The whole file."""
+
+    environment: EnvName
+    model: ModelName
+    port: int = 0
+    """0 until the server has chosen one; it keeps it as long as it is free."""
+    deployments: list[DeploymentState] = []
+
+
+class Keys(Spec):
+    """Two keys for callers, so that one can be changed while the other is in use, and one for control."""
+
+    primary: str
+    secondary: str
+    admin: str
+
+
+def read_state(folder: Path) -> ServerState | None:
+    """None when the endpoint was never made. Raises `InvalidInput`."""
+    path = folder / STATE
+    try:
+        return ServerState.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(str(p) for p in first["loc"])
+        raise InvalidInput(
+            Problem(str(path), f"{first['msg']}; stop the endpoint and apply again", place)
+        ) from None
+
+
+def write_state(folder: Path, state: ServerState) -> None:
+    """Durable before it returns."""
+    _replace(folder / STATE, state.model_dump_json(indent=2).encode(), 0o644)
+
+
+def read_keys(folder: Path) -> Keys | None:
+    """None when there are none. Raises `InvalidInput`."""
+    path = folder / KEYS
+    try:
+        return Keys.model_validate_json(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except ValidationError:
+        raise InvalidInput(
+            Problem(str(path), "is no key file; remove it, and new keys are made at the next apply")
+        ) from None
+
+
+def ensure_keys(folder: Path) -> Keys:
+    """The endpoint's keys, made on first use."""
+    if (keys := read_keys(folder)) is not None:
+        return keys
+    keys = Keys(
+        primary=secrets.token_urlsafe(32),
+        secondary=secrets.token_urlsafe(32),
+        admin=secrets.token_urlsafe(32),
+    )
+    _replace(folder / KEYS, json.dumps(keys.model_dump()).encode(), 0o600)
+    return keys
+
+
+def _replace(path: Path, data: bytes, mode: int) -> None:
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
+    with os.fdopen(descriptor, "wb") as stream:
+        stream.write(data)
+        stream.flush()
+        os.fsync(stream.fileno())
+    temporary.replace(path)
+    directory = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
