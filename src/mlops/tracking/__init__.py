@@ -6,13 +6,13 @@ them lacks a call (aliases, dataset inputs), tags carry the fact and the call is
 
 from __future__ import annotations
 
-from mlops.tracking.models import (
-    ModelStore,
-    RegisteredVersion,
-)
+from mlops.tracking._sqlite import uri_of as sqlite_uri
+from mlops.tracking.models import ModelStore, RegisteredVersion
 from mlops.tracking.runs import PipelineTracker, Run, RunStatus
 from mlops.tracking.step import (
     Dataset,
+    StepRun,
+    current,
     log_artifacts,
     log_metrics,
     log_params,
@@ -26,8 +26,11 @@ __all__ = [
     "RegisteredVersion",
     "Run",
     "RunStatus",
+    "StepRun",
+    "current",
     "log_artifacts",
     "log_metrics",
     "log_params",
     "set_tags",
+    "sqlite_uri",
 ]

@@ -96,7 +96,7 @@ _ADVICE = (
     (("is full", "no space"), "lies on a disk that is full; free some space, then run again"),
     (
         ("out-of-date database schema",),
-        "was made by another version of MLflow; run `mlflow db upgrade` on it",
+        "was made by another MLflow; run `mlflow db upgrade` on it",
     ),
     (
         ("malformed", "not a database", "no such table"),

@@ -111,21 +111,30 @@ class PipelineTracker:
         terms = [f"tags.`{key}` = '{value}'" for key, value in (tags or {}).items()]
         if status:
             terms.append(f"attributes.status = '{status}'")
-        found: list[Run] = []
         with translated(self.uri, f"search the runs of {experiment}"):
-            api = client(self.uri)
-            known = api.get_experiment_by_name(experiment)
-            token: str | None = ""
-            while known is not None and token is not None:
-                page = api.search_runs(
-                    [known.experiment_id],
-                    " and ".join(terms),
-                    max_results=_PAGE,
-                    order_by=["attributes.start_time DESC"],
-                    page_token=token or None,
-                )
-                found += [_run(run) for run in page]
-                token = page.token or None
+            known = client(self.uri).get_experiment_by_name(experiment)
+            return self._search(known.experiment_id, terms) if known is not None else []
+
+    def children(self, parent: str) -> list[Run]:
+        """The runs right below `parent`, newest first."""
+        experiment = self.get(parent).experiment_id
+        with translated(self.uri, f"search the steps of run {parent}"):
+            return self._search(experiment, [f"tags.`{PARENT}` = '{parent}'"])
+
+    def _search(self, experiment_id: str, terms: list[str]) -> list[Run]:
+        api = client(self.uri)
+        found: list[Run] = []
+        token: str | None = ""
+        while token is not None:
+            page = api.search_runs(
+                [experiment_id],
+                " and ".join(terms),
+                max_results=_PAGE,
+                order_by=["attributes.start_time DESC"],
+                page_token=token or None,
+            )
+            found += [_run(run) for run in page]
+            token = page.token or None
         return found
 
     def _create(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:

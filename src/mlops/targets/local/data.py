@@ -1,0 +1,117 @@
+"""Data assets on a laptop: what `UseCase.load` writes, made once and verified whenever it is used again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlops.errors import IntegrityError, InvalidInput, NotFound, TargetError
+from mlops.spec._yaml import Document
+from mlops.spec.digest import data_digest, tree_digest
+from mlops.targets._folders import whole
+from mlops.usecase import UseCase, load_usecase
+
+MANIFEST = "manifest.json"
+"""`{name, version, digest}`; the digest covers every other file of the folder."""
+
+
+class LocalData:
+    """Implements `mlops.targets.base.DataAssets` below `<state>/data/<name>/<version>/`.
+
+    An asset is declared by `pipelines/<model>/data.yml`; `usecases` maps models to their packages.
+    """
+
+    def __init__(self, root: Path, state: Path, usecases: Mapping[str, str]) -> None:
+        self._root = root
+        self._folder = state / "data"
+        self._usecases = usecases
+
+    def resolve(self, name: str, version: str) -> str:
+        """The folder with the raw data, made when it is not there.
+
+        Raises `NotFound` for an asset that no model declares, `IntegrityError` when the folder was changed.
+        """
+        package = self._package(name, version)
+        final = self._folder / name / version
+        stamp = self._folder / name / f"{version}.stamp.json"
+        if not final.is_dir():
+            usecase = load_usecase(package, self._root / "src")
+            with whole(final) as fresh:
+                self._load(usecase, name, version, fresh)
+            stamp.unlink(missing_ok=True)
+        self._check(final, stamp, name, version)
+        return str(final)
+
+    def _load(self, usecase: UseCase, name: str, version: str, fresh: Path) -> None:
+        try:
+            usecase.load(fresh)
+        except OSError as error:
+            raise TargetError(
+                f"the raw data {name}:{version} could not be loaded: {error.strerror or error}"
+            ) from error
+        if not any(fresh.iterdir()):
+            raise InvalidInput(f"the use case {usecase.name!r} loaded no file for the data asset {name!r}")
+        facts = {"name": name, "version": version, "digest": _digest(fresh)}
+        (fresh / MANIFEST).write_text(json.dumps(facts, indent=2) + "\n", encoding="utf-8")
+
+    def _check(self, folder: Path, stamp: Path, name: str, version: str) -> None:
+        """Sizes and times first; every byte only when these differ from the last check."""
+        now = _stamp(folder)
+        if stamp.is_file() and stamp.read_text(encoding="utf-8") == now:
+            return
+        found, recorded = _digest(folder), _recorded(folder)
+        if recorded != {"name": name, "version": version, "digest": found}:
+            raise IntegrityError(
+                f"the raw data in {folder} have the digest {found}, but their {MANIFEST} says "
+                f"{recorded.get('digest', 'nothing')}; delete the folder, and they are loaded again"
+            )
+        stamp.write_text(now, encoding="utf-8")
+
+    def _package(self, name: str, version: str) -> str:
+        declared = {}
+        for model, package in self._usecases.items():
+            path = f"pipelines/{model}/data.yml"
+            if (self._root / path).is_file():
+                declared[_asset(Document.read(self._root / path, path))] = package
+        if (name, version) not in declared:
+            known = ", ".join(sorted(f"{n}:{v}" for n, v in declared)) or "none"
+            raise NotFound(
+                f"no pipelines/<model>/data.yml declares the data asset {name}:{version}; declared: {known}"
+            )
+        return declared[name, version]
+
+
+def _asset(document: Document) -> tuple[str, str]:
+    value: Any = document.value if isinstance(document.value, dict) else {}
+    problems = [
+        document.problem((key,), "required, as text (quote a number)")
+        for key in ("name", "version")
+        if not isinstance(value.get(key), str) or not value[key] or "/" in value[key]
+    ]
+    if problems:
+        raise InvalidInput(problems)
+    return value["name"], value["version"]
+
+
+def _files(folder: Path) -> list[Path]:
+    return [p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST]
+
+
+def _digest(folder: Path) -> str:
+    return tree_digest(folder, _files(folder))
+
+
+def _stamp(folder: Path) -> str:
+    facts = [(p, p.stat()) for p in [*_files(folder), folder / MANIFEST] if p.exists()]
+    rows = sorted((p.relative_to(folder).as_posix(), s.st_size, s.st_mtime_ns) for p, s in facts)
+    return data_digest(rows)
+
+
+def _recorded(folder: Path) -> dict[str, Any]:
+    try:
+        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
