@@ -72,7 +72,7 @@ class SliceGate(Spec):
     max: FiniteFloat | None = None
     max_drop: Drop | None = None
     confidence: Share = 0.95
-    resamples: int = Field(default=1000, ge=200, le=100_000)
+    resamples: int = Field(default=500, ge=200, le=100_000)
     seed: int = 0
 
     @model_validator(mode="after")

@@ -1,0 +1,70 @@
+"""The verdict for people: a Rich table for a terminal, Markdown for a pull request. JSON is the report."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mlops.spec.gates import GateReport
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+_COLOUR = {"pass": "green", "blocked": "bold red", "skipped": "dim", "bypassed": "yellow"}
+_SIGN = {"pass": "✅", "blocked": "❌", "skipped": "⏭️", "bypassed": "⚠️"}
+
+
+_ESCAPES = str.maketrans({c: f"\\{c}" for c in "\\|`*_[]"} | {c: f"&#{ord(c)};" for c in "<>@#"})
+
+
+def headline(report: GateReport) -> str:
+    """One sentence: what was judged, against what, and the outcome."""
+    against = f"against version {report.champion}" if report.champion else "with no champion yet"
+    count = len(report.blocking)
+    verdict = "passes all gates" if report.passed else f"is blocked by {count} gate{'s' * (count != 1)}"
+    return f"{report.model} version {report.version}, {against} on {report.rows:,} test rows, {verdict}"
+
+
+def table(report: GateReport) -> Table:
+    """Gate, verdict, observed, limit and detail, one row a gate."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    made = Table(title=escape(headline(report)), title_justify="left")
+    for name in ("gate", "verdict", "observed", "limit", "detail"):
+        made.add_column(name, overflow="fold", no_wrap=name in ("gate", "verdict"))
+    for gate in report.gates:
+        colour = _COLOUR[gate.verdict]
+        cells = (escape(t) for t in (gate.observed, gate.limit, gate.detail))
+        made.add_row(escape(gate.name), f"[{colour}]{gate.verdict}[/]", *cells)
+    return made
+
+
+def markdown(report: GateReport) -> str:
+    """For a pull request: the headline, the gates, and the metrics of both models on the same rows."""
+    champion = f"version {report.champion}" if report.champion else "champion"
+    lines = [
+        f"**{_cell(headline(report))}.**",
+        "",
+        "| | gate | observed | limit | detail |",
+        "|---|---|---|---|---|",
+    ]
+    for gate in report.gates:
+        cells = (gate.name, gate.observed, gate.limit, gate.detail)
+        lines.append(f"| {_SIGN[gate.verdict]} {gate.verdict} | {' | '.join(map(_cell, cells))} |")
+    if report.metrics:
+        interval = f"{report.confidence:.0%} interval"
+        lines += [
+            "",
+            f"| metric | version {report.version} | {interval} | {champion} |",
+            "|---|---:|---:|---:|",
+        ]
+    for name, metric in report.metrics.items():
+        other = "" if metric.champion is None else f"{metric.champion:.4f}"
+        span = f"{metric.low:.4f} to {metric.high:.4f}"
+        lines.append(f"| {_cell(name)} | {metric.value:.4f} | {span} | {other} |")
+    return "\n".join(lines) + "\n"
+
+
+def _cell(text: str) -> str:
+    """Text that cannot leave its table cell, or become markup, a mention or HTML."""
+    return " ".join(text.translate(_ESCAPES).split())

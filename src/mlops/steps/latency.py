@@ -1,0 +1,55 @@
+"""Single-row latency, measured so that figures compare: in turns, in one thread of one process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.spec.evaluation import Latency
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.serving.core import Row, Scorer
+    from mlops.spec.schema import ModelSchema
+
+REPEATS = 200
+_WARM_UP = 20
+_SIDE = 128
+
+
+def rows_of(schema: ModelSchema, frame: pd.DataFrame, count: int = 32) -> list[Row]:
+    """The first `count` rows of `frame` as a request carries them: signature order, null for missing."""
+    part: Any = frame[[c.name for c in schema.columns]].head(count).astype(object)
+    return [tuple(row) for row in part.where(part.notna(), None).itertuples(index=False)]
+
+
+def measure(calls: Sequence[tuple[Scorer, Sequence[Row]]], repeats: int = REPEATS) -> list[Latency]:
+    """Median seconds to score one row, for each (scorer, rows); all take turns, so load hits all alike."""
+    reference = _reference()
+    took: list[list[float]] = [[] for _ in calls]
+    yardstick: list[float] = []
+    for turn in range(-_WARM_UP, repeats):
+        spent = [_timed(partial(scorer.predict_rows, [rows[turn % len(rows)]])) for scorer, rows in calls]
+        unit = _timed(reference)
+        if turn >= 0:
+            yardstick.append(unit)
+            for series, seconds in zip(took, spent, strict=True):
+                series.append(seconds)
+    unit = float(np.median(yardstick))
+    return [Latency(seconds=float(np.median(s)), repeats=repeats, reference_seconds=unit) for s in took]
+
+
+def _timed(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
+
+
+def _reference() -> Callable[[], object]:
+    matrix = np.random.default_rng(0).random((_SIDE, _SIDE), dtype=np.float32)
+    return lambda: matrix @ matrix
