@@ -143,7 +143,8 @@ def _branch(root: Path) -> str:
     return named or _git(root, "symbolic-ref", "--quiet", "--short", "HEAD")
 
 
-def _actor(root: Path) -> str:
+def actor(root: Path) -> str:
+    """Who acts: as CI says, else as git is set up, else the user of the operating system."""
     named = os.environ.get("GITHUB_ACTOR") or os.environ.get("BUILD_REQUESTEDFOR")
     if named := named or _git(root, "config", "user.name"):
         return named

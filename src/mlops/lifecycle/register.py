@@ -1,0 +1,170 @@
+"""`mlops register <path>`: take a model that was trained elsewhere into the registry."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+from pydantic import ValidationError
+
+from mlops.errors import InvalidInput, Problem
+from mlops.lifecycle.lineage import checkout
+from mlops.spec._yaml import Document, problems_of
+from mlops.spec.digest import tree_digest
+from mlops.spec.schema import FILE, Column, ColumnType, ModelSchema, Task
+from mlops.targets.base import ModelVersion
+
+MLMODEL = "MLmodel"
+SAMPLE = "sample.json"
+SAMPLE_ROWS = 50
+_PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill")
+_TYPES: dict[str, ColumnType] = {
+    "string": "string",
+    "integer": "integer",
+    "long": "integer",
+    "float": "number",
+    "double": "number",
+    "boolean": "boolean",
+}
+
+
+class Registrar(Protocol):
+    """The one call of a registry that is needed here."""
+
+    def register(self, model: str, folder: Path, digest: str, tags: dict[str, str]) -> ModelVersion:
+        """The version of the artifact in `folder`; made once for each digest."""
+
+
+def register_external(
+    root: Path,
+    registry: Registrar,
+    path: Path,
+    model: str,
+    *,
+    task: Task | None = None,
+    classes: Sequence[str] = (),
+    allow_pickle: bool = False,
+) -> ModelVersion:
+    """Register a copy of the MLflow model folder `path`; the folder itself is not changed.
+
+    `task` and `classes` (in the order of the probabilities) are needed when the folder has no `serving.json`.
+    Raises `InvalidInput` for a folder that is no MLflow model, has no column signature, would run code when
+    it is loaded (unless `allow_pickle`), or is of another model.
+    """
+    described = _mlmodel(path)
+    if not allow_pickle:
+        _refuse_code(path, described)
+    signature = _inputs(path, described)
+    tags = {**checkout(root).as_tags(), "mlops.source": "external"}
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch) / "model"
+        shutil.copytree(path, folder)
+        _complete(folder, described, _schema(path, model, signature, task, classes))
+        return registry.register(model, folder, tree_digest(folder), tags)
+
+
+def _mlmodel(path: Path) -> dict[str, Any]:
+    if not (path / MLMODEL).is_file():
+        raise InvalidInput(f"{path} is no MLflow model: it has no file {MLMODEL}; save it by save_model")
+    value = Document.read(path / MLMODEL).value
+    if not isinstance(value, dict) or not isinstance(value.get("flavors"), dict):
+        raise InvalidInput(Problem(str(path / MLMODEL), "names no flavors; save the model by save_model"))
+    return value
+
+
+def _refuse_code(path: Path, described: dict[str, Any]) -> None:
+    """A pickle, or Python files beside the model, run as whoever loads them."""
+    found = [p.relative_to(path).as_posix() for p in path.rglob("*") if p.suffix.lower() in _PICKLES]
+    flavors = described["flavors"]
+    if (form := flavors.get("sklearn", {}).get("serialization_format", "skops")) != "skops":
+        found.append(f"sklearn as {form}")
+    function = flavors.get("python_function", {})
+    if function.get("code") or function.get("python_model") or function.get("model_code_path"):
+        found.append("Python code of its own")
+    if found:
+        raise InvalidInput(
+            f"{path} can run code when it is loaded ({', '.join(sorted(set(found)))}); save it with "
+            "serialization_format='skops' or as ONNX, or pass --allow-pickle if you trust its maker"
+        )
+
+
+def _inputs(path: Path, described: dict[str, Any]) -> list[dict[str, Any]]:
+    where = str(path / MLMODEL)
+    signature = described.get("signature")
+    if not isinstance(signature, dict) or not signature.get("inputs"):
+        raise InvalidInput(
+            Problem(where, "the model has no signature; save it with signature=infer_signature(…)")
+        )
+    try:
+        columns = json.loads(signature["inputs"])
+    except (TypeError, ValueError):
+        columns = None
+    if not isinstance(columns, list) or not all(isinstance(c, dict) and c.get("name") for c in columns):
+        raise InvalidInput(Problem(where, "must name its input columns, one by one", "signature.inputs"))
+    if foreign := [f"{c['name']} ({c.get('type')})" for c in columns if c.get("type") not in _TYPES]:
+        raise InvalidInput(
+            Problem(
+                where,
+                f"columns of types that cannot be served: {', '.join(foreign)}; allowed: {', '.join(_TYPES)}",
+                "signature.inputs",
+            )
+        )
+    return columns
+
+
+def _schema(
+    path: Path, model: str, inputs: list[dict[str, Any]], task: Task | None, classes: Sequence[str]
+) -> ModelSchema | None:
+    """None when the folder brings its own `serving.json`, which is then checked."""
+    given = path / FILE
+    if given.is_file():
+        try:
+            found = ModelSchema.model_validate_json(given.read_bytes())
+        except ValidationError as error:
+            raise InvalidInput(problems_of(error, ModelSchema, str(given))) from None
+        if found.model != model:
+            raise InvalidInput(
+                Problem(str(given), f"is of the model {found.model!r}; register it as that", "model")
+            )
+        return None
+    if task is None:
+        raise InvalidInput(f"{path} has no {FILE}; say what the model predicts with --task")
+    if (task == "regression") == bool(classes):
+        raise InvalidInput(
+            "give the class labels of a classifier with --class, in the order of its probabilities; "
+            "a regression has none"
+        )
+    columns = [
+        Column(name=c["name"], type=_TYPES[c["type"]], nullable=not c.get("required", True)) for c in inputs
+    ]
+    try:
+        return ModelSchema(model=model, task=task, columns=columns, classes=list(classes))
+    except ValidationError as error:
+        raise InvalidInput(problems_of(error, ModelSchema, FILE)) from None
+
+
+def _complete(folder: Path, described: dict[str, Any], schema: ModelSchema | None) -> None:
+    if schema is not None:
+        (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    info = described.get("saved_input_example_info")
+    if (folder / SAMPLE).exists() or not isinstance(info, dict):
+        return
+    example = _example(folder / str(info.get("artifact_path", "")))
+    if example is not None:
+        (folder / SAMPLE).write_text(json.dumps({"input_data": example}) + "\n", encoding="utf-8")
+
+
+def _example(path: Path) -> dict[str, Any] | None:
+    """MLflow's input example, when it is a table with named columns."""
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    if not isinstance(found, dict) or not {"columns", "data"} <= found.keys():
+        return None
+    rows = found["data"][:SAMPLE_ROWS]
+    return {"columns": found["columns"], "index": list(range(len(rows))), "data": rows}
