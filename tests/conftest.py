@@ -10,6 +10,10 @@ import pytest
 
 from mlops.spec.digest import tree_digest
 
+# Before scikit-learn is imported: on a busy machine two threads that wait for each other take seconds, not
+# milliseconds, to fit a small model.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 SAMPLE_EVERY = 40
 """The sample keeps every 40th flight: 8,400 of 336,776, all months, carriers and airports."""
 

@@ -1,0 +1,98 @@
+"""The folders that steps hand to each other: rows as Parquet, and a manifest of where they come from."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import Field, ValidationError
+
+from mlops.errors import IntegrityError, InvalidInput, Problem
+from mlops.spec._base import Digest, Spec, WindowText
+from mlops.spec.digest import tree_digest
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+M = TypeVar("M", bound="RawManifest")
+MANIFEST = "manifest.json"
+ROWS = "data.parquet"
+
+
+class RawManifest(Spec):
+    """`manifest.json` of the raw data asset. `digest` covers every other file of the folder."""
+
+    name: str
+    version: str
+    digest: Digest
+
+
+class Manifest(RawManifest):
+    """`manifest.json` of prepared rows; name, version and digest are those of the raw data."""
+
+    window: WindowText
+    rows: int = Field(ge=1)
+
+
+def read_raw(folder: Path) -> RawManifest:
+    """The raw folder's manifest, once its files are those that it names.
+
+    Raises `InvalidInput` when there is no valid manifest and `IntegrityError` when a file has changed.
+    """
+    found = _manifest(folder, RawManifest)
+    files = (p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
+    digest = tree_digest(folder, files)
+    if digest != found.digest:
+        raise IntegrityError(
+            f"{folder} holds the digest {digest}, but its {MANIFEST} says {found.digest}: the raw data have "
+            "changed since they were made; remove the folder so that it is made again, or publish a version"
+        )
+    return found
+
+
+def write(folder: Path, frame: pd.DataFrame, raw: RawManifest, window: str) -> Manifest:
+    """Write `frame` and its manifest to `folder`, which is made when it does not exist."""
+    folder.mkdir(parents=True, exist_ok=True)
+    frame.to_parquet(folder / ROWS, index=False)
+    made = Manifest(name=raw.name, version=raw.version, digest=raw.digest, window=window, rows=len(frame))
+    (folder / MANIFEST).write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    return made
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Where prepared rows come from; raises `InvalidInput` when the manifest is missing or broken."""
+    return _manifest(folder, Manifest)
+
+
+def read(folder: Path) -> tuple[pd.DataFrame, Manifest]:
+    """Rows and manifest that `write` made; raises `InvalidInput` when either is missing or broken."""
+    import pandas as pd
+
+    manifest = _manifest(folder, Manifest)
+    path = folder / ROWS
+    try:
+        frame = pd.read_parquet(path)
+    except FileNotFoundError:
+        raise InvalidInput(Problem(str(path), "does not exist; the step `prep` writes it")) from None
+    except (OSError, ValueError) as error:
+        raise InvalidInput(Problem(str(path), f"cannot be read as Parquet: {error}")) from None
+    return frame, manifest
+
+
+def _manifest(folder: Path, model: type[M]) -> M:
+    path = folder / MANIFEST
+    try:
+        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
+    except FileNotFoundError:
+        raise InvalidInput(
+            Problem(
+                str(path), "does not exist; a data folder says in it what it holds (name, version, digest)"
+            )
+        ) from None
+    except ValidationError as error:
+        raise InvalidInput(
+            [Problem(str(path), e["msg"], ".".join(map(str, e["loc"]))) for e in error.errors()]
+        ) from None
+    except ValueError as error:
+        raise InvalidInput(Problem(str(path), f"not valid JSON: {error}")) from None
