@@ -9,34 +9,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from mlops.pipeline.result import JobResult as JobResult  # noqa: PLC0414 (part of this interface)
+from mlops.pipeline.result import StepEvent as StepEvent  # noqa: PLC0414
+from mlops.pipeline.result import StepState as StepState  # noqa: PLC0414
 from mlops.spec.release import Release
 
 # --- jobs -------------------------------------------------------------------------------------------
-
-StepState = Literal["running", "reused", "finished", "failed", "skipped"]
-
-
-@dataclass(frozen=True)
-class StepEvent:
-    """Progress of one pipeline step. `seconds` is set once it has ended."""
-
-    step: str
-    state: StepState
-    seconds: float | None = None
-    log: str = ""
-    """Path or URL of the step's log."""
-
-
-@dataclass(frozen=True)
-class JobResult:
-    """A pipeline job that has finished."""
-
-    run_id: str
-    """MLflow parent run."""
-    steps: tuple[StepEvent, ...]
-    outputs: Mapping[str, Path]
-    """`<step>.<output>` and pipeline outputs, as local folders or files."""
-    url: str = ""
 
 
 class Jobs(Protocol):

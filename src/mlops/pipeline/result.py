@@ -1,0 +1,33 @@
+"""What a run of a pipeline tells its caller; `mlops.targets.base` shows these types to the verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+StepState = Literal["running", "reused", "finished", "failed", "skipped"]
+
+
+@dataclass(frozen=True)
+class StepEvent:
+    """Progress of one pipeline step. `seconds` is set once it has ended."""
+
+    step: str
+    state: StepState
+    seconds: float | None = None
+    log: str = ""
+    """Path or URL of the step's log."""
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """A pipeline job that has finished."""
+
+    run_id: str
+    """MLflow parent run."""
+    steps: tuple[StepEvent, ...]
+    outputs: Mapping[str, Path]
+    """`<step>.<output>` and pipeline outputs, as local folders or files."""
+    url: str = ""
