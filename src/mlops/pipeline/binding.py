@@ -1,0 +1,85 @@
+"""The grammar of Azure ML's expressions: `${{parent.…}}` in a pipeline, `${{inputs.…}}` and `$[[…]]` in a command."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+_NAME = r"[A-Za-z_][A-Za-z0-9_]*"
+_PARENT = re.compile(
+    rf"^\$\{{\{{\s*parent\.(?:inputs\.(?P<input>{_NAME})|outputs\.(?P<output>{_NAME})"
+    rf"|jobs\.(?P<job>{_NAME})\.outputs\.(?P<job_output>{_NAME}))\s*\}}\}}$"
+)
+_HOLE = re.compile(r"\$\{\{\s*(?P<body>[^}]*?)\s*\}\}")
+_PORT = re.compile(rf"^(?P<side>inputs|outputs|search_space)\.(?P<name>{_NAME})$")
+_OPTIONAL = re.compile(r"\$\[\[(?P<body>.*?)\]\]", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class ParentBinding:
+    """`${{parent.inputs.x}}`, `${{parent.outputs.x}}` or `${{parent.jobs.j.outputs.x}}`."""
+
+    kind: Literal["input", "output", "job"]
+    name: str
+    job: str = ""
+
+
+def looks_bound(value: object) -> bool:
+    """True for text that is meant as an expression, right or wrong."""
+    return isinstance(value, str) and "${{" in value
+
+
+def parse_parent(value: object) -> ParentBinding | None:
+    """The binding that `value` is, or None when it is none (or not a well-formed one)."""
+    found = _PARENT.match(value.strip()) if isinstance(value, str) else None
+    if found is None:
+        return None
+    if found["input"]:
+        return ParentBinding("input", found["input"])
+    if found["output"]:
+        return ParentBinding("output", found["output"])
+    return ParentBinding("job", found["job_output"], found["job"])
+
+
+@dataclass(frozen=True)
+class Hole:
+    """One `${{side.name}}` of a command. `side` is empty when the expression is not well formed."""
+
+    text: str
+    side: str
+    name: str
+    optional: bool
+
+
+def holes(command: str) -> list[Hole]:
+    """Every expression of a command; `optional` says that it stands inside `$[[…]]`."""
+    spans = [m.span() for m in _OPTIONAL.finditer(command)]
+    found = []
+    for match in _HOLE.finditer(command):
+        port = _PORT.match(match["body"])
+        inside = any(start <= match.start() < end for start, end in spans)
+        found.append(Hole(match[0], port["side"] if port else "", port["name"] if port else "", inside))
+    return found
+
+
+def expand(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
+    """The shell command: optional blocks whose inputs have no value are left out, values are quoted.
+
+    Raises `KeyError` for a name that has no value outside an optional block (lint finds those first).
+    """
+
+    def block(match: re.Match[str]) -> str:
+        names = [h.name for h in holes(match["body"]) if h.side == "inputs"]
+        return match["body"] if all(n in inputs for n in names) else ""
+
+    def hole(match: re.Match[str]) -> str:
+        port = _PORT.match(match["body"])
+        if port is None:
+            raise KeyError(match[0])
+        values = inputs if port["side"] == "inputs" else outputs
+        return shlex.quote(values[port["name"]])
+
+    return _HOLE.sub(hole, _OPTIONAL.sub(block, command)).strip()

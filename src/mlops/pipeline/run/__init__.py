@@ -1,0 +1,1 @@
+"""The local runner of pipelines."""

@@ -1,0 +1,172 @@
+"""Processes of steps, run through the step server (`zygote.py`) that forks instead of importing anew."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.errors import TargetError
+
+PRELOAD = (
+    "mlflow",
+    "pandas",
+    "pyarrow.parquet",
+    "sklearn.ensemble",
+    "sklearn.pipeline",
+    "pandera.pandas",
+    "skops.io",
+    "onnxruntime",
+    "skl2onnx",
+    "matplotlib.pyplot",
+)
+"""Third-party modules that steps use, in the order in which the first steps need them."""
+
+_ZYGOTE = Path(__file__).with_name("zygote.py")
+_QUOTED = re.compile(r"'[^']*'")
+_SHELL = frozenset('$`*?~[]{}()<>|&;#!\n"\\')
+# Read while an interpreter starts or a library loads: too late in a fork.
+_EARLY = (
+    "PYTHON",
+    "OMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "KMP_",
+    "NUMEXPR_",
+    "LD_",
+    "DYLD_",
+    "MALLOC_",
+    "LC_",
+    "LANG",
+    "TZ",
+)
+_GRACE = 3.0
+"""Seconds between SIGTERM and SIGKILL."""
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """A step's process: one of `argv` (after `python`) and `shell`."""
+
+    argv: tuple[str, ...] = ()
+    shell: str = ""
+
+
+def plan_invocation(command: str, variables: Mapping[str, str]) -> Invocation:
+    """Fork when `command` is one plain `python x.py …` or `python -m x …`, else `bash -c`.
+
+    `variables` are those that the step itself sets: one that is read at start-up needs a process of its own.
+    """
+    joined = command.replace("\\\n", " ").strip()
+    plain = not _SHELL & set(_QUOTED.sub("", joined)) and not any(v.startswith(_EARLY) for v in variables)
+    words = shlex.split(joined) if plain else []
+    if len(words) >= 2 and words[0] in ("python", "python3"):
+        if words[1] == "-m" and len(words) >= 3:
+            return Invocation(argv=tuple(words[1:]))
+        if words[1].endswith(".py"):
+            return Invocation(argv=tuple(words[1:]))
+    return Invocation(shell=command)
+
+
+class StepServer:
+    """One step server process. `run` may be called from several threads at once."""
+
+    def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
+        ours, theirs = socket.socketpair()
+        self._socket = ours
+        self._write = threading.Lock()
+        self._changed = threading.Condition()
+        self._exits: dict[str, int] = {}
+        self._gone = False
+        self._count = 0
+        self._running: set[str] = set()
+        env = {**os.environ, "PYTHONUNBUFFERED": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "MPLBACKEND": "agg"}
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, str(_ZYGOTE), str(theirs.fileno()), *preload],
+                env=env,
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        threading.Thread(target=self._read, name="step-server", daemon=True).start()
+
+    def run(self, invocation: Invocation, cwd: Path, env: Mapping[str, str], log: Path) -> int:
+        """Run to the end; the exit code, negative for a signal. Raises `TargetError` when the server died."""
+        with self._changed:
+            self._count += 1
+            name = str(self._count)
+            self._running.add(name)
+        request = {"id": name, "cwd": str(cwd), "env": dict(env), "log": str(log)}
+        request |= {"shell": invocation.shell} if invocation.shell else {"argv": list(invocation.argv)}
+        self._send(request)
+        with self._changed:
+            self._changed.wait_for(lambda: name in self._exits or self._gone)
+            if name not in self._exits:
+                raise TargetError(
+                    "the process that starts the steps ended unexpectedly (often: the machine ran out of "
+                    "memory); run again, finished steps are kept"
+                )
+            return self._exits.pop(name)
+
+    def stop_steps(self) -> None:
+        """End all steps: SIGTERM to their process groups, SIGKILL after a moment."""
+        for number in (signal.SIGTERM, signal.SIGKILL):
+            with self._changed:
+                names = list(self._running)
+            for name in names:
+                self._send({"kill": name, "signal": int(number)}, quiet=True)
+            with self._changed:
+                self._changed.wait_for(lambda: self._gone or not self._running, _GRACE)
+
+    def close(self) -> None:
+        """End the server and whatever still runs."""
+        self._socket.shutdown(socket.SHUT_RDWR)
+        try:
+            self._process.wait(_GRACE)
+        except subprocess.TimeoutExpired:
+            # It is inside an import and will not look at its socket soon.
+            self._process.kill()
+            self._process.wait()
+        self._socket.close()
+
+    def _send(self, message: Mapping[str, object], *, quiet: bool = False) -> None:
+        try:
+            with self._write:
+                self._socket.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            if not quiet:
+                raise TargetError("the process that starts the steps has ended; run again") from None
+
+    def _read(self) -> None:
+        buffer = b""
+        while True:
+            try:
+                chunk = self._socket.recv(1 << 16)
+            except OSError:
+                chunk = b""
+            if not chunk:
+                break
+            buffer += chunk
+            *lines, buffer = buffer.split(b"\n")
+            with self._changed:
+                for line in lines:
+                    message = json.loads(line)
+                    if "exit" in message:
+                        self._exits[message["id"]] = message["exit"]
+                        self._running.discard(message["id"])
+                self._changed.notify_all()
+        with self._changed:
+            self._gone = True
+            self._changed.notify_all()

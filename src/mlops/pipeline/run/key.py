@@ -1,0 +1,57 @@
+"""What a step's result depends on, as one digest."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from mlops.pipeline.read import Step, read_environment
+from mlops.pipeline.run.cache import content_digest
+from mlops.spec.digest import data_digest, file_digest
+
+_FORMAT = 1
+"""Raise it when entries of an older layout must not be found any more."""
+
+
+def installed_environment(lock: Path | None = None) -> str:
+    """Digest of what runs steps on this machine: Python's version, and the lock file when it is there."""
+    version = ".".join(map(str, sys.version_info[:3]))
+    locked = file_digest(lock) if lock is not None and lock.is_file() else ""
+    return data_digest([sys.implementation.name, version, locked])
+
+
+def environment_content(step: Step) -> Any:
+    """A step's environment as plain data: its fields and the content of the files that they name."""
+    environment, _, _, path = read_environment(step)
+    if environment is None:
+        reference = step.node.environment or step.component.environment
+        return reference.reference
+    content: dict[str, Any] = environment.model_dump(
+        mode="json", exclude={"description", "tags", "schema_url"}
+    )
+    if isinstance(environment.conda_file, str):
+        content["conda_file"] = content_digest(path.parent / environment.conda_file)
+    if environment.build is not None:
+        content["build"]["path"] = content_digest(path.parent / environment.build.path)
+    return content
+
+
+def step_key(
+    step: Step, inputs: Mapping[str, str], code: str, environment: Any, installed: str, nonce: str = ""
+) -> str:
+    """`inputs` maps names to literals or content digests; `nonce` makes the key of a step that is never reused."""
+    outputs = {name: output.type for name, output in step.component.outputs.items()}
+    parts = {
+        "format": _FORMAT,
+        "command": step.component.command,
+        "inputs": dict(inputs),
+        "outputs": outputs,
+        "variables": {k: str(v) for k, v in step.node.environment_variables.items()},
+        "code": code,
+        "environment": environment,
+        "installed": installed,
+        "nonce": nonce,
+    }
+    return data_digest(parts).removeprefix("sha256:")

@@ -1,0 +1,85 @@
+"""Folders of runs, and what a killed run left behind."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+from mlops.pipeline.run.cache import StepCache
+from mlops.pipeline.run.locks import FileLock
+from mlops.pipeline.run.tracker import Tracker
+
+_LOCK = "lock"
+_OPEN = "unfinished"
+
+
+class RunFolder:
+    """`<state>/runs/<run_id>/`: logs, the code snapshots while it lasts, and the runs it has not ended yet.
+
+    Its lock is held as long as the process lives, so that a later run can tell a dead one from a slow one
+    without trusting process numbers, which are used again.
+    """
+
+    def __init__(self, state: Path, run_id: str) -> None:
+        self.path = state / "runs" / run_id
+        self.path.mkdir(parents=True, exist_ok=True)
+        self._lock = FileLock(self.path / _LOCK)
+        self._lock.try_acquire()
+        self.opened(run_id)
+
+    def log(self, step: str) -> Path:
+        return self.path / f"{step}.log"
+
+    @property
+    def code(self) -> Path:
+        return self.path / "code"
+
+    def opened(self, run_id: str) -> None:
+        """Remember that the tracking server shows `run_id` as running."""
+        self._record(f"open {run_id}")
+
+    def ended(self, run_id: str) -> None:
+        """Remember that `run_id` has its final status."""
+        self._record(f"ended {run_id}")
+
+    def _record(self, line: str) -> None:
+        with (self.path / _OPEN).open("a", encoding="utf-8") as stream:
+            stream.write(f"{line}\n")
+
+    def close(self) -> None:
+        """All runs have ended: only the logs stay."""
+        (self.path / _OPEN).unlink(missing_ok=True)
+        shutil.rmtree(self.code, ignore_errors=True)
+        self._lock.remove()
+
+
+def recover(state: Path, cache: StepCache, tracker: Tracker) -> list[str]:
+    """End the runs that died without a word (kill -9, power) as KILLED; the ids of those runs."""
+    ended: list[str] = []
+    for folder in sorted((state / "runs").glob("*")):
+        record = folder / _OPEN
+        if not record.is_file():
+            continue
+        lock = FileLock(folder / _LOCK)
+        if not lock.try_acquire():
+            continue
+        # The parent is written first and ends last, so that it is never final with a child still running.
+        for run_id in _still_open(record):
+            tracker.finish(run_id, "KILLED")
+            ended.append(run_id)
+        cache.discard(folder.name)
+        shutil.rmtree(folder / "code", ignore_errors=True)
+        record.unlink(missing_ok=True)
+        lock.remove()
+    return ended
+
+
+def _still_open(record: Path) -> list[str]:
+    found: list[str] = []
+    for line in record.read_text(encoding="utf-8").splitlines():
+        state, _, run_id = line.partition(" ")
+        if state == "open":
+            found.insert(0, run_id)
+        elif run_id in found:
+            found.remove(run_id)
+    return found

@@ -1,0 +1,30 @@
+"""What the runner needs from tracking: a handful of calls, so that it never imports MLflow itself."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
+
+
+class Tracker(Protocol):
+    """Runs of a tracking server. Called from several threads at once; the runner serialises the calls."""
+
+    def create_parent(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
+        """A new RUNNING run in the experiment (made when absent); its id."""
+
+    def create_child(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
+        """A new RUNNING run below `parent` (tag `mlflow.parentRunId`); its id."""
+
+    def finish(self, run_id: str, status: RunStatus) -> None:
+        """End a run; ending one that has ended is no error."""
+
+    def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set or overwrite tags."""
+
+    def env(self) -> Mapping[str, str]:
+        """What a step's process needs to reach the server, MLFLOW_TRACKING_URI first of all."""
+
+    def copy_results(self, from_run: str, to_run: str) -> None:
+        """Copy metrics and parameters. Raises `mlops.errors.NotFound` when `from_run` is gone."""

@@ -1,0 +1,126 @@
+"""What the inputs of a pipeline and of its steps stand for in one run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.errors import InvalidInput, Problem
+from mlops.pipeline.binding import parse_parent
+from mlops.pipeline.models import DATA_TYPES
+from mlops.pipeline.read import Pipeline, Step
+from mlops.pipeline.run.cache import content_digest
+from mlops.pipeline.types import literal_text, mismatch
+
+AssetResolver = Callable[[str, str], str]
+"""Name and version of a data asset to a local path or a URI."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """The text that goes into a command, and what it counts as in a step's key."""
+
+    text: str
+    identity: str
+
+
+def pipeline_inputs(
+    pipeline: Pipeline, overrides: Mapping[str, str], resolve: AssetResolver
+) -> dict[str, Given]:
+    """Every input of the pipeline that has a value.
+
+    Raises `InvalidInput` for an unknown name, a value that a step's input does not admit, a path or an asset
+    that is not there.
+    """
+    declared = pipeline.job.inputs
+    problems = [
+        Problem(pipeline.document.name, f"the pipeline has no input {name!r}; it has: {', '.join(declared)}")
+        for name in overrides
+        if name not in declared
+    ]
+    for step in pipeline.steps.values():
+        for key, value in step.node.inputs.items():
+            bound = parse_parent(value.given)
+            port = step.component.inputs.get(key)
+            if bound is None or bound.kind != "input" or port is None or bound.name not in overrides:
+                continue
+            if why := mismatch(overrides[bound.name], port):
+                problems.append(
+                    Problem(pipeline.document.name, f"{why} ({step.name}.{key})", f"inputs.{bound.name}")
+                )
+    if problems:
+        raise InvalidInput(problems)
+    found = {}
+    for name, value in declared.items():
+        given = overrides.get(name, value.given)
+        if given is None:
+            problems.append(
+                pipeline.document.problem(("inputs", name), "has no value; give one when you run it")
+            )
+            continue
+        # An override comes from a command line: relative to where the user stands, not to the file.
+        base = Path.cwd() if name in overrides else pipeline.path.parent
+        found[name] = _given(
+            pipeline, ("inputs", name), given, value.is_path or value.type is not None, base, resolve
+        )
+    if problems:
+        raise InvalidInput(problems)
+    return found
+
+
+def step_input(
+    pipeline: Pipeline,
+    step: Step,
+    key: str,
+    inputs: Mapping[str, Given],
+    outputs: Mapping[tuple[str, str], Given],
+    resolve: AssetResolver,
+) -> Given | None:
+    """What the input `key` of a step is; None for an optional one without a value."""
+    port = step.component.inputs[key]
+    value = step.node.inputs.get(key)
+    if value is None or value.given is None:
+        return None if port.default is None else _literal(port.default)
+    bound = parse_parent(value.given)
+    if bound is None:
+        loc = ("jobs", step.name, "inputs", key)
+        is_data = value.is_path or value.type is not None or port.type in DATA_TYPES
+        return _given(pipeline, loc, value.given, is_data, pipeline.path.parent, resolve)
+    if bound.kind == "job":
+        return outputs[bound.job, bound.name]
+    given = inputs.get(bound.name)
+    if given is None and port.default is not None:
+        return _literal(port.default)
+    return given
+
+
+def _literal(value: object) -> Given:
+    text = literal_text(value)
+    return Given(text, text)
+
+
+def _given(
+    pipeline: Pipeline,
+    loc: tuple[str, ...],
+    given: object,
+    is_data: bool,
+    base: Path,
+    resolve: AssetResolver,
+) -> Given:
+    text = literal_text(given)
+    if not is_data:
+        return Given(text, text)
+    if text.startswith("azureml:") and not text.startswith("azureml://"):
+        name, _, version = text.removeprefix("azureml:").partition(":")
+        text = resolve(name, version)
+        base = Path.cwd()
+    if "://" in text:
+        return Given(text, text)
+    path = Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises for an unknown user)
+    path = path if path.is_absolute() else base / path
+    if not path.exists():
+        raise InvalidInput(pipeline.document.problem(loc, f"{text!r} does not exist ({path})"))
+    path = path.resolve()
+    return Given(str(path), content_digest(path))

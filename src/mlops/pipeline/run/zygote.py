@@ -1,0 +1,174 @@
+"""The step server: imports heavy libraries once, then forks a process for each step.
+
+Run by path as a script of its own, with the standard library only: nothing of the project may be loaded here,
+because a step must import the project from its code snapshot. It never starts a thread, so that forking is
+safe: libraries are imported, not used (OpenBLAS's pool, which `import numpy` starts, stops around a fork).
+
+Requests and answers are JSON lines on the socket whose descriptor is the first argument; the others are
+modules to import. Request: {id, argv | shell, cwd, env, log} or {kill: id, signal}.
+Answers: {id, pid}, {id, exit}.
+Requests are served between two imports too: a step that comes early imports what is missing itself.
+When the socket closes, the runner is gone: all steps are killed, so that a `kill -9` leaves no orphan.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import runpy
+import select
+import signal
+import socket
+import sys
+from typing import Any
+
+
+class Server:
+    """Single-threaded: one socket, one wake-up pipe for SIGCHLD, one child a step."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self.connection = connection
+        self.buffer = b""
+        self.children: dict[int, str] = {}
+        self.wake_read, self.wake_write = os.pipe()
+        os.set_blocking(self.wake_read, False)
+        os.set_blocking(self.wake_write, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
+        # Control-C reaches the whole group of the terminal; the runner decides what becomes of the steps.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+    def serve(self, timeout: float | None) -> dict[str, Any] | None:
+        """Handle what is pending. Returns a request in the process that must run it, None in the server."""
+        ready, _, _ = select.select([self.connection, self.wake_read], [], [], timeout)
+        if self.wake_read in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(self.wake_read, 4096)
+        self._reap()
+        if self.connection not in ready:
+            return None
+        chunk = self.connection.recv(1 << 16)
+        if not chunk:
+            self._leave()
+        self.buffer += chunk
+        while b"\n" in self.buffer:
+            line, _, self.buffer = self.buffer.partition(b"\n")
+            request = json.loads(line)
+            if "kill" in request:
+                self._signal(request["kill"], request["signal"])
+            elif self._fork(request):
+                return dict(request)
+        return None
+
+    def _fork(self, request: dict[str, Any]) -> bool:
+        """True in the child."""
+        sys.stdout.flush()
+        sys.stderr.flush()
+        pid = os.fork()
+        if pid == 0:
+            return True
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.setpgid(pid, pid)
+        self.children[pid] = request["id"]
+        self._answer({"id": request["id"], "pid": pid})
+        return False
+
+    def _reap(self) -> None:
+        while self.children:
+            try:
+                pid, status = os.waitpid(-1, os.WNOHANG)
+            except ChildProcessError:
+                return
+            if pid == 0:
+                return
+            if (name := self.children.pop(pid, None)) is not None:
+                self._kill_group(pid, signal.SIGKILL)
+                self._answer({"id": name, "exit": os.waitstatus_to_exitcode(status)})
+
+    def _answer(self, message: dict[str, Any]) -> None:
+        try:
+            self.connection.sendall(json.dumps(message).encode() + b"\n")
+        except OSError:
+            self._leave()
+
+    def _signal(self, name: str, number: int) -> None:
+        for pid, owner in self.children.items():
+            if owner == name:
+                self._kill_group(pid, number)
+
+    def _kill_group(self, pid: int, number: int) -> None:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(pid, number)
+
+    def _leave(self) -> None:
+        for pid in self.children:
+            self._kill_group(pid, signal.SIGKILL)
+        os._exit(0)
+
+    def become_child(self) -> None:
+        """Undo in the child what makes the server a server."""
+        with contextlib.suppress(PermissionError):
+            os.setpgid(0, 0)
+        signal.set_wakeup_fd(-1)
+        for number in (signal.SIGCHLD, signal.SIGTERM):
+            signal.signal(number, signal.SIG_DFL)
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        self.connection.close()
+        os.close(self.wake_read)
+        os.close(self.wake_write)
+
+
+def run(request: dict[str, Any]) -> None:
+    """In the child: become the step that was asked for, as if `python` or `bash` had been started anew."""
+    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    for source, target in ((nothing, 0), (log, 1), (log, 2)):
+        os.dup2(source, target)
+    os.close(log)
+    os.close(nothing)
+    os.chdir(request["cwd"])
+    if "shell" in request:
+        os.execvpe("bash", ["bash", "-c", request["shell"]], request["env"])  # noqa: S606 (no shell around it)
+    os.environ.clear()
+    os.environ.update(request["env"])
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(line_buffering=True, write_through=True)  # type: ignore[union-attr]
+    if "numpy" in sys.modules:
+        # Forked processes would otherwise draw the same "random" numbers.
+        sys.modules["numpy"].random.seed()
+    argv = request["argv"]
+    if argv[0] == "-m":
+        sys.argv = argv[1:]
+        sys.path[0] = os.getcwd()  # noqa: PTH109 (pathlib would be an import)
+        runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
+    else:
+        sys.argv = argv
+        sys.path[0] = os.path.dirname(os.path.abspath(argv[0]))  # noqa: PTH100, PTH120
+        runpy.run_path(argv[0], run_name="__main__")
+
+
+def main() -> None:
+    server = Server(socket.socket(fileno=int(sys.argv[1])))
+    modules = sys.argv[2:]
+    while True:
+        request = server.serve(0 if modules else None)
+        if request is not None:
+            server.become_child()
+            del server
+            run(request)
+            return
+        if modules:
+            # A library that is absent or broken is the step's to report, if it needs it.
+            with contextlib.suppress(Exception):
+                importlib.import_module(modules.pop(0))
+            if not modules:
+                gc.collect()
+                gc.freeze()
+
+
+if __name__ == "__main__":
+    main()
