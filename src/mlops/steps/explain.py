@@ -1,0 +1,107 @@
+"""Step `explain`: which raw columns the model relies on, by permutation importance on test rows."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.steps import _args
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.serving.core import Scorer
+
+IMPORTANCE = "importance.json"
+ROWS = 5000
+REPEATS = 5
+SECONDS = 20.0
+"""No new repeat starts after this time; importance.json says how many were made."""
+SEED = 20130101
+METRIC = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "rmse"}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write `explanation/`: importance.json and importance.png."""
+    options = _args.parser("explain", __doc__)
+    options.add_argument("--model", type=_args.existing, required=True, help="folder that train wrote")
+    options.add_argument("--test", type=_args.existing, required=True, help="folder that prep wrote")
+    options.add_argument("--explanation", type=Path, required=True, help="output folder")
+    return _args.run(_explain, options, argv)
+
+
+def _explain(given: argparse.Namespace) -> None:
+    from mlops import tracking
+    from mlops.serving import core
+    from mlops.steps import _plots, dataset
+    from mlops.steps.metrics import encode_truth
+    from mlops.usecase import load_usecase
+
+    usecase = load_usecase(given.usecase)
+    frame, manifest = dataset.read(given.test)
+    scorer = core.load(given.model)
+    # A random sample, not the first days: importance of the weather in one week says little.
+    sample = frame.sample(min(ROWS, len(frame)), random_state=SEED).reset_index(drop=True)
+    found = importance(scorer, sample, encode_truth(scorer.schema, sample[usecase.target]))
+    given.explanation.mkdir(parents=True, exist_ok=True)
+    record = {"window": manifest.window, "test_rows": len(frame), **found}
+    (given.explanation / IMPORTANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    columns = found["columns"]
+    _plots.importance(
+        given.explanation / "importance.png",
+        [c["name"] for c in columns],
+        [c["mean"] for c in columns],
+        [c["deviation"] for c in columns],
+        found["metric"],
+    )
+    tracking.log_metrics({f"importance_{c['name']}": c["mean"] for c in columns})
+    tracking.log_artifacts(given.explanation, "explanation")
+
+
+def importance(scorer: Scorer, sample: pd.DataFrame, truth: Any, seconds: float = SECONDS) -> dict[str, Any]:
+    """Loss of the task's main metric when one column is shuffled, mean and deviation over the repeats.
+
+    Positive: the model is worse without the column. Most important first. `truth` is [n], encoded.
+    """
+    import numpy as np
+
+    from mlops.steps.metrics import Scores
+
+    task, threshold = scorer.schema.task, scorer.schema.threshold
+    metric = METRIC[task]
+    sign = -1.0 if metric == "rmse" else 1.0
+
+    def value(frame: pd.DataFrame) -> float:
+        return Scores(task, truth, scorer.predict_frame(frame), threshold).value(metric)
+
+    generator = np.random.default_rng(SEED)
+    base, stop = value(sample), time.monotonic() + seconds
+    losses: list[list[float]] = []
+    while len(losses) < REPEATS and (not losses or time.monotonic() < stop):
+        order = generator.permutation(len(sample))
+        row = []
+        for name in scorer.names:
+            shuffled = sample.assign(**{name: sample[name].to_numpy()[order]})
+            row.append(sign * (base - value(shuffled)))
+        losses.append(row)
+    means, deviations = np.mean(losses, axis=0), np.std(losses, axis=0)
+    return {
+        "metric": metric,
+        "value": base,
+        "rows": len(sample),
+        "repeats": len(losses),
+        "seed": SEED,
+        "columns": [
+            {"name": scorer.names[i], "mean": float(means[i]), "deviation": float(deviations[i])}
+            for i in np.argsort(-means)
+        ],
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())
