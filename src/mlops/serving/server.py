@@ -18,7 +18,13 @@ import uvicorn
 
 from mlops.errors import InvalidInput, MlopsError, TargetError
 from mlops.serving.app import App
-from mlops.serving.guard import KEEP_ALIVE_SECONDS, GuardedProtocol, GuardedServer
+from mlops.serving.guard import (
+    BODY_SECONDS,
+    HEADER_SECONDS,
+    KEEP_ALIVE_SECONDS,
+    GuardedProtocol,
+    GuardedServer,
+)
 from mlops.serving.lock import Lock
 from mlops.serving.request import Limits
 from mlops.serving.router import DRAIN_SECONDS, Router
@@ -33,7 +39,13 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("--state", type=Path, required=True, help="the endpoint's state folder")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on")
     parser.add_argument("--notice", type=float, default=0.5, help="seconds of service after SIGTERM")
+    parser.add_argument(
+        "--header-seconds", type=float, default=HEADER_SECONDS, help="deadline for a request's headers"
+    )
+    parser.add_argument("--body-seconds", type=float, default=BODY_SECONDS, help="deadline for its body")
     options = parser.parse_args(argv)
+    GuardedProtocol.header_seconds = options.header_seconds
+    GuardedProtocol.body_seconds = options.body_seconds
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     try:
         with Lock(options.state) as lock:
