@@ -7,6 +7,7 @@ needs no training. Each is two columns: `carrier` (text) and `distance` (number)
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Literal
@@ -18,7 +19,7 @@ CARRIERS = {"AA": 0.4, "DL": -0.3, "UA": 0.1}
 """Weight of each known carrier; an unknown one weighs 0."""
 PER_MILE = -0.001
 
-Behaviour = Literal["good", "slow", "failing", "flaky"]
+Behaviour = Literal["good", "slow", "failing"]
 
 
 def columns() -> list[Column]:
@@ -31,14 +32,23 @@ def columns() -> list[Column]:
 
 def expected(carrier: str, distance: float | None, bias: float = 0.0) -> float:
     """What `write_onnx` and `write_pyfunc` models answer."""
-    import math
-
     logit = CARRIERS.get(carrier, 0.0) + PER_MILE * (distance or 0.0) + bias
     return 1.0 / (1.0 + math.exp(-logit))
 
 
-def write_onnx(folder: Path, *, bias: float = 0.0, model: str = "flights") -> str:
-    """Write an artifact with an ONNX graph; returns its digest. `bias` shifts all predictions."""
+def write_onnx(
+    folder: Path,
+    *,
+    bias: float = 0.0,
+    fails_from: float | None = None,
+    work: int = 0,
+    model: str = "flights",
+) -> str:
+    """Write an artifact with an ONNX graph; returns its digest.
+
+    `bias` shifts all predictions. The graph fails on rows with a distance of at least `fails_from` (its
+    sample has 1). `work` multiplies two square matrices of that size a call: 1000 take some 50 ms.
+    """
     from onnx import TensorProto as T
     from onnx import helper as h
     from onnx import save
@@ -61,7 +71,8 @@ def write_onnx(folder: Path, *, bias: float = 0.0, model: str = "flights") -> st
         h.make_node("Mul", ["filled", "weight"], ["miles"]),
         h.make_node("Add", ["carrier", "miles"], ["sum"]),
         h.make_node("Add", ["sum", "bias"], ["logit"]),
-        h.make_node("Sigmoid", ["logit"], ["positive"]),
+        *_faults(fails_from, work),
+        h.make_node("Sigmoid", ["burdened"], ["positive"]),
         h.make_node("Sub", ["one", "positive"], ["negative"]),
         h.make_node("Concat", ["negative", "positive"], ["probabilities"], axis=1),
     ]
@@ -78,6 +89,8 @@ def write_onnx(folder: Path, *, bias: float = 0.0, model: str = "flights") -> st
             const("one", T.FLOAT, [1], [1.0]),
             const("weight", T.FLOAT, [1], [PER_MILE]),
             const("bias", T.FLOAT, [1], [bias]),
+            const("limit", T.FLOAT, [1], [math.inf if fails_from is None else fails_from]),
+            const("square", T.INT64, [2], [max(work, 1)] * 2),
         ],
     )
     opsets = [h.make_opsetid("", 17), h.make_opsetid("ai.onnx.ml", 3)]
@@ -98,8 +111,8 @@ def write_pyfunc(
 ) -> str:
     """Write an artifact without ONNX; returns its digest.
 
-    `slow` sleeps `seconds` a call, `failing` raises on each call but the one at load, `flaky` raises when
-    a distance above 5000 is among the rows.
+    `slow` sleeps `seconds` a call, `failing` raises on each call but the one at load. A server that hosts
+    one needs seconds to import MLflow: prefer `write_onnx` where its faults will do.
     """
     code = folder / "code"
     code.mkdir(parents=True, exist_ok=True)
@@ -130,12 +143,39 @@ def body(rows: int = 1, carrier: str = "AA", distance: float | None = 500.0) -> 
     }
 
 
+def _faults(fails_from: float | None, work: int) -> list[Any]:
+    from onnx import helper as h
+
+    nodes = []
+    last = "logit"
+    if fails_from is not None:
+        # Index 1 of a tensor with one element: ONNX Runtime refuses at run time.
+        nodes += [
+            h.make_node("GreaterOrEqual", ["filled", "limit"], ["beyond"]),
+            h.make_node("Cast", ["beyond"], ["index"], to=7),
+            h.make_node("Gather", ["zero", "index"], ["nothing"]),
+            h.make_node("Add", [last, "nothing"], ["checked"]),
+        ]
+        last = "checked"
+    if work:
+        nodes += [
+            h.make_node("ReduceMax", ["filled"], ["largest"], keepdims=0),
+            h.make_node("Expand", ["largest", "square"], ["matrix"]),
+            h.make_node("MatMul", ["matrix", "matrix"], ["product"]),
+            h.make_node("ReduceMin", ["product"], ["smallest"], keepdims=0),
+            h.make_node("Mul", ["smallest", "zero"], ["zeroed"]),
+            h.make_node("Add", [last, "zeroed"], ["worked"]),
+        ]
+        last = "worked"
+    return [*nodes, h.make_node("Identity", [last], ["burdened"])]
+
+
 def _finish(folder: Path, model: str, task: Task, onnx: OnnxGraph | None) -> str:
     schema = ModelSchema(
         model=model, task=task, columns=columns(), classes=["0", "1"], threshold=0.5, onnx=onnx
     )
     (folder / FILE).write_text(schema.model_dump_json(indent=2), encoding="utf-8")
-    (folder / "sample.json").write_text(json.dumps(body(3)), encoding="utf-8")
+    (folder / "sample.json").write_text(json.dumps(body(3, distance=1.0)), encoding="utf-8")
     return tree_digest(folder)
 
 
@@ -144,7 +184,6 @@ def _source(behaviour: Behaviour, seconds: float, bias: float) -> str:
         "good": "",
         "slow": f"time.sleep({seconds})",
         "failing": "self.fail()",
-        "flaky": "if (frame['distance'] > 5000).any(): raise RuntimeError('too far')",
     }[behaviour]
     return dedent(f"""\
         import time
