@@ -1,0 +1,185 @@
+"""The git executable, as far as the lifecycle needs it.
+
+Nothing here touches the user's checkout, index or branches: commits are made with git's plumbing in a
+temporary index and pushed by their id.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from mlops.errors import Blocked, InvalidInput, TargetError
+
+_ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+"""Set inside hooks; they would send a command to another repository."""
+_FIELD, _RECORD = "\x1f", "\x1e"
+_IDENTITY = {"name": "mlops", "email": "mlops@localhost"}
+"""Who commits where git knows no user, as on a CI agent."""
+
+
+@dataclass(frozen=True)
+class Commit:
+    """One commit, as `git log` tells it."""
+
+    id: str
+    at: datetime
+    author: str
+    subject: str
+    body: str
+
+    def trailer(self, key: str) -> list[str]:
+        """Values of `key: value` lines of the message, for example `Approved-by`."""
+        prefix = f"{key.lower()}:"
+        return [
+            line[len(prefix) :].strip() for line in self.body.splitlines() if line.lower().startswith(prefix)
+        ]
+
+
+class Git:
+    """A repository on this machine, bare or not."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+
+    def run(self, *args: str, text: str | None = None, env: Mapping[str, str] | None = None) -> str:
+        """Standard output, stripped; raises `TargetError` with git's own words."""
+        done = self._call(args, text, env)
+        if done.returncode:
+            raise TargetError(
+                f"git {args[0]} failed in {self.root}: {done.stderr.strip() or done.stdout.strip()}"
+            )
+        return done.stdout.strip()
+
+    def _call(
+        self, args: Sequence[str], text: str | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        clean = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
+        clean |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(env or {})}
+        try:
+            return subprocess.run(
+                ["git", "-C", str(self.root), *args],
+                input=text,
+                capture_output=True,
+                text=True,
+                env=clean,
+                check=False,
+            )
+        except FileNotFoundError:
+            raise TargetError("git is not on PATH; install it") from None
+
+    def ok(self, *args: str) -> bool:
+        """Whether the command succeeds."""
+        return self._call(args).returncode == 0
+
+    # --- reading ------------------------------------------------------------------------------------
+
+    def head(self, rev: str = "HEAD") -> str:
+        """The full id of a commit; raises `InvalidInput` when there is none."""
+        done = self._call(("rev-parse", "--verify", "--quiet", f"{rev}^{{commit}}"))
+        if done.returncode:
+            raise InvalidInput(f"{rev} is not a commit of the repository {self.root}")
+        return done.stdout.strip()
+
+    def show(self, rev: str, path: str) -> str | None:
+        """A file's text at a commit, or None when it is not there."""
+        done = self._call(("show", f"{rev}:{path}"))
+        return done.stdout if done.returncode == 0 else None
+
+    def log(self, path: str, rev: str = "HEAD", limit: int = 50) -> list[Commit]:
+        """First-parent commits that changed `path`, newest first: what the branch said, and when."""
+        form = _FIELD.join(("%H", "%cI", "%an", "%s", "%b")) + _RECORD
+        done = self._call(("log", "--first-parent", f"-{limit}", f"--format={form}", rev, "--", path))
+        records = [r.strip("\n") for r in done.stdout.split(_RECORD) if r.strip()]
+        rows = [r.split(_FIELD) for r in records]
+        return [
+            Commit(i, datetime.fromisoformat(at), who, subject, body) for i, at, who, subject, body in rows
+        ]
+
+    def has(self, commit: str) -> bool:
+        return self.ok("cat-file", "-e", f"{commit}^{{commit}}")
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """False also when one of them is unknown here. A commit is its own ancestor."""
+        return self.ok("merge-base", "--is-ancestor", older, newer)
+
+    def shallow(self) -> bool:
+        return self.run("rev-parse", "--is-shallow-repository") == "true"
+
+    def uncommitted(self, *paths: str) -> list[str]:
+        """Those of `paths` that differ from HEAD in the index or the work tree, or are not tracked."""
+        done = self._call(("status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *paths))
+        return sorted(entry[3:] for entry in done.stdout.split("\0") if len(entry) > 3)
+
+    def files(self, rev: str, *folders: str) -> list[str]:
+        """Paths at a commit below `folders`."""
+        out = self.run("ls-tree", "-r", "-z", "--name-only", rev, "--", *folders)
+        return [p for p in out.split("\0") if p]
+
+    def subjects(self, older: str, newer: str, *paths: str) -> list[str]:
+        """One line a commit between two, newest first; empty when one of them is unknown."""
+        done = self._call(("log", "--no-merges", "--format=%h %s", f"{older}..{newer}", "--", *paths))
+        return done.stdout.splitlines() if done.returncode == 0 else []
+
+    # --- writing ------------------------------------------------------------------------------------
+
+    def default_branch(self) -> str:
+        """The branch that pull requests of `origin` go to."""
+        for line in self.run("ls-remote", "--symref", "origin", "HEAD").splitlines():
+            if line.startswith("ref: refs/heads/"):
+                return line.split()[1].removeprefix("refs/heads/")
+        raise TargetError("the remote `origin` names no default branch; push one first")
+
+    def fetch(self, branch: str) -> str:
+        """The commit that `branch` of `origin` is at."""
+        self.run("fetch", "--quiet", "--no-tags", "origin", f"refs/heads/{branch}")
+        return self.head("FETCH_HEAD")
+
+    def commit(self, base: str, files: Mapping[str, str | None], message: str) -> str:
+        """A commit on top of `base` with these texts (None removes a file); no branch points at it yet."""
+        with tempfile.TemporaryDirectory(prefix="mlops-index-") as folder:
+            env = {"GIT_INDEX_FILE": str(Path(folder) / "index"), **self._identity()}
+            self.run("read-tree", base, env=env)
+            for path, text in files.items():
+                if text is None:
+                    self.run("update-index", "--force-remove", path, env=env)
+                    continue
+                blob = self.run("hash-object", "-w", "--stdin", text=text)
+                self.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
+            tree = self.run("write-tree", env=env)
+            return self.run("commit-tree", tree, "-p", base, "-F", "-", text=message, env=env)
+
+    def push(self, commit: str, branch: str) -> None:
+        """Make `branch` of `origin` this commit, whatever it was: the branch is the lifecycle's own."""
+        self.run("push", "--quiet", "--force", "origin", f"{commit}:refs/heads/{branch}")
+
+    def merge(self, base: str, head: str, message: str) -> str:
+        """A merge commit of two commits, made without a work tree; raises `Blocked` on a conflict."""
+        done = self._call(("merge-tree", "--write-tree", "--name-only", base, head))
+        if done.returncode == 1:
+            names = ", ".join(dict.fromkeys(done.stdout.split("\n\n")[0].splitlines()[1:]))
+            raise Blocked(
+                f"the branch conflicts with its base in {names}; promote again from the newest commit"
+            )
+        if done.returncode:
+            raise TargetError(
+                f"git merge-tree failed in {self.root}: {done.stderr.strip()} (git 2.38 is needed)"
+            )
+        tree = done.stdout.strip()
+        return self.run(
+            "commit-tree", tree, "-p", base, "-p", head, "-F", "-", text=message, env=self._identity()
+        )
+
+    def _identity(self) -> dict[str, str]:
+        env = {}
+        for part, fallback in _IDENTITY.items():
+            value = self._call(("config", f"user.{part}")).stdout.strip() or fallback
+            for role in ("AUTHOR", "COMMITTER"):
+                name = f"GIT_{role}_{part.upper()}"
+                env[name] = os.environ.get(name) or value
+        return env

@@ -1,0 +1,222 @@
+"""Is the new deployment as good as the live one? One pure verdict over what both did in the same window.
+
+A limit alone would turn noise into a verdict: the p99 of fifty requests is one request. So latency and
+predictions fail only when they are over their limit *and* chance explains that less than once in a thousand
+windows (`_CHANCE`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from mlops.spec.desired import Strategy
+from mlops.targets.base import TrafficSample
+
+_CHANCE = 0.001
+_Z = 3.0902
+"""The normal quantile of 1 - `_CHANCE`."""
+_BINS = 10
+"""Bins of the population stability index, of about equal share in the live deployment."""
+_EXACT = 1000
+"""Up to this many requests the binomial tail is summed; beyond, the normal approximation is good to 1e-4."""
+
+
+@dataclass(frozen=True)
+class Window:
+    """What one deployment did between two samples; histograms as counts per bucket, not cumulative."""
+
+    requests: int
+    errors: int
+    latency: Mapping[float, int] = field(default_factory=dict)
+    predictions: Mapping[float, int] = field(default_factory=dict)
+
+    @classmethod
+    def between(cls, before: TrafficSample, after: TrafficSample) -> Window | None:
+        """None when the counters went backwards: the deployment restarted in between."""
+        latency = _counts(before.latency, after.latency)
+        predictions = _counts(before.predictions, after.predictions)
+        requests, errors = after.requests - before.requests, after.errors - before.errors
+        if min(requests, errors, *latency.values(), *predictions.values()) < 0:
+            return None
+        return cls(requests, errors, latency, predictions)
+
+    @property
+    def error_rate(self) -> float:
+        return self.errors / self.requests if self.requests else 0.0
+
+    def p99(self) -> float | None:
+        """Seconds: the upper bound of the bucket that holds the 99th percentile; None without requests."""
+        total = sum(self.latency.values())
+        seen = 0
+        for bound, count in sorted(self.latency.items()):
+            seen += count
+            if total and seen >= 0.99 * total:
+                return bound
+        return None
+
+    def plain(self) -> dict[str, Any]:
+        """For the journal: infinity as text, because JSON has none."""
+        return {
+            "requests": self.requests,
+            "errors": self.errors,
+            "latency": {str(k): v for k, v in self.latency.items()},
+            "predictions": {str(k): v for k, v in self.predictions.items()},
+        }
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any]) -> Window:
+        return cls(
+            plain["requests"],
+            plain["errors"],
+            {float(k): v for k, v in plain["latency"].items()},
+            {float(k): v for k, v in plain["predictions"].items()},
+        )
+
+
+@dataclass(frozen=True)
+class Pass:
+    summary: str
+
+
+@dataclass(frozen=True)
+class Fail:
+    reason: str
+
+
+@dataclass(frozen=True)
+class TooFew:
+    """Neither pass nor fail: `seen` requests where `needed` are the least that mean something."""
+
+    seen: int
+    needed: int
+
+
+@dataclass(frozen=True)
+class Error:
+    """The judgement itself failed; says nothing about the model."""
+
+    reason: str
+
+
+Verdict = Pass | Fail | TooFew | Error
+
+
+def judge(new: Window | None, live: Window | None, strategy: Strategy, *, alone: bool = False) -> Verdict:
+    """Compare the new deployment's window with the live one's.
+
+    `alone`: there is nothing to compare with (all traffic is on the new one and no earlier window is known);
+    then only the error rate is judged. A window of None means that its deployment restarted while watched.
+    """
+    if new is None or (live is None and not alone):
+        return Error("a deployment restarted while it was watched, so its counters mean nothing")
+    if new.requests < strategy.min_requests:
+        return TooFew(new.requests, strategy.min_requests)
+    if not alone and live is not None and live.requests < strategy.min_requests:
+        return TooFew(live.requests, strategy.min_requests)
+    reference = None if alone else live
+    failures = [f for f in (_errors(new, reference, strategy),) if f]
+    seen = [f"{new.requests} requests", f"error rate {new.error_rate:.2%}"]
+    if reference is not None:
+        failures += [f for f in (_slow(new, reference, strategy),) if f]
+        psi, noise = shift(reference.predictions, new.predictions)
+        if psi > max(strategy.max_prediction_shift, noise):
+            failures.append(
+                f"the distribution of predictions moved: stability index {psi:.2f}, "
+                f"allowed {strategy.max_prediction_shift:g}"
+            )
+        seen += [f"p99 {_ms(new.p99())} against {_ms(reference.p99())}", f"prediction shift {psi:.3f}"]
+    return Fail("; ".join(failures)) if failures else Pass(", ".join(seen))
+
+
+def _errors(new: Window, live: Window | None, strategy: Strategy) -> str:
+    """A release that fails no more often than what it replaces must not be the one to be sent back."""
+    known = live.error_rate if live is not None else 0.0
+    if new.error_rate <= max(strategy.max_error_rate, known):
+        return ""
+    against = f", the live one {known:.2%}" if live is not None else ""
+    return f"error rate {new.error_rate:.2%}{against}, allowed {strategy.max_error_rate:.2%}"
+
+
+def _slow(new: Window, live: Window, strategy: Strategy) -> str:
+    """Are more than one in a hundred requests over the limit? That is what 'p99 over the limit' means."""
+    live_p99 = live.p99()
+    if live_p99 is None or math.isinf(live_p99):
+        return ""
+    limit = live_p99 * strategy.max_latency_p99_ratio
+    # A bucket that contains the limit also contains faster requests, so only buckets wholly above it count.
+    bounds = sorted(new.latency)
+    lower = dict(zip(bounds, [0.0, *bounds], strict=False))
+    total = sum(new.latency.values())
+    over = sum(count for bound, count in new.latency.items() if lower[bound] >= limit)
+    if not total or over / total <= 0.01 or _binomial_tail(over, total, 0.01) > _CHANCE:
+        return ""
+    return (
+        f"latency p99 {_ms(new.p99())} against {_ms(live_p99)}, allowed ratio "
+        f"{strategy.max_latency_p99_ratio:g} ({over} of {total} requests were slower than {_ms(limit)})"
+    )
+
+
+def shift(live: Mapping[float, int], new: Mapping[float, int]) -> tuple[float, float]:
+    """Population stability index of two histograms, and what chance exceeds once in a thousand times.
+
+    Both have the same bounds. Neighbouring buckets are merged until each holds about a tenth of `live`.
+    Under equal distributions the index is close to chi-squared with (bins - 1) degrees of freedom times
+    (1/n + 1/m) (Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020).
+    """
+    n, m = sum(live.values()), sum(new.values())
+    if not n or not m:
+        return 0.0, math.inf
+    pairs = _merge(live, new, n)
+    # Half a count in every bin keeps an empty bin finite and is negligible otherwise.
+    k = len(pairs)
+    shares = [((a + 0.5) / (n + 0.5 * k), (b + 0.5) / (m + 0.5 * k)) for a, b in pairs]
+    index = sum((q - p) * math.log(q / p) for p, q in shares)
+    return index, _chi2(max(k - 1, 1)) * (1 / n + 1 / m)
+
+
+def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int) -> list[tuple[int, int]]:
+    pairs: list[tuple[int, int]] = []
+    a = b = 0
+    for bound in sorted(set(live) | set(new)):
+        a, b = a + live.get(bound, 0), b + new.get(bound, 0)
+        if a >= n / _BINS:
+            pairs.append((a, b))
+            a = b = 0
+    if a or b:
+        # What lies beyond the live one's range is a bin of its own: exactly that is a shift.
+        pairs.append((a, b))
+    return pairs
+
+
+def _chi2(freedom: int) -> float:
+    """Upper `_CHANCE` quantile of chi-squared, by Wilson and Hilferty; within 2 % for freedom 1..30."""
+    part = 2 / (9 * freedom)
+    return freedom * (1 - part + _Z * math.sqrt(part)) ** 3
+
+
+def _binomial_tail(k: int, n: int, p: float) -> float:
+    """P(X >= k) for X binomial(n, p)."""
+    if n > _EXACT:
+        z = (k - 0.5 - n * p) / math.sqrt(n * p * (1 - p))
+        return 0.5 * math.erfc(z / math.sqrt(2))
+    return 1.0 - sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k))
+
+
+def _counts(before: Mapping[float, int], after: Mapping[float, int]) -> dict[float, int]:
+    """Differences of two cumulative histograms, as counts per bucket."""
+    counts: dict[float, int] = {}
+    below = 0
+    for bound in sorted(after):
+        cumulative = after[bound] - before.get(bound, 0)
+        counts[bound] = cumulative - below
+        below = cumulative
+    return counts
+
+
+def _ms(seconds: float | None) -> str:
+    if seconds is None:
+        return "unknown"
+    return "over the last bucket" if math.isinf(seconds) else f"{seconds * 1000:.3g} ms"

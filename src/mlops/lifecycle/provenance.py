@@ -1,0 +1,136 @@
+"""Where a release comes from, and that nobody changed it on the way. Never bypassed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlops.errors import IntegrityError, InvalidInput, NotFound
+from mlops.forge.git import Git
+from mlops.lifecycle import transitions
+from mlops.lifecycle.intent import Intent
+from mlops.spec import files
+from mlops.spec._yaml import Document
+from mlops.spec.desired import DesiredState
+from mlops.spec.policy import Freeze, Policy
+from mlops.spec.release import Release
+from mlops.targets.base import Registry
+
+
+def read_intent(root: Path, env: str, model: str, rev: str = "HEAD") -> Intent:
+    """What the commit `rev` wants. Raises `InvalidInput` (also for uncommitted changes) and `NotFound`."""
+    git = Git(root)
+    commit = git.head(rev)
+    if git.shallow():
+        raise InvalidInput(
+            "this clone is shallow, so where a release comes from cannot be checked; "
+            "fetch all of it (git fetch --unshallow, or fetch-depth: 0 in CI)"
+        )
+    name = files.desired_path(env, model)
+    history = desired_history(git, name, commit)
+    if not history:
+        _refuse_uncommitted(git, name)
+        raise NotFound(f"nothing is to be served: {name} is not in commit {commit[:8]}")
+    desired = history[0][1]
+    released = files.release_path(model, desired.release)
+    _refuse_uncommitted(git, name, released, files.POLICY, files.FREEZE)
+    policy_text, freeze_text = git.show(commit, files.POLICY), git.show(commit, files.FREEZE)
+    policy = Document(policy_text or "", files.POLICY).parse(Policy)
+    if env not in policy.order:
+        raise InvalidInput(f"there is no environment {env!r}; {files.POLICY} knows {', '.join(policy.order)}")
+    return Intent(
+        env=env,
+        model=model,
+        desired=desired,
+        release=release_at(git, model, desired.release, commit),
+        policy=policy,
+        freeze=Document(freeze_text, files.FREEZE).parse(Freeze) if freeze_text else Freeze(),
+        commit=commit,
+        file_commit=history[0][0],
+        lineage=transitions.lineage([state for _, state in history]),
+    )
+
+
+def desired_history(git: Git, name: str, rev: str) -> list[tuple[str, DesiredState]]:
+    """(commit, state) of a desired-state file, newest first. Empty when the file is not there at `rev`.
+
+    Ends where the file did not exist or an older state is not valid today; the newest state must be.
+    """
+    found: list[tuple[str, DesiredState]] = []
+    for entry in git.log(name, rev):
+        text = git.show(entry.id, name)
+        if text is None:
+            break
+        try:
+            found.append((entry.id, Document(text, name).parse(DesiredState)))
+        except InvalidInput:
+            if not found:
+                raise
+            break
+    return found
+
+
+def release_at(git: Git, model: str, version: int, rev: str) -> Release:
+    """The release as committed; raises `NotFound` and `InvalidInput`."""
+    name = files.release_path(model, version)
+    text = git.show(rev, name)
+    if text is None:
+        raise NotFound(f"there is no release {version} of {model}: {name} is not in commit {rev[:8]}")
+    release = Document(text, name).parse(Release)
+    if (release.model, release.version) != (model, version):
+        raise InvalidInput(f"{name} says {release.model} {release.version}, its name says {model} {version}")
+    return release
+
+
+def _refuse_uncommitted(git: Git, *names: str) -> None:
+    if changed := git.uncommitted(*names):
+        raise InvalidInput(
+            f"{', '.join(changed)}: not committed. What is served follows commits only; commit the change, "
+            "or promote with `mlops promote`"
+        )
+
+
+def verify_source(root: Path, intent: Intent) -> None:
+    """The release file is as it was written, from a clean and known commit; raises `IntegrityError`."""
+    git, release = Git(root), intent.release
+    name = files.release_path(release.model, release.version)
+    edits = git.log(name, intent.commit)
+    if len(edits) > 1:
+        raise IntegrityError(
+            f"{name} was written by {edits[-1].id[:8]} and changed by {edits[0].id[:8]} ({edits[0].author}); "
+            "a release is never edited. Restore it, and make a new release for a new model"
+        )
+    if release.source.dirty:
+        raise IntegrityError(
+            f"{name} was trained from uncommitted changes (source.dirty); train from a commit"
+        )
+    if not git.has(release.source.commit):
+        raise IntegrityError(
+            f"{name} comes from commit {release.source.commit[:8]}, which this repository does not have; "
+            "fetch it, or train again from a commit of this repository"
+        )
+    if not git.is_ancestor(release.source.commit, intent.commit):
+        raise IntegrityError(
+            f"{name} comes from commit {release.source.commit[:8]}, which is not part of the history of "
+            f"{intent.commit[:8]}; merge its branch with a merge commit, or train again from here"
+        )
+
+
+def is_newer(root: Path, applied: str, ours: str) -> bool:
+    """Whether `applied` came after `ours` in this repository's history."""
+    return applied != ours and Git(root).is_ancestor(ours, applied)
+
+
+def fetch(intent: Intent, registry: Registry) -> Path:
+    """The verified artifact; raises `NotFound` and `IntegrityError`."""
+    release = intent.release
+    version = registry.get(release.model, release.version)
+    name = files.release_path(release.model, release.version)
+    recorded = {"mlops.digest": release.digest, "mlops.commit": release.source.commit}
+    for tag, expected in recorded.items():
+        found = version.tags.get(tag)
+        if found != expected:
+            raise IntegrityError(
+                f"{name} and version {release.version} in the registry disagree on {tag}: "
+                f"{expected} and {found or 'nothing'}. One of them was changed; nothing was deployed"
+            )
+    return registry.fetch(release.model, release.version, release.digest)

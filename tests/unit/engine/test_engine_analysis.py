@@ -1,0 +1,157 @@
+"""A verdict must hold against noise: a good release that is sent back by chance teaches people to switch
+analysis off; a bad one that passes is what analysis is for."""
+
+from __future__ import annotations
+
+import json
+import random
+from bisect import bisect_left
+from dataclasses import replace
+from itertools import accumulate
+
+import pytest
+from engine_world import START
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mlops.lifecycle.analysis import Error, Fail, Pass, TooFew, Window, judge, shift
+from mlops.spec.desired import Strategy
+from mlops.targets.base import TrafficSample
+from mlops.targets.memory import LATENCY, PREDICTION
+
+STRATEGY = Strategy(min_requests=50)
+
+
+def histogram(values: list[float], bounds: tuple[float, ...]) -> dict[float, int]:
+    counts = [0] * len(bounds)
+    for value in values:
+        counts[bisect_left(bounds, value)] += 1
+    return dict(zip(bounds, counts, strict=True))
+
+
+def window(
+    requests: int = 200,
+    *,
+    errors: int = 0,
+    latency: float = 0.004,
+    centre: float = 0.3,
+    spread: float = 0.15,
+    seed: int = 1,
+) -> Window:
+    chance = random.Random(seed)  # noqa: S311  no secret is made of it
+    answered = requests - errors
+    return Window(
+        requests,
+        errors,
+        histogram([chance.lognormvariate(0, 0.3) * latency for _ in range(requests)], LATENCY),
+        histogram([chance.gauss(centre, spread) for _ in range(answered)], PREDICTION),
+    )
+
+
+def test_an_equal_release_passes_and_says_what_was_seen():
+    verdict = judge(window(seed=1), window(seed=2), STRATEGY)
+    assert isinstance(verdict, Pass), verdict
+    assert "200 requests" in verdict.summary
+    assert "p99" in verdict.summary
+
+
+@pytest.mark.parametrize(
+    ("new", "says"),
+    [
+        (window(errors=10), "error rate 5.00%"),
+        (window(latency=0.05), "latency p99"),
+        (window(centre=0.7), "distribution of predictions moved"),
+    ],
+)
+def test_each_kind_of_worse_release_fails_and_says_why(new: Window, says: str):
+    verdict = judge(new, window(seed=2), STRATEGY)
+    assert isinstance(verdict, Fail), verdict
+    assert says in verdict.reason
+    assert "allowed" in verdict.reason
+
+
+def test_two_faults_are_both_named():
+    verdict = judge(window(errors=10, latency=0.05), window(seed=2), STRATEGY)
+    assert isinstance(verdict, Fail)
+    assert "error rate" in verdict.reason
+    assert "latency" in verdict.reason
+
+
+def test_a_release_that_errs_no_more_than_the_live_one_is_not_sent_back():
+    assert isinstance(judge(window(errors=10), window(errors=20), STRATEGY), Pass)
+
+
+@pytest.mark.parametrize(("new", "live"), [(49, 200), (200, 49), (0, 0)])
+def test_too_few_requests_are_no_verdict(new: int, live: int):
+    verdict = judge(window(new), window(live), STRATEGY)
+    assert verdict == TooFew(min(new, live), 50)
+
+
+def test_a_restart_while_watched_is_an_error_and_not_a_verdict():
+    before = TrafficSample(START, 100, 0, {0.1: 100}, {1.0: 100})
+    after = TrafficSample(START, 10, 0, {0.1: 10}, {1.0: 10})
+    assert Window.between(before, after) is None
+    assert isinstance(judge(None, window(), STRATEGY), Error)
+
+
+def test_alone_only_errors_are_judged():
+    assert isinstance(judge(window(latency=5.0, centre=0.9), None, STRATEGY, alone=True), Pass)
+    assert isinstance(judge(window(errors=10), None, STRATEGY, alone=True), Fail)
+
+
+def test_windows_are_differences_of_cumulative_samples():
+    def sample(counts: list[int]) -> TrafficSample:
+        cumulative = dict(zip(LATENCY, accumulate(counts), strict=True))
+        return TrafficSample(START, sum(counts), 0, cumulative, {})
+
+    size = len(LATENCY)
+    first, second = sample([5] * size), sample([5 + i for i in range(size)])
+    found = Window.between(first, second)
+    assert found is not None
+    assert list(found.latency.values()) == list(range(size))
+
+
+def test_a_window_survives_the_journal():
+    original = window()
+    assert Window.of(json.loads(json.dumps(original.plain()))) == original
+
+
+@pytest.mark.parametrize("requests", [50, 200])
+def test_false_alarms_are_rarer_than_one_in_a_hundred(requests: int):
+    """Same distribution on both sides, 200 windows; three limits that each may err once in a thousand."""
+    alarms = sum(
+        isinstance(judge(window(requests, seed=2 * i), window(requests, seed=2 * i + 1), STRATEGY), Fail)
+        for i in range(200)
+    )
+    assert alarms <= 2, f"{alarms} of 200 good releases would have been sent back"
+
+
+@pytest.mark.parametrize(("requests", "slower"), [(50, 10), (200, 5)])
+def test_what_matters_is_seen_even_in_a_small_window(requests: int, slower: int):
+    for seed in range(30):
+        live = window(requests, seed=1000 + seed)
+        assert isinstance(judge(window(requests, latency=0.004 * slower, seed=seed), live, STRATEGY), Fail), (
+            "slower"
+        )
+        assert isinstance(judge(window(requests, centre=0.7, seed=seed), live, STRATEGY), Fail), "shifted"
+
+
+@settings(max_examples=100, deadline=None)
+@given(
+    st.lists(st.integers(0, 50), min_size=20, max_size=20),
+    st.lists(st.integers(0, 50), min_size=20, max_size=20),
+)
+def test_the_index_is_finite_and_zero_only_for_equal_shares(live: list[int], new: list[int]):
+    a, b = (dict(zip(PREDICTION, counts, strict=True)) for counts in (live, new))
+    index, noise = shift(a, b)
+    assert 0 <= index < 50
+    assert noise > 0
+    same, _ = shift(a, a)
+    assert same == pytest.approx(0, abs=1e-12)
+
+
+def test_predictions_beyond_the_live_range_are_a_shift():
+    live = window(500, centre=0.2, spread=0.02)
+    new = replace(window(500, centre=0.2, spread=0.02, seed=3))
+    moved = replace(new, predictions=dict.fromkeys(PREDICTION, 0) | {PREDICTION[-1]: 500})
+    assert isinstance(judge(moved, live, STRATEGY), Fail)
