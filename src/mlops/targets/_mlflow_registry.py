@@ -73,6 +73,16 @@ class MlflowRegistry:
             _verify(fresh, digest, f"the artifact of {what} at {record.source}", "register the model again")
         return final
 
+    def artifacts(self, run_id: str, path: str) -> Path:
+        """A local copy of a run's artifact; raises `NotFound`. Fetched anew: a verdict can be given again."""
+        to = self._cache.parent / "fetched" / run_id
+        to.mkdir(parents=True, exist_ok=True)
+        return self._tracker.download(run_id, path, to)
+
+    def add_artifacts(self, run_id: str, folder: Path, path: str) -> None:
+        """Copy the files of `folder` below `path` of a run's artifacts, over what is there."""
+        self._tracker.log_artifacts(run_id, folder, path)
+
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         """Set tags; None removes one. Idempotent; raises `NotFound`."""
         self._store.tag(model, version, tags)

@@ -57,6 +57,12 @@ class Registry(Protocol):
     def fetch(self, model: str, version: int, digest: str) -> Path:
         """A local folder with the artifact, verified against `digest`; raises `IntegrityError`."""
 
+    def artifacts(self, run_id: str, path: str) -> Path:
+        """A local copy of a run's artifact, a file or a folder; raises `NotFound`. Fetched anew each time."""
+
+    def add_artifacts(self, run_id: str, folder: Path, path: str) -> None:
+        """Copy the files of `folder` below `path` of a run's artifacts, over what is there."""
+
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         """Set tags; None removes one. Idempotent."""
 

@@ -83,6 +83,15 @@ class PipelineTracker:
         """Copy `folder` below `path` of the run's artifacts; raises `InvalidInput` when it is none."""
         upload(StepRun(self.uri, run_id), folder, path)
 
+    def download(self, run_id: str, path: str, to: Path) -> Path:
+        """Copy the artifact `path` (a file or a folder) below the existing folder `to`; raises `NotFound`."""
+        with translated(self.uri, f"download {path} of run {run_id}"):
+            api = client(self.uri)
+            parent = path.rpartition("/")[0] or None
+            if path not in {entry.path for entry in api.list_artifacts(run_id, parent)}:
+                raise NotFound(f"run {run_id} has no artifact {path}")
+            return Path(api.download_artifacts(run_id, path, str(to)))
+
     def log_input(self, run_id: str, dataset: Dataset) -> bool:
         """Attach a data set where the server can; False where it cannot."""
         return log_input(StepRun(self.uri, run_id), dataset)
