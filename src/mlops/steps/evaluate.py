@@ -144,9 +144,9 @@ def _labels(scores: Scores, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any,
     if scores.task == "regression":
         return np.zeros(len(prediction))
     if scores.task == "multiclass":
-        return np.argmax(prediction, axis=1)
+        return np.asarray(prediction.argmax(axis=1))
     cut = DEFAULT_THRESHOLD if scores.threshold is None else scores.threshold
-    return np.greater_equal(prediction, cut)
+    return np.asarray(prediction >= cut)
 
 
 def _calibration(scores: Scores) -> list[CalibrationBin]:

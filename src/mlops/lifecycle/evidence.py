@@ -1,0 +1,185 @@
+"""What the gates judge, gathered from the target; `gate` then decides and records the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
+from mlops.lifecycle.gates import Evidence, decide
+from mlops.lifecycle.report import markdown
+from mlops.spec.evaluation import FILE, read_evaluation
+from mlops.spec.files import load_policy
+from mlops.spec.gatepolicy import load_gates
+from mlops.spec.gates import GateReport
+from mlops.spec.schema import ModelSchema
+from mlops.spec.settings import load_settings
+from mlops.steps import latency
+from mlops.steps.metrics import encode_truth
+from mlops.targets.base import ModelVersion, Registry, Target
+from mlops.usecase import UseCase, load_usecase
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.serving.core import Scorer
+
+GATE_TAG = "mlops.gate"
+DIGEST_TAG = "mlops.digest"
+REPORT = "report"
+"""Run artifacts: the folder of the evaluate step."""
+TEST_ROWS = "evaluation/test.parquet"
+VERDICT = "gates"
+"""Run artifacts: gates/<version>.json and .md, what `gate` said."""
+
+
+def gate(target: Target, root: Path, model: str, version: int | None = None) -> GateReport:
+    """Judge a version (default: the newest), tag it `mlops.gate` and store the report beside its run.
+
+    Raises `NotFound` when there is no version, `InvalidInput` for a wrong policy, `TargetError` or
+    `IntegrityError` when the candidate's evidence cannot be read. A version that does not pass is no
+    error: the report says so.
+    """
+    policy = load_gates(root, model)
+    order = load_policy(root).order
+    _, settings = load_settings(root).model(model)
+    usecase = load_usecase(settings.usecase, root / "src")
+    chosen = find_version(target.registry, model, version)
+    candidate, champion, live_schema = gather(target.registry, usecase, chosen, order)
+    report = decide(candidate, champion, policy, live_schema)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / f"{chosen.version}.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
+        (place / f"{chosen.version}.md").write_text(markdown(report), encoding="utf-8")
+        target.registry.add_artifacts(chosen.run_id, place, VERDICT)
+    # After the report: a tag must never promise a report that is not there.
+    target.registry.tag(model, chosen.version, {GATE_TAG: "pass" if report.passed else "blocked"})
+    return report
+
+
+def stored_report(registry: Registry, version: ModelVersion) -> GateReport:
+    """What `gate` last said of this version; raises `NotFound` when it was not judged."""
+    name = f"{VERDICT}/{version.version}.json"
+    path = registry.artifacts(version.run_id, name)
+    try:
+        return GateReport.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise TargetError(
+            f"the gate report {name} of run {version.run_id} cannot be read ({error}); run mlops gate again"
+        ) from None
+
+
+def find_version(registry: Registry, model: str, version: int | None) -> ModelVersion:
+    """The version asked for, or the newest; raises `NotFound`."""
+    if version is not None:
+        return registry.get(model, version)
+    found = registry.versions(model)
+    if not found:
+        raise NotFound(f"{model} has no version yet; mlops train makes one")
+    return found[0]
+
+
+def live_version(registry: Registry, model: str, env: str) -> ModelVersion | None:
+    """What is live in `env` by its tag; the highest number should a crash have left two."""
+    return next(iter(registry.versions(model, {f"mlops.env.{env}": "live"})), None)
+
+
+def gather(
+    registry: Registry, usecase: UseCase, chosen: ModelVersion, order: list[str]
+) -> tuple[Evidence, Evidence | None, ModelSchema | None]:
+    """Candidate, champion (live in the last environment of `order`) and the schema that clients rely on.
+
+    Both models score the test rows of the candidate's run with the scoring core. A champion that cannot
+    is evidence too: its `problem` says why, and the gates block.
+    """
+    frame = _test_rows(registry, chosen)
+    candidate, scorer = _candidate(registry, usecase, chosen, frame)
+    live = [(env, live_version(registry, chosen.model, env)) for env in reversed(order)]
+    current = live[0][1]
+    if current is None:
+        nearest = next((found for _, found in live if found is not None), None)
+        schema = _schema(registry, nearest) if nearest else None
+        return replace(candidate, latency=_latencies(frame, scorer)[0]), None, schema
+    champion, other = _champion(registry, usecase, current, frame, candidate)
+    took = _latencies(frame, scorer, other)
+    champion = replace(champion, latency=took[1] if other else None)
+    return replace(candidate, latency=took[0]), champion, champion.schema
+
+
+def _test_rows(registry: Registry, version: ModelVersion) -> pd.DataFrame:
+    import pandas as pd
+
+    path = registry.artifacts(version.run_id, TEST_ROWS)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{TEST_ROWS} of run {version.run_id} cannot be read: {error}") from None
+
+
+def _folder(registry: Registry, version: ModelVersion) -> Path:
+    digest = version.tags.get(DIGEST_TAG)
+    if not digest:
+        raise TargetError(
+            f"{version.model} {version.version} has no tag {DIGEST_TAG}, so its artifact cannot be verified"
+        )
+    return registry.fetch(version.model, version.version, digest)
+
+
+def _schema(registry: Registry, version: ModelVersion) -> ModelSchema:
+    from mlops.serving.core import read_schema
+
+    return read_schema(_folder(registry, version))
+
+
+def _candidate(
+    registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame
+) -> tuple[Evidence, Scorer]:
+    from mlops.serving.core import load
+
+    scorer = load(_folder(registry, version), digest=version.tags[DIGEST_TAG])
+    if usecase.target not in frame:
+        raise InvalidInput(f"{TEST_ROWS} of run {version.run_id} lacks the target {usecase.target!r}")
+    evaluation = None
+    # A model that was trained elsewhere has none: the gates that need it block and say so.
+    with contextlib.suppress(NotFound):
+        evaluation = read_evaluation(registry.artifacts(version.run_id, f"{REPORT}/{FILE}"))
+    made = Evidence(
+        version=version.version,
+        schema=scorer.schema,
+        truth=encode_truth(scorer.schema, frame[usecase.target]),
+        prediction=scorer.predict_frame(frame),
+        slices={c: frame[c].astype(str).to_numpy() for c in usecase.slices if c in frame},
+        evaluation=evaluation,
+    )
+    return made, scorer
+
+
+def _champion(
+    registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame, candidate: Evidence
+) -> tuple[Evidence, Scorer | None]:
+    """Its predictions on the candidate's rows, or the sentence that says why there are none."""
+    from mlops.serving.core import load, read_schema
+
+    folder = _folder(registry, version)
+    schema = read_schema(folder)
+    bare = Evidence(version.version, schema, candidate.truth, None)
+    try:
+        scorer = load(folder, digest=version.tags[DIGEST_TAG])
+        truth = encode_truth(schema, frame[usecase.target])
+        prediction = scorer.predict_frame(frame)
+    except MlopsError as error:
+        return replace(bare, problem=str(error)), None
+    own = usecase.evaluate(truth, np.asarray(prediction))
+    return replace(bare, truth=truth, prediction=prediction, metrics=own), scorer
+
+
+def _latencies(frame: pd.DataFrame, *scorers: Scorer | None) -> list[float]:
+    calls: list[tuple[Scorer, Any]] = [
+        (scorer, latency.rows_of(scorer.schema, frame)) for scorer in scorers if scorer is not None
+    ]
+    return [taken.seconds for taken in latency.measure(calls)]

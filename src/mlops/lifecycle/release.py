@@ -1,0 +1,160 @@
+"""`mlops release`: from a version that passed its gates to a file in git, and the proposal to stage it.
+
+Writes files only; the commit, branch and pull request are the forge's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from mlops.errors import Blocked, IntegrityError
+from mlops.lifecycle.desired_files import write_atomically, write_desired
+from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version, stored_report
+from mlops.spec._yaml import Document
+from mlops.spec.files import desired_path, load_desired, load_policy, release_path
+from mlops.spec.gates import GateReport
+from mlops.spec.release import Release
+from mlops.targets.base import ModelVersion, Target
+
+HEADER = "# Written once by mlops release, never edited.\n"
+_DIGITS = 6
+
+_SOURCE = {
+    "commit": "mlops.commit",
+    "branch": "mlops.branch",
+    "actor": "mlops.actor",
+    "pipeline": "mlops.pipeline",
+    "pipeline_digest": "mlops.pipeline.digest",
+}
+_DATA = {
+    "name": "mlops.data.name",
+    "version": "mlops.data.version",
+    "digest": "mlops.data.digest",
+    "window": "mlops.data.window",
+    "test_window": "mlops.data.test_window",
+}
+_ENVIRONMENT = "mlops.environment.digest"
+
+
+@dataclass(frozen=True)
+class ReleaseResult:
+    """What a release wrote; paths are relative to the repository."""
+
+    release: Release
+    environment: str
+    """The first environment, for which it is proposed."""
+    replaces: int | None
+    written: tuple[str, ...]
+    """Files that changed; empty when there was nothing to do."""
+
+
+def release(root: Path, target: Target, model: str, version: int | None = None) -> ReleaseResult:
+    """Write `releases/<model>/<n>.yaml` and ask for it in the first environment. Idempotent.
+
+    Raises `Blocked` when the version did not pass its gates, was trained from uncommitted changes or from
+    no commit, when the first environment has a hold, or when another file of that name exists;
+    `IntegrityError` when its lineage is incomplete; `NotFound` when there is no such version.
+    """
+    chosen = find_version(target.registry, model, version)
+    _refuse(chosen)
+    made = describe(chosen, stored_report(target.registry, chosen))
+    env = load_policy(root).order[0]
+    current = load_desired(root, env, model)
+    if current is not None and current.hold is not None:
+        hold = current.hold
+        raise Blocked(
+            f"{desired_path(env, model)} is on hold since {hold.since:%Y-%m-%d %H:%M} by {hold.by}: "
+            f"{hold.reason}. Clear `hold` by a pull request, then release again"
+        )
+    written = []
+    if _write_release(root, made):
+        written.append(release_path(model, made.version))
+    if current is None or current.release != made.version:
+        replaces = current.release if current else None
+        write_desired(root / desired_path(env, model), made.version, replaces)
+        written.append(desired_path(env, model))
+    else:
+        replaces = current.replaces
+    return ReleaseResult(made, env, replaces, tuple(written))
+
+
+def _refuse(version: ModelVersion) -> None:
+    who, tags = f"{version.model} {version.version}", version.tags
+    verdict = tags.get(GATE_TAG)
+    if verdict is None:
+        raise Blocked(f"{who} has not been judged; run: mlops gate {version.version}")
+    if verdict != "pass":
+        raise Blocked(f"{who} did not pass its gates; mlops gate {version.version} shows which, and why")
+    if not tags.get("mlops.commit"):
+        raise Blocked(f"{who} was trained outside a commit, so nobody can make it again; train from a commit")
+    if tags.get("mlops.dirty", "").lower() != "false":
+        raise Blocked(
+            f"{who} was trained from uncommitted changes (mlops.dirty is "
+            f"{tags.get('mlops.dirty') or 'not known'}); commit them and train again"
+        )
+
+
+def describe(version: ModelVersion, report: GateReport) -> Release:
+    """The release of a version from its tags and its gate report; pure.
+
+    Raises `Blocked` when report and tag disagree, `IntegrityError` when a fact of its lineage is missing.
+    """
+    who = f"{version.model} {version.version}"
+    if (report.model, report.version) != (version.model, version.version):
+        raise IntegrityError(f"the gate report of {who} is about {report.model} {report.version}")
+    if not report.passed:
+        raise Blocked(f"{who} did not pass its gates: {', '.join(g.name for g in report.blocking)}")
+    fields: dict[str, Any] = {
+        "model": version.model,
+        "version": version.version,
+        "digest": version.tags.get(DIGEST_TAG),
+        # To the second: that is what a person reads, and equal content must give an equal file.
+        "created": version.created.astimezone(UTC).replace(microsecond=0),
+        "source": {
+            **{field: version.tags.get(tag) for field, tag in _SOURCE.items()},
+            "branch": version.tags.get("mlops.branch", ""),
+            "dirty": False,
+            "run_id": version.run_id,
+        },
+        "data": {field: version.tags.get(tag) for field, tag in _DATA.items()},
+        "environment": version.tags.get(_ENVIRONMENT),
+        "metrics": {
+            name: {k: v if v is None else round(v, _DIGITS) for k, v in interval.model_dump().items()}
+            for name, interval in report.metrics.items()
+        },
+        "gates": [gate.model_dump() for gate in report.gates],
+    }
+    try:
+        return Release.model_validate(fields)
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, e["loc"])) for e in error.errors())
+        raise IntegrityError(
+            f"the lineage of {who} is incomplete or not valid ({places}); train again with mlops train"
+        ) from None
+
+
+def release_text(made: Release) -> str:
+    """The file's text: the same release gives the same bytes."""
+    plain = made.model_dump(mode="json")
+    body = yaml.safe_dump(plain, sort_keys=False, width=110, allow_unicode=True, default_flow_style=None)
+    return HEADER + body
+
+
+def _write_release(root: Path, made: Release) -> bool:
+    name = release_path(made.model, made.version)
+    path = root / name
+    if not path.exists():
+        write_atomically(path, release_text(made))
+        return True
+    if Document.read(path, name).parse(Release) != made:
+        raise Blocked(
+            f"{name} exists and says something else; releases are immutable. "
+            "Restore the file from git, or train a new version"
+        )
+    return False
