@@ -1,4 +1,4 @@
-"""`model.yaml` is what a reviewer trusts: a slip in it must be an error with a line, never a gate that is off."""
+"""`model.yaml` is what a reviewer trusts: a slip in it is an error with a line, never a gate that is off."""
 
 from __future__ import annotations
 
