@@ -112,7 +112,7 @@ DRIVER = """
 import sys
 from pathlib import Path
 sys.path.insert(0, sys.argv[1])
-from conftest import MemoryTracker, Project
+from tiny_pipeline import MemoryTracker, Project
 root = Path(sys.argv[2])
 project = Project(root, MemoryTracker(Path(sys.argv[3])), root / "counter")
 print(project.run().run_id)

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (a table of cases, one a line)
 """For each kind of mistake a wrong edit of a good file, found with file, line and field.
 
 Every case here loads without a word in `azure-ai-ml`, or only fails after the job was sent.
@@ -10,6 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
+from tiny_pipeline import GOOD
 
 from mlops.errors import InvalidInput
 from mlops.pipeline import lint
@@ -98,15 +100,6 @@ def test_the_line_is_that_of_the_mistake(project):
     line = project.edit("pipeline.yml", "jobs.left.outputs.out", "jobs.lefty.outputs.out")
     assert [p.where for p in lint(project.pipeline)] == [f"pipeline.yml:{line}"]
 
-
-GOOD = {
-    "schedule.yml": "name: nightly\ntrigger:\n  type: cron\n  expression: '0 3 * * mon-fri'\n  time_zone: UTC\ncreate_job: ./pipeline.yml\n",
-    "recurrence.yml": "name: weekly\ntrigger:\n  type: recurrence\n  frequency: week\n  interval: 1\n  schedule:\n    hours: [3]\n    minutes: 15\n    week_days: [monday]\ncreate_job: ./pipeline.yml\n",
-    "sweep.yml": "type: sweep\nsampling_algorithm: random\nsearch_space:\n  depth: {type: choice, values: [2, 3]}\n  rate: {type: loguniform, min_value: -3, max_value: 0}\nobjective: {goal: maximize, primary_metric: roc_auc}\nlimits: {max_total_trials: 8, max_concurrent_trials: 2, timeout: 3600}\nearly_termination: {type: bandit, slack_factor: 0.1}\ntrial:\n  code: ./src\n  command: python steps.py ${{search_space.depth}} ${{search_space.rate}}\n  environment: file:./environment.yml\n",
-    "endpoint.yml": "$schema: https://azuremlschemas.azureedge.net/latest/managedOnlineEndpoint.schema.json\nname: flights-prod\nauth_mode: key\ntraffic: {blue: 90, green: 10}\nmirror_traffic: {grey: 20}\n",
-    "deployment.yml": "name: blue\nendpoint_name: flights-prod\nmodel: azureml:flights:1\nenvironment: azureml:serve:2\ncode_configuration: {code: ./src, scoring_script: steps.py}\ninstance_type: Standard_DS3_v2\ninstance_count: 1\nrequest_settings: {request_timeout_ms: 5000}\n",
-    "monitor.yml": "name: watch\ntrigger: {type: recurrence, frequency: day, interval: 1}\ncreate_monitor:\n  compute: {instance_type: standard_e4s_v3, runtime_version: '3.4'}\n  monitoring_signals:\n    drift:\n      type: data_drift\n      metric_thresholds: {numerical: {jensen_shannon_distance: 0.01}}\n",
-}
 
 OTHER_CASES = [
     ("schedule.yml", "0 3 * *", "0 25 * *", "trigger.expression", "hour '25' is wrong"),

@@ -1,4 +1,4 @@
-"""A forked step must not be told from a fresh `python`: its code, environment, exit code and randomness are its own."""
+"""A forked step must not be told from a fresh `python`: code, environment, exit code, randomness are its own."""
 
 from __future__ import annotations
 
@@ -52,12 +52,12 @@ def server():
 
 
 def _run(
-    server: StepServer, folder: Path, source: str, *argv: str, shell: str = "", **env: str
+    server: StepServer, folder: Path, source: str, *argv: str, script: str = "", **env: str
 ) -> tuple[int, str]:
     (folder / "x.py").write_text(source)
     log = folder / "log"
     log.unlink(missing_ok=True)
-    call = Invocation(shell=shell) if shell else Invocation(argv=argv or ("x.py",))
+    call = Invocation(shell=script) if script else Invocation(argv=argv or ("x.py",))
     status = server.run(call, folder, {"PATH": os.environ["PATH"], **env}, log)
     return status, log.read_text()
 
@@ -68,7 +68,7 @@ def test_exit_codes_and_tracebacks(server, tmp_path):
     status, log = _run(server, tmp_path, "1 / 0")
     assert status == 1 and "ZeroDivisionError" in log
     assert _run(server, tmp_path, "import os; os.kill(os.getpid(), 15)")[0] == -15
-    assert _run(server, tmp_path, "", shell="exit 4")[0] == 4
+    assert _run(server, tmp_path, "", script="exit 4")[0] == 4
 
 
 def test_code_comes_from_the_snapshot(server, tmp_path):
@@ -93,7 +93,10 @@ def test_environment_folder_and_atexit_are_those_of_a_fresh_process(server, tmp_
 
 
 def test_forks_draw_different_numbers_and_compute_in_threads(server, tmp_path):
-    source = "import numpy, random\nm = numpy.ones((400, 400)); assert (m @ m)[0, 0] == 400\nprint(numpy.random.rand(), random.random())"
+    source = (
+        "import numpy, random\n"
+        "m = numpy.ones((400, 400)); assert (m @ m)[0, 0] == 400\nprint(numpy.random.rand(), random.random())"
+    )
     first, second = _run(server, tmp_path, source), _run(server, tmp_path, source)
     assert first[0] == second[0] == 0
     assert set(first[1].split()).isdisjoint(second[1].split())

@@ -91,7 +91,7 @@ def test_refused_input_of_a_step_stays_a_sentence(project, monkeypatch):
 def test_a_killed_step_says_so(project):
     path = project.root / "src" / "steps.py"
     path.write_text(path.read_text() + "\nos.kill(os.getpid(), 9)\n")
-    with pytest.raises(StepFailed, match="ended by SIGKILL; often the machine ran out of memory"):
+    with pytest.raises(StepFailed, match=r"ended by SIGKILL; often the machine ran out of memory"):
         project.run()
 
 
@@ -134,7 +134,7 @@ def test_a_full_disk_is_a_sentence(project, monkeypatch):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(snapshot.shutil, "copy2", full)
-    with pytest.raises(TargetError, match="disk .* is full"):
+    with pytest.raises(TargetError, match=r"disk .* is full"):
         project.run()
     assert project.tracker.runs[_parent(project)]["status"] == "FAILED"
 
