@@ -1,0 +1,88 @@
+"""Entry script for Azure's inference server (`azureml-inference-server-http`): the same core, its shell.
+
+Environment of the deployment: `AZUREML_MODEL_DIR` (set by Azure ML), `MLOPS_MODEL_DIGEST` (of the
+release; verified before anything is loaded) and `MLOPS_MODEL_VERSION` (named in each answer). The server
+itself authenticates, limits and drains; `--host` it cannot: it listens on all addresses.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from azureml_inference_server_http.api.aml_request import rawhttp  # type: ignore[import-untyped]
+from azureml_inference_server_http.api.aml_response import AMLResponse  # type: ignore[import-untyped]
+
+from mlops.errors import InvalidInput, MlopsError, Problem
+from mlops.serving.core import Scorer, load
+from mlops.serving.request import RequestError, RequestParser, check_content_type
+from mlops.spec.schema import FILE
+
+log = logging.getLogger("mlops.serving")
+
+
+class _Loaded(NamedTuple):
+    scorer: Scorer
+    parser: RequestParser
+    headers: dict[str, str]
+
+
+_loaded: _Loaded | None = None
+
+
+def init() -> None:
+    """Load the model once a worker. Any refusal ends the worker: Azure then marks the deployment failed."""
+    global _loaded  # noqa: PLW0603 - the server's interface is two functions of a module
+    folder = find_artifact(Path(os.environ["AZUREML_MODEL_DIR"]))
+    scorer = load(folder, digest=os.environ.get("MLOPS_MODEL_DIGEST") or None)
+    headers = {"x-model-version": os.environ.get("MLOPS_MODEL_VERSION", "0")}
+    _loaded = _Loaded(scorer, RequestParser(scorer.schema), headers)
+
+
+@rawhttp  # type: ignore[untyped-decorator]
+def run(request: Any) -> Any:
+    """Answer one request. The server turns an exception into a 500 for the client, so none may escape
+    for a request that is the client's mistake."""
+    if _loaded is None:
+        return _answer(503, {"error": {"message": "the model is not loaded"}}, {})
+    try:
+        kind = request.headers.get("content-type")
+        check_content_type(kind.encode("latin-1", "replace") if kind else None)
+        rows = _loaded.parser.parse(request.get_data(), "score")
+    except RequestError as error:
+        return _answer(error.status, error.body(), _loaded.headers)
+    try:
+        predictions = _loaded.scorer.predict_rows(rows)
+    except MlopsError as error:
+        log.error("the model failed: %s", error)  # noqa: TRY400 - the reason is the message
+        return _failed(_loaded.headers)
+    if not np.isfinite(predictions).all():
+        log.error("the model answered with NaN or infinity")
+        return _failed(_loaded.headers)
+    return _answer(200, {"predictions": predictions.tolist()}, _loaded.headers)
+
+
+def find_artifact(mounted: Path) -> Path:
+    """The folder with `serving.json`: Azure ML mounts a model one or two levels below its own folder.
+
+    Raises `InvalidInput` when there is none, or more than one.
+    """
+    found = sorted({p.parent for depth in ("", "*/", "*/*/") for p in mounted.glob(f"{depth}{FILE}")})
+    if len(found) != 1:
+        what = "no model artifact" if not found else f"{len(found)} model artifacts"
+        raise InvalidInput(Problem(str(mounted), f"holds {what}; one folder with {FILE} is needed"))
+    return found[0]
+
+
+def _failed(headers: dict[str, str]) -> Any:
+    error = {"message": "the model failed on this request; its operator finds the reason in the log"}
+    return _answer(500, {"error": error}, headers)
+
+
+def _answer(status: int, body: dict[str, Any], headers: dict[str, str]) -> Any:
+    # With a content type of its own, AMLResponse keeps one header and leaves the bytes alone.
+    return AMLResponse(json.dumps(body), status, {"Content-Type": "application/json", **headers})
