@@ -1,0 +1,11 @@
+"""Where `pulumi up` starts (`main: infra` in Pulumi.yaml)."""
+
+import sys
+from pathlib import Path
+
+# Pulumi runs this file with `infra/` on the path; the program is the package that holds it.
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from infra.program import main
+
+main()

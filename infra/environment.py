@@ -1,0 +1,420 @@
+"""Stacks `dev`, `staging`, `prod`: the order in which one environment's components are made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+from pulumi_azure_native import authorization
+
+from infra import roles
+from infra.components.access import Access, AccessProps, CustomRoles, CustomRolesProps
+from infra.components.alerts import Alerts, AlertsProps
+from infra.components.base import Place
+from infra.components.budget import Budget, BudgetProps
+from infra.components.compute import ClusterProps, Compute, ComputeProps
+from infra.components.container_registry import ContainerRegistry, ContainerRegistryProps
+from infra.components.diagnostics import Diagnostics, DiagnosticsProps, Watched
+from infra.components.encryption import Encryption
+from infra.components.endpoints import EndpointProps, Endpoints, EndpointsProps
+from infra.components.foundation import Foundation, FoundationProps
+from infra.components.identities import GITHUB_ISSUER, Federation, Identities, IdentitiesProps
+from infra.components.storage import CONTAINERS, UNDELIVERED, Storage, StorageProps
+from infra.components.vault import Vault, VaultProps
+from infra.components.workspace import Workspace, WorkspaceProps
+from infra.config import Endpoint, EnvironmentStack
+from infra.exports import EnvironmentExports, export
+from infra.naming import Names
+from infra.private_access import open_private_access
+from infra.tags import tags_of
+from mlops.errors import InvalidInput, Problem
+from mlops.spec.settings import Settings
+
+DUTIES = ("plan", "apply", "train", "promote", "serve")
+
+
+def environment(
+    config: EnvironmentStack,
+    settings: Settings,
+    stack: str,
+    secrets: Mapping[str, pulumi.Output[str] | None],
+) -> None:
+    """Register everything of one environment.
+
+    Raises `InvalidInput` when `endpoints` names a model that mlops.toml lacks, or when no legal name can be made.
+    """
+    Environment(config, settings, stack, secrets).build()
+
+
+class Environment:
+    """Builds the components one after another; later ones read the attributes of earlier ones."""
+
+    def __init__(
+        self,
+        config: EnvironmentStack,
+        settings: Settings,
+        stack: str,
+        secrets: Mapping[str, pulumi.Output[str] | None],
+    ) -> None:
+        self.config, self.settings, self.secrets = config, settings, secrets
+        self.scopes: dict[str, pulumi.Input[str]] = {}
+        self.models = _models(config, settings, stack)
+        self.names = Names(settings.project.name, stack, config.location, config.salt)
+        self.tags = tags_of(config, self.names)
+        self.private = config.network.private_endpoints
+        self.watched: dict[str, Watched] = {}
+
+    def build(self) -> None:
+        self.client = authorization.get_client_config_output()
+        self.shared = pulumi.StackReference("shared", stack_name=self.config.shared_stack)
+        self.foundation = self._foundation()
+        self.place = Place(
+            names=self.names,
+            location=self.config.location,
+            tags=self.tags,
+            protect=self.config.protect,
+            resource_group=self.foundation.group.name,
+        )
+        self.identities = self._identities()
+        self.vault = Vault(
+            "vault",
+            VaultProps(
+                place=self.place,
+                tenant_id=self.client.tenant_id,
+                private=self.private,
+                customer_managed_key=self.config.customer_managed_keys,
+            ),
+        )
+        self.scopes["key vault"] = self.vault.vault.id
+        self.encryption = self._encryption()
+        self._data()
+        self._network()
+        self._workspace()
+        self._events()
+        self._governance()
+        self._export()
+
+    def _foundation(self) -> Foundation:
+        config = self.config
+        foundation = Foundation(
+            "foundation",
+            FoundationProps(
+                names=self.names,
+                location=config.location,
+                tags=self.tags,
+                protect=config.protect,
+                retention_days=config.logs.retention_days,
+                daily_quota_gb=config.logs.daily_quota_gb,
+            ),
+        )
+        self.watched["logs"] = Watched(resource_id=foundation.logs.id)
+        return foundation
+
+    def _identities(self) -> Identities:
+        extra = ("workspace", "encryption") if self.config.customer_managed_keys else ("workspace",)
+        return Identities(
+            "identities",
+            IdentitiesProps(place=self.place, duties=(*DUTIES, *extra), federations=_federations(self.config)),
+        )
+
+    def _encryption(self) -> Encryption | None:
+        key = self.vault.key
+        if key is None:
+            return None
+        identity = self.identities.by_duty["encryption"]
+        access = self._access("access-encryption", [g for g in roles.GRANTS if g.identity == "encryption"])
+        return Encryption(
+            identity_id=identity.id,
+            client_id=identity.client_id,
+            vault_id=self.vault.vault.id,
+            vault_uri=self.vault.vault.properties.apply(lambda p: p.vault_uri),
+            key_name=key.name,
+            key_uri=key.key_uri_with_version,
+            ready=[key, *access.assignments.values()],
+        )
+
+    def _data(self) -> None:
+        config = self.config
+        self.storage = Storage(
+            "storage",
+            StorageProps(
+                place=self.place,
+                redundancy=config.storage.redundancy,
+                deleted_days=config.storage.deleted_days,
+                captured_days=config.storage.captured_days,
+                versions_days=config.storage.versions_days,
+                queues=sorted(config.events),
+                private=self.private,
+                encryption=self.encryption,
+            ),
+        )
+        self.images = ContainerRegistry(
+            "images",
+            ContainerRegistryProps(place=self.place, private=self.private, encryption=self.encryption),
+        )
+        account = self.storage.account.id
+        self.watched |= {
+            "vault": Watched(resource_id=self.vault.vault.id),
+            "images": Watched(resource_id=self.images.registry.id),
+            "blobs": Watched(resource_id=pulumi.Output.concat(account, "/blobServices/default"), metrics="Transaction"),
+            "queues": Watched(
+                resource_id=pulumi.Output.concat(account, "/queueServices/default"), metrics="Transaction"
+            ),
+        }
+        self.scopes |= {
+            "resource group": self.foundation.group.id,
+            "storage account": account,
+            "data container": self.storage.containers["data"].id,
+            "captured container": self.storage.containers["captured"].id,
+            "container registry": self.images.registry.id,
+            "application insights": self.foundation.insights.id,
+            "log analytics": self.foundation.logs.id,
+            "model registry": self.shared.require_output("registry_id"),
+        }
+
+    def _network(self) -> None:
+        """Private access to what the workspace needs, before the workspace."""
+        self.network = open_private_access(self.place, self.config.network)
+        self.reachable: list[pulumi.Resource] = []
+        if self.network:
+            self.watched["security-group"] = Watched(resource_id=self.network.security_group_id, metrics=None)
+            self.reachable = self.network.reach_data(
+                storage_id=self.storage.account.id,
+                vault_id=self.vault.vault.id,
+                images_id=self.images.registry.id,
+            )
+
+    def _workspace(self) -> None:
+        config = self.config
+        needed = [g for g in self._granted() if g.identity == "workspace" and g.scope != "workspace"]
+        allowed = self._access("access-workspace", needed)
+        self.workspace = Workspace(
+            "workspace",
+            WorkspaceProps(
+                place=self.place,
+                identity_id=self.identities.by_duty["workspace"].id,
+                storage_id=self.storage.account.id,
+                storage_name=self.storage.account.name,
+                vault_id=self.vault.vault.id,
+                insights_id=self.foundation.insights.id,
+                images_id=self.images.registry.id,
+                containers={name: self.storage.containers[name].name for name in CONTAINERS},
+                isolation=config.network.isolation,
+                outbound=config.network.outbound,
+                private=self.private,
+                encryption=self.encryption,
+                after=[*allowed.assignments.values(), *self.reachable],
+            ),
+        )
+        workspace = self.workspace.workspace
+        self.watched["workspace"] = Watched(resource_id=workspace.id)
+        self.scopes["workspace"] = workspace.id
+        rules = self.workspace.rules
+        if self.network:
+            rules = [*rules, *self.network.reach_workspace(workspace.id)]
+        access = self._duties(set(needed))
+        self.compute = Compute(
+            "compute",
+            ComputeProps(
+                place=self.place,
+                workspace=workspace.name,
+                identity_id=self.identities.by_duty["train"].id,
+                clusters={
+                    name: ClusterProps(
+                        vm_size=c.vm_size,
+                        min_nodes=c.min_nodes,
+                        max_nodes=c.max_nodes,
+                        priority=c.priority,
+                        idle_minutes=c.idle_minutes,
+                    )
+                    for name, c in config.clusters.items()
+                },
+                public_ip=config.network.isolation == "open",
+                after=[*rules, *_of(access, "train")],
+            ),
+        )
+        self.endpoints = Endpoints(
+            "endpoints",
+            EndpointsProps(
+                place=self.place,
+                workspace=workspace.name,
+                identity_id=self.identities.by_duty["serve"].id,
+                models={
+                    name: EndpointProps(online=m.online, batch=m.batch, auth=m.auth) for name, m in self.models.items()
+                },
+                private=self.private,
+                after=[*rules, *_of(access, "serve")],
+            ),
+        )
+        for model, endpoint in self.endpoints.online.items():
+            self.watched[f"online-{model}"] = Watched(resource_id=endpoint.id)
+
+    def _duties(self, done: set[roles.Grant]) -> Access:
+        """Every assignment that is not made yet and whose holder exists."""
+        defined = CustomRoles(
+            "roles", CustomRolesProps(names=self.names, home="environment", scope=self.foundation.group.id)
+        )
+        custom = {
+            **defined.ids,
+            roles.REGISTRY_READER: self.shared.require_output("reader_role_id"),
+            roles.REGISTRY_PUBLISHER: self.shared.require_output("publisher_role_id"),
+        }
+        wanted = [g for g in self._granted() if g.identity in (*DUTIES, "workspace") and g not in done]
+        return self._access("access", wanted, custom=custom)
+
+    def _events(self) -> None:
+        if not self.config.events:
+            return
+        from infra.components.events import Events, EventsProps, SubscriptionProps
+
+        def allow(principal: pulumi.Output[str]) -> list[pulumi.Resource]:
+            wanted = [g for g in self._granted() if g.identity == "events"]
+            return list(self._access("access-events", wanted, {"events": principal}).assignments.values())
+
+        events = Events(
+            "events",
+            EventsProps(
+                place=self.place,
+                workspace_id=self.workspace.workspace.id,
+                storage_id=self.storage.account.id,
+                undelivered=self.storage.containers[UNDELIVERED].name,
+                subscriptions={
+                    name: SubscriptionProps(queue=self.storage.queues[name].name, types=s.types)
+                    for name, s in self.config.events.items()
+                },
+            ),
+            allow,
+        )
+        self.watched["topic"] = Watched(resource_id=events.topic.id)
+
+    def _governance(self) -> None:
+        config = self.config
+        diagnostics = Diagnostics(
+            "diagnostics", DiagnosticsProps(logs_id=self.foundation.logs.id, watched=self.watched)
+        )
+        alerts = Alerts(
+            "alerts",
+            AlertsProps(
+                place=self.place,
+                logs_id=self.foundation.logs.id,
+                emails=config.alerts.emails,
+                webhook=self.secrets["alert_webhook"],
+                endpoints={m: e.id for m, e in self.endpoints.online.items()},
+                endpoint_names={m: e.name for m, e in self.endpoints.online.items()},
+                latency_ms=config.alerts.latency_ms,
+                errors_percent=config.alerts.errors_percent,
+                failed_jobs=config.alerts.failed_jobs,
+                after=list(diagnostics.settings.values()),
+            ),
+        )
+        Budget(
+            "budget",
+            BudgetProps(
+                place=self.place,
+                scope=self.foundation.group.id,
+                amount=config.budget.amount,
+                start=config.budget.start,
+                contacts=config.budget.contacts,
+                action_group_id=alerts.action_group.id,
+                thresholds=config.budget.thresholds,
+                forecast=config.budget.forecast,
+            ),
+        )
+
+    def _export(self) -> None:
+        online, workspace = self.endpoints.online, self.workspace.workspace
+        export(
+            EnvironmentExports(
+                subscription_id=self.client.subscription_id,
+                tenant_id=self.client.tenant_id,
+                resource_group=self.foundation.group.name,
+                location=self.config.location,
+                workspace=workspace.name,
+                workspace_id=workspace.id,
+                registry=self.shared.require_output("registry"),
+                storage_account=self.storage.account.name,
+                container_registry=self.images.registry.login_server,
+                key_vault=self.vault.vault.name,
+                log_analytics_id=self.foundation.logs.id,
+                clusters={name: c.name for name, c in self.compute.clusters.items()},
+                online_endpoints={m: e.name for m, e in online.items()},
+                scoring_uris={m: e.properties.apply(lambda p: p.scoring_uri) for m, e in online.items()},
+                batch_endpoints={m: e.name for m, e in self.endpoints.batch.items()},
+                client_ids={d: self.identities.by_duty[d].client_id for d in DUTIES},
+                event_queues={n: q.name for n, q in self.storage.queues.items()},
+                ttl=self.config.ttl or "",
+            )
+        )
+
+    def _granted(self) -> tuple[roles.Grant, ...]:
+        config, when = self.config, set[roles.When]()
+        if config.customer_managed_keys:
+            when.add("customer-managed keys")
+        if config.events:
+            when.add("events")
+        if config.options.databricks:
+            when.add("databricks")
+        if config.options.data_factory:
+            when.add("data factory")
+        return roles.grants(when)
+
+    def _access(
+        self,
+        name: str,
+        grants: Sequence[roles.Grant],
+        principals: Mapping[str, pulumi.Input[str]] | None = None,
+        custom: Mapping[str, pulumi.Input[str]] | None = None,
+    ) -> Access:
+        own = {duty: identity.principal_id for duty, identity in self.identities.by_duty.items()}
+        return Access(
+            name,
+            AccessProps(
+                names=self.names,
+                subscription_id=self.client.subscription_id,
+                grants=grants,
+                principals={**own, **(principals or {})},
+                scopes=self.scopes,
+                custom_roles=custom or {},
+            ),
+        )
+
+
+def _of(access: Access, identity: str) -> list[pulumi.Resource]:
+    return [a for label, a in access.assignments.items() if label.startswith(f"{identity}-")]
+
+
+def _models(config: EnvironmentStack, settings: Settings, stack: str) -> dict[str, Endpoint]:
+    """How each model of mlops.toml is served here; raises `InvalidInput` for one that is not there."""
+    known = sorted(settings.models)
+    if unknown := sorted(set(config.endpoints) - set(known)):
+        raise InvalidInput(
+            [
+                Problem(
+                    f"environments/Pulumi.{stack}.yaml",
+                    f"mlops.toml has no model {name!r}; known: {', '.join(known)}",
+                    f"endpoints.{name}",
+                )
+                for name in unknown
+            ]
+        )
+    return {name: config.endpoints.get(name, Endpoint()) for name in known}
+
+
+def _federations(config: EnvironmentStack) -> list[Federation]:
+    found = []
+    if github := config.github:
+        found += [
+            Federation(
+                duty=duty,
+                name="github",
+                issuer=GITHUB_ISSUER,
+                subject=f"{github.subject_prefix}:environment:{environment}",
+            )
+            for duty, environment in github.environments.items()
+        ]
+    if devops := config.azure_devops:
+        found += [
+            Federation(duty=duty, name="azure-devops", issuer=devops.issuer, subject=subject)
+            for duty, subject in devops.subjects.items()
+        ]
+    return found

@@ -1,0 +1,186 @@
+"""Who may do what: the only list of role assignments that the program makes.
+
+docs/security.md shows the tables that are generated from here, and a test compares every role assignment of every
+stack with them. An entry is a promise with a reason; adding one is a change of the security model.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final, Literal
+
+BUILT_IN: Final = {
+    "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
+    "Azure AI Enterprise Network Connection Approver": "b556d68e-0be0-4f35-a333-ad7ee1ce17ea",
+    "AzureML Data Scientist": "f6c7c914-8db3-469d-8ca1-694a8f32e121",
+    "Contributor": "b24988ac-6180-42a0-ab88-20f7382dd24c",
+    "Key Vault Administrator": "00482a5a-887f-4fb3-b363-3b7fe8e74483",
+    "Key Vault Crypto Service Encryption User": "e147488a-f6f5-4113-8e2d-b22465e65bf6",
+    "Log Analytics Reader": "73c42c96-874c-492b-b04d-ab87d138a893",
+    "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
+    "Monitoring Reader": "43d0d8ad-25c7-4714-9337-8ba259a9fe05",
+    "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
+    "Role Based Access Control Administrator": "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+    "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
+    "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+    "Storage File Data Privileged Contributor": "69566ab7-960f-475b-8e7c-b3118f30c6bd",
+    "Storage Queue Data Message Processor": "8a0f0c08-91a1-4084-bc3d-661d67233fed",
+    "Storage Queue Data Message Sender": "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
+}
+"""Built-in roles and their ids, the same in every tenant (learn.microsoft.com, "Azure built-in roles")."""
+
+PROMOTER: Final = "Model promoter"
+REGISTRY_READER: Final = "Model registry reader"
+REGISTRY_PUBLISHER: Final = "Model registry publisher"
+
+_ML = "Microsoft.MachineLearningServices"
+
+
+@dataclass(frozen=True)
+class CustomRole:
+    """A role that Azure lacks. `home` is the stack that defines it."""
+
+    name: str
+    description: str
+    home: Literal["environment", "shared"]
+    actions: tuple[str, ...]
+
+
+CUSTOM: Final = (
+    CustomRole(
+        PROMOTER,
+        "Deploys registered models to endpoints that exist and moves their traffic; creates and deletes no endpoint.",
+        "environment",
+        (
+            f"{_ML}/workspaces/read",
+            f"{_ML}/workspaces/*/read",
+            f"{_ML}/workspaces/onlineEndpoints/write",
+            f"{_ML}/workspaces/onlineEndpoints/deployments/write",
+            f"{_ML}/workspaces/onlineEndpoints/deployments/delete",
+            f"{_ML}/workspaces/onlineEndpoints/score/action",
+            f"{_ML}/workspaces/onlineEndpoints/token/action",
+            f"{_ML}/workspaces/onlineEndpoints/deployments/getLogs/action",
+            f"{_ML}/workspaces/batchEndpoints/write",
+            f"{_ML}/workspaces/batchEndpoints/deployments/write",
+            f"{_ML}/workspaces/batchEndpoints/deployments/delete",
+            f"{_ML}/workspaces/batchEndpoints/score/action",
+            f"{_ML}/workspaces/models/versions/write",
+            f"{_ML}/workspaces/environments/versions/write",
+            f"{_ML}/workspaces/codes/versions/write",
+            f"{_ML}/workspaces/metadata/artifacts/write",
+            f"{_ML}/workspaces/metadata/snapshots/write",
+        ),
+    ),
+    CustomRole(
+        REGISTRY_READER,
+        "Reads models, environments and components of the registry.",
+        "shared",
+        (f"{_ML}/registries/read", f"{_ML}/registries/assets/read"),
+    ),
+    CustomRole(
+        REGISTRY_PUBLISHER,
+        "Reads the registry and adds versions to it; deletes none.",
+        "shared",
+        (f"{_ML}/registries/read", f"{_ML}/registries/assets/read", f"{_ML}/registries/assets/write"),
+    ),
+)
+
+Scope = Literal[
+    "resource group", "storage account", "data container", "captured container", "key vault", "container registry",
+    "application insights", "log analytics", "workspace", "model registry",
+]  # fmt: skip
+Identity = Literal[
+    "plan", "apply", "train", "promote", "serve", "workspace", "encryption", "events", "databricks", "data factory"
+]
+When = Literal["always", "customer-managed keys", "events", "databricks", "data factory"]
+
+
+@dataclass(frozen=True)
+class Grant:
+    """One identity holds one role at one scope, because of `why`; `when` names the setting that it belongs to."""
+
+    identity: Identity
+    role: str
+    scope: Scope
+    why: str
+    when: When = "always"
+
+    @property
+    def label(self) -> str:
+        """Stable and unique: logical name and assignment id are made from it."""
+        return "-".join((self.identity, self.role, self.scope)).lower().replace(" ", "-")
+
+
+IDENTITIES: Final = {
+    "plan": "Pull requests: shows what would change. Reads only.",
+    "apply": "`pulumi up`: creates, changes and deletes resources of the environment.",
+    "train": "Submits training and is what jobs run as on the clusters.",
+    "promote": "`mlops apply`: deploys a released model and moves traffic.",
+    "serve": "What endpoints run as. No workflow can become it.",
+    "workspace": "The workspace itself, for the resources that it manages.",
+    "encryption": "Unwraps the customer-managed key for storage, registry and workspace.",
+    "events": "The Event Grid topic, to put events into queues.",
+    "databricks": "The access connector of the Databricks workspace.",
+    "data factory": "The data factory, to write what it ingests.",
+}
+
+GRANTS: Final = (
+    Grant("plan", "Reader", "resource group", "refreshes the state for a preview"),
+    Grant("plan", REGISTRY_READER, "model registry", "resolves the registry in a preview"),
+    Grant("apply", "Contributor", "resource group", "manages the environment's resources"),
+    Grant(
+        "apply", "Role Based Access Control Administrator", "resource group",
+        "makes the assignments of this table; a condition refuses every role that is not in it",
+    ),
+    Grant("train", "AzureML Data Scientist", "workspace", "submits jobs, registers models"),
+    Grant("train", "Storage Blob Data Contributor", "storage account", "reads data, writes artifacts; no keys exist"),
+    Grant("train", "Storage File Data Privileged Contributor", "storage account", "code and logs on the file share"),
+    Grant("train", "AcrPull", "container registry", "pulls the training image"),
+    Grant("train", "Monitoring Metrics Publisher", "application insights", "sends metrics; local auth is off"),
+    Grant("train", REGISTRY_READER, "model registry", "reads the champion, environments and components"),
+    Grant("promote", PROMOTER, "workspace", "deploys and moves traffic"),
+    Grant("promote", "Storage Blob Data Contributor", "storage account", "uploads scoring code, reads the release"),
+    Grant("promote", "Monitoring Reader", "resource group", "judges a canary by the endpoint's metrics"),
+    Grant("promote", "Log Analytics Reader", "log analytics", "judges a canary by the endpoint's logs"),
+    Grant("promote", REGISTRY_PUBLISHER, "model registry", "shares a released version with the next environment"),
+    Grant("serve", "AcrPull", "container registry", "pulls the serving image"),
+    Grant("serve", "Storage Blob Data Reader", "storage account", "mounts the model"),
+    Grant("serve", "Storage Blob Data Contributor", "captured container", "writes captured inputs and predictions"),
+    Grant("serve", "Monitoring Metrics Publisher", "application insights", "sends metrics; local auth is off"),
+    Grant("serve", REGISTRY_READER, "model registry", "mounts a model of the registry"),
+    Grant("workspace", "Contributor", "workspace", "needed by a user-assigned workspace identity"),
+    Grant("workspace", "Contributor", "storage account", "creates the default containers and shares"),
+    Grant("workspace", "Contributor", "key vault", "needed by a user-assigned workspace identity"),
+    Grant("workspace", "Contributor", "container registry", "builds and pushes images"),
+    Grant("workspace", "Contributor", "application insights", "links the workspace's telemetry"),
+    Grant("workspace", "Storage Blob Data Contributor", "storage account", "identity-based datastores"),
+    Grant("workspace", "Storage File Data Privileged Contributor", "storage account", "the workspace's file share"),
+    Grant("workspace", "Key Vault Administrator", "key vault", "keeps connection secrets of the workspace"),
+    Grant(
+        "workspace", "Azure AI Enterprise Network Connection Approver", "resource group",
+        "approves the private endpoints of the managed network",
+    ),
+    Grant(
+        "encryption", "Key Vault Crypto Service Encryption User", "key vault", "wraps and unwraps data keys",
+        "customer-managed keys",
+    ),
+    Grant("events", "Storage Queue Data Message Sender", "storage account", "delivers events without keys", "events"),
+    Grant(
+        "events", "Storage Blob Data Contributor", "storage account", "keeps events that could not be delivered",
+        "events",
+    ),
+    Grant("databricks", "Storage Blob Data Contributor", "data container", "reads and writes data", "databricks"),
+    Grant("data factory", "Storage Blob Data Contributor", "data container", "writes what it ingests", "data factory"),
+)  # fmt: skip
+
+
+def grants(when: Iterable[When]) -> tuple[Grant, ...]:
+    """The grants of a stack with these settings, in the order of the table."""
+    wanted = {"always", *when}
+    return tuple(g for g in GRANTS if g.when in wanted)
+
+
+def custom(name: str) -> CustomRole | None:
+    """The custom role of this name, or None for a built-in one."""
+    return next((r for r in CUSTOM if r.name == name), None)
