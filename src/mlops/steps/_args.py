@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -56,6 +57,9 @@ def run(
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     given = options.parse_args(argv)
+    # Read when scikit-learn is imported, so before `body`. OpenMP's threads spin while they wait by default: on
+    # a busy machine of two cores that made a fit of 5 seconds last 90.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         body(given)
     except MlopsError as error:
