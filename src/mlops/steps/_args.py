@@ -57,7 +57,7 @@ def run(
     """
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stderr)
     given = options.parse_args(argv)
-    # Read when scikit-learn is imported, so before `body`. OpenMP's threads spin while they wait by default: on
+    # Read when scikit-learn is imported, so before `body`. OpenMP's threads spin while they wait: on
     # a busy machine of two cores that made a fit of 5 seconds last 90.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
