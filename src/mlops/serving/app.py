@@ -14,6 +14,7 @@ import time
 from urllib.parse import parse_qs
 
 from mlops.serving.admin import Admin
+from mlops.serving.capture import Capture
 from mlops.serving.deployment import Loaded, ModelFailure, QueueFull
 from mlops.serving.http import (
     TEXT,
@@ -29,7 +30,7 @@ from mlops.serving.http import (
     json_bytes,
     read_body,
 )
-from mlops.serving.metrics import Outcome, render
+from mlops.serving.metrics import Outcome, render, render_capture
 from mlops.serving.openapi import document
 from mlops.serving.request import Limits, Protocol, RequestError, check_content_type
 from mlops.serving.router import Router
@@ -49,8 +50,11 @@ _OPEN = ("/", "/livez", "/readyz")
 class App:
     """One endpoint. `keys` None means that somebody in front authenticates (Azure ML does)."""
 
-    def __init__(self, router: Router, keys: Keys | None, limits: Limits) -> None:
+    def __init__(
+        self, router: Router, keys: Keys | None, limits: Limits, capture: Capture | None = None
+    ) -> None:
         self.router = router
+        self.capture = capture
         self.limits = limits
         self.draining = False
         self._keyring = Keyring([keys.primary, keys.secondary]) if keys else None
@@ -126,7 +130,8 @@ class App:
         reply += chosen.headers
         outcome: Outcome = "ok"
         try:
-            predictions = await chosen.predict(chosen.parser.parse(body, protocol))
+            rows = chosen.parser.parse(body, protocol)
+            predictions = await chosen.predict(rows)
         except RequestError:
             outcome = "refused"
             raise
@@ -142,6 +147,8 @@ class App:
         finally:
             chosen.counters.answered(outcome, time.perf_counter() - start)
         await answer(send, 200, json_bytes({"predictions": predictions.tolist()}), reply)
+        if self.capture is not None:
+            self.capture.record(chosen.origin, reply[0][1], rows, predictions)
 
     def _copy(self, mirror: Loaded, protocol: Protocol, body: bytes) -> None:
         if mirror.mirroring >= MIRROR_QUEUE:
@@ -186,15 +193,18 @@ class App:
                 ({**at, "deployment": d.name, "version": str(d.version)}, d.counters)
                 for d in self.router.table.loaded.values()
             ]
-            await answer(send, 200, render(rows), reply, b"text/plain; version=0.0.4; charset=utf-8")
+            text = render(rows)
+            if self.capture is not None:
+                text += render_capture(at, self.capture.written, self.capture.dropped)
+            await answer(send, 200, text, reply, b"text/plain; version=0.0.4; charset=utf-8")
         else:
             main = self.router.table.main()
             if main is None:
                 raise RequestError(503, "no deployment of this endpoint is ready")
             wanted = parse_qs(scope["query_string"]).get(b"version", [b"2"])[0]
             swagger = path == "/swagger.json" and wanted != b"3"
-            text = document(main.scorer.schema, main.version, swagger=swagger)
-            await answer(send, 200, json_bytes(text), [*reply, *main.headers])
+            described = document(main.scorer.schema, main.version, swagger=swagger)
+            await answer(send, 200, json_bytes(described), [*reply, *main.headers])
 
 
 def _no_route(path: str, method: str) -> RequestError:

@@ -22,6 +22,7 @@ import msgspec
 import numpy as np
 
 from mlops.errors import MlopsError, TargetError
+from mlops.serving.capture import Origin
 from mlops.serving.core import OnnxScorer, Predictions, Row, Scorer, load, sample_rows
 from mlops.serving.metrics import Counters
 from mlops.serving.request import Limits, RequestError, RequestParser
@@ -59,6 +60,7 @@ class Loaded:
         self.scorer = scorer
         self.parser = RequestParser(scorer.schema, limits)
         self.counters = Counters(scorer.schema)
+        self.origin = Origin(scorer.schema, name, version)
         self.in_flight = 0
         self.mirroring = 0
         self.headers = [

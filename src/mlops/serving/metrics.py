@@ -131,6 +131,18 @@ def render(deployments: Iterable[tuple[dict[str, str], Counters]]) -> bytes:
     return ("\n".join(lines) + "\n").encode()
 
 
+def render_capture(at: dict[str, str], written: int, dropped: int) -> bytes:
+    """Two more counters, of the endpoint as a whole."""
+    name = "mlops_capture_rows_total"
+    lines = [
+        f"# HELP {name} Captured rows, by whether they reached a file.",
+        f"# TYPE {name} counter",
+        f"{name}{_labels({**at, 'outcome': 'written'})} {written}",
+        f"{name}{_labels({**at, 'outcome': 'dropped'})} {dropped}",
+    ]
+    return ("\n".join(lines) + "\n").encode()
+
+
 def _bound(value: float) -> str:
     return "+Inf" if math.isinf(value) else f"{value:g}"
 

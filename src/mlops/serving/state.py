@@ -15,6 +15,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from mlops.errors import InvalidInput, Problem
+from mlops.serving.capture import CaptureSettings
 from mlops.spec._base import Digest, EnvName, ModelName, Spec
 
 STATE = "endpoint.json"
@@ -41,6 +42,8 @@ class ServerState(Spec):
     port: int = 0
     """0 until the server has chosen one; it keeps it as long as it is free."""
     deployments: list[DeploymentState] = []
+    capture: CaptureSettings | None = None
+    """None: nothing is captured."""
 
 
 class Keys(Spec):

@@ -18,10 +18,12 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 from mlops.errors import Blocked, Inconclusive, IntegrityError, InvalidInput, NotFound, TargetError
 from mlops.serving import testing
+from mlops.serving.capture import CaptureSettings
 from mlops.serving.lock import owner
 from mlops.serving.state import KEYS, STATE, read_keys
 from mlops.spec.digest import tree_digest
@@ -416,6 +418,18 @@ def test_a_drain_under_load_answers_everything_and_resets_nothing(bench: Bench) 
         bench.endpoints.stop(ENV, MODEL)
     assert load.failures == []
     assert load.told_to_close == 8, "every client was told, and none was cut off"
+
+
+def test_capture_writes_what_was_asked_and_answered(bench: Bench) -> None:
+    bench.endpoints = LocalEndpoints(bench.root, CaptureSettings(exclude=["carrier"]))
+    bench.create("blue", 3, "one")
+    _, _, answer = bench.post(testing.body(2), x_request_id="known")
+    bench.endpoints.stop(ENV, MODEL)
+    (file,) = (bench.folder / "capture").glob("*.parquet")
+    rows = pq.read_table(file).to_pylist()
+    assert [r["_prediction"] for r in rows] == answer["predictions"]
+    assert {(r["_request_id"], r["_version"], r["distance"]) for r in rows} == {("known", 3, 500.0)}
+    assert "carrier" not in rows[0]
 
 
 def test_concurrent_changes_do_not_interleave(bench: Bench) -> None:

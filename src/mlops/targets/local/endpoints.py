@@ -21,6 +21,7 @@ from typing import Any, NoReturn
 
 from mlops import errors
 from mlops.errors import Inconclusive, Locked, MlopsError, NotFound, TargetError
+from mlops.serving.capture import CaptureSettings
 from mlops.serving.client import Unreachable, call
 from mlops.serving.lock import Owner, owner
 from mlops.serving.state import ServerState, ensure_keys, read_keys, read_state, write_state
@@ -38,10 +39,15 @@ _STARTED: list[subprocess.Popen[bytes]] = []
 
 
 class LocalEndpoints:
-    """`mlops.targets.base.Endpoints` below one folder: `<folder>/<environment>/<model>/`."""
+    """`mlops.targets.base.Endpoints` below one folder: `<folder>/<environment>/<model>/`.
 
-    def __init__(self, folder: Path) -> None:
+    With `capture` set, sampled inputs and predictions go to `capture/` in the endpoint's folder; a change
+    of it is in effect when the server starts the next time.
+    """
+
+    def __init__(self, folder: Path, capture: CaptureSettings | None = None) -> None:
         self._root = folder
+        self._capture = capture
 
     def state(self, environment: str, model: str) -> EndpointState:
         """What is there now; deployments of a server that does not run are `failed`, not `ready`."""
@@ -201,7 +207,7 @@ class LocalEndpoints:
 
     def _ensure_running(self, folder: Path) -> None:
         """Start the server if it is not there, and wait until it answers."""
-        process = None if owner(folder) is not None else _spawn(folder)
+        process = None if owner(folder) is not None else _spawn(folder, self._capture)
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -240,8 +246,12 @@ class LocalEndpoints:
         return answer
 
 
-def _spawn(folder: Path) -> subprocess.Popen[bytes]:
+def _spawn(folder: Path, capture: CaptureSettings | None) -> subprocess.Popen[bytes]:
     ensure_keys(folder)
+    known = read_state(folder)
+    if known is not None and known.capture != capture:
+        # No server runs, and the caller holds the lock: the file has no other writer now.
+        write_state(folder, known.model_copy(update={"capture": capture}))
     log = folder / LOG
     if log.exists() and log.stat().st_size > LOG_BYTES:
         log.replace(log.with_suffix(".log.1"))
