@@ -1,0 +1,147 @@
+"""A model from elsewhere enters the registry only if it can be served, and never if loading it runs code."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlops.errors import InvalidInput
+from mlops.lifecycle import register
+from mlops.lifecycle.lineage import Checkout
+from mlops.lifecycle.register import register_external
+from mlops.spec.digest import tree_digest
+
+COLUMNS = [
+    {"type": "string", "name": "carrier", "required": True},
+    {"type": "double", "name": "distance", "required": False},
+]
+MLMODEL: dict[str, Any] = {
+    "flavors": {
+        "python_function": {"loader_module": "mlflow.sklearn", "model_path": "model.skops"},
+        "sklearn": {"serialization_format": "skops"},
+    },
+    "signature": {"inputs": json.dumps(COLUMNS)},
+    "saved_input_example_info": {"artifact_path": "input_example.json", "type": "dataframe"},
+}
+
+
+class Records:
+    """Keeps what would be registered."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[str, dict[str, bytes], dict[str, str]]] = []
+
+    def register(self, model: str, folder: Path, digest: str, tags: dict[str, str]) -> Any:
+        assert digest == tree_digest(folder)
+        self.calls.append((model, {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}, tags))
+
+
+@pytest.fixture(autouse=True)
+def commit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(register, "checkout", lambda _: Checkout("c" * 40, "main", False, "Ada"))
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    path = tmp_path / "model"
+    path.mkdir()
+    describe(path)
+    (path / "model.skops").write_bytes(b"zip")
+    (path / "input_example.json").write_text(
+        json.dumps({"columns": ["carrier", "distance"], "data": [["AA", 1.0]]})
+    )
+    return path
+
+
+def describe(path: Path, **changes: Any) -> None:
+    (path / "MLmodel").write_text(yaml.safe_dump({**MLMODEL, **changes}))
+
+
+def take(folder: Path, **options: Any) -> Records:
+    records = Records()
+    options.setdefault("task", "binary")
+    options.setdefault("classes", ["no", "yes"])
+    register_external(folder.parent, records, folder, "flights", **options)
+    return records
+
+
+def test_it_comes_with_schema_sample_and_provenance(folder):
+    before = tree_digest(folder)
+    [(model, files, tags)] = take(folder).calls
+    serving = json.loads(files["serving.json"])
+    assert model == serving["model"] == "flights"
+    assert [(c["name"], c["type"], c["nullable"]) for c in serving["columns"]] == [
+        ("carrier", "string", False),
+        ("distance", "number", True),
+    ]
+    assert json.loads(files["sample.json"])["input_data"]["data"] == [["AA", 1.0]]
+    assert (tags["mlops.source"], tags["mlops.actor"], tags["mlops.commit"]) == ("external", "Ada", "c" * 40)
+    assert tree_digest(folder) == before, "the user's folder is not changed"
+
+
+def test_its_own_schema_is_kept_but_must_be_of_this_model(folder):
+    own = {"model": "flights", "task": "regression", "columns": [{"name": "carrier", "type": "string"}]}
+    (folder / "serving.json").write_text(json.dumps(own))
+    assert json.loads(take(folder).calls[0][1]["serving.json"]) == own
+    (folder / "serving.json").write_text(json.dumps({**own, "model": "other"}))
+    with pytest.raises(InvalidInput, match="is of the model 'other'"):
+        take(folder)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"flavors": {"sklearn": {"serialization_format": "cloudpickle"}}},
+        {"flavors": {"python_function": {"code": "code"}}},
+        {"flavors": {"python_function": {"python_model": "x"}}},
+    ],
+)
+def test_a_model_that_runs_code_is_refused(folder, changes):
+    describe(folder, **changes)
+    with pytest.raises(InvalidInput, match="can run code when it is loaded"):
+        take(folder)
+    assert len(take(folder, allow_pickle=True).calls) == 1
+
+
+def test_a_pickle_anywhere_is_refused(folder):
+    (folder / "artifacts").mkdir()
+    (folder / "artifacts" / "encoder.PKL").write_bytes(b"")
+    with pytest.raises(InvalidInput, match=r"artifacts/encoder\.PKL"):
+        take(folder)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"signature": None}, "has no signature"),
+        ({"signature": {"inputs": "[{}]"}}, "must name its input columns"),
+        ({"signature": {"inputs": '[{"name": "a", "type": "binary"}]'}}, r"a \(binary\)"),
+        ({"flavors": None}, "names no flavors"),
+    ],
+)
+def test_what_cannot_be_served_is_refused(folder, changes, sentence):
+    describe(folder, **changes)
+    with pytest.raises(InvalidInput, match=sentence):
+        take(folder)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"task": None}, "--task"),
+        ({"classes": []}, "--class"),
+        ({"task": "regression"}, "a regression has none"),
+    ],
+)
+def test_what_the_folder_does_not_say_must_be_given(folder, options, sentence):
+    with pytest.raises(InvalidInput, match=sentence):
+        take(folder, **options)
+
+
+def test_a_folder_that_is_no_model_is_refused(tmp_path):
+    with pytest.raises(InvalidInput, match="is no MLflow model"):
+        take(tmp_path)
