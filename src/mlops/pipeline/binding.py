@@ -1,4 +1,4 @@
-"""The grammar of Azure ML's expressions: `${{parent.…}}` in a pipeline, `${{inputs.…}}` and `$[[…]]` in a command."""
+"""Azure ML's expressions: `${{parent.…}}` of a pipeline, `${{inputs.…}}` and `$[[…]]` of a command."""
 
 from __future__ import annotations
 

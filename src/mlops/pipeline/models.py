@@ -68,7 +68,7 @@ def _value(raw: Any) -> Any:
     if raw is None:
         raise ValueError("has no value; give one, or remove the line")
     if not isinstance(raw, str | int | float | bool):
-        raise ValueError(f"must be text, a number, true/false or a mapping, not {type(raw).__name__}")
+        raise ValueError(f"must be text, a number, true/false or a mapping, not {type(raw).__name__}")  # noqa: TRY004 (pydantic)
     made = Value()
     made._scalar = raw
     return made

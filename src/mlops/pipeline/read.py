@@ -130,7 +130,7 @@ def _in_place(name: str, node: Node) -> Component:
     return Component(
         name=name,
         inputs=ports,
-        outputs={k: o for k, o in node.outputs.items()},
+        outputs=dict(node.outputs),
         code=node.code,
         environment=node.environment or Environment.model_construct(),
         command=node.command or "",

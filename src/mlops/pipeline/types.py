@@ -16,7 +16,7 @@ def literal_text(value: object) -> str:
 
 
 def mismatch(value: object, port: Port) -> str:
-    """Why the literal `value` (from YAML, or text of a command line) does not fit `port`; empty if it does."""
+    """Why the literal `value` (from YAML, or text of a command line) does not fit `port`; else empty."""
     if port.type in DATA_TYPES:
         return "" if isinstance(value, str) else f"must be a path or an asset ({port.type}); got {value!r}"
     if port.type in NUMERIC:

@@ -187,7 +187,7 @@ def test_two_runs_at_once_share_the_work(project):
 def _entry(cache: StepCache, key: str) -> None:
     folder = cache.begin("run", key)
     (folder / "outputs" / "o").write_text(key)
-    cache.commit(folder, key, key, "run", ["o"], 1.0)
+    cache.commit(folder, key=key, step=key, run_id="run", names=["o"], seconds=1.0)
 
 
 def test_eviction_keeps_the_newest_and_what_is_in_use(tmp_path):

@@ -1,4 +1,4 @@
-"""A forked step must not be told from a fresh `python`: code, environment, exit code, randomness are its own."""
+"""A forked step behaves as a fresh `python` does: code, environment, exit code, randomness are its own."""
 
 from __future__ import annotations
 

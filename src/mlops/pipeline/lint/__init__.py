@@ -1,7 +1,8 @@
-"""Everything that is wrong with Azure ML YAML and that `azure-ai-ml` lets pass; file, line and field of each."""
+"""What is wrong with Azure ML YAML and `azure-ai-ml` lets pass, with file, line and field."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
@@ -16,7 +17,9 @@ from mlops.pipeline.models import Component, Environment, Node
 from mlops.pipeline.read import Step, open_document, read_pipeline, shown
 from mlops.spec._yaml import Document
 
-KINDS = "pipeline, sweep or command component (`type:`), schedule, monitor, environment, online endpoint or deployment"
+KINDS = (
+    "pipeline, sweep, command component, schedule, monitor, environment, online endpoint, online deployment"
+)
 
 
 def lint(path: Path) -> list[Problem]:
@@ -56,22 +59,19 @@ def _lint_file(path: Path, *, strict: bool) -> list[Problem]:
 
 
 def _dispatch(path: Path, document: Document, *, strict: bool) -> list[Problem]:
-    kind = kind_of(document.value)
-    if kind == "pipeline":
-        return lint_pipeline(path)
-    if kind == "command":
-        return _lint_component(path, document)
-    if kind == "sweep":
-        return list(check_sweep(document, path))
-    if kind in ("schedule", "monitor"):
-        problems = list(check_schedule(document, kind == "monitor"))
-        return problems + (list(check_monitor(document)) if kind == "monitor" else _scheduled(path, document))
-    if kind == "environment":
-        return list(environment_problems(document.parse(Environment), document, (), path))
-    if kind == "endpoint":
-        return list(check_endpoint(document))
-    if kind == "deployment":
-        return list(check_deployment(document, path))
+    checks: dict[str, Callable[[], Iterable[Problem]]] = {
+        "pipeline": lambda: lint_pipeline(path),
+        "command": lambda: _lint_component(path, document),
+        "sweep": lambda: check_sweep(document, path),
+        "schedule": lambda: [*check_schedule(document, False), *_scheduled(path, document)],
+        "monitor": lambda: [*check_schedule(document, True), *check_monitor(document)],
+        "environment": lambda: environment_problems(document.parse(Environment), document, (), path),
+        "endpoint": lambda: check_endpoint(document),
+        "deployment": lambda: check_deployment(document, path),
+    }
+    check = checks.get(kind_of(document.value))
+    if check is not None:
+        return list(check())
     if strict:
         return [document.problem(("type",), f"is no kind of Azure ML YAML that can be checked: {KINDS}")]
     return []
@@ -79,20 +79,16 @@ def _dispatch(path: Path, document: Document, *, strict: bool) -> list[Problem]:
 
 def kind_of(raw: dict[str, object]) -> str:
     """What a file is, told by its fields (and its `$schema` for what has no `type`); empty when unknown."""
-    if raw.get("type") in ("pipeline", "sweep", "command"):
-        return str(raw["type"])
-    if "create_monitor" in raw:
-        return "monitor"
     schema = str(raw.get("$schema", "")).rsplit("/", 1)[-1].lower()
-    if "trigger" in raw or "create_job" in raw or raw.get("type") == "schedule":
-        return "schedule"
-    if "endpoint_name" in raw and "batch" not in schema:
-        return "deployment"
-    if "traffic" in raw or "onlineendpoint" in schema:
-        return "endpoint"
-    if "environment.schema" in schema or ("image" in raw and "name" in raw):
-        return "environment"
-    return ""
+    signs = {
+        str(raw.get("type")): raw.get("type") in ("pipeline", "sweep", "command"),
+        "monitor": "create_monitor" in raw,
+        "schedule": "trigger" in raw or "create_job" in raw or raw.get("type") == "schedule",
+        "deployment": "endpoint_name" in raw and "batch" not in schema,
+        "endpoint": "traffic" in raw or "onlineendpoint" in schema,
+        "environment": "environment.schema" in schema or ("image" in raw and "name" in raw),
+    }
+    return next((kind for kind, sign in signs.items() if sign), "")
 
 
 def _lint_component(path: Path, document: Document) -> list[Problem]:

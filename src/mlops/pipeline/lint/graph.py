@@ -41,7 +41,7 @@ def check_data_path(pipeline: Pipeline, loc: Loc, value: Value) -> Iterator[Prob
     if path.startswith("azureml:"):
         name, _, version = path.removeprefix("azureml:").partition(":")
         if not version or "@" in name:
-            message = f"{path!r} names no version; pin one (azureml:<name>:<version>), so that a run can be repeated"
+            message = f"{path!r} names no version; pin one (azureml:<name>:<version>)"
             yield pipeline.document.problem((*loc, "path"), message)
     elif not (pipeline.path.parent / path).exists():
         yield pipeline.document.problem((*loc, "path"), f"{path!r} does not exist beside the file")
@@ -121,7 +121,8 @@ def _parent_value(step: Step, name: str, source: Value, port: Port) -> Iterator[
     if source.given is None or source.is_path:
         return
     if port.type in DATA_TYPES:
-        yield f"the pipeline's input {name!r} is the literal {source.given!r}, but this input needs {port.type}"
+        literal = f"the literal {source.given!r}"
+        yield f"the pipeline's input {name!r} is {literal}, but this input needs {port.type}"
     elif why := mismatch(source.given, port):
         yield f"the pipeline's input {name!r} does not fit: {why}"
 

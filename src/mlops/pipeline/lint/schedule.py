@@ -37,7 +37,8 @@ def cron_problem(expression: str) -> str:
     for text, (name, low, high, names) in zip(fields, _CRON, strict=True):
         for part in text.split(","):
             if not _cron_part(part, low, high, names):
-                return f"the {name} {text!r} is wrong; allowed: {low} to {high}, *, lists (,), ranges (-), steps (/)"
+                allowed = f"{low} to {high}, *, lists (,), ranges (-), steps (/)"
+                return f"the {name} {text!r} is wrong; allowed: {allowed}"
     # https://learn.microsoft.com/azure/machine-learning/reference-yaml-schedule: values there are ignored.
     if fields[2] != "*" or fields[3] != "*":
         return (

@@ -20,8 +20,10 @@ _ENDPOINT = _COMMON | {
     "auth_mode", "identity", "location", "mirror_traffic", "traffic", "public_network_access", "compute",
 }  # fmt: skip
 _DEPLOYMENT = _COMMON | {
-    "endpoint_name", "model", "model_mount_path", "code_configuration", "environment", "environment_variables",
-    "instance_type", "instance_count", "scale_settings", "request_settings", "liveness_probe", "readiness_probe",
+    "endpoint_name", "model", "model_mount_path", "code_configuration", "environment",
+    "environment_variables",
+    "instance_type", "instance_count", "scale_settings", "request_settings", "liveness_probe",
+    "readiness_probe",
     "app_insights_enabled", "data_collector", "egress_public_network_access", "resources",
 }  # fmt: skip
 _TIMEOUT_MS = 180_000

@@ -80,7 +80,7 @@ class StepCache:
         return folder
 
     def commit(
-        self, folder: Path, key: str, step: str, run_id: str, names: list[str], seconds: float
+        self, folder: Path, *, key: str, step: str, run_id: str, names: list[str], seconds: float
     ) -> Entry:
         """Move the folder of `begin` into place, whole or not at all; hold it for use."""
         digests = {name: content_digest(folder / "outputs" / name) for name in names}

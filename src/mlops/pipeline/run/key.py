@@ -39,9 +39,9 @@ def environment_content(step: Step) -> Any:
 
 
 def step_key(
-    step: Step, inputs: Mapping[str, str], code: str, environment: Any, installed: str, nonce: str = ""
+    step: Step, *, inputs: Mapping[str, str], code: str, environment: Any, installed: str, nonce: str = ""
 ) -> str:
-    """`inputs` maps names to literals or content digests; `nonce` makes the key of a step that is never reused."""
+    """`inputs`: names to literals or content digests; `nonce` makes the key of a step never reused."""
     outputs = {name: output.type for name, output in step.component.outputs.items()}
     parts = {
         "format": _FORMAT,

@@ -90,7 +90,7 @@ def run_pipeline(
     except OSError as error:
         if error.errno in _FULL:
             raise TargetError(
-                f"the disk that holds {state} is full; free some space (old runs and cached steps are below it) "
+                f"the disk that holds {state} is full; free some space (old runs and cached steps are there) "
                 f"and run again: finished steps are kept"
             ) from None
         raise

@@ -78,11 +78,11 @@ class Run:
         code, folder = self._snapshot(step)
         key = step_key(
             step,
-            {name: value.identity for name, value in given.items()},
-            code,
-            environment_content(step),
-            self.installed,
-            "" if step.component.is_deterministic else self.run_id + step.name,
+            inputs={name: value.identity for name, value in given.items()},
+            code=code,
+            environment=environment_content(step),
+            installed=self.installed,
+            nonce="" if step.component.is_deterministic else self.run_id + step.name,
         )
         reusable = step.component.is_deterministic and not self.pipeline.job.settings.force_rerun
         if reusable and (entry := self.cache.find(key)) is not None and self._reuse(step, entry):
@@ -100,7 +100,9 @@ class Run:
 
     def _given(self, step: Step) -> dict[str, Given]:
         found = {
-            name: step_input(self.pipeline, step, name, self.inputs, self.outputs, self.resolve)
+            name: step_input(
+                self.pipeline, step, name, inputs=self.inputs, outputs=self.outputs, resolve=self.resolve
+            )
             for name in step.component.inputs
         }
         return {name: value for name, value in found.items() if value is not None}
@@ -159,7 +161,9 @@ class Run:
             shutil.rmtree(work, ignore_errors=True)
             self.tell(StepEvent(step.name, "failed", seconds, str(log)))
             raise StepFailed(_failure(step.name, status, seconds, log))
-        entry = self.cache.commit(work, key, step.name, child, list(outputs), seconds)
+        entry = self.cache.commit(
+            work, key=key, step=step.name, run_id=child, names=list(outputs), seconds=seconds
+        )
         self._finish(child, "FINISHED")
         return entry
 

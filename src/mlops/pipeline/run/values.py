@@ -63,7 +63,12 @@ def pipeline_inputs(
         # An override comes from a command line: relative to where the user stands, not to the file.
         base = Path.cwd() if name in overrides else pipeline.path.parent
         found[name] = _given(
-            pipeline, ("inputs", name), given, value.is_path or value.type is not None, base, resolve
+            pipeline,
+            ("inputs", name),
+            given,
+            is_data=value.is_path or value.type is not None,
+            base=base,
+            resolve=resolve,
         )
     if problems:
         raise InvalidInput(problems)
@@ -74,6 +79,7 @@ def step_input(
     pipeline: Pipeline,
     step: Step,
     key: str,
+    *,
     inputs: Mapping[str, Given],
     outputs: Mapping[tuple[str, str], Given],
     resolve: AssetResolver,
@@ -87,7 +93,7 @@ def step_input(
     if bound is None:
         loc = ("jobs", step.name, "inputs", key)
         is_data = value.is_path or value.type is not None or port.type in DATA_TYPES
-        return _given(pipeline, loc, value.given, is_data, pipeline.path.parent, resolve)
+        return _given(pipeline, loc, value.given, is_data=is_data, base=pipeline.path.parent, resolve=resolve)
     if bound.kind == "job":
         return outputs[bound.job, bound.name]
     given = inputs.get(bound.name)
@@ -105,6 +111,7 @@ def _given(
     pipeline: Pipeline,
     loc: tuple[str, ...],
     given: object,
+    *,
     is_data: bool,
     base: Path,
     resolve: AssetResolver,

@@ -13,6 +13,7 @@ When the socket closes, the runner is gone: all steps are killed, so that a `kil
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import gc
 import importlib
@@ -23,7 +24,9 @@ import select
 import signal
 import socket
 import sys
-from typing import Any
+import threading
+import traceback
+from typing import Any, NoReturn
 
 
 class Server:
@@ -151,6 +154,32 @@ def run(request: dict[str, Any]) -> None:
         runpy.run_path(argv[0], run_name="__main__")
 
 
+def _exit_code(request: dict[str, Any]) -> int:
+    """Run the step and answer as the interpreter would."""
+    try:
+        run(request)
+    except SystemExit as end:
+        if end.code is None or isinstance(end.code, int):
+            return end.code or 0
+        sys.stderr.write(f"{end.code}\n")
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    except BaseException:  # noqa: BLE001 (this is the top of the process: report as the interpreter does)
+        traceback.print_exc()
+        return 1
+    return 0
+
+
+def _leave(code: int) -> NoReturn:
+    """End without C++ destructors of preloaded libraries: they join threads that the fork did not copy."""
+    threading._shutdown()  # type: ignore[attr-defined]
+    atexit._run_exitfuncs()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
+
+
 def main() -> None:
     server = Server(socket.socket(fileno=int(sys.argv[1])))
     modules = sys.argv[2:]
@@ -159,8 +188,7 @@ def main() -> None:
         if request is not None:
             server.become_child()
             del server
-            run(request)
-            return
+            _leave(_exit_code(request))
         if modules:
             # A library that is absent or broken is the step's to report, if it needs it.
             with contextlib.suppress(Exception):
