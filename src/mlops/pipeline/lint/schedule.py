@@ -154,20 +154,20 @@ class RecurringMonitor(_Schedule):
 
 
 def check_schedule(document: Document, monitor: bool) -> Iterator[Problem]:
-    """Problems of a schedule's trigger and target (its fields are checked by `read` first)."""
+    """Problems of a schedule's trigger. Raises `InvalidInput` when its fields are wrong."""
     raw = document.value
     trigger = raw.get("trigger")
     if not isinstance(trigger, dict) or trigger.get("type") not in ("cron", "recurrence"):
         yield document.problem(("trigger", "type"), "must be 'cron' or 'recurrence'")
         return
     cron = trigger["type"] == "cron"
-    model = (
-        (CronMonitor if cron else RecurringMonitor)
-        if monitor
-        else (CronJobSchedule if cron else RecurringJobSchedule)
-    )
-    parsed = document.parse(model)
-    when = parsed.trigger
+    when: Cron | Recurrence
+    if monitor:
+        when = document.parse(CronMonitor).trigger if cron else document.parse(RecurringMonitor).trigger
+    else:
+        when = (
+            document.parse(CronJobSchedule).trigger if cron else document.parse(RecurringJobSchedule).trigger
+        )
     if (
         when.start_time
         and when.end_time

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -166,9 +166,12 @@ def _trial(document: Document, sweep: Sweep, trial: Trial, path: Path) -> Iterat
     loc: Loc = ("trial", "command")
     used: set[str] = set()
     for hole in holes(trial.command):
-        known = {"inputs": sweep.inputs, "search_space": sweep.search_space, "outputs": sweep.outputs}.get(
-            hole.side
-        )
+        sides: dict[str, Collection[str]] = {
+            "inputs": sweep.inputs,
+            "search_space": sweep.search_space,
+            "outputs": sweep.outputs,
+        }
+        known = sides.get(hole.side)
         if known is None:
             yield document.problem(
                 loc, f"{hole.text} cannot be read; allowed: inputs, outputs and search_space"

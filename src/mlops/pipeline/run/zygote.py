@@ -47,7 +47,8 @@ class Server:
 
     def serve(self, timeout: float | None) -> dict[str, Any] | None:
         """Handle what is pending. Returns a request in the process that must run it, None in the server."""
-        ready, _, _ = select.select([self.connection, self.wake_read], [], [], timeout)
+        sources: list[Any] = [self.connection, self.wake_read]
+        ready, _, _ = select.select(sources, [], [], timeout)
         if self.wake_read in ready:
             with contextlib.suppress(BlockingIOError):
                 os.read(self.wake_read, 4096)
