@@ -40,7 +40,11 @@ class ContainerRegistry(Component):
             public_network_access="Disabled" if props.private else "Enabled",
             network_rule_bypass_options="AzureServices",
             identity=containerregistry.IdentityPropertiesArgs(
-                type="UserAssigned", user_assigned_identities=[encryption.identity_id]
+                type="UserAssigned",
+                # This type alone wants a map, and a key of a map must be known: the whole map is the output.
+                user_assigned_identities=pulumi.Output.from_input(encryption.identity_id).apply(
+                    lambda identity: {identity: containerregistry.UserIdentityPropertiesArgs()}
+                ),
             )
             if encryption
             else None,

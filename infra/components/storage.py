@@ -64,7 +64,7 @@ class Storage(Component):
             else None,
             encryption=storage.EncryptionArgs(
                 key_source="Microsoft.Keyvault",
-                identity=storage.EncryptionIdentityArgs(encryption_user_assigned_identity=encryption.identity_id),
+                encryption_identity=storage.EncryptionIdentityArgs(encryption_user_assigned_identity=encryption.identity_id),
                 key_vault_properties=storage.KeyVaultPropertiesArgs(
                     key_name=encryption.key_name, key_vault_uri=encryption.vault_uri
                 ),
