@@ -1,0 +1,121 @@
+"""Pull requests on GitHub, by its REST API (version 2022-11-28) and, for auto-merge, GraphQL.
+
+A pull request opened with the `GITHUB_TOKEN` of a workflow starts no other workflow, so its checks never run;
+give a token of a GitHub App instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+from mlops.errors import Blocked, NotFound
+from mlops.forge._rest import Rest
+from mlops.forge.base import PullRequest
+
+API = "https://api.github.com"
+_AUTO_MERGE = (
+    "mutation($id: ID!) { enablePullRequestAutoMerge(input: {pullRequestId: $id, mergeMethod: MERGE}) "
+    "{ clientMutationId } }"
+)
+
+
+class GitHub:
+    """`Forge` of one repository, `owner/name`."""
+
+    def __init__(self, repository: str, token: str, api: str = "") -> None:
+        self._owner = repository.partition("/")[0]
+        self._repository = repository
+        self._path = f"/repos/{repository}"
+        headers = {
+            "Accept": "application/vnd.github+json",
+            "Authorization": f"Bearer {token}",
+            "X-GitHub-Api-Version": "2022-11-28",
+            "User-Agent": "mlops",
+        }
+        self._rest = Rest(api or API, headers, "GITHUB_TOKEN")
+
+    def find(self, branch: str) -> PullRequest | None:
+        params = {"state": "open", "head": f"{self._owner}:{branch}"}
+        found = self._rest.call("GET", f"{self._path}/pulls", params=params)
+        return _request(found[0]) if found else None
+
+    def list_open(self) -> list[PullRequest]:
+        found: list[PullRequest] = []
+        page = 1
+        while True:
+            params = {
+                "state": "open",
+                "sort": "created",
+                "direction": "asc",
+                "per_page": "100",
+                "page": str(page),
+            }
+            rows = self._rest.call("GET", f"{self._path}/pulls", params=params)
+            found += [_request(row) for row in rows]
+            if len(rows) < 100:
+                return found
+            page += 1
+
+    def open_or_update(self, branch: str, base: str, title: str, body: str) -> PullRequest:
+        there = self.find(branch)
+        if there is None:
+            fields = {"title": title, "head": branch, "base": base, "body": body}
+            return _request(self._rest.call("POST", f"{self._path}/pulls", body=fields))
+        fields = {"title": title, "base": base, "body": body}
+        return _request(self._rest.call("PATCH", f"{self._path}/pulls/{there.number}", body=fields))
+
+    def request_review(self, number: int, reviewers: Sequence[str]) -> None:
+        teams = [r.split("/", 1)[1] for r in reviewers if "/" in r]
+        users = [r.removeprefix("@") for r in reviewers if "/" not in r]
+        fields = {"reviewers": users, "team_reviewers": teams}
+        self._rest.call("POST", f"{self._path}/pulls/{number}/requested_reviewers", body=fields)
+
+    def close(self, number: int, reason: str) -> None:
+        self._rest.call("POST", f"{self._path}/issues/{number}/comments", body={"body": reason})
+        self._rest.call("PATCH", f"{self._path}/pulls/{number}", body={"state": "closed"})
+
+    def merge(self, number: int, approver: str = "") -> str:
+        row = self._rest.call("GET", f"{self._path}/pulls/{number}")
+        who = {approver} - {""} or self._approvers(number)
+        message = "\n".join(f"Approved-by: {name}" for name in sorted(who))
+        fields = {"merge_method": "merge", "sha": row["head"]["sha"], "commit_message": message}
+        answer = self._rest.call("PUT", f"{self._path}/pulls/{number}/merge", body=fields)
+        return str(answer["sha"])
+
+    def auto_merge(self, number: int) -> None:
+        row = self._rest.call("GET", f"{self._path}/pulls/{number}")
+        query = {"query": _AUTO_MERGE, "variables": {"id": row["node_id"]}}
+        answer = self._rest.call("POST", "/graphql", body=query)
+        if errors := answer.get("errors"):
+            said = "; ".join(str(e.get("message")) for e in errors)
+            raise Blocked(
+                f"GitHub does not merge pull request {number} by itself: {said}. Allow auto-merge in the "
+                "repository's settings and require a check on its branch"
+            )
+
+    def compare_url(self, older: str, newer: str) -> str:
+        return f"https://github.com/{self._repository}/compare/{older}...{newer}"
+
+    def _approvers(self, number: int) -> set[str]:
+        try:
+            reviews = self._rest.call(
+                "GET", f"{self._path}/pulls/{number}/reviews", params={"per_page": "100"}
+            )
+        except NotFound:
+            return set()
+        return {r["user"]["login"] for r in reviews if r["state"] == "APPROVED"}
+
+
+def _request(row: dict[str, Any]) -> PullRequest:
+    closed: Literal["merged", "closed"] = "merged" if row.get("merged_at") else "closed"
+    return PullRequest(
+        number=row["number"],
+        branch=row["head"]["ref"],
+        base=row["base"]["ref"],
+        title=row["title"],
+        state="open" if row["state"] == "open" else closed,
+        head=row["head"]["sha"],
+        url=row["html_url"],
+        body=row.get("body") or "",
+    )

@@ -1,0 +1,105 @@
+"""Pull requests of a bare repository on this machine: the forge of a laptop and of the tests.
+
+`origin` holds the branches; a pull request is a JSON file in its folder `pulls/`. A merge is a real merge
+commit. There are no checks to wait for here, so `auto_merge` merges at once.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from urllib.parse import unquote, urlparse
+
+from mlops.errors import Blocked, NotFound, TargetError
+from mlops.forge.base import PullRequest
+from mlops.forge.git import Git
+
+FOLDER = "pulls"
+
+
+class LocalForge:
+    """`Forge` over a bare repository."""
+
+    def __init__(self, bare: Path) -> None:
+        self.git = Git(bare)
+        self._pulls = bare / FOLDER
+
+    @classmethod
+    def of(cls, git: Git) -> LocalForge:
+        """The one of the remote `origin`, which must be a folder of this machine; raises `TargetError`."""
+        url = git.run("remote", "get-url", "origin")
+        path = Path(unquote(urlparse(url).path) if url.startswith("file://") else url)
+        bare = path if path.is_absolute() else git.root / path
+        if not (bare / "objects").is_dir():
+            raise TargetError(
+                f"the remote origin is {url}, and the forge `local` needs a bare repository in a folder; "
+                "set [forge] in mlops.toml to github or azure-devops, or add such a remote (git init --bare)"
+            )
+        return cls(bare)
+
+    def find(self, branch: str) -> PullRequest | None:
+        return next((p for p in self.list_open() if p.branch == branch), None)
+
+    def list_open(self) -> list[PullRequest]:
+        return [p for p in self._all() if p.state == "open"]
+
+    def open_or_update(self, branch: str, base: str, title: str, body: str) -> PullRequest:
+        head = self.git.head(f"refs/heads/{branch}")
+        there = self.find(branch)
+        if there is not None:
+            return self._write(replace(there, base=base, title=title, body=body, head=head))
+        number = max((p.number for p in self._all()), default=0) + 1
+        url = (self._pulls / f"{number}.json").as_uri()
+        return self._write(PullRequest(number, branch, base, title, "open", head, url, body))
+
+    def request_review(self, number: int, reviewers: Sequence[str]) -> None:
+        request = self.get(number)
+        line = f"\nReview requested from: {', '.join(reviewers)}\n"
+        if line not in request.body:
+            self._write(replace(request, body=request.body + line))
+
+    def close(self, number: int, reason: str) -> None:
+        request = self.get(number)
+        if request.state == "open":
+            self._write(replace(request, state="closed", body=f"{request.body}\n\n{reason}\n"))
+
+    def merge(self, number: int, approver: str = "") -> str:
+        request = self.get(number)
+        if request.state != "open":
+            raise Blocked(f"pull request {number} is {request.state}")
+        base, head = f"refs/heads/{request.base}", self.git.head(f"refs/heads/{request.branch}")
+        before = self.git.head(base)
+        approved = f"\nApproved-by: {approver}\n" if approver else ""
+        made = self.git.merge(before, head, f"Merge pull request {number}: {request.title}\n{approved}")
+        # Compare-and-set: whoever pushed to the base meanwhile makes this fail instead of being undone.
+        self.git.run("update-ref", base, made, before)
+        self._write(replace(request, state="merged", head=head))
+        return made
+
+    def auto_merge(self, number: int) -> None:
+        self.merge(number)
+
+    def compare_url(self, older: str, newer: str) -> str:
+        return ""
+
+    def get(self, number: int) -> PullRequest:
+        """Raises `NotFound`."""
+        path = self._pulls / f"{number}.json"
+        if not path.is_file():
+            raise NotFound(f"there is no pull request {number} in {self.git.root}")
+        return PullRequest(**json.loads(path.read_text(encoding="utf-8")))
+
+    def _all(self) -> list[PullRequest]:
+        numbers = sorted(int(p.stem) for p in self._pulls.glob("*.json"))
+        return [self.get(n) for n in numbers]
+
+    def _write(self, request: PullRequest) -> PullRequest:
+        self._pulls.mkdir(exist_ok=True)
+        path = self._pulls / f"{request.number}.json"
+        draft = path.with_suffix(f".{os.getpid()}.tmp")
+        draft.write_text(json.dumps(asdict(request), indent=2), encoding="utf-8")
+        draft.replace(path)
+        return request
