@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
 from mlops.errors import Blocked, InvalidInput, Locked
@@ -44,7 +45,7 @@ class Outcome:
 def diff(root: Path, target: Target, env: str, model: str, *, clock: Clock | None = None) -> Plan:
     """The plan, with nothing changed; `Plan.empty` means there is nothing to do."""
     intent = provenance.read_intent(root, env, model)
-    return _plan(intent, target, clock or SystemClock())
+    return plan_for(intent, target, (clock or SystemClock()).now())
 
 
 def apply(
@@ -100,7 +101,7 @@ def execute(
         rollout = Rollout(intent, target, lease, artifact, actor, clock, progress)
         if clear_hold:
             _clear(intent, rollout, facts, clear_hold)
-        made = _plan(intent, target, clock)
+        made = plan_for(intent, target, clock.now())
         if made.refusal:
             rollout.run(made.recovery)
             raise Blocked(f"release {intent.release.version} may not enter {intent.env}: {made.refusal}")
@@ -108,7 +109,12 @@ def execute(
         if made.steps:
             rollout.note(
                 Kind.STARTED,
-                {"replaces": made.served, "direction": made.direction, "steps": made.lines()},
+                {
+                    "replaces": made.served,
+                    "direction": made.direction,
+                    "file_commit": intent.file_commit,
+                    "steps": made.lines(),
+                },
             )
         rollout.run(made.steps[:warm])
     _cool_down(made.steps[warm:], rollout, target, owner)
@@ -128,7 +134,8 @@ def _facts(intent: Intent, target: Target) -> journal.Facts:
     return journal.read(target.store.entries(intent.env, intent.model))
 
 
-def _plan(intent: Intent, target: Target, clock: Clock) -> Plan:
+def plan_for(intent: Intent, target: Target, now: datetime) -> Plan:
+    """The plan for an intent from what the target says now; changes nothing."""
     tag = LIVE_TAG.format(env=intent.env)
     before = intent.policy.upstream(intent.env)
     upstream = (
@@ -142,7 +149,7 @@ def _plan(intent: Intent, target: Target, clock: Clock) -> Plan:
         _facts(intent, target),
         tagged=frozenset(v.version for v in target.registry.versions(intent.model, {tag: LIVE})),
         upstream=upstream,
-        now=clock.now(),
+        now=now,
     )
 
 

@@ -262,5 +262,9 @@ class Rollout:
         bypass = intent.desired.bypass
         self.note(
             Kind.FINISHED,
-            {"digest": intent.release.digest, "bypass": bypass.model_dump(mode="json") if bypass else None},
+            {
+                "digest": intent.release.digest,
+                "file_commit": intent.file_commit,
+                "bypass": bypass.model_dump(mode="json") if bypass else None,
+            },
         )

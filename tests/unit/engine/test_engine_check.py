@@ -1,0 +1,191 @@
+"""What `mlops check` lets through is merged by people who trust it: each rule has a change that it stops."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from engine_world import write_artifact
+from git_world import GitWorld, git
+
+from mlops.errors import InvalidInput
+from mlops.lifecycle.check import check
+
+STAGING, PROD = "environments/staging/flights.yaml", "environments/prod/flights.yaml"
+
+BYPASS = "{gates: [order], reason: login is broken, approver: grace}"
+
+
+def problems(world: GitWorld, base: str | None = "HEAD") -> list[str]:
+    return [str(p) for p in check(world.root, base, now=world.clock.now(), target=world.target)]
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[GitWorld, str]:
+    folder = tmp_path_factory.mktemp("check")
+    world = GitWorld(folder, write_artifact(folder / "artifact"))
+    world.stage(world.released())
+    world.stage(1, env="prod")
+    return world, world.stage(world.released(), replaces=1)
+
+
+@pytest.fixture
+def two(built: tuple[GitWorld, str]) -> GitWorld:
+    """Two releases; staging asks for the second, prod for the first."""
+    world, head = built
+    git(world.root, "reset", "-q", "--hard", head)
+    git(world.root, "clean", "-qfd")
+    return world
+
+
+def edit(world: GitWorld, name: str, old: str, new: str) -> None:
+    path = world.root / name
+    text = path.read_text()
+    assert old in text
+    path.write_text(text.replace(old, new))
+
+
+def promote(world: GitWorld) -> None:
+    edit(world, PROD, "release: 1", "release: 2")
+    edit(world, PROD, "replaces: null", "replaces: 1")
+
+
+def test_a_good_tree_and_a_good_promotion_have_no_problems(two: GitWorld):
+    assert problems(two, None) == []
+    promote(two)
+    assert problems(two) == []
+
+
+def test_a_git_revert_is_legal(two: GitWorld):
+    promote(two)
+    two.commit("Promote")
+    git(two.root, "revert", "--no-edit", "HEAD")
+    assert problems(two, "HEAD~1") == []
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "says"),
+    [
+        (
+            STAGING,
+            "release: 2",
+            "release: 7",
+            f"{STAGING}:2: release: there is no release 7 of flights",
+        ),
+        (STAGING, "release: 2", "relaese: 2", "unknown field; allowed:"),
+        (STAGING, "canary: [10, 100]", "canary: [50, 10]", "must rise from 1 or more to 100"),
+        (
+            STAGING,
+            "hold: null",
+            "bypass: {gates: [freeze], reason: because I can, approver: me}",
+            "cannot be bypassed",
+        ),
+        ("environments/policy.yaml", "order: [staging, prod]", "order: [staging]", "exactly once"),
+        ("environments/freeze.yaml", "windows: []", "windows: 7", "environments/freeze.yaml:1: windows"),
+        ("mlops.toml", "usecase", "use_case", "mlops.toml: models.flights"),
+        ("pipelines/flights/model.yaml", "metrics:", "metrix:", "pipelines/flights/model.yaml:"),
+        ("releases/flights/2.yaml", "version: 2", "version: 3", "its name says flights 2"),
+    ],
+)
+def test_a_wrong_file_is_named_with_line_and_field(two: GitWorld, name: str, old: str, new: str, says: str):
+    edit(two, name, old, new)
+    found = problems(two, None)
+    assert any(says in line for line in found), found
+
+
+def test_all_problems_are_told_at_once(two: GitWorld):
+    edit(two, STAGING, "release: 2", "release: 7")
+    edit(two, PROD, "release: 1", "release: 8")
+    assert len(problems(two, None)) >= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("environments/moon/flights.yaml", "there is no environment 'moon'"),
+        ("environments/prod/trains.yaml", "allowed here: flights.yaml"),
+        ("releases/trains/1.yaml", "mlops.toml has no model 'trains'"),
+        ("releases/flights/latest.yaml", "a release file is called <version>.yaml"),
+        ("releases/flights/007.yaml", "a release file is called <version>.yaml"),
+    ],
+)
+def test_a_file_in_the_wrong_place_is_a_problem(two: GitWorld, name: str, says: str):
+    two.write(name, (two.root / STAGING).read_text())
+    found = problems(two, None)
+    assert any(line.startswith(name) and says in line for line in found), found
+
+
+def test_releases_are_immutable(two: GitWorld):
+    edit(two, "releases/flights/1.yaml", "0.72", "0.99")
+    (two.root / "releases/flights/2.yaml").unlink()
+    found = problems(two)
+    assert any("flights/1.yaml:1: changed; a release is never edited" in line for line in found), found
+    assert any("releases/flights/2.yaml: deleted" in line for line in found), found
+
+
+def test_a_dirty_release_is_a_problem(two: GitWorld):
+    edit(two, "releases/flights/2.yaml", "dirty: false", "dirty: true")
+    assert any("source.dirty: trained from uncommitted changes" in line for line in problems(two, None))
+
+
+def test_a_digest_that_the_registry_does_not_know_is_a_problem(two: GitWorld):
+    edit(two, "releases/flights/2.yaml", f"sha256:{2:064x}", f"sha256:{9:064x}")
+    assert any("digest: the registry says sha256:" in line for line in problems(two, None))
+
+
+def test_a_version_that_the_registry_does_not_have_is_a_problem(two: GitWorld):
+    text = (two.root / "releases/flights/2.yaml").read_text().replace("version: 2", "version: 9")
+    two.write("releases/flights/9.yaml", text)
+    assert any("the registry has no version 9 of flights" in line for line in problems(two, None))
+
+
+def test_prod_names_only_what_staging_named(two: GitWorld):
+    edit(two, PROD, "release: 1", f"release: {two.released()}")
+    edit(two, PROD, "replaces: null", "replaces: 1")
+    assert any("was never asked for in staging" in line for line in problems(two))
+    edit(two, PROD, "hold: null", f"bypass: {BYPASS}")
+    assert problems(two) == []
+
+
+def test_replaces_must_be_what_the_file_named(two: GitWorld):
+    edit(two, PROD, "release: 1", "release: 2")
+    assert any(f"{PROD}:3: replaces: must be 1" in line for line in problems(two))
+
+
+def test_replaces_alone_may_not_change(two: GitWorld):
+    edit(two, STAGING, "replaces: 1", "replaces: null")
+    assert any("only a move changes it" in line for line in problems(two))
+
+
+def test_a_freeze_blocks_forward_and_not_backward(two: GitWorld):
+    local = two.clock.now().replace(tzinfo=None)
+    start, end = local - timedelta(hours=1), local + timedelta(hours=1)
+    two.write(
+        "environments/freeze.yaml",
+        f"windows: [{{environments: [prod], start: {start.isoformat()}, end: {end.isoformat()}, "
+        "timezone: UTC, reason: year end, by: ops}]\n",
+    )
+    two.commit("Freeze")
+    promote(two)
+    assert any("prod is frozen until" in line and "year end, ops" in line for line in problems(two))
+    promoted = two.commit("Promote anyway")
+    git(two.root, "revert", "--no-edit", promoted)
+    assert check(two.root, promoted, now=two.clock.now()) == []
+    # The journal knows better than the file's history: prod never served release 1, so it is no way back.
+    assert any("prod is frozen until" in line for line in problems(two, promoted))
+
+
+def test_a_hold_blocks_forward(two: GitWorld):
+    promote(two)
+    edit(two, PROD, "hold: null", "hold: {reason: wait, since: 2026-03-01T00:00:00Z, by: ada}")
+    assert any(f"{PROD}:5: hold: ada holds flights (wait)" in line for line in problems(two))
+
+
+def test_deleting_desired_state_is_a_problem(two: GitWorld):
+    (two.root / PROD).unlink()
+    assert any("deleted, which would stop nothing" in line for line in problems(two))
+
+
+def test_an_unknown_base_is_a_sentence(two: GitWorld):
+    with pytest.raises(InvalidInput, match="no-such is not a commit"):
+        problems(two, "no-such")
