@@ -1,0 +1,83 @@
+"""What the command line calls: `plan` and `purge`. Both read files only; neither needs a cloud or the Pulumi CLI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mlops.errors import Blocked
+
+from . import render
+from .model import Captured
+from .report import Plan, StackPlan
+
+__all__ = ["Plan", "enforce", "plan", "purge", "render", "write_arm"]
+
+
+def plan(
+    root: Path, *, stacks: Sequence[str] | None = None, against: str = "", checkov: bool = True
+) -> Plan:
+    """Run the program for `stacks` (default: all) and judge what it would make.
+
+    `against` is a commit to compare with. `checkov=False` leaves the scanner out, for tests of the rest. The caller
+    prints the plan and then calls `enforce`. Raises `InvalidInput` for a wrong configuration, stack or commit, and
+    `Inconclusive` when checkov cannot judge.
+    """
+    from infra.policy.checkov import scan
+    from infra.policy.judge import accept, judge
+
+    from .arm import template
+    from .base import captured_at
+    from .diff import changes
+    from .stacks import capture_stacks
+
+    captured = capture_stacks(root, stacks)
+    found = scan({c.stack: template(c) for c in captured}) if checkov else []
+    before = captured_at(root, against, [c.stack for c in captured]) if against else {}
+    violations, accepted, planned = [], [], []
+    for one in captured:
+        # Without the scanner its suppressions have nothing to match.
+        mine = one if checkov else _without_scanner(one)
+        standing, excused = accept(mine, [*judge(one.azure), *(f for f in found if f.stack == one.stack)])
+        violations += standing
+        accepted += excused
+        planned.append(StackPlan(one, changes(before.get(one.stack), one) if against else None))
+    return Plan(tuple(planned), tuple(violations), tuple(accepted), against)
+
+
+def enforce(planned: Plan) -> None:
+    """Raise `Blocked` (exit code 3) when the plan has a violation; the sentence lists all of them."""
+    if planned.violations:
+        count = len(planned.violations)
+        sentences = "\n".join(str(f) for f in planned.violations)
+        raise Blocked(f"{count} policy violation{'' if count == 1 else 's'}:\n{sentences}")
+
+
+def write_arm(planned: Plan, folder: Path) -> list[Path]:
+    """Write the ARM template of each stack to `folder/<stack>.json`; returns the paths."""
+    from .arm import template
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for stack in planned.stacks:
+        path = folder / f"{stack.captured.stack}.json"
+        path.write_text(json.dumps(template(stack.captured), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        written.append(path)
+    return written
+
+
+def purge(root: Path, *, stacks: Sequence[str] | None = None) -> str:
+    """The soft-deleted names that each stack would collide with, and the commands that free them.
+
+    Computed from the configuration; nothing is asked or deleted. Raises `InvalidInput` like `plan`.
+    """
+    from .purge import runbook
+    from .stacks import capture_stacks
+
+    return runbook(capture_stacks(root, stacks))
+
+
+def _without_scanner(captured: Captured) -> Captured:
+    return replace(captured, skips=tuple(s for s in captured.skips if not s.check.startswith("CKV")))

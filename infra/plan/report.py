@@ -1,0 +1,26 @@
+"""The outcome of planning, before anybody reads it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from .diff import Change
+from .model import Captured, Finding
+
+
+@dataclass(frozen=True)
+class StackPlan:
+    """One stack. `changes` is None when no base was compared."""
+
+    captured: Captured
+    changes: list[Change] | None = None
+
+
+@dataclass(frozen=True)
+class Plan:
+    """All planned stacks and the verdict of every check."""
+
+    stacks: tuple[StackPlan, ...]
+    violations: tuple[Finding, ...] = ()
+    accepted: tuple[tuple[Finding, str], ...] = ()
+    against: str = ""
