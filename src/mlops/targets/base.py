@@ -54,6 +54,9 @@ class Registry(Protocol):
     def get(self, model: str, version: int) -> ModelVersion:
         """Raises `NotFound`."""
 
+    def register(self, model: str, folder: Path, digest: str, tags: Mapping[str, str]) -> ModelVersion:
+        """The version of the artifact in `folder`; made once for each digest."""
+
     def fetch(self, model: str, version: int, digest: str) -> Path:
         """A local folder with the artifact, verified against `digest`; raises `IntegrityError`."""
 

@@ -12,7 +12,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
@@ -70,6 +70,17 @@ class MemoryRegistry:
         if (model, version) not in self._versions:
             raise NotFound(f"the registry has no version {version} of {model}")
         return self._versions[model, version]
+
+    def register(self, model: str, folder: Path, digest: str, tags: Mapping[str, str]) -> ModelVersion:
+        found = self.versions(model)
+        if same := [v for v in found if self._artifacts[model, v.version][0] == digest]:
+            return same[-1]
+        key = (model, found[0].version + 1 if found else 1)
+        self._artifacts[key] = (digest, folder)
+        self._versions[key] = ModelVersion(
+            *key, "", "memory", {**tags, "mlops.digest": digest}, datetime.now(UTC)
+        )
+        return self._versions[key]
 
     def fetch(self, model: str, version: int, digest: str) -> Path:
         self.get(model, version)
