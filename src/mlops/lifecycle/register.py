@@ -7,7 +7,7 @@ import shutil
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -16,7 +16,7 @@ from mlops.lifecycle.lineage import checkout
 from mlops.spec._yaml import Document, problems_of
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import FILE, Column, ColumnType, ModelSchema, Task
-from mlops.targets.base import ModelVersion
+from mlops.targets.base import ModelVersion, Registry
 
 MLMODEL = "MLmodel"
 SAMPLE = "sample.json"
@@ -32,16 +32,9 @@ _TYPES: dict[str, ColumnType] = {
 }
 
 
-class Registrar(Protocol):
-    """The one call of a registry that is needed here."""
-
-    def register(self, model: str, folder: Path, digest: str, tags: dict[str, str]) -> ModelVersion:
-        """The version of the artifact in `folder`; made once for each digest."""
-
-
 def register_external(
     root: Path,
-    registry: Registrar,
+    registry: Registry,
     path: Path,
     model: str,
     *,

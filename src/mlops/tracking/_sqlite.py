@@ -11,12 +11,14 @@ import os
 import sqlite3
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from mlops.errors import TargetError
 
 _PREFIX = "sqlite:///"
+_PATIENCE = 20.0
+"""Seconds to wait for another writer; MLflow waits as long."""
 
 
 def path_of(uri: str) -> Path:
@@ -66,10 +68,9 @@ def _create(path: Path) -> None:
         engine = sqlalchemy.create_engine(f"{_PREFIX}{fresh}")
         try:
             _initialize_tables(engine)
-            with sqlite3.connect(fresh) as connection:
+            with closing(sqlite3.connect(fresh)) as connection:
                 # Readers (mlops ui, status) then do not block a writer, nor the other way round.
                 connection.execute("PRAGMA journal_mode=WAL")
-            connection.close()
         finally:
             engine.dispose()
         fresh.replace(path)
@@ -81,17 +82,17 @@ def _create(path: Path) -> None:
 
 
 def _probe(path: Path) -> None:
-    connection = sqlite3.connect(path, timeout=20)
-    try:
+    with closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()
         connection.execute("SELECT version_num FROM alembic_version").fetchone()
-    finally:
-        connection.close()
 
 
 _ADVICE = (
-    (("locked",), "is locked by another process for more than 20 s; wait for it to end, then run again"),
+    (
+        ("locked",),
+        f"is locked by another process for more than {_PATIENCE:.0f} s; wait for it to end, then run again",
+    ),
     (("readonly", "read-only"), "cannot be written; give this user the right to write it and its folder"),
     (("is full", "no space"), "lies on a disk that is full; free some space, then run again"),
     (
