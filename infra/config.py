@@ -1,8 +1,9 @@
-"""What a stack file says, typed and strict. Components never see `pulumi.Config`, only what is made from this.
+"""What a stack file says, typed and strict. Components never see `pulumi.Config`, only what is made from
+this.
 
-A stack file is `environments/Pulumi.<stack>.yaml`; every key there is `mlops:<field>` of one of the two models
-below, chosen by `mlops:kind`. An unknown key, a wrong value or a missing one is refused with file, line, path and
-what is allowed. The only value that may (and must) be encrypted is `alert_webhook`.
+A stack file is `environments/Pulumi.<stack>.yaml`; every key there is `mlops:<field>` of one of the two
+models below, chosen by `mlops:kind`. An unknown key, a wrong value or a missing one is refused with file,
+line, path and what is allowed. The only value that may (and must) be encrypted is `alert_webhook`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -37,14 +38,16 @@ def _subnet(value: str) -> str:
         network = ipaddress.IPv4Network(value)
     except ValueError:
         raise ValueError("must be an IPv4 network such as 10.20.0.0/22, its host bits zero") from None
-    if not network.is_private or not 16 <= network.prefixlen <= 24:
-        raise ValueError("must be a private network between /16 and /24")
+    if not network.is_private or not 16 <= network.prefixlen <= 22:
+        raise ValueError("must be a private network between /16 and /22")
     return value
 
 
 def _domain(value: str) -> str:
     if not re.fullmatch(r"(\*\.)?([a-z0-9]([a-z0-9-]*[a-z0-9])?\.)+[a-z]{2,}", value):
-        raise ValueError("must be a domain name such as pypi.org or *.pythonhosted.org, without scheme or path")
+        raise ValueError(
+            "must be a domain name such as pypi.org or *.pythonhosted.org, without scheme or path"
+        )
     return value
 
 
@@ -66,10 +69,15 @@ Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,22}$")]
 """2 to 23 lower-case letters and digits."""
 ComputeName = Annotated[str, AfterValidator(check_compute)]
 VmSize = Annotated[str, Field(pattern=r"^Standard_[A-Z][A-Za-z0-9_-]+$")]
-ResourceId = Annotated[str, Field(pattern=r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+/providers/.+$")]
+ResourceId = Annotated[
+    str, Field(pattern=r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+/providers/.+$")
+]
 Url = Annotated[str, Field(pattern=r"^https://[^\s/]+(/\S*)?$")]
 Ttl = Annotated[str, Field(pattern=r"^[1-9]\d{0,2}[hd]$")]
 """Hours or days, such as 72h or 14d."""
+
+
+Zone = Literal["blob", "file", "queue", "vault", "registry", "workspace", "notebooks", "databricks"]
 
 
 class Network(Spec):
@@ -80,10 +88,11 @@ class Network(Spec):
     private_endpoints: bool = False
     """Reach workspace, storage, vault and registry only through this network; closes their public side."""
     address_space: Annotated[str, AfterValidator(_subnet)] = "10.10.0.0/22"
-    """The first quarter holds the private endpoints, the second the container instance or Kubernetes nodes."""
+    """First quarter: private endpoints; second: Kubernetes nodes; third: container instance and
+    Databricks."""
     dns: Literal["create", "existing", "none"] = "create"
     """Private DNS zones: made here, given by `dns_zones` (a hub), or left to an Azure policy."""
-    dns_zones: dict[Literal["blob", "file", "queue", "vault", "registry", "workspace", "notebooks"], ResourceId] = {}
+    dns_zones: dict[Zone, ResourceId] = {}
     outbound: list[Annotated[str, AfterValidator(_domain)]] = []
     """Domains that jobs and endpoints may reach under `approved_outbound`."""
 
@@ -91,7 +100,7 @@ class Network(Spec):
     def _consistent(self) -> Network:
         if self.outbound and self.isolation != "approved_outbound":
             raise ValueError("`outbound` has an effect only with `isolation: approved_outbound`")
-        needed = {"blob", "file", "queue", "vault", "registry", "workspace", "notebooks"}
+        needed = set(get_args(Zone)) - {"databricks"}
         if self.dns == "existing" and (missing := sorted(needed - set(self.dns_zones))):
             raise ValueError(f"`dns: existing` needs `dns_zones` for {', '.join(missing)} as well")
         if self.dns != "existing" and self.dns_zones:
@@ -137,7 +146,8 @@ class GitHub(Spec):
 
 
 class AzureDevOps(Spec):
-    """Trust in Azure Pipelines, one service connection a duty. Issuer and subject are shown by the connection."""
+    """Trust in Azure Pipelines, one service connection a duty. Issuer and subject are shown by the
+    connection."""
 
     issuer: Url
     subjects: dict[CiDuty, Annotated[str, Field(pattern=r"^\S+$")]] = Field(min_length=1)
@@ -185,7 +195,9 @@ class Budget(Spec):
 class EventSubscription(Spec):
     """Events of the workspace that go to a storage queue of this name."""
 
-    types: list[Literal["RunCompleted", "RunStatusChanged", "ModelRegistered", "ModelDeployed"]] = Field(min_length=1)
+    types: list[Literal["RunCompleted", "RunStatusChanged", "ModelRegistered", "ModelDeployed"]] = Field(
+        min_length=1
+    )
 
 
 class Aks(Spec):
@@ -197,6 +209,8 @@ class Aks(Spec):
     max_nodes: int = Field(3, ge=1, le=100)
     kubernetes_version: str | None = Field(None, pattern=r"^1\.\d+(\.\d+)?$")
     namespace: str = Field("azureml", pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
+    inference_secret: str | None = Field(None, pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
+    """Kubernetes secret in namespace azureml with the router's certificate. Without it: training only."""
 
     @model_validator(mode="after")
     def _ordered(self) -> Aks:
@@ -266,9 +280,11 @@ class EnvironmentStack(_Stack):
 
     kind: Literal["environment"]
     shared_stack: str = Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
-    """`<organization>/<project>/<stack>` of the registry; a self-managed backend calls its organization so."""
+    """`<organization>/<project>/<stack>` of the registry; a self-managed backend calls its organization
+    so."""
     ttl: Ttl | None = None
-    """The destroy workflow removes the environment this long after its last update. Only without `protect`."""
+    """The destroy workflow removes the environment this long after its last update. Only without
+    `protect`."""
     network: Network
     clusters: dict[ComputeName, Cluster] = Field(min_length=1)
     endpoints: dict[ModelName, Endpoint] = {}
@@ -286,7 +302,14 @@ class EnvironmentStack(_Stack):
     @model_validator(mode="after")
     def _consistent(self) -> EnvironmentStack:
         if self.ttl and self.protect:
-            raise ValueError("`ttl` needs `protect: false`; a protected environment is never destroyed by a clock")
+            raise ValueError(
+                "`ttl` needs `protect: false`; a protected environment is never destroyed by a clock"
+            )
+        network = self.network
+        if self.options.databricks and network.dns == "existing" and "databricks" not in network.dns_zones:
+            raise ValueError("options.databricks needs network.dns_zones.databricks with `dns: existing`")
         if self.options.aks and self.options.aks.compute in self.clusters:
-            raise ValueError(f"options.aks.compute: {self.options.aks.compute!r} is the name of a cluster already")
+            raise ValueError(
+                f"options.aks.compute: {self.options.aks.compute!r} is the name of a cluster already"
+            )
         return self

@@ -41,7 +41,8 @@ def environment(
 ) -> None:
     """Register everything of one environment.
 
-    Raises `InvalidInput` when `endpoints` names a model that mlops.toml lacks, or when no legal name can be made.
+    Raises `InvalidInput` when `endpoints` names a model that mlops.toml lacks, or when no legal name can be
+    made.
     """
     Environment(config, settings, stack, secrets).build()
 
@@ -91,6 +92,10 @@ class Environment:
         self._network()
         self._workspace()
         self._events()
+        if any(option is not None for _, option in self.config.options):
+            from infra.options.wire import add_options
+
+            add_options(self)
         self._governance()
         self._export()
 
@@ -111,10 +116,14 @@ class Environment:
         return foundation
 
     def _identities(self) -> Identities:
-        extra = ("workspace", "encryption") if self.config.customer_managed_keys else ("workspace",)
+        duties = [*DUTIES, "workspace"]
+        if self.config.customer_managed_keys:
+            duties.append("encryption")
+        if self.config.options.aks:
+            duties.append("kubernetes")
         return Identities(
             "identities",
-            IdentitiesProps(place=self.place, duties=(*DUTIES, *extra), federations=_federations(self.config)),
+            IdentitiesProps(place=self.place, duties=duties, federations=_federations(self.config)),
         )
 
     def _encryption(self) -> Encryption | None:
@@ -122,7 +131,7 @@ class Environment:
         if key is None:
             return None
         identity = self.identities.by_duty["encryption"]
-        access = self._access("access-encryption", [g for g in roles.GRANTS if g.identity == "encryption"])
+        ready = self.allow("encryption", identity.principal_id)
         return Encryption(
             identity_id=identity.id,
             client_id=identity.client_id,
@@ -130,7 +139,7 @@ class Environment:
             vault_uri=self.vault.vault.properties.apply(lambda p: p.vault_uri),
             key_name=key.name,
             key_uri=key.key_uri_with_version,
-            ready=[key, *access.assignments.values()],
+            ready=[key, *ready],
         )
 
     def _data(self) -> None:
@@ -156,7 +165,9 @@ class Environment:
         self.watched |= {
             "vault": Watched(resource_id=self.vault.vault.id),
             "images": Watched(resource_id=self.images.registry.id),
-            "blobs": Watched(resource_id=pulumi.Output.concat(account, "/blobServices/default"), metrics="Transaction"),
+            "blobs": Watched(
+                resource_id=pulumi.Output.concat(account, "/blobServices/default"), metrics="Transaction"
+            ),
             "queues": Watched(
                 resource_id=pulumi.Output.concat(account, "/queueServices/default"), metrics="Transaction"
             ),
@@ -174,10 +185,12 @@ class Environment:
 
     def _network(self) -> None:
         """Private access to what the workspace needs, before the workspace."""
-        self.network = open_private_access(self.place, self.config.network)
+        self.network = open_private_access(
+            self.place, self.config.network, databricks=self.config.options.databricks is not None
+        )
         self.reachable: list[pulumi.Resource] = []
         if self.network:
-            self.watched["security-group"] = Watched(resource_id=self.network.security_group_id, metrics=None)
+            self.watched["security-group"] = Watched(resource_id=self.network.security_group.id, metrics=None)
             self.reachable = self.network.reach_data(
                 storage_id=self.storage.account.id,
                 vault_id=self.vault.vault.id,
@@ -212,7 +225,7 @@ class Environment:
         rules = self.workspace.rules
         if self.network:
             rules = [*rules, *self.network.reach_workspace(workspace.id)]
-        access = self._duties(set(needed))
+        self.access = self._duties(set(needed))
         self.compute = Compute(
             "compute",
             ComputeProps(
@@ -230,7 +243,7 @@ class Environment:
                     for name, c in config.clusters.items()
                 },
                 public_ip=config.network.isolation == "open",
-                after=[*rules, *_of(access, "train")],
+                after=[*rules, *self.assigned("train")],
             ),
         )
         self.endpoints = Endpoints(
@@ -240,10 +253,11 @@ class Environment:
                 workspace=workspace.name,
                 identity_id=self.identities.by_duty["serve"].id,
                 models={
-                    name: EndpointProps(online=m.online, batch=m.batch, auth=m.auth) for name, m in self.models.items()
+                    name: EndpointProps(online=m.online, batch=m.batch, auth=m.auth)
+                    for name, m in self.models.items()
                 },
                 private=self.private,
-                after=[*rules, *_of(access, "serve")],
+                after=[*rules, *self.assigned("serve")],
             ),
         )
         for model, endpoint in self.endpoints.online.items():
@@ -267,10 +281,6 @@ class Environment:
             return
         from infra.components.events import Events, EventsProps, SubscriptionProps
 
-        def allow(principal: pulumi.Output[str]) -> list[pulumi.Resource]:
-            wanted = [g for g in self._granted() if g.identity == "events"]
-            return list(self._access("access-events", wanted, {"events": principal}).assignments.values())
-
         events = Events(
             "events",
             EventsProps(
@@ -283,7 +293,7 @@ class Environment:
                     for name, s in self.config.events.items()
                 },
             ),
-            allow,
+            lambda principal: self.allow("events", principal),
         )
         self.watched["topic"] = Watched(resource_id=events.topic.id)
 
@@ -346,12 +356,24 @@ class Environment:
             )
         )
 
+    def allow(self, identity: str, principal: pulumi.Input[str]) -> list[pulumi.Resource]:
+        """Make the assignments of an identity that exists only now, such as the one of a system topic."""
+        wanted = [g for g in self._granted() if g.identity == identity]
+        access = self._access(f"access-{identity.replace(' ', '-')}", wanted, {identity: principal})
+        return list(access.assignments.values())
+
+    def assigned(self, identity: str) -> list[pulumi.Resource]:
+        """The assignments of a duty."""
+        return [a for label, a in self.access.assignments.items() if label.startswith(f"{identity}-")]
+
     def _granted(self) -> tuple[roles.Grant, ...]:
         config, when = self.config, set[roles.When]()
         if config.customer_managed_keys:
             when.add("customer-managed keys")
         if config.events:
             when.add("events")
+        if config.options.aks and config.network.private_endpoints:
+            when.add("kubernetes with private endpoints")
         if config.options.databricks:
             when.add("databricks")
         if config.options.data_factory:
@@ -377,10 +399,6 @@ class Environment:
                 custom_roles=custom or {},
             ),
         )
-
-
-def _of(access: Access, identity: str) -> list[pulumi.Resource]:
-    return [a for label, a in access.assignments.items() if label.startswith(f"{identity}-")]
 
 
 def _models(config: EnvironmentStack, settings: Settings, stack: str) -> dict[str, Endpoint]:

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from infra.config import SECRETS, EnvironmentStack, SharedStack
@@ -43,7 +42,9 @@ class StackFile:
         parts: list[str | int] = [int(p) if p.isdigit() else p for p in rest]
         keys = (document.value or {}).get("config") or {}
         key = f"{NAMESPACE}:{first}" if f"{NAMESPACE}:{first}" in keys else first
-        return Problem(f"{self.name}:{document.line(['config', key, *parts])}", problem.message, problem.field)
+        return Problem(
+            f"{self.name}:{document.line(['config', key, *parts])}", problem.message, problem.field
+        )
 
 
 def parse_stack(
@@ -78,7 +79,8 @@ def parse_stack(
 def raw_stack_file(root: Path, stack: str) -> tuple[dict[str, str], list[str]]:
     """What `pulumi up` would hand over for `stack`, without the CLI: (values, keys that are encrypted).
 
-    Encrypted values are not decrypted; a placeholder stands in. Raises `InvalidInput` when the file is unusable.
+    Encrypted values are not decrypted; a placeholder stands in. Raises `InvalidInput` when the file is
+    unusable.
     """
     file = StackFile.of(root, stack)
     document = Document.read(file.path, file.name)

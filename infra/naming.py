@@ -1,8 +1,9 @@
 """Physical names: pure functions of project, environment, region and salt, checked against Azure's rules.
 
-Azure's own naming is never used. Names that are unique in all of Azure end in four characters of a digest over
-project, environment, region and `salt`; change the salt when somebody holds the name, or when a soft-deleted
-resource still does. Where the limit is short, the project's part is cut, never the digest, so names stay distinct.
+Azure's own naming is never used. Names that are unique in all of Azure end in four characters of a digest
+over project, environment, region and `salt`; change the salt when somebody holds the name, or when a
+soft-deleted resource still does. Where the limit is short, the project's part is cut, never the digest, so
+names stay distinct.
 
 Source of the rules: learn.microsoft.com, "Naming rules and restrictions for Azure resources".
 """
@@ -71,8 +72,8 @@ REGIONS: Final[Mapping[str, str]] = {
     "belgiumcentral": "bec", "brazilsouth": "brs", "canadacentral": "cnc", "canadaeast": "cne",
     "centralindia": "inc", "centralus": "cus", "chilecentral": "clc", "eastasia": "ea", "eastus": "eus",
     "eastus2": "eus2", "francecentral": "frc", "germanywestcentral": "gwc", "indonesiacentral": "idc",
-    "israelcentral": "ilc", "italynorth": "itn", "japaneast": "jpe", "japanwest": "jpw", "koreacentral": "krc",
-    "koreasouth": "krs", "malaysiawest": "myw", "mexicocentral": "mxc", "newzealandnorth": "nzn",
+    "israelcentral": "ilc", "italynorth": "itn", "japaneast": "jpe", "japanwest": "jpw",
+    "koreacentral": "krc", "koreasouth": "krs", "malaysiawest": "myw", "mexicocentral": "mxc", "newzealandnorth": "nzn",
     "northcentralus": "ncus", "northeurope": "ne", "norwayeast": "nwe", "polandcentral": "plc",
     "qatarcentral": "qac", "southafricanorth": "san", "southcentralus": "scus", "southeastasia": "sea",
     "southindia": "ins", "spaincentral": "spc", "swedencentral": "sdc", "switzerlandnorth": "szn",
@@ -133,7 +134,7 @@ def check(kind: str, name: str) -> str:
     if not rule.shortest <= len(name) <= rule.longest or not re.fullmatch(rule.pattern, name):
         raise InvalidInput(
             f"{kind.replace('_', ' ')} {name!r} is no legal name in Azure: {rule.shortest} to {rule.longest} "
-            f"characters that match {rule.pattern}; it has {len(name)}. Shorten the project's name in mlops.toml"
+            f"characters that match {rule.pattern}; it has {len(name)}. Shorten the name in mlops.toml"
         )
     return name
 

@@ -1,7 +1,8 @@
 """The program: reads the stack's configuration, makes its components, exports what others read.
 
-`main` is all that `pulumi up`, `mlops infra plan` and the tests call. It takes nothing from the machine but the
-repository's `mlops.toml` and the stack's configuration, so the same commit gives the same plan anywhere.
+`main` is all that `pulumi up`, `mlops infra plan` and the tests call. It takes nothing from the machine but
+the repository's `mlops.toml` and the stack's configuration, so the same commit gives the same plan
+anywhere.
 """
 
 from __future__ import annotations

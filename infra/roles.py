@@ -1,7 +1,7 @@
 """Who may do what: the only list of role assignments that the program makes.
 
-docs/security.md shows the tables that are generated from here, and a test compares every role assignment of every
-stack with them. An entry is a promise with a reason; adding one is a change of the security model.
+docs/security.md shows the tables that are generated from here, and a test compares every role assignment of
+every stack with them. An entry is a promise with a reason; adding one is a change of the security model.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ BUILT_IN: Final = {
     "Log Analytics Reader": "73c42c96-874c-492b-b04d-ab87d138a893",
     "Monitoring Metrics Publisher": "3913510d-42f4-4e42-8a64-420c390055eb",
     "Monitoring Reader": "43d0d8ad-25c7-4714-9337-8ba259a9fe05",
+    "Network Contributor": "4d97b98b-1d4f-4787-a291-c67834d212e7",
     "Reader": "acdd72a7-3385-48ef-bd42-f606fba81ae7",
     "Role Based Access Control Administrator": "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
     "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
@@ -50,7 +51,7 @@ class CustomRole:
 CUSTOM: Final = (
     CustomRole(
         PROMOTER,
-        "Deploys registered models to endpoints that exist and moves their traffic; creates and deletes no endpoint.",
+        "Deploys registered models to existing endpoints and moves traffic; deletes no endpoint.",
         "environment",
         (
             f"{_ML}/workspaces/read",
@@ -87,18 +88,28 @@ CUSTOM: Final = (
 )
 
 Scope = Literal[
-    "resource group", "storage account", "data container", "captured container", "key vault", "container registry",
-    "application insights", "log analytics", "workspace", "model registry",
+    "resource group", "storage account", "data container", "captured container", "key vault",
+    "container registry", "application insights", "log analytics", "workspace", "model registry",
+    "workloads subnet",
 ]  # fmt: skip
 Identity = Literal[
-    "plan", "apply", "train", "promote", "serve", "workspace", "encryption", "events", "databricks", "data factory"
+    "plan", "apply", "train", "promote", "serve", "workspace", "encryption", "events", "kubernetes",
+    "databricks", "data factory",
+]  # fmt: skip
+When = Literal[
+    "always",
+    "customer-managed keys",
+    "events",
+    "kubernetes with private endpoints",
+    "databricks",
+    "data factory",
 ]
-When = Literal["always", "customer-managed keys", "events", "databricks", "data factory"]
 
 
 @dataclass(frozen=True)
 class Grant:
-    """One identity holds one role at one scope, because of `why`; `when` names the setting that it belongs to."""
+    """One identity holds one role at one scope, because of `why`; `when` names the setting that it belongs
+    to."""
 
     identity: Identity
     role: str
@@ -121,6 +132,7 @@ IDENTITIES: Final = {
     "workspace": "The workspace itself, for the resources that it manages.",
     "encryption": "Unwraps the customer-managed key for storage, registry and workspace.",
     "events": "The Event Grid topic, to put events into queues.",
+    "kubernetes": "The control plane of the Kubernetes cluster.",
     "databricks": "The access connector of the Databricks workspace.",
     "data factory": "The data factory, to write what it ingests.",
 }
@@ -130,24 +142,52 @@ GRANTS: Final = (
     Grant("plan", REGISTRY_READER, "model registry", "resolves the registry in a preview"),
     Grant("apply", "Contributor", "resource group", "manages the environment's resources"),
     Grant(
-        "apply", "Role Based Access Control Administrator", "resource group",
+        "apply",
+        "Role Based Access Control Administrator",
+        "resource group",
         "makes the assignments of this table; a condition refuses every role that is not in it",
     ),
     Grant("train", "AzureML Data Scientist", "workspace", "submits jobs, registers models"),
-    Grant("train", "Storage Blob Data Contributor", "storage account", "reads data, writes artifacts; no keys exist"),
-    Grant("train", "Storage File Data Privileged Contributor", "storage account", "code and logs on the file share"),
+    Grant(
+        "train",
+        "Storage Blob Data Contributor",
+        "storage account",
+        "reads data, writes artifacts; no keys exist",
+    ),
+    Grant(
+        "train",
+        "Storage File Data Privileged Contributor",
+        "storage account",
+        "code and logs on the file share",
+    ),
     Grant("train", "AcrPull", "container registry", "pulls the training image"),
-    Grant("train", "Monitoring Metrics Publisher", "application insights", "sends metrics; local auth is off"),
+    Grant(
+        "train", "Monitoring Metrics Publisher", "application insights", "sends metrics; local auth is off"
+    ),
     Grant("train", REGISTRY_READER, "model registry", "reads the champion, environments and components"),
     Grant("promote", PROMOTER, "workspace", "deploys and moves traffic"),
-    Grant("promote", "Storage Blob Data Contributor", "storage account", "uploads scoring code, reads the release"),
+    Grant(
+        "promote",
+        "Storage Blob Data Contributor",
+        "storage account",
+        "uploads scoring code, reads the release",
+    ),
     Grant("promote", "Monitoring Reader", "resource group", "judges a canary by the endpoint's metrics"),
     Grant("promote", "Log Analytics Reader", "log analytics", "judges a canary by the endpoint's logs"),
-    Grant("promote", REGISTRY_PUBLISHER, "model registry", "shares a released version with the next environment"),
+    Grant(
+        "promote", REGISTRY_PUBLISHER, "model registry", "shares a released version with the next environment"
+    ),
     Grant("serve", "AcrPull", "container registry", "pulls the serving image"),
     Grant("serve", "Storage Blob Data Reader", "storage account", "mounts the model"),
-    Grant("serve", "Storage Blob Data Contributor", "captured container", "writes captured inputs and predictions"),
-    Grant("serve", "Monitoring Metrics Publisher", "application insights", "sends metrics; local auth is off"),
+    Grant(
+        "serve",
+        "Storage Blob Data Contributor",
+        "captured container",
+        "writes captured inputs and predictions",
+    ),
+    Grant(
+        "serve", "Monitoring Metrics Publisher", "application insights", "sends metrics; local auth is off"
+    ),
     Grant("serve", REGISTRY_READER, "model registry", "mounts a model of the registry"),
     Grant("workspace", "Contributor", "workspace", "needed by a user-assigned workspace identity"),
     Grant("workspace", "Contributor", "storage account", "creates the default containers and shares"),
@@ -155,24 +195,58 @@ GRANTS: Final = (
     Grant("workspace", "Contributor", "container registry", "builds and pushes images"),
     Grant("workspace", "Contributor", "application insights", "links the workspace's telemetry"),
     Grant("workspace", "Storage Blob Data Contributor", "storage account", "identity-based datastores"),
-    Grant("workspace", "Storage File Data Privileged Contributor", "storage account", "the workspace's file share"),
+    Grant(
+        "workspace",
+        "Storage File Data Privileged Contributor",
+        "storage account",
+        "the workspace's file share",
+    ),
     Grant("workspace", "Key Vault Administrator", "key vault", "keeps connection secrets of the workspace"),
     Grant(
-        "workspace", "Azure AI Enterprise Network Connection Approver", "resource group",
+        "workspace",
+        "Azure AI Enterprise Network Connection Approver",
+        "resource group",
         "approves the private endpoints of the managed network",
     ),
     Grant(
-        "encryption", "Key Vault Crypto Service Encryption User", "key vault", "wraps and unwraps data keys",
+        "encryption",
+        "Key Vault Crypto Service Encryption User",
+        "key vault",
+        "wraps and unwraps data keys",
         "customer-managed keys",
     ),
-    Grant("events", "Storage Queue Data Message Sender", "storage account", "delivers events without keys", "events"),
     Grant(
-        "events", "Storage Blob Data Contributor", "storage account", "keeps events that could not be delivered",
+        "events",
+        "Storage Queue Data Message Sender",
+        "storage account",
+        "delivers events without keys",
         "events",
     ),
-    Grant("databricks", "Storage Blob Data Contributor", "data container", "reads and writes data", "databricks"),
-    Grant("data factory", "Storage Blob Data Contributor", "data container", "writes what it ingests", "data factory"),
-)  # fmt: skip
+    Grant(
+        "events",
+        "Storage Blob Data Contributor",
+        "storage account",
+        "keeps events that could not be delivered",
+        "events",
+    ),
+    Grant(
+        "kubernetes",
+        "Network Contributor",
+        "workloads subnet",
+        "joins nodes and load balancers to the subnet",
+        "kubernetes with private endpoints",
+    ),
+    Grant(
+        "databricks", "Storage Blob Data Contributor", "data container", "reads and writes data", "databricks"
+    ),
+    Grant(
+        "data factory",
+        "Storage Blob Data Contributor",
+        "data container",
+        "writes what it ingests",
+        "data factory",
+    ),
+)
 
 
 def grants(when: Iterable[When]) -> tuple[Grant, ...]:

@@ -3,8 +3,8 @@
     skip("storage", "CKV_AZURE_206", "development data can be loaded again; one region is enough")
 
 `mlops infra plan` reads them after the program has run, refuses one that no longer matches a finding of a
-resource in the stack, and prints the rest. The list belongs to the run: it is a context variable, so two stacks
-that are planned in one process do not see each other's.
+resource in the stack, and prints the rest. The list belongs to the run: it is a context variable, so two
+stacks that are planned in one process do not see each other's.
 """
 
 from __future__ import annotations

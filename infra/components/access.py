@@ -25,7 +25,9 @@ class CustomRolesProps:
 class CustomRoles(Component):
     """Attribute `ids`: role definition id by the role's name."""
 
-    def __init__(self, name: str, props: CustomRolesProps, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, props: CustomRolesProps, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self.ids: dict[str, pulumi.Output[str]] = {}
         for role in roles.CUSTOM:
@@ -95,9 +97,12 @@ class Access(Component):
 
 
 def _only_listed_roles(names: Names) -> str:
-    """An ABAC condition: this identity may assign and remove the table's roles, to service principals only."""
-    allowed = sorted({roles.BUILT_IN[g.role] for g in roles.GRANTS if g.role in roles.BUILT_IN}
-                     - {roles.BUILT_IN["Role Based Access Control Administrator"]})
+    """An ABAC condition: this identity may assign and remove the table's roles, to service principals
+    only."""
+    allowed = sorted(
+        {roles.BUILT_IN[g.role] for g in roles.GRANTS if g.role in roles.BUILT_IN}
+        - {roles.BUILT_IN["Role Based Access Control Administrator"]}
+    )
     allowed += [
         guid("role", names.project, names.environment, r.name.lower().replace(" ", "-"))
         for r in roles.CUSTOM

@@ -45,7 +45,9 @@ class Alerts(Component):
             location="Global",
             enabled=True,
             email_receivers=[
-                monitor.MicrosoftCommonEmailReceiverArgs(name=f"mail-{number}", email_address=email, use_common_alert_schema=True)
+                monitor.MicrosoftCommonEmailReceiverArgs(
+                    name=f"mail-{number}", email_address=email, use_common_alert_schema=True
+                )
                 for number, email in enumerate(props.emails, start=1)
             ],
             webhook_receivers=[hook(name="chat", service_uri=props.webhook, use_common_alert_schema=True)]

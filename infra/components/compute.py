@@ -69,7 +69,8 @@ class Compute(Component):
                 tags=place.tags,
                 opts=self.child(
                     after=props.after,
-                    # Azure accepts a change of these and ignores it; the name is taken until the old one is gone.
+                    # Azure accepts a change of these and ignores it; the name is taken until the old one is
+                    # gone.
                     replace_on_changes=[
                         "identity",
                         "properties.properties.vmSize",

@@ -28,7 +28,9 @@ class DiagnosticsProps:
 class Diagnostics(Component):
     """Attribute `settings`, by the label of what is watched."""
 
-    def __init__(self, name: str, props: DiagnosticsProps, opts: pulumi.ResourceOptions | None = None) -> None:
+    def __init__(
+        self, name: str, props: DiagnosticsProps, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
         super().__init__(name, opts)
         self.settings = {
             label: monitor.DiagnosticSetting(

@@ -81,5 +81,8 @@ class Endpoints(Component):
             if settings.batch
         }
         self.register_outputs(
-            {"online": {m: e.name for m, e in self.online.items()}, "batch": {m: e.name for m, e in self.batch.items()}}
+            {
+                "online": {m: e.name for m, e in self.online.items()},
+                "batch": {m: e.name for m, e in self.batch.items()},
+            }
         )

@@ -54,7 +54,9 @@ class Events(Component):
             tags=place.tags,
             opts=self.child(),
         )
-        self.principal_id: pulumi.Output[str] = self.topic.identity.apply(lambda identity: identity.principal_id)
+        self.principal_id: pulumi.Output[str] = self.topic.identity.apply(
+            lambda identity: identity.principal_id
+        )
         allowed = allow(self.principal_id)
         own = eventgrid.EventSubscriptionIdentityArgs(type="SystemAssigned")
         for label, subscription in props.subscriptions.items():
@@ -65,7 +67,9 @@ class Events(Component):
                 event_subscription_name=label,
                 event_delivery_schema="CloudEventSchemaV1_0",
                 filter=eventgrid.EventSubscriptionFilterArgs(
-                    included_event_types=[f"Microsoft.MachineLearningServices.{t}" for t in subscription.types]
+                    included_event_types=[
+                        f"Microsoft.MachineLearningServices.{t}" for t in subscription.types
+                    ]
                 ),
                 delivery_with_resource_identity=eventgrid.DeliveryWithResourceIdentityArgs(
                     identity=own,
@@ -84,7 +88,9 @@ class Events(Component):
                         blob_container_name=props.undelivered,
                     ),
                 ),
-                retry_policy=eventgrid.RetryPolicyArgs(max_delivery_attempts=30, event_time_to_live_in_minutes=1440),
+                retry_policy=eventgrid.RetryPolicyArgs(
+                    max_delivery_attempts=30, event_time_to_live_in_minutes=1440
+                ),
                 opts=self.child(after=allowed),
             )
         self.register_outputs({"topic": self.topic.id})

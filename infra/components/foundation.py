@@ -1,4 +1,5 @@
-"""Resource group, Log Analytics workspace and Application Insights: what everything else is put into or reports to."""
+"""Resource group, Log Analytics workspace and Application Insights: what everything else is put into or
+reports to."""
 
 from __future__ import annotations
 
@@ -42,7 +43,9 @@ class Foundation(Component):
             location=props.location,
             sku=operationalinsights.WorkspaceSkuArgs(name="PerGB2018"),
             retention_in_days=props.retention_days,
-            workspace_capping=operationalinsights.WorkspaceCappingArgs(daily_quota_gb=props.daily_quota_gb or -1),
+            workspace_capping=operationalinsights.WorkspaceCappingArgs(
+                daily_quota_gb=props.daily_quota_gb or -1
+            ),
             features=operationalinsights.WorkspaceFeaturesArgs(disable_local_auth=True),
             tags=props.tags,
             opts=self.child(protect=props.protect),

@@ -1,4 +1,5 @@
-"""One user-assigned identity a duty, and the trust that lets workflows take on some of them without a secret."""
+"""One user-assigned identity a duty, and the trust that lets workflows take on some of them without a
+secret."""
 
 from __future__ import annotations
 

@@ -57,7 +57,9 @@ def _region(location: str) -> ml.RegistryRegionArmDetailsArgs:
     return ml.RegistryRegionArmDetailsArgs(
         location=location,
         acr_details=[
-            ml.AcrDetailsArgs(system_created_acr_account=ml.SystemCreatedAcrAccountArgs(acr_account_sku="Premium"))
+            ml.AcrDetailsArgs(
+                system_created_acr_account=ml.SystemCreatedAcrAccountArgs(acr_account_sku="Premium")
+            )
         ],
         storage_account_details=[
             ml.StorageAccountDetailsArgs(

@@ -1,4 +1,5 @@
-"""Virtual network, private endpoints and private DNS: present only where a stack asks for `private_endpoints`."""
+"""Virtual network, private endpoints and private DNS: present only where a stack asks for
+`private_endpoints`."""
 
 from __future__ import annotations
 
@@ -19,6 +20,7 @@ ZONES: Mapping[str, str] = {
     "registry": "privatelink.azurecr.io",
     "workspace": "privatelink.api.azureml.ms",
     "notebooks": "privatelink.notebooks.azure.net",
+    "databricks": "privatelink.azuredatabricks.net",
 }
 
 
@@ -26,13 +28,15 @@ ZONES: Mapping[str, str] = {
 class NetworkProps:
     place: Place
     address_space: str
-    create_zones: bool
+    create_zones: Sequence[str]
+    """Keys of `ZONES`."""
     zone_ids: Mapping[str, str]
-    """Zones that exist already, by the keys of `ZONES`; ignored with `create_zones`."""
+    """Zones that exist already, by the keys of `ZONES`."""
 
 
 class Network(Component):
-    """Attributes: `endpoints_subnet`, `workloads_subnet`, `security_group`, `zones` (ids, empty without DNS)."""
+    """Attributes: `endpoints_subnet`, `workloads_subnet`, `security_group`, `zones` (ids, empty without
+    DNS)."""
 
     def __init__(self, name: str, props: NetworkProps, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -79,18 +83,19 @@ class Network(Component):
             network_security_group=group,
             opts=self.child(after=[self.endpoints_subnet]),
         )
-        self.zones: dict[str, pulumi.Input[str]] = (
-            self._create_zones(place) if props.create_zones else dict(props.zone_ids)
-        )
+        self.zones: dict[str, pulumi.Input[str]] = {
+            **props.zone_ids,
+            **self._create_zones(place, props.create_zones),
+        }
         self.register_outputs({"network": self.network.id})
 
-    def _create_zones(self, place: Place) -> dict[str, pulumi.Input[str]]:
+    def _create_zones(self, place: Place, keys: Sequence[str]) -> dict[str, pulumi.Input[str]]:
         zones: dict[str, pulumi.Input[str]] = {}
-        for key, domain in ZONES.items():
+        for key in keys:
             zone = privatedns.PrivateZone(
                 f"zone-{key}",
                 resource_group_name=place.resource_group,
-                private_zone_name=domain,
+                private_zone_name=ZONES[key],
                 location="global",
                 tags=place.tags,
                 opts=self.child(),
@@ -112,7 +117,8 @@ class Network(Component):
 
 @dataclass(frozen=True, kw_only=True)
 class Target:
-    """A resource that is reached privately: its id, its sub-resource, and the DNS zones that answer for it."""
+    """A resource that is reached privately: its id, its sub-resource, and the DNS zones that answer for
+    it."""
 
     resource_id: pulumi.Input[str]
     group: str

@@ -1,4 +1,5 @@
-"""The storage account of the workspace: no keys, no public blobs, versions kept, a life cycle for what piles up."""
+"""The storage account of the workspace: no keys, no public blobs, versions kept, a life cycle for what
+piles up."""
 
 from __future__ import annotations
 
@@ -64,14 +65,18 @@ class Storage(Component):
             else None,
             encryption=storage.EncryptionArgs(
                 key_source="Microsoft.Keyvault",
-                encryption_identity=storage.EncryptionIdentityArgs(encryption_user_assigned_identity=encryption.identity_id),
+                encryption_identity=storage.EncryptionIdentityArgs(
+                    encryption_user_assigned_identity=encryption.identity_id
+                ),
                 key_vault_properties=storage.KeyVaultPropertiesArgs(
                     key_name=encryption.key_name, key_vault_uri=encryption.vault_uri
                 ),
                 require_infrastructure_encryption=True,
             )
             if encryption
-            else storage.EncryptionArgs(key_source="Microsoft.Storage", require_infrastructure_encryption=True),
+            else storage.EncryptionArgs(
+                key_source="Microsoft.Storage", require_infrastructure_encryption=True
+            ),
             tags=place.tags,
             opts=self.child(protect=place.protect, after=encryption.ready if encryption else ()),
         )
@@ -123,11 +128,15 @@ class Storage(Component):
 
     def _accept(self, props: StorageProps) -> None:
         if not props.private:
-            reason = "no private network in this environment; keys are off, Entra ID and role assignments guard the data"
+            reason = "no private network in this environment; keys are off, Entra ID and roles guard the data"
             skip("storage", "CKV_AZURE_35", reason)
             skip("storage", "CKV_AZURE_59", reason)
         if props.redundancy == "LRS":
-            skip("storage", "CKV_AZURE_206", "data of this environment can be loaded again; one data centre is enough")
+            skip(
+                "storage",
+                "CKV_AZURE_206",
+                "data of this environment can be loaded again; one data centre is enough",
+            )
 
 
 def _captured(days: int) -> storage.ManagementPolicyRuleArgs:
@@ -139,7 +148,9 @@ def _captured(days: int) -> storage.ManagementPolicyRuleArgs:
             filters=storage.ManagementPolicyFilterArgs(blob_types=["blockBlob"], prefix_match=["captured/"]),
             actions=storage.ManagementPolicyActionArgs(
                 base_blob=storage.ManagementPolicyBaseBlobArgs(
-                    tier_to_cool=storage.DateAfterModificationArgs(days_after_modification_greater_than=days // 3),
+                    tier_to_cool=storage.DateAfterModificationArgs(
+                        days_after_modification_greater_than=days // 3
+                    ),
                     delete=storage.DateAfterModificationArgs(days_after_modification_greater_than=days),
                 )
             ),

@@ -38,7 +38,8 @@ class Vault(Component):
                 enable_rbac_authorization=True,
                 enable_soft_delete=True,
                 soft_delete_retention_in_days=90 if keep else 7,
-                # Azure refuses `false` once it was `true`, and a customer-managed key needs `true`: leave it out.
+                # Azure refuses `false` once it was `true`, and a customer-managed key needs `true`: leave it
+                # out.
                 enable_purge_protection=True if keep else None,
                 public_network_access="Disabled" if props.private else "Enabled",
                 network_acls=keyvault.NetworkRuleSetArgs(
@@ -62,7 +63,9 @@ class Vault(Component):
                 resource_group_name=place.resource_group,
                 vault_name=self.vault.name,
                 key_name="data",
-                properties=keyvault.KeyPropertiesArgs(kty="RSA", key_size=3072, key_ops=["wrapKey", "unwrapKey"]),
+                properties=keyvault.KeyPropertiesArgs(
+                    kty="RSA", key_size=3072, key_ops=["wrapKey", "unwrapKey"]
+                ),
                 opts=self.child(protect=place.protect),
             )
         self.register_outputs({"vault": self.vault.id})

@@ -86,7 +86,9 @@ class Workspace(Component):
             ),
         )
         if not props.private:
-            reason = "no private network in this environment; Entra ID and role assignments guard the workspace"
+            reason = (
+                "no private network in this environment; Entra ID and role assignments guard the workspace"
+            )
             skip("workspace", "CKV_AZURE_144", reason)
         self.rules = self._outbound_rules(props)
         self.datastores = {
@@ -121,7 +123,9 @@ class Workspace(Component):
                     resource_group_name=props.place.resource_group,
                     workspace_name=self.workspace.name,
                     rule_name=label,
-                    properties=ml.FqdnOutboundRuleArgs(type="FQDN", category="UserDefined", destination=domain),
+                    properties=ml.FqdnOutboundRuleArgs(
+                        type="FQDN", category="UserDefined", destination=domain
+                    ),
                     opts=self.child(
                         after=rules[-1:], custom_timeouts=pulumi.CustomTimeouts(create="30m", delete="30m")
                     ),

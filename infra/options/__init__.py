@@ -1,1 +1,2 @@
-"""Components that a stack asks for by name; imported only then, because their type modules are slow to load."""
+"""Components that a stack asks for by name; imported only then, because their type modules are slow to
+load."""
