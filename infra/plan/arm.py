@@ -45,7 +45,7 @@ def body(resource: Resource) -> dict[str, Any]:
             target[name] = moved
     result = {"type": entry.type, "apiVersion": entry.version, "name": "/".join(entry.segments(resource.inputs))}
     if entry.scope not in ("", "/"):
-        shaped["scope"] = str(resource.inputs.get(entry.scope, ""))
+        shaped["scope"] = resource.id.rsplit("/providers/", 1)[0]
     return shaped | result
 
 

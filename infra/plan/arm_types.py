@@ -5,6 +5,7 @@ The versions are the ones that the pinned pulumi-azure-native calls; a test comp
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -17,7 +18,7 @@ class ArmType:
     """`names` are the inputs, outermost parent first, that fill the type's name segments; `=x` is the literal x.
 
     `scope` is the input that holds the id of what the resource extends; empty: the resource group; `/`: the
-    subscription. `renamed` maps inputs to ARM properties where azure-native chose another name. `flattened` lists
+    subscription; with braces: the path of what it extends, inside the resource group. `renamed` maps inputs to ARM properties where azure-native chose another name. `flattened` lists
     where, below the body, azure-native flattened `properties` once more; `[]` stands for every item.
     """
 
@@ -32,7 +33,8 @@ class ArmType:
     @property
     def resource_inputs(self) -> frozenset[str]:
         """Inputs that say where the resource is, and so are no part of its body."""
-        return frozenset({"resourceGroupName", self.scope, *(n for n in self.names if not n.startswith("="))})
+        extended = re.findall(r"{(\w+)}", self.scope) or [self.scope]
+        return frozenset({"resourceGroupName", *extended, *(n for n in self.names if not n.startswith("="))})
 
     def segments(self, inputs: Mapping[str, Any]) -> list[str]:
         """The name of the resource and of its parents. Raises `InvalidInput` when one of them is not given."""
@@ -52,6 +54,9 @@ class ArmType:
         path = "/".join(f"{kind}/{name}" for kind, name in zip(types, names, strict=True))
         if self.scope == "/":
             base = f"/subscriptions/{subscription}"
+        elif "{" in self.scope:
+            group = f"/subscriptions/{subscription}/resourceGroups/{inputs['resourceGroupName']}"
+            base = f"{group}/providers/{self.scope.format(**inputs)}"
         elif self.scope:
             base = "/" + str(inputs[self.scope]).strip("/")
         else:
@@ -175,6 +180,10 @@ ARM_TYPES: Final[Mapping[str, ArmType]] = {
     ),
     "containerservice:ManagedCluster": ArmType(
         "Microsoft.ContainerService/managedClusters", "2025-09-01", ("resourceName",),
+    ),
+    "kubernetesconfiguration:Extension": ArmType(
+        "Microsoft.KubernetesConfiguration/extensions", "2023-05-01", ("extensionName",),
+        scope="{clusterRp}/{clusterResourceName}/{clusterName}",
     ),
     "databricks:Workspace": ArmType("Microsoft.Databricks/workspaces", "2026-01-01", ("workspaceName",)),
     "databricks:AccessConnector": ArmType(
