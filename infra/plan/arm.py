@@ -19,6 +19,13 @@ ENVELOPE = frozenset(
     }
 )  # fmt: skip
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
+_FACTORY = frozenset(
+    {
+        "name", "type", "description", "annotations", "parameters", "connectVia", "version", "linkedServiceName",
+        "folder", "schema", "structure", "pipelines", "runtimeState", "dependsOn", "userProperties", "policy",
+        "inputs", "outputs", "state", "onInactiveMarkAs",
+    }
+)  # fmt: skip
 _ITEM = frozenset({"id", "name", "type", "endpointType"})
 
 
@@ -34,7 +41,9 @@ def body(resource: Resource) -> dict[str, Any]:
         if key in entry.resource_inputs or value is None:
             continue
         moved = _nested(_identities(_retitle(value, entry)), key, entry)
-        if key in ENVELOPE:
+        if key == entry.typed:
+            moved = [_typed(v) for v in moved] if isinstance(moved, list) else _typed(moved)
+        if key in ENVELOPE - entry.inner:
             target = shaped
         else:
             target = shaped.setdefault("properties", {})
@@ -43,7 +52,11 @@ def body(resource: Resource) -> dict[str, Any]:
             shaped.setdefault("properties", {}).update(moved)
         else:
             target[name] = moved
-    result = {"type": entry.type, "apiVersion": entry.version, "name": "/".join(entry.segments(resource.inputs))}
+    result = {
+        "type": entry.type,
+        "apiVersion": entry.version,
+        "name": "/".join(entry.segments(resource.inputs)),
+    }
     if entry.scope not in ("", "/"):
         shaped["scope"] = resource.id.rsplit("/providers/", 1)[0]
     return shaped | result
@@ -93,6 +106,12 @@ def _nested(value: Any, key: str, entry: ArmType) -> Any:
         elif head == key and isinstance(value, Mapping) and rest in value:
             value = {**value, rest: _unflatten(value[rest])}
     return value
+
+
+def _typed(item: Mapping[str, Any]) -> dict[str, Any]:
+    """What is special to a Data Factory object's type goes under `typeProperties`."""
+    rest = {k: v for k, v in item.items() if k not in _FACTORY}
+    return {k: v for k, v in item.items() if k in _FACTORY} | {"typeProperties": rest}
 
 
 def _unflatten(item: Any) -> Any:

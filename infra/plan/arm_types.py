@@ -29,6 +29,10 @@ class ArmType:
     renamed: Mapping[str, str] = field(default_factory=dict)
     flattened: tuple[str, ...] = ()
     nested_renamed: Mapping[str, str] = field(default_factory=dict)
+    inner: frozenset[str] = frozenset()
+    """Inputs with the name of an envelope's key that belong under `properties` all the same."""
+    typed: str = ""
+    """Data Factory: the input whose object, or items, azure-native took out of `typeProperties`."""
 
     @property
     def resource_inputs(self) -> frozenset[str]:
@@ -69,14 +73,19 @@ _ST = "Microsoft.Storage/storageAccounts"
 _ID = "Microsoft.ManagedIdentity/userAssignedIdentities"
 _NET = "Microsoft.Network"
 _ADF = "Microsoft.DataFactory/factories"
-_DESTINATION = ("destination", "deliveryWithResourceIdentity.destination", "deadLetterDestination")
+_DESTINATION = (
+    "destination",
+    "deliveryWithResourceIdentity.destination",
+    "deadLetterDestination",
+    "deadLetterWithResourceIdentity.deadLetterDestination",
+)
 
 ARM_TYPES: Final[Mapping[str, ArmType]] = {
     "resources:ResourceGroup": ArmType(
         "Microsoft.Resources/resourceGroups", "2024-03-01", ("resourceGroupName",), scope="/"
     ),
     "operationalinsights:Workspace": ArmType(
-        "Microsoft.OperationalInsights/workspaces", "2023-09-01", ("workspaceName",)
+        "Microsoft.OperationalInsights/workspaces", "2023-09-01", ("workspaceName",), inner=frozenset({"sku"})
     ),
     "applicationinsights:Component": ArmType(
         "Microsoft.Insights/components", "2020-02-02", ("resourceName",),
@@ -94,8 +103,13 @@ ARM_TYPES: Final[Mapping[str, ArmType]] = {
     "storage:StorageAccount": ArmType(
         _ST, "2024-01-01", ("accountName",),
         renamed={"enableHttpsTrafficOnly": "supportsHttpsTrafficOnly", "networkRuleSet": "networkAcls"},
+        nested_renamed={
+            "encryptionIdentity": "identity", "keyVaultProperties": "keyvaultproperties", "keyName": "keyname",
+            "keyVersion": "keyversion", "keyVaultUri": "keyvaulturi",
+            "encryptionUserAssignedIdentity": "userAssignedIdentity",
+        },
     ),
-    "storage:BlobServiceProperties": ArmType(f"{_ST}/blobServices", "2024-01-01", ("accountName", "=default")),
+    "storage:BlobServiceProperties": ArmType(f"{_ST}/blobServices", "2024-01-01", ("accountName", "blobServicesName")),
     "storage:FileServiceProperties": ArmType(f"{_ST}/fileServices", "2024-01-01", ("accountName", "=default")),
     "storage:QueueServiceProperties": ArmType(f"{_ST}/queueServices", "2024-01-01", ("accountName", "=default")),
     "storage:BlobContainer": ArmType(
@@ -152,7 +166,7 @@ ARM_TYPES: Final[Mapping[str, ArmType]] = {
     ),
     "network:PrivateEndpoint": ArmType(
         f"{_NET}/privateEndpoints", "2024-05-01", ("privateEndpointName",),
-        flattened=("privateLinkServiceConnections[]", "manualPrivateLinkServiceConnections[]", "ipConfigurations[]"),
+        flattened=("subnet", "privateLinkServiceConnections[]", "manualPrivateLinkServiceConnections[]", "ipConfigurations[]"),
     ),
     "network:PrivateDnsZoneGroup": ArmType(
         f"{_NET}/privateEndpoints/privateDnsZoneGroups", "2024-05-01",
@@ -191,14 +205,14 @@ ARM_TYPES: Final[Mapping[str, ArmType]] = {
     ),
     "datafactory:Factory": ArmType(_ADF, "2018-06-01", ("factoryName",)),
     "datafactory:LinkedService": ArmType(
-        f"{_ADF}/linkedservices", "2018-06-01", ("factoryName", "linkedServiceName")
+        f"{_ADF}/linkedservices", "2018-06-01", ("factoryName", "linkedServiceName"), typed="properties"
     ),
-    "datafactory:Dataset": ArmType(f"{_ADF}/datasets", "2018-06-01", ("factoryName", "datasetName")),
-    "datafactory:Pipeline": ArmType(f"{_ADF}/pipelines", "2018-06-01", ("factoryName", "pipelineName")),
-    "datafactory:Trigger": ArmType(f"{_ADF}/triggers", "2018-06-01", ("factoryName", "triggerName")),
+    "datafactory:Dataset": ArmType(f"{_ADF}/datasets", "2018-06-01", ("factoryName", "datasetName"), typed="properties"),
+    "datafactory:Pipeline": ArmType(f"{_ADF}/pipelines", "2018-06-01", ("factoryName", "pipelineName"), typed="activities"),
+    "datafactory:Trigger": ArmType(f"{_ADF}/triggers", "2018-06-01", ("factoryName", "triggerName"), typed="properties"),
     "containerinstance:ContainerGroup": ArmType(
         "Microsoft.ContainerInstance/containerGroups", "2024-05-01-preview", ("containerGroupName",),
-        flattened=("containers[]", "initContainers[]"),
+        inner=frozenset({"sku"}), flattened=("containers[]", "initContainers[]"),
     ),
 }  # fmt: skip
 
