@@ -38,7 +38,7 @@ class PretendAzure(mocks.Mocks):
             return "", dict(args.inputs)
         identity = arm_type(args.typ).id(args.inputs, SUBSCRIPTION)
         outputs = {**args.inputs, "name": identity.rsplit("/", 1)[1]}
-        outputs |= self._computed(args.typ.removeprefix(AZURE), identity, args.inputs)
+        outputs |= self.computed(args.typ.removeprefix(AZURE), identity, args.inputs)
         return identity, outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
@@ -62,7 +62,8 @@ class PretendAzure(mocks.Mocks):
             )
         return name, {"name": name, "outputs": dict(outputs), "secretOutputNames": []}
 
-    def _computed(self, kind: str, identity: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def computed(self, kind: str, identity: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+        """The outputs that are no inputs, for a resource of `kind` with the ARM id `identity`."""
         def only_azure_knows(value: str) -> str:
             return str(rpc.UNKNOWN) if self._preview else value
 

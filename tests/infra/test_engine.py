@@ -1,0 +1,162 @@
+"""The real Pulumi engine runs the program, with a stand-in for Azure: what mocks cannot prove.
+
+Ordering, replacement, protection, secrets in the state and the policy pack are the engine's work. The CLI comes from
+PATH or from the cache of `make pulumi`; without one these tests are skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from real_engine import Engine, counts, find_cli
+
+CLI = find_cli()
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.slow,
+    pytest.mark.skipif(CLI is None, reason="the Pulumi CLI is not on PATH; `make pulumi` installs it"),
+]
+COMPUTE = "machinelearningservices:Compute"
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Stacks `shared` and `dev`, created from nothing."""
+    assert CLI is not None
+    engine = Engine(tmp_path_factory.mktemp("engine") / "it", CLI)
+    for stack in ("shared", "dev"):
+        engine.init(stack)
+        done = engine.up(stack=stack)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert set(counts(done.stdout)) == {"created"}, "a first update only creates"
+    yield engine
+
+
+@pytest.fixture
+def another(deployed: Engine, tmp_path: Path) -> Callable[[], Engine]:
+    """A copy of what is deployed, to break."""
+    assert CLI is not None
+    cli = CLI
+
+    def copy() -> Engine:
+        return Engine(tmp_path / "copy", cli, like=deployed)
+
+    return copy
+
+
+def test_engine_preview_creates_nothing(tmp_path: Path) -> None:
+    assert CLI is not None
+    engine = Engine(tmp_path / "it", CLI)
+    engine.init("shared")
+    done = engine.run("preview", stack="shared")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "create" in done.stdout
+    assert not engine.state.exists() or not engine.azure["resources"]
+
+
+def test_engine_second_update_changes_nothing(deployed: Engine) -> None:
+    before = deployed.azure["log"]
+    done = deployed.up("--expect-no-changes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(counts(done.stdout)) == {"unchanged"}
+    assert deployed.azure["log"] == before, "the provider was asked to change something"
+
+
+def test_engine_state_holds_no_plain_secret(deployed: Engine) -> None:
+    """Exports are no secrets, and no input of the state names a key, password or connection string."""
+    done = deployed.run("stack", "export")
+    assert done.returncode == 0
+    assert "AccountKey=" not in done.stdout
+    assert "ciphertext" not in deployed.run("stack", "output", "--json").stdout
+
+
+def test_engine_changed_vm_size_replaces_only_the_cluster(another: Callable[[], Engine]) -> None:
+    engine = another()
+    before = len(engine.azure["log"])
+    engine.edit("dev", r"Standard_D4ds_v5", "Standard_D8ds_v5")
+    done = engine.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout).get("replaced") == 1
+    events = engine.azure["log"][before:]
+    assert [e.split()[:2] for e in events] == [["delete", COMPUTE], ["create", COMPUTE]], (
+        "the old cluster goes first: its name is taken until then"
+    )
+
+
+def test_engine_removed_cluster_is_deleted(another: Callable[[], Engine]) -> None:
+    engine = another()
+    clusters = engine.kinds(COMPUTE)
+    engine.edit("dev", r"^    gpu: .*\n", "")
+    done = engine.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout)["deleted"] == 1
+    assert engine.kinds(COMPUTE) == [c for c in clusters if not c.endswith("/gpu")]
+
+
+def test_engine_destroy_stops_at_protected_resources(another: Callable[[], Engine]) -> None:
+    engine = another()
+    engine.edit("dev", r"^  mlops:protect: false\n  mlops:ttl: 14d\n", "  mlops:protect: true\n")
+    assert engine.up().returncode == 0
+    kept = engine.kinds("storage:StorageAccount")
+    done = engine.run("destroy", "--yes", "--skip-preview")
+    assert done.returncode != 0
+    assert "protect" in done.stdout + done.stderr
+    assert engine.kinds("storage:StorageAccount") == kept
+
+
+def test_engine_destroy_removes_all_and_the_names_stay_taken(another: Callable[[], Engine]) -> None:
+    engine = another()
+    done = engine.run("destroy", "--yes", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not [i for i in engine.azure["resources"] if "-dev-" in i]
+    again = engine.up()
+    assert again.returncode != 0
+    assert "soft-deleted; purge it first" in again.stdout + again.stderr
+    state = engine.azure
+    state["soft_deleted"] = {}
+    engine.write_azure(state)
+    assert engine.up().returncode == 0, "after the purge the same names work again, and the update goes on"
+
+
+def test_engine_conflict_names_what_is_in_the_way(another: Callable[[], Engine]) -> None:
+    """Somebody made a cluster by hand that the stack file adds now."""
+    engine = another()
+    state = engine.azure
+    known = next(i for i in state["resources"] if i.endswith("/computes/cpu"))
+    taken = known.replace("/computes/cpu", "/computes/more")
+    state["resources"][taken] = {**state["resources"][known], "id": taken}
+    engine.write_azure(state)
+    engine.edit("dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}")
+    done = engine.up()
+    assert done.returncode != 0
+    assert "409 Conflict" in done.stdout + done.stderr
+
+
+def test_engine_missing_parent_is_told(another: Callable[[], Engine]) -> None:
+    """The workspace was deleted behind the stack's back."""
+    engine = another()
+    state = engine.azure
+    gone = [i for i in state["resources"] if "/microsoft.machinelearningservices/workspaces/" in i]
+    state["resources"] = {k: v for k, v in state["resources"].items() if k not in gone}
+    engine.write_azure(state)
+    engine.edit("dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}")
+    done = engine.up()
+    assert done.returncode != 0
+    assert "404 ParentResourceNotFound" in done.stdout + done.stderr
+
+
+def test_engine_policy_pack_passes_the_program_and_stops_a_wrong_edit(another: Callable[[], Engine]) -> None:
+    engine = another()
+    pack = str(engine.project / "infra" / "policy")
+    done = engine.up("--policy-pack", pack)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mlops-infra" in done.stdout, "the engine did not run the pack"
+    before = engine.azure["log"]
+    engine.edit("dev", r"max_nodes: 2,", "max_nodes: 2, min_nodes: 1,")
+    stopped = engine.up("--policy-pack", pack)
+    assert stopped.returncode != 0
+    assert "MLOPS_COMPUTE_1" in stopped.stdout
+    assert engine.azure["log"] == before, "the cluster was changed before the policy was asked"
