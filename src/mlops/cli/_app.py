@@ -49,6 +49,7 @@ class State:
 
     def __init__(self) -> None:
         self.chosen_target: str | None = None
+        self.start: Path | None = None
 
     @functools.cached_property
     def root(self) -> Path:
@@ -56,7 +57,7 @@ class State:
         from mlops.errors import InvalidInput
         from mlops.spec.settings import FILE
 
-        here = Path.cwd()
+        here = (self.start or Path.cwd()).resolve()
         for folder in (here, *here.parents):
             if (folder / FILE).is_file():
                 return folder
@@ -131,8 +132,13 @@ def _root(
         str | None,
         typer.Option(help="local or azure; default: MLOPS_TARGET, then mlops.toml.", envvar="MLOPS_TARGET"),
     ] = None,
+    folder: Annotated[
+        Path | None,
+        typer.Option("-C", help="Work on the repository in this folder, as git -C does.", metavar="DIR"),
+    ] = None,
 ) -> None:
     state.chosen_target = target
+    state.start = folder
 
 
 @contextlib.contextmanager

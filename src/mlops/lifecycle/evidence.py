@@ -121,6 +121,14 @@ def _test_rows(registry: Registry, version: ModelVersion) -> pd.DataFrame:
         raise TargetError(f"{TEST_ROWS} of run {version.run_id} cannot be read: {error}") from None
 
 
+def sample_requests(registry: Registry, version: ModelVersion, count: int) -> list[dict[str, Any]]:
+    """Rows of the version's test data as requests of one row each, at most `count`, in order of time."""
+    schema = _schema(registry, version)
+    rows = latency.rows_of(schema, _test_rows(registry, version), count)
+    columns = [column.name for column in schema.columns]
+    return [{"input_data": {"columns": columns, "data": [list(row)]}} for row in rows]
+
+
 def _folder(registry: Registry, version: ModelVersion) -> Path:
     digest = version.tags.get(DIGEST_TAG)
     if not digest:

@@ -1,6 +1,6 @@
 """`mlops release`: from a version that passed its gates to a file in git, and the proposal to stage it.
 
-Writes files only; the commit, branch and pull request are the forge's.
+`release` writes files; `propose_release` brings them to the forge.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ import yaml
 from pydantic import ValidationError
 
 from mlops.errors import Blocked, IntegrityError
+from mlops.forge.base import Forge, Proposal, PullRequest, propose
+from mlops.forge.git import Git
 from mlops.lifecycle.desired_files import write_atomically, write_desired
 from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version, stored_report
+from mlops.lifecycle.proposal import gate_table
 from mlops.spec._yaml import Document
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
 from mlops.spec.gates import GateReport
@@ -158,3 +161,24 @@ def _write_release(root: Path, made: Release) -> bool:
             "Restore the file from git, or train a new version"
         )
     return False
+
+
+def propose_release(root: Path, forge: Forge, made: ReleaseResult) -> PullRequest:
+    """Open a pull request with the two files of a release; merged at once where policy allows it.
+
+    The files are taken from the work tree, the commit is made on top of the newest one of the base branch.
+    """
+    git = Git(root)
+    model, version = made.release.model, made.release.version
+    paths = (release_path(model, version), desired_path(made.environment, model))
+    base = git.default_branch()
+    proposal = Proposal(
+        branch=f"release/{model}",
+        title=f"Release {model} {version} to {made.environment}",
+        body=f"{gate_table(made.release.gates)}\n",
+        files={path: (root / path).read_text(encoding="utf-8") for path in paths},
+    )
+    request = propose(git, forge, proposal, base, git.fetch(base))
+    if load_policy(root).environments[made.environment].auto_merge:
+        forge.auto_merge(request.number)
+    return request

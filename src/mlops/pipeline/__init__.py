@@ -5,6 +5,7 @@ from __future__ import annotations
 from mlops.pipeline.lint import lint
 from mlops.pipeline.read import Pipeline, load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent, StepState
+from mlops.pipeline.run.executor import StepServer
 from mlops.pipeline.run.key import installed_environment
 from mlops.pipeline.run.runner import run_pipeline
 from mlops.pipeline.run.tracker import Tracker
@@ -13,6 +14,7 @@ __all__ = [
     "JobResult",
     "Pipeline",
     "StepEvent",
+    "StepServer",
     "StepState",
     "Tracker",
     "installed_environment",

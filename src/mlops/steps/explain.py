@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 IMPORTANCE = "importance.json"
 ROWS = 5000
-REPEATS = 5
+REPEATS = 3
 SECONDS = 20.0
 """No new repeat starts after this time; importance.json says how many were made."""
 SEED = 20130101

@@ -166,6 +166,9 @@ class Endpoints(Protocol):
     ) -> dict[str, Any]:
         """One authenticated request; raises `TargetError` with the endpoint's answer when not 200."""
 
+    def key(self, environment: str, model: str) -> str:
+        """What a caller sends as `Authorization: Bearer`; raises `TargetError` when the endpoint has none."""
+
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         """Counters of a deployment; raises `Inconclusive` when they cannot be read."""
 

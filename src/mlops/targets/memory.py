@@ -229,6 +229,9 @@ class MemoryEndpoints:
             failed += sum(self._answer(environment, model, deployment) is None for _ in range(share))
         return failed if self.state(environment, model).live else requests
 
+    def key(self, environment: str, model: str) -> str:
+        return "memory"
+
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         if self.state(environment, model).deployment(deployment) is None:
             raise NotFound(f"{model} in {environment} has no deployment {deployment}")

@@ -18,12 +18,13 @@ from pathlib import Path
 from mlops.errors import TargetError
 
 PRELOAD = (
-    "mlflow",
     "pandas",
     "pyarrow.parquet",
+    "mlflow",
+    "pandera.pandas",
     "sklearn.ensemble",
     "sklearn.pipeline",
-    "pandera.pandas",
+    "mlflow.sklearn",
     "skops.io",
     "onnxruntime",
     "skl2onnx",
@@ -119,6 +120,12 @@ class StepServer:
                     "memory); run again, finished steps are kept"
                 )
             return self._exits.pop(name)
+
+    @property
+    def alive(self) -> bool:
+        """Whether it can run steps."""
+        with self._changed:
+            return not self._gone
 
     def stop_steps(self) -> None:
         """End all steps: SIGTERM to their process groups, SIGKILL after a moment."""

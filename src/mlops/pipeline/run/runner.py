@@ -40,6 +40,7 @@ def run_pipeline(
     tags: Mapping[str, str] | None = None,
     environment_digest: str = "",
     preload: Sequence[str] = PRELOAD,
+    server: StepServer | None = None,
     keep: int = KEEP_ENTRIES,
     workers: int | None = None,
 ) -> JobResult:
@@ -47,7 +48,8 @@ def run_pipeline(
 
     `inputs` override inputs of the pipeline. `environment_digest` stands for what is installed here (see
     `mlops.pipeline.installed_environment`): when it changes, nothing is reused. `preload` names the modules
-    that steps find imported already. `keep` cache entries stay. `workers` defaults to the number of cores.
+    that steps find imported already; `server` is one that has done so and outlives this run. `keep` cache
+    entries stay. `workers` defaults to the number of cores.
 
     Raises `InvalidInput` (lint, inputs), `StepFailed`, `TargetError` (disk full, tracking), KeyboardInterrupt
     (Control-C or SIGTERM; the steps have been ended and the runs are marked KILLED).
@@ -57,8 +59,9 @@ def run_pipeline(
         with ExitStack() as stack:
             stack.enter_context(_interrupt_on_sigterm())
             # First of all, so that its imports overlap with lint and with the tracker's own import.
-            server = StepServer(preload)
-            stack.callback(server.close)
+            if server is None:
+                server = StepServer(preload)
+                stack.callback(server.close)
             if problems := lint_pipeline(path):
                 raise InvalidInput(problems)
             pipeline = load_pipeline(path)

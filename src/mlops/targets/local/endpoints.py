@@ -154,6 +154,10 @@ class LocalEndpoints:
             raise TargetError(f"{place} answered {status}: {said}")
         return answer
 
+    def key(self, environment: str, model: str) -> str:
+        """The first of the endpoint's two keys."""
+        return ensure_keys(self._existing(environment, model)).primary
+
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         """Counters of a deployment. Raises `Inconclusive` when they cannot be read."""
         folder = self._folder(environment, model)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mlops.pipeline import JobResult, StepEvent, Tracker, installed_environment, run_pipeline
+from mlops.pipeline import JobResult, StepEvent, StepServer, Tracker, installed_environment, run_pipeline
 from mlops.targets.base import DataAssets
 
 
@@ -20,6 +20,7 @@ class LocalJobs:
         self._state = state
         self._data = data
         self._lock = lock
+        self._server: StepServer | None = None
 
     def run(
         self,
@@ -38,4 +39,11 @@ class LocalJobs:
             progress=progress,
             tags=tags,
             environment_digest=installed_environment(self._lock),
+            server=self._steps(),
         )
+
+    def _steps(self) -> StepServer:
+        """One step server for all runs of this process, which it ends with: its imports cost seconds."""
+        if self._server is None or not self._server.alive:
+            self._server = StepServer()
+        return self._server

@@ -1,0 +1,147 @@
+"""Verbs that propose a change of what is served: promote, rollback, pr."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlops.cli._app import EnvArgument, JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from mlops.forge.base import Forge
+    from mlops.lifecycle.promote import Promotion
+
+
+def _forge() -> Forge:
+    from mlops.forge import open_forge
+
+    return open_forge(state.root, state.settings)
+
+
+@app.command(epilog="Example: mlops promote prod")
+@verb
+def promote(
+    env: EnvArgument,
+    model: ModelOption = None,
+    release: Annotated[
+        int | None, typer.Option(min=1, help="Release; default: what the environment before serves.")
+    ] = None,
+    bypass: Annotated[
+        str, typer.Option(metavar="GATES", help="Hotfix: skip these rules, for example order,soak.")
+    ] = "",
+    reason: Annotated[str, typer.Option(help="Why the rules are skipped; goes into the file.")] = "",
+    approver: Annotated[str, typer.Option(help="Who answers for skipping them.")] = "",
+    as_json: JsonOption = False,
+) -> None:
+    """Open the one-line pull request that brings a release into ENV, if policy allows it."""
+    from datetime import UTC, datetime
+
+    from pydantic import ValidationError
+
+    from mlops.lifecycle.lineage import actor
+    from mlops.lifecycle.promote import promote as propose
+    from mlops.spec.desired import Bypass
+
+    name, _ = state.model(model)
+    excused = None
+    if bypass or reason or approver:
+        try:
+            excused = Bypass(gates=[g for g in bypass.split(",") if g], reason=reason, approver=approver)
+        except ValidationError as error:
+            wrong = "; ".join(f"--{e['loc'][0]}: {e['msg']}" for e in error.errors())
+            raise InvalidInput(f"a hotfix needs --bypass, --reason and --approver ({wrong})") from None
+    made = propose(
+        state.root,
+        state.target,
+        _forge(),
+        state.environment(env),
+        name,
+        actor=actor(state.root),
+        now=datetime.now(UTC),
+        release=release,
+        bypass=excused,
+    )
+    _show(made, as_json)
+
+
+@app.command(epilog='Example: mlops rollback prod --reason "predictions look wrong since noon"')
+@verb
+def rollback(
+    env: EnvArgument,
+    reason: Annotated[str, typer.Option(help="Why; it becomes the hold that keeps automation off.")],
+    model: ModelOption = None,
+    to: Annotated[
+        int | None, typer.Option(min=1, help="A release verified here; default: the one before.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Open the pull request that undoes the last promotion and puts ENV on hold."""
+    from datetime import UTC, datetime
+
+    from mlops.lifecycle.lineage import actor
+    from mlops.lifecycle.promote import rollback as propose
+
+    name, _ = state.model(model)
+    made = propose(
+        state.root,
+        state.target,
+        _forge(),
+        state.environment(env),
+        name,
+        actor=actor(state.root),
+        now=datetime.now(UTC),
+        reason=reason,
+        to=to,
+    )
+    _show(made, as_json)
+
+
+def _show(made: Promotion, as_json: bool) -> None:
+    request = made.pull_request
+    if as_json:
+        print_json(
+            {
+                "environment": made.env,
+                "model": made.model,
+                "release": made.release,
+                "replaces": made.replaces,
+                "rules": [rule.model_dump(mode="json") for rule in made.rules],
+                "pull_request": vars(request) if request else None,
+            }
+        )
+    elif request is None:
+        out().print(f"nothing to do: the file of {made.env} already asks for release {made.release}")
+    else:
+        out().print(f"pull request {request.number} ({request.state}): [bold]{request.title}[/]")
+        out().print(f"  {request.url}")
+
+
+requests = typer.Typer(no_args_is_help=True, help="Pull requests of the lifecycle.")
+app.add_typer(requests, name="pr")
+
+
+@requests.command("list", epilog="Example: mlops pr list --json")
+@verb
+def list_requests(as_json: JsonOption = False) -> None:
+    """List open pull requests."""
+    found = _forge().list_open()
+    if as_json:
+        print_json([vars(request) for request in found])
+        return
+    for request in found:
+        out().print(f"{request.number:>4}  {request.title}  [dim]{request.branch}  {request.url}[/]")
+    if not found:
+        out().print("no open pull request")
+
+
+@requests.command("merge", epilog="Example: mlops pr merge 3 --approver ann")
+@verb
+def merge_request(
+    number: Annotated[int, typer.Argument(min=1, help="As in `mlops pr list`.")],
+    approver: Annotated[str, typer.Option(help="Who approves; goes into the merge commit.")] = "",
+) -> None:
+    """Merge one; the forge's own rules apply."""
+    commit = _forge().merge(number, approver)
+    out().print(f"merged as {commit[:8]}; fetch it, then: mlops apply ENV")

@@ -1,0 +1,131 @@
+"""Verbs that only look: check, status, history, pipeline lint."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlops.cli._app import EnvArgument, JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from mlops.lifecycle.status import EnvironmentStatus
+
+pipeline = typer.Typer(no_args_is_help=True, help="Pipeline files.")
+app.add_typer(pipeline, name="pipeline")
+
+
+@pipeline.command(epilog="Example: mlops pipeline lint pipelines/flights/training.yml")
+@verb
+def lint(
+    paths: Annotated[
+        list[Path] | None, typer.Argument(help="Files or folders; default: pipelines/ of the repository.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Find what Azure ML's own validation does not: bindings, keys, types, scripts, cycles, ranges, cron."""
+    from mlops.pipeline import lint as lint_file
+
+    chosen = paths or [state.root / "pipelines"]
+    problems = [problem for path in chosen for problem in lint_file(path)]
+    if as_json:
+        print_json([vars(p) for p in problems])
+    if problems:
+        raise InvalidInput(problems)
+    if not as_json:
+        out().print("no problems")
+
+
+@app.command(epilog="Example: mlops check --base origin/main")
+@verb
+def check(
+    base: Annotated[
+        str | None, typer.Option(help="Also judge every change since this commit, as a pull request needs.")
+    ] = None,
+    registry: Annotated[
+        bool, typer.Option("--registry", help="Also ask the target whether versions and digests exist.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Validate every file under environments/, releases/ and pipelines/, and every transition."""
+    from datetime import UTC, datetime
+
+    from mlops.lifecycle.check import check as problems_of
+
+    target = state.target if registry else None
+    problems = problems_of(state.root, base, now=datetime.now(UTC), target=target)
+    if as_json:
+        print_json([vars(p) for p in problems])
+    if problems:
+        raise InvalidInput(problems)
+    if not as_json:
+        out().print("no problems")
+
+
+@app.command(epilog="Example: mlops status --json")
+@verb
+def status(model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Show what is served where, since when, by which commit, with its metrics."""
+    from mlops.lifecycle.status import status as rows_of
+
+    name, _ = state.model(model)
+    rows = rows_of(state.root, state.target, name)
+    if as_json:
+        print_json([_plain(row) for row in rows])
+        return
+    from rich.table import Table
+
+    table = Table(title=name, title_justify="left")
+    for title in ("environment", "release", "health", "since", "commit", "traffic", "metrics"):
+        table.add_column(title)
+    for row in rows:
+        release = f"{row.served or '-'}"
+        if row.wanted != row.served:
+            release += f" (file says {row.wanted or '-'})"
+        traffic = ", ".join(f"{d.name} {d.traffic} %" for d in row.deployments)
+        metrics = ", ".join(f"{k} {v.value:.3f}" for k, v in list(row.metrics.items())[:3])
+        since = f"{row.since:%Y-%m-%d %H:%M:%S}" if row.since else ""
+        table.add_row(row.env, release, row.health, since, row.commit[:8], traffic, metrics)
+    out().print(table)
+    for row in rows:
+        if row.failure:
+            out().print(f"[red]{row.env}[/]: release {row.wanted} was sent back: {row.failure}")
+        if row.hold:
+            out().print(f"[yellow]{row.env}[/] is on hold by {row.hold.by}: {row.hold.reason}")
+
+
+def _plain(row: EnvironmentStatus) -> dict[str, object]:
+    return vars(row) | {
+        "deployments": [vars(d) for d in row.deployments],
+        "metrics": {k: v.model_dump(mode="json") for k, v in row.metrics.items()},
+        "hold": row.hold.model_dump(mode="json") if row.hold else None,
+    }
+
+
+@app.command(epilog="Example: mlops history prod")
+@verb
+def history(env: EnvArgument, model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Show what was served when, by which commit, and who approved it."""
+    from mlops.lifecycle.history import history as rows_of
+
+    name, _ = state.model(model)
+    rows = rows_of(state.root, state.target, state.environment(env), name)
+    if as_json:
+        print_json([vars(row) for row in rows])
+        return
+    if not rows:
+        out().print(f"nothing was served in {env} yet")
+        return
+    from rich.table import Table
+
+    table = Table(title=f"{name} in {env}", title_justify="left")
+    for title in ("when", "release", "outcome", "commit", "subject", "approved by"):
+        table.add_column(title)
+    for row in rows:
+        when = f"{row.at:%Y-%m-%d %H:%M:%S}"
+        subject = f"{row.subject}\n[dim]{row.detail}[/]" if row.detail else row.subject
+        approved = ", ".join(row.approved_by)
+        table.add_row(when, str(row.release), row.outcome, row.commit[:8], subject, approved)
+    out().print(table)

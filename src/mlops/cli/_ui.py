@@ -1,0 +1,37 @@
+"""`mlops ui`: the tracking server's page for the local target."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import Annotated
+
+import typer
+
+from mlops.cli._app import app, err, state, verb
+from mlops.errors import InvalidInput, TargetError
+
+
+@app.command(epilog="Example: mlops ui --port 5050")
+@verb
+def ui(
+    port: Annotated[int, typer.Option(min=1024, max=65535, help="Port on 127.0.0.1.")] = 5000,
+) -> None:
+    """Open MLflow's page over the local runs and models; Ctrl-C stops it."""
+    import socket
+
+    uri = state.settings.local.tracking_uri
+    if uri:
+        raise InvalidInput(f"this repository tracks on {uri}; open that address in a browser")
+    store = state.root / state.settings.local.state
+    if not (store / "mlflow.db").exists():
+        raise TargetError(f"there are no runs in {store} yet; start with: mlops train")
+    with socket.socket() as probe:
+        if probe.connect_ex(("127.0.0.1", port)) == 0:
+            raise TargetError(f"port {port} is taken; choose another with --port")
+    err().print(f"MLflow is starting on [bold]http://127.0.0.1:{port}[/] (Ctrl-C stops it)")
+    database = f"sqlite:///{store / 'mlflow.db'}"
+    artifacts = str(store / "artifacts")
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
+    command += ["--backend-store-uri", database, "--artifacts-destination", artifacts, "--workers", "1"]
+    raise typer.Exit(subprocess.call(command))

@@ -1,0 +1,73 @@
+"""`mlops train`: run the model's training pipeline on the target and say which version came out."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.errors import InvalidInput, TargetError
+from mlops.lifecycle.lineage import lineage
+from mlops.pipeline import StepEvent
+from mlops.spec.files import training_path
+from mlops.targets.base import Target
+
+REGISTERED = "register.registered"
+"""The output in which the pipeline says what it registered."""
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What a training run left behind."""
+
+    model: str
+    version: int
+    digest: str
+    run_id: str
+    new: bool
+    """False when the registry already had a version with this digest."""
+    steps: tuple[StepEvent, ...]
+
+    @property
+    def reused(self) -> int:
+        """How many steps had nothing to do."""
+        return sum(step.state == "reused" for step in self.steps)
+
+
+def train(
+    root: Path,
+    target: Target,
+    model: str,
+    inputs: Mapping[str, str],
+    progress: Callable[[StepEvent], None],
+) -> Trained:
+    """Run `pipelines/<model>/training.yml` with `inputs` in place of its defaults.
+
+    Raises `InvalidInput` for a pipeline or input that is wrong, `StepFailed` for a step that fails, and
+    `TargetError` when the run ended without a registered version.
+    """
+    pipeline = root / training_path(model)
+    if not pipeline.is_file():
+        raise InvalidInput(
+            f"{training_path(model)} does not exist; every model needs a training pipeline there"
+        )
+    facts = lineage(root, pipeline)
+    known = {v.version for v in target.registry.versions(model)}
+    result = target.jobs.run(pipeline, inputs, facts.as_tags(), progress)
+    registered = result.outputs.get(REGISTERED)
+    if registered is None or not registered.is_file():
+        raise TargetError(
+            f"the pipeline ended, but {REGISTERED} says no version; "
+            f"{training_path(model)} must end with a `register` step that has the output `registered`"
+        )
+    answer = json.loads(registered.read_text(encoding="utf-8"))
+    version = int(answer["version"])
+    return Trained(
+        model=model,
+        version=version,
+        digest=answer["digest"],
+        run_id=result.run_id,
+        new=version not in known,
+        steps=result.steps,
+    )

@@ -1,0 +1,29 @@
+"""The laptop: MLflow on SQLite, pipelines in child processes, endpoints over HTTP, all below one folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlops.spec.settings import Settings
+from mlops.targets.base import Target
+
+
+def open_local(root: Path, settings: Settings) -> Target:
+    """The local target of the repository at `root`; nothing is created or started by opening it."""
+    from mlops.targets.local.data import LocalData
+    from mlops.targets.local.endpoints import LocalEndpoints
+    from mlops.targets.local.jobs import LocalJobs
+    from mlops.targets.local.registry import LocalRegistry, local_tracker
+    from mlops.targets.local.store import LocalStore
+
+    folder = (root / settings.local.state).resolve()
+    uri = settings.local.tracking_uri
+    data = LocalData(root, folder, {name: model.usecase for name, model in settings.models.items()})
+    return Target(
+        name="local",
+        jobs=LocalJobs(local_tracker(folder, uri), folder, data, root / "uv.lock"),
+        registry=LocalRegistry(folder, uri, root),
+        endpoints=LocalEndpoints(folder / "endpoints"),
+        store=LocalStore(folder),
+        data=data,
+    )
