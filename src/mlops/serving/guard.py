@@ -27,6 +27,39 @@ CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 75
 
 
+class JoinedTransport:
+    """A transport that sends the head of an answer together with its body: one system call, one segment."""
+
+    __slots__ = ("_head", "_transport", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self.is_closing = transport.is_closing
+        self.pause_reading = transport.pause_reading
+        self.resume_reading = transport.resume_reading
+        self.get_extra_info = transport.get_extra_info
+
+    def write(self, data: bytes) -> None:
+        """Hold a final head until what follows; everything else goes out."""
+        if not self._head and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
+            self._head = data
+            return
+        self._transport.write(self._head + data)
+        self._head = b""
+
+    def flush(self) -> None:
+        """Send a head that nothing follows (the answer to HEAD)."""
+        if self._head:
+            self._transport.write(self._head)
+            self._head = b""
+
+    def close(self) -> None:
+        """Send what is held, then close."""
+        self.flush()
+        self._transport.close()
+
+
 class GuardedProtocol(HttpToolsProtocol):
     """One connection with a deadline for whatever the client owes: its headers, or its body."""
 
@@ -40,7 +73,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._in_headers = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        super().connection_made(transport)
+        self._joined = JoinedTransport(transport)
+        super().connection_made(self._joined)  # type: ignore[arg-type]
         self.deadline = self.loop.time() + self.header_seconds
         if len(self.connections) > CONNECTIONS:
             self._end(b"503 Service Unavailable", b"Too many connections.")
@@ -65,6 +99,10 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_message_complete(self) -> None:
         super().on_message_complete()
         self.deadline = math.inf
+
+    def on_response_complete(self) -> None:
+        self._joined.flush()
+        super().on_response_complete()
 
     def expire(self) -> None:
         """The client did not send what it owed in time."""

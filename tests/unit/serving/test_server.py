@@ -106,6 +106,24 @@ def test_probes_need_no_key_and_the_rest_does(server: Server) -> None:
         assert server.ask("GET", path)[0] == 200
 
 
+def test_an_answer_is_one_segment_and_head_has_no_body(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
+        for _ in range(20):
+            sock.sendall(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert sock.recv(65536).endswith(b"\r\n\r\nHealthy"), "head and body were sent apart"
+            sock.sendall(b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert sock.recv(65536).endswith(b"\r\n\r\n")
+
+
+def test_pipelined_requests_are_answered_in_order(server: Server) -> None:
+    asked = [b"GET /livez HTTP/1.1\r\nhost: x\r\nx-request-id: r%d\r\n\r\n" % n for n in range(5)]
+    last = b"GET / HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-request-id: r5\r\n\r\n"
+    answer = server.raw(b"".join(asked) + last)
+    assert [line for line in answer.split(b"\r\n") if line.startswith(b"x-request-id")] == [
+        b"x-request-id: r%d" % n for n in range(6)
+    ]
+
+
 def test_the_descriptions_are_generated_from_the_schema(server: Server) -> None:
     for path, version in (
         ("/swagger.json", "2.0"),

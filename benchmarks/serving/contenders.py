@@ -1,0 +1,218 @@
+"""The servers that are compared: how each is started with the same model, and what it is asked."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from mlops.serving import score
+from mlops.serving.client import Unreachable, call
+from mlops.serving.core import read_schema
+from mlops.serving.request import RequestParser
+from mlops.serving.state import DeploymentState, ServerState, ensure_keys, write_state
+from mlops.spec.digest import tree_digest
+from mlops.spec.schema import FILE
+
+HERE = Path(__file__).parent
+BIN = Path(sys.executable).parent
+
+
+@dataclass
+class Contender:
+    """One running server."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    port: int
+    path: str
+    bodies: dict[int, bytes]
+    """Request body by number of rows."""
+    key: str | None = None
+    start_seconds: float = 0.0
+
+    def wait(self, begun: float) -> None:
+        """Until it answers a prediction."""
+        while True:
+            try:
+                status, _ = call(
+                    self.port, "POST", self.path, msgspec.json.decode(self.bodies[1]), self.key, timeout=10
+                )
+                if status == 200:
+                    break
+                raise RuntimeError(f"{self.name} answered {status}")
+            except Unreachable:
+                if self.process.poll() is not None or time.monotonic() - begun > 120:
+                    raise RuntimeError(f"{self.name} did not start; see its log") from None
+                time.sleep(0.02)
+        self.start_seconds = time.monotonic() - begun
+
+    def memory(self) -> float:
+        """PSS of the process and its descendants, in MB (Linux)."""
+        total = 0.0
+        for pid in _family(self.process.pid):
+            try:
+                text = Path(f"/proc/{pid}/smaps_rollup").read_text()
+            except OSError:
+                continue
+            total += sum(int(x.split()[1]) / 1024 for x in text.splitlines() if x.startswith("Pss:"))
+        return total
+
+    def stop(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGTERM)
+            try:
+                self.process.wait(10)
+            except subprocess.TimeoutExpired:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+
+
+def start_all(model: Path, work: Path, names: list[str]) -> list[Contender]:
+    """Start the named contenders one after the other; each is ready when this returns."""
+    made: list[Contender] = []
+    try:
+        for name in names:
+            begun = time.monotonic()
+            contender = STARTERS[name](model, work / name)
+            contender.wait(begun)
+            made.append(contender)
+    except BaseException:
+        for contender in made:
+            contender.stop()
+        raise
+    return made
+
+
+def _ours(model: Path, work: Path) -> Contender:
+    work.mkdir(parents=True)
+    port, digest = _port(), tree_digest(model)
+    blue = DeploymentState(
+        name="blue", release=1, digest=digest, folder=model, traffic=100, created="2026-01-01T00:00:00Z"
+    )  # type: ignore[arg-type]
+    schema = read_schema(model)
+    write_state(work, ServerState(environment="bench", model=schema.model, port=port, deployments=[blue]))
+    key = ensure_keys(work).primary
+    process = _run(work, [sys.executable, "-m", "mlops.serving.server", "--state", str(work)])
+    return Contender("ours", process, port, "/score", _score_bodies(model), key)
+
+
+def _noop(model: Path, work: Path) -> Contender:
+    work.mkdir(parents=True)
+    port = _port()
+    process = _run(work, [sys.executable, str(HERE / "noop.py"), str(port)])
+    return Contender("no-op", process, port, "/score", _score_bodies(model))
+
+
+def _azml(name: str, model: Path, work: Path) -> Contender:
+    port = _port()
+    environment = {
+        "AZUREML_MODEL_DIR": str(model),
+        "MLOPS_MODEL_DIGEST": tree_digest(model),
+        "WORKER_COUNT": "1",
+    }
+    command = [str(BIN / "azmlinfsrv"), "--entry_script", str(Path(score.__file__)), "--port", str(port)]
+    return Contender(name, _run(work, command, environment), port, "/score", _score_bodies(model))
+
+
+def _azml_onnx(model: Path, work: Path) -> Contender:
+    work.mkdir(parents=True)
+    return _azml("azmlinfsrv+onnx", model, work)
+
+
+def _azml_sklearn(model: Path, work: Path) -> Contender:
+    plain = work / "model"
+    shutil.copytree(model, plain)
+    schema = read_schema(plain).model_copy(update={"onnx": None})
+    (plain / FILE).write_text(schema.model_dump_json())
+    return _azml("azmlinfsrv+sklearn", plain, work)
+
+
+def _mlflow(model: Path, work: Path) -> Contender:
+    work.mkdir(parents=True)
+    bodies = {n: _mlflow_body(body) for n, body in _score_bodies(model).items()}
+    return _serve_mlflow("mlflow", model, work, bodies)
+
+
+def _mlflow_onnx(model: Path, work: Path) -> Contender:
+    """mlflow's server with the ONNX graph: shows what the server contributes."""
+    import mlflow.onnx
+    import onnx
+
+    schema = read_schema(model)
+    if schema.onnx is None:
+        raise RuntimeError("the model has no ONNX export")
+    work.mkdir(parents=True)
+    graph = onnx.load(str(model / schema.onnx.file))
+    mlflow.onnx.save_model(graph, str(work / "model"), pip_requirements=["onnxruntime"])
+    bodies = {}
+    for n, body in _score_bodies(model).items():
+        rows = RequestParser(schema).parse(body, "score")
+        texts = [[r[i] for i, c in enumerate(schema.columns) if c.type == "string"] for r in rows]
+        numbers = [[r[i] or 0.0 for i, c in enumerate(schema.columns) if c.type != "string"] for r in rows]
+        bodies[n] = json.dumps({"inputs": {"strings": texts, "floats": numbers}}).encode()
+    return _serve_mlflow("mlflow+onnx", work / "model", work, bodies)
+
+
+def _serve_mlflow(name: str, model: Path, work: Path, bodies: dict[int, bytes]) -> Contender:
+    port = _port()
+    command = [str(BIN / "mlflow"), "models", "serve", "-m", str(model), "--env-manager", "local"]
+    command += ["-p", str(port), "-h", "127.0.0.1", "-w", "1"]
+    environment = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
+    return Contender(name, _run(work, command, environment), port, "/invocations", bodies)
+
+
+STARTERS = {
+    "ours": _ours,
+    "no-op": _noop,
+    "azmlinfsrv+onnx": _azml_onnx,
+    "azmlinfsrv+sklearn": _azml_sklearn,
+    "mlflow": _mlflow,
+    "mlflow+onnx": _mlflow_onnx,
+}
+
+
+def _run(work: Path, command: list[str], extra: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
+    with (work / "log").open("wb") as log:
+        return subprocess.Popen(
+            command, cwd=work, env=environment, stdout=log, stderr=log, start_new_session=True
+        )
+
+
+def _score_bodies(model: Path) -> dict[int, bytes]:
+    sample: Any = json.loads((model / "sample.json").read_text())["input_data"]
+    bodies = {}
+    for n in (1, 100):
+        data = (sample["data"] * (n // len(sample["data"]) + 1))[:n]
+        split = {"columns": sample["columns"], "index": list(range(n)), "data": data}
+        bodies[n] = json.dumps({"input_data": split}).encode()
+    return bodies
+
+
+def _mlflow_body(body: bytes) -> bytes:
+    return json.dumps({"dataframe_split": json.loads(body)["input_data"]}).encode()
+
+
+def _port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+def _family(pid: int) -> list[int]:
+    found = [pid]
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split():
+        found += _family(int(child))
+    return found
