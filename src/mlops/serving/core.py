@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -112,6 +113,8 @@ class OnnxScorer(Scorer):
         self._graph = schema.onnx
         self._strings = [i for i, c in enumerate(schema.columns) if c.type == "string"]
         self._floats = [i for i, c in enumerate(schema.columns) if c.type != "string"]
+        self._pick_strings, self._pick_floats = _picker(self._strings), _picker(self._floats)
+        self._null_strings = any(schema.columns[i].nullable for i in self._strings)
         self._check_graph()
 
     def _check_graph(self) -> None:
@@ -131,13 +134,12 @@ class OnnxScorer(Scorer):
         feeds: dict[str, Any] = {}
         if self._graph.strings is not None:
             # The graph has no null for text; "" is what an absent text is in training's export too.
-            feeds[self._graph.strings] = np.array(
-                [[row[i] or "" for i in self._strings] for row in rows], dtype=object
-            )
+            texts = [self._pick_strings(row) for row in rows]
+            if self._null_strings:
+                texts = [tuple(text or "" for text in row) for row in texts]
+            feeds[self._graph.strings] = np.array(texts, dtype=object)
         if self._graph.floats is not None:
-            feeds[self._graph.floats] = np.array(
-                [[row[i] for i in self._floats] for row in rows], dtype=np.float32
-            )
+            feeds[self._graph.floats] = np.array([self._pick_floats(row) for row in rows], dtype=np.float32)
         return self._run(feeds, len(rows))
 
     def predict_frame(self, frame: pd.DataFrame | pa.Table | pa.RecordBatch) -> Predictions:
@@ -284,6 +286,13 @@ def _loads_without_code(folder: Path) -> bool:
         )
     except (OSError, KeyError, TypeError, yaml.YAMLError):
         return False
+
+
+def _picker(indices: list[int]) -> Callable[[Row], tuple[Cell, ...]]:
+    """The cells at `indices` as a tuple: in C, which for one row is a third of the work."""
+    if len(indices) > 1:
+        return itemgetter(*indices)
+    return lambda row: tuple(row[i] for i in indices)
 
 
 def _texts(column: Any) -> Any:
