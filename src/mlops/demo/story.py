@@ -29,7 +29,10 @@ ACTOR = "Demo"
 REVIEWER = "you, in the demo"
 ROWS = 2000
 # Minutes of analysis are right in earnest and too long to watch.
-_STRATEGY = "strategy: {canary: [10, 50, 100], analysis: 3s, max_error_rate: 0.01, max_latency_p99_ratio: 5}"
+_STRATEGY = (
+    "strategy: {canary: [10, 50, 100], analysis: 3s, min_requests: 30, "
+    "max_error_rate: 0.01, max_latency_p99_ratio: 5}"
+)
 
 
 @dataclass

@@ -12,9 +12,9 @@ from typing import Any
 from mlops.errors import TargetError
 from mlops.targets.base import Endpoints
 
-RATE = 100.0
+RATE = 200.0
 """Requests a second, over all threads."""
-_THREADS = 2
+_THREADS = 4
 
 
 class Traffic:
