@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from mlops.spec.window import Window
 
@@ -16,6 +16,11 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=False
     )
+
+
+def _editors(pattern: str) -> WithJsonSchema:
+    """What editors are told; `_pattern` says it in words."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
 
 
 def _pattern(pattern: str, allowed: str) -> AfterValidator:
@@ -32,16 +37,26 @@ def _pattern(pattern: str, allowed: str) -> AfterValidator:
 ModelName = Annotated[
     str,
     _pattern(r"[a-z][a-z0-9-]{1,26}", "2 to 27 lower-case letters, digits or '-', starting with a letter"),
+    _editors(r"[a-z][a-z0-9-]{1,26}"),
 ]
 """Short enough for an Azure ML endpoint name, `<model>-<env>`, of 32 characters."""
 
 EnvName = Annotated[
     str,
     _pattern(r"[a-z][a-z0-9]{1,15}", "2 to 16 lower-case letters or digits, starting with a letter"),
+    _editors(r"[a-z][a-z0-9]{1,15}"),
 ]
 
-Digest = Annotated[str, _pattern(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lower-case hexadecimal digits")]
-Commit = Annotated[str, _pattern(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits")]
+Digest = Annotated[
+    str,
+    _pattern(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lower-case hexadecimal digits"),
+    _editors(r"sha256:[0-9a-f]{64}"),
+]
+Commit = Annotated[
+    str,
+    _pattern(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits"),
+    _editors(r"[0-9a-f]{40}"),
+]
 Version = Annotated[int, Field(ge=1)]
 
 
