@@ -226,7 +226,9 @@ def _steps(
     version, strategy = intent.release.version, intent.desired.strategy
     target = next((d for d in observed.deployments if d.release == version and d.state == "ready"), None)
     keep = well if well is not None and well.release != version else None
-    leftovers = [d for d in observed.deployments if d not in (keep, target)]
+    # One that was lost with its server is started again in place; starting it is what an apply is for.
+    broken = next((d for d in observed.deployments if _to_repair(d, intent)), None) if not target else None
+    leftovers = [d for d in observed.deployments if d not in (keep, target, broken)]
     done = facts.current is not None and facts.current.release == version
     steps: list[Step] = []
     if keep is not None:
@@ -235,7 +237,8 @@ def _steps(
             steps.append(Shift(_all_to(observed, keep.name)))
         steps += [Retire(d.name) for d in leftovers]
         leftovers = []
-    colour = target.name if target else _idle(observed, keep, leftovers)
+    present = target or broken
+    colour = present.name if present else _idle(observed, keep, leftovers)
     if target is None:
         # An unhealthy deployment without traffic may sit in the colour that is needed.
         blocking = [d for d in leftovers if d.name == colour]
@@ -249,7 +252,7 @@ def _steps(
         for percent in due:
             steps.append(Shift(((colour, percent), (keep.name, 100 - percent))))
             steps.append(Analyse(colour, keep.name, percent, strategy.analysis))
-    elif target is None or target.traffic < 100:
+    elif present is None or present.traffic < 100:
         others = [*leftovers, *([keep] if keep else [])]
         steps.append(Shift(((colour, 100), *((d.name, 0) for d in others))))
     if tagged != {version} or not done:
@@ -261,6 +264,12 @@ def _steps(
             steps.append(CoolDown(old.name, warm))
         steps.append(Retire(old.name))
     return steps
+
+
+def _to_repair(deployment: Deployment, intent: Intent) -> bool:
+    release = intent.release
+    same = (deployment.release, deployment.digest) == (release.version, release.digest)
+    return same and deployment.state != "ready"
 
 
 def _recovery(intent: Intent, observed: EndpointState, well: Deployment | None) -> list[Step]:

@@ -222,7 +222,7 @@ class Rollout:
         endpoints, env, model = self.target.endpoints, self.intent.env, self.intent.model
         try:
             return endpoints.sample(env, model, step.colour), endpoints.sample(env, model, step.live)
-        except TargetError as error:
+        except (TargetError, Inconclusive) as error:
             self._stop_here(step, f"the counters cannot be read ({error})")
             raise
 

@@ -153,7 +153,9 @@ class MemoryEndpoints:
         self.hook(f"create {deployment}")
         state = self.state(environment, release.model)
         there = state.deployment(deployment)
-        if there and (there.release, there.digest, there.state) == (release.version, release.digest, "ready"):
+        if there and (there.release, there.digest) == (release.version, release.digest):
+            again = tuple(replace(d, state="ready") if d is there else d for d in state.deployments)
+            self._put(replace(state, deployments=again))
             return
         if there and there.traffic:
             raise Blocked(f"{deployment} serves release {there.release}; take its traffic away first")
@@ -220,6 +222,12 @@ class MemoryEndpoints:
         if any(v is None for v in values):
             raise TargetError(f"{found.name} answered 500")
         return {"predictions": values}
+
+    def fail(self, environment: str, model: str) -> None:
+        """Every deployment is gone, as when the machine restarts; weights are kept."""
+        state = self.state(environment, model)
+        lost = tuple(replace(d, state="failed") for d in state.deployments)
+        self._put(replace(state, deployments=lost))
 
     def drive(self, environment: str, model: str, requests: int) -> int:
         """Spread `requests` by the weights; returns how many were answered by nothing or by an error."""

@@ -426,3 +426,31 @@ def test_after_a_reboot_the_same_release_comes_back_even_in_a_freeze(world: Worl
     world.freeze_now("staging")
     assert world.apply("staging").changed
     assert world.served("staging") == 1
+
+
+def test_a_lost_server_is_started_again_in_place(world: World):
+    shipped(world)
+    world.endpoints.fail("staging", MODEL)
+    world.freeze_now("staging")
+    assert world.apply("staging").steps == (
+        "start release 1 as blue, without traffic",
+        "ask blue to score the release's sample",
+    )
+    deployments = world.endpoints.state("staging", MODEL).deployments
+    assert [(d.name, d.state, d.traffic) for d in deployments] == [("blue", "ready", 100)]
+    assert not world.apply("staging").changed
+
+
+def test_counters_that_cannot_be_read_are_no_verdict(world: World, monkeypatch: pytest.MonkeyPatch):
+    shipped(world)
+    world.ask("staging", world.release())
+
+    def unreadable(*_: object) -> None:
+        raise Inconclusive("credential expired")
+
+    monkeypatch.setattr(world.endpoints, "sample", unreadable)
+    with pytest.raises(Inconclusive, match="credential expired"):
+        world.apply("staging")
+    assert "analysis.inconclusive" in world.kinds("staging")
+    shares = {d.release: d.traffic for d in world.endpoints.state("staging", MODEL).deployments}
+    assert shares == {1: 90, 2: 10}, "an error in the analysis moved traffic"
