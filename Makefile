@@ -7,10 +7,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Containers often set this; without byte code every start would compile MLflow and scikit-learn again.
 unexport PYTHONDONTWRITEBYTECODE
+PULUMI_VERSION := 3.272.0
+PULUMI_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mlops/pulumi-$(PULUMI_VERSION)
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-slow lint format clean
+.PHONY: help setup demo test test-slow lint format clean pulumi
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -46,3 +48,12 @@ format: setup ## Format the code
 
 clean: ## Stop the demo's endpoints and remove what it made
 	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
+
+pulumi: $(PULUMI_HOME)/bin/pulumi ## Install the pinned Pulumi CLI into the cache, outside the repository
+	@echo "Pulumi $(PULUMI_VERSION) is in $(PULUMI_HOME)/bin; put it on PATH to use it by hand"
+
+$(PULUMI_HOME)/bin/pulumi:
+	@command -v curl >/dev/null || { echo "curl is needed to fetch the official installer from get.pulumi.com"; exit 1; }
+	@set -o pipefail; curl --fail --silent --show-error --location https://get.pulumi.com \
+	  | sh -s -- --version $(PULUMI_VERSION) --install-root $(PULUMI_HOME) --no-edit-path >/dev/null \
+	  || { rm -rf $(PULUMI_HOME); echo "The installer of get.pulumi.com could not be run; install Pulumi $(PULUMI_VERSION) by hand"; exit 1; }

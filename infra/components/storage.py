@@ -131,12 +131,9 @@ class Storage(Component):
             reason = "no private network in this environment; keys are off, Entra ID and roles guard the data"
             skip("storage", "CKV_AZURE_35", reason)
             skip("storage", "CKV_AZURE_59", reason)
-        if props.redundancy == "LRS":
-            skip(
-                "storage",
-                "CKV_AZURE_206",
-                "data of this environment can be loaded again; one data centre is enough",
-            )
+        if props.redundancy in {"LRS", "ZRS"}:
+            reason = "data of this environment can be loaded again; one region is enough"
+            skip("storage", "CKV_AZURE_206", reason)
 
 
 def _captured(days: int) -> storage.ManagementPolicyRuleArgs:

@@ -68,4 +68,10 @@ class Vault(Component):
                 ),
                 opts=self.child(protect=place.protect),
             )
+            skip(
+                "key",
+                "CKV_AZURE_112",
+                "hardware protection costs the premium tier and is no requirement here",
+            )
+            skip("key", "CKV_AZURE_40", "an expired key would lock storage, registry and workspace at once")
         self.register_outputs({"vault": self.vault.id})

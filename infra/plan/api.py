@@ -16,9 +16,7 @@ from .report import Plan, StackPlan
 __all__ = ["Plan", "enforce", "plan", "purge", "render", "write_arm"]
 
 
-def plan(
-    root: Path, *, stacks: Sequence[str] | None = None, against: str = "", checkov: bool = True
-) -> Plan:
+def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", checkov: bool = True) -> Plan:
     """Run the program for `stacks` (default: all) and judge what it would make.
 
     `against` is a commit to compare with. `checkov=False` leaves the scanner out, for tests of the rest. The caller
@@ -63,7 +61,9 @@ def write_arm(planned: Plan, folder: Path) -> list[Path]:
     written = []
     for stack in planned.stacks:
         path = folder / f"{stack.captured.stack}.json"
-        path.write_text(json.dumps(template(stack.captured), indent=2, sort_keys=True) + "\n", encoding="utf-8")
+        path.write_text(
+            json.dumps(template(stack.captured), indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
         written.append(path)
     return written
 

@@ -60,7 +60,9 @@ def _captured(raw: dict[str, Any]) -> Captured:
 def _extract(root: Path, ref: str, base: Path) -> None:
     commit = _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     if commit.returncode:
-        raise InvalidInput(f"--against: git knows no commit {ref!r}; fetch it first (a shallow clone has only one)")
+        raise InvalidInput(
+            f"--against: git knows no commit {ref!r}; fetch it first (a shallow clone has only one)"
+        )
     sha = commit.stdout.decode().strip()
     listed = _git(root, "ls-tree", "--name-only", sha, *_NEEDED).stdout.decode().split()
     archive = _git(root, "archive", "--format=tar", sha, *listed)
@@ -84,5 +86,7 @@ def _worker(base: Path, ref: str, stacks: Sequence[str]) -> dict[str, Captured]:
     )  # fmt: skip
     if done.returncode:
         last = done.stderr.strip().splitlines()
-        raise InvalidInput(f"--against: the program of {ref} fails: {last[-1] if last else 'no reason given'}")
+        raise InvalidInput(
+            f"--against: the program of {ref} fails: {last[-1] if last else 'no reason given'}"
+        )
     return {c.stack: c for c in loads(done.stdout.splitlines()[-1])}

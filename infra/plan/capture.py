@@ -14,6 +14,7 @@ import importlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -52,8 +53,8 @@ def capture(
     Raises `InvalidInput` for an invalid configuration or program.
     """
     with _no_collection():
-        context = contextvars.copy_context()
-        return context.run(_run, root, stack, stack_outputs or {}, preview, program, edit)
+        run = partial(_run, root, stack, stack_outputs or {}, preview=preview, program=program, edit=edit)
+        return contextvars.copy_context().run(run)
 
 
 def project_name(root: Path) -> str:
@@ -62,7 +63,9 @@ def project_name(root: Path) -> str:
 
     path = root / "Pulumi.yaml"
     if not path.is_file():
-        raise InvalidInput(f"{path} does not exist; `mlops infra` runs in the root of a repository with Pulumi.yaml")
+        raise InvalidInput(
+            f"{path} does not exist; `mlops infra` runs in the root of a repository with Pulumi.yaml"
+        )
     document = yaml.safe_load(path.read_text(encoding="utf-8"))
     if not isinstance(document, dict) or not isinstance(document.get("name"), str):
         raise InvalidInput(f"{path}: name: must be the project's name")
@@ -73,6 +76,7 @@ def _run(
     root: Path,
     stack: str,
     stack_outputs: Mapping[str, Mapping[str, Any]],
+    *,
     preview: bool,
     program: Program | None,
     edit: Edit | None,
@@ -141,7 +145,7 @@ class _Monitor(mocks.MockMonitor):
         self.exports: dict[str, Any] = {}
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802  the protocol's name
-        response = super().RegisterResource(request)
+        response = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         if request.type != _STACK:
             self.seen.append(_resource(request, response))
         return response
@@ -150,7 +154,7 @@ class _Monitor(mocks.MockMonitor):
         if f"::{_STACK}::" in request.urn:
             raw = rpc.deserialize_properties(request.outputs, keep_unknowns=True)
             self.exports = {k: _plain(v) for k, v in raw.items()}
-        return super().RegisterResourceOutputs(request)
+        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 def _resource(request: Any, response: Any) -> Resource:
@@ -201,7 +205,7 @@ def _plain(value: Any) -> Any:
         return {k: _plain(v) for k, v in value.items() if v is not None}
     if isinstance(value, list | tuple):
         return [_plain(v) for v in value]
-    if value is pulumi.UNKNOWN or value == rpc.UNKNOWN:
+    if isinstance(value, pulumi.output.Unknown) or value == rpc.UNKNOWN:
         return UNKNOWN
     if isinstance(value, float) and value.is_integer():
         return int(value)

@@ -54,7 +54,11 @@ def changes(before: Captured | None, after: Captured | None) -> list[Change]:
 
 
 def _whole(
-    kind: Kind, resource: Resource, properties: tuple[PropertyChange, ...] = (), *, protected: bool | None = None
+    kind: Kind,
+    resource: Resource,
+    properties: tuple[PropertyChange, ...] = (),
+    *,
+    protected: bool | None = None,
 ) -> Change:
     guarded = bool(resource.options.get("protect")) if protected is None else protected
     return Change(kind, resource.name, resource.kind, resource.urn, properties, guarded and kind != "create")

@@ -62,8 +62,9 @@ class PretendAzure(mocks.Mocks):
             )
         return name, {"name": name, "outputs": dict(outputs), "secretOutputNames": []}
 
-    def computed(self, kind: str, identity: str, inputs: Mapping[str, Any]) -> dict[str, Any]:
+    def computed(self, kind: str, identity: str, inputs: Mapping[str, Any]) -> dict[str, Any]:  # noqa: PLR0912  a table
         """The outputs that are no inputs, for a resource of `kind` with the ARM id `identity`."""
+
         def only_azure_knows(value: str) -> str:
             return str(rpc.UNKNOWN) if self._preview else value
 
@@ -104,7 +105,9 @@ class PretendAzure(mocks.Mocks):
         elif kind == "machinelearningservices:Workspace":
             computed["workspaceId"] = only_azure_knows(guid(identity))
         elif kind in {"machinelearningservices:OnlineEndpoint", "machinelearningservices:BatchEndpoint"}:
-            host = f"https://{inputs['endpointName']}.{inputs.get('location', 'region')}.inference.ml.azure.com"
+            host = (
+                f"https://{inputs['endpointName']}.{inputs.get('location', 'region')}.inference.ml.azure.com"
+            )
             path = "score" if kind.endswith("OnlineEndpoint") else "jobs"
             answer = {"scoringUri": f"{host}/{path}", "swaggerUri": f"{host}/swagger.json"}
             computed["properties"] = {**inputs.get("properties", {}), **answer}

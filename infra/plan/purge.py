@@ -10,7 +10,6 @@ from mlops.errors import InvalidInput
 from .model import Captured, Resource
 
 
-
 @dataclass(frozen=True)
 class SoftDeleted:
     """A resource that Azure keeps after its deletion. `command` is empty when nothing can free the name early."""
@@ -55,16 +54,18 @@ def _of(stack: str, resource: Resource) -> Iterator[SoftDeleted]:
     elif resource.kind == "keyvault:Vault":
         name, days = str(inputs["vaultName"]), int(resource.get("properties.softDeleteRetentionInDays", 90))
         if resource.get("properties.enablePurgeProtection"):
-            yield SoftDeleted(stack, "key vault", name, days, "", "; purge protection is on and cannot be undone")
+            yield SoftDeleted(
+                stack, "key vault", name, days, "", "; purge protection is on and cannot be undone"
+            )
         else:
             command = f"az keyvault purge --name {name} --location {_location(resource)}"
             yield SoftDeleted(stack, "key vault", name, days, command)
     elif resource.kind == "operationalinsights:Workspace":
         name = str(inputs["workspaceName"])
-        command = (
-            f"az monitor log-analytics workspace delete --workspace-name {name} --resource-group {group} --force --yes"
+        command = f"az monitor log-analytics workspace delete --workspace-name {name} --resource-group {group} --force --yes"
+        yield SoftDeleted(
+            stack, "log analytics", name, 14, command, "; recover it first when it is deleted already"
         )
-        yield SoftDeleted(stack, "log analytics", name, 14, command, "; recover it first when it is deleted already")
 
 
 def _location(resource: Resource) -> str:

@@ -126,7 +126,11 @@ def _changes(stack: StackPlan, against: str) -> Iterator[str]:
 
 
 def _change_lines(change: Change, pad: str) -> Iterator[str]:
-    guard = "  (protected: the engine refuses)" if change.protected and change.kind in {"delete", "replace"} else ""
+    guard = (
+        "  (protected: the engine refuses)"
+        if change.protected and change.kind in {"delete", "replace"}
+        else ""
+    )
     yield f"{pad}{SYMBOLS[change.kind]} {change.kind} {change.type} {change.name}{guard}"
     for p in change.properties:
         forces = "  (forces replacement)" if p.replaces else ""

@@ -20,7 +20,9 @@ def stack_names(root: Path) -> list[str]:
     return sorted(found, key=lambda s: (_FIRST.index(s) if s in _FIRST else len(_FIRST), s))
 
 
-def capture_stacks(root: Path, stacks: Sequence[str] | None = None, *, preview: bool = False) -> list[Captured]:
+def capture_stacks(
+    root: Path, stacks: Sequence[str] | None = None, *, preview: bool = False
+) -> list[Captured]:
     """What the program registers for each of `stacks` (default: all), sorted as `stack_names` does.
 
     The shared stack is run first when there is one, because environments read what it exports; it is in the result

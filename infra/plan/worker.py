@@ -1,4 +1,4 @@
-"""Child process of `base`: `worker.main()` with argv `ROOT STACK…` prints what the program in ROOT registers."""
+"""Child process of `base` and of the policy pack: with argv `ROOT STACK…` prints what the program in ROOT registers."""
 
 from __future__ import annotations
 
@@ -21,3 +21,7 @@ def main() -> None:
         sys.stderr.write(" ".join(str(error).splitlines()) + "\n")
         sys.exit(error.exit_code)
     sys.stdout.write(dumps(captured) + "\n")
+
+
+if __name__ == "__main__":
+    main()

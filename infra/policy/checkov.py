@@ -92,14 +92,22 @@ def _run(python: Path, folder: Path) -> dict[str, list[dict[str, Any]]]:
     ]  # fmt: skip
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT, check=False, env=_alone(folder), cwd=folder
+            command,
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+            env=_alone(folder),
+            cwd=folder,
         )
         answer = json.loads(done.stdout)
     except subprocess.TimeoutExpired:
         raise Inconclusive(f"checkov gave no answer in {TIMEOUT} seconds") from None
     except json.JSONDecodeError:
         last = (done.stderr or done.stdout).strip().splitlines()
-        raise Inconclusive(f"checkov failed: {last[-1] if last else f'exit code {done.returncode}'}") from None
+        raise Inconclusive(
+            f"checkov failed: {last[-1] if last else f'exit code {done.returncode}'}"
+        ) from None
     return _results(answer)
 
 
@@ -125,7 +133,11 @@ def _alone(home: Path) -> dict[str, str]:
 def _finding(record: Mapping[str, Any], templates: Mapping[str, Mapping[str, Any]]) -> Finding:
     stack = Path(record["file_path"]).stem
     return Finding(
-        stack, record["check_id"], _logical(record["resource"], templates[stack]), record["check_name"], "checkov"
+        stack,
+        record["check_id"],
+        _logical(record["resource"], templates[stack]),
+        record["check_name"],
+        "checkov",
     )
 
 

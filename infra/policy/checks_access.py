@@ -18,7 +18,10 @@ AUDIENCE = "api://AzureADTokenExchange"
 _SUBJECTS = (
     (r"https://token\.actions\.githubusercontent\.com(/\S+)?", r"[^*?]+:environment:[A-Za-z0-9._-]+"),
     (r"https://vstoken\.dev\.azure\.com/[0-9a-f-]{36}", r"sc://[^/*]+/[^/*]+/[^/*]+"),
-    (r"https://login\.microsoftonline\.com/[0-9a-f-]{36}/v2\.0", r"/eid1/c/pub/t/[\w-]+/a/[\w-]+/sc/[\w-]+/[\w-]+"),
+    (
+        r"https://login\.microsoftonline\.com/[0-9a-f-]{36}/v2\.0",
+        r"/eid1/c/pub/t/[\w-]+/a/[\w-]+/sc/[\w-]+/[\w-]+",
+    ),
 )
 
 
@@ -60,17 +63,23 @@ def _trust(resource: Resource) -> Iterator[Message]:
 
 
 def _no_local_auth(resource: Resource) -> Iterator[Message]:
-    path = "features.disableLocalAuth" if resource.kind.startswith("operationalinsights") else "disableLocalAuth"
+    path = (
+        "features.disableLocalAuth" if resource.kind.startswith("operationalinsights") else "disableLocalAuth"
+    )
     yield from must(resource, path, True, why="a shared key could write telemetry in anybody's name")
 
 
 def _images(resource: Resource) -> Iterator[Message]:
-    yield from must(resource, "adminUserEnabled", False, None, why="its password is shared and does not expire")
+    yield from must(
+        resource, "adminUserEnabled", False, None, why="its password is shared and does not expire"
+    )
     yield from must(resource, "anonymousPullEnabled", False, None, why="images may hold code and models")
 
 
 def _aks(resource: Resource) -> Iterator[Message]:
-    yield from must(resource, "disableLocalAccounts", True, why="the cluster's admin certificate bypasses Entra ID")
+    yield from must(
+        resource, "disableLocalAccounts", True, why="the cluster's admin certificate bypasses Entra ID"
+    )
 
 
 def _vault(resource: Resource) -> Iterator[Message]:
@@ -78,7 +87,11 @@ def _vault(resource: Resource) -> Iterator[Message]:
         resource, "properties.enableRbacAuthorization", True, why="access policies bypass the table of roles"
     )
     yield from must(
-        resource, "properties.enablePurgeProtection", True, None, why="Azure refuses false; leave it out instead"
+        resource,
+        "properties.enablePurgeProtection",
+        True,
+        None,
+        why="Azure refuses false; leave it out instead",
     )
 
 
@@ -86,7 +99,9 @@ RULES = (
     ResourceRule(
         "MLOPS_ACCESS_1", "No role that can give itself more", ("authorization:RoleAssignment",), _assignment
     ),
-    ResourceRule("MLOPS_ACCESS_2", "Custom roles list their actions", ("authorization:RoleDefinition",), _wildcards),
+    ResourceRule(
+        "MLOPS_ACCESS_2", "Custom roles list their actions", ("authorization:RoleDefinition",), _wildcards
+    ),
     ResourceRule(
         "MLOPS_ACCESS_3",
         "Federated trust names one environment",
@@ -99,7 +114,9 @@ RULES = (
         ("applicationinsights:Component", "operationalinsights:Workspace"),
         _no_local_auth,
     ),
-    ResourceRule("MLOPS_ACCESS_5", "Container registries need Entra ID", ("containerregistry:Registry",), _images),
+    ResourceRule(
+        "MLOPS_ACCESS_5", "Container registries need Entra ID", ("containerregistry:Registry",), _images
+    ),
     ResourceRule("MLOPS_ACCESS_6", "Kubernetes needs Entra ID", ("containerservice:ManagedCluster",), _aks),
     ResourceRule("MLOPS_ACCESS_7", "Vaults use roles", ("keyvault:Vault",), _vault),
 )

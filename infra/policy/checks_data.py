@@ -33,7 +33,9 @@ DIAGNOSED = (
 
 
 def _storage(resource: Resource) -> Iterator[Message]:
-    yield from must(resource, "allowSharedKeyAccess", False, why="whoever has the key can read everything, for ever")
+    yield from must(
+        resource, "allowSharedKeyAccess", False, why="whoever has the key can read everything, for ever"
+    )
     yield from must(resource, "isLocalUserEnabled", False, None, why="local users bypass Entra ID")
 
 
@@ -45,7 +47,9 @@ def _anonymous(resource: Resource) -> Iterator[Message]:
 
 
 def _versions(resource: Resource) -> Iterator[Message]:
-    yield from must(resource, "isVersioningEnabled", True, why="an overwritten model or data set could not be had back")
+    yield from must(
+        resource, "isVersioningEnabled", True, why="an overwritten model or data set could not be had back"
+    )
 
 
 def _delivery(resource: Resource) -> Iterator[Message]:
@@ -55,7 +59,9 @@ def _delivery(resource: Resource) -> Iterator[Message]:
 
 def _budget(resource: Resource) -> Iterator[Message]:
     notes = resource.get("notifications") or {}
-    if not any(n.get("enabled") and (n.get("contactEmails") or n.get("contactGroups")) for n in notes.values()):
+    if not any(
+        n.get("enabled") and (n.get("contactEmails") or n.get("contactGroups")) for n in notes.values()
+    ):
         yield "notifications must have one that is enabled and reaches somebody"
 
 
@@ -106,11 +112,17 @@ def _prod_has_alerts(resources: Sequence[Resource]) -> Iterator[tuple[Resource, 
 RULES = (
     ResourceRule("MLOPS_STORAGE_1", "Storage has no keys", ("storage:StorageAccount",), _storage),
     ResourceRule(
-        "MLOPS_STORAGE_2", "No blob is public", ("storage:StorageAccount", "storage:BlobContainer"), _anonymous
+        "MLOPS_STORAGE_2",
+        "No blob is public",
+        ("storage:StorageAccount", "storage:BlobContainer"),
+        _anonymous,
     ),
     ResourceRule("MLOPS_STORAGE_3", "Blobs keep versions", ("storage:BlobServiceProperties",), _versions),
     ResourceRule(
-        "MLOPS_EVENTS_1", "Events are delivered by identity", ("eventgrid:SystemTopicEventSubscription",), _delivery
+        "MLOPS_EVENTS_1",
+        "Events are delivered by identity",
+        ("eventgrid:SystemTopicEventSubscription",),
+        _delivery,
     ),
     StackRule("MLOPS_EVENTS_2", "One system topic a source", _one_topic_a_source),
     ResourceRule("MLOPS_COST_1", "A budget tells somebody", ("consumption:Budget",), _budget),

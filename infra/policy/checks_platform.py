@@ -31,7 +31,10 @@ def _cluster(resource: Resource) -> bool:
 def _scales_to_zero(resource: Resource) -> Iterator[Message]:
     if _cluster(resource):
         yield from must(
-            resource, "properties.properties.scaleSettings.minNodeCount", 0, why="idle nodes cost as much as busy ones"
+            resource,
+            "properties.properties.scaleSettings.minNodeCount",
+            0,
+            why="idle nodes cost as much as busy ones",
         )
 
 
@@ -48,7 +51,10 @@ def _no_open_nodes(resource: Resource) -> Iterator[Message]:
     # Without a managed network nodes need one to reach the service, and only a dev stack may be without.
     if _cluster(resource) and not relaxed(resource):
         yield from must(
-            resource, "properties.properties.enableNodePublicIp", False, why="nodes would be reachable from outside"
+            resource,
+            "properties.properties.enableNodePublicIp",
+            False,
+            why="nodes would be reachable from outside",
         )
 
 
@@ -88,7 +94,10 @@ def _workspace_private(resource: Resource) -> Iterator[Message]:
 
 def _system_datastores(resource: Resource) -> Iterator[Message]:
     yield from must(
-        resource, "systemDatastoresAuthMode", "Identity", why="otherwise the workspace keeps the account's key"
+        resource,
+        "systemDatastoresAuthMode",
+        "Identity",
+        why="otherwise the workspace keeps the account's key",
     )
 
 
@@ -102,7 +111,10 @@ def _workspace_identity(resource: Resource) -> Iterator[Message]:
 
 def _datastore_identity(resource: Resource) -> Iterator[Message]:
     yield from must(
-        resource, "properties.credentials.credentialsType", "None", why="a datastore must hold no key and no token"
+        resource,
+        "properties.credentials.credentialsType",
+        "None",
+        why="a datastore must hold no key and no token",
     )
     yield from must(
         resource, "properties.serviceDataAccessAuthIdentity",
@@ -122,22 +134,36 @@ def _batch_auth(resource: Resource) -> Iterator[Message]:
 
 def _endpoint_private(resource: Resource) -> Iterator[Message]:
     if not relaxed(resource):
-        yield from must(resource, "properties.publicNetworkAccess", "Disabled", why="only a dev stack may be public")
+        yield from must(
+            resource, "properties.publicNetworkAccess", "Disabled", why="only a dev stack may be public"
+        )
 
 
 RULES = (
     ResourceRule("MLOPS_COMPUTE_1", "Clusters scale to zero", (f"{ML}Compute",), _scales_to_zero),
     ResourceRule("MLOPS_COMPUTE_2", "Idle nodes are released", (f"{ML}Compute",), _stops_idling),
     ResourceRule("MLOPS_COMPUTE_3", "Nodes have no public IP address", (f"{ML}Compute",), _no_open_nodes),
-    ResourceRule("MLOPS_COMPUTE_4", "Local accounts on nodes are off", (f"{ML}Compute",), _compute_without_keys),
-    ResourceRule("MLOPS_COMPUTE_5", "Computes run as a managed identity", (f"{ML}Compute",), _runs_as_identity),
+    ResourceRule(
+        "MLOPS_COMPUTE_4", "Local accounts on nodes are off", (f"{ML}Compute",), _compute_without_keys
+    ),
+    ResourceRule(
+        "MLOPS_COMPUTE_5", "Computes run as a managed identity", (f"{ML}Compute",), _runs_as_identity
+    ),
     ResourceRule("MLOPS_COMPUTE_6", "Remote login is closed", (f"{ML}Compute",), _no_remote_login),
     ResourceRule("MLOPS_WORKSPACE_1", "Outbound traffic is approved", (f"{ML}Workspace",), _isolated),
     ResourceRule("MLOPS_WORKSPACE_2", "Workspaces are private", (f"{ML}Workspace",), _workspace_private),
-    ResourceRule("MLOPS_WORKSPACE_3", "System datastores use identity", (f"{ML}Workspace",), _system_datastores),
-    ResourceRule("MLOPS_WORKSPACE_4", "Workspaces have an identity", (f"{ML}Workspace",), _workspace_identity),
+    ResourceRule(
+        "MLOPS_WORKSPACE_3", "System datastores use identity", (f"{ML}Workspace",), _system_datastores
+    ),
+    ResourceRule(
+        "MLOPS_WORKSPACE_4", "Workspaces have an identity", (f"{ML}Workspace",), _workspace_identity
+    ),
     ResourceRule("MLOPS_DATASTORE_1", "Datastores hold no secret", (f"{ML}Datastore",), _datastore_identity),
-    ResourceRule("MLOPS_ENDPOINT_1", "Callers authenticate with Entra ID", (f"{ML}OnlineEndpoint",), _endpoint_auth),
-    ResourceRule("MLOPS_ENDPOINT_2", "Online endpoints are private", (f"{ML}OnlineEndpoint",), _endpoint_private),
+    ResourceRule(
+        "MLOPS_ENDPOINT_1", "Callers authenticate with Entra ID", (f"{ML}OnlineEndpoint",), _endpoint_auth
+    ),
+    ResourceRule(
+        "MLOPS_ENDPOINT_2", "Online endpoints are private", (f"{ML}OnlineEndpoint",), _endpoint_private
+    ),
     ResourceRule("MLOPS_ENDPOINT_3", "Batch endpoints use Entra ID", (f"{ML}BatchEndpoint",), _batch_auth),
 )

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -19,7 +22,9 @@ from pulumi_policy import (
 )
 from pulumi_policy.proxy import UnknownValueError
 
+from infra.plan.base import TIMEOUT, loads
 from infra.plan.model import UNKNOWN, Resource, stack_of
+from mlops.errors import Inconclusive
 
 from .judge import RULES
 from .rule import ResourceRule, StackRule
@@ -32,7 +37,8 @@ Skipped = Callable[[str], frozenset[tuple[str, str]]]
 def policies(skipped: Skipped) -> list[Policy]:
     """Every rule as a mandatory policy; a violation stops the update before the resource is touched."""
     return [
-        _of_resource(rule, skipped) if isinstance(rule, ResourceRule) else _of_stack(rule, skipped) for rule in RULES
+        _of_resource(rule, skipped) if isinstance(rule, ResourceRule) else _of_stack(rule, skipped)
+        for rule in RULES
     ]
 
 
@@ -40,18 +46,31 @@ def policies(skipped: Skipped) -> list[Policy]:
 def skipped_by_program(stack: str) -> frozenset[tuple[str, str]]:
     """What the program accepts for `stack`: it is run once more, under mocks, when the first rule is broken.
 
-    The engine's process that runs the program cannot tell this one. Raises `MlopsError` when the program fails.
+    The process in which the engine runs the program cannot tell this one, and the settings that the engine gave this
+    one would leak into the mocks, so it is a child. Raises `Inconclusive` when the program fails there.
     """
-    from infra.plan.stacks import capture_stacks
-
-    captured = capture_stacks(Path(__file__).resolve().parents[2], [stack])
-    return frozenset((s.resource, s.check) for c in captured for s in c.skips if c.stack == stack)
+    root = Path(__file__).resolve().parents[2]
+    clean = {k: v for k, v in os.environ.items() if not k.startswith("PULUMI_")}
+    done = subprocess.run(
+        [sys.executable, "-m", "infra.plan.worker", str(root), stack],
+        cwd=root, env=clean, capture_output=True, text=True, check=False, timeout=TIMEOUT,
+    )  # fmt: skip
+    if done.returncode:
+        raise Inconclusive(
+            f"what the program accepts for stack {stack} cannot be told: {done.stderr.strip()}"
+        )
+    captured = loads(done.stdout.splitlines()[-1])
+    return frozenset((s.resource, s.check) for c in captured for s in c.skips)
 
 
 def _of_resource(rule: ResourceRule, skipped: Skipped) -> Policy:
     def validate(args: ResourceValidationArgs, report: ReportViolation) -> None:
         resource = Resource(
-            urn=args.urn, type=args.resource_type, name=args.name, inputs=_plain(args.props), options=_options(args)
+            urn=args.urn,
+            type=args.resource_type,
+            name=args.name,
+            inputs=_plain(args.props),
+            options=_options(args),
         )
         for finding in rule.findings(resource):
             if (resource.name, rule.check) not in skipped(resource.stack):

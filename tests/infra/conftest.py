@@ -13,8 +13,8 @@ ROOT = Path(__file__).resolve().parents[2]
 if str(ROOT) not in sys.path:
     sys.path.insert(0, str(ROOT))
 
-from infra.plan.model import Captured
-from infra.plan.stacks import capture_stacks
+from infra.plan.model import Captured  # noqa: E402  the path is set above
+from infra.plan.stacks import capture_stacks  # noqa: E402  the path is set above
 
 # Read before HOME is replaced: checkov's environment is made once a machine, not once a test.
 _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")

@@ -51,7 +51,9 @@ class Engine:
             (self.project / ".venv").symlink_to(sys.prefix)
         self._plugin(plugins / "pulumi-resource-azure-native")
         self.environment = {
-            "PATH": os.pathsep.join([str(plugins), str(cli.parent), str(Path(sys.executable).parent), "/usr/bin", "/bin"]),
+            "PATH": os.pathsep.join(
+                [str(plugins), str(cli.parent), str(Path(sys.executable).parent), "/usr/bin", "/bin"]
+            ),
             "HOME": str(folder / "home"),
             "PULUMI_HOME": str(folder / "home" / ".pulumi"),
             "PULUMI_BACKEND_URL": f"file://{backend}",
@@ -74,7 +76,13 @@ class Engine:
     def run(self, *args: str, stack: str = "dev", timeout: int = 240) -> subprocess.CompletedProcess[str]:
         command = [str(self.cli), *args, "--stack", stack, "--non-interactive"]
         return subprocess.run(
-            command, cwd=self.project, env=self.environment, capture_output=True, text=True, timeout=timeout, check=False
+            command,
+            cwd=self.project,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            timeout=timeout,
+            check=False,
         )
 
     def init(self, stack: str) -> None:
@@ -111,5 +119,5 @@ class Engine:
 def counts(output: str) -> dict[str, int]:
     """The CLI's closing table, such as `{"created": 4, "unchanged": 2}`."""
     closing = output.rsplit("Resources:", 1)[-1]
-    found = re.findall(r"^\s+(?:\S+ )?(\d+) ([a-z]+)", closing, flags=re.MULTILINE)
+    found = re.findall(r"^\s+[+~-]*\s*(\d+) ([a-z]+)", closing, flags=re.MULTILINE)
     return {word: int(number) for number, word in found}

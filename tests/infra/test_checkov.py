@@ -8,12 +8,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from wrong_edits import apply, put
-
 from infra.plan.arm import template
 from infra.plan.model import Captured
 from infra.policy import checkov
 from infra.policy.judge import accept
+from wrong_edits import apply, put
+
 from mlops.errors import Inconclusive
 
 
@@ -44,14 +44,16 @@ def test_checkov_that_judges_nothing_is_no_pass() -> None:
         checkov.scan({"empty": {"$schema": "", "contentVersion": "1.0.0.0", "resources": []}})
 
 
-def test_checkov_environment_that_cannot_be_made_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_checkov_environment_that_cannot_be_made_is_told(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
 
     def offline(*args: str) -> None:
         raise subprocess.CalledProcessError(1, ["uv", *args], stderr="error: no route to the index")
 
     monkeypatch.setattr(checkov, "_uv", offline)
-    with pytest.raises(Inconclusive, match="no route to the index.*nothing was judged") as told:
+    with pytest.raises(Inconclusive, match=r"no route to the index.*nothing was judged") as told:
         checkov.environment()
     assert told.value.exit_code == 4
     assert not list((tmp_path / "mlops").iterdir()), "half an environment was left behind"

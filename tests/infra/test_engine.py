@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-
 from real_engine import Engine, counts, find_cli
 
 CLI = find_cli()
@@ -98,7 +97,8 @@ def test_engine_removed_cluster_is_deleted(another: Callable[[], Engine]) -> Non
 
 def test_engine_destroy_stops_at_protected_resources(another: Callable[[], Engine]) -> None:
     engine = another()
-    engine.edit("dev", r"^  mlops:protect: false\n  mlops:ttl: 14d\n", "  mlops:protect: true\n")
+    engine.edit("dev", r"^ *mlops:ttl: .*\n", "")
+    engine.edit("dev", r"mlops:protect: .*", "mlops:protect: true")
     assert engine.up().returncode == 0
     kept = engine.kinds("storage:StorageAccount")
     done = engine.run("destroy", "--yes", "--skip-preview")
@@ -129,7 +129,9 @@ def test_engine_conflict_names_what_is_in_the_way(another: Callable[[], Engine])
     taken = known.replace("/computes/cpu", "/computes/more")
     state["resources"][taken] = {**state["resources"][known], "id": taken}
     engine.write_azure(state)
-    engine.edit("dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}")
+    engine.edit(
+        "dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}"
+    )
     done = engine.up()
     assert done.returncode != 0
     assert "409 Conflict" in done.stdout + done.stderr
@@ -142,7 +144,9 @@ def test_engine_missing_parent_is_told(another: Callable[[], Engine]) -> None:
     gone = [i for i in state["resources"] if "/microsoft.machinelearningservices/workspaces/" in i]
     state["resources"] = {k: v for k, v in state["resources"].items() if k not in gone}
     engine.write_azure(state)
-    engine.edit("dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}")
+    engine.edit(
+        "dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}"
+    )
     done = engine.up()
     assert done.returncode != 0
     assert "404 ParentResourceNotFound" in done.stdout + done.stderr
@@ -158,5 +162,5 @@ def test_engine_policy_pack_passes_the_program_and_stops_a_wrong_edit(another: C
     engine.edit("dev", r"max_nodes: 2,", "max_nodes: 2, min_nodes: 1,")
     stopped = engine.up("--policy-pack", pack)
     assert stopped.returncode != 0
-    assert "MLOPS_COMPUTE_1" in stopped.stdout
+    assert "MLOPS_COMPUTE_1" in stopped.stdout, stopped.stdout + stopped.stderr
     assert engine.azure["log"] == before, "the cluster was changed before the policy was asked"

@@ -7,17 +7,17 @@ from dataclasses import replace
 
 import pytest
 from google.protobuf import json_format, struct_pb2
-from pulumi.runtime.proto import analyzer_pb2
-from pulumi_policy import EnforcementLevel
-from pulumi_policy.policy import _PolicyAnalyzerServicer
-from wrong_edits import EDITS, REMOVALS, wrong_versions
-
 from infra.plan import api
 from infra.plan.model import UNKNOWN, Captured, Resource, Skip
 from infra.plan.report import Plan, StackPlan
 from infra.policy.judge import REASONLESS, RULES, UNUSED, accept, judge
 from infra.policy.pack import NAME, policies
 from infra.policy.rule import ResourceRule
+from pulumi.runtime.proto import analyzer_pb2
+from pulumi_policy import EnforcementLevel
+from pulumi_policy.policy import _PolicyAnalyzerServicer
+from wrong_edits import EDITS, REMOVALS, wrong_versions
+
 from mlops.errors import Blocked
 
 CHECKS = [rule.check for rule in RULES]
@@ -43,7 +43,9 @@ def prod(stacks: Mapping[str, Captured]) -> Captured:
 def analyzed(resources: Sequence[Resource], skipped: Iterable[tuple[str, str]] = ()) -> set[tuple[str, str]]:
     """(check, URN) of every violation that the policy pack reports, driven as the engine drives it."""
     accepted = frozenset(skipped)
-    servicer = _PolicyAnalyzerServicer(NAME, "1.0.0", policies(lambda _: accepted), EnforcementLevel.MANDATORY)
+    servicer = _PolicyAnalyzerServicer(
+        NAME, "1.0.0", policies(lambda _: accepted), EnforcementLevel.MANDATORY
+    )
     found: set[tuple[str, str]] = set()
     stack = []
     for r in resources:
@@ -51,14 +53,24 @@ def analyzed(resources: Sequence[Resource], skipped: Iterable[tuple[str, str]] =
         json_format.ParseDict(dict(r.inputs), props)
         options = analyzer_pb2.AnalyzerResourceOptions(protect=bool(r.options.get("protect")))
         answer = servicer.Analyze(
-            analyzer_pb2.AnalyzeRequest(type=r.type, properties=props, urn=r.urn, name=r.name, options=options), None
+            analyzer_pb2.AnalyzeRequest(
+                type=r.type, properties=props, urn=r.urn, name=r.name, options=options
+            ),
+            None,
         )
         found |= {(d.policyName, d.urn) for d in answer.diagnostics}
         assert all(d.enforcementLevel == analyzer_pb2.MANDATORY for d in answer.diagnostics)
-        needs = {k: analyzer_pb2.AnalyzerPropertyDependencies(urns=v) for k, v in r.property_dependencies.items()}
+        needs = {
+            k: analyzer_pb2.AnalyzerPropertyDependencies(urns=v) for k, v in r.property_dependencies.items()
+        }
         stack.append(
             analyzer_pb2.AnalyzerResource(
-                type=r.type, properties=props, urn=r.urn, name=r.name, options=options, propertyDependencies=needs
+                type=r.type,
+                properties=props,
+                urn=r.urn,
+                name=r.name,
+                options=options,
+                propertyDependencies=needs,
             )
         )
     answer = servicer.AnalyzeStack(analyzer_pb2.AnalyzeStackRequest(resources=stack), None)
@@ -84,7 +96,9 @@ def test_policy_passes_the_program(stacks: Mapping[str, Captured], stack: str) -
 
 @pytest.mark.parametrize("check", CHECKS)
 def test_policy_blocks_every_wrong_edit(prod: Captured, check: str) -> None:
-    assert check not in {f.check for f in judge(prod.azure)}, "the unedited stack must pass, or the test proves nothing"
+    assert check not in {f.check for f in judge(prod.azure)}, (
+        "the unedited stack must pass, or the test proves nothing"
+    )
     for resources in wrong_versions(check, prod):
         found = [f for f in judge(resources) if f.check == check]
         assert found, f"{check} let a wrong edit pass"
@@ -126,12 +140,16 @@ def test_policy_does_not_judge_what_a_preview_cannot_know(prod: Captured) -> Non
 
 def test_policy_takes_a_finding_with_a_reason_out_and_keeps_the_reason(prod: Captured) -> None:
     resources = wrong_versions("MLOPS_COST_1", prod)[0]
-    captured = replace(prod, resources=resources, skips=(Skip("budget", "MLOPS_COST_1", "finance watches it"),))
+    captured = replace(
+        prod, resources=resources, skips=(Skip("budget", "MLOPS_COST_1", "finance watches it"),)
+    )
     standing, accepted = accept(captured, judge(captured.azure))
     assert standing == []
     assert [(f.check, why) for f, why in accepted] == [("MLOPS_COST_1", "finance watches it")]
     budget = {("budget", "MLOPS_COST_1")}
-    assert "MLOPS_COST_1" not in {c for c, _ in analyzed(resources, skipped=budget)}, "the pack takes it out as well"
+    assert "MLOPS_COST_1" not in {c for c, _ in analyzed(resources, skipped=budget)}, (
+        "the pack takes it out as well"
+    )
 
 
 def test_policy_refuses_a_suppression_without_a_reason(prod: Captured) -> None:

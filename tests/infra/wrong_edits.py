@@ -50,7 +50,9 @@ EDITS: Mapping[str, list[tuple[str, Edit]]] = {
     "MLOPS_COMPUTE_3": [(f"{_ML}Compute", put("properties.properties.enableNodePublicIp", True))],
     "MLOPS_COMPUTE_4": [(f"{_ML}Compute", put("properties.disableLocalAuth", False))],
     "MLOPS_COMPUTE_5": [(f"{_ML}Compute", drop("identity"))],
-    "MLOPS_COMPUTE_6": [(f"{_ML}Compute", put("properties.properties.remoteLoginPortPublicAccess", "Enabled"))],
+    "MLOPS_COMPUTE_6": [
+        (f"{_ML}Compute", put("properties.properties.remoteLoginPortPublicAccess", "Enabled"))
+    ],
     "MLOPS_WORKSPACE_1": [
         (f"{_ML}Workspace", put("managedNetwork.isolationMode", "Disabled")),
         (f"{_ML}Workspace", put("managedNetwork.isolationMode", "AllowInternetOutbound")),
@@ -80,14 +82,20 @@ EDITS: Mapping[str, list[tuple[str, Edit]]] = {
             "authorization:RoleDefinition",
             put("permissions", [{"actions": ["Microsoft.MachineLearningServices/workspaces/*"]}]),
         ),
-        ("authorization:RoleDefinition", put("permissions", [{"dataActions": ["Microsoft.Storage/*/write"]}])),
+        (
+            "authorization:RoleDefinition",
+            put("permissions", [{"dataActions": ["Microsoft.Storage/*/write"]}]),
+        ),
         (
             "authorization:RoleDefinition",
             put("permissions", [{"actions": ["Microsoft.Authorization/roleAssignments/write"]}]),
         ),
     ],
     "MLOPS_ACCESS_3": [
-        ("managedidentity:FederatedIdentityCredential", put("subject", "repo:OWNER/REPO:ref:refs/heads/main")),
+        (
+            "managedidentity:FederatedIdentityCredential",
+            put("subject", "repo:OWNER/REPO:ref:refs/heads/main"),
+        ),
         ("managedidentity:FederatedIdentityCredential", put("subject", "repo:OWNER/*:environment:prod")),
         ("managedidentity:FederatedIdentityCredential", put("issuer", "https://issuer.example.com")),
         ("managedidentity:FederatedIdentityCredential", put("audiences", ["api://other"])),

@@ -6,6 +6,8 @@ name, a missing parent, an unknown type, a change in place of what cannot change
 Environment: `STAND_IN_STATE` is the JSON file.
 """
 
+# ruff: noqa: N802  the methods have the protocol's names
+
 from __future__ import annotations
 
 import json
@@ -19,16 +21,18 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
-from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
-
 from infra.plan.arm_types import ARM_TYPES
 from infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
+from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 VERSION = "3.29.0"
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SOFT_DELETED = {"keyvault:Vault", "machinelearningservices:Workspace", "operationalinsights:Workspace"}
 """Kinds whose name stays taken after a deletion."""
-FIXED = {"storage:StorageAccount": {"isHnsEnabled"}, "authorization:RoleAssignment": {"principalId", "roleDefinitionId"}}
+FIXED = {
+    "storage:StorageAccount": {"isHnsEnabled"},
+    "authorization:RoleAssignment": {"principalId", "roleDefinitionId"},
+}
 """Properties that Azure cannot change in place, beside name, group and location."""
 
 
@@ -107,7 +111,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         replaces = sorted(p for p in changed if p.split(".")[0] in fixed)
         detail = {
             p: provider_pb2.PropertyDiff(
-                kind=provider_pb2.PropertyDiff.UPDATE_REPLACE if p in replaces else provider_pb2.PropertyDiff.UPDATE,
+                kind=provider_pb2.PropertyDiff.UPDATE_REPLACE
+                if p in replaces
+                else provider_pb2.PropertyDiff.UPDATE,
                 inputDiff=True,
             )
             for p in changed
@@ -121,14 +127,23 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         kind, inputs = kind_of(request.urn), plain(request.properties)
         if request.preview:
             outputs = PretendAzure({}, preview=True).computed(kind, identity(kind, inputs), inputs)
-            return provider_pb2.CreateResponse(id="", properties=struct({**inputs, **outputs, "name": UNKNOWN}))
+            return provider_pb2.CreateResponse(
+                id="", properties=struct({**inputs, **outputs, "name": UNKNOWN})
+            )
         if unknown(inputs):
-            context.abort(grpc.StatusCode.INVALID_ARGUMENT, f"{kind}: an input is not known when it is created")
+            context.abort(
+                grpc.StatusCode.INVALID_ARGUMENT, f"{kind}: an input is not known when it is created"
+            )
         made = identity(kind, inputs)
         with self.cloud.lock:
             self._refuse(kind, made, inputs, context)
             outputs = PretendAzure({}).computed(kind, made, inputs)
-            outputs = {**inputs, **outputs, "name": made.rsplit("/", 1)[1], "azureApiVersion": ARM_TYPES[kind].version}
+            outputs = {
+                **inputs,
+                **outputs,
+                "name": made.rsplit("/", 1)[1],
+                "azureApiVersion": ARM_TYPES[kind].version,
+            }
             self.cloud.resources[made.lower()] = {"id": made, "kind": kind, "outputs": outputs}
             self.cloud.save(f"create {kind} {made}")
         return provider_pb2.CreateResponse(id=made, properties=struct(outputs))
@@ -137,7 +152,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if made.lower() in self.cloud.resources:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, f"409 Conflict: {made} exists already")
         if made.lower() in self.cloud.soft_deleted:
-            context.abort(grpc.StatusCode.FAILED_PRECONDITION, f"409 Conflict: {made} is soft-deleted; purge it first")
+            context.abort(
+                grpc.StatusCode.FAILED_PRECONDITION, f"409 Conflict: {made} is soft-deleted; purge it first"
+            )
         above = parent_of(kind, made, inputs)
         if above and above.lower() not in self.cloud.resources:
             context.abort(grpc.StatusCode.NOT_FOUND, f"404 ParentResourceNotFound: {above}")
@@ -146,7 +163,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         found = self.cloud.resources.get(request.id.lower())
         if found is None:
             return provider_pb2.ReadResponse()
-        return provider_pb2.ReadResponse(id=request.id, properties=struct(found["outputs"]), inputs=request.inputs)
+        return provider_pb2.ReadResponse(
+            id=request.id, properties=struct(found["outputs"]), inputs=request.inputs
+        )
 
     def Update(self, request: Any, context: Any) -> Any:
         kind, inputs = kind_of(request.urn), plain(request.news)
@@ -154,7 +173,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         outputs = {**inputs, **outputs, "name": request.id.rsplit("/", 1)[1]}
         if not request.preview:
             with self.cloud.lock:
-                self.cloud.resources[request.id.lower()] = {"id": request.id, "kind": kind, "outputs": outputs}
+                self.cloud.resources[request.id.lower()] = {
+                    "id": request.id,
+                    "kind": kind,
+                    "outputs": outputs,
+                }
                 self.cloud.save(f"update {kind} {request.id}")
         return provider_pb2.UpdateResponse(properties=struct(outputs))
 
@@ -181,7 +204,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
 
 def kind_of(urn: str) -> str:
-    return urn.split("::")[2].split("$")[-1].removeprefix("azure-native:")
+    return urn.split("::")[2].rsplit("$", maxsplit=1)[-1].removeprefix("azure-native:")
 
 
 def identity(kind: str, inputs: dict[str, Any]) -> str:
@@ -244,7 +267,9 @@ def struct(values: dict[str, Any]) -> struct_pb2.Struct:
 
 def main() -> None:
     """Serve on a free port of this machine and print it, as the engine expects of a plugin."""
-    server = grpc.server(futures.ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 400 << 20)])
+    server = grpc.server(
+        futures.ThreadPoolExecutor(16), options=[("grpc.max_receive_message_length", 400 << 20)]
+    )
     cloud = Cloud(Path(os.environ["STAND_IN_STATE"]))
     provider_pb2_grpc.add_ResourceProviderServicer_to_server(Provider(cloud), server)
     port = server.add_insecure_port("127.0.0.1:0")
