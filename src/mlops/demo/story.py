@@ -180,7 +180,7 @@ class Story:
                 )
 
     def _rows(self, env: str) -> list[dict[str, Any]]:
-        """Flights of the test month of what is live now, one a request."""
+        """Flights from the test month of what is live now, in random order, one a request."""
         live = self.target.endpoints.state(env, MODEL).live
         if live is None:
             raise TargetError(f"nothing is served in {env}, so there is nobody to ask")

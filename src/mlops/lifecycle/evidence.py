@@ -122,9 +122,9 @@ def _test_rows(registry: Registry, version: ModelVersion) -> pd.DataFrame:
 
 
 def sample_requests(registry: Registry, version: ModelVersion, count: int) -> list[dict[str, Any]]:
-    """Rows of the version's test data as requests of one row each, at most `count`, in order of time."""
-    schema = _schema(registry, version)
-    rows = latency.rows_of(schema, _test_rows(registry, version), count)
+    """At most `count` of the version's test rows, drawn at random but always the same, one a request."""
+    schema, frame = _schema(registry, version), _test_rows(registry, version)
+    rows = latency.rows_of(schema, frame.sample(min(count, len(frame)), random_state=count), count)
     columns = [column.name for column in schema.columns]
     return [{"input_data": {"columns": columns, "data": [list(row)]}} for row in rows]
 

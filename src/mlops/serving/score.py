@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
-from azureml_inference_server_http.api.aml_request import rawhttp  # type: ignore[import-untyped]
-from azureml_inference_server_http.api.aml_response import AMLResponse  # type: ignore[import-untyped]
+from azureml_inference_server_http.api.aml_request import rawhttp
+from azureml_inference_server_http.api.aml_response import AMLResponse
 
 from mlops.errors import InvalidInput, MlopsError, Problem
 from mlops.serving.core import Scorer, load
