@@ -1,4 +1,5 @@
-"""What the command line calls: `plan` and `purge`. Both read files only; neither needs a cloud or the Pulumi CLI."""
+"""What the command line calls: `plan` and `purge`. Both read files only; neither needs a cloud or the
+Pulumi CLI."""
 
 from __future__ import annotations
 
@@ -19,9 +20,9 @@ __all__ = ["Plan", "enforce", "plan", "purge", "render", "write_arm"]
 def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", checkov: bool = True) -> Plan:
     """Run the program for `stacks` (default: all) and judge what it would make.
 
-    `against` is a commit to compare with. `checkov=False` leaves the scanner out, for tests of the rest. The caller
-    prints the plan and then calls `enforce`. Raises `InvalidInput` for a wrong configuration, stack or commit, and
-    `Inconclusive` when checkov cannot judge.
+    `against` is a commit to compare with. `checkov=False` leaves the scanner out, for tests of the rest.
+    The caller prints the plan and then calls `enforce`. Raises `InvalidInput` for a wrong configuration,
+    stack or commit, and `Inconclusive` when checkov cannot judge.
     """
     from infra.policy.checkov import scan
     from infra.policy.judge import accept, judge

@@ -1,7 +1,7 @@
 """Turn captured resources into an analysis-grade ARM template: what a scanner or a schema can judge.
 
-azure-native flattens `properties` into its inputs. One rule undoes that for nearly every type: the envelope's keys
-stay, the rest goes under `properties`. `arm_types.ARM_TYPES` holds the exceptions.
+azure-native flattens `properties` into its inputs. One rule undoes that for nearly every type: the
+envelope's keys stay, the rest goes under `properties`. `arm_types.ARM_TYPES` holds the exceptions.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ ENVELOPE = frozenset(
 _SCHEMA = "https://schema.management.azure.com/schemas/2019-04-01/deploymentTemplate.json#"
 _FACTORY = frozenset(
     {
-        "name", "type", "description", "annotations", "parameters", "connectVia", "version", "linkedServiceName",
+        "name", "type", "description", "annotations", "parameters", "connectVia", "version",
+        "linkedServiceName",
         "folder", "schema", "structure", "pipelines", "runtimeState", "dependsOn", "userProperties", "policy",
         "inputs", "outputs", "state", "onInactiveMarkAs",
     }
@@ -43,10 +44,7 @@ def body(resource: Resource) -> dict[str, Any]:
         moved = _nested(_identities(_retitle(value, entry)), key, entry)
         if key == entry.typed:
             moved = [_typed(v) for v in moved] if isinstance(moved, list) else _typed(moved)
-        if key in ENVELOPE - entry.inner:
-            target = shaped
-        else:
-            target = shaped.setdefault("properties", {})
+        target = shaped if key in ENVELOPE - entry.inner else shaped.setdefault("properties", {})
         name = entry.renamed.get(key, key)
         if key == "properties":
             shaped.setdefault("properties", {}).update(moved)

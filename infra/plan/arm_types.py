@@ -1,7 +1,11 @@
-"""Which ARM resource type and API version each azure-native token stands for, and which inputs make its name and id.
+"""Which ARM resource type and API version each azure-native token stands for, and which inputs make its
+name and id.
 
-The versions are the ones that the pinned pulumi-azure-native calls; a test compares them with its sources.
+The versions are the ones that the pinned pulumi-azure-native calls; a test compares them with its
+sources.
 """
+
+# ruff: noqa: E501  a table is read by column
 
 from __future__ import annotations
 
@@ -15,11 +19,13 @@ from mlops.errors import InvalidInput
 
 @dataclass(frozen=True)
 class ArmType:
-    """`names` are the inputs, outermost parent first, that fill the type's name segments; `=x` is the literal x.
+    """`names` are the inputs, outermost parent first, that fill the type's name segments; `=x` is the
+    literal x.
 
-    `scope` is the input that holds the id of what the resource extends; empty: the resource group; `/`: the
-    subscription; with braces: the path of what it extends, inside the resource group. `renamed` maps inputs to ARM properties where azure-native chose another name. `flattened` lists
-    where, below the body, azure-native flattened `properties` once more; `[]` stands for every item.
+    `scope` is the input that holds the id of what the resource extends; empty: the resource group; `/`:
+    the subscription; with braces: the path of what it extends, inside the resource group. `renamed` maps
+    inputs to ARM properties where azure-native chose another name. `flattened` lists where, below the
+    body, azure-native flattened `properties` once more; `[]` stands for every item.
     """
 
     type: str
@@ -41,7 +47,8 @@ class ArmType:
         return frozenset({"resourceGroupName", *extended, *(n for n in self.names if not n.startswith("="))})
 
     def segments(self, inputs: Mapping[str, Any]) -> list[str]:
-        """The name of the resource and of its parents. Raises `InvalidInput` when one of them is not given."""
+        """The name of the resource and of its parents. Raises `InvalidInput` when one of them is not
+        given."""
         missing = [n for n in self.names if not n.startswith("=") and not isinstance(inputs.get(n), str)]
         if missing:
             raise InvalidInput(

@@ -25,7 +25,8 @@ _HARNESS = Path(__file__).resolve().parents[1]
 
 
 def captured_at(root: Path, ref: str, stacks: Sequence[str]) -> dict[str, Captured]:
-    """What the program of commit `ref` registers, by stack; a stack that the commit lacks is not in the answer.
+    """What the program of commit `ref` registers, by stack; a stack that the commit lacks is not in the
+    answer.
 
     Raises `InvalidInput` when there is no such commit, or its program fails.
     """

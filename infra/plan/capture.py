@@ -1,8 +1,10 @@
-"""Run the program of one stack without an engine and keep every registration, options and dependencies included.
+"""Run the program of one stack without an engine and keep every registration, options and dependencies
+included.
 
-`Mocks.new_resource` never sees parents, dependencies or options; the raw request does, so the monitor is ours.
-State of Pulumi's SDK that is global to the process (`SETTINGS.rpc_manager`, `SETTINGS.outputs`, the root stack) is
-reset for each run, and each run has a context of its own: a run that failed would poison the next.
+`Mocks.new_resource` never sees parents, dependencies or options; the raw request does, so the monitor is
+ours. State of Pulumi's SDK that is global to the process (`SETTINGS.rpc_manager`, `SETTINGS.outputs`, the
+root stack) is reset for each run, and each run has a context of its own: a run that failed would poison
+the next.
 """
 
 from __future__ import annotations
@@ -47,10 +49,10 @@ def capture(
 ) -> Captured:
     """What the program in `root` registers for `stack`.
 
-    `stack_outputs` are the exports of other stacks by full name (`organization/<project>/<stack>`). With `preview`
-    values that only Azure knows stay unknown. `edit` may change the configuration (as Pulumi hands it over: text,
-    objects as JSON); `program` replaces the program's own entry. Both are for tests of what a wrong edit does.
-    Raises `InvalidInput` for an invalid configuration or program.
+    `stack_outputs` are the exports of other stacks by full name (`organization/<project>/<stack>`). With
+    `preview` values that only Azure knows stay unknown. `edit` may change the configuration (as Pulumi
+    hands it over: text, objects as JSON); `program` replaces the program's own entry. Both are for tests
+    of what a wrong edit does. Raises `InvalidInput` for an invalid configuration or program.
     """
     with _no_collection():
         run = partial(_run, root, stack, stack_outputs or {}, preview=preview, program=program, edit=edit)
@@ -236,7 +238,8 @@ def _refuse_nonsense(captured: Captured) -> None:
 
 @contextmanager
 def _no_collection() -> Iterator[None]:
-    """azure-native's type modules make hundreds of thousands of objects; collecting them costs a third of the time."""
+    """azure-native's type modules make hundreds of thousands of objects; collecting them costs a third of
+    the time."""
     was = gc.isenabled()
     gc.disable()
     try:

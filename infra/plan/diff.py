@@ -40,7 +40,8 @@ class Change:
 
 
 def changes(before: Captured | None, after: Captured | None) -> list[Change]:
-    """All changes from `before` to `after`, sorted by kind of change and URN; None stands for no such stack."""
+    """All changes from `before` to `after`, sorted by kind of change and URN; None stands for no such
+    stack."""
     old = {r.urn: r for r in before} if before else {}
     new = {r.urn: r for r in after} if after else {}
     found = [_whole("create", new[u]) for u in new.keys() - old.keys() if new[u].custom]

@@ -1,4 +1,5 @@
-"""A pretend Azure: answers each registration with the outputs that the program reads, computed from names alone."""
+"""A pretend Azure: answers each registration with the outputs that the program reads, computed from names
+alone."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ def guid(*parts: str) -> str:
 
 
 class PretendAzure(mocks.Mocks):
-    """`stack_outputs` maps full stack names to what they export; with `preview` computed outputs stay unknown."""
+    """`stack_outputs` maps full stack names to what they export; with `preview` computed outputs stay
+    unknown."""
 
     def __init__(self, stack_outputs: Mapping[str, Mapping[str, Any]], *, preview: bool = False) -> None:
         self._stack_outputs = stack_outputs

@@ -1,4 +1,5 @@
-"""What is known of a resource before it exists: plain data that the plan and the rules share. Imports nothing heavy."""
+"""What is known of a resource before it exists: plain data that the plan and the rules share. Imports
+nothing heavy."""
 
 from __future__ import annotations
 
@@ -16,8 +17,9 @@ UNKNOWN = "[unknown]"
 class Resource:
     """One registration of the program.
 
-    `inputs` holds plain JSON values with the property names of azure-native; secrets are unwrapped and their top-level
-    properties are named in `secret`. `options` has only what was set, in snake case: `protect`, `ignore_changes`, …
+    `inputs` holds plain JSON values with the property names of azure-native; secrets are unwrapped and
+    their top-level properties are named in `secret`. `options` has only what was set, in snake case:
+    `protect`, `ignore_changes`, …
     """
 
     urn: str

@@ -12,7 +12,8 @@ from .model import Captured, Resource
 
 @dataclass(frozen=True)
 class SoftDeleted:
-    """A resource that Azure keeps after its deletion. `command` is empty when nothing can free the name early."""
+    """A resource that Azure keeps after its deletion. `command` is empty when nothing can free the name
+    early."""
 
     stack: str
     kind: str
@@ -62,7 +63,10 @@ def _of(stack: str, resource: Resource) -> Iterator[SoftDeleted]:
             yield SoftDeleted(stack, "key vault", name, days, command)
     elif resource.kind == "operationalinsights:Workspace":
         name = str(inputs["workspaceName"])
-        command = f"az monitor log-analytics workspace delete --workspace-name {name} --resource-group {group} --force --yes"
+        command = (
+            f"az monitor log-analytics workspace delete --workspace-name {name} "
+            f"--resource-group {group} --force --yes"
+        )
         yield SoftDeleted(
             stack, "log analytics", name, 14, command, "; recover it first when it is deleted already"
         )

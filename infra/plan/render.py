@@ -1,4 +1,5 @@
-"""A plan as a tree for the terminal, as Markdown for a pull request, as JSON for a program. Always the same order."""
+"""A plan as a tree for the terminal, as Markdown for a pull request, as JSON for a program. Always the
+same order."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ _LONG = 160
 
 
 def text(plan: Plan, *, properties: bool = True) -> str:
-    """Every stack as a tree: component, resource, properties, what it waits for, options; then changes and findings."""
+    """Every stack as a tree: component, resource, properties, what it waits for, options; then changes
+    and findings."""
     lines: list[str] = []
     for stack in plan.stacks:
         lines += [f"stack {stack.captured.stack}: {len(stack.captured.azure)} resources"]
@@ -179,13 +181,15 @@ def _change(change: Change) -> dict[str, Any]:
         "kind": change.kind, "urn": change.urn, "type": change.type, "name": change.name,
         "protected": change.protected,
         "properties": [
-            {"path": p.path, "before": p.before, "after": p.after, "replaces": p.replaces} for p in change.properties
+            {"path": p.path, "before": p.before, "after": p.after, "replaces": p.replaces}
+            for p in change.properties
         ],
     }  # fmt: skip
 
 
 def _finding(finding: Finding) -> dict[str, str]:
     return {
-        "stack": finding.stack, "resource": finding.resource, "check": finding.check, "source": finding.source,
+        "stack": finding.stack, "resource": finding.resource, "check": finding.check,
+        "source": finding.source,
         "message": finding.message,
     }  # fmt: skip

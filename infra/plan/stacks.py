@@ -15,7 +15,8 @@ _FIRST = (SHARED, "dev", "staging", "prod")
 
 
 def stack_names(root: Path) -> list[str]:
-    """The stacks with a file in `environments/`: shared first, then along the way to production, then the others."""
+    """The stacks with a file in `environments/`: shared first, then along the way to production, then the
+    others."""
     found = [p.name.split(".")[1] for p in (root / "environments").glob("Pulumi.*.yaml")]
     return sorted(found, key=lambda s: (_FIRST.index(s) if s in _FIRST else len(_FIRST), s))
 
@@ -25,8 +26,8 @@ def capture_stacks(
 ) -> list[Captured]:
     """What the program registers for each of `stacks` (default: all), sorted as `stack_names` does.
 
-    The shared stack is run first when there is one, because environments read what it exports; it is in the result
-    only when it was asked for. Raises `InvalidInput` for an unknown stack.
+    The shared stack is run first when there is one, because environments read what it exports; it is in
+    the result only when it was asked for. Raises `InvalidInput` for an unknown stack.
     """
     known = stack_names(root)
     wanted = known if stacks is None else [s for s in known if s in stacks]

@@ -1,4 +1,5 @@
-"""Child process of `base` and of the policy pack: with argv `ROOT STACK…` prints what the program in ROOT registers."""
+"""Child process of `base` and of the policy pack: with argv `ROOT STACK…` prints what the program in ROOT
+registers."""
 
 from __future__ import annotations
 

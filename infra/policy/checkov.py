@@ -1,7 +1,8 @@
 """Run checkov over the ARM templates of all stacks in one process, in an environment of its own.
 
-Its dependencies conflict with Pulumi's, so it is never installed in the project's environment. The environment is
-made from `checkov-requirements.txt` (every file by hash) in the user's cache, named by that file's digest.
+Its dependencies conflict with Pulumi's, so it is never installed in the project's environment. The
+environment is made from `checkov-requirements.txt` (every file by hash) in the user's cache, named by
+that file's digest.
 """
 
 from __future__ import annotations
@@ -28,7 +29,8 @@ TIMEOUT = 300
 def scan(templates: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
     """What checkov finds in the ARM template of each stack, sorted.
 
-    Raises `Inconclusive` when its environment cannot be made or its answer cannot be read: never a silent pass.
+    Raises `Inconclusive` when its environment cannot be made or its answer cannot be read: never a silent
+    pass.
     """
     python = environment()
     with tempfile.TemporaryDirectory(prefix="mlops-arm-") as folder:
@@ -43,7 +45,8 @@ def scan(templates: Mapping[str, Mapping[str, Any]]) -> list[Finding]:
 
 
 def environment() -> Path:
-    """The Python of checkov's environment, made on first use. Raises `Inconclusive` when it cannot be made."""
+    """The Python of checkov's environment, made on first use. Raises `Inconclusive` when it cannot be
+    made."""
     home = cache_home() / f"checkov-{sha256(LOCK.read_bytes()).hexdigest()[:16]}"
     python = home / "bin" / "python"
     if (home / ".complete").is_file():
@@ -62,8 +65,9 @@ def environment() -> Path:
                 raise
     except (subprocess.CalledProcessError, OSError) as error:
         detail = getattr(error, "stderr", "") or str(error)
+        last = detail.strip().splitlines()[-1] if detail.strip() else type(error).__name__
         raise Inconclusive(
-            f"checkov's environment cannot be made in {home}: {detail.strip().splitlines()[-1] if detail else error}. "
+            f"checkov's environment cannot be made in {home}: {last}. "
             "It needs a Python package index once; nothing was judged"
         ) from None
     finally:
@@ -126,7 +130,8 @@ def _results(answer: Any) -> dict[str, list[dict[str, Any]]]:
 
 
 def _alone(home: Path) -> dict[str, str]:
-    """No credentials, no proxies, no configuration of the user: the same answer on every machine, nothing sent."""
+    """No credentials, no proxies, no configuration of the user: the same answer on every machine, nothing
+    sent."""
     return {"PATH": os.environ.get("PATH", ""), "HOME": str(home), "LOG_LEVEL": "ERROR"}
 
 

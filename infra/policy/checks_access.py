@@ -36,7 +36,7 @@ def _assignment(resource: Resource) -> Iterator[Message]:
         yield "Contributor on a whole subscription is too much; assign it on a resource or its group"
     yield from must(
         resource, "principalType", "ServicePrincipal",
-        why="roles of people and groups belong to your directory, and Azure would look the principal up too early",
+        why="roles of people and groups belong to your directory, and Azure looks the principal up too early",
     )  # fmt: skip
 
 

@@ -11,7 +11,8 @@ from .rule import Message, ResourceRule, StackRule, must, relaxed
 REQUIRED_TAGS = ("environment", "managed-by", "project")
 TAGGED = (
     "applicationinsights:Component", "containerinstance:ContainerGroup", "containerregistry:Registry",
-    "containerservice:ManagedCluster", "databricks:AccessConnector", "databricks:Workspace", "datafactory:Factory",
+    "containerservice:ManagedCluster", "databricks:AccessConnector", "databricks:Workspace",
+    "datafactory:Factory",
     "eventgrid:SystemTopic", "keyvault:Vault", "machinelearningservices:BatchEndpoint",
     "machinelearningservices:Compute", "machinelearningservices:OnlineEndpoint",
     "machinelearningservices:Registry", "machinelearningservices:Workspace",

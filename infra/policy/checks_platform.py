@@ -44,7 +44,7 @@ def _stops_idling(resource: Resource) -> Iterator[Message]:
     if _cluster(resource) and value != UNKNOWN:
         idle = minutes(value)
         if idle is None or idle > LONGEST_IDLE:
-            yield f"{path} must be a duration of at most PT{LONGEST_IDLE}M, got {value}: idle nodes are paid for"
+            yield f"{path} must be at most PT{LONGEST_IDLE}M, got {value}: idle nodes are paid for"
 
 
 def _no_open_nodes(resource: Resource) -> Iterator[Message]:
@@ -76,7 +76,7 @@ def _compute_without_keys(resource: Resource) -> Iterator[Message]:
 def _runs_as_identity(resource: Resource) -> Iterator[Message]:
     kind = resource.get("identity.type")
     if kind != UNKNOWN and "UserAssigned" not in str(kind or ""):
-        yield f"identity.type must be UserAssigned, got {kind or 'nothing'}: jobs would run with nobody's roles"
+        yield f"identity.type must be UserAssigned, got {kind or 'nothing'}: jobs would have nobody's roles"
 
 
 def _isolated(resource: Resource) -> Iterator[Message]:

@@ -32,8 +32,8 @@ def accept(
 ) -> tuple[list[Finding], list[tuple[Finding, str]]]:
     """Split findings into those that stand and those that the program accepts, each with its reason.
 
-    A suppression that accepts nothing is a violation itself, so that none outlives its cause; so is one without a
-    reason.
+    A suppression that accepts nothing is a violation itself, so that none outlives its cause; so is one
+    without a reason.
     """
     reasons = {(s.resource, s.check): s.reason for s in captured.skips}
     standing: list[Finding] = []

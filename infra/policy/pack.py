@@ -1,4 +1,5 @@
-"""The rules as a CrossGuard policy pack. The engine starts it through `__main__.py`; tests drive it in process."""
+"""The rules as a CrossGuard policy pack. The engine starts it through `__main__.py`; tests drive it in
+process."""
 
 from __future__ import annotations
 
@@ -44,10 +45,12 @@ def policies(skipped: Skipped) -> list[Policy]:
 
 @cache
 def skipped_by_program(stack: str) -> frozenset[tuple[str, str]]:
-    """What the program accepts for `stack`: it is run once more, under mocks, when the first rule is broken.
+    """What the program accepts for `stack`: it is run once more, under mocks, when the first rule is
+    broken.
 
-    The process in which the engine runs the program cannot tell this one, and the settings that the engine gave this
-    one would leak into the mocks, so it is a child. Raises `Inconclusive` when the program fails there.
+    The process in which the engine runs the program cannot tell this one, and the settings that the
+    engine gave this one would leak into the mocks, so it is a child. Raises `Inconclusive` when the
+    program fails there.
     """
     root = Path(__file__).resolve().parents[2]
     clean = {k: v for k, v in os.environ.items() if not k.startswith("PULUMI_")}
@@ -105,7 +108,8 @@ def _options(args: ResourceValidationArgs | PolicyResource) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """A copy of what the engine hands over, in which a value that is not known yet says so instead of raising."""
+    """A copy of what the engine hands over, in which a value that is not known yet says so instead of
+    raising."""
     if isinstance(value, Mapping):
         return {k: _known(value, k) for k in value}
     if isinstance(value, Sequence) and not isinstance(value, str):

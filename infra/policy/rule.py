@@ -12,7 +12,8 @@ Message = str
 
 @dataclass(frozen=True)
 class ResourceRule:
-    """Judges one resource of one of `kinds` by its inputs alone; `judge` yields a sentence for each violation."""
+    """Judges one resource of one of `kinds` by its inputs alone; `judge` yields a sentence for each
+    violation."""
 
     check: str
     title: str
@@ -27,7 +28,8 @@ class ResourceRule:
 
 @dataclass(frozen=True)
 class StackRule:
-    """Judges a whole stack. The engine hands over final outputs, so such a rule reads types and dependencies only."""
+    """Judges a whole stack. The engine hands over final outputs, so such a rule reads types and
+    dependencies only."""
 
     check: str
     title: str

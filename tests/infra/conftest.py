@@ -1,4 +1,5 @@
-"""What the tests of `infra/` share: the repository on the path, and the plans of all stacks, captured once."""
+"""What the tests of `infra/` share: the repository on the path, and the plans of all stacks, captured
+once."""
 
 from __future__ import annotations
 

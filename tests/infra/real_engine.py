@@ -1,4 +1,5 @@
-"""Drive the real Pulumi engine on a copy of the program, with the stand-in as its Azure and a folder as its backend."""
+"""Drive the real Pulumi engine on a copy of the program, with the stand-in as its Azure and a folder as
+its backend."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ def find_cli() -> Path | None:
 
 
 class Engine:
-    """One backend, one pretend subscription. `run` returns what the CLI printed; exit codes are part of it."""
+    """One backend, one pretend subscription. `run` returns what the CLI printed; exit codes are part of
+    it."""
 
     def __init__(self, folder: Path, cli: Path, like: Engine | None = None) -> None:
         """Start from nothing, or from a copy of what another engine has deployed."""
@@ -69,7 +71,8 @@ class Engine:
         }
 
     def _plugin(self, path: Path) -> None:
-        code = f"import sys; sys.path[:0] = [{str(ROOT)!r}, {str(HERE)!r}]; from stand_in.provider import main; main()"
+        paths = [str(ROOT), str(HERE)]
+        code = f"import sys; sys.path[:0] = {paths!r}; from stand_in.provider import main; main()"
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}"\n')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 

@@ -1,4 +1,5 @@
-"""checkov judges the templates of the real stacks, its silence is never taken for a pass, and a wrong edit blocks."""
+"""checkov judges the templates of the real stacks, its silence is never taken for a pass, and a wrong
+edit blocks."""
 
 from __future__ import annotations
 

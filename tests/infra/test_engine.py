@@ -1,7 +1,7 @@
 """The real Pulumi engine runs the program, with a stand-in for Azure: what mocks cannot prove.
 
-Ordering, replacement, protection, secrets in the state and the policy pack are the engine's work. The CLI comes from
-PATH or from the cache of `make pulumi`; without one these tests are skipped.
+Ordering, replacement, protection, secrets in the state and the policy pack are the engine's work. The CLI
+comes from PATH or from the cache of `make pulumi`; without one these tests are skipped.
 """
 
 from __future__ import annotations

@@ -84,7 +84,8 @@ def test_plan_shows_no_secret_anywhere() -> None:
     captured = in_stack(program)
     plan = planned(captured)
     shown = [
-        api.render.text(plan), api.render.to_json(plan), api.render.markdown(plan), json.dumps(template(captured)),
+        api.render.text(plan), api.render.to_json(plan), api.render.markdown(plan),
+        json.dumps(template(captured)),
     ]  # fmt: skip
     assert all("hunter2" not in text for text in shown)
     assert SECRET in shown[0]
@@ -145,7 +146,8 @@ def test_plan_diff_names_create_update_replace_and_delete(stacks: Mapping[str, C
     )
     found = changes(before, replace(before, resources=(*edited, new)))
     assert [(c.kind, c.name) for c in found] == [
-        ("create", "compute-tpu"), ("update", "storage"), ("replace", "compute-cpu"), ("delete", "compute-gpu"),
+        ("create", "compute-tpu"), ("update", "storage"), ("replace", "compute-cpu"),
+        ("delete", "compute-gpu"),
     ]  # fmt: skip
     replaced = found[2].properties
     assert [(p.path, p.after, p.replaces) for p in replaced] == [

@@ -1,4 +1,5 @@
-"""A rule that cannot fail protects nothing: for each one a wrong edit blocks, in the plan and in the policy pack alike."""
+"""A rule that cannot fail protects nothing: for each one a wrong edit blocks, in the plan and in the
+policy pack alike."""
 
 from __future__ import annotations
 

@@ -1,7 +1,8 @@
-"""For every rule a wrong edit that a person could make: `EDITS[check]` says which resource it changes, and how.
+"""For every rule a wrong edit that a person could make: `EDITS[check]` says which resource it changes,
+and how.
 
-An edit takes the inputs and options of the resource named and changes them in place. Some rules look at what is
-missing; `REMOVALS` name the kind of resource that somebody deleted from the program.
+An edit takes the inputs and options of the resource named and changes them in place. Some rules look at
+what is missing; `REMOVALS` name the kind of resource that somebody deleted from the program.
 """
 
 from __future__ import annotations

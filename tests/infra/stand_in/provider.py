@@ -1,7 +1,9 @@
-"""A stand-in for the azure-native plugin: the ResourceProvider protocol in front of a pretend subscription.
+"""A stand-in for the azure-native plugin: the ResourceProvider protocol in front of a pretend
+subscription.
 
-It keeps what exists in one JSON file and refuses what Azure would refuse: a name that is taken (409), a soft-deleted
-name, a missing parent, an unknown type, a change in place of what cannot change. It checks no property's value.
+It keeps what exists in one JSON file and refuses what Azure would refuse: a name that is taken (409), a
+soft-deleted name, a missing parent, an unknown type, a change in place of what cannot change. It checks
+no property's value.
 
 Environment: `STAND_IN_STATE` is the JSON file.
 """
