@@ -8,7 +8,8 @@ windows (`_CHANCE`).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -102,6 +103,16 @@ class Error:
 
 
 Verdict = Pass | Fail | TooFew | Error
+
+
+def histogram(values: Iterable[float], bounds: Iterable[float]) -> dict[float, int]:
+    """Counts of `values` by upper bound; what lies above the last bound, or is no number, counts there."""
+    ordered = sorted(bounds) or [math.inf]
+    counts = dict.fromkeys(ordered, 0)
+    for value in values:
+        index = len(ordered) if math.isnan(value) else bisect_left(ordered, value)
+        counts[ordered[min(index, len(ordered) - 1)]] += 1
+    return counts
 
 
 def judge(new: Window | None, live: Window | None, strategy: Strategy, *, alone: bool = False) -> Verdict:

@@ -7,14 +7,14 @@ whoever comes next knows what may have happened, and a process that lost its loc
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from mlops.errors import Blocked, Inconclusive, TargetError
 from mlops.lifecycle import analysis, journal, smoke
-from mlops.lifecycle.analysis import Error, Fail, Pass, TooFew, Verdict, Window
+from mlops.lifecycle.analysis import Error, Fail, Pass, TooFew, Verdict, Window, histogram
 from mlops.lifecycle.clock import Clock
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.journal import Kind
@@ -138,7 +138,8 @@ class Rollout:
             self.progress(
                 Event("wait", f"{verdict.seen} requests are too few; sending the release's sample", step)
             )
-            verdict, live = self._synthetic(step)
+            # What the sample looks like must not become the measure of real requests at the next step.
+            verdict, live = self._synthetic(step), None
         match verdict:
             case Pass():
                 self.progress(Event("verdict", f"passed at {step.percent} %: {verdict.summary}", step))
@@ -182,35 +183,45 @@ class Rollout:
                 return verdict, live
             self.progress(Event("watch", step.text, step, share=1 - left / step.seconds))
 
-    def _synthetic(self, step: Analyse) -> tuple[Verdict, Window | None]:
-        """The same rows to both, by name, so that a difference is the model's and not the rows'."""
+    def _synthetic(self, step: Analyse) -> Verdict:
+        """The same rows to both, by name, so that a difference is the model's and not the rows'.
+
+        Errors and latency are the counters'; predictions are those of these rows alone, because people's
+        requests reach the two in other proportions.
+        """
         before = self._samples(step)
         rows = smoke.single_rows(smoke.read_sample(self.artifact))
+        answers: dict[str, list[float]] = {step.colour: [], step.live: []}
         for index in range(self.intent.desired.strategy.min_requests):
             if index % 10 == 0:
                 self.lease.verify()
             row = next(rows)
-            for colour in (step.live, step.colour):
-                self._ask(row, colour)
-        return self._judge(step, before, self._samples(step), synthetic=True)
+            for colour, values in answers.items():
+                values.extend(self._ask(row, colour))
+        after = self._samples(step)
+        new, live = (
+            window and replace(window, predictions=histogram(answers[colour], sample.predictions))
+            for colour, window, sample in zip(answers, map(Window.between, before, after), after, strict=True)
+        )
+        return analysis.judge(new, live, self.intent.desired.strategy)
 
-    def _ask(self, row: Mapping[str, Any], colour: str) -> None:
+    def _ask(self, row: Mapping[str, Any], colour: str) -> list[float]:
+        """The answer as a number; none when there is no answer, which the deployment counts as an error."""
         try:
-            self.target.endpoints.score(self.intent.env, self.intent.model, row, deployment=colour)
+            answer = self.target.endpoints.score(self.intent.env, self.intent.model, row, deployment=colour)
         except TargetError:
-            return  # the deployment counts it as an error, and the verdict is over its counters
+            return []
+        return smoke.numbers(answer)
 
     def _judge(
         self,
         step: Analyse,
         before: tuple[TrafficSample, TrafficSample],
         after: tuple[TrafficSample, TrafficSample],
-        *,
-        synthetic: bool = False,
     ) -> tuple[Verdict, Window | None]:
         new, live = (Window.between(a, b) for a, b in zip(before, after, strict=True))
         strategy = self.intent.desired.strategy
-        if step.percent < 100 or synthetic:
+        if step.percent < 100:
             return analysis.judge(new, live, strategy), live
         # At 100 % the live deployment idles: what it did in the last window that was passed stands for it.
         facts = journal.read(self.target.store.entries(self.intent.env, self.intent.model))

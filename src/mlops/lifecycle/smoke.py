@@ -52,6 +52,16 @@ def complaint(sample: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
     return ""
 
 
+def numbers(answer: Mapping[str, Any]) -> list[float]:
+    """One number a prediction: itself, or the last of its probabilities. Text has none."""
+    found = []
+    for value in answer.get("predictions") or []:
+        number = value[-1] if isinstance(value, list) and value else value
+        if isinstance(number, int | float):
+            found.append(float(number))
+    return found
+
+
 def _meaningful(value: Any) -> bool:
     if isinstance(value, bool | str):
         return True

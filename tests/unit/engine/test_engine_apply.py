@@ -454,3 +454,25 @@ def test_counters_that_cannot_be_read_are_no_verdict(world: World, monkeypatch: 
     assert "analysis.inconclusive" in world.kinds("staging")
     shares = {d.release: d.traffic for d in world.endpoints.state("staging", MODEL).deployments}
     assert shares == {1: 90, 2: 10}, "an error in the analysis moved traffic"
+
+
+@pytest.mark.parametrize("load", [3, 9, 12])
+def test_a_sample_unlike_real_requests_does_not_send_a_good_release_back(world: World, load: int):
+    """Few real requests at 10 %, judged by the sample; many at 100 %: neither is a measure of the other."""
+    by_row = {False: lambda n: 0.05, True: lambda n: (n * 0.37) % 1.0}
+    strategy = Strategy(canary=[10, 100], analysis=10, min_requests=50)
+    shipped(world, strategy=strategy)
+    version = world.release()
+    world.ask("staging", version, strategy=strategy)
+    world.load = load
+    score = world.endpoints.score
+
+    def sampled(*args: object, **options: object) -> dict[str, object]:
+        world.endpoints.behaviours = {v: Behaviour(predict=by_row[False]) for v in world.releases}
+        answer = score(*args, **options)
+        world.endpoints.behaviours = {v: Behaviour(predict=by_row[True]) for v in world.releases}
+        return answer
+
+    world.endpoints.score = sampled
+    world.apply("staging")
+    assert world.served("staging") == version
