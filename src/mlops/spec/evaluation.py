@@ -42,10 +42,10 @@ class Latency(Spec):
     """Scoring one row after warm-up, in one thread of one process."""
 
     seconds: PositiveFloat
-    """Median of `repeats` calls."""
+    """Lowest tenth of `repeats` calls: what the model costs when nothing disturbs it."""
     repeats: int = Field(ge=1)
     reference_seconds: PositiveFloat
-    """Median time of a fixed operation (a 128 x 128 float32 matrix product) measured in turns with the calls,
+    """The same of a fixed operation (a 128 x 128 float32 matrix product) measured in turns with the calls,
     so that figures of different machines can be compared as multiples of it."""
 
     @property

@@ -97,7 +97,7 @@ class SizeGate(Spec):
 
 
 class LatencyGate(Spec):
-    """Scoring one row, median; both models measured in turns in one process."""
+    """Scoring one row, lowest tenth of the calls; both models measured in turns in one process."""
 
     max_ratio: PositiveFloat
     """Candidate over champion."""

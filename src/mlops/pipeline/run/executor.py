@@ -90,8 +90,8 @@ class StepServer:
         self._gone = False
         self._count = 0
         self._running: set[str] = set()
-        # Read when OpenMP loads, which is here and not in the fork. Threads that wait must not burn a core that
-        # the next step could use: on two busy cores a fit took ten times as long.
+        # Read when OpenMP loads, which is here and not in the fork. Threads that wait must not burn a core
+        # that the next step could use: on two busy cores a fit took ten times as long.
         env = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
         env |= {"PYTHONUNBUFFERED": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "MPLBACKEND": "agg"}
         with theirs:
