@@ -172,11 +172,13 @@ class Environment:
                 resource_id=pulumi.Output.concat(account, "/queueServices/default"), metrics="Transaction"
             ),
         }
+        undelivered = self.storage.containers.get(UNDELIVERED)
         self.scopes |= {
             "resource group": self.foundation.group.id,
             "storage account": account,
             "data container": self.storage.containers["data"].id,
             "captured container": self.storage.containers["captured"].id,
+            **({"undelivered container": undelivered.id} if undelivered is not None else {}),
             "container registry": self.images.registry.id,
             "application insights": self.foundation.insights.id,
             "log analytics": self.foundation.logs.id,

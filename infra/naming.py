@@ -68,17 +68,19 @@ ENVIRONMENTS: Final[Mapping[str, str]] = {"staging": "stg", "prod": "prd", "shar
 """Abbreviations; any other environment is cut to four characters."""
 
 REGIONS: Final[Mapping[str, str]] = {
-    "australiacentral": "acl", "australiaeast": "ae", "australiasoutheast": "ase", "austriaeast": "ate",
-    "belgiumcentral": "bec", "brazilsouth": "brs", "canadacentral": "cnc", "canadaeast": "cne",
-    "centralindia": "inc", "centralus": "cus", "chilecentral": "clc", "eastasia": "ea", "eastus": "eus",
-    "eastus2": "eus2", "francecentral": "frc", "germanywestcentral": "gwc", "indonesiacentral": "idc",
-    "israelcentral": "ilc", "italynorth": "itn", "japaneast": "jpe", "japanwest": "jpw",
-    "koreacentral": "krc", "koreasouth": "krs", "malaysiawest": "myw", "mexicocentral": "mxc", "newzealandnorth": "nzn",
+    "australiacentral": "acl", "australiaeast": "ae", "australiasoutheast": "ase",
+    "austriaeast": "ate", "belgiumcentral": "bec", "brazilsouth": "brs", "canadacentral": "cnc",
+    "canadaeast": "cne", "centralindia": "inc", "centralus": "cus", "chilecentral": "clc",
+    "eastasia": "ea", "eastus": "eus", "eastus2": "eus2", "francecentral": "frc",
+    "germanywestcentral": "gwc", "indonesiacentral": "idc", "israelcentral": "ilc",
+    "italynorth": "itn", "japaneast": "jpe", "japanwest": "jpw", "koreacentral": "krc",
+    "koreasouth": "krs", "malaysiawest": "myw", "mexicocentral": "mxc", "newzealandnorth": "nzn",
     "northcentralus": "ncus", "northeurope": "ne", "norwayeast": "nwe", "polandcentral": "plc",
-    "qatarcentral": "qac", "southafricanorth": "san", "southcentralus": "scus", "southeastasia": "sea",
-    "southindia": "ins", "spaincentral": "spc", "swedencentral": "sdc", "switzerlandnorth": "szn",
-    "switzerlandwest": "szw", "uaenorth": "uan", "uksouth": "uks", "ukwest": "ukw", "westcentralus": "wcus",
-    "westeurope": "we", "westindia": "inw", "westus": "wus", "westus2": "wus2", "westus3": "wus3",
+    "qatarcentral": "qac", "southafricanorth": "san", "southcentralus": "scus",
+    "southeastasia": "sea", "southindia": "ins", "spaincentral": "spc", "swedencentral": "sdc",
+    "switzerlandnorth": "szn", "switzerlandwest": "szw", "uaenorth": "uan", "uksouth": "uks",
+    "ukwest": "ukw", "westcentralus": "wcus", "westeurope": "we", "westindia": "inw",
+    "westus": "wus", "westus2": "wus2", "westus3": "wus3",
 }  # fmt: skip
 """Azure's public regions and the abbreviations that names use (Cloud Adoption Framework)."""
 

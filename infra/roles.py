@@ -88,7 +88,8 @@ CUSTOM: Final = (
 )
 
 Scope = Literal[
-    "resource group", "storage account", "data container", "captured container", "key vault",
+    "resource group", "storage account", "data container", "captured container",
+    "undelivered container", "key vault",
     "container registry", "application insights", "log analytics", "workspace", "model registry",
     "workloads subnet",
 ]  # fmt: skip
@@ -165,6 +166,13 @@ GRANTS: Final = (
         "train", "Monitoring Metrics Publisher", "application insights", "sends metrics; local auth is off"
     ),
     Grant("train", REGISTRY_READER, "model registry", "reads the champion, environments and components"),
+    Grant(
+        "train",
+        "Storage Queue Data Message Processor",
+        "storage account",
+        "takes the events that ask for training",
+        "events",
+    ),
     Grant("promote", PROMOTER, "workspace", "deploys and moves traffic"),
     Grant(
         "promote",
@@ -225,7 +233,7 @@ GRANTS: Final = (
     Grant(
         "events",
         "Storage Blob Data Contributor",
-        "storage account",
+        "undelivered container",
         "keeps events that could not be delivered",
         "events",
     ),

@@ -162,7 +162,7 @@ class DataFactory(Component):
         self, place: Place, label: str, properties: object, after: Sequence[pulumi.Resource]
     ) -> datafactory.LinkedService:
         return datafactory.LinkedService(
-            f"ingest-{label}",
+            f"ingest-{label}-link",
             resource_group_name=place.resource_group,
             factory_name=self.factory.name,
             linked_service_name=label,
@@ -174,7 +174,7 @@ class DataFactory(Component):
         self, place: Place, label: str, linked: datafactory.LinkedService, location: object
     ) -> datafactory.Dataset:
         return datafactory.Dataset(
-            f"ingest-{label}",
+            f"ingest-{label}-files",
             resource_group_name=place.resource_group,
             factory_name=self.factory.name,
             dataset_name=label,

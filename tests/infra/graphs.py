@@ -1,0 +1,55 @@
+"""Plans of the program with edited configuration, made once a test session: a stack takes seconds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from infra.plan.capture import ORGANIZATION, capture
+from infra.plan.model import Captured
+
+ROOT = Path(__file__).resolve().parents[2]
+STACKS = ("shared", "dev", "staging", "prod")
+ENVIRONMENTS = ("dev", "staging", "prod")
+EVERYTHING: Mapping[str, Any] = {
+    "customer_managed_keys": True,
+    "azure_devops": {
+        "issuer": "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/v2.0",
+        "subjects": {"plan": "/eid1/c/pub/t/x/a/y/sc/1/2", "apply": "/eid1/c/pub/t/x/a/y/sc/1/3"},
+    },
+    "options": {
+        "aks": {"inference_secret": "router-certificate"},
+        "databricks": {},
+        "data_factory": {"source": "https://example.com/flights/latest.parquet?v=1", "start": "2026-01-01"},
+        "container_instance": {"image": f"score@sha256:{'0' * 64}"},
+    },
+}
+"""Every option on, for an environment."""
+
+
+def plan(stack: str, *, preview: bool = False, everything: bool = False, **edits: Any) -> Captured:
+    """The graph of `stack` with some keys of its file replaced (`None` removes one)."""
+    wanted = {**(EVERYTHING if everything and stack != "shared" else {}), **edits}
+    return _plan(stack, preview, json.dumps(wanted, sort_keys=True))
+
+
+@cache
+def _plan(stack: str, preview: bool, edits: str) -> Captured:
+    outputs = {f"{ORGANIZATION}/mlops/shared": _shared()} if stack != "shared" else {}
+
+    def edit(config: dict[str, str]) -> None:
+        for key, value in json.loads(edits).items():
+            if value is None:
+                config.pop(f"mlops:{key}", None)
+            else:
+                config[f"mlops:{key}"] = value if isinstance(value, str) else json.dumps(value)
+
+    return capture(ROOT, stack, outputs, preview=preview, edit=edit)
+
+
+@cache
+def _shared() -> Mapping[str, Any]:
+    return capture(ROOT, "shared").exports

@@ -1,0 +1,165 @@
+"""A stack file is refused before anything is planned, with file, line, path and what is allowed: a key that
+is silently ignored is an environment without the budget or the network that somebody believes it has."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from infra.config import EnvironmentStack, SharedStack
+from infra.load import StackFile, parse_stack, raw_stack_file
+
+from mlops.errors import InvalidInput
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = StackFile(ROOT / "environments" / "nothing.yaml", "environments/Pulumi.dev.yaml")
+
+
+def _config(**changes: Any) -> dict[str, str]:
+    """A small valid environment, as Pulumi hands it over, with some keys replaced or (None) removed."""
+    whole: dict[str, Any] = {
+        "kind": "environment",
+        "location": "westeurope",
+        "shared_stack": "organization/mlops/shared",
+        "protect": False,
+        "network": {"isolation": "open"},
+        "clusters": {"cpu": {"vm_size": "Standard_D4ds_v5", "max_nodes": 2}},
+        "alerts": {"emails": ["a@example.com"]},
+        "budget": {"amount": 10, "start": "2026-01-01", "contacts": ["a@example.com"]},
+    } | changes
+    return {
+        f"mlops:{k}": v if isinstance(v, str) else json.dumps(v) for k, v in whole.items() if v is not None
+    }
+
+
+def _refusal(**changes: Any) -> str:
+    with pytest.raises(InvalidInput) as caught:
+        parse_stack(_config(**changes), (), FILE)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize("stack", ["shared", "dev", "staging", "prod"])
+def test_the_files_of_the_repository_are_valid(stack: str) -> None:
+    values, secret = raw_stack_file(ROOT, stack)
+    parsed = parse_stack(values, secret, StackFile.of(ROOT, stack))
+    assert isinstance(parsed, SharedStack if stack == "shared" else EnvironmentStack)
+
+
+def test_the_defaults_are_the_safe_ones() -> None:
+    parsed = parse_stack(_config(protect=None), (), FILE)
+    assert isinstance(parsed, EnvironmentStack)
+    assert parsed.protect
+    assert parsed.clusters["cpu"].min_nodes == 0
+    assert parsed.options.aks is None
+    assert not parsed.options.model_fields_set
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"budgett": {}}, "budgett: unknown field; allowed: .*budget.*did you mean 'budget'"),
+        (
+            {"network": {"isolation": "open", "fqdns": []}},
+            "network.fqdns: unknown field; allowed: .*outbound",
+        ),
+        ({"clusters": {"cpu": {"vm_size": "Standard_D2_v3"}}}, "clusters.cpu.max_nodes: required"),
+        ({"clusters": {"cpu-1": {"vm_size": "Standard_D2_v3", "max_nodes": 1}}}, "must be 3 to 24 letters"),
+        ({"clusters": {}}, "clusters: "),
+        ({"clusters": {"cpu": {"vm_size": "D2", "max_nodes": 1}}}, "clusters.cpu.vm_size: "),
+        (
+            {"clusters": {"cpu": {"vm_size": "Standard_D2_v3", "max_nodes": 1, "min_nodes": 2}}},
+            "min_nodes must not exceed max_nodes",
+        ),
+        ({"location": "mars"}, "location: must be a public region of Azure, one of .*westeurope"),
+        ({"network": {"isolation": "none"}}, "network.isolation: .*approved_outbound"),
+        (
+            {"network": {"isolation": "open", "outbound": ["pypi.org"]}},
+            "only with `isolation: approved_outbound`",
+        ),
+        (
+            {"network": {"isolation": "approved_outbound", "outbound": ["https://pypi.org"]}},
+            "network.outbound.0: must be a domain name",
+        ),
+        ({"network": {"isolation": "open", "address_space": "10.0.0.0/24"}}, "between /16 and /22"),
+        ({"network": {"isolation": "open", "address_space": "8.8.0.0/16"}}, "must be a private network"),
+        ({"network": {"isolation": "open", "address_space": "10.0.0.1/16"}}, "its host bits zero"),
+        ({"network": {"isolation": "open", "dns": "existing"}}, "needs `dns_zones` for blob, file"),
+        ({"budget": {"amount": 10, "start": "2026-01-15", "contacts": ["a@b.de"]}}, "first day of a month"),
+        ({"budget": {"amount": 10, "start": "2026-01-01", "contacts": []}}, "budget.contacts: "),
+        ({"alerts": {"emails": ["nobody"]}}, "alerts.emails.0: must be an e-mail address"),
+        ({"shared_stack": "shared"}, "shared_stack: "),
+        ({"protect": True, "ttl": "14d"}, "`ttl` needs `protect: false`"),
+        ({"ttl": "two weeks"}, "ttl: "),
+        (
+            {"github": {"subject_prefix": "repo:o/r", "environments": {"serve": "prod"}}},
+            "github.environments.serve",
+        ),
+        ({"github": {"subject_prefix": "", "environments": {"plan": "x"}}}, "github.subject_prefix: "),
+        ({"events": {"retrain": {"types": ["Everything"]}}}, "events.retrain.types.0: .*RunCompleted"),
+        ({"endpoints": {"flights": {"auth": "none"}}}, "endpoints.flights.auth: .*'entra' or 'key'"),
+        ({"options": {"kubernetes": {}}}, "options.kubernetes: unknown field; allowed: aks"),
+        ({"options": {"aks": {"compute": "cpu"}}}, "is the name of a cluster already"),
+        ({"options": {"aks": {"min_nodes": 5, "max_nodes": 3}}}, "min_nodes must not exceed max_nodes"),
+        (
+            {"options": {"container_instance": {"image": "score:latest"}}},
+            "options.container_instance.image: ",
+        ),
+        (
+            {"options": {"data_factory": {"source": "http://x.y/z", "start": "2026-01-01"}}},
+            "data_factory.source: ",
+        ),
+        ({"kind": "production"}, "kind: must be one of environment, shared; got 'production'"),
+        ({"kind": None}, "kind: must be one of environment, shared"),
+        ({"salt": "Not legal"}, "salt: "),
+    ],
+)
+def test_a_wrong_value_is_refused_with_its_path(changes: dict[str, Any], sentence: str) -> None:
+    refusal = _refusal(**changes)
+    assert refusal.startswith("environments/Pulumi.dev.yaml")
+    assert re.search(sentence, refusal), refusal
+
+
+def test_every_problem_is_told_at_once() -> None:
+    refusal = _refusal(location="mars", budgett={}, alerts={"emails": []})
+    assert len(refusal.splitlines()) == 3
+
+
+def test_a_refusal_names_the_line(tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    text = yaml.safe_dump(
+        {"config": {k: json.loads(v) if v[0] in "{[tf" else v for k, v in _config().items()}}, sort_keys=False
+    )
+    (tmp_path / "environments" / "Pulumi.dev.yaml").write_text(text.replace("max_nodes", "max_node"))
+    values, secret = raw_stack_file(tmp_path, "dev")
+    with pytest.raises(InvalidInput) as caught:
+        parse_stack(values, secret, StackFile.of(tmp_path, "dev"))
+    line = next(n for n, content in enumerate(text.splitlines(), 1) if "max_nodes" in content)
+    assert f"environments/Pulumi.dev.yaml:{line}: clusters.cpu.max_node: unknown field" in str(caught.value)
+
+
+def test_the_webhook_must_be_encrypted() -> None:
+    config = _config() | {"mlops:alert_webhook": "https://chat.example.com/hook/abc"}
+    with pytest.raises(InvalidInput, match="alert_webhook: must be encrypted"):
+        parse_stack(config, (), FILE)
+    assert parse_stack(config, ["mlops:alert_webhook"], FILE)
+
+
+def test_nothing_else_may_be_encrypted() -> None:
+    with pytest.raises(InvalidInput, match="budget: only alert_webhook may be encrypted"):
+        parse_stack(_config(), ["mlops:budget"], FILE)
+
+
+def test_keys_of_other_programs_are_left_alone() -> None:
+    assert parse_stack(_config() | {"azure-native:subscriptionId": "x"}, (), FILE)
+
+
+@pytest.mark.parametrize("text", ["", "config: []\n", "encryptedkey: x\n"])
+def test_a_file_without_config_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments" / "Pulumi.dev.yaml").write_text(text)
+    with pytest.raises(InvalidInput, match=r"environments/Pulumi\.dev\.yaml:1: must be a mapping"):
+        raw_stack_file(tmp_path, "dev")
