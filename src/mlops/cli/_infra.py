@@ -1,3 +1,76 @@
 """Verbs on infrastructure: plan, purge. They need no cloud and no Pulumi CLI."""
 
 from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from mlops.cli._app import app, err, out, state, verb
+from mlops.errors import InvalidInput
+
+infra = typer.Typer(no_args_is_help=True, help="Infrastructure.")
+app.add_typer(infra, name="infra")
+
+StackOption = Annotated[
+    list[str] | None, typer.Option("--stack", "-s", help="shared, dev, staging or prod; default: all.")
+]
+
+
+def _api() -> ModuleType:
+    """`infra.plan.api` of the repository at hand; it is no part of the installed package."""
+    import importlib
+
+    root = str(state.root)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        return importlib.import_module("infra.plan.api")
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"the plan needs {error.name!r}; install the group with: uv sync --group infra"
+        ) from None
+
+
+@infra.command(epilog="Example: mlops infra plan --stack prod --against origin/main")
+@verb
+def plan(
+    stack: StackOption = None,
+    against: Annotated[str, typer.Option(metavar="COMMIT", help="Show what changes since this commit.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown for a pull request or a job summary.")
+    ] = False,
+    arm: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write one ARM template a stack to this folder.")
+    ] = None,
+    properties: Annotated[bool, typer.Option(help="Show the properties of every resource.")] = True,
+) -> None:
+    """Show what Pulumi would make and judge it by policy; exit 3 on a violation."""
+    if as_json and markdown:
+        raise InvalidInput("--json and --markdown are two formats; choose one")
+    api = _api()
+    if not as_json and not markdown:
+        err().print("Running the program of the stacks without a cloud, then the policies", style="dim")
+    planned = api.plan(state.root, stacks=stack, against=against)
+    if arm is not None:
+        for path in api.write_arm(planned, arm):
+            err().print(f"wrote {path}", style="dim")
+    if as_json:
+        text = api.render.to_json(planned)
+    elif markdown:
+        text = api.render.markdown(planned)
+    else:
+        text = api.render.text(planned, properties=properties)
+    out().print(text, markup=False, soft_wrap=True)
+    api.enforce(planned)
+
+
+@infra.command(epilog="Example: mlops infra purge --stack dev")
+@verb
+def purge(stack: StackOption = None) -> None:
+    """List the soft-deleted names that a stack would collide with, and the commands that free them."""
+    out().print(_api().purge(state.root, stacks=stack), markup=False, soft_wrap=True)
