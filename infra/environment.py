@@ -18,16 +18,16 @@ from infra.components.diagnostics import Diagnostics, DiagnosticsProps, Watched
 from infra.components.encryption import Encryption
 from infra.components.endpoints import EndpointProps, Endpoints, EndpointsProps
 from infra.components.foundation import Foundation, FoundationProps
-from infra.components.identities import GITHUB_ISSUER, Federation, Identities, IdentitiesProps
+from infra.components.identities import Identities, IdentitiesProps
 from infra.components.storage import CONTAINERS, UNDELIVERED, Storage, StorageProps
 from infra.components.vault import Vault, VaultProps
 from infra.components.workspace import Workspace, WorkspaceProps
-from infra.config import Endpoint, EnvironmentStack
+from infra.config import EnvironmentStack
 from infra.exports import EnvironmentExports, export
 from infra.naming import Names
 from infra.private_access import open_private_access
 from infra.tags import tags_of
-from mlops.errors import InvalidInput, Problem
+from infra.wanted import federations, granted, served_models
 from mlops.spec.settings import Settings
 
 DUTIES = ("plan", "apply", "train", "promote", "serve")
@@ -59,7 +59,8 @@ class Environment:
     ) -> None:
         self.config, self.settings, self.secrets = config, settings, secrets
         self.scopes: dict[str, pulumi.Input[str]] = {}
-        self.models = _models(config, settings, stack)
+        self.models = served_models(config, settings, stack)
+        self.grants = granted(config)
         self.names = Names(settings.project.name, stack, config.location, config.salt)
         self.tags = tags_of(config, self.names)
         self.private = config.network.private_endpoints
@@ -123,7 +124,7 @@ class Environment:
             duties.append("kubernetes")
         return Identities(
             "identities",
-            IdentitiesProps(place=self.place, duties=duties, federations=_federations(self.config)),
+            IdentitiesProps(place=self.place, duties=duties, federations=federations(self.config)),
         )
 
     def _encryption(self) -> Encryption | None:
@@ -201,7 +202,7 @@ class Environment:
 
     def _workspace(self) -> None:
         config = self.config
-        needed = [g for g in self._granted() if g.identity == "workspace" and g.scope != "workspace"]
+        needed = [g for g in self.grants if g.identity == "workspace" and g.scope != "workspace"]
         allowed = self._access("access-workspace", needed)
         self.workspace = Workspace(
             "workspace",
@@ -275,7 +276,7 @@ class Environment:
             roles.REGISTRY_READER: self.shared.require_output("reader_role_id"),
             roles.REGISTRY_PUBLISHER: self.shared.require_output("publisher_role_id"),
         }
-        wanted = [g for g in self._granted() if g.identity in (*DUTIES, "workspace") and g not in done]
+        wanted = [g for g in self.grants if g.identity in (*DUTIES, "workspace") and g not in done]
         return self._access("access", wanted, custom=custom)
 
     def _events(self) -> None:
@@ -360,27 +361,13 @@ class Environment:
 
     def allow(self, identity: str, principal: pulumi.Input[str]) -> list[pulumi.Resource]:
         """Make the assignments of an identity that exists only now, such as the one of a system topic."""
-        wanted = [g for g in self._granted() if g.identity == identity]
+        wanted = [g for g in self.grants if g.identity == identity]
         access = self._access(f"access-{identity.replace(' ', '-')}", wanted, {identity: principal})
         return list(access.assignments.values())
 
     def assigned(self, identity: str) -> list[pulumi.Resource]:
         """The assignments of a duty."""
         return [a for label, a in self.access.assignments.items() if label.startswith(f"{identity}-")]
-
-    def _granted(self) -> tuple[roles.Grant, ...]:
-        config, when = self.config, set[roles.When]()
-        if config.customer_managed_keys:
-            when.add("customer-managed keys")
-        if config.events:
-            when.add("events")
-        if config.options.aks and config.network.private_endpoints:
-            when.add("kubernetes with private endpoints")
-        if config.options.databricks:
-            when.add("databricks")
-        if config.options.data_factory:
-            when.add("data factory")
-        return roles.grants(when)
 
     def _access(
         self,
@@ -401,40 +388,3 @@ class Environment:
                 custom_roles=custom or {},
             ),
         )
-
-
-def _models(config: EnvironmentStack, settings: Settings, stack: str) -> dict[str, Endpoint]:
-    """How each model of mlops.toml is served here; raises `InvalidInput` for one that is not there."""
-    known = sorted(settings.models)
-    if unknown := sorted(set(config.endpoints) - set(known)):
-        raise InvalidInput(
-            [
-                Problem(
-                    f"environments/Pulumi.{stack}.yaml",
-                    f"mlops.toml has no model {name!r}; known: {', '.join(known)}",
-                    f"endpoints.{name}",
-                )
-                for name in unknown
-            ]
-        )
-    return {name: config.endpoints.get(name, Endpoint()) for name in known}
-
-
-def _federations(config: EnvironmentStack) -> list[Federation]:
-    found = []
-    if github := config.github:
-        found += [
-            Federation(
-                duty=duty,
-                name="github",
-                issuer=GITHUB_ISSUER,
-                subject=f"{github.subject_prefix}:environment:{environment}",
-            )
-            for duty, environment in github.environments.items()
-        ]
-    if devops := config.azure_devops:
-        found += [
-            Federation(duty=duty, name="azure-devops", issuer=devops.issuer, subject=subject)
-            for duty, subject in devops.subjects.items()
-        ]
-    return found
