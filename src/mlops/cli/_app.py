@@ -48,8 +48,13 @@ class State:
     """What a verb works on: the repository around the current folder, and the target that was chosen."""
 
     def __init__(self) -> None:
-        self.chosen_target: str | None = None
-        self.start: Path | None = None
+        self.reset(None, None)
+
+    def reset(self, chosen_target: str | None, start: Path | None) -> None:
+        """Forget the repository and the target of an earlier call in this process."""
+        vars(self).clear()
+        self.chosen_target = chosen_target
+        self.start = start
 
     @functools.cached_property
     def root(self) -> Path:
@@ -113,7 +118,7 @@ def err() -> Console:
     """Where progress and errors go."""
     from rich.console import Console
 
-    return Console(stderr=True, highlight=False)
+    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def print_json(value: Any) -> None:
@@ -137,8 +142,7 @@ def _root(
         typer.Option("-C", help="Work on the repository in this folder, as git -C does.", metavar="DIR"),
     ] = None,
 ) -> None:
-    state.chosen_target = target
-    state.start = folder
+    state.reset(target, folder)
 
 
 @contextlib.contextmanager

@@ -132,21 +132,28 @@ def score(
 
 
 def _payload(source: Path) -> dict[str, Any]:
+    if not source.exists():
+        raise InvalidInput(f"{source} does not exist")
     if source.suffix.lower() == ".csv":
-        import pandas as pd
-
-        frame = pd.read_csv(source)
-        rows = json.loads(frame.to_json(orient="split", index=False))
-        return {"input_data": {"columns": rows["columns"], "data": rows["data"]}}
+        return _csv(source)
     try:
         payload = json.loads(source.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InvalidInput(f"{source} does not exist") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{source} is not JSON: {error}") from None
     if not isinstance(payload, dict):
         raise InvalidInput(f'{source} must hold an object such as {{"input_data": {{…}}}}')
     return payload
+
+
+def _csv(source: Path) -> dict[str, Any]:
+    import pandas as pd
+
+    try:
+        frame = pd.read_csv(source)
+    except ValueError as error:  # the root of what pandas says of text that is no table
+        raise InvalidInput(f"{source} is not CSV with a header: {error}") from None
+    rows = json.loads(frame.to_json(orient="split", index=False))
+    return {"input_data": {"columns": rows["columns"], "data": rows["data"]}}
 
 
 @app.command(epilog="Example: mlops endpoints --json")

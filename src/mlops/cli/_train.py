@@ -28,6 +28,21 @@ def _inputs(pairs: list[str]) -> dict[str, str]:
     return found
 
 
+def _windows(**given: str | None) -> dict[str, str]:
+    """Those that were given; a typing error shall not cost the start of a training run."""
+    from mlops.spec.window import Window
+
+    found: dict[str, str] = {}
+    for name, text in given.items():
+        if text is None:
+            continue
+        try:
+            found[name] = str(Window.parse(text))
+        except ValueError as error:
+            raise InvalidInput(f"--{name.replace('_', '-')}: {error}; got {text!r}") from None
+    return found
+
+
 @app.command(epilog="Example: mlops train --window 2013-01..2013-04 --test-window 2013-05")
 @verb
 def train(
@@ -47,7 +62,7 @@ def train(
 
     name, _ = state.model(model)
     inputs = _inputs(settings or [])
-    inputs |= {k: v for k, v in (("window", window), ("test_window", test_window)) if v}
+    inputs |= _windows(window=window, test_window=test_window)
     if not as_json:
         err().print(f"Training [bold]{name}[/] on the target {state.target.name}")
     with _progress.steps(quiet=as_json) as progress:
