@@ -95,9 +95,9 @@ def _gates(report: GateReport) -> None:
 
     colour = "green" if report.passed else "red"
     err().print(f"  [{colour}]{escape(headline(report))}[/]")
-    for gate in report.gates:
-        if gate.name.startswith("champion") and gate.verdict != "skipped":
-            err().print(f"  [dim]{escape(f'{gate.name}: {gate.observed}; {gate.limit}')}[/]")
+    told = report.blocking or [g for g in report.gates if g.name.startswith("champion") and report.champion]
+    for gate in told:
+        err().print(f"  [dim]{escape(f'{gate.name}: {gate.observed}; {gate.limit}')}[/]")
 
 
 def _end(sandbox: Sandbox, target: Target, seconds: float) -> None:

@@ -20,7 +20,7 @@ from mlops.lifecycle.release import release
 from mlops.lifecycle.rollout import Event
 from mlops.lifecycle.train import Trained, train
 from mlops.pipeline import StepEvent
-from mlops.spec.files import desired_path, load_policy, training_path
+from mlops.spec.files import desired_path, gates_path, load_policy, training_path
 from mlops.spec.gates import GateReport
 from mlops.targets.base import Target
 
@@ -31,7 +31,7 @@ ROWS = 2000
 # Minutes of analysis are right in earnest and too long to watch.
 _STRATEGY = (
     "strategy: {canary: [10, 50, 100], analysis: 3s, min_requests: 30, "
-    "max_error_rate: 0.01, max_latency_p99_ratio: 5}"
+    "max_error_rate: 0.01, max_latency_p99_ratio: 5, max_prediction_shift: 0.25}"
 )
 
 
@@ -58,7 +58,8 @@ class Story:
         for name, title, chapter in (
             ("first", "A first model: train on January to March, release, serve", self.first),
             ("better", "One month more: a commit, the gates, a canary under traffic", self.better),
-            ("summer", "A release that passes its gates, and a canary that sends it back", self.summer),
+            ("summer", "A worse idea: the gates block it", self.summer),
+            ("loose", "A loosened gate: the release gets through, and the canary sends it back", self.loose),
             ("revert", "Second thoughts: git revert, and the endpoint follows", self.revert),
         ):
             if self.sandbox.finished(name):
@@ -97,7 +98,20 @@ class Story:
     def summer(self) -> None:
         self._window("2013-06..2013-07", "2013-08")
         self._commit("Learn from the summer only")
-        self._release(self._train())
+        trained = self._run()
+        report = self._judge(trained.version)
+        if report.passed:
+            raise TargetError("the gates let a worse model pass; the demo expected them to block it")
+        self.show.say(f"exit {Blocked.exit_code}: nothing is released, and nothing that is served changes")
+
+    def loose(self) -> None:
+        path = gates_path(MODEL)
+        self.show.say(f"edit {path}: a candidate may now be worse by 0.03")
+        self._edit(path, lambda text: re.sub(r"max_drop: 0\.0\d+", "max_drop: 0.03", text))
+        self._commit("Loosen the champion gate")
+        version = self.target.registry.versions(MODEL)[0].version
+        self._pass(self._judge(version))
+        self._release(version)
         try:
             self._apply("staging", traffic=True)
         except Blocked as verdict:
@@ -115,21 +129,30 @@ class Story:
 
     # --- verbs, as a person would use them ------------------------------------------------------------
 
-    def _train(self) -> Trained:
-        self.show.say("$ mlops train")
-        trained = train(self.sandbox.work, self.target, MODEL, {}, self.show.step)
-        self.show.say(f"$ mlops gate {trained.version}")
-        report = gate(self.target, self.sandbox.work, MODEL, trained.version)
-        self.show.gates(report)
-        if not report.passed:
-            raise Blocked(f"version {trained.version} does not pass its gates, so the demo ends here")
-        return trained
+    def _train(self) -> int:
+        trained = self._run()
+        self._pass(self._judge(trained.version))
+        return trained.version
 
-    def _release(self, trained: Trained) -> None:
-        self.show.say(f"$ mlops release {trained.version} && git commit && git push")
-        release(self.sandbox.work, self.target, MODEL, trained.version)
+    def _run(self) -> Trained:
+        self.show.say("$ mlops train")
+        return train(self.sandbox.work, self.target, MODEL, {}, self.show.step)
+
+    def _judge(self, version: int) -> GateReport:
+        self.show.say(f"$ mlops gate {version}")
+        report = gate(self.target, self.sandbox.work, MODEL, version)
+        self.show.gates(report)
+        return report
+
+    def _pass(self, report: GateReport) -> None:
+        if not report.passed:
+            raise Blocked(f"version {report.version} does not pass its gates, so the demo ends here")
+
+    def _release(self, version: int) -> None:
+        self.show.say(f"$ mlops release {version} && git commit && git push")
+        release(self.sandbox.work, self.target, MODEL, version)
         self._edit(desired_path("staging", MODEL), _short)
-        self.sandbox.commit(f"Release {MODEL} {trained.version} to staging")
+        self.sandbox.commit(f"Release {MODEL} {version} to staging")
 
     def _promote(self) -> None:
         self.show.say("$ mlops promote prod && mlops pr merge")

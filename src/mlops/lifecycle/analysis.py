@@ -196,9 +196,12 @@ def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int) -> list[
         if a >= n / _BINS:
             pairs.append((a, b))
             a = b = 0
-    if a or b:
-        # What lies beyond the live one's range is a bin of its own: exactly that is a shift.
-        pairs.append((a, b))
+    if not pairs:
+        return [(a, b)]
+    # A thin last bin would let a handful of requests decide; what lies beyond the live one's range still
+    # counts, as growth of the bin below it.
+    last = pairs.pop() if a < n / _BINS / 2 else (0, 0)
+    pairs.append((last[0] + a, last[1] + b))
     return pairs
 
 
