@@ -1,0 +1,70 @@
+"""One lifecycle for the whole session, told in chapters: each fixture is a verb and stands on the one before.
+
+A test may ask for any chapter alone; the ones before it then run first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from template_copy import MODEL, REVIEWER, Chapter, Repository
+
+
+@pytest.fixture(scope="session")
+def repository(raw_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
+    """A commit of the template, with a sample of the data and nothing trained."""
+    made = Repository.make(tmp_path_factory.mktemp("lifecycle"), raw_sample)
+    yield made
+    made.stop()
+
+
+@pytest.fixture(scope="session")
+def trained(repository: Repository) -> Chapter:
+    """Version 1."""
+    return Chapter(repository, repository.spawn("train").ok(), repository.git("rev-parse", "HEAD"))
+
+
+@pytest.fixture(scope="session")
+def judged(trained: Chapter) -> Chapter:
+    """Version 1 passed its gates."""
+    return Chapter(trained.repository, trained.repository.call("gate", "--json").ok(), trained.commit)
+
+
+@pytest.fixture(scope="session")
+def released(judged: Chapter) -> Chapter:
+    """Release 1 is committed, and staging asks for it."""
+    done = judged.repository.call("release", "--json").ok()
+    commit = judged.repository.commit(f"Release {MODEL} 1 to staging")
+    judged.repository.git("push", "--quiet")
+    return Chapter(judged.repository, done, commit)
+
+
+@pytest.fixture(scope="session")
+def staged(released: Chapter) -> Chapter:
+    """Staging serves release 1."""
+    return Chapter(released.repository, released.repository.spawn("apply", "staging").ok(), released.commit)
+
+
+@pytest.fixture(scope="session")
+def promoted(staged: Chapter) -> Chapter:
+    """The pull request for prod is merged and fetched."""
+    repository = staged.repository
+    done = repository.call("promote", "prod", "--json").ok()
+    repository.spawn("pr", "merge", str(done.json["pull_request"]["number"]), "--approver", REVIEWER).ok()
+    repository.git("pull", "--quiet", "--ff-only")
+    return Chapter(repository, done, repository.git("rev-parse", "HEAD"))
+
+
+@pytest.fixture(scope="session")
+def pending(promoted: Chapter) -> Chapter:
+    """What `diff` says between the merge and the apply."""
+    return Chapter(promoted.repository, promoted.repository.call("diff", "prod", "--json"), promoted.commit)
+
+
+@pytest.fixture(scope="session")
+def live(pending: Chapter) -> Chapter:
+    """Prod serves release 1."""
+    done = pending.repository.call("apply", "prod", "--json").ok()
+    return Chapter(pending.repository, done, pending.commit)
