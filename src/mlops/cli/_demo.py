@@ -126,7 +126,7 @@ def _end(sandbox: Sandbox, target: Target, seconds: float) -> None:
         out().print(report.table(stored_report(target.registry, version)))
     out().print()
     _ask(sandbox, target, order[-1])
-    here = sandbox.work.relative_to(Path.cwd()) if sandbox.work.is_relative_to(Path.cwd()) else sandbox.work
+    here = _shown(sandbox.work)
     out().print(f"\n[bold]Done in {seconds:.0f} s.[/] Look further:")
     for command, what in (
         (f"mlops -C {here} status", "what is served where, and since when"),
@@ -138,6 +138,11 @@ def _end(sandbox: Sandbox, target: Target, seconds: float) -> None:
         out().print(f"  [cyan]{escape(command):<48}[/] {what}")
     if shutil.which("mlops") is None:
         out().print("  (mlops is in .venv/bin; source .venv/bin/activate puts it on your path)")
+
+
+def _shown(path: Path) -> Path:
+    """As a person would write it from the folder they are in."""
+    return path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
 
 
 def _ask(sandbox: Sandbox, target: Target, env: str) -> None:
@@ -155,7 +160,15 @@ def _ask(sandbox: Sandbox, target: Target, env: str) -> None:
         stream.write(
             f"Authorization: Bearer {target.endpoints.key(env, MODEL)}\nContent-Type: application/json\n"
         )
-    command = ["curl", "--silent", "--header", f"@{header}", "--data", f"@{request}", observed.url]
+    command = [
+        "curl",
+        "--silent",
+        "--header",
+        f"@{_shown(header)}",
+        "--data",
+        f"@{_shown(request)}",
+        observed.url,
+    ]
     out().print(f"[bold cyan]$ {' '.join(command)}[/]")
     if shutil.which("curl"):
         answer = subprocess.run(command, capture_output=True, text=True, check=False).stdout

@@ -30,8 +30,8 @@ REVIEWER = "you, in the demo"
 ROWS = 2000
 # Minutes of analysis are right in earnest and too long to watch.
 _STRATEGY = (
-    "strategy: {canary: [10, 50, 100], analysis: 3s, min_requests: 30, "
-    "max_error_rate: 0.01, max_latency_p99_ratio: 5, max_prediction_shift: 0.25}"
+    "strategy: {{canary: [10, 50, 100], analysis: {seconds}s, min_requests: 30, "
+    "max_error_rate: 0.01, max_latency_p99_ratio: 5, max_prediction_shift: 0.25}}"
 )
 
 
@@ -151,7 +151,7 @@ class Story:
     def _release(self, version: int) -> None:
         self.show.say(f"$ mlops release {version} && git commit && git push")
         release(self.sandbox.work, self.target, MODEL, version)
-        self._edit(desired_path("staging", MODEL), _short)
+        self._edit(desired_path("staging", MODEL), _strategy(2))
         self.sandbox.commit(f"Release {MODEL} {version} to staging")
 
     def _promote(self) -> None:
@@ -159,7 +159,7 @@ class Story:
         now = datetime.now(UTC)
         made = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
         self._merge(made)
-        if self._edit(desired_path("prod", MODEL), _short):
+        if self._edit(desired_path("prod", MODEL), _strategy(3)):
             self._commit("Demo: canary steps of seconds in prod")
 
     def _rollback(self, env: str, reason: str) -> None:
@@ -253,5 +253,6 @@ def flights_to_score(target: Target, env: str) -> dict[str, Any]:
     return {"input_data": {"columns": columns, "index": list(range(len(data))), "data": data}}
 
 
-def _short(text: str) -> str:
-    return re.sub(r"(?m)^strategy: .*$", _STRATEGY, text)
+def _strategy(seconds: int) -> Callable[[str], str]:
+    """An edit of a desired-state file: how long each canary step is watched."""
+    return lambda text: re.sub(r"(?m)^strategy: .*$", _STRATEGY.format(seconds=seconds), text)

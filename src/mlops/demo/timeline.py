@@ -12,7 +12,7 @@ from mlops.targets.base import JournalEntry, Registry, Target
 _TEXT: dict[str, str] = {
     Kind.FINISHED: "release {release} is live in {env}",
     Kind.FAILED: "release {release} is sent back from {env}: {reason}",
-    Kind.PASSED: "release {release} passes at {percent} % in {env}: {summary}",
+    Kind.PASSED: "release {release} passes at {percent} % in {env} ({summary})",
 }
 
 
@@ -52,4 +52,5 @@ def _moment(env: str, entry: JournalEntry) -> Moment | None:
 
 
 def _known(facts: dict[str, object]) -> dict[str, object]:
-    return {key: facts[key] for key in ("reason", "percent", "summary")}
+    first = str(facts["summary"]).partition(",")[0]
+    return {"reason": facts["reason"], "percent": facts["percent"], "summary": first}

@@ -25,17 +25,17 @@ def headline(report: GateReport) -> str:
 
 
 def table(report: GateReport) -> Table:
-    """Gate, verdict, observed, limit and detail, one row a gate."""
+    """Gate, verdict, observed and limit, one row a gate; the reason below what blocks."""
     from rich.markup import escape
     from rich.table import Table
 
     made = Table(title=escape(headline(report)), title_justify="left")
-    for name in ("gate", "verdict", "observed", "limit", "detail"):
+    for name in ("gate", "verdict", "observed", "limit"):
         made.add_column(name, overflow="fold", no_wrap=name in ("gate", "verdict"))
     for gate in report.gates:
         colour = _COLOUR[gate.verdict]
-        cells = (escape(t) for t in (gate.observed, gate.limit, gate.detail))
-        made.add_row(escape(gate.name), f"[{colour}]{gate.verdict}[/]", *cells)
+        limit = f"{gate.limit}\n{gate.detail}" if gate.verdict == "blocked" and gate.detail else gate.limit
+        made.add_row(escape(gate.name), f"[{colour}]{gate.verdict}[/]", escape(gate.observed), escape(limit))
     return made
 
 

@@ -79,7 +79,10 @@ def plan_invocation(command: str, variables: Mapping[str, str]) -> Invocation:
 
 
 class StepServer:
-    """One step server process. `run` may be called from several threads at once."""
+    """One step server process. `run` and `warm` may be called from several threads at once.
+
+    `preload`: third-party modules that steps find imported already, once `warm` was called.
+    """
 
     def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
         ours, theirs = socket.socketpair()
@@ -90,13 +93,14 @@ class StepServer:
         self._gone = False
         self._count = 0
         self._running: set[str] = set()
+        self._preload = list(preload)
         # Read when OpenMP loads, which is here and not in the fork. Threads that wait must not burn a core
         # that the next step could use: on two busy cores a fit took ten times as long.
         env = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
         env |= {"PYTHONUNBUFFERED": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "MPLBACKEND": "agg"}
         with theirs:
             self._process = subprocess.Popen(
-                [sys.executable, str(_ZYGOTE), str(theirs.fileno()), *preload],
+                [sys.executable, str(_ZYGOTE), str(theirs.fileno())],
                 env=env,
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -123,6 +127,13 @@ class StepServer:
                     "memory); run again, finished steps are kept"
                 )
             return self._exits.pop(name)
+
+    def warm(self) -> None:
+        """Start the imports; a step that comes meanwhile starts between two of them."""
+        with self._changed:
+            modules, self._preload = self._preload, []
+        if modules:
+            self._send({"preload": modules})
 
     @property
     def alive(self) -> bool:

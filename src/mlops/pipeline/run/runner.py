@@ -58,7 +58,6 @@ def run_pipeline(
     try:
         with ExitStack() as stack:
             stack.enter_context(_interrupt_on_sigterm())
-            # First of all, so that its imports overlap with lint and with the tracker's own import.
             if server is None:
                 server = StepServer(preload)
                 stack.callback(server.close)

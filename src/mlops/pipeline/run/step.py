@@ -151,6 +151,9 @@ class Run:
         with log.open("w", encoding="utf-8") as stream:
             stream.write(f"$ {command}\n")
         env = self._environment(child) | variables
+        if len(self.pipeline.steps) - len({job for job, _ in self.outputs}) > 1:
+            # One step alone is sooner done with its own imports than with everybody's.
+            self.server.warm()
         status = self.server.run(plan_invocation(command, variables), code, env, log)
         seconds = time.monotonic() - started
         if self._stopped.is_set():

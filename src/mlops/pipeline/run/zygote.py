@@ -4,8 +4,8 @@ Run by path as a script of its own, with the standard library only: nothing of t
 because a step must import the project from its code snapshot. It never starts a thread, so that forking is
 safe: libraries are imported, not used (OpenBLAS's pool, which `import numpy` starts, stops around a fork).
 
-Requests and answers are JSON lines on the socket whose descriptor is the first argument; the others are
-modules to import. Request: {id, argv | shell, cwd, env, log} or {kill: id, signal}.
+Requests and answers are JSON lines on the socket whose descriptor is the argument.
+Request: {id, argv | shell, cwd, env, log}, {kill: id, signal} or {preload: [module]}.
 Answers: {id, pid}, {id, exit}.
 Requests are served between two imports too: a step that comes early imports what is missing itself.
 When the socket closes, the runner is gone: all steps are killed, so that a `kill -9` leaves no orphan.
@@ -36,6 +36,7 @@ class Server:
         self.connection = connection
         self.buffer = b""
         self.children: dict[int, str] = {}
+        self.modules: list[str] = []
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_read, False)
         os.set_blocking(self.wake_write, False)
@@ -64,6 +65,8 @@ class Server:
             request = json.loads(line)
             if "kill" in request:
                 self._signal(request["kill"], request["signal"])
+            elif "preload" in request:
+                self.modules += request["preload"]
             elif self._fork(request):
                 return dict(request)
         return None
@@ -183,18 +186,17 @@ def _leave(code: int) -> NoReturn:
 
 def main() -> None:
     server = Server(socket.socket(fileno=int(sys.argv[1])))
-    modules = sys.argv[2:]
     while True:
-        request = server.serve(0 if modules else None)
+        request = server.serve(0 if server.modules else None)
         if request is not None:
             server.become_child()
             del server
             _leave(_exit_code(request))
-        if modules:
+        if server.modules:
             # A library that is absent or broken is the step's to report, if it needs it.
             with contextlib.suppress(Exception):
-                importlib.import_module(modules.pop(0))
-            if not modules:
+                importlib.import_module(server.modules.pop(0))
+            if not server.modules:
                 gc.collect()
                 gc.freeze()
 

@@ -56,7 +56,7 @@ class LocalEndpoints:
         server = owner(folder)
         if known is None or (server is None and not known.deployments):
             return EndpointState(environment, model)
-        url = f"http://127.0.0.1:{server.port if server else known.port}"
+        url = f"http://127.0.0.1:{server.port if server else known.port}/score"
         if server is None:
             dead = f"its server is not running; `mlops apply {environment}` starts it again"
             return EndpointState(environment, model, url, _offline(known, "failed", dead))
