@@ -173,10 +173,13 @@ class _Ranking:
         ranked = score[self.order]
         self.starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
         self.positive = positive[self.order]
+        self.ties = len(self.starts) < len(ranked)
 
     def _groups(self, weights: Array) -> tuple[Array, Array]:
         ranked = weights[self.order]
         positive = ranked * self.positive
+        if not self.ties:
+            return positive, ranked - positive
         return (
             np.add.reduceat(positive, self.starts),
             np.add.reduceat(ranked - positive, self.starts),
