@@ -151,7 +151,7 @@ class Story:
     def _release(self, version: int) -> None:
         self.show.say(f"$ mlops release {version} && git commit && git push")
         release(self.sandbox.work, self.target, MODEL, version)
-        self._edit(desired_path("staging", MODEL), _strategy(2))
+        self._edit(desired_path("staging", MODEL), _strategy(1))
         self.sandbox.commit(f"Release {MODEL} {version} to staging")
 
     def _promote(self) -> None:
@@ -159,7 +159,7 @@ class Story:
         now = datetime.now(UTC)
         made = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
         self._merge(made)
-        if self._edit(desired_path("prod", MODEL), _strategy(3)):
+        if self._edit(desired_path("prod", MODEL), _strategy(2)):
             self._commit("Demo: canary steps of seconds in prod")
 
     def _rollback(self, env: str, reason: str) -> None:

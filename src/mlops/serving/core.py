@@ -178,7 +178,8 @@ class PyfuncScorer(Scorer):
         # Byte code written beside the model's own modules would change the artifact's digest.
         keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
         try:
-            self._model = mlflow.pyfunc.load_model(str(folder))
+            # MLflow would compare every installed package with the model's list, for more than a second.
+            self._model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
         # Foreign code runs here: whatever it raises means that the model does not load.
         except Exception as error:
             raise TargetError(f"{folder} cannot be loaded by MLflow: {_first_line(error)}") from error
