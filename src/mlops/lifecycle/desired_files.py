@@ -32,6 +32,7 @@ _UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
 """What JSON writes as it is and YAML reads as something else."""
 
 _NEW = """\
+# yaml-language-server: $schema=../../docs/schemas/desired.json
 # What is served here. Change `release` by a pull request; review is the approval.
 release: {release}
 replaces: {replaces}

@@ -25,7 +25,10 @@ from mlops.spec.gates import GateReport
 from mlops.spec.release import Release
 from mlops.targets.base import ModelVersion, Target
 
-HEADER = "# Written once by mlops release, never edited.\n"
+HEADER = """\
+# yaml-language-server: $schema=../../docs/schemas/release.json
+# Written once by mlops release, never edited.
+"""
 _DIGITS = 6
 
 _SOURCE = {
