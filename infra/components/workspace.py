@@ -90,7 +90,7 @@ class Workspace(Component):
                 "no private network in this environment; Entra ID and role assignments guard the workspace"
             )
             skip("workspace", "CKV2_AZURE_49", reason)
-        # The check wants an outbound rule of type PrivateEndpoint, which has nothing to do with reaching the workspace.
+        # The check wants an outbound rule of type PrivateEndpoint, which says nothing about who reaches in.
         reason = "the check reads outbound rules; private endpoints of the workspace are resources beside it"
         skip("workspace", "CKV_AZURE_243", reason)
         self.rules = self._outbound_rules(props)

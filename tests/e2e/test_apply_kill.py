@@ -15,6 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from rollout_driver import ENV, MODEL, apply_release, target_of
@@ -108,7 +109,7 @@ class Place:
     @contextlib.contextmanager
     def traffic(self) -> Iterator[Traffic]:
         key = read_keys(self.folder / "endpoints" / ENV / MODEL).primary
-        running = Traffic(int(self.state.url.rpartition(":")[2]), key)
+        running = Traffic(urlsplit(self.state.url).port or 0, key)
         try:
             yield running
         finally:
