@@ -10,8 +10,11 @@ from pathlib import Path
 from mlops.errors import InvalidInput, TargetError
 from mlops.lifecycle.lineage import lineage
 from mlops.pipeline import StepEvent
+from mlops.spec._yaml import Document
 from mlops.spec.files import training_path
+from mlops.spec.settings import load_settings
 from mlops.targets.base import Target
+from mlops.usecase import load_usecase
 
 REGISTERED = "register.registered"
 """The output in which the pipeline says what it registered."""
@@ -44,14 +47,16 @@ def train(
 ) -> Trained:
     """Run `pipelines/<model>/training.yml` with `inputs` in place of its defaults.
 
-    Raises `InvalidInput` for a pipeline or input that is wrong, `StepFailed` for a step that fails, and
-    `TargetError` when the run ended without a registered version.
+    Its inputs `usecase` and `model_name`, where it has them, are what mlops.toml says.
+    Raises `InvalidInput` for a pipeline, a use case or an input that is wrong, `StepFailed` for a step that
+    fails, and `TargetError` when the run ended without a registered version.
     """
     pipeline = root / training_path(model)
     if not pipeline.is_file():
         raise InvalidInput(
             f"{training_path(model)} does not exist; every model needs a training pipeline there"
         )
+    inputs = {**_named(root, model), **inputs}
     facts = lineage(root, pipeline)
     known = {v.version for v in target.registry.versions(model)}
     result = target.jobs.run(pipeline, inputs, facts.as_tags(), progress)
@@ -71,3 +76,14 @@ def train(
         new=version not in known,
         steps=result.steps,
     )
+
+
+def _named(root: Path, model: str) -> dict[str, str]:
+    """What mlops.toml decides, so that no pipeline file trains or registers something else."""
+    _, settings = load_settings(root).model(model)
+    load_usecase(settings.usecase, root / "src")
+    name = training_path(model)
+    content = Document.read(root / name, name).value
+    declared = content.get("inputs") if isinstance(content, dict) else None
+    decided = {"usecase": settings.usecase, "model_name": model}
+    return {key: value for key, value in decided.items() if isinstance(declared, dict) and key in declared}
