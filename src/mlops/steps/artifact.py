@@ -50,22 +50,36 @@ def save(folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame) -
 
 def _save_mlflow(folder: Path, estimator: Any, sample: pd.DataFrame, *, classifies: bool) -> None:
     import mlflow.sklearn
+    from mlflow.exceptions import MlflowException
     from mlflow.models import infer_signature
 
     answer = estimator.predict_proba(sample) if classifies else estimator.predict(sample)
     with warnings.catch_warnings():
         # Integer columns without nulls are what the contract promises; MLflow warns of them all the same.
         warnings.filterwarnings("ignore", message="(?s).*Inferred schema contains integer column")
-        mlflow.sklearn.save_model(
-            estimator,
-            str(folder),
-            serialization_format="skops",
-            skops_trusted_types=_trusted(estimator),
-            signature=infer_signature(sample, answer),
-            input_example=sample.head(3),
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-            pyfunc_predict_fn="predict_proba" if classifies else "predict",
-        )
+        try:
+            mlflow.sklearn.save_model(
+                estimator,
+                str(folder),
+                serialization_format="skops",
+                skops_trusted_types=_trusted(estimator),
+                signature=infer_signature(sample, answer),
+                input_example=sample.head(3),
+                pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+                pyfunc_predict_fn="predict_proba" if classifies else "predict",
+            )
+        except MlflowException as error:
+            if refusal := _refusal(error):
+                raise refusal from None
+            raise
+
+
+def _refusal(error: BaseException) -> OSError | None:
+    """What the operating system said, when that is behind it: MLflow calls a full disk a wrong format."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
 
 
 def _trusted(estimator: Any) -> list[str]:

@@ -5,11 +5,13 @@ from __future__ import annotations
 import functools
 import logging
 import os
+import shutil
 import socket
 import sqlite3
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 from urllib.request import getproxies, proxy_bypass
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
 
 CONNECT_SECONDS = 3.0
+_FULL = 1 << 20
+"""Bytes; with less than this left, what failed to be written failed for that."""
 
 # MLflow's own values retry a dead server for minutes. A reply that is slow is still waited for.
 ENVIRONMENT = {
@@ -117,6 +121,21 @@ def translated(uri: str, what: str) -> Iterator[None]:
         if lost(error):
             raise unreachable(uri, str(error)[-160:]) from error
         raise TargetError(f"cannot {what} in {shown(uri)}: {error.strerror or error}") from error
+
+
+@contextmanager
+def room_in(folder: Path) -> Iterator[None]:
+    """Say that the disk of `folder` is full when that is so: MLflow's download says the path is wrong."""
+    from mlflow.exceptions import MlflowException
+
+    try:
+        yield
+    except MlflowException as error:
+        if shutil.disk_usage(folder).free < _FULL:
+            raise TargetError(
+                f"the disk that holds {folder} is full; free some space and run the same command again"
+            ) from error
+        raise
 
 
 def _database_errors(uri: str) -> tuple[type[Exception], ...]:

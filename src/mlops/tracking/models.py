@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import NotFound, TargetError
-from mlops.tracking._connection import absent, client, lost, translated
+from mlops.tracking._connection import absent, client, lost, room_in, translated
 
 DIGEST = "mlops.digest"
 _PAGE = 200
@@ -148,7 +148,8 @@ class ModelStore:
 
 
 def _download(api: Any, run_id: str, path: str, to: Path) -> None:
-    folder = Path(api.download_artifacts(run_id, path, str(to)))
+    with room_in(to):
+        folder = Path(api.download_artifacts(run_id, path, str(to)))
     # MLflow keeps the artifact's path below `to`; a caller wants the files themselves.
     for entry in list(folder.iterdir()):
         entry.rename(to / entry.name)

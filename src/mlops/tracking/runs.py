@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlops.errors import NotFound
-from mlops.tracking._connection import ENVIRONMENT, client, translated
+from mlops.tracking._connection import ENVIRONMENT, client, room_in, translated
 from mlops.tracking.step import Dataset, StepRun, log_batch, log_input, upload
 
 PARENT = "mlflow.parentRunId"
@@ -90,7 +90,8 @@ class PipelineTracker:
             parent = path.rpartition("/")[0] or None
             if path not in {entry.path for entry in api.list_artifacts(run_id, parent)}:
                 raise NotFound(f"run {run_id} has no artifact {path}")
-            return Path(api.download_artifacts(run_id, path, str(to)))
+            with room_in(to):
+                return Path(api.download_artifacts(run_id, path, str(to)))
 
     def log_input(self, run_id: str, dataset: Dataset) -> bool:
         """Attach a data set where the server can; False where it cannot."""

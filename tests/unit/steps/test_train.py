@@ -152,3 +152,21 @@ def test_one_class_is_not_enough(
     options = [o.replace(str(prepared), str(data)) for o in train_options(tmp_path / "model")]
     assert train.main(options) == 5
     assert "have the same 'late'; a classifier needs at least two classes" in capsys.readouterr().err
+
+
+def test_a_full_disk_is_not_called_a_wrong_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow says that skops cannot serialise the model, whatever went wrong."""
+    import mlflow.sklearn
+    from mlflow.exceptions import MlflowException
+    from sklearn.dummy import DummyClassifier
+
+    from mlops.steps import artifact
+
+    def refuse(*_: object, **__: object) -> None:
+        full = OSError(28, "No space left on device", "model.skops")
+        raise MlflowException("could not be serialized in the skops format") from full
+
+    monkeypatch.setattr(mlflow.sklearn, "save_model", refuse)
+    rows = pd.DataFrame({"a": [0.0, 1.0]})
+    with pytest.raises(OSError, match="No space left on device"):
+        artifact.save(tmp_path / "model", usecase, DummyClassifier().fit(rows, [0, 1]), rows)

@@ -149,3 +149,24 @@ def test_importing_tracking_does_not_import_mlflow():
         [sys.executable, "-c", program], capture_output=True, text=True, check=True, env=dict(os.environ)
     )
     assert done.stdout.strip() == "False"
+
+
+def test_a_download_that_does_not_fit_is_not_called_a_wrong_path(sqlite, tmp_path, monkeypatch):
+    tracker = PipelineTracker(sqlite, tmp_path / "artifacts")
+    run_id = tracker.create_parent("e", "a", {})
+    (tmp_path / "file").mkdir()
+    (tmp_path / "file" / "rows.txt").write_text("rows")
+    tracker.log_artifacts(run_id, tmp_path / "file", "report")
+    to = tmp_path / "to"
+    to.mkdir()
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfile", refuse)
+    monkeypatch.setattr("shutil.copy2", refuse)
+    with pytest.raises(TargetError, match="Failed to download"):
+        tracker.download(run_id, "report", to)
+    monkeypatch.setattr(_connection, "_FULL", 1 << 62)
+    with pytest.raises(TargetError, match=f"the disk that holds {to} is full"):
+        tracker.download(run_id, "report", to)
