@@ -83,7 +83,10 @@ def kind_of(raw: dict[str, object]) -> str:
     signs = {
         str(raw.get("type")): raw.get("type") in ("pipeline", "sweep", "command"),
         "monitor": "create_monitor" in raw,
-        "schedule": "trigger" in raw or "create_job" in raw or raw.get("type") == "schedule",
+        # Azure Pipelines' own files have a `trigger` too.
+        "schedule": ("trigger" in raw and "stages" not in raw)
+        or "create_job" in raw
+        or raw.get("type") == "schedule",
         "deployment": "endpoint_name" in raw and "batch" not in schema,
         "endpoint": "traffic" in raw or "onlineendpoint" in schema,
         "environment": "environment.schema" in schema or ("image" in raw and "name" in raw),
