@@ -30,7 +30,6 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = "flights"
 DATA = ".mlops/data/nycflights/1"
 REVIEWER = "bea"
-_SECONDS = 280
 
 
 def mlops_command(*words: str) -> list[str]:
@@ -86,6 +85,7 @@ class Repository:
     def __init__(self, folder: Path) -> None:
         self.root = folder / "repository"
         self.origin = folder / "origin.git"
+        self.seconds = 280.0
         home = folder / "home"
         home.mkdir(exist_ok=True)
         self.env = {
@@ -136,7 +136,7 @@ class Repository:
             env={**self.env, **(env or {})},
             capture_output=True,
             text=True,
-            timeout=_SECONDS,
+            timeout=self.seconds,
             check=False,
         )
         return Done(words, done.returncode, done.stdout, done.stderr)

@@ -1,0 +1,79 @@
+"""`mlops demo` from nothing, on all data: what the README promises of `make demo`.
+
+It runs in a copy, as a person's clone would be, and must leave that clone as it found it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from template_copy import Repository, copy_template
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Repository]:
+    made = Repository(tmp_path)
+    copy_template(made.root)
+    made.git("init", "--quiet", "--initial-branch", "main")
+    made.git("config", "user.name", "Ann")
+    made.git("config", "user.email", "ann@localhost")
+    made.commit("Template")
+    # Longer than any verb of the other tests: this one trains three times.
+    made.seconds = 600
+    yield made
+    made.spawn("demo", "--clean")
+
+
+def test_the_demo_tells_its_story_and_leaves_no_trace(clone: Repository) -> None:
+    before = (clone.git("rev-parse", "HEAD"), clone.git("branch", "--all"))
+
+    first = clone.spawn("demo").ok()
+    assert "Traceback" not in first.err
+    assert "What happened" in first.out
+    for moment in (
+        r"version 1 is registered: trained on 2013-01\.\.2013-03, tested on 2013-04",
+        "release 1 is live in staging",
+        "release 1 is live in prod",
+        "version 2 is registered",
+        "release 2 is live in prod",
+        "is sent back from staging",
+    ):
+        assert re.search(moment, first.out), f"the timeline lacks: {moment}\n{first.out}"
+    assert re.search(r"\$ curl .*/score", first.out)
+    assert len(re.findall(r"\d+% likely to arrive late", first.out)) == 3
+    failed = re.findall(r"requests were answered meanwhile, (\d+) failed", first.err)
+    assert failed, "no rollout happened under traffic"
+    assert set(failed) == {"0"}
+
+    second = clone.spawn("demo").ok()
+    assert "Nothing has changed since the last demo" in second.err
+    assert seconds(second.out) < seconds(first.out) / 2
+    assert second.out.count("is live in") == first.out.count("is live in"), "nothing was served anew"
+
+    served = clone.spawn("-C", ".mlops/demo/flights", "status", "--json").ok().json
+    assert [row["health"] for row in served] == ["serving", "serving"]
+
+    clone.spawn("demo", "--clean").ok()
+    assert not (clone.root / ".mlops" / "demo").exists()
+    assert processes_in(clone.root / ".mlops") == []
+    assert clone.git("status", "--porcelain") == "", "the user's checkout was touched"
+    assert (clone.git("rev-parse", "HEAD"), clone.git("branch", "--all")) == before
+
+
+def seconds(text: str) -> float:
+    """How long the demo says that it took."""
+    found = re.search(r"Done in (\d+) s", text)
+    assert found, text
+    return float(found.group(1))
+
+
+def processes_in(folder: Path) -> list[str]:
+    """Command lines of processes whose arguments name the folder."""
+    listed = subprocess.run(["ps", "-eo", "args"], capture_output=True, text=True, check=True).stdout
+    return [line for line in listed.splitlines() if str(folder) in line]
