@@ -1,7 +1,7 @@
 """GitHub Actions and Azure Pipelines do the same, in the same order, under the same conditions and approvals.
 
-Two definitions of one process drift apart silently, and the one that is used less is wrong on the day that it is
-needed. Differences are allowed only in `differences.yaml`, each with a reason, and none that is not there any more.
+Two definitions of one process drift apart silently, and the one that is used less is wrong on the day that
+it is needed. Differences are allowed only in `differences.yaml`, each with a reason, and none that is gone.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from collections.abc import Iterator
 from dataclasses import fields
 from typing import Any
 
+import ci_azure as azure
+import ci_github as github
 import pytest
 import yaml
-
-from tests.ci import azure, github
-from tests.ci.model import NAMES, ROOT, Pipeline, canonical
+from ci_model import NAMES, ROOT, Pipeline, canonical
 
 ACCEPTED = yaml.safe_load((ROOT / "tests/ci/differences.yaml").read_text(encoding="utf-8"))
 Difference = tuple[str, str, str, Any, Any]
@@ -147,7 +147,8 @@ def test_a_change_of_one_system_is_found(name: str, edit: Any, field: str) -> No
         ("vars.A == 'x' && github.event_name != 'pull_request'",
          "and(succeeded(), ne(variables['Build.Reason'], 'PullRequest'), eq(variables.A, 'x'))"),
         ("vars.A == 'x' || vars.B != ''", "or(ne(variables.B, ''), eq(variables.A, 'x'))"),
-        ("needs.changed.outputs.prod == 'true'", "eq(dependencies.changed.outputs['changed.changed.prod'], 'true')"),
+        ("needs.changed.outputs.prod == 'true'",
+         "eq(dependencies.changed.outputs['changed.changed.prod'], 'true')"),
         ("inputs.confirm == inputs.stack", "${{ eq(parameters.confirm, parameters.stack) }}"),
         ("", "succeeded()"),
     ],

@@ -127,8 +127,10 @@ def _one(tokens: list[str]) -> tuple[str, list[str]]:
         return inner, tokens[1:]
     if head.startswith("'"):
         return f"'{_VALUES.get(head[1:-1], head[1:-1])}'", tokens
-    if not tokens or tokens[0] != "(":
-        return _name(head), tokens
+    return _call(head, tokens) if tokens[:1] == ["("] else (_name(head), tokens)
+
+
+def _call(head: str, tokens: list[str]) -> tuple[str, list[str]]:
     arguments, tokens = [], tokens[1:]
     while tokens[0] != ")":
         argument, tokens = _either(tokens)

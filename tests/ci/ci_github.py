@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from tests.ci.model import ROOT, RUN, Pipeline, Unit, both, canonical, command_of, read, reduced
+from ci_model import ROOT, RUN, Pipeline, Unit, both, canonical, command_of, read, reduced
 
 FOLDER = ROOT / ".github" / "workflows"
 

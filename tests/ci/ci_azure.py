@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from tests.ci.model import ROOT, RUN, Pipeline, Unit, canonical, command_of, read, reduced
+from ci_model import ROOT, RUN, Pipeline, Unit, canonical, command_of, read, reduced
 
 FOLDER = ROOT / "pipelines" / "azure-devops"
 _IF = re.compile(r"\$\{\{ if eq\(parameters\.(\w+), '(.*)'\) \}\}")

@@ -1,0 +1,97 @@
+"""What no workflow of GitHub may do, beyond what zizmor knows: each rule yields sentences."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+SECRETS = {"RELEASE_APP_PRIVATE_KEY"}
+"""A pull request of the job's own token starts no checks; see docs/ci.md. No cloud has a secret here."""
+GUARD = "github.event.pull_request.head.repo.full_name == github.repository"
+Job = dict[str, Any]
+
+
+def problems(workflow: dict[str, Any]) -> list[str]:
+    """Every rule that a workflow breaks; texts as `ci_model.read` gives them."""
+    found = list(_whole(workflow))
+    for name, job in workflow["jobs"].items():
+        rules = [_permissions, _steps, _settings]
+        found += [f"{name}: {text}" for rule in rules for text in rule(job, workflow)]
+    return found + [f"{name}: {text}" for name, text in _forks(workflow)]
+
+
+def unpinned(text: str) -> list[str]:
+    """Actions of others that are not named by a whole commit with its version beside it."""
+    lines = [line.strip() for line in text.splitlines() if re.match(r"\s*(- )?uses: (?!\./)", line)]
+    return [line for line in lines if not re.search(r"uses: \S+@[0-9a-f]{40} # v\d+\.\d+\.\d+$", line)]
+
+
+def _whole(workflow: dict[str, Any]) -> Iterator[str]:
+    if workflow.get("permissions") != {}:
+        yield "permissions of the whole workflow must be {}: each job says what it needs"
+    if "pull_request_target" in workflow["on"]:
+        yield "pull_request_target runs with a token that may write; use pull_request"
+    text = str(workflow)
+    for name in re.findall(r"secrets\.(\w+)", text):
+        if name not in SECRETS:
+            yield f"secret {name}: log in with OIDC instead"
+    if "'secrets':" in text:
+        yield "secrets are passed on as a whole"
+
+
+def _permissions(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
+    granted = job.get("permissions")
+    if granted is None:
+        yield "says no permissions"
+        return
+    writes = {scope for scope, access in granted.items() if access == "write"}
+    uses = [s.get("uses", "") for s in job.get("steps", [])] + [job.get("uses", "")]
+    logs_in = any(u.endswith(("/azure-login", "/infra-stack.yml")) for u in uses)
+    if ("id-token" in writes) != logs_in:
+        yield "id-token: write belongs to a job that logs in to Azure, and to no other"
+    if logs_in and "environment" not in job and "uses" not in job:
+        yield "logs in without an environment: identities trust environments only"
+    if "pull-requests" in writes and "workflow_run" not in workflow["on"]:
+        yield "pull-requests: write in a run that executes a pull request's code"
+    if excess := sorted(writes - {"id-token", "pull-requests"}):
+        yield f"{', '.join(excess)}: write is never needed"
+    other_run = any("run-id" in s.get("with", {}) for s in job.get("steps", []))
+    if ("actions" in granted) != other_run:
+        yield "actions: read belongs to a job that reads another run's artifact, and to no other"
+
+
+def _steps(job: Job, _workflow: dict[str, Any]) -> Iterator[str]:
+    for step in job.get("steps", []):
+        if "${{" in step.get("run", ""):
+            yield f"an expression inside a script is how scripts are injected: {step['run']!r}"
+        checkout = step.get("uses", "").startswith("actions/checkout@")
+        if checkout and step.get("with", {}).get("persist-credentials") != "false":
+            yield "checkout leaves its token in the work tree"
+    if "secrets." in str(job) and "environment" not in job:
+        yield "a secret without an environment, so without a rule of who gets it"
+
+
+def _settings(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
+    if "uses" not in job and "timeout-minutes" not in job:
+        yield "has no timeout"
+    lock = job.get("concurrency") or workflow.get("concurrency") or {}
+    plans = str(job.get("environment", "")).endswith("-plan")
+    if "environment" in job and not plans and lock.get("cancel-in-progress") != "false":
+        yield "changes an environment without a lock, or may be cut off in the middle"
+
+
+def _forks(workflow: dict[str, Any]) -> Iterator[tuple[str, str]]:
+    if "pull_request" not in workflow["on"]:
+        return
+    jobs = workflow["jobs"]
+
+    def guarded(job: Job) -> bool:
+        condition = job.get("if", "")
+        needs = [job["needs"]] if isinstance(job.get("needs"), str) else job.get("needs", [])
+        stays = not re.search(r"always|failure|cancelled", condition)
+        return GUARD in condition or (stays and any(guarded(jobs[n]) for n in needs))
+
+    for name, job in jobs.items():
+        if "write" in job.get("permissions", {}).values() and not guarded(job):
+            yield name, f"a pull request from a fork could get its token; add: {GUARD}"
