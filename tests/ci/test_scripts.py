@@ -1,0 +1,174 @@
+"""The scripts behind every job.
+
+A failure is explained where people look for it, and nobody is asked to approve a deployment of nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from ci_model import ROOT
+
+from mlops import errors
+
+SCRIPTS = ROOT / ".github/scripts"
+
+
+def _run(folder: Path, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    clean = {
+        k: v for k, v in os.environ.items() if k not in ("TF_BUILD", "RUNNER_TEMP", "AGENT_TEMPDIRECTORY")
+    }
+    env = clean | {"RUNNER_TEMP": str(folder)} | environment
+    return subprocess.run(
+        [str(SCRIPTS / words[0]), *words[1:]],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.fixture
+def mlops(tmp_path: Path) -> str:
+    """A PATH on which `mlops` says something on both streams and is blocked."""
+    tool = tmp_path / "bin/mlops"
+    tool.parent.mkdir()
+    script = "echo a table\necho error accuracy is worse >&2\nexit ${CODE:-3}\n"
+    tool.write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
+    tool.chmod(0o755)
+    return f"{tool.parent}:{os.environ['PATH']}"
+
+
+def test_a_failure_on_github_is_explained(tmp_path: Path, mlops: str) -> None:
+    """Which command, what its exit code means, what it said, and what to type on a laptop."""
+    summary = tmp_path / "summary.md"
+    done = _run(
+        tmp_path,
+        "run",
+        "mlops",
+        "gate",
+        "7 8",
+        PATH=mlops,
+        GITHUB_STEP_SUMMARY=str(summary),
+        MLOPS_TARGET="azure",
+    )
+    text = summary.read_text(encoding="utf-8")
+    assert done.returncode == 3
+    assert done.stderr == "error accuracy is worse\n"
+    assert done.stdout.startswith("a table\n")
+    assert "::error title=mlops gate failed::exit code 3: blocked" in done.stdout
+    assert "Exit code 3: blocked: a gate, a policy or an analysis said no" in text
+    for line in ("a table", "error accuracy is worse", "export MLOPS_TARGET=azure", r"mlops gate 7\ 8"):
+        assert f"\n{line}\n" in text, line
+
+
+def test_a_failure_on_azure_is_explained(tmp_path: Path, mlops: str) -> None:
+    done = _run(tmp_path, "run", "mlops", "gate", PATH=mlops, TF_BUILD="True")
+    shown = re.search(r"##vso\[task\.uploadsummary\](.+)", done.stdout)
+    assert done.returncode == 3
+    assert shown is not None
+    assert "Exit code 3: blocked" in Path(shown[1]).read_text(encoding="utf-8")
+    assert "##vso[task.logissue type=error]mlops gate failed, exit code 3" in done.stdout
+
+
+def test_success_says_nothing_but_what_the_command_says(tmp_path: Path, mlops: str) -> None:
+    summary = tmp_path / "summary.md"
+    done = _run(tmp_path, "run", "mlops", "gate", PATH=mlops, CODE="0", GITHUB_STEP_SUMMARY=str(summary))
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a table\n", "error accuracy is worse\n")
+    assert not summary.exists()
+
+
+def test_captured_markdown_is_kept_and_shown_also_on_failure(tmp_path: Path, mlops: str) -> None:
+    """A plan that a policy refuses is what the reader wants to see."""
+    summary, plan = tmp_path / "summary.md", tmp_path / "plan.md"
+    _run(tmp_path, "run", "--capture", str(plan), "mlops", "x", PATH=mlops, GITHUB_STEP_SUMMARY=str(summary))
+    assert plan.read_text(encoding="utf-8") == "a table\n"
+    assert summary.read_text(encoding="utf-8").startswith("a table\n### Failed")
+
+
+def test_a_file_that_the_command_writes_is_shown(tmp_path: Path) -> None:
+    summary = tmp_path / "summary.md"
+    _run(
+        tmp_path,
+        "run",
+        "--show",
+        "gate.md",
+        "sh",
+        "-c",
+        "echo verdict > gate.md",
+        GITHUB_STEP_SUMMARY=str(summary),
+    )
+    assert summary.read_text(encoding="utf-8") == "verdict\n"
+
+
+def test_a_command_that_does_not_exist_fails(tmp_path: Path) -> None:
+    assert _run(tmp_path, "run", "no-such-command").returncode == 127
+    assert _run(tmp_path, "run").returncode == 2
+
+
+def test_every_exit_code_has_its_meaning() -> None:
+    """The script and `mlops.errors` say the same."""
+    documented = dict(re.findall(r"^\| (\d+) \| (.+) \|$", errors.__doc__ or "", re.MULTILINE))
+    known = set(re.findall(r"^    (\d+)\)", (SCRIPTS / "run").read_text(encoding="utf-8"), re.MULTILINE))
+    assert known == set(documented) - {"0"}
+
+
+def _git(folder: Path, *words: str) -> str:
+    command = ["git", "-c", "user.name=a", "-c", "user.email=a@example.com", *words]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def _commit(folder: Path, name: str) -> str:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(name, encoding="utf-8")
+    _git(folder, "add", ".")
+    _git(folder, "commit", "--quiet", "--message", name)
+    return _git(folder, "rev-parse", "HEAD")
+
+
+@pytest.mark.parametrize(
+    ("changed", "staging", "prod"),
+    [
+        ("environments/staging/flights.yaml", "true", "false"),
+        ("environments/prod/flights.yaml", "false", "true"),
+        ("environments/freeze.yaml", "true", "true"),
+        ("environments/policy.yaml", "true", "true"),
+        ("environments/Pulumi.prod.yaml", "false", "false"),
+        ("releases/flights/7.yaml", "false", "false"),
+    ],
+)
+def test_only_what_changed_is_deployed(tmp_path: Path, changed: str, staging: str, prod: str) -> None:
+    _git(tmp_path, "init", "--quiet")
+    before = _commit(tmp_path, "README.md")
+    _commit(tmp_path, changed)
+    output = tmp_path / "output"
+    for old in (before, "", "0" * 40):
+        done = _run(tmp_path, "changed", old, "HEAD", "staging", "prod", GITHUB_OUTPUT=str(output))
+        assert done.stdout == f"staging={staging}\nprod={prod}\n", old
+    assert output.read_text(encoding="utf-8").startswith(f"staging={staging}\nprod={prod}\n")
+
+
+def test_a_push_of_several_commits_is_looked_at_as_a_whole(tmp_path: Path) -> None:
+    _git(tmp_path, "init", "--quiet")
+    before = _commit(tmp_path, "README.md")
+    _commit(tmp_path, "environments/prod/flights.yaml")
+    _commit(tmp_path, "docs/page.md")
+    assert "prod=true" in _run(tmp_path, "changed", before, "HEAD", "prod").stdout
+    assert "prod=false" in _run(tmp_path, "changed", "", "HEAD", "prod").stdout
+
+
+def test_what_cannot_be_known_counts_as_changed(tmp_path: Path) -> None:
+    """By hand ("-"), and for the first commit of a repository."""
+    _git(tmp_path, "init", "--quiet")
+    _commit(tmp_path, "README.md")
+    assert _run(tmp_path, "changed", "", "HEAD", "prod").stdout == "prod=true\n"
+    _commit(tmp_path, "docs/page.md")
+    assert _run(tmp_path, "changed", "-", "HEAD", "prod").stdout == "prod=true\n"
+    on_azure = _run(tmp_path, "changed", "", "HEAD", "prod", TF_BUILD="True").stdout
+    assert "##vso[task.setvariable variable=prod;isOutput=true]false" in on_azure
