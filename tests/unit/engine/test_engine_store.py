@@ -201,3 +201,15 @@ def test_the_lock_is_given_back_when_the_work_fails(tmp_path: Path):
         raise ValueError("work")
     with store.lock("prod", "ada", 60):
         pass
+
+
+def test_a_suspended_process_inside_the_guard_is_named_instead_of_waited_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr("mlops.targets.local.store.GUARD_SECONDS", 0.2)
+    store, other = LocalStore(tmp_path), LocalStore(tmp_path)
+    with store.lock("prod", "ann (apply release 2)", 60), store.guarded("prod"):
+        with pytest.raises(Locked, match="prod is locked: ann"):
+            other.append("prod", JournalEntry(datetime.now(UTC), "x", "flights", 1, "bob", "c"))
+        with pytest.raises(Locked, match="prod is locked: ann"), other.lock("prod", "bob", 60):
+            pass

@@ -15,11 +15,12 @@ import secrets
 import socket
 import subprocess
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from mlops.errors import IntegrityError, Locked, TargetError
 from mlops.targets.base import JournalEntry
@@ -27,6 +28,7 @@ from mlops.targets.base import JournalEntry
 JOURNAL = "journal.jsonl"
 LEASE = "lease.json"
 GUARD = "lock"
+GUARD_SECONDS = 10.0
 
 
 @dataclass(frozen=True)
@@ -137,8 +139,23 @@ class LocalStore:
         folder = self.folder(environment)
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / GUARD).open("a") as guard:
-            fcntl.flock(guard, fcntl.LOCK_EX)
+            self._wait(guard, environment)
             yield folder
+
+    def _wait(self, guard: IO[str], environment: str) -> None:
+        """A process that is suspended inside the guard would otherwise let everybody wait for ever."""
+        end = time.monotonic() + GUARD_SECONDS
+        while True:
+            try:
+                fcntl.flock(guard, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() < end:
+                    time.sleep(0.01)
+                    continue
+                found = _Holder.read(self.folder(environment) / LEASE)
+                who = found.sentence if found else "a process that does not answer holds its files"
+                raise Locked(f"{environment} is locked: {who}") from None
+            return
 
     @contextlib.contextmanager
     def lock(self, environment: str, owner: str, lease: float) -> Iterator[LocalLease]:
