@@ -41,6 +41,16 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict .
+	@$(BIN)/actionlint
+	@$(BIN)/zizmor --quiet --offline --persona=pedantic .github
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(BIN)/check-jsonschema --builtin-schema vendor.azure-pipelines --data-transform azure-pipelines --regex-variant nonunicode \
+	  azure-pipelines.yml $(filter-out %/variables.yml,$(wildcard pipelines/azure-devops/*.yml pipelines/azure-devops/*/*.yml))
+	@LOG_LEVEL=ERROR $$($(BIN)/python -c 'from infra.policy import checkov; print(checkov.environment())') \
+	  -m checkov.main --config-file .github/checkov.yml
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .
