@@ -20,7 +20,7 @@ from mlops.lifecycle.release import release
 from mlops.lifecycle.rollout import Event
 from mlops.lifecycle.train import Trained, train
 from mlops.pipeline import StepEvent
-from mlops.spec.files import desired_path, gates_path, load_policy, training_path
+from mlops.spec.files import desired_path, gates_path, load_desired, load_policy, training_path
 from mlops.spec.gates import GateReport
 from mlops.targets.base import Target
 
@@ -203,11 +203,11 @@ class Story:
                 )
 
     def _rows(self, env: str) -> list[dict[str, Any]]:
-        """Flights from the test month of what is live now, in random order, one a request."""
-        live = self.target.endpoints.state(env, MODEL).live
-        if live is None:
-            raise TargetError(f"nothing is served in {env}, so there is nobody to ask")
-        version = self.target.registry.get(MODEL, live.release)
+        """Flights of the month after the new release's training, in random order, one a request."""
+        wanted = load_desired(self.sandbox.work, env, MODEL)
+        if wanted is None:
+            raise TargetError(f"nothing is to be served in {env}, so there is nobody to ask")
+        version = self.target.registry.get(MODEL, wanted.release)
         return sample_requests(self.target.registry, version, ROWS)
 
     # --- edits ----------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from typing import Any
 from mlops.errors import TargetError
 from mlops.targets.base import Endpoints
 
-RATE = 250.0
+RATE = 400.0
 """Requests a second, over all threads."""
 _THREADS = 4
 

@@ -2,7 +2,7 @@
 
 A limit alone would turn noise into a verdict: the p99 of fifty requests is one request. So latency and
 predictions fail only when they are over their limit *and* chance explains that less than once in a thousand
-windows (`_CHANCE`).
+windows; a window is looked at up to `LOOKS` times, and each look gets its share of that.
 """
 
 from __future__ import annotations
@@ -16,8 +16,10 @@ from typing import Any
 from mlops.spec.desired import Strategy
 from mlops.targets.base import TrafficSample
 
-_CHANCE = 0.001
-_Z = 3.0902
+LOOKS = 20
+"""How often a window is looked at; a bad release is sent back at the first look that proves it."""
+_CHANCE = 0.001 / LOOKS
+_Z = 3.8906
 """The normal quantile of 1 - `_CHANCE`."""
 _BINS = 10
 """Bins of the population stability index, of about equal share in the live deployment."""

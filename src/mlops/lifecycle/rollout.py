@@ -36,8 +36,6 @@ from mlops.targets.base import JournalEntry, Lease, Target, TrafficSample
 LIVE_TAG: Final = "mlops.env.{env}"
 LIVE: Final = "live"
 CHAMPION: Final = "champion"
-_POLLS = 20
-"""How often a window is looked at; a bad release is sent back at the first look that proves it."""
 _SMOKE_TRIES = 3
 
 
@@ -171,7 +169,7 @@ class Rollout:
         """Look at the window again and again; a failure ends it early, a pass does not."""
         before = self._samples(step)
         end = self.clock.now() + timedelta(seconds=step.seconds)
-        pause = max(step.seconds / _POLLS, 0.05)
+        pause = max(step.seconds / analysis.LOOKS, 0.05)
         while True:
             left = (end - self.clock.now()).total_seconds()
             if left > 0:
