@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops.cli import _progress
 from mlops.cli._app import app, err, out, state, verb
 
 if TYPE_CHECKING:
@@ -70,7 +69,7 @@ def _clean(sandbox: Sandbox) -> None:
 def _tell(sandbox: Sandbox, target: Target, new: bool) -> None:
     from rich.markup import escape
 
-    from mlops.cli._serve import show_event
+    from mlops.cli import _progress
     from mlops.demo.story import Show, Story
 
     def chapter(_: str, title: str) -> None:
@@ -81,8 +80,8 @@ def _tell(sandbox: Sandbox, target: Target, new: bool) -> None:
         style = "bold cyan" if line.startswith("$ ") else "red" if line.startswith("exit ") else "dim"
         err().print(f"[{style}]{escape(line)}[/]")
 
-    with _progress.steps() as step:
-        story = Story(sandbox, target, Show(chapter, step, show_event, _gates, say))
+    with _progress.live() as progress:
+        story = Story(sandbox, target, Show(chapter, progress.step, progress.rollout, _gates, say))
         story.tell()
         if not new:
             story.again()

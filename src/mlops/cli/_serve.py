@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
@@ -15,16 +14,12 @@ from mlops.cli._app import (
     ModelOption,
     app,
     changes_pending,
-    err,
     out,
     print_json,
     state,
     verb,
 )
 from mlops.errors import InvalidInput
-
-if TYPE_CHECKING:
-    from mlops.lifecycle.rollout import Event
 
 EnvOption = Annotated[str, typer.Option("--env", "-e", help="An environment of environments/policy.yaml.")]
 
@@ -72,47 +67,28 @@ def apply(
     as_json: JsonOption = False,
 ) -> None:
     """Make what is served what the committed file says. Safe to run again after any interruption."""
+    from mlops.cli import _progress
     from mlops.lifecycle.apply import apply as carry_out
     from mlops.lifecycle.lineage import actor
 
     name, _ = state.model(model)
     env = state.environment(env)
-    outcome = carry_out(
-        state.root,
-        state.target,
-        env,
-        name,
-        actor=actor(state.root),
-        clear_hold=clear_hold,
-        progress=(lambda _: None) if as_json else show_event,
-    )
+    with _progress.live(quiet=as_json) as progress:
+        outcome = carry_out(
+            state.root,
+            state.target,
+            env,
+            name,
+            actor=actor(state.root),
+            clear_hold=clear_hold,
+            progress=progress.rollout,
+        )
     if as_json:
         print_json(vars(outcome))
     elif outcome.changed:
         out().print(f"{name} in {env} serves release [bold]{outcome.release}[/] at {outcome.url}")
     else:
         out().print(f"{name} in {env}: nothing to do, release {outcome.release} is served at {outcome.url}")
-
-
-def show_event(event: Event) -> None:
-    """One line for each thing that a rollout did; looks at a running window are shown only to a watcher."""
-    from rich.markup import escape
-
-    text = escape(event.text)
-    match event.kind:
-        case "done":
-            seconds = event.seconds or 0.0
-            err().print(f"  [green]✓[/] {text} [dim]{seconds:.1f} s[/]")
-        case "verdict":
-            err().print(f"    [green]{text}[/]")
-        case "back":
-            err().print(f"  [bold red]↩[/] {text}")
-        case "wait":
-            err().print(f"    [yellow]{text}[/]")
-        case "watch" if sys.stderr.isatty():
-            err().print(f"    [dim]{text}, {event.share or 0:.0%}[/]", end="\r")
-        case _:
-            pass
 
 
 @app.command(epilog="Example: mlops score --env prod --input rows.json")

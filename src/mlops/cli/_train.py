@@ -65,8 +65,8 @@ def train(
     inputs |= _windows(window=window, test_window=test_window)
     if not as_json:
         err().print(f"Training [bold]{name}[/] on the target {state.target.name}")
-    with _progress.steps(quiet=as_json) as progress:
-        trained = run(state.root, state.target, name, inputs, progress)
+    with _progress.live(quiet=as_json) as progress:
+        trained = run(state.root, state.target, name, inputs, progress.step)
     if as_json:
         print_json(
             {
