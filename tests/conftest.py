@@ -33,6 +33,36 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """For `pytest -n`: a file stays on one worker, and so does the one lifecycle that two files tell."""
+    for item in items:
+        chapter = item.path.parent.name == "e2e" and "trained" in getattr(item, "fixturenames", ())
+        shared = "lifecycle" if chapter else str(item.path)
+        item.add_marker(pytest.mark.xdist_group(shared))
+
+
+@pytest.fixture(scope="session")
+def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tracking database with tables and nothing in them, to copy: making one takes seconds."""
+    from mlops.tracking import _sqlite
+
+    path = tmp_path_factory.mktemp("database") / "mlflow.db"
+    _sqlite.prepare(path)
+    return path
+
+
+@pytest.fixture
+def sqlite(database: Path, tmp_path: Path) -> str:
+    """URI of an empty SQLite store of this test."""
+    from mlops.tracking import sqlite_uri
+
+    path = tmp_path / "store" / "mlflow.db"
+    path.parent.mkdir()
+    path.write_bytes(database.read_bytes())
+    return sqlite_uri(path)
+
+
 @pytest.fixture(scope="session")
 def raw_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The complete raw tables of the use case flights, without a manifest. Read only."""

@@ -12,14 +12,6 @@ from mlops.errors import Blocked, IntegrityError, NotFound
 from mlops.lifecycle import versions
 from mlops.spec.digest import tree_digest
 from mlops.targets.local.registry import LocalRegistry
-from mlops.tracking import _sqlite
-
-
-@pytest.fixture(scope="module")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    _sqlite.prepare(path)
-    return path
 
 
 @pytest.fixture

@@ -15,15 +15,7 @@ import httpx
 import pytest
 from azure_like_proxy import AzureLikeProxy
 
-from mlops.tracking import _sqlite, sqlite_uri
-
-
-@pytest.fixture(scope="session")
-def database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tracking database with tables and nothing in them, to copy."""
-    path = tmp_path_factory.mktemp("database") / "mlflow.db"
-    _sqlite.prepare(path)
-    return path
+from mlops.tracking import sqlite_uri
 
 
 @pytest.fixture(scope="session")
@@ -66,17 +58,8 @@ def azure_like(server: str) -> Iterator[AzureLikeProxy]:
         yield proxy
 
 
-@pytest.fixture
-def sqlite(database: Path, tmp_path: Path) -> str:
-    """URI of an empty SQLite store of this test."""
-    path = tmp_path / "store" / "mlflow.db"
-    path.parent.mkdir()
-    path.write_bytes(database.read_bytes())
-    return sqlite_uri(path)
-
-
 @pytest.fixture(params=["sqlite", "server", "azure-like", "azure-like-with-inputs"])
-def uri(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+def uri(request: pytest.FixtureRequest) -> Iterator[str]:
     """Each kind of store in turn."""
     if request.param == "sqlite":
         yield request.getfixturevalue("sqlite")
