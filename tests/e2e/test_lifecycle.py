@@ -178,7 +178,7 @@ def test_an_endpoint_wants_its_key(live: Chapter, sample: dict) -> None:
     (prod,) = [e for e in _endpoints(live) if e["environment"] == "prod"]
     command = ["curl", "--silent", "--output", "/dev/null", "--write-out", "%{http_code}", "--data"]
     done = subprocess.run(
-        [*command, json.dumps(sample), f"{prod['url']}/score"], capture_output=True, text=True, check=True
+        [*command, json.dumps(sample), prod["url"]], capture_output=True, text=True, check=True
     )
     assert done.stdout == "401"
 

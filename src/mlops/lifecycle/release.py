@@ -158,7 +158,9 @@ def _write_release(root: Path, made: Release) -> bool:
     if not path.exists():
         write_atomically(path, release_text(made))
         return True
-    if Document.read(path, name).parse(Release) != made:
+    # Gates may be run again, and then measure another latency or another champion: what was released stays.
+    there = Document.read(path, name).parse(Release)
+    if there != made.model_copy(update={"gates": there.gates, "metrics": there.metrics}):
         raise Blocked(
             f"{name} exists and says something else; releases are immutable. "
             "Restore the file from git, or train a new version"
