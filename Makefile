@@ -33,6 +33,9 @@ demo: setup ## Run the whole lifecycle on real data, on this machine
 test: setup ## Run all tests but the slow ones
 	@$(BIN)/pytest -m "not slow"
 
+test-unit: setup ## Run the tests that need no other process, in under a minute
+	@$(BIN)/pytest tests/unit -m "not slow and not processes"
+
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest
 

@@ -105,8 +105,10 @@ class MemoryTracker:
 
     def _save(self) -> None:
         if self.file is not None:
-            self.file.with_suffix(".new").write_text(json.dumps(self.runs))
-            self.file.with_suffix(".new").rename(self.file)
+            # Two processes save at the same time.
+            draft = self.file.with_suffix(f".{os.getpid()}.new")
+            draft.write_text(json.dumps(self.runs))
+            draft.rename(self.file)
 
 
 @dataclass
