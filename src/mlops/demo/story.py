@@ -159,7 +159,7 @@ class Story:
         now = datetime.now(UTC)
         made = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
         self._merge(made)
-        if self._edit(desired_path("prod", MODEL), _strategy(2)):
+        if self._edit(desired_path("prod", MODEL), _strategy(1)):
             self._commit("Demo: canary steps of seconds in prod")
 
     def _rollback(self, env: str, reason: str) -> None:
