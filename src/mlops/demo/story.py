@@ -30,7 +30,7 @@ REVIEWER = "you, in the demo"
 ROWS = 2000
 # Minutes of analysis are right in earnest and too long to watch.
 _STRATEGY = (
-    "strategy: {{canary: [10, 50, 100], analysis: {seconds}s, min_requests: 30, "
+    "strategy: {{canary: [10, 50, 100], analysis: {seconds}s, min_requests: 25, "
     "max_error_rate: 0.01, max_latency_p99_ratio: 5, max_prediction_shift: 0.25}}"
 )
 
@@ -159,7 +159,7 @@ class Story:
         now = datetime.now(UTC)
         made = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
         self._merge(made)
-        if self._edit(desired_path("prod", MODEL), _strategy(1)):
+        if self._edit(desired_path("prod", MODEL), _strategy(2)):
             self._commit("Demo: canary steps of seconds in prod")
 
     def _rollback(self, env: str, reason: str) -> None:
