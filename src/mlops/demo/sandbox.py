@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -103,15 +102,6 @@ class Sandbox:
         temporary.replace(self._stamp)
 
     # --- git ------------------------------------------------------------------------------------------
-
-    def edit(self, path: str, change: Callable[[str], str]) -> None:
-        """Change one file of the clone; raises `TargetError` when the change changes nothing."""
-        file = self.work / path
-        before = file.read_text(encoding="utf-8") if file.exists() else ""
-        after = change(before)
-        if before == after:
-            raise TargetError(f"the demo expected to change {path}, but it already says so")
-        file.write_text(after, encoding="utf-8")
 
     def commit(self, message: str) -> str:
         """Commit all changes and push them; the commit's id, or the present one when there is no change."""
