@@ -223,6 +223,27 @@ class DataAssets(Protocol):
         """What a pipeline input `azureml:<name>:<version>` stands for here: a local folder or a URI."""
 
 
+# --- what monitoring reads and keeps ------------------------------------------------------------------
+
+Record = Literal["labels", "verdicts", "retrains"]
+
+
+class Observations(Protocol):
+    """Captured traffic, and append-only files about it, by environment and model.
+
+    `labels`: Parquet; `verdicts`: `mlops.spec.monitoring.MonitorReport` as JSON; `retrains`: JSON.
+    """
+
+    def captured(self, environment: str, model: str) -> list[Path]:
+        """Local Parquet files as `mlops.serving.capture` writes them, oldest first."""
+
+    def add(self, environment: str, model: str, kind: Record, name: str, content: bytes) -> bool:
+        """Durable before it returns; False when a file of that name is there, which stays as it is."""
+
+    def files(self, environment: str, model: str, kind: Record) -> list[Path]:
+        """Local copies, by name."""
+
+
 @dataclass(frozen=True)
 class Target:
     """One provider: everything that the verbs need."""
@@ -233,6 +254,8 @@ class Target:
     endpoints: Endpoints
     store: EnvironmentStore
     data: DataAssets
+    observations: Observations | None = None
+    """None: this provider keeps no captured traffic."""
 
 
 COLOURS = ("blue", "green")

@@ -13,6 +13,7 @@ def open_local(root: Path, settings: Settings) -> Target:
     from mlops.targets.local.data import LocalData
     from mlops.targets.local.endpoints import LocalEndpoints
     from mlops.targets.local.jobs import LocalJobs
+    from mlops.targets.local.observations import LocalObservations
     from mlops.targets.local.registry import LocalRegistry, local_tracker
     from mlops.targets.local.store import LocalStore
 
@@ -26,4 +27,5 @@ def open_local(root: Path, settings: Settings) -> Target:
         endpoints=LocalEndpoints(folder / "endpoints"),
         store=LocalStore(folder),
         data=data,
+        observations=LocalObservations(folder),
     )
