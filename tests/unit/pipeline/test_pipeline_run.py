@@ -110,6 +110,8 @@ def test_a_missing_asset_is_a_sentence(project):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupt_ends_the_steps_and_marks_the_runs(project, monkeypatch, number):
+    # A shell that starts the tests in the background has SIGINT ignored, and Python keeps that.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     monkeypatch.setenv("SLEEP_IN", "left")
     monkeypatch.setenv("SLEEP", "60")
     started = time.monotonic()
@@ -120,8 +122,11 @@ def test_an_interrupt_ends_the_steps_and_marks_the_runs(project, monkeypatch, nu
         os.kill(os.getpid(), number)
 
     threading.Thread(target=interrupt).start()
-    with pytest.raises(KeyboardInterrupt):
-        project.run()
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            project.run()
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert time.monotonic() - started < 20
     children = project.tracker.children(_parent(project))
     assert children["left"]["status"] == "KILLED"
