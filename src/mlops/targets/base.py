@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -28,6 +29,21 @@ class Jobs(Protocol):
         progress: Callable[[StepEvent], None],
     ) -> JobResult:
         """Run to the end. Raises `StepFailed`, `InvalidInput` (lint), `TargetError`."""
+
+    def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
+        """Start a run that goes on without this process and its login; the name that `wait` knows it by.
+
+        When it returns, the run no longer reads the checkout. Raises `InvalidInput` (lint), `TargetError`.
+        """
+
+    def wait(
+        self, name: str, progress: Callable[[StepEvent], None], patience: float = math.inf
+    ) -> JobResult | None:
+        """Follow a submitted run to its end; None when it still runs after `patience` seconds.
+
+        May be called by any process, at any time and again; `progress` first hears what has already happened.
+        An interruption (Control-C) ends the waiting, not the run. Raises what `run` raises, and `NotFound`.
+        """
 
 
 # --- registry ---------------------------------------------------------------------------------------
