@@ -41,7 +41,7 @@ def test_metrics_of_a_reused_step_are_kept(tmp_path, monkeypatch):
     steps.write_text(steps.read_text() + METRIC)
     database = tmp_path / "mlflow.db"
     tracker = PipelineTracker(f"sqlite:///{database}", tmp_path / "artifacts")
-    jobs = LocalJobs(tracker, tmp_path / "state", Data(tmp_path))
+    jobs = LocalJobs(tracker, tmp_path / "state", Data(tmp_path), tmp_path)
 
     first = jobs.run(tmp_path / "pipeline.yml", {}, {"mlops.commit": "abc"}, lambda _: None)
     second = jobs.run(tmp_path / "pipeline.yml", {}, {}, lambda _: None)

@@ -22,9 +22,11 @@ def open_local(root: Path, settings: Settings) -> Target:
     data = LocalData(root, folder, {name: model.usecase for name, model in settings.models.items()})
     return Target(
         name="local",
-        jobs=LocalJobs(local_tracker(folder, uri), folder, data, root / "uv.lock"),
+        jobs=LocalJobs(local_tracker(folder, uri), folder, data, root),
         registry=LocalRegistry(folder, uri, root),
-        endpoints=LocalEndpoints(folder / "endpoints"),
+        endpoints=LocalEndpoints(
+            folder / "endpoints", {name: model.capture for name, model in settings.models.items()}
+        ),
         store=LocalStore(folder),
         data=data,
         observations=LocalObservations(folder),
