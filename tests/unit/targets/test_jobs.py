@@ -86,7 +86,7 @@ def wait(jobs: Jobs, name: str) -> tuple[JobResult, list[StepEvent]]:
 
 
 def test_a_run_goes_on_without_the_shell_that_started_it(root: Path, monkeypatch: Any) -> None:
-    """Submitted by one process that ends at once, waited for by another; the checkout may change meanwhile."""
+    """Submitted by one process, which ends, and waited for by another; the checkout may change meanwhile."""
     monkeypatch.setenv("SLEEP_IN", "left")
     monkeypatch.setenv("SLEEP", "3")
     script = (
