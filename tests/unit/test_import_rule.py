@@ -15,17 +15,18 @@ SOURCE = ROOT / "src" / "mlops"
 LAYERS: list[set[str]] = [
     {"cli"},
     {"demo"},
+    {"board"},
     {"lifecycle"},
     {"targets", "forge"},
     {"pipeline", "steps"},
     {"tracking"},
-    {"serving", "monitoring"},
+    {"serving", "monitoring", "events"},
     {"usecase"},
     {"spec"},
     {"errors"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-ONLY = {"serving": {"spec", "errors"}, "monitoring": {"spec", "errors"}}
+ONLY = {room: {"spec", "errors"} for room in ("serving", "monitoring", "events")}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -12,6 +12,7 @@ from typing import Any
 
 from mlops.spec._base import Spec
 from mlops.spec.desired import DesiredState
+from mlops.spec.events import FACTS
 from mlops.spec.gatepolicy import GatePolicy
 from mlops.spec.policy import Freeze, Policy
 from mlops.spec.release import Release
@@ -27,9 +28,10 @@ MODELS: dict[str, type[Spec]] = {
     "policy": Policy,
     "release": Release,
     "settings": Settings,
+    **{name.replace("mlops.", "event.", 1): fact for name, fact in FACTS.items()},
 }
 """By file name: environments/<env>/<model>.yaml, environments/freeze.yaml, pipelines/<model>/model.yaml,
-environments/policy.yaml, releases/<model>/<n>.yaml, mlops.toml."""
+environments/policy.yaml, releases/<model>/<n>.yaml, mlops.toml, the data of each CloudEvent."""
 
 
 def schema_text(name: str) -> str:

@@ -11,6 +11,8 @@ from pydantic import Field, ValidationError
 from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import ModelName, Spec
 from mlops.spec._yaml import problems_of
+from mlops.spec.capture import CaptureSettings
+from mlops.spec.sinks import EventSettings
 
 FILE = "mlops.toml"
 
@@ -23,6 +25,8 @@ class Project(Spec):
 class ModelSettings(Spec):
     usecase: str = Field(pattern=r"^[A-Za-z_][A-Za-z0-9_.]*$")
     """Importable package that holds an object called `usecase`."""
+    capture: CaptureSettings = CaptureSettings()
+    """What its endpoints keep of requests and answers, for monitoring."""
 
 
 class ForgeSettings(Spec):
@@ -56,6 +60,7 @@ class Settings(Spec):
     forge: ForgeSettings = ForgeSettings()
     local: LocalSettings = LocalSettings()
     azure: AzureSettings = AzureSettings()
+    events: EventSettings = EventSettings()
 
     def model(self, name: str | None) -> tuple[str, ModelSettings]:
         """The model called `name`, or the only one; raises `InvalidInput` otherwise."""
