@@ -1,7 +1,8 @@
-"""Verbs from a commit to a release: train, gate, register, versions, release."""
+"""Verbs from a commit to a release: train, gate, release, register."""
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -11,6 +12,7 @@ from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, s
 from mlops.errors import Blocked, InvalidInput
 
 if TYPE_CHECKING:
+    from mlops.lifecycle.train import Trained
     from mlops.spec.schema import Task
 
 VersionArgument = Annotated[
@@ -43,30 +45,18 @@ def _windows(**given: str | None) -> dict[str, str]:
     return found
 
 
-@app.command(epilog="Example: mlops train --window 2013-01..2013-04 --test-window 2013-05")
-@verb
-def train(
-    model: ModelOption = None,
-    window: Annotated[
-        str | None, typer.Option(help="Months to learn from, for example 2013-01..2013-03.")
-    ] = None,
-    test_window: Annotated[str | None, typer.Option(help="Later months to test on.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other pipeline input.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Run the training pipeline; unchanged steps are reused."""
-    from mlops.cli import _progress
-    from mlops.lifecycle.train import train as run
+def _seconds(text: str) -> float:
+    from pydantic import TypeAdapter, ValidationError
 
-    name, _ = state.model(model)
-    inputs = _inputs(settings or [])
-    inputs |= _windows(window=window, test_window=test_window)
-    if not as_json:
-        err().print(f"Training [bold]{name}[/] on the target {state.target.name}")
-    with _progress.live(quiet=as_json) as progress:
-        trained = run(state.root, state.target, name, inputs, progress.step)
+    from mlops.spec.desired import Seconds
+
+    try:
+        return TypeAdapter(Seconds).validate_python(text)
+    except ValidationError:
+        raise InvalidInput(f"--for must be a duration such as 60s, 15m or 2h; got {text!r}") from None
+
+
+def _say_trained(trained: Trained, as_json: bool) -> None:
     if as_json:
         print_json(
             {
@@ -79,12 +69,80 @@ def train(
             }
         )
         return
+    name, version = trained.model, trained.version
     if trained.new:
-        out().print(
-            f"[bold]{name}[/] version [bold]{trained.version}[/] is registered (run {trained.run_id[:8]})"
-        )
+        out().print(f"[bold]{name}[/] version [bold]{version}[/] is registered (run {trained.run_id[:8]})")
     else:
-        out().print(f"nothing changed: this is [bold]{name}[/] version [bold]{trained.version}[/]")
+        out().print(f"nothing changed: this is [bold]{name}[/] version [bold]{version}[/]")
+
+
+def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
+    from mlops.cli import _progress
+    from mlops.lifecycle.train import resume
+
+    with _progress.live(quiet=as_json) as progress:
+        trained = resume(state.target, model, job, progress.step, patience)
+    if trained is not None:
+        _say_trained(trained, as_json)
+    elif as_json:
+        print_json({"job": job, "state": "running"})
+    else:
+        out().print(f"{job} still runs; wait on with: mlops train --resume {job}")
+
+
+@app.command(
+    epilog="Example: mlops train --window 2013-01..2013-04 --test-window 2013-05; "
+    "then: mlops train --detach; then: mlops train --resume flights-20260102-030405-6f7a --for 50m"
+)
+@verb
+def train(
+    model: ModelOption = None,
+    window: Annotated[
+        str | None, typer.Option(help="Months to learn from, for example 2013-01..2013-03.")
+    ] = None,
+    test_window: Annotated[str | None, typer.Option(help="Later months to test on.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other pipeline input.")
+    ] = None,
+    detach: Annotated[
+        bool, typer.Option("--detach", help="Start it, print the job's name, and do not wait.")
+    ] = False,
+    job: Annotated[
+        str | None, typer.Option("--resume", metavar="JOB", help="Wait for a job that was started before.")
+    ] = None,
+    patience: Annotated[
+        str | None,
+        typer.Option("--for", metavar="TIME", help="With --resume: wait no longer than, for example, 50m."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Run the training pipeline; unchanged steps are reused."""
+    name, _ = state.model(model)
+    inputs = _inputs(settings or [])
+    inputs |= _windows(window=window, test_window=test_window)
+    if job is not None:
+        if detach or inputs:
+            raise InvalidInput("--resume waits for a job as it was started; it takes no other input")
+        _resume(name, job, math.inf if patience is None else _seconds(patience), as_json)
+        return
+    if patience is not None:
+        raise InvalidInput("--for says how long --resume waits; name the job with --resume")
+    from mlops.cli import _progress
+    from mlops.lifecycle import train as lifecycle
+
+    if not as_json:
+        err().print(f"Training [bold]{name}[/] on the target {state.target.name}")
+    if not detach:
+        with _progress.live(quiet=as_json) as progress:
+            trained = lifecycle.train(state.root, state.target, name, inputs, progress.step)
+        _say_trained(trained, as_json)
+        return
+    started = lifecycle.submit(state.root, state.target, name, inputs)
+    if as_json:
+        print_json({"job": started})
+    else:
+        err().print(f"it runs; wait for it with: mlops train --resume {started}")
+        out().print(started)
 
 
 @app.command(epilog="Example: mlops gate 7 --markdown gate.md")
@@ -192,56 +250,3 @@ def register(
         print_json(vars(made))
     else:
         out().print(f"[bold]{name}[/] version [bold]{made.version}[/] is registered")
-
-
-versions = typer.Typer(no_args_is_help=True, help="Registered versions.")
-app.add_typer(versions, name="versions")
-
-
-@versions.command("list", epilog="Example: mlops versions list --tag mlops.gate=pass")
-@verb
-def list_versions(
-    model: ModelOption = None,
-    tag: Annotated[
-        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only versions with this tag.")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """List registered versions, newest first."""
-    from mlops.lifecycle.versions import find
-
-    name, _ = state.model(model)
-    rows = find(state.target.registry, name, tag or [])
-    if as_json:
-        print_json([vars(row) for row in rows])
-        return
-    if not rows:
-        out().print(
-            f"no version of {name}" + (" with these tags" if tag else "; train one with: mlops train")
-        )
-        return
-    from rich.table import Table
-
-    table = Table()
-    for title in ("version", "live in", "gate", "trained on", "commit", "digest", "registered"):
-        table.add_column(title)
-    for row in rows:
-        digest = row.digest.removeprefix("sha256:")[:12]
-        when = f"{row.created:%Y-%m-%d %H:%M}"
-        table.add_row(
-            str(row.version), ", ".join(row.live), row.gate, row.window, row.commit[:8], digest, when
-        )
-    out().print(table)
-
-
-@versions.command("delete", epilog="Example: mlops versions delete 3")
-@verb
-def delete_version(
-    version: Annotated[int, typer.Argument(min=1, help="Registered version.")], model: ModelOption = None
-) -> None:
-    """Delete a version; refused while an environment serves or names it."""
-    from mlops.lifecycle.versions import delete
-
-    name, _ = state.model(model)
-    delete(state.target.registry, name, version)
-    out().print(f"{name} version {version} is deleted")

@@ -1,15 +1,19 @@
-"""`mlops train`: run the model's training pipeline on the target and say which version came out."""
+"""`mlops train`: run the model's training pipeline on the target and say which version came out.
+
+A run may outlive the process, and the login, that started it: `submit` it, and `resume` to hear how it ends.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.lifecycle.lineage import lineage
-from mlops.pipeline import StepEvent
+from mlops.pipeline import JobResult, StepEvent
 from mlops.spec._yaml import Document
 from mlops.spec.files import training_path
 from mlops.spec.settings import load_settings
@@ -51,15 +55,44 @@ def train(
     Raises `InvalidInput` for a pipeline, a use case or an input that is wrong, `StepFailed` for a step that
     fails, and `TargetError` when the run ended without a registered version.
     """
+    return _trained(model, target.jobs.run(*_asked(root, model, inputs), progress))
+
+
+def submit(root: Path, target: Target, model: str, inputs: Mapping[str, str]) -> str:
+    """Start what `train` runs and do not wait for it; the name that `resume` takes.
+
+    Raises `InvalidInput` and `TargetError`.
+    """
+    return target.jobs.submit(*_asked(root, model, inputs))
+
+
+def resume(
+    target: Target,
+    model: str,
+    name: str,
+    progress: Callable[[StepEvent], None],
+    patience: float = math.inf,
+) -> Trained | None:
+    """Wait for a run that was submitted; None when it still runs after `patience` seconds.
+
+    Raises what `train` raises, and `NotFound`.
+    """
+    result = target.jobs.wait(name, progress, patience)
+    return None if result is None else _trained(model, result)
+
+
+def _asked(root: Path, model: str, inputs: Mapping[str, str]) -> tuple[Path, dict[str, str], dict[str, str]]:
+    """The pipeline, its inputs and the tags of its run."""
     pipeline = root / training_path(model)
     if not pipeline.is_file():
         raise InvalidInput(
             f"{training_path(model)} does not exist; every model needs a training pipeline there"
         )
-    inputs = {**_named(root, model), **inputs}
-    facts = lineage(root, pipeline)
-    known = {v.version for v in target.registry.versions(model)}
-    result = target.jobs.run(pipeline, inputs, facts.as_tags(), progress)
+    named = {**_named(root, model), **inputs}
+    return pipeline, named, lineage(root, pipeline).as_tags()
+
+
+def _trained(model: str, result: JobResult) -> Trained:
     registered = result.outputs.get(REGISTERED)
     if registered is None or not registered.is_file():
         raise TargetError(
@@ -67,13 +100,13 @@ def train(
             f"{training_path(model)} must end with a `register` step that has the output `registered`"
         )
     answer = json.loads(registered.read_text(encoding="utf-8"))
-    version = int(answer["version"])
     return Trained(
-        model=model,
-        version=version,
+        model=answer["model"],
+        version=int(answer["version"]),
         digest=answer["digest"],
         run_id=result.run_id,
-        new=version not in known,
+        # A version that was there before names the run that made it.
+        new=answer["run_id"] == result.run_id,
         steps=result.steps,
     )
 

@@ -1,0 +1,61 @@
+"""Verbs on registered versions: list, delete."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlops.cli._app import JsonOption, ModelOption, app, out, print_json, state, verb
+
+versions = typer.Typer(no_args_is_help=True, help="Registered versions.")
+app.add_typer(versions, name="versions")
+
+
+@versions.command("list", epilog="Example: mlops versions list --tag mlops.gate=pass")
+@verb
+def list_versions(
+    model: ModelOption = None,
+    tag: Annotated[
+        list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only versions with this tag.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List registered versions, newest first."""
+    from mlops.lifecycle.versions import find
+
+    name, _ = state.model(model)
+    rows = find(state.target.registry, name, tag or [])
+    if as_json:
+        print_json([vars(row) for row in rows])
+        return
+    if not rows:
+        out().print(
+            f"no version of {name}" + (" with these tags" if tag else "; train one with: mlops train")
+        )
+        return
+    from rich.table import Table
+
+    table = Table()
+    for title in ("version", "live in", "gate", "trained on", "commit", "digest", "registered"):
+        table.add_column(title)
+    for row in rows:
+        digest = row.digest.removeprefix("sha256:")[:12]
+        when = f"{row.created:%Y-%m-%d %H:%M}"
+        table.add_row(
+            str(row.version), ", ".join(row.live), row.gate, row.window, row.commit[:8], digest, when
+        )
+    out().print(table)
+
+
+@versions.command("delete", epilog="Example: mlops versions delete 3")
+@verb
+def delete_version(
+    version: Annotated[int, typer.Argument(min=1, help="Registered version.")], model: ModelOption = None
+) -> None:
+    """Delete a version; refused while an environment serves or names it."""
+    from mlops.lifecycle.versions import delete
+
+    name, _ = state.model(model)
+    delete(state.target.registry, name, version)
+    out().print(f"{name} version {version} is deleted")
