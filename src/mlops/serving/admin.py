@@ -9,6 +9,7 @@ or not at all.
 from __future__ import annotations
 
 import math
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from mlops.serving.metrics import Histogram
 from mlops.serving.request import Limits, RequestError
 from mlops.serving.router import Router
 from mlops.serving.state import DeploymentState
+from mlops.spec.capture import CaptureSettings
 
 PREFIX = "/-/"
 _LIMITS = Limits(body=64 << 10)
@@ -45,8 +47,11 @@ class TrafficWish(msgspec.Struct, forbid_unknown_fields=True):
 class Admin:
     """The control routes."""
 
-    def __init__(self, router: Router, keyring: Keyring) -> None:
+    def __init__(
+        self, router: Router, keyring: Keyring, recapture: Callable[[CaptureSettings], Awaitable[None]]
+    ) -> None:
         self._router = router
+        self._recapture = recapture
         self._keyring = keyring
         self._memory = Memory(1 << 20)
 
@@ -86,6 +91,8 @@ class Admin:
             case "PUT", ["traffic"]:
                 shares = msgspec.json.decode(body, type=TrafficWish)
                 await self._router.set_traffic(shares.traffic, shares.mirror)
+            case "PUT", ["capture"]:
+                await self._recapture(CaptureSettings.model_validate_json(body))
             case _:
                 raise RequestError(404, "there is no such control", field="path", value=path[:200])
 
@@ -112,7 +119,11 @@ class Admin:
                     "predictions": _pairs(counters.predictions),
                 }
             described.append(row)
-        return {"deployments": described}
+        capture = self._router.state.capture
+        return {
+            "deployments": described,
+            "capture": capture.model_dump(mode="json") if capture else None,
+        }
 
 
 def _pairs(histogram: Histogram) -> list[tuple[float | None, int]]:

@@ -14,7 +14,7 @@ import time
 from urllib.parse import parse_qs
 
 from mlops.serving.admin import Admin
-from mlops.serving.capture import Capture
+from mlops.serving.capture import FOLDER, Capture, open_capture
 from mlops.serving.deployment import Loaded, ModelFailure, QueueFull
 from mlops.serving.http import (
     TEXT,
@@ -35,6 +35,7 @@ from mlops.serving.openapi import document
 from mlops.serving.request import Limits, Protocol, RequestError, check_content_type
 from mlops.serving.router import Router
 from mlops.serving.state import Keys
+from mlops.spec.capture import CaptureSettings
 
 MIRROR_QUEUE = 64
 READ_MEMORY = 256 << 20
@@ -58,7 +59,7 @@ class App:
         self.limits = limits
         self.draining = False
         self._keyring = Keyring([keys.primary, keys.secondary]) if keys else None
-        self._admin = Admin(router, Keyring([keys.admin])) if keys else None
+        self._admin = Admin(router, Keyring([keys.admin]), self._recapture) if keys else None
         self._memory = Memory(READ_MEMORY)
         process = os.urandom(6).hex()
         self._ids = (f"{process}-{n:x}".encode() for n in itertools.count(1))
@@ -148,7 +149,16 @@ class App:
             chosen.counters.answered(outcome, time.perf_counter() - start)
         await answer(send, 200, json_bytes({"predictions": predictions.tolist()}), reply)
         if self.capture is not None:
-            self.capture.record(chosen.origin, reply[0][1], rows, predictions)
+            self.capture.record(chosen.origin, reply[0][1], rows, predictions, len(body))
+
+    async def _recapture(self, settings: CaptureSettings) -> None:
+        if settings == self.router.state.capture:
+            return
+        fresh = open_capture(self.router.folder / FOLDER, settings)
+        await self.router.set_capture(settings)
+        old, self.capture = self.capture, fresh
+        if old is not None:
+            await asyncio.to_thread(old.close)
 
     def _copy(self, mirror: Loaded, protocol: Protocol, body: bytes) -> None:
         if mirror.mirroring >= MIRROR_QUEUE:

@@ -18,6 +18,7 @@ from mlops.errors import Blocked, InvalidInput, MlopsError, NotFound, TargetErro
 from mlops.serving.deployment import Loaded
 from mlops.serving.request import Limits
 from mlops.serving.state import DeploymentState, ServerState, write_state
+from mlops.spec.capture import CaptureSettings
 
 DRAIN_SECONDS = 30.0
 
@@ -138,6 +139,13 @@ class Router:
             others = [d for d in self.state.deployments if d.name != name]
             self._commit(others, {n: d for n, d in self.table.loaded.items() if n != name})
             await self._retire(retired)
+
+    async def set_capture(self, settings: CaptureSettings | None) -> None:
+        """Keep what is to be captured from now on; the app acts on it."""
+        async with self._change:
+            state = self.state.model_copy(update={"capture": settings})
+            write_state(self.folder, state)
+            self.state = state
 
     async def _load(self, wanted: DeploymentState) -> Loaded:
         try:

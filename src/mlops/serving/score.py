@@ -1,15 +1,19 @@
 """Entry script for Azure's inference server (`azureml-inference-server-http`): the same core, its shell.
 
 Environment of the deployment: `AZUREML_MODEL_DIR` (set by Azure ML), `MLOPS_MODEL_DIGEST` (of the
-release; verified before anything is loaded) and `MLOPS_MODEL_VERSION` (named in each answer). The server
-itself authenticates, limits and drains; `--host` it cannot: it listens on all addresses.
+release; verified before anything is loaded), `MLOPS_MODEL_VERSION` (named in each answer) and
+`MLOPS_CAPTURE` (what is captured, see `mlops.spec.capture`). The server itself authenticates, limits and
+drains; `--host` it cannot: it listens on all addresses.
 """
 
 from __future__ import annotations
 
+import atexit
 import json
 import logging
 import os
+import tempfile
+import uuid
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +22,10 @@ from azureml_inference_server_http.api.aml_request import rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
 from mlops.errors import InvalidInput, MlopsError, Problem
+from mlops.serving.capture import FOLDER, SETTINGS, Capture, Origin, open_capture, settings_from
 from mlops.serving.core import Scorer, load
 from mlops.serving.request import RequestError, RequestParser, check_content_type
+from mlops.spec.capture import check_capture
 from mlops.spec.schema import FILE
 
 log = logging.getLogger("mlops.serving")
@@ -29,6 +35,8 @@ class _Loaded(NamedTuple):
     scorer: Scorer
     parser: RequestParser
     headers: dict[str, str]
+    origin: Origin
+    capture: Capture | None
 
 
 _loaded: _Loaded | None = None
@@ -39,8 +47,11 @@ def init() -> None:
     global _loaded  # noqa: PLW0603 - the server's interface is two functions of a module
     folder = find_artifact(Path(os.environ["AZUREML_MODEL_DIR"]))
     scorer = load(folder, digest=os.environ.get("MLOPS_MODEL_DIGEST") or None)
-    headers = {"x-model-version": os.environ.get("MLOPS_MODEL_VERSION", "0")}
-    _loaded = _Loaded(scorer, RequestParser(scorer.schema), headers)
+    version = os.environ.get("MLOPS_MODEL_VERSION", "0")
+    deployment = os.environ.get("AZUREML_DEPLOYMENT_NAME", "")
+    origin = Origin(scorer.schema, deployment, int(version) if version.isdecimal() else 0)
+    headers = {"x-model-version": version}
+    _loaded = _Loaded(scorer, RequestParser(scorer.schema), headers, origin, _capture(scorer))
 
 
 @rawhttp  # type: ignore[untyped-decorator]
@@ -63,7 +74,24 @@ def run(request: Any) -> Any:
     if not np.isfinite(predictions).all():
         log.error("the model answered with NaN or infinity")
         return _failed(_loaded.headers)
+    # Captured beforehand, because Azure's server sends the answer after this function has returned.
+    if _loaded.capture is not None:
+        given = request.headers.get("x-request-id") or uuid.uuid4().hex
+        size = request.content_length or 0
+        _loaded.capture.record(_loaded.origin, given.encode(), rows, predictions, size)
     return _answer(200, {"predictions": predictions.tolist()}, _loaded.headers)
+
+
+def _capture(scorer: Scorer) -> Capture | None:
+    settings = settings_from()
+    if settings is None:
+        return None
+    check_capture(settings, scorer.names, SETTINGS)
+    folder = Path(os.environ.get("MLOPS_CAPTURE_DIR", tempfile.gettempdir())) / FOLDER
+    capture = open_capture(folder, settings)
+    if capture is not None:
+        atexit.register(capture.close)
+    return capture
 
 
 def find_artifact(mounted: Path) -> Path:

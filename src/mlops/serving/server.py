@@ -18,7 +18,7 @@ import uvicorn
 
 from mlops.errors import InvalidInput, MlopsError, TargetError
 from mlops.serving.app import App
-from mlops.serving.capture import FOLDER, Capture
+from mlops.serving.capture import FOLDER, open_capture
 from mlops.serving.guard import (
     BODY_SECONDS,
     HEADER_SECONDS,
@@ -65,8 +65,7 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
     sock, state = _bind(folder, state, host)
     lock.announce(state.port)
     router = Router(folder, state, limits)
-    capture = Capture(folder / FOLDER, state.capture) if state.capture is not None else None
-    app = App(router, read_keys(folder), limits, capture)
+    app = App(router, read_keys(folder), limits, open_capture(folder / FOLDER, state.capture))
     config = uvicorn.Config(
         app,
         http=GuardedProtocol,
@@ -95,8 +94,8 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
     log.info("serving %s in %s on http://%s:%d", state.model, state.environment, host, state.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
-    if capture is not None:
-        capture.close()
+    if app.capture is not None:
+        app.capture.close()
 
 
 def _bind(folder: Path, state: ServerState, host: str) -> tuple[socket.socket, ServerState]:

@@ -15,8 +15,8 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from mlops.errors import InvalidInput, Problem
-from mlops.serving.capture import CaptureSettings
 from mlops.spec._base import Digest, EnvName, ModelName, Spec
+from mlops.spec.capture import CaptureSettings
 
 STATE = "endpoint.json"
 KEYS = "keys.json"

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 
 import mlops.serving
@@ -34,6 +35,8 @@ def start(folder: Path, digest: str, log: Path) -> tuple[subprocess.Popen[bytes]
         "MLOPS_MODEL_DIGEST": digest,
         "MLOPS_MODEL_VERSION": "7",
         "WORKER_COUNT": "1",
+        "MLOPS_CAPTURE": json.dumps({"enabled": True, "exclude": ["carrier"], "file_seconds": 0.5}),
+        "MLOPS_CAPTURE_DIR": str(log.parent),
     }
     command = [str(SERVER), "--entry_script", str(SCRIPT), "--port", str(port)]
     with log.open("wb") as stream:
@@ -50,8 +53,12 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    root = tmp_path_factory.mktemp("azure")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("azure")
+
+
+@pytest.fixture(scope="module")
+def port(root: Path) -> Iterator[int]:
     # As Azure ML mounts it: <model>/<version>/<folder>.
     mounted = root / "flights" / "7"
     digest = testing.write_onnx(mounted / "model", fails_from=5000)
@@ -66,6 +73,22 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
             time.sleep(0.1)
     yield chosen
     end(process)
+
+
+def test_what_was_asked_and_answered_is_captured(port: int, root: Path) -> None:
+    call(port, "POST", "/score", testing.body(2, "DL", 42.0), headers={"x-request-id": "known"})
+    deadline = time.monotonic() + 10
+    rows: list[dict[str, Any]] = []
+    while not rows:
+        assert time.monotonic() < deadline
+        for file in (root / "capture").glob("*.parquet"):
+            rows += [r for r in pq.read_table(file).to_pylist() if r["_request_id"] == "known"]
+        time.sleep(0.05)
+    assert [(r["_row"], r["_version"], r["distance"], "carrier" in r) for r in rows] == [
+        (0, 7, 42.0, False),
+        (1, 7, 42.0, False),
+    ]
+    assert rows[0]["_prediction"] == pytest.approx(testing.expected("DL", 42.0), abs=1e-6)
 
 
 def test_the_number_is_the_endpoints_number(port: int) -> None:

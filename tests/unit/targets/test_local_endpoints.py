@@ -23,9 +23,9 @@ import pytest
 
 from mlops.errors import Blocked, Inconclusive, IntegrityError, InvalidInput, NotFound, TargetError
 from mlops.serving import testing
-from mlops.serving.capture import CaptureSettings
 from mlops.serving.lock import owner
 from mlops.serving.state import KEYS, STATE, read_keys
+from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import tree_digest
 from mlops.spec.release import Data, Release, Source
 from mlops.targets.local.endpoints import LocalEndpoints
@@ -421,7 +421,7 @@ def test_a_drain_under_load_answers_everything_and_resets_nothing(bench: Bench) 
 
 
 def test_capture_writes_what_was_asked_and_answered(bench: Bench) -> None:
-    bench.endpoints = LocalEndpoints(bench.root, CaptureSettings(exclude=["carrier"]))
+    bench.endpoints = LocalEndpoints(bench.root, {MODEL: CaptureSettings(enabled=True, exclude=["carrier"])})
     bench.create("blue", 3, "one")
     _, _, answer = bench.post(testing.body(2), x_request_id="known")
     bench.endpoints.stop(ENV, MODEL)
@@ -430,6 +430,29 @@ def test_capture_writes_what_was_asked_and_answered(bench: Bench) -> None:
     assert [r["_prediction"] for r in rows] == answer["predictions"]
     assert {(r["_request_id"], r["_version"], r["distance"]) for r in rows} == {("known", 3, 500.0)}
     assert "carrier" not in rows[0]
+
+
+def test_a_running_endpoint_takes_over_other_capture_settings_with_its_next_change(bench: Bench) -> None:
+    bench.create("blue", 1, "one")
+    bench.post(testing.body(1))
+    bench.endpoints = LocalEndpoints(bench.root, {MODEL: CaptureSettings(enabled=True)})
+    bench.create("green", 2, "two")
+    bench.post(testing.body(1), x_request_id="seen")
+    bench.endpoints = LocalEndpoints(bench.root, {MODEL: CaptureSettings(enabled=False)})
+    bench.traffic(blue=50, green=50)
+    bench.post(testing.body(1))
+    bench.endpoints.stop(ENV, MODEL)
+    tables = [pq.read_table(file) for file in (bench.folder / "capture").glob("*.parquet")]
+    assert [row["_request_id"] for table in tables for row in table.to_pylist()] == ["seen"]
+
+
+def test_a_column_to_leave_out_that_the_model_lacks_is_refused_before_anything_is_served(
+    bench: Bench,
+) -> None:
+    bench.endpoints = LocalEndpoints(bench.root, {MODEL: CaptureSettings(enabled=True, exclude=["carier"])})
+    with pytest.raises(InvalidInput, match=r"models.flights.capture.exclude: 'carier' is no input.*carrier"):
+        bench.create("blue", 1, "one")
+    assert not bench.endpoints.state(ENV, MODEL).deployments
 
 
 def test_concurrent_changes_do_not_interleave(bench: Bench) -> None:

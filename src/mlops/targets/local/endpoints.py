@@ -21,10 +21,11 @@ from typing import Any, NoReturn
 
 from mlops import errors
 from mlops.errors import Inconclusive, Locked, MlopsError, NotFound, TargetError
-from mlops.serving.capture import CaptureSettings
 from mlops.serving.client import Unreachable, call
+from mlops.serving.core import read_schema
 from mlops.serving.lock import Owner, owner
 from mlops.serving.state import ServerState, ensure_keys, read_keys, read_state, write_state
+from mlops.spec.capture import CaptureSettings, check_capture
 from mlops.spec.release import Release
 from mlops.targets.base import Deployment, EndpointState, TrafficSample
 
@@ -41,13 +42,13 @@ _STARTED: list[subprocess.Popen[bytes]] = []
 class LocalEndpoints:
     """`mlops.targets.base.Endpoints` below one folder: `<folder>/<environment>/<model>/`.
 
-    With `capture` set, sampled inputs and predictions go to `capture/` in the endpoint's folder; a change
-    of it is in effect when the server starts the next time.
+    `capture` by model: what of requests and answers goes to `capture/` in the endpoint's folder. A change of
+    it is in effect with the next change of the endpoint.
     """
 
-    def __init__(self, folder: Path, capture: CaptureSettings | None = None) -> None:
+    def __init__(self, folder: Path, capture: Mapping[str, CaptureSettings] | None = None) -> None:
         self._root = folder
-        self._capture = capture
+        self._capture = capture or {}
 
     def state(self, environment: str, model: str) -> EndpointState:
         """What is there now; deployments of a server that does not run are `failed`, not `ready`."""
@@ -82,6 +83,9 @@ class LocalEndpoints:
         another release, `TargetError` when the model does not load; the endpoint is then unchanged.
         """
         folder = self._folder(environment, release.model)
+        if (capture := self._capture.get(release.model)) is not None and capture.exclude:
+            names = [column.name for column in read_schema(artifact).columns]
+            check_capture(capture, names, field=f"models.{release.model}.capture")
         wish = {
             "release": release.version,
             "digest": release.digest,
@@ -211,7 +215,8 @@ class LocalEndpoints:
 
     def _ensure_running(self, folder: Path) -> None:
         """Start the server if it is not there, and wait until it answers."""
-        process = None if owner(folder) is not None else _spawn(folder, self._capture)
+        capture = self._capture.get(folder.name)
+        process = None if owner(folder) is not None else _spawn(folder, capture)
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
@@ -224,7 +229,10 @@ class LocalEndpoints:
                     ) from None
                 time.sleep(0.02)
             else:
-                return
+                break
+        known = read_state(folder)
+        if process is None and capture is not None and known is not None and known.capture != capture:
+            self._control(folder, "PUT", "capture", capture.model_dump(mode="json"))
 
     def _end(self, folder: Path) -> None:
         server = owner(folder)
@@ -253,7 +261,7 @@ class LocalEndpoints:
 def _spawn(folder: Path, capture: CaptureSettings | None) -> subprocess.Popen[bytes]:
     ensure_keys(folder)
     known = read_state(folder)
-    if known is not None and known.capture != capture:
+    if known is not None and capture is not None and known.capture != capture:
         # No server runs, and the caller holds the lock: the file has no other writer now.
         write_state(folder, known.model_copy(update={"capture": capture}))
     log = folder / LOG

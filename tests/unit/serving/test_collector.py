@@ -1,0 +1,150 @@
+"""Capture through Azure ML's own data collector package, against a stand-in for its agent on loopback.
+
+Its agent joins inputs and outputs by correlation id; if ours differed, or one of the two were sampled away,
+monitoring on Azure would compare nothing with nothing.
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mlops.errors import TargetError
+from mlops.serving import collector, testing
+from mlops.serving.capture import Capture, Origin, open_capture
+from mlops.serving.collector import CollectorSink
+from mlops.spec.capture import CaptureSettings
+from mlops.spec.schema import ModelSchema
+
+pytestmark = pytest.mark.processes
+
+SCHEMA = ModelSchema(model="flights", task="binary", columns=testing.columns(), classes=["0", "1"])
+ORIGIN = Origin(SCHEMA, "green", 7)
+
+
+class Agent(ThreadingHTTPServer):
+    """What runs beside a deployment in Azure and takes payloads."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.received: list[tuple[dict[str, str], Any]] = []
+        self.answering = threading.Event()
+        self.answering.set()
+        self.daemon_threads = True
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Agent
+
+    def do_POST(self) -> None:
+        body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        assert self.path == "/modeldata/log"
+        self.server.answering.wait(30)
+        self.server.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
+        self.send_response(200)
+        self.send_header("content-length", "0")
+        self.end_headers()
+
+    def log_message(self, *args: Any) -> None:
+        pass
+
+
+@pytest.fixture
+def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[Agent]:
+    from azureml.ai.monitoring.init import teardown
+
+    server = Agent()
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("AZUREML_MDC_ENABLED", "true")
+    monkeypatch.setenv("AZUREML_MDC_HOST", "127.0.0.1")
+    monkeypatch.setenv("AZUREML_MDC_PORT", str(server.server_address[1]))
+    yield server
+    server.answering.set()
+    teardown()
+    server.shutdown()
+    server.server_close()
+
+
+def started(folder: Path, **settings: Any) -> Capture:
+    capture = open_capture(folder, CaptureSettings(enabled=True, **settings))
+    assert capture is not None
+    return capture
+
+
+def record(capture: Capture, name: str) -> None:
+    rows = [("AA", 1.0), ("DL", None)]
+    capture.record(ORIGIN, name.encode(), rows, np.array([0.25, 0.75]), 50)
+
+
+def wait(agent: Agent, payloads: int) -> None:
+    deadline = time.monotonic() + 10
+    while len(agent.received) < payloads:
+        assert time.monotonic() < deadline, agent.received
+        time.sleep(0.01)
+
+
+def test_inputs_and_outputs_arrive_under_one_request_without_what_is_left_out(
+    agent: Agent, tmp_path: Path
+) -> None:
+    capture = started(tmp_path, exclude=["carrier"])
+    record(capture, "first")
+    record(capture, "second")
+    wait(agent, 4)
+    capture.close()
+    assert capture.written == 4
+    found = {(h["ce-type"], h["ce-x-request-id"]): body for h, body in agent.received}
+    for request in ("first", "second"):
+        assert found["azureml.inference.model_inputs", request] == [{"distance": 1.0}, {"distance": None}]
+        assert found["azureml.inference.model_outputs", request] == [
+            {"_prediction": 0.25, "_version": 7, "_deployment": "green", "_row": 0},
+            {"_prediction": 0.75, "_version": 7, "_deployment": "green", "_row": 1},
+        ]
+    assert not list(tmp_path.iterdir()), "no files where the collector is on"
+
+
+def test_an_agent_that_hangs_costs_rows_and_not_memory(agent: Agent, tmp_path: Path) -> None:
+    agent.answering.clear()
+    capture = started(tmp_path)
+    for n in range(500):
+        record(capture, str(n))
+    capture.close()
+    assert collector._waiting() <= collector.BACKLOG
+    assert capture.dropped >= 1000 - 2 * collector.BACKLOG
+    assert capture.written + capture.dropped == 1000
+
+
+def test_an_agent_that_is_not_there_does_not_stop_capture(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AZUREML_MDC_PORT", "9")
+    capture = started(tmp_path)
+    record(capture, "lost")
+    deadline = time.monotonic() + 10
+    while collector._waiting() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    record(capture, "next")
+    capture.close()
+    assert capture._queue == type(capture._queue)()
+
+
+def test_a_collector_without_our_collections_is_refused_at_the_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from azureml.ai.monitoring.init import teardown
+
+    config = tmp_path / "config.json"
+    config.write_text(json.dumps({"collections": {"something_else": {"enabled": True}}}))
+    monkeypatch.setenv("AZUREML_MDC_CONFIG_PATH", str(config))
+    try:
+        with pytest.raises(TargetError, match="model_inputs is not enabled"):
+            CollectorSink(CaptureSettings(enabled=True))
+    finally:
+        teardown()
