@@ -154,7 +154,7 @@ class App:
     async def _recapture(self, settings: CaptureSettings) -> None:
         if settings == self.router.state.capture:
             return
-        fresh = open_capture(self.router.folder / FOLDER, settings)
+        fresh = await asyncio.to_thread(open_capture, self.router.folder / FOLDER, settings)
         await self.router.set_capture(settings)
         old, self.capture = self.capture, fresh
         if old is not None:

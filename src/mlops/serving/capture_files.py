@@ -29,6 +29,9 @@ class FileSink(Sink):
     """Files in `folder`, closed by time or size, the oldest removed at the disk's bound."""
 
     def __init__(self, folder: Path, settings: CaptureSettings) -> None:
+        # Now and not with the first request, whose neighbours would wait for the import.
+        import pyarrow.parquet  # noqa: F401
+
         self.folder = folder
         self.settings = settings
         self._open: dict[tuple[str, int], list[Any]] = {}
