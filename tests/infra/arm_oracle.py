@@ -42,12 +42,12 @@ class Oracle:
         body = {k: v for k, v in resource.items() if k not in ENVELOPE}
         last = str(resource["name"]).rsplit("/", 1)[-1]
         name = root.get("properties", root.get("baseProperties", {}))["name"]["type"]
-        found += _check(types, name, last, "name")
-        found += _check(types, root, body, "", skip=ENVELOPE)
+        found += check(types, name, last, "name")
+        found += check(types, root, body, "", skip=ENVELOPE)
         return found
 
 
-def _check(  # noqa: PLR0912  one branch a kind of type
+def check(  # noqa: PLR0912  one branch a kind of type
     types: Mapping[str, Any],
     ref: Mapping[str, Any],
     value: Any,
@@ -66,7 +66,7 @@ def _check(  # noqa: PLR0912  one branch a kind of type
                 yield f"{where} must be a list, got {value!r}"
                 return
             for index, item in enumerate(value):
-                yield from _check(types, kind["itemType"], item, f"{path}[{index}]")
+                yield from check(types, kind["itemType"], item, f"{path}[{index}]")
         case "UnionType":
             yield from _union(types, kind, value, where)
         case "StringLiteralType":
@@ -109,11 +109,11 @@ def _object(
             if extra is None:
                 yield f"{inner} is no property of {kind['name']}; known: {', '.join(sorted(properties))}"
             else:
-                yield from _check(types, extra, item, inner)
+                yield from check(types, extra, item, inner)
         elif properties[key]["flags"] & READ_ONLY:
             yield f"{inner} is read-only"
         else:
-            yield from _check(types, properties[key]["type"], item, inner)
+            yield from check(types, properties[key]["type"], item, inner)
     for key, declared in properties.items():
         if declared["flags"] & REQUIRED and key not in value and key not in skip:
             yield f"{path + '.' if path else ''}{key} is required"
@@ -126,7 +126,7 @@ def _union(types: Mapping[str, Any], kind: Mapping[str, Any], value: Any, where:
         if value not in literals:
             yield f"{where} must be one of {literals}, got {value!r}"
         return
-    if all(any(_check(types, m, value, where)) for m in members):
+    if all(any(check(types, m, value, where)) for m in members):
         yield f"{where} fits none of {[m['$type'] for m in members]}, got {value!r}"
 
 

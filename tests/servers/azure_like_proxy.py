@@ -73,7 +73,8 @@ class AzureLikeProxy:
         body = request.rfile.read(int(request.headers.get("Content-Length") or 0))
         parts = urlsplit(request.path)
         self.seen.append(parts.path)
-        status, answer, kind = self._verdict(parts.path, parts.query, body) or self._forward(request, body)
+        refused = None if _ARTIFACTS.fullmatch(parts.path) else self._refusal(parts.path, parts.query, body)
+        status, answer, kind = refused or self._forward(request, body)
         lost = next((p for p in self._drop if parts.path.endswith(p)), None)
         if lost is not None:
             self._drop.remove(lost)
@@ -90,24 +91,30 @@ class AzureLikeProxy:
         answer = self._client.request(request.command, request.path, content=body, headers=headers)
         return answer.status_code, answer.content, answer.headers.get("content-type", "application/json")
 
-    def _verdict(self, path: str, query: str, body: bytes) -> tuple[int, bytes, str] | None:
-        """None when Azure ML answers the call."""
-        if _ARTIFACTS.fullmatch(path) or (self._log_inputs and _LOG_INPUTS.fullmatch(path)):
-            return None
-        if not any(pattern.fullmatch(path) for pattern in _ANSWERED):
+    def _refusal(self, path: str, query: str, body: bytes) -> tuple[int, bytes, str] | None:
+        refused = verdict(path, query, body, self._log_inputs)
+        if refused is not None and refused[0] == 404:
             self.refused.append(path)
-            return 404, b"", "text/plain"
-        asked = json.loads(body) if body.startswith(b"{") else {}
-        terms = asked.get("filter") or parse_qs(query).get("filter", [""])[0]
-        if path.endswith("registered-models/search") and re.search(r"\btags?\b|\bI?LIKE\b", terms, re.I):
-            return _refusal(f"the filter {terms!r} is not supported")
-        if path.endswith("model-versions/search") and re.search(r"\btags?\b|\bI?LIKE\b", terms, re.I):
-            return _refusal(f"the filter {terms!r} is not supported")
-        if path.endswith("runs/search") and any(
-            re.match(r"(metrics|params|tags|parameters)\b", term) for term in asked.get("order_by") or []
-        ):
-            return _refusal("this order is not supported")
+        return refused
+
+
+def verdict(path: str, query: str, body: bytes, log_inputs: bool) -> tuple[int, bytes, str] | None:
+    """Status, body and content type of Azure ML's refusal; None when it answers the call."""
+    if log_inputs and _LOG_INPUTS.fullmatch(path):
         return None
+    if not any(pattern.fullmatch(path) for pattern in _ANSWERED):
+        return 404, b"", "text/plain"
+    asked = json.loads(body) if body.startswith(b"{") else {}
+    terms = asked.get("filter") or parse_qs(query).get("filter", [""])[0]
+    if path.endswith("registered-models/search") and re.search(r"\btags?\b|\bI?LIKE\b", terms, re.I):
+        return _refusal(f"the filter {terms!r} is not supported")
+    if path.endswith("model-versions/search") and re.search(r"\btags?\b|\bI?LIKE\b", terms, re.I):
+        return _refusal(f"the filter {terms!r} is not supported")
+    if path.endswith("runs/search") and any(
+        re.match(r"(metrics|params|tags|parameters)\b", term) for term in asked.get("order_by") or []
+    ):
+        return _refusal("this order is not supported")
+    return None
 
 
 def _refusal(message: str) -> tuple[int, bytes, str]:

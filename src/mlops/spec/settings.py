@@ -43,12 +43,28 @@ class LocalSettings(Spec):
     """An MLflow server; empty means SQLite and files inside `state`."""
 
 
-class AzureSettings(Spec):
+class AzurePlace(Spec):
+    """Resources of one stack that `infra/` did not make. What is empty has the name that `infra/` gives."""
+
     subscription_id: str = ""
     resource_group: str = ""
     workspace: str = ""
+
+
+class AzureSettings(Spec):
+    """Nothing has to be set: names follow from the project's name and `environments/Pulumi.<stack>.yaml`."""
+
+    train: ModelName = "dev"
+    """The stack whose workspace trains and numbers the versions."""
+    subscription_id: str = ""
+    """Empty: AZURE_SUBSCRIPTION_ID, or the subscription that `az login` chose."""
+    resource_group: str = ""
+    """Of every stack that names none of its own."""
+    workspace: str = ""
+    """Of every stack that names none of its own."""
     registry: str = ""
-    """The Azure ML registry that all environments read."""
+    """The Azure ML registry that all environments read; `none` when there is only one workspace."""
+    stacks: dict[ModelName, AzurePlace] = {}
 
 
 class Settings(Spec):

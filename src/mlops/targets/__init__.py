@@ -18,4 +18,8 @@ def open_target(name: str, root: Path, settings: Settings) -> Target:
         from mlops.targets.local import open_local
 
         return open_local(root, settings)
-    raise InvalidInput(f"there is no target {name!r}; known: local")
+    if name == "azure":
+        from mlops.targets.azure import open_azure
+
+        return open_azure(root, settings)
+    raise InvalidInput(f"there is no target {name!r}; known: azure, local")

@@ -1,0 +1,29 @@
+"""Azure ML: jobs and versions in the workspace of one stack, served in the workspaces of the others."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from mlops.spec.settings import Settings
+from mlops.targets.base import Target
+
+
+def open_azure(root: Path, settings: Settings) -> Target:
+    """The Azure target of the repository at `root`; opening it asks Azure nothing and imports none of its clients."""
+    from mlops.targets.azure.connect import Connection
+    from mlops.targets.azure.data import AzureData
+    from mlops.targets.azure.endpoints import AzureEndpoints
+    from mlops.targets.azure.jobs import AzureJobs
+    from mlops.targets.azure.registry import AzureRegistry
+    from mlops.targets.azure.store import AzureStore
+
+    connection = Connection(root, settings)
+    data = AzureData(connection)
+    return Target(
+        name="azure",
+        jobs=AzureJobs(connection, data),
+        registry=AzureRegistry(connection),
+        endpoints=AzureEndpoints(connection),
+        store=AzureStore(connection),
+        data=data,
+    )

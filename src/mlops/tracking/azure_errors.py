@@ -1,0 +1,111 @@
+"""What Azure's clients raise, as sentences for the person who must act. Needs no client to be imported."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
+
+_LOGIN = (
+    "log in with `az login`, or give a job its federated identity (AZURE_TENANT_ID, AZURE_CLIENT_ID and an OIDC "
+    "token; docs/azure.md)"
+)
+_AADSTS = re.compile(r"AADSTS\d+:[^\r\n]*")
+_ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
+_SHOWN = 400
+"""Characters of Azure's own words that a sentence repeats."""
+
+
+@contextmanager
+def azure_sentences(what: str) -> Iterator[None]:
+    """Turn what Azure's clients raise while they try to `what` into `NotFound`, `InvalidInput` or `TargetError`."""
+    from azure.core.exceptions import AzureError
+
+    try:
+        yield
+    except AzureError as error:
+        raise azure_sentence(error, what) from error
+
+
+def azure_sentence(error: Exception, what: str) -> MlopsError:
+    """The refusal for an `azure.core.exceptions.AzureError`, by type, status and code."""
+    from azure.core.exceptions import (
+        ClientAuthenticationError,
+        HttpResponseError,
+        ServiceRequestError,
+        ServiceResponseError,
+    )
+
+    text = _words(error)
+    if isinstance(error, ClientAuthenticationError):
+        return TargetError(f"cannot {what}: {_login(error, text)}")
+    if isinstance(error, ServiceRequestError | ServiceResponseError):
+        return TargetError(
+            f"cannot {what}: Azure cannot be reached or broke the connection ({text[:200]}); "
+            "look at the network, then run the same command again"
+        )
+    if isinstance(error, HttpResponseError):
+        return _answered(error, what, text)
+    if getattr(error, "error_category", "") in ("UserError", "User Error"):
+        return InvalidInput(f"cannot {what}: {text[:_SHOWN]}")
+    return TargetError(f"cannot {what}: {text[:_SHOWN]}")
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status that is behind an error of a client; 0 when it has none."""
+    return int(getattr(error, "status_code", 0) or 0)
+
+
+def _login(error: Any, text: str) -> str:
+    said = _AADSTS.search(text)
+    words = said[0] if said else text[:_SHOWN]
+    if "AADSTS700024" in text:
+        return (
+            "the login of this job has expired, for its federated token lives only minutes, and no new one could be "
+            f"had; {_LOGIN}, then run the same command again. Entra ID says: {words}"
+        )
+    if said:
+        return f"Microsoft Entra ID refuses the login: {words}; correct the identity, or {_LOGIN}"
+    if status_of(error) == 401:
+        return f"Azure does not accept the login any more ({words}); {_LOGIN}"
+    return f"nobody is logged in to Azure; {_LOGIN}"
+
+
+def _answered(error: Any, what: str, text: str) -> MlopsError:
+    status = status_of(error)
+    if status == 403:
+        found = _ACTION.search(text)
+        right = f"the right {found[1]} on {found[2]}" if found else text[:_SHOWN]
+        return TargetError(
+            f"cannot {what}: this identity lacks {right}; infra/roles.py says who may do what, "
+            "and a new assignment takes some minutes to work"
+        )
+    if status == 404:
+        return NotFound(f"cannot {what}: {text[:_SHOWN]}")
+    if status == 429:
+        wait = error.response.headers.get("Retry-After", "") if error.response is not None else ""
+        after = f" in {wait} s" if wait else " later"
+        return TargetError(
+            f"cannot {what}: Azure limits the rate of requests; run the same command again{after}"
+        )
+    if "quota" in text.lower():
+        return TargetError(
+            f"cannot {what}: the quota of the subscription is used up ({text[:_SHOWN]}); "
+            "ask for more in the portal under Quotas, or take a smaller size"
+        )
+    if status >= 500:
+        return TargetError(
+            f"cannot {what}: Azure failed with {status} ({text[:200]}); run the same command again, "
+            "and see https://status.azure.com if it goes on"
+        )
+    return TargetError(f"cannot {what}: Azure answers {status or 'with an error'}: {text[:_SHOWN]}")
+
+
+def _words(error: Any) -> str:
+    """Azure's message on one line, without what repeats it."""
+    inner = getattr(error, "error", None)
+    message = getattr(inner, "message", None) or getattr(error, "message", None) or str(error)
+    return " ".join(str(message).split())

@@ -1,0 +1,68 @@
+"""Azure on this machine, provisioned as `infra/` would have: three workspaces and one registry."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.azure.emulator import Emulator
+from tests.azure.emulator.workspaces import SUBSCRIPTION
+
+from mlops.spec.settings import Settings, load_settings
+from mlops.targets.azure.connect import Connection
+
+ROOT = Path(__file__).parents[2]
+STACKS = ("dev", "staging", "prod")
+
+
+def provision(emulator: Emulator, root: Path, settings: Settings) -> None:
+    """What the stack files of `root` amount to, by the names that `infra/` gives."""
+    connection = Connection(root, settings)
+    for stack in STACKS:
+        place = connection.place(stack)
+        emulator.workspaces.add(place.resource_group, place.workspace, "westeurope")
+    if connection.registry:
+        emulator.workspaces.add_registry("rg-shared", connection.registry, "westeurope")
+
+
+@pytest.fixture
+def emulator(tmp_path: Path) -> Iterator[Emulator]:
+    """Azure with the resources of this repository's stack files. It must meet no bug and no foreign host.
+
+    Every body that a client sends with PUT is held to Azure's official types, where `ARM_TYPES` names them.
+    """
+    with Emulator(tmp_path / "azure") as azure:
+        provision(azure, ROOT, load_settings(ROOT))
+        yield azure
+        settle(azure)
+
+
+def settle(azure: Emulator) -> None:
+    """What must hold at the end of every test."""
+    assert not azure.errors, azure.errors[0]
+    assert not azure.refused, f"clients asked for hosts that are not Azure's: {azure.refused}"
+    wrong = [f"{e.request.method} {e.request.path}: {p}" for e in azure.exchanges for p in e.problems]
+    assert not wrong, "\n".join(wrong)
+
+
+@pytest.fixture
+def logged_in(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator, with this process's clients pointed at it and a federated login."""
+    for name, value in {**emulator.env, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION}.items():
+        monkeypatch.setenv(name, value)
+    return emulator
+
+
+@pytest.fixture
+def connection(logged_in: Emulator) -> Connection:
+    """A connection to it, for this repository."""
+    return Connection(ROOT, load_settings(ROOT))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """azure-ai-ml warns of its own use of marshmallow four hundred times."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.filterwarnings("ignore::DeprecationWarning"))
+            item.add_marker(pytest.mark.filterwarnings("ignore:.*:Warning:azure.*"))

@@ -1,0 +1,82 @@
+"""Requests, answers and routes of the emulator."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Request:
+    """One request as it came in. Header names are lower case; a repeated query key keeps its last value."""
+
+    method: str
+    host: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes = b""
+    target: str = ""
+    """Path and query as they were sent, not decoded."""
+
+    @property
+    def json(self) -> Any:
+        """The body as JSON, None when it is empty; raises `ValueError`."""
+        return json.loads(self.body) if self.body else None
+
+
+@dataclass
+class Answer:
+    """What goes back: `body` is bytes, None, or anything that becomes JSON."""
+
+    status: int = 200
+    body: Any = None
+    headers: dict[str, str] = field(default_factory=dict)
+
+    def encoded(self) -> tuple[bytes, str]:
+        """The bytes and their content type."""
+        if self.body is None:
+            return b"", ""
+        if isinstance(self.body, bytes):
+            return self.body, "application/octet-stream"
+        return json.dumps(self.body).encode(), "application/json"
+
+
+class Refused(Exception):
+    """A refusal in the form that ARM and the data plane use; `detail` goes into `error.details`."""
+
+    def __init__(
+        self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(message)
+        self.answer = Answer(status, {"error": {"code": code, "message": message}}, dict(headers or {}))
+
+
+Handler = Callable[..., Answer]
+
+
+class Router:
+    """Routes by method, host and path; both are regular expressions that must match whole, ignoring case."""
+
+    def __init__(self) -> None:
+        self._routes: list[tuple[str, re.Pattern[str], re.Pattern[str], Handler]] = []
+
+    def add(self, method: str, host: str, path: str, handler: Handler) -> None:
+        """`handler(request, **named groups of path)`; `method` may be `*`. The first match wins."""
+        self._routes.append((method, re.compile(host, re.I), re.compile(path, re.I), handler))
+
+    def knows(self, host: str) -> bool:
+        """Whether any route is for this host: all others are refused."""
+        return any(pattern.fullmatch(host) for _, pattern, _, _ in self._routes)
+
+    def __call__(self, request: Request) -> Answer:
+        """The route's answer; 404 when there is none."""
+        for method, host, path, handler in self._routes:
+            if method in ("*", request.method) and host.fullmatch(request.host):
+                found = path.fullmatch(request.path)
+                if found:
+                    return handler(request, **found.groupdict())
+        raise Refused(404, "NoRoute", f"{request.method} {request.host}{request.path}")

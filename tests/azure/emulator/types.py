@@ -1,0 +1,64 @@
+"""Azure's official types of Microsoft.MachineLearningServices, for the bodies that clients send.
+
+They are read from `$ARM_TYPES/ml/<api-version>.json` (Azure/bicep-types-az); without that nothing is checked.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from tests.infra.arm_oracle import check
+
+_ENVELOPE = frozenset({"id", "name", "type", "apiVersion", "systemData"})
+
+QUIRKS = {
+    "hash_version": "azure-ai-ml sends the version of its snapshot hash as a number, the type says text",
+}
+"""What unmodified clients send although the official types forbid it, by a part of the sentence."""
+
+
+def folder() -> Path | None:
+    """Where the official types are, if they are."""
+    named = os.environ.get("ARM_TYPES")
+    return Path(named) if named and (Path(named) / "ml").is_dir() else None
+
+
+def versions() -> frozenset[str]:
+    """The api-versions that can be checked."""
+    there = folder()
+    return frozenset(p.stem for p in (there / "ml").glob("*.json")) if there else frozenset()
+
+
+@functools.cache
+def _types(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    found = json.loads(path.read_text(encoding="utf-8"))
+    types = {str(index): entry for index, entry in enumerate(found)}
+    resources = {
+        entry["name"].partition("@")[0].lower(): entry["body"]
+        for entry in found
+        if entry["$type"] == "ResourceType"
+    }
+    return types, resources
+
+
+def problems(kind: str, api_version: str, body: Mapping[str, Any]) -> list[str]:
+    """What the official type of `kind` (`Microsoft.MachineLearningServices/…`) forbids in a PUT's body.
+
+    A version or a type that is not there is a problem too: nothing passes for want of a judge.
+    """
+    there = folder()
+    if there is None:
+        return []
+    path = there / "ml" / f"{api_version}.json"
+    if not path.is_file():
+        return [f"no official types of the api-version {api_version}"]
+    types, resources = _types(path)
+    if kind.lower() not in resources:
+        return [f"{kind} is no type of the api-version {api_version}"]
+    found: Iterable[str] = check(types, resources[kind.lower()], body, "", skip=_ENVELOPE)
+    return [sentence for sentence in found if not any(part in sentence for part in QUIRKS)]
