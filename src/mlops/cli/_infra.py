@@ -1,4 +1,4 @@
-"""Verbs on infrastructure: plan, purge. They need no cloud and no Pulumi CLI."""
+"""Verbs on infrastructure: plan, purge, expired. Only `expired` asks Pulumi, for the dates in its state."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from mlops.cli._app import app, err, out, state, verb
+from mlops.cli._app import JsonOption, app, err, out, print_json, state, verb
 from mlops.errors import InvalidInput
 
 infra = typer.Typer(no_args_is_help=True, help="Infrastructure.")
@@ -20,18 +20,18 @@ StackOption = Annotated[
 ]
 
 
-def _api() -> ModuleType:
-    """`infra.plan.api` of the repository at hand; it is no part of the installed package."""
+def _api(name: str = "infra.plan.api") -> ModuleType:
+    """A module of the program in the repository at hand; it is no part of the installed package."""
     import importlib
 
     root = str(state.root)
     if root not in sys.path:
         sys.path.insert(0, root)
     try:
-        return importlib.import_module("infra.plan.api")
+        return importlib.import_module(name)
     except ModuleNotFoundError as error:
         raise InvalidInput(
-            f"the plan needs {error.name!r}; install the group with: uv sync --group infra"
+            f"infrastructure needs {error.name!r}; install the group with: uv sync --group infra"
         ) from None
 
 
@@ -74,3 +74,28 @@ def plan(
 def purge(stack: StackOption = None) -> None:
     """List the soft-deleted names that a stack would collide with, and the commands that free them."""
     out().print(_api().purge(state.root, stacks=stack), markup=False, soft_wrap=True)
+
+
+@infra.command(epilog="Example: mlops infra expired --json")
+@verb
+def expired(as_json: JsonOption = False) -> None:
+    """List the environments whose time to live (`ttl`) has passed since their last update."""
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC)
+    found = _api("infra.expired").lifetimes(state.root)
+    over = [one for one in found if one.expired(now)]
+    if as_json:
+        print_json(
+            [{"stack": o.stack, "ttl": o.ttl, "updated": o.updated, "expires": o.expires} for o in over]
+        )
+        return
+    for one in over:
+        out().print(
+            f"{one.stack} expired on {one.expires:%Y-%m-%d %H:%M} UTC ({one.ttl} after its last update)"
+        )
+    for one in found:
+        if one not in over:
+            err().print(f"{one.stack} expires on {one.expires:%Y-%m-%d %H:%M} UTC", style="dim")
+    if not over:
+        err().print("no environment has expired")
