@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from mlops.errors import Blocked, Inconclusive, TargetError
+from mlops.events import Announce, silent
 from mlops.lifecycle import analysis, journal, smoke
 from mlops.lifecycle.analysis import Error, Fail, Pass, TooFew, Verdict, Window, histogram
 from mlops.lifecycle.clock import Clock
+from mlops.lifecycle.facts import tell
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.journal import Kind
 from mlops.lifecycle.plan import (
@@ -52,6 +54,8 @@ class Event:
 
 
 Progress = Callable[[Event], None]
+Judged = tuple[Verdict, Window | None, Window | None]
+"""A verdict and the windows that it is about: the new deployment's and the live one's."""
 
 
 @dataclass
@@ -65,6 +69,7 @@ class Rollout:
     actor: str
     clock: Clock
     progress: Progress
+    announce: Announce = silent
 
     def run(self, steps: tuple[Step, ...]) -> None:
         """Raises `Blocked` (a verdict; traffic is back), `Inconclusive`, `TargetError`, `Locked`."""
@@ -90,7 +95,9 @@ class Rollout:
             commit=self.intent.commit,
             data=data,
         )
-        self.target.store.append(self.intent.env, entry)
+        store, env = self.target.store, self.intent.env
+        tell(self.announce, env, store.entries(env, self.intent.model), entry)
+        store.append(env, entry)
 
     def _perform(self, step: Step) -> None:
         env, model, endpoints = self.intent.env, self.intent.model, self.target.endpoints
@@ -131,13 +138,15 @@ class Rollout:
         self._fail(step.colour, f"the smoke test failed: {wrong}", percent=0)
 
     def _analyse(self, step: Analyse) -> None:
-        verdict, live = self._watch(step)
+        verdict, new, live = self._watch(step)
         if isinstance(verdict, TooFew) and self.intent.policy.environments[self.intent.env].synthetic_traffic:
             self.progress(
                 Event("wait", f"{verdict.seen} requests are too few; sending the release's sample", step)
             )
             # What the sample looks like must not become the measure of real requests at the next step.
-            verdict, live = self._synthetic(step), None
+            (verdict, new, seen), live = self._synthetic(step), None
+        else:
+            seen = live
         match verdict:
             case Pass():
                 self.progress(Event("verdict", f"passed at {step.percent} %: {verdict.summary}", step))
@@ -150,7 +159,8 @@ class Rollout:
                     },
                 )
             case Fail():
-                self._fail(step.colour, verdict.reason, step.percent)
+                evidence = {"new": new.plain() if new else None, "live": seen.plain() if seen else None}
+                self._fail(step.colour, verdict.reason, step.percent, evidence)
             case TooFew():
                 self._stop_here(
                     step,
@@ -165,7 +175,7 @@ class Rollout:
         self.note(Kind.INCONCLUSIVE, {"percent": step.percent, "reason": reason})
         raise Inconclusive(f"no verdict on release {self.intent.release.version}: {reason}")
 
-    def _watch(self, step: Analyse) -> tuple[Verdict, Window | None]:
+    def _watch(self, step: Analyse) -> Judged:
         """Look at the window again and again; a failure ends it early, a pass does not."""
         before = self._samples(step)
         end = self.clock.now() + timedelta(seconds=step.seconds)
@@ -176,12 +186,12 @@ class Rollout:
                 self.clock.sleep(min(pause, left))
                 self.lease.verify()
                 left = (end - self.clock.now()).total_seconds()
-            verdict, live = self._judge(step, before, self._samples(step))
-            if isinstance(verdict, Fail | Error) or left <= 0:
-                return verdict, live
+            judged = self._judge(step, before, self._samples(step))
+            if isinstance(judged[0], Fail | Error) or left <= 0:
+                return judged
             self.progress(Event("watch", step.text, step, share=1 - left / step.seconds))
 
-    def _synthetic(self, step: Analyse) -> Verdict:
+    def _synthetic(self, step: Analyse) -> Judged:
         """The same rows to both, by name, so that a difference is the model's and not the rows'.
 
         Errors and latency are the counters'; predictions are those of these rows alone, because people's
@@ -201,7 +211,7 @@ class Rollout:
             window and replace(window, predictions=histogram(answers[colour], sample.predictions))
             for colour, window, sample in zip(answers, map(Window.between, before, after), after, strict=True)
         )
-        return analysis.judge(new, live, self.intent.desired.strategy)
+        return analysis.judge(new, live, self.intent.desired.strategy), new, live
 
     def _ask(self, row: Mapping[str, Any], colour: str) -> list[float]:
         """The answer as a number; none when there is no answer, which the deployment counts as an error."""
@@ -216,15 +226,15 @@ class Rollout:
         step: Analyse,
         before: tuple[TrafficSample, TrafficSample],
         after: tuple[TrafficSample, TrafficSample],
-    ) -> tuple[Verdict, Window | None]:
+    ) -> Judged:
         new, live = (Window.between(a, b) for a, b in zip(before, after, strict=True))
         strategy = self.intent.desired.strategy
         if step.percent < 100:
-            return analysis.judge(new, live, strategy), live
+            return analysis.judge(new, live, strategy), new, live
         # At 100 % the live deployment idles: what it did in the last window that was passed stands for it.
         facts = journal.read(self.target.store.entries(self.intent.env, self.intent.model))
         past = Window.of(facts.baseline) if facts.baseline else None
-        return analysis.judge(new, past, strategy, alone=past is None), past
+        return analysis.judge(new, past, strategy, alone=past is None), new, past
 
     def _samples(self, step: Analyse) -> tuple[TrafficSample, TrafficSample]:
         """(new, live); what cannot be read is no verdict on the model."""
@@ -235,10 +245,13 @@ class Rollout:
             self._stop_here(step, f"the counters cannot be read ({error})")
             raise
 
-    def _fail(self, colour: str, reason: str, percent: int) -> None:
+    def _fail(
+        self, colour: str, reason: str, percent: int, evidence: Mapping[str, Any] | None = None
+    ) -> None:
         """Recorded first, so that whoever continues after a kill goes back and not forward."""
         intent = self.intent
-        self.note(Kind.FAILED, {"percent": percent, "reason": reason, "file_commit": intent.file_commit})
+        verdict = {"percent": percent, "reason": reason, "file_commit": intent.file_commit}
+        self.note(Kind.FAILED, {**verdict, **(evidence or {})})
         observed = self.target.endpoints.state(intent.env, intent.model)
         facts = journal.read(self.target.store.entries(intent.env, intent.model))
         others = [d for d in observed.deployments if d.name != colour and d.state == "ready"]
@@ -254,7 +267,7 @@ class Rollout:
         raise Blocked(
             f"release {intent.release.version} of {intent.model} failed in {intent.env}"
             f"{f' at {percent} %' if percent else ''}: {reason}. {kept}, and automation is on hold; merge"
-            f"  the rollback (`mlops rollback {intent.env}`) or fix the cause and "
+            f" the rollback (`mlops rollback {intent.env}`) or fix the cause and "
             f'`mlops apply {intent.env} --clear-hold "why"`'
         )
 
@@ -268,12 +281,13 @@ class Rollout:
         registry.set_alias(intent.model, intent.env, version)
         if intent.env == intent.policy.order[-1]:
             registry.set_alias(intent.model, CHAMPION, version)
-        bypass = intent.desired.bypass
+        bypass, hold = intent.desired.bypass, intent.desired.hold
         self.note(
             Kind.FINISHED,
             {
                 "digest": intent.release.digest,
                 "file_commit": intent.file_commit,
                 "bypass": bypass.model_dump(mode="json") if bypass else None,
+                "reason": hold.reason if hold else "",
             },
         )
