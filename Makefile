@@ -11,6 +11,8 @@ PULUMI_VERSION := 3.272.0
 PULUMI_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mlops/pulumi-$(PULUMI_VERSION)
 # Compiled at set-up, so that the first run is as fast as the second.
 COMPILED := mlflow pandas sklearn scipy numpy pyarrow pandera onnx onnxruntime skl2onnx skops sqlalchemy alembic matplotlib
+# Processes of `make test`; a test file stays on one of them.
+JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
@@ -34,7 +36,7 @@ demo: setup ## Run the whole lifecycle on real data, on this machine
 	@$(BIN)/mlops demo
 
 test: setup ## Run all tests but the slow ones
-	@$(BIN)/pytest -m "not slow"
+	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-unit: setup ## Run the tests that need no other process, in under a minute
 	@$(BIN)/pytest tests/unit -m "not slow and not processes"
