@@ -14,6 +14,7 @@ from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, model_
 from mlops.spec._base import Spec
 from mlops.spec._yaml import Document
 from mlops.spec.files import gates_path
+from mlops.spec.monitoring import MonitoringPolicy
 
 Share = Annotated[float, Field(gt=0.5, lt=1)]
 Drop = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -128,6 +129,8 @@ class GatePolicy(Spec):
     latency: LatencyGate
     contract: ContractGate
     signature: SignatureGate
+    monitoring: MonitoringPolicy = MonitoringPolicy()
+    """No gate: what `mlops monitor` and `mlops retrain` do once a version is live."""
 
 
 def load_gates(root: Path, model: str) -> GatePolicy:

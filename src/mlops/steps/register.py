@@ -80,11 +80,20 @@ def _register(given: argparse.Namespace) -> None:
 
 
 def _upload(tracker: PipelineTracker, parent: Run, given: argparse.Namespace) -> None:
+    from mlops.serving.core import read_schema
+    from mlops.spec.schema import FILE as SERVING
+    from mlops.steps.profile import ARTIFACT as PROFILE
+    from mlops.steps.profile import write_profile
+
     for name in ("report", "explanation"):
         tracker.log_artifacts(parent.run_id, getattr(given, name), name)
     with tempfile.TemporaryDirectory() as folder:
         shutil.copy(given.test / "data.parquet", Path(folder) / "test.parquet")
         tracker.log_artifacts(parent.run_id, Path(folder), "evaluation")
+    if (given.model / SERVING).is_file():
+        with tempfile.TemporaryDirectory() as folder:
+            write_profile(given.train, given.report, read_schema(given.model), Path(folder))
+            tracker.log_artifacts(parent.run_id, Path(folder), PROFILE)
     tracker.log_artifacts(parent.run_id, given.model, ARTIFACT)
 
 

@@ -1,0 +1,36 @@
+"""What a release is compared with in production: its profile, or one made of what its run has kept."""
+
+from __future__ import annotations
+
+from mlops.errors import Inconclusive, InvalidInput, NotFound
+from mlops.lifecycle.evidence import TEST_ROWS
+from mlops.monitoring.profile import FILE, Profile, profile_file, read_profile
+from mlops.spec.evaluation import PREDICTIONS
+from mlops.spec.schema import ModelSchema
+from mlops.steps.profile import ARTIFACT, prediction_profile
+from mlops.targets.base import ModelVersion, Registry
+
+
+def reference_of(registry: Registry, version: ModelVersion, schema: ModelSchema) -> Profile:
+    """The profile that the register step left; for a version without one, that of its test rows.
+
+    Raises `Inconclusive` when the run has neither: a model that was trained elsewhere.
+    """
+    try:
+        return read_profile(registry.artifacts(version.run_id, f"{ARTIFACT}/{FILE}"))
+    except NotFound:
+        pass
+    try:
+        rows = registry.artifacts(version.run_id, TEST_ROWS)
+    except NotFound:
+        raise Inconclusive(
+            f"{version.model} {version.version} was registered without training data, so there is nothing to "
+            "compare its traffic with; train it with mlops train, or watch its labels only"
+        ) from None
+    window = version.tags.get("mlops.data.test_window", "")
+    made = profile_file(rows, schema.columns, f"test rows of {window}".strip())
+    try:
+        predictions = registry.artifacts(version.run_id, f"report/{PREDICTIONS}")
+        return made.model_copy(update={"prediction": prediction_profile(predictions, schema)})
+    except (NotFound, InvalidInput):
+        return made

@@ -1,0 +1,159 @@
+"""Thresholds, features and window from `monitor.yml`, Azure ML's own format for a monitor.
+
+Only the fields that `mlops monitor` uses are read here; the whole file is held to Azure ML's rules by
+`mlops pipeline lint`. A threshold that would be ignored here is refused instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from mlops.errors import InvalidInput, Problem
+from mlops.spec._yaml import Document
+
+Kind = Literal["numerical", "categorical"]
+KINDS: tuple[Kind, Kind] = ("numerical", "categorical")
+_DRIFT: Mapping[str, tuple[str, ...]] = {
+    "numerical": (
+        "population_stability_index",
+        "jensen_shannon_distance",
+        "two_sample_kolmogorov_smirnov_test",
+    ),
+    "categorical": ("population_stability_index", "jensen_shannon_distance", "pearsons_chi_squared_test"),
+}
+_RATES = ("null_value_rate", "data_type_error_rate", "out_of_bounds_rate")
+_QUALITY: Mapping[str, tuple[str, ...]] = {"numerical": _RATES, "categorical": _RATES}
+_SIGNALS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
+    "data_drift": _DRIFT,
+    "prediction_drift": _DRIFT,
+    "data_quality": _QUALITY,
+}
+_PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
+_DEFAULT = timedelta(days=1)
+
+Limits = Mapping[Kind, Mapping[str, float]]
+"""Metric to threshold, for numbers and for categories."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """One signal: what it looks at and when it is broken. `features` None means every input."""
+
+    limits: Limits
+    features: tuple[str, ...] | None = None
+
+    def admits(self, column: str) -> bool:
+        return self.features is None or column in self.features
+
+
+@dataclass(frozen=True)
+class Thresholds:
+    """All of `monitor.yml` that is judged here; a signal that the file lacks is not judged."""
+
+    lookback: timedelta = _DEFAULT
+    quality: Rules | None = None
+    drift: Rules | None = None
+    prediction: Rules | None = None
+    ignored: tuple[str, ...] = field(default=())
+    """Signals of other kinds, which only Azure ML evaluates."""
+
+
+def monitor_path(model: str) -> str:
+    """Relative to the repository."""
+    return f"pipelines/{model}/monitor.yml"
+
+
+def load_thresholds(root: Path, model: str) -> Thresholds:
+    """Read `pipelines/<model>/monitor.yml`; raises `InvalidInput` with file, line and field."""
+    name = monitor_path(model)
+    document = Document.read(root / name, name)
+    value: Any = document.value if isinstance(document.value, dict) else {}
+    monitor = value.get("create_monitor")
+    signals = monitor.get("monitoring_signals") if isinstance(monitor, dict) else None
+    if not isinstance(signals, dict) or not signals:
+        raise InvalidInput(document.problem(("create_monitor", "monitoring_signals"), "needs at least one"))
+    problems: list[Problem] = []
+    found: dict[str, Rules] = {}
+    ignored, lookbacks = [], {}
+    for label, signal in signals.items():
+        loc = ("create_monitor", "monitoring_signals", str(label))
+        kind = signal.get("type") if isinstance(signal, dict) else None
+        if not isinstance(kind, str) or kind not in _SIGNALS:
+            ignored.append(str(label))
+        elif kind in found:
+            problems.append(document.problem(loc, f"is the second signal of the type {kind}; give one"))
+        else:
+            reader = _Reader(document, loc, signal)
+            found[kind] = reader.rules(_SIGNALS[kind])
+            lookbacks.update(reader.lookback())
+            problems += reader.problems
+    if len(set(lookbacks.values())) > 1:
+        place = ("create_monitor", "monitoring_signals")
+        problems.append(document.problem(place, "must have one lookback_window_size, not several"))
+    if problems:
+        raise InvalidInput(problems)
+    return Thresholds(
+        lookback=next(iter(lookbacks.values()), _DEFAULT),
+        quality=found.get("data_quality"),
+        drift=found.get("data_drift"),
+        prediction=found.get("prediction_drift"),
+        ignored=tuple(ignored),
+    )
+
+
+class _Reader:
+    """One signal of the file, with every problem found in it."""
+
+    def __init__(self, document: Document, loc: tuple[str, ...], signal: Mapping[str, Any]) -> None:
+        self.problems: list[Problem] = []
+        self._document, self._loc, self._signal = document, loc, signal
+
+    def rules(self, known: Mapping[str, tuple[str, ...]]) -> Rules:
+        limits = {kind: dict(self._limits(kind, known[kind])) for kind in KINDS}
+        if not any(limits.values()) and not self.problems:
+            self._say(("metric_thresholds",), "needs a threshold for numerical or categorical columns")
+        return Rules(limits, self._features())
+
+    def lookback(self) -> dict[str, timedelta]:
+        """At most one entry: how far back production data are looked at."""
+        window = (self._signal.get("production_data") or {}).get("data_window") or {}
+        text = window.get("lookback_window_size")
+        if text is None:
+            return {}
+        match = _PERIOD.fullmatch(str(text))
+        days, hours, minutes = (int(part or 0) for part in match.groups()) if match else (0, 0, 0)
+        period = timedelta(days=days, hours=hours, minutes=minutes)
+        if not period:
+            loc = ("production_data", "data_window", "lookback_window_size")
+            self._say(loc, f"must be a period such as P7D or PT12H; got {text!r}")
+            return {}
+        return {self._loc[-1]: period}
+
+    def _limits(self, kind: Kind, known: tuple[str, ...]) -> Iterator[tuple[str, float]]:
+        thresholds = self._signal.get("metric_thresholds")
+        section = thresholds.get(kind) if isinstance(thresholds, dict) else None
+        for metric, limit in (section or {}).items():
+            loc = ("metric_thresholds", kind, str(metric))
+            if metric not in known:
+                self._say(loc, f"is not computed by mlops monitor, which knows {', '.join(known)}")
+            elif isinstance(limit, bool) or not isinstance(limit, int | float) or limit < 0:
+                self._say(loc, f"must be a number of 0 or more; got {limit!r}")
+            else:
+                yield str(metric), float(limit)
+
+    def _features(self) -> tuple[str, ...] | None:
+        given = self._signal.get("features")
+        if given is None or given == "all_features":
+            return None
+        if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
+            return tuple(given)
+        self._say(("features",), f"must be a list of input columns or all_features; got {given!r}")
+        return ()
+
+    def _say(self, loc: tuple[str, ...], message: str) -> None:
+        self.problems.append(self._document.problem((*self._loc, *loc), message))
