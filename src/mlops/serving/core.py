@@ -227,6 +227,18 @@ def read_schema(folder: Path) -> ModelSchema:
         ) from None
 
 
+def find_artifact(mounted: Path) -> Path:
+    """The folder with `serving.json`: Azure ML mounts a model one or two levels below its own folder.
+
+    Raises `InvalidInput` when there is none, or more than one.
+    """
+    found = sorted({p.parent for depth in ("", "*/", "*/*/") for p in mounted.glob(f"{depth}{FILE}")})
+    if len(found) != 1:
+        what = "no model artifact" if not found else f"{len(found)} model artifacts"
+        raise InvalidInput(Problem(str(mounted), f"holds {what}; one folder with {FILE} is needed"))
+    return found[0]
+
+
 def verify(folder: Path, digest: str) -> None:
     """Raises `IntegrityError` when the files of `folder` are not those that `digest` names."""
     try:

@@ -21,12 +21,11 @@ import numpy as np
 from azureml_inference_server_http.api.aml_request import rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
-from mlops.errors import InvalidInput, MlopsError, Problem
+from mlops.errors import MlopsError
 from mlops.serving.capture import FOLDER, SETTINGS, Capture, Origin, open_capture, settings_from
-from mlops.serving.core import Scorer, load
+from mlops.serving.core import Scorer, find_artifact, load
 from mlops.serving.request import RequestError, RequestParser, check_content_type
 from mlops.spec.capture import check_capture
-from mlops.spec.schema import FILE
 
 log = logging.getLogger("mlops.serving")
 
@@ -92,18 +91,6 @@ def _capture(scorer: Scorer) -> Capture | None:
     if capture is not None:
         atexit.register(capture.close)
     return capture
-
-
-def find_artifact(mounted: Path) -> Path:
-    """The folder with `serving.json`: Azure ML mounts a model one or two levels below its own folder.
-
-    Raises `InvalidInput` when there is none, or more than one.
-    """
-    found = sorted({p.parent for depth in ("", "*/", "*/*/") for p in mounted.glob(f"{depth}{FILE}")})
-    if len(found) != 1:
-        what = "no model artifact" if not found else f"{len(found)} model artifacts"
-        raise InvalidInput(Problem(str(mounted), f"holds {what}; one folder with {FILE} is needed"))
-    return found[0]
 
 
 def _failed(headers: dict[str, str]) -> Any:
