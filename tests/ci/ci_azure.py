@@ -10,6 +10,9 @@ from ci_model import ROOT, RUN, Pipeline, Unit, canonical, command_of, read, red
 
 FOLDER = ROOT / "pipelines" / "azure-devops"
 _IF = re.compile(r"\$\{\{ if eq\(parameters\.(\w+), '(.*)'\) \}\}")
+_BY_HAND = "${{ if eq(variables['Build.Reason'], 'Manual') }}"
+"""Where a run by hand is written differently, that is what is compared: only there GitHub has inputs too."""
+_PASTED = re.compile(r"'\$\{\{ (parameters\.\w+) \}\}'")
 
 
 def path_of(name: str) -> Path:
@@ -33,7 +36,13 @@ def load(name: str, document: dict[str, Any] | None = None) -> Pipeline:
         paths=paths.get("include", []) + [f"!{p}" for p in paths.get("exclude", [])],
         pull_requests=pull != "none",
         inputs=inputs,
-        by_model=bool(pipeline.get("resources", {}).get("webhooks")),
+        events=[
+            f["value"]
+            for hook in pipeline.get("resources", {}).get("webhooks", [])
+            for f in hook["filters"]
+            if f["path"] == "type"
+        ],
+        schedule=[entry["cron"] for entry in pipeline.get("schedules", [])],
         cancels=isinstance(pull, dict) and pull.get("autoCancel") == "true",
         units=units,
     )
@@ -46,7 +55,8 @@ def _stages(entries: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]
             found.append(entry)
             continue
         template = read(folder / entry["template"])
-        given = {p["name"]: p.get("default", "") for p in template["parameters"]} | entry["parameters"]
+        given = {p["name"]: p.get("default", "") for p in template["parameters"]}
+        given |= _filled(entry["parameters"], {})
         found += [_filled(stage, given) for stage in template["stages"]]
     return found
 
@@ -54,13 +64,16 @@ def _stages(entries: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]
 def _filled(value: Any, given: dict[str, str]) -> Any:
     """`value` with the template's parameters put in and its conditions on them decided."""
     if isinstance(value, str):
-        return re.sub(r"\$\{\{ parameters\.(\w+) \}\}", lambda m: given[m[1]], value)
+        return re.sub(r"\$\{\{ parameters\.(\w+) \}\}", lambda m: given.get(m[1], m[0]), value)
     if isinstance(value, list):
         return [_filled(v, given) for v in value]
     made: dict[str, Any] = {}
     taken = False
     for key, inner in value.items():
-        if found := _IF.fullmatch(key):
+        if key == _BY_HAND:
+            taken = True
+            made |= _filled(inner, given)
+        elif found := _IF.fullmatch(key):
             taken = given[found[1]] == found[2]
             made |= _filled(inner, given) if taken else {}
         elif key == "${{ else }}":
@@ -82,6 +95,7 @@ def _unit(stage: dict[str, Any], before: list[str], inputs: dict[str, list[str]]
     assert not unknown, f"cannot read {unknown[0]}"
     environments = _environments(job["environment"], inputs) if deployment else []
     clouds = [v for v in verbs if "cloud" in v]
+    assert len({v["cloud"] for v in clouds}) <= 1, "a job logs in under one condition"
     for verb in clouds:
         assert _environments(verb["connection"], inputs) == environments, (
             f"{verb['run']}: a service connection has the name of its job's environment"
@@ -91,7 +105,7 @@ def _unit(stage: dict[str, Any], before: list[str], inputs: dict[str, list[str]]
     ]
     return Unit(
         needs={needs} if isinstance(needs, str) else set(needs),
-        condition=canonical(stage.get("condition", "")),
+        condition=canonical(_PASTED.sub(r"\1", stage.get("condition", ""))),
         environments=environments,
         locked="lockBehavior" in stage,
         minutes=int(job["timeoutInMinutes"]),

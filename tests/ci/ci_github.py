@@ -29,7 +29,8 @@ def load(name: str, document: dict[str, Any] | None = None) -> Pipeline:
             continue
         called = read(ROOT / job["uses"])
         given = {k: [v] for k, v in job["with"].items()}
-        inner_names = {n: f"{job_name}_{n}" for n in called["jobs"]}
+        alone = len(called["jobs"]) == 1
+        inner_names = {n: job_name if alone else f"{job_name}_{n}" for n in called["jobs"]}
         for inner_name, inner in called["jobs"].items():
             wanted = {inner_names[n] for n in _list(inner.get("needs"))}
             first = not wanted
@@ -44,7 +45,8 @@ def load(name: str, document: dict[str, Any] | None = None) -> Pipeline:
         paths=push.get("paths", []),
         pull_requests="pull_request" in on,
         inputs=inputs,
-        by_model="repository_dispatch" in on,
+        events=(on.get("repository_dispatch") or {}).get("types", []),
+        schedule=[entry["cron"] for entry in on.get("schedule", [])],
         cancels=canonical(cancel) == "eq(event, 'pull_request')",
         units=units,
     )
@@ -60,7 +62,7 @@ def _unit(
     lock = job.get("concurrency") or workflow.get("concurrency") or {}
     steps = job["steps"]
     logins = [s for s in steps if s.get("uses", "").endswith("/azure-login")]
-    checkout = next(s for s in steps if s.get("uses", "").startswith("actions/checkout@"))
+    checkouts = [s for s in steps if s.get("uses", "").startswith("actions/checkout@")]
     set_up = [s for s in steps if s.get("uses", "").endswith("/setup")]
     return Unit(
         needs=needs,
@@ -68,9 +70,10 @@ def _unit(
         environments=sorted(expanded(job["environment"], inputs)) if "environment" in job else [],
         locked=lock.get("cancel-in-progress") == "false" and "github.run_id" not in lock["group"],
         minutes=int(job["timeout-minutes"]),
-        head=checkout["with"].get("ref") == "main",
+        head=any(s["with"].get("ref") == "main" for s in checkouts),
         pulumi=any(s.get("with", {}).get("pulumi") == "true" for s in set_up),
-        login=canonical(logins[0].get("if", "")) if logins else None,
+        # Those before the last one belong to a wait for a long job.
+        login=canonical(logins[-1].get("if", "")) if logins else None,
         commands=[
             (expanded_command(command_of(s["run"]), inputs), canonical(s.get("if", "")))
             for s in steps

@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("ci", "train", "release", "infra", "destroy")
+NAMES = ("ci", "train", "release", "infra", "monitor", "destroy")
 RUN = ".github/scripts/run "
 
 
@@ -41,8 +41,10 @@ class Pipeline:
     pull_requests: bool
     inputs: dict[str, list[str]]
     """What a person is asked for, with the values allowed."""
-    by_model: bool
-    """Whether a model that was registered starts it."""
+    events: list[str]
+    """Types of the lifecycle's own events that start it."""
+    schedule: list[str]
+    """When it starts by itself: cron, UTC."""
     cancels: bool
     """Whether a newer commit of a pull request ends the run of the older one."""
     units: dict[str, Unit]
@@ -56,13 +58,23 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def command_of(script: str) -> str:
-    """The command behind our wrapper, without what the wrapper itself is told."""
-    text = " ".join(script.split()).removeprefix(RUN)
-    return re.sub(r"^--(show|capture) \S+ ", "", text)
+    """The command behind our wrapper, with what the wrapper itself is told."""
+    return " ".join(script.split()).removeprefix(RUN)
+
+
+def without_options(command: str) -> str:
+    """A command alone, as somebody types it."""
+    return re.sub(r"^(--(show|capture|output) \S+ |--verdict )+", "", command)
 
 
 _TOKEN = re.compile(r"\s*(?:('(?:[^']|'')*')|([A-Za-z_][\w.-]*(?:\['[^']+'\])?)|(&&|\|\||==|!=|!|[(),]))")
-_VALUES = {"PullRequest": "pull_request", "ResourceTrigger": "repository_dispatch"}
+_VALUES = {
+    "PullRequest": "pull_request",
+    "ResourceTrigger": "repository_dispatch",
+    "Manual": "workflow_dispatch",
+    "Schedule": "schedule",
+}
+_CALLS = {"failure": "failed", "canceled": "cancelled"}
 
 
 def canonical(expression: str) -> str:
@@ -140,7 +152,7 @@ def _call(head: str, tokens: list[str]) -> tuple[str, list[str]]:
         return "true", tokens[1:]
     if head in ("and", "or"):
         return _joined(head, arguments), tokens[1:]
-    return f"{head}({', '.join(arguments)})", tokens[1:]
+    return f"{_CALLS.get(head, head)}({', '.join(arguments)})", tokens[1:]
 
 
 def _joined(name: str, parts: list[str]) -> str:
@@ -168,9 +180,10 @@ def _name(text: str) -> str:
         return "event"
     if found := re.fullmatch(r"needs\.(\w+)\.outputs\.(\w+)", text):
         return f"output.{found[1]}.{found[2]}"
-    if found := re.fullmatch(r"dependencies\.(\w+)\.outputs\['\w+\.\w+\.(\w+)'\]", text):
+    if found := re.fullmatch(r"dependencies\.(\w+)\.outputs\['(?:\w+\.)+(\w+)'\]", text):
         return f"output.{found[1]}.{found[2]}"
-    for prefix, ours in (("vars.", ""), ("variables.", ""), ("inputs.", "input."), ("parameters.", "input.")):
+    spellings = {"vars.": "", "variables.": "", "env.": "", "inputs.": "input.", "parameters.": "input."}
+    for prefix, ours in spellings.items():
         if text.startswith(prefix):
             return ours + text.removeprefix(prefix)
     return text

@@ -47,14 +47,19 @@ def _permissions(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
         return
     writes = {scope for scope, access in granted.items() if access == "write"}
     uses = [s.get("uses", "") for s in job.get("steps", [])] + [job.get("uses", "")]
-    logs_in = any(u.endswith(("/azure-login", "/infra-stack.yml")) for u in uses)
-    if ("id-token" in writes) != logs_in:
-        yield "id-token: write belongs to a job that logs in to Azure, and to no other"
+    logs_in = any(u.endswith(("/azure-login", "-stack.yml")) for u in uses)
+    publishes = [u for u in uses if u.startswith("actions/deploy-pages@")]
+    if ("id-token" in writes) != (logs_in or bool(publishes)):
+        yield "id-token: write belongs to a job that logs in to Azure or deploys pages, and to no other"
+    if ("pages" in writes) != bool(publishes):
+        yield "pages: write belongs to a job that deploys pages, and to no other"
+    if publishes and (len(uses) > 2 or "environment" not in job):
+        yield "deploys pages beside other steps, or without an environment"
     if logs_in and "environment" not in job and "uses" not in job:
         yield "logs in without an environment: identities trust environments only"
     if "pull-requests" in writes and "workflow_run" not in workflow["on"]:
         yield "pull-requests: write in a run that executes a pull request's code"
-    if excess := sorted(writes - {"id-token", "pull-requests"}):
+    if excess := sorted(writes - {"id-token", "pages", "pull-requests"}):
         yield f"{', '.join(excess)}: write is never needed"
     other_run = any("run-id" in s.get("with", {}) for s in job.get("steps", []))
     if ("actions" in granted) != other_run:

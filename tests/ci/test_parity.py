@@ -147,6 +147,10 @@ def test_a_change_of_one_system_is_found(name: str, edit: Any, field: str) -> No
         ("vars.A == 'x' && github.event_name != 'pull_request'",
          "and(succeeded(), ne(variables['Build.Reason'], 'PullRequest'), eq(variables.A, 'x'))"),
         ("vars.A == 'x' || vars.B != ''", "or(ne(variables.B, ''), eq(variables.A, 'x'))"),
+        ("!failure() && !cancelled()", "and(not(failed()), not(canceled()))"),
+        ("contains(needs.a.outputs.b, '\"c\"')", "contains(dependencies.a.outputs['a.a.a.b'], '\"c\"')"),
+        ("github.event_name == 'schedule'", "eq(variables['Build.Reason'], 'Schedule')"),
+        ("env.JOB != ''", "and(succeeded(), ne(variables.JOB, ''))"),
         ("needs.changed.outputs.prod == 'true'",
          "eq(dependencies.changed.outputs['changed.changed.prod'], 'true')"),
         ("inputs.confirm == inputs.stack", "${{ eq(parameters.confirm, parameters.stack) }}"),
@@ -162,7 +166,8 @@ def test_conditions_of_both_systems_meet(on_github: str, on_azure: str) -> None:
     ("vars.A == 'x' && vars.B == 'y'", "vars.A == 'x' || vars.B == 'y'"),
     ("vars.A == 'x'", "vars.A == 'y'"),
     ("vars.A == 'x'", ""),
-    ("!failed()", "failed()"),
+    ("!failure()", "failure()"),
+    ("!failure()", "!cancelled()"),
 ])  # fmt: skip
 def test_conditions_that_differ_stay_different(one: str, other: str) -> None:
     assert canonical(one) != canonical(other)

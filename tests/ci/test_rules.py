@@ -98,7 +98,13 @@ WRONG: list[tuple[str, Edit, str]] = [
     ("infra", _job("staging", **{"if": "always()"}), "from a fork"),
     ("infra", _job("dev", secrets="inherit"), "passed on as a whole"),
     ("infra-stack", _without("apply", "concurrency"), "without a lock"),
-    ("destroy", lambda w: w["concurrency"].update({"cancel-in-progress": "true"}), "without a lock"),
+    ("destroy-stack", _without("destroy", "concurrency"), "without a lock"),
+    ("destroy", _without("expired", "environment"), "without an environment"),
+    ("destroy", _job("confirm", permissions={"id-token": "write"}), "belongs to a job that logs in"),
+    ("monitor", lambda w: w["concurrency"].update({"cancel-in-progress": "true"}), "without a lock"),
+    ("monitor", _grant("monitor", "pages"), "belongs to a job that deploys pages"),
+    ("monitor", _script("publish", "mlops board --out board"), "beside other steps"),
+    ("monitor", _without("publish", "environment"), "without an environment"),
 ]
 
 
@@ -112,4 +118,4 @@ def test_a_wrong_edit_is_caught(name: str, edit: Edit, sentence: str) -> None:
 def test_destroy_and_apply_wait_for_each_other() -> None:
     """Pulumi locks a stack, but fails instead of waiting: both jobs must share one group."""
     apply = read(github.FOLDER / "infra-stack.yml")["jobs"]["apply"]["concurrency"]
-    assert read(github.FOLDER / "destroy.yml")["concurrency"] == apply
+    assert read(github.FOLDER / "destroy-stack.yml")["jobs"]["destroy"]["concurrency"] == apply

@@ -106,6 +106,53 @@ def test_a_file_that_the_command_writes_is_shown(tmp_path: Path) -> None:
     assert summary.read_text(encoding="utf-8") == "verdict\n"
 
 
+def test_what_a_command_prints_becomes_an_output_variable(tmp_path: Path) -> None:
+    """In one line, on both systems, and only when the command succeeded."""
+    output = tmp_path / "output"
+    words = ("run", "--output", "stacks", "sh", "-c", "printf '[\\n  \"dev\"\\n]\\n'; echo talk >&2")
+    _run(tmp_path, *words, GITHUB_OUTPUT=str(output))
+    assert output.read_text(encoding="utf-8") == 'stacks=[ "dev" ]\n'
+    on_azure = _run(tmp_path, *words, TF_BUILD="True").stdout
+    assert '##vso[task.setvariable variable=stacks;isOutput=true][ "dev" ]' in on_azure
+    _run(
+        tmp_path, "run", "--output", "job", "sh", "-c", "echo x; exit 6", GITHUB_OUTPUT=str(tmp_path / "none")
+    )
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_verdict_is_shown_and_is_no_failure(tmp_path: Path, mlops: str) -> None:
+    """A breach is what the next step acts on."""
+    summary = tmp_path / "summary.md"
+    done = _run(
+        tmp_path, "run", "--verdict", "mlops", "monitor", PATH=mlops, GITHUB_STEP_SUMMARY=str(summary)
+    )
+    assert done.returncode == 0
+    assert "::warning title=mlops monitor failed::exit code 3: blocked" in done.stdout
+    assert summary.read_text(encoding="utf-8").startswith("### Verdict: `mlops monitor`\n")
+
+
+def test_no_answer_is_a_failure_also_where_a_verdict_is_none(tmp_path: Path, mlops: str) -> None:
+    """Exit code 4: expired credentials must not look like a healthy model."""
+    done = _run(tmp_path, "run", "--verdict", "mlops", "monitor", PATH=mlops, CODE="4", TF_BUILD="True")
+    assert done.returncode == 4
+    assert "##vso[task.logissue type=error]mlops monitor failed, exit code 4: no verdict" in done.stdout
+
+
+def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
+    assert _run(tmp_path, "run", "--quiet", "true").returncode == 2
+
+
+@pytest.mark.parametrize("typed", ["", "prd", "Prod", "prod ", "*"])
+def test_another_name_than_the_environments_deletes_nothing(tmp_path: Path, typed: str) -> None:
+    done = _run(tmp_path, "confirm", "prod", typed)
+    assert done.returncode == 5
+    assert f"asked to delete 'prod' and typed '{typed}': nothing was deleted" in done.stderr
+
+
+def test_the_same_name_goes_on(tmp_path: Path) -> None:
+    assert _run(tmp_path, "confirm", "dev", "dev").returncode == 0
+
+
 def test_a_command_that_does_not_exist_fails(tmp_path: Path) -> None:
     assert _run(tmp_path, "run", "no-such-command").returncode == 127
     assert _run(tmp_path, "run").returncode == 2
