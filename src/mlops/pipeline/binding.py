@@ -65,7 +65,12 @@ def holes(command: str) -> list[Hole]:
     return found
 
 
-def expand(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) -> str:
+def expand(
+    command: str,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str],
+    search_space: Mapping[str, str] | None = None,
+) -> str:
     """The shell command: optional blocks whose inputs have no value are left out, values are quoted.
 
     Raises `KeyError` for a name that has no value outside an optional block (lint finds those first).
@@ -79,7 +84,7 @@ def expand(command: str, inputs: Mapping[str, str], outputs: Mapping[str, str]) 
         port = _PORT.match(match["body"])
         if port is None:
             raise KeyError(match[0])
-        values = inputs if port["side"] == "inputs" else outputs
-        return shlex.quote(values[port["name"]])
+        sides = {"inputs": inputs, "outputs": outputs, "search_space": search_space or {}}
+        return shlex.quote(sides[port["side"]][port["name"]])
 
     return _HOLE.sub(hole, _OPTIONAL.sub(block, command)).strip()

@@ -34,6 +34,11 @@ def training_path(model: str) -> str:
     return f"pipelines/{model}/training.yml"
 
 
+def sweep_path(model: str) -> str:
+    """The sweep of a model, relative to the repository."""
+    return f"pipelines/{model}/sweep.yml"
+
+
 def load_policy(root: Path) -> Policy:
     """Raises `InvalidInput`."""
     return Document.read(root / POLICY, POLICY).parse(Policy)

@@ -26,14 +26,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--param",
         action="append",
         default=[],
-        type=_args.typed(_param),
+        type=_args.typed(param),
         metavar="NAME=VALUE",
         help="hyper-parameter, a number; may be repeated",
     )
     return _args.run(_train, options, argv)
 
 
-def _param(text: str) -> tuple[str, float | int]:
+def param(text: str) -> tuple[str, float | int]:
+    """`name=number`; raises `ValueError` with what is wrong."""
     name, separator, value = text.partition("=")
     if not separator or not name.isidentifier():
         raise ValueError("a hyper-parameter is written name=value")

@@ -111,6 +111,12 @@ class PipelineTracker:
         with translated(self.uri, f"read run {run_id}"):
             return _run(client(self.uri).get_run(run_id))
 
+    def history(self, run_id: str, metric: str) -> list[float]:
+        """Every value that the run has logged for `metric`, by step and time; none when it logged none."""
+        with translated(self.uri, f"read {metric} of run {run_id}"):
+            found = client(self.uri).get_metric_history(run_id, metric)
+        return [float(m.value) for m in sorted(found, key=lambda m: (m.step, m.timestamp))]
+
     def find_runs(
         self,
         experiment: str,

@@ -5,96 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import ValidationError
 
 from mlops.errors import InvalidInput, Problem
 from mlops.pipeline.binding import holes
 from mlops.pipeline.lint.command import module_exists
 from mlops.pipeline.lint.environment import environment_problems, unpinned_reference
 from mlops.pipeline.lint.graph import unknown
-from mlops.pipeline.models import Distribution, EnvironmentField, EnvVars, Outputs, Resources, Values, Yaml
 from mlops.pipeline.read import Loc, resolve_environment
+from mlops.pipeline.sweep.models import Sweep, Trial
+from mlops.pipeline.sweep.space import BAYESIAN, POSITIVE, SHAPES, shape_fields
+from mlops.pipeline.sweep.stopping import POLICIES
 from mlops.spec._yaml import Document
 
-_FIELDS: dict[str, tuple[str, ...]] = {
-    "choice": ("values",),
-    "randint": ("upper",),
-    "uniform": ("min_value", "max_value"),
-    "loguniform": ("min_value", "max_value"),
-    "quniform": ("min_value", "max_value", "q"),
-    "qloguniform": ("min_value", "max_value", "q"),
-    "normal": ("mu", "sigma"),
-    "lognormal": ("mu", "sigma"),
-    "qnormal": ("mu", "sigma", "q"),
-    "qlognormal": ("mu", "sigma", "q"),
-}
-_BAYESIAN = ("choice", "uniform", "quniform")
-_POSITIVE = ("q", "sigma", "upper")
-_TERMINATION: dict[str, tuple[str, ...]] = {
-    "bandit": ("slack_factor", "slack_amount"),
-    "median_stopping": (),
-    "truncation_selection": ("truncation_percentage",),
-}
-
-
-def _algorithm(raw: Any) -> Any:
-    return raw.get("type") if isinstance(raw, dict) else raw
-
-
-class Limits(Yaml):
-    """How much a sweep may cost; times in seconds."""
-
-    max_total_trials: int = Field(ge=1, le=1000)
-    max_concurrent_trials: int | None = Field(None, ge=1, le=1000)
-    timeout: int | None = Field(None, ge=1)
-    trial_timeout: int | None = Field(None, ge=1)
-
-
-class Objective(Yaml):
-    """What a sweep looks for."""
-
-    goal: Literal["maximize", "minimize"]
-    primary_metric: str = Field(min_length=1)
-
-
-class Trial(Yaml):
-    """The command of one trial."""
-
-    command: str
-    code: str | None = None
-    environment: EnvironmentField
-    environment_variables: EnvVars = Field(default_factory=dict)
-    distribution: Distribution | None = None
-    resources: Resources | None = None
-
-
-class Sweep(Yaml):
-    """A sweep job."""
-
-    schema_url: str = Field("", alias="$schema")
-    type: Literal["sweep"]
-    name: str | None = None
-    display_name: str = ""
-    experiment_name: str = ""
-    description: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
-    properties: dict[str, str] = Field(default_factory=dict)
-    compute: str | None = None
-    identity: dict[str, Any] | None = None
-    queue_settings: dict[str, Any] | None = None
-    resources: Resources | None = None
-    sampling_algorithm: Annotated[Literal["random", "grid", "bayesian"], BeforeValidator(_algorithm)] = (
-        "random"
-    )
-    search_space: dict[str, dict[str, Any]] = Field(min_length=1)
-    objective: Objective
-    limits: Limits
-    early_termination: dict[str, Any] | None = None
-    inputs: Values = Field(default_factory=dict)
-    outputs: Outputs = Field(default_factory=dict)
-    trial: Trial | str
+_COMMON = ("type", "evaluation_interval", "delay_evaluation")
 
 
 def check_sweep(document: Document, path: Path) -> Iterator[Problem]:
@@ -113,7 +39,7 @@ def check_sweep(document: Document, path: Path) -> Iterator[Problem]:
             ("limits", "trial_timeout"), f"is longer than the sweep's timeout ({limits.timeout} s)"
         )
     for name, space in sweep.search_space.items():
-        yield from _space(document, ("search_space", name), space, sweep.sampling_algorithm)
+        yield from _space(document, ("search_space", name), space, sweep.sampling_algorithm.type)
     if sweep.early_termination is not None:
         yield from _termination(document, sweep.early_termination)
     if isinstance(sweep.trial, Trial):
@@ -122,16 +48,16 @@ def check_sweep(document: Document, path: Path) -> Iterator[Problem]:
 
 def _space(document: Document, loc: Loc, space: dict[str, Any], algorithm: str) -> Iterator[Problem]:
     kind = str(space.get("type"))
-    if kind not in _FIELDS:
-        yield document.problem((*loc, "type"), unknown(kind, "distribution", _FIELDS))
+    if kind not in SHAPES:
+        yield document.problem((*loc, "type"), unknown(kind, "distribution", SHAPES))
         return
-    allowed = _FIELDS[kind]
+    allowed = shape_fields(kind)
     for key in space.keys() - {"type", *allowed}:
         yield document.problem((*loc, key), unknown(str(key), f"field of {kind}", allowed))
     if algorithm == "grid" and kind != "choice":
         yield document.problem((*loc, "type"), f"grid sampling knows only choice; got {kind}")
-    if algorithm == "bayesian" and kind not in _BAYESIAN:
-        yield document.problem((*loc, "type"), f"bayesian sampling knows {', '.join(_BAYESIAN)}; got {kind}")
+    if algorithm == "bayesian" and kind not in BAYESIAN:
+        yield document.problem((*loc, "type"), f"bayesian sampling knows {', '.join(BAYESIAN)}; got {kind}")
     for key in allowed:
         if key not in space:
             yield document.problem(loc, f"{kind} needs `{key}`")
@@ -140,7 +66,7 @@ def _space(document: Document, loc: Loc, space: dict[str, Any], algorithm: str) 
                 yield document.problem((*loc, key), "must be a list of at least one value")
         elif isinstance(space[key], bool) or not isinstance(space[key], int | float):
             yield document.problem((*loc, key), f"must be a number; got {space[key]!r}")
-        elif key in _POSITIVE and space[key] <= 0:
+        elif key in POSITIVE and space[key] <= 0:
             yield document.problem((*loc, key), f"must be more than 0; got {space[key]!r}")
     low, high = space.get("min_value"), space.get("max_value")
     if isinstance(low, int | float) and isinstance(high, int | float) and low >= high:
@@ -150,16 +76,22 @@ def _space(document: Document, loc: Loc, space: dict[str, Any], algorithm: str) 
 def _termination(document: Document, policy: dict[str, Any]) -> Iterator[Problem]:
     loc: Loc = ("early_termination",)
     kind = str(policy.get("type"))
-    if kind not in _TERMINATION:
-        yield document.problem((*loc, "type"), unknown(kind, "early termination policy", _TERMINATION))
+    if kind not in POLICIES:
+        yield document.problem((*loc, "type"), unknown(kind, "early termination policy", POLICIES))
         return
-    for key in policy.keys() - {"type", "evaluation_interval", "delay_evaluation", *_TERMINATION[kind]}:
-        yield document.problem((*loc, key), unknown(str(key), f"field of {kind}", _TERMINATION[kind]))
-    if kind == "bandit" and not {"slack_factor", "slack_amount"} & policy.keys():
-        yield document.problem(loc, "bandit needs `slack_factor` or `slack_amount`")
-    share = policy.get("truncation_percentage", 50)
-    if kind == "truncation_selection" and not (isinstance(share, int) and 1 <= share <= 99):
-        yield document.problem((*loc, "truncation_percentage"), f"must be 1 to 99; got {share!r}")
+    allowed = POLICIES[kind].model_fields.keys()
+    wrong = policy.keys() - allowed
+    for key in sorted(map(str, wrong)):
+        own = [name for name in allowed if name not in _COMMON]
+        yield document.problem((*loc, key), unknown(key, f"field of {kind}", own))
+    given = {"slack_factor", "slack_amount"} & policy.keys()
+    if kind == "bandit" and len(given) != 1:
+        yield document.problem(loc, "bandit needs `slack_factor` or `slack_amount`, one of them")
+    try:
+        POLICIES[kind].model_validate({k: v for k, v in policy.items() if k not in wrong})
+    except ValidationError as error:
+        for found in error.errors():
+            yield document.problem((*loc, *found["loc"]), f"{found['msg']}; got {found['input']!r}")
 
 
 def _trial(document: Document, sweep: Sweep, trial: Trial, path: Path) -> Iterator[Problem]:

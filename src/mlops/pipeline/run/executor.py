@@ -11,7 +11,7 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -50,6 +50,8 @@ _EARLY = (
     "LANG",
     "TZ",
 )
+_WATCH = 0.25
+"""Seconds between two questions whether a process shall end."""
 _GRACE = 3.0
 """Seconds between SIGTERM and SIGKILL."""
 
@@ -110,8 +112,18 @@ class StepServer:
             )
         threading.Thread(target=self._read, name="step-server", daemon=True).start()
 
-    def run(self, invocation: Invocation, cwd: Path, env: Mapping[str, str], log: Path) -> int:
-        """Run to the end; the exit code, negative for a signal. Raises `TargetError` when the server died."""
+    def run(
+        self,
+        invocation: Invocation,
+        cwd: Path,
+        env: Mapping[str, str],
+        log: Path,
+        stop: Callable[[], bool] | None = None,
+    ) -> int:
+        """Run to the end; the exit code, negative for a signal. Raises `TargetError` when the server died.
+
+        `stop` is asked a few times a second; once it says yes, this process is ended.
+        """
         with self._changed:
             self._count += 1
             name = str(self._count)
@@ -119,6 +131,8 @@ class StepServer:
         request = {"id": name, "cwd": str(cwd), "env": dict(env), "log": str(log)}
         request |= {"shell": invocation.shell} if invocation.shell else {"argv": list(invocation.argv)}
         self._send(request)
+        if stop is not None:
+            self._stop_when(name, stop)
         with self._changed:
             self._changed.wait_for(lambda: name in self._exits or self._gone)
             if name not in self._exits:
@@ -127,6 +141,20 @@ class StepServer:
                     "memory); run again, finished steps are kept"
                 )
             return self._exits.pop(name)
+
+    def _stop_when(self, name: str, stop: Callable[[], bool]) -> None:
+        """Return when the process has ended, or has been told to."""
+        while not self._ended(name, _WATCH):
+            if stop():
+                for number in (signal.SIGTERM, signal.SIGKILL):
+                    self._send({"kill": name, "signal": int(number)}, quiet=True)
+                    if self._ended(name, _GRACE):
+                        return
+                return
+
+    def _ended(self, name: str, seconds: float) -> bool:
+        with self._changed:
+            return self._changed.wait_for(lambda: name in self._exits or self._gone, seconds)
 
     def warm(self) -> None:
         """Start the imports; a step that comes meanwhile starts between two of them."""

@@ -57,7 +57,7 @@ def run_pipeline(
     state = state_dir.resolve()
     try:
         with ExitStack() as stack:
-            stack.enter_context(_interrupt_on_sigterm())
+            stack.enter_context(interrupt_on_sigterm())
             if server is None:
                 server = StepServer(preload)
                 stack.callback(server.close)
@@ -174,7 +174,7 @@ def _outputs(run: Run) -> dict[str, Path]:
 
 
 @contextmanager
-def _interrupt_on_sigterm() -> Iterator[None]:
+def interrupt_on_sigterm() -> Iterator[None]:
     """SIGTERM ends a run the way Control-C does; only the main thread can say so."""
     if threading.current_thread() is not threading.main_thread():
         yield

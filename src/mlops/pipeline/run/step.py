@@ -150,7 +150,9 @@ class Run:
         variables = {k: str(v) for k, v in step.node.environment_variables.items()}
         with log.open("w", encoding="utf-8") as stream:
             stream.write(f"$ {command}\n")
-        env = self._environment(child) | variables
+        with self._talk:
+            tracking = dict(self.tracker.env())
+        env = step_environment(tracking, child) | variables
         if len(self.pipeline.steps) - len({job for job, _ in self.outputs}) > 1:
             # One step alone is sooner done with its own imports than with everybody's.
             self.server.warm()
@@ -163,27 +165,12 @@ class Run:
             self._finish(child, "FAILED")
             shutil.rmtree(work, ignore_errors=True)
             self.tell(StepEvent(step.name, "failed", seconds, str(log)))
-            raise StepFailed(_failure(step.name, status, seconds, log))
+            raise StepFailed(failure(step.name, status, seconds, log))
         entry = self.cache.commit(
             work, key=key, step=step.name, run_id=child, names=list(outputs), seconds=seconds
         )
         self._finish(child, "FINISHED")
         return entry
-
-    def _environment(self, child: str) -> dict[str, str]:
-        inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_RUN")}
-        # `python` in a command is this one, also when its virtual environment is not activated.
-        path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-        with self._talk:
-            tracking = dict(self.tracker.env())
-        fixed = {
-            "PATH": path,
-            "PYTHONUNBUFFERED": "1",
-            "MPLBACKEND": "agg",
-            "MLFLOW_DISABLE_TELEMETRY": "true",
-            "MLFLOW_RUN_ID": child,
-        }
-        return inherited | tracking | fixed
 
     def _begin(self, step: Step, tags: Mapping[str, str]) -> str:
         with self._talk:
@@ -206,7 +193,23 @@ class Run:
         return self.tell(StepEvent(step.name, state, time.monotonic() - started, str(log)))
 
 
-def _failure(step: str, status: int, seconds: float, log: Path) -> str:
+def step_environment(tracking: Mapping[str, str], child: str) -> dict[str, str]:
+    """The environment of a step's process that reports to the run `child`."""
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_RUN")}
+    # `python` in a command is this one, also when its virtual environment is not activated.
+    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    fixed = {
+        "PATH": path,
+        "PYTHONUNBUFFERED": "1",
+        "MPLBACKEND": "agg",
+        "MLFLOW_DISABLE_TELEMETRY": "true",
+        "MLFLOW_RUN_ID": child,
+    }
+    return {**inherited, **tracking, **fixed}
+
+
+def failure(step: str, status: int, seconds: float, log: Path) -> str:
+    """Why a step failed, with what it said last."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     last = "\n".join(f"    {line}" for line in [x for x in lines if x.strip()][-_LAST_LINES:])
     if status == _INVALID_INPUT and last:

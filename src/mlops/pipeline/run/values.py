@@ -9,10 +9,11 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
 from mlops.pipeline.binding import parse_parent
-from mlops.pipeline.models import DATA_TYPES
+from mlops.pipeline.models import DATA_TYPES, Value
 from mlops.pipeline.read import Pipeline, Step
 from mlops.pipeline.run.cache import content_digest
 from mlops.pipeline.types import literal_text, mismatch
+from mlops.spec._yaml import Document
 
 AssetResolver = Callable[[str, str], str]
 """Name and version of a data asset to a local path or a URI."""
@@ -34,12 +35,7 @@ def pipeline_inputs(
     Raises `InvalidInput` for an unknown name, a value that a step's input does not admit, a path or an asset
     that is not there.
     """
-    declared = pipeline.job.inputs
-    problems = [
-        Problem(pipeline.document.name, f"the pipeline has no input {name!r}; it has: {', '.join(declared)}")
-        for name in overrides
-        if name not in declared
-    ]
+    problems = []
     for step in pipeline.steps.values():
         for key, value in step.node.inputs.items():
             bound = parse_parent(value.given)
@@ -52,18 +48,39 @@ def pipeline_inputs(
                 )
     if problems:
         raise InvalidInput(problems)
+    return job_inputs(pipeline.document, pipeline.path, pipeline.job.inputs, overrides, resolve)
+
+
+def job_inputs(
+    document: Document,
+    path: Path,
+    declared: Mapping[str, Value],
+    overrides: Mapping[str, str],
+    resolve: AssetResolver,
+) -> dict[str, Given]:
+    """Every declared input of a job (the file `path`) that has a value.
+
+    Raises `InvalidInput` for an override of an unknown name, an input without a value, a path or an asset
+    that is not there.
+    """
+    problems = [
+        Problem(
+            document.name,
+            f"the {document.value['type']} has no input {name!r}; it has: {', '.join(declared)}",
+        )
+        for name in overrides
+        if name not in declared
+    ]
     found = {}
     for name, value in declared.items():
         given = overrides.get(name, value.given)
         if given is None:
-            problems.append(
-                pipeline.document.problem(("inputs", name), "has no value; give one when you run it")
-            )
+            problems.append(document.problem(("inputs", name), "has no value; give one when you run it"))
             continue
         # An override comes from a command line: relative to where the user stands, not to the file.
-        base = Path.cwd() if name in overrides else pipeline.path.parent
+        base = Path.cwd() if name in overrides else path.parent
         found[name] = _given(
-            pipeline,
+            document,
             ("inputs", name),
             given,
             is_data=value.is_path or value.type is not None,
@@ -93,7 +110,9 @@ def step_input(
     if bound is None:
         loc = ("jobs", step.name, "inputs", key)
         is_data = value.is_path or value.type is not None or port.type in DATA_TYPES
-        return _given(pipeline, loc, value.given, is_data=is_data, base=pipeline.path.parent, resolve=resolve)
+        return _given(
+            pipeline.document, loc, value.given, is_data=is_data, base=pipeline.path.parent, resolve=resolve
+        )
     if bound.kind == "job":
         return outputs[bound.job, bound.name]
     given = inputs.get(bound.name)
@@ -108,7 +127,7 @@ def _literal(value: object) -> Given:
 
 
 def _given(
-    pipeline: Pipeline,
+    document: Document,
     loc: tuple[str, ...],
     given: object,
     *,
@@ -128,6 +147,6 @@ def _given(
     path = Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises for an unknown user)
     path = path if path.is_absolute() else base / path
     if not path.exists():
-        raise InvalidInput(pipeline.document.problem(loc, f"{text!r} does not exist ({path})"))
+        raise InvalidInput(document.problem(loc, f"{text!r} does not exist ({path})"))
     path = path.resolve()
     return Given(str(path), content_digest(path))
