@@ -7,6 +7,7 @@ from mlops.cli import (  # noqa: F401, I001
     _serve,
     _batch,
     _promote,
+    _monitor,
     _repository,
     _infra,
     _ui,

@@ -145,7 +145,7 @@ def complete_months(times: pd.Series[Any]) -> str | None:
     known = times.dropna()
     if known.empty:
         return None
-    first, last = pd.Timestamp(known.min()), pd.Timestamp(known.max())
+    first, last = (pd.Timestamp(moment).tz_localize(None) for moment in (known.min(), known.max()))
     begin = first.to_period("M") if first.day == 1 else first.to_period("M") + 1
     end = last.to_period("M") if last.day == last.days_in_month else last.to_period("M") - 1
     if end < begin:

@@ -99,7 +99,7 @@ def observed(signal: Signal) -> str:
     """For people: the figure, with its interval or p-value where there is one."""
     if signal.observed is None:
         return ""
-    text = f"{signal.observed:.4g}"
+    text = f"{signal.observed:,.0f}" if signal.kind == "volume" else f"{signal.observed:.4g}"
     if "low" in signal.values and "high" in signal.values:
         text += f" [{signal.values['low']:.4g}, {signal.values['high']:.4g}]"
     if signal.p_value is not None:

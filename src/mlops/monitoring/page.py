@@ -72,7 +72,8 @@ def _table(kind: str, signals: Iterable[Signal]) -> str:
 
 
 def _row(signal: Signal) -> str:
-    figure = "" if signal.observed is None else f"{signal.observed:.4g}"
+    form = ",.0f" if signal.kind == "volume" else ".4g"
+    figure = "" if signal.observed is None else format(signal.observed, form)
     if {"low", "high"} <= signal.values.keys():
         figure += f" [{signal.values['low']:.4g}, {signal.values['high']:.4g}]"
     if signal.p_value is not None:

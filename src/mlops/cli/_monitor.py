@@ -1,0 +1,205 @@
+"""Verbs that watch what is served: monitor, labels, retrain."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
+from mlops.errors import Blocked, Inconclusive, InvalidInput
+
+if TYPE_CHECKING:
+    from mlops.lifecycle.retrain import Retrained
+    from mlops.spec.monitoring import MonitorReport, Signal
+
+EnvOption = Annotated[str, typer.Option("--env", help="An environment of environments/policy.yaml.")]
+
+_MOVED = 0.1
+"""A PSI that people look at."""
+_COLOURS = {"pass": "green", "breach": "bold red", "skipped": "dim"}
+
+
+@app.command(epilog="Example: mlops monitor --env prod --window 7d --report monitor.html")
+@verb
+def monitor(
+    env: EnvOption,
+    model: ModelOption = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="Captured when: 24h, 7d or START..END (UTC); default: monitor.yml's lookback."),
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="Also write the verdict as an HTML page.", metavar="FILE.html")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge captured traffic against the live release's training data; exit 3: breach, 4: no verdict."""
+    from datetime import UTC, datetime
+
+    from mlops.lifecycle.monitor import monitor as judge
+    from mlops.lifecycle.monitor import parse_window, plain
+
+    name, _ = state.model(model)
+    now = datetime.now(UTC)
+    span = parse_window(window, now) if window else None
+    verdict = judge(state.root, state.target, state.environment(env), name, now=now, window=span)
+    if report:
+        from mlops.monitoring.page import page
+
+        report.write_text(page(verdict), encoding="utf-8")
+    if as_json:
+        print_json(plain(verdict))
+    else:
+        _show(verdict)
+    if verdict.outcome == "breach":
+        raise Blocked(f"{name} in {env}: {verdict.reason}")
+    if verdict.outcome == "inconclusive":
+        raise Inconclusive(f"{name} in {env}: no verdict, because {verdict.reason}")
+
+
+def _show(report: MonitorReport) -> None:
+    from rich.markup import escape
+    from rich.table import Table
+
+    from mlops.lifecycle.monitor import observed
+
+    title = f"{report.model} in {report.environment}"
+    if report.release is not None:
+        title += (
+            f": release {report.release}, {report.rows} rows ({report.labelled} labelled) "
+            f"against {report.reference_rows} {report.reference}"
+        )
+    table = Table(title=title, title_justify="left")
+    for heading in ("verdict", "signal", "metric", "observed", "limit"):
+        table.add_column(heading)
+    told = [s for s in report.signals if _worth_telling(s)]
+    for signal in told:
+        colour = _COLOURS[signal.verdict]
+        table.add_row(
+            f"[{colour}]{signal.verdict}[/]",
+            escape(f"{signal.kind} {signal.name}"),
+            signal.metric,
+            observed(signal),
+            escape(signal.limit or signal.detail),
+        )
+    out().print(table)
+    if rest := len(report.signals) - len(told):
+        out().print(f"[dim]{rest} more within their limits or only measured; --json and --report show all[/]")
+    if report.outcome == "pass":
+        out().print(f"pass: {report.reason}")
+
+
+def _worth_telling(signal: Signal) -> bool:
+    """What is broken, how good the model was, and what moved by half of what it may."""
+    if signal.verdict == "breach" or signal.kind not in ("quality", "drift"):
+        return True
+    return signal.kind == "drift" and signal.verdict == "pass" and (signal.observed or 0) >= _MOVED
+
+
+labels = typer.Typer(no_args_is_help=True, help="What turned out to be true.")
+app.add_typer(labels, name="labels")
+
+
+@labels.command("add", epilog="Example: mlops labels add late.csv --env prod")
+@verb
+def add(
+    file: Annotated[
+        Path, typer.Argument(help="CSV, Parquet or JSON lines: request_id, label, and maybe row and time.")
+    ],
+    env: EnvOption,
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Keep labels of captured requests, by request id and row; adding a file again changes nothing."""
+    from datetime import UTC, datetime
+
+    from mlops.lifecycle.labels import add_labels
+
+    name, _ = state.model(model)
+    added = add_labels(state.target, state.environment(env), name, file, datetime.now(UTC))
+    if as_json:
+        print_json(vars(added))
+    elif added.new:
+        out().print(f"{added.rows} labels of {name} in {env} are kept")
+    else:
+        out().print(f"nothing to do: these {added.rows} labels were added before")
+
+
+@app.command(epilog="Example: mlops retrain --env prod")
+@verb
+def retrain(env: EnvOption, model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Answer the last breach: one pull request with the evidence and, if policy allows, a new model."""
+    from datetime import UTC, datetime
+
+    from mlops.cli import _progress
+    from mlops.forge import open_forge
+    from mlops.lifecycle.retrain import retrain as answer
+
+    name, _ = state.model(model)
+    with _progress.live(quiet=as_json) as progress:
+        done = answer(
+            state.root,
+            state.target,
+            lambda: open_forge(state.root, state.settings),
+            state.environment(env),
+            name,
+            now=datetime.now(UTC),
+            progress=progress.step,
+        )
+    if as_json:
+        print_json(vars(done))
+    else:
+        _tell(done)
+    if done.outcome == "blocked":
+        raise Blocked(done.reason)
+
+
+def _tell(done: Retrained) -> None:
+    from rich.markup import escape
+
+    out().print(escape(f"{done.outcome}: {done.reason}"))
+    if done.pull_request:
+        err().print(f"[dim]{escape(done.pull_request)}[/]")
+
+
+@app.command(epilog="Example: mlops replay 2013-06 --env prod --labels june.parquet")
+@verb
+def replay(
+    month: Annotated[str, typer.Argument(help="Recorded months, for example 2013-06.", metavar="WINDOW")],
+    env: EnvOption,
+    labels: Annotated[Path, typer.Option(help="Where to write what turned out to be true (Parquet).")],
+    model: ModelOption = None,
+    every: Annotated[int, typer.Option(min=1, help="Send every n-th row only.")] = 1,
+    as_json: JsonOption = False,
+) -> None:
+    """Send recorded months to an endpoint as if they were asked today, to see what monitoring makes of it."""
+    from mlops.demo.drift import replay as send
+    from mlops.spec.window import Window
+
+    name, _ = state.model(model)
+    try:
+        window = Window.parse(month)
+    except ValueError as error:
+        raise InvalidInput(f"{error}; got {month!r}") from None
+    done = send(
+        state.root, state.target, state.environment(env), name, month=window, labels=labels, every=every
+    )
+    if as_json:
+        print_json(
+            {
+                "month": str(done.month),
+                "release": done.release,
+                "requests": done.requests,
+                "rows": done.rows,
+                "window": done.window,
+                "labels": done.labels,
+            }
+        )
+        return
+    out().print(
+        f"{done.rows} rows of {done.month} in {done.requests} requests to release {done.release} in {env}"
+    )
+    out().print(f"  mlops labels add {labels} --env {env}")
+    out().print(f"  mlops monitor --env {env} --window {done.window}")

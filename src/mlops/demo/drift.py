@@ -1,0 +1,211 @@
+"""Recorded months as traffic of today: real requests to the real endpoint, labels as they came in later.
+
+`replay` sends what a month's flights would have asked; `compare` measures two versions on months that neither
+has seen. Together with `mlops monitor` and `mlops retrain` they tell what drift costs.
+"""
+
+from __future__ import annotations
+
+import http.client
+import json
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from mlops.errors import InvalidInput, NotFound, TargetError
+from mlops.lifecycle.evidence import DIGEST_TAG, live_version
+from mlops.lifecycle.labels import LABEL, REQUEST, ROW, TIME, observations
+from mlops.spec.monitoring import TimeSpan
+from mlops.spec.settings import load_settings
+from mlops.spec.window import Window
+from mlops.steps.latency import rows_of
+from mlops.steps.metrics import Scores, encode_truth
+from mlops.targets.base import ModelVersion, Observations, Target
+from mlops.usecase import UseCase, load_usecase
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.spec.schema import ModelSchema
+
+ROWS = 50
+"""Of a request."""
+PATIENCE = 90.0
+"""Seconds to wait until the endpoint has written what it captured."""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What was sent, and when: the window that `mlops monitor` is to judge."""
+
+    month: Window
+    release: int
+    requests: int
+    rows: int
+    captured: TimeSpan
+    labels: Path
+
+    @property
+    def window(self) -> str:
+        """As `mlops monitor --window` takes it."""
+        return f"{self.captured.start:%Y-%m-%dT%H:%M:%S.%f}..{self.captured.end:%Y-%m-%dT%H:%M:%S.%f}"
+
+
+def replay(
+    root: Path, target: Target, env: str, model: str, *, month: Window, labels: Path, every: int = 1
+) -> Replayed:
+    """Send every `every`-th recorded row of `month` to the endpoint, and write `labels` (Parquet).
+
+    Request ids name the month and a number, so that labels find their predictions. Returns when the
+    endpoint has captured all. Raises `TargetError` when nothing is served, an answer is no 200, or nothing
+    is captured, `InvalidInput` when the data have no such month or no labels.
+    """
+    live = live_version(target.registry, model, env)
+    if live is None:
+        raise NotFound(f"no release of {model} is live in {env}; mlops apply {env} serves one")
+    usecase, frame = _recorded(root, target, live, model, month)
+    frame = frame.iloc[::every].reset_index(drop=True)
+    schema = schema_of(target, live)
+    keep = observations(target)
+    before = _captured(keep, env, model)
+    client = _Client(target, env, model)
+    start = datetime.now(UTC)
+    ids, columns = [], [c.name for c in schema.columns]
+    for first in range(0, len(frame), ROWS):
+        part = frame.iloc[first : first + ROWS]
+        ids.append(f"{month}-{first:06d}")
+        data = [list(row) for row in rows_of(schema, part, len(part))]
+        client.send(ids[-1], {"input_data": {"columns": columns, "data": data}})
+    client.close()
+    _wait(keep, env, model, before + len(frame))
+    end = datetime.now(UTC)
+    _write_labels(frame, usecase, ids, labels)
+    return Replayed(month, live.version, len(ids), len(frame), TimeSpan(start=start, end=end), labels)
+
+
+@dataclass(frozen=True)
+class Cost:
+    """One version on one month."""
+
+    version: int
+    month: str
+    rows: int
+    metrics: Mapping[str, float]
+
+
+def compare(
+    root: Path,
+    target: Target,
+    model: str,
+    *,
+    versions: Sequence[int],
+    months: Sequence[Window],
+    metrics: Sequence[str],
+) -> list[Cost]:
+    """Metrics of `versions` on recorded `months`, by the scoring core that serves them."""
+    from mlops.serving.core import load
+
+    found = []
+    for number in versions:
+        version = target.registry.get(model, number)
+        folder = target.registry.fetch(model, number, version.tags[DIGEST_TAG])
+        scorer = load(folder, digest=version.tags[DIGEST_TAG])
+        for month in months:
+            usecase, frame = _recorded(root, target, version, model, month)
+            truth = encode_truth(scorer.schema, frame[usecase.target])
+            scores = Scores(scorer.schema.task, truth, scorer.predict_frame(frame), scorer.schema.threshold)
+            found.append(Cost(number, str(month), len(frame), scores.values(list(metrics))))
+    return found
+
+
+def schema_of(target: Target, version: ModelVersion) -> ModelSchema:
+    """What a request to this version must look like."""
+    from mlops.serving.core import read_schema
+
+    return read_schema(target.registry.fetch(version.model, version.version, version.tags[DIGEST_TAG]))
+
+
+def _recorded(
+    root: Path, target: Target, version: ModelVersion, model: str, month: Window
+) -> tuple[UseCase, pd.DataFrame]:
+    """The use case and its rows of a month, from the raw data that the version was trained on."""
+    _, settings = load_settings(root).model(model)
+    usecase = load_usecase(settings.usecase, root / "src")
+    raw = Path(target.data.resolve(version.tags["mlops.data.name"], version.tags["mlops.data.version"]))
+    frame = usecase.features(raw, month)
+    if usecase.target not in frame:
+        raise InvalidInput(
+            f"the raw data have no labels for {month}, so nothing can be learned from a replay"
+        )
+    return usecase, frame
+
+
+def _write_labels(frame: pd.DataFrame, usecase: UseCase, ids: Sequence[str], path: Path) -> None:
+    import pandas as pd
+
+    numbers = range(len(frame))
+    made = pd.DataFrame(
+        {
+            REQUEST: [ids[i // ROWS] for i in numbers],
+            ROW: [i % ROWS for i in numbers],
+            LABEL: frame[usecase.target].to_numpy(),
+            TIME: frame[usecase.time].to_numpy(),
+        }
+    )
+    made.to_parquet(path, index=False)
+
+
+class _Client:
+    """One connection to an endpoint, with the request ids that we choose."""
+
+    def __init__(self, target: Target, env: str, model: str) -> None:
+        url = target.endpoints.state(env, model).url
+        if not url:
+            raise TargetError(f"nothing of {model} is served in {env}; mlops apply {env} starts it")
+        parts = urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self._place = f"the endpoint of {model} in {env}"
+        self._path = parts.path
+        self._connection = kind(parts.hostname or "", parts.port, timeout=60)
+        self._headers = {
+            "content-type": "application/json",
+            "authorization": f"Bearer {target.endpoints.key(env, model)}",
+        }
+
+    def send(self, request_id: str, payload: Mapping[str, Any]) -> None:
+        try:
+            self._connection.request(
+                "POST", self._path, json.dumps(payload), {**self._headers, "x-request-id": request_id}
+            )
+            answer = self._connection.getresponse()
+            text = answer.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise TargetError(f"{self._place} is down: {error}") from None
+        if answer.status != 200:
+            raise TargetError(
+                f"{self._place} answered {answer.status}: {text[:300].decode(errors='replace')}"
+            )
+
+    def close(self) -> None:
+        self._connection.close()
+
+
+def _captured(keep: Observations, env: str, model: str) -> int:
+    import pyarrow.parquet as pq
+
+    return sum(pq.read_metadata(path).num_rows for path in keep.captured(env, model))
+
+
+def _wait(keep: Observations, env: str, model: str, rows: int) -> None:
+    end = time.monotonic() + PATIENCE
+    while (there := _captured(keep, env, model)) < rows:
+        if time.monotonic() > end:
+            raise TargetError(
+                f"the endpoint of {model} in {env} has captured {there} rows, and {rows} were expected; "
+                f"look at [models.{model}.capture] in mlops.toml: enabled, sample_rate, disk_megabytes"
+            )
+        time.sleep(0.2)

@@ -1,0 +1,302 @@
+"""`mlops retrain`: a breach becomes one pull request and, if policy allows, a model that passes the gates."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import yaml
+
+from mlops.errors import Blocked, IntegrityError, InvalidInput, Problem
+from mlops.events import publish
+from mlops.forge.base import Forge, Proposal, PullRequest, propose
+from mlops.forge.git import Git
+from mlops.lifecycle.desired_files import desired_text
+from mlops.lifecycle.evidence import gate, live_version
+from mlops.lifecycle.labels import observations
+from mlops.lifecycle.lineage import checkout
+from mlops.lifecycle.monitor import observed, title, verdicts
+from mlops.lifecycle.proposal import gate_table
+from mlops.lifecycle.release import describe, release_text
+from mlops.lifecycle.retraining import Answer, Decision, Months, Outcome, Start, decide
+from mlops.lifecycle.train import train
+from mlops.pipeline import StepEvent
+from mlops.spec._base import Spec
+from mlops.spec._yaml import Document
+from mlops.spec.desired import DesiredState
+from mlops.spec.events import RetrainStarted
+from mlops.spec.files import desired_path, load_policy, release_path, training_path
+from mlops.spec.gatepolicy import load_gates
+from mlops.spec.gates import GateReport
+from mlops.spec.monitoring import MonitorReport
+from mlops.spec.window import Window
+from mlops.targets.base import ModelVersion, Observations, Record, Target
+
+RECORDS: Record = "retrains"
+_STARTED, _ANSWERED = "-1-started.json", "-2-answered.json"
+_LEASE = 120.0
+Kept = TypeVar("Kept", bound=Spec)
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What was done about the last verdict."""
+
+    outcome: Outcome
+    reason: str
+    verdict: str = ""
+    window: str = ""
+    test_window: str = ""
+    version: int | None = None
+    pull_request: str = ""
+
+
+def retrain(
+    root: Path,
+    target: Target,
+    forge: Callable[[], Forge],
+    env: str,
+    model: str,
+    *,
+    now: datetime,
+    progress: Callable[[StepEvent], None],
+) -> Retrained:
+    """Answer the last verdict on `model` in `env`; nothing happens without a breach that has no answer.
+
+    One at a time (`Locked` names the other). A killed run is gone on with by the next. A model that its
+    gates block changes nothing that is served or asked for; the pull request is closed and says why.
+    """
+    keep = observations(target)
+    live = live_version(target.registry, model, env)
+    if live is None:
+        return Retrained("nothing", f"no release of {model} is live in {env}")
+    policy = load_gates(root, model).monitoring.retrain
+    facts = checkout(root)
+
+    def decided() -> Decision:
+        return decide(
+            verdicts(target, env, model),
+            _kept(keep, env, model, _STARTED, Start),
+            _kept(keep, env, model, _ANSWERED, Answer),
+            live=live.version,
+            learned=_learned(live),
+            policy=policy,
+            now=now,
+        )
+
+    if decided().outcome == "nothing":
+        return Retrained("nothing", decided().reason)
+    with target.store.lock(f"{env}-retrain-{model}", f"retrain of {model} by {facts.actor}", _LEASE):
+        # Somebody may have answered while this process waited or looked.
+        decision = decided()
+        if decision.months is None or decision.report is None:
+            return Retrained("nothing", decision.reason)
+        work = _Work(root, target, forge(), env, model, decision.report, decision.months)
+        if decision.outcome == "propose":
+            request = work.propose(decision.reason)
+            outcome: Outcome = "waiting" if policy.train else "proposed"
+            return work.done(outcome, decision.reason, request=request)
+        if facts.dirty:
+            raise Blocked(
+                "this checkout has uncommitted changes, and a model must name the commit that made it; "
+                "commit or stash them and run mlops retrain again"
+            )
+        start = Start(
+            verdict=decision.report.id,
+            model=model,
+            release=live.version,
+            at=now,
+            window=str(decision.months.window),
+            test_window=str(decision.months.test),
+            actor=facts.actor,
+        )
+        done = work.train(start, progress)
+        answer = Answer(
+            verdict=decision.report.id,
+            release=live.version,
+            at=datetime.now(UTC),
+            window=start.window,
+            test_window=start.test_window,
+            outcome=done.outcome,
+            reason=done.reason,
+            version=done.version,
+            pull_request=done.pull_request,
+        )
+        _keep(keep, env, model, f"{answer.verdict}{_ANSWERED}", answer)
+        return done
+
+
+@dataclass(frozen=True)
+class _Work:
+    """One breach of one model, and what is proposed about it."""
+
+    root: Path
+    target: Target
+    forge: Forge
+    env: str
+    model: str
+    report: MonitorReport
+    months: Months
+
+    def train(self, start: Start, progress: Callable[[StepEvent], None]) -> Retrained:
+        request = self.propose("a model is being trained on these months")
+        _keep(observations(self.target), self.env, self.model, f"{self.report.id}{_STARTED}", start)
+        publish(
+            self.root,
+            RetrainStarted(
+                model=self.model,
+                environment=self.env,
+                release=start.release,
+                window=start.window,
+                test_window=start.test_window,
+                started=start.at,
+                reason=self.report.reason,
+                url=request.url,
+            ),
+            start.at,
+        )
+        inputs = {"window": start.window, "test_window": start.test_window}
+        made = train(self.root, self.target, self.model, inputs, progress)
+        judged = gate(self.target, self.root, self.model, made.version)
+        if judged.passed:
+            version = self.target.registry.get(self.model, made.version)
+            request = self.propose(
+                f"version {made.version} was trained on these months and passes its gates",
+                gates=judged,
+                files=self._release_files(version, judged),
+            )
+            return self.done(
+                "released",
+                f"version {made.version} passes its gates; merging the pull request releases it",
+                version=made.version,
+                request=request,
+            )
+        names = ", ".join(g.name for g in judged.blocking)
+        why = (
+            f"version {made.version}, trained on {start.window}, is blocked by its gates ({names}), so "
+            f"release {start.release} stays and nothing changes"
+        )
+        request = self.propose(why, gates=judged)
+        self.forge.close(request.number, why)
+        return self.done("blocked", why, version=made.version, request=request)
+
+    def done(
+        self, outcome: Outcome, reason: str, *, version: int | None = None, request: PullRequest | None = None
+    ) -> Retrained:
+        return Retrained(
+            outcome,
+            reason,
+            self.report.id,
+            str(self.months.window),
+            str(self.months.test),
+            version,
+            request.url if request else "",
+        )
+
+    def propose(
+        self, status: str, *, gates: GateReport | None = None, files: dict[str, str] | None = None
+    ) -> PullRequest:
+        """Open or update the pull request; running it again gives the same one."""
+        git = Git(self.root)
+        base = git.default_branch()
+        tip = git.fetch(base)
+        path = training_path(self.model)
+        text = git.show(tip, path)
+        if text is None:
+            raise InvalidInput(f"{path} is not in {base}; a model is retrained by what is merged")
+        wanted = {"window": str(self.months.window), "test_window": str(self.months.test)}
+        proposal = Proposal(
+            branch=f"retrain/{self.model}-{self.env}",
+            title=f"Retrain {self.model} on {self.months.window}, test on {self.months.test}",
+            body=body(self.report, self.months, status, gates),
+            files={path: pipeline_text(text, path, wanted), **(files or {})},
+            reviewers=tuple(load_policy(self.root).environments[self.env].approvers),
+        )
+        return propose(git, self.forge, proposal, base, tip)
+
+    def _release_files(self, version: ModelVersion, judged: GateReport) -> dict[str, str]:
+        """The same two files that `mlops release` writes, on top of the base branch."""
+        git = Git(self.root)
+        tip = git.fetch(git.default_branch())
+        made = describe(version, judged)
+        first = load_policy(self.root).order[0]
+        path = desired_path(first, self.model)
+        before = git.show(tip, path)
+        replaces = None
+        if before is not None:
+            there = Document(before, path).parse(DesiredState)
+            if there.hold is not None:
+                raise Blocked(f"{path} is on hold by {there.hold.by}: {there.hold.reason}")
+            replaces = there.release if there.release != made.version else there.replaces
+        text = desired_text(before, path, release=made.version, replaces=replaces)
+        return {release_path(self.model, made.version): release_text(made), path: text}
+
+
+def body(report: MonitorReport, months: Months, status: str, gates: GateReport | None) -> str:
+    """What a reviewer reads; pure."""
+    parts = [
+        f"Release {report.release} of `{report.model}` in **{report.environment}** is beyond its limits in "
+        f"the traffic from {report.window.start:%Y-%m-%d %H:%M} to {report.window.end:%Y-%m-%d %H:%M %Z} "
+        f"({report.rows:,} rows, {report.labelled:,} with a label; compared with "
+        f"{report.reference_rows:,} {report.reference}).",
+        f"**State:** {status}.",
+        "### What is broken",
+        _signals(report),
+        "### What is proposed",
+        f"Learn from {months.window}, test on {months.test}. Merging this changes "
+        f"`{training_path(report.model)}`; the training that follows goes through the same gates.",
+    ]
+    if gates is not None:
+        parts += [f"### Gates of version {gates.version}", gate_table(gates.gates)]
+    return "\n\n".join([*parts, f"Verdict `{report.id}` of `mlops monitor`."]) + "\n"
+
+
+def _signals(report: MonitorReport) -> str:
+    rows = [f"| {title(s)} | {observed(s)} | {s.limit} | {s.detail} |" for s in report.breaches]
+    return "\n".join(["| signal | observed | limit | |", "|---|---|---|---|", *rows])
+
+
+def pipeline_text(text: str, name: str, inputs: dict[str, str]) -> str:
+    """A training pipeline with other values of some inputs; every other byte stays. Pure.
+
+    Raises `InvalidInput` when an input is not there as one value on one line.
+    """
+    document = yaml.compose(text, Loader=yaml.SafeLoader)
+    section = next((v for k, v in document.value if k.value == "inputs"), None) if document else None
+    places = {k.value: v for k, v in section.value} if isinstance(section, yaml.MappingNode) else {}
+    edits = []
+    for key, value in inputs.items():
+        node = places.get(key)
+        if not isinstance(node, yaml.ScalarNode):
+            raise InvalidInput(
+                Problem(name, "must be one value on one line to be retrained", f"inputs.{key}")
+            )
+        edits.append((node.start_mark.index, node.end_mark.index, json.dumps(value)))
+    for start, end, value in sorted(edits, reverse=True):
+        text = text[:start] + value + text[end:]
+    return text
+
+
+def _learned(live: ModelVersion) -> Months:
+    """Raises `IntegrityError` when the version does not say what it learned from."""
+    tags = live.tags
+    try:
+        return Months(Window.parse(tags["mlops.data.window"]), Window.parse(tags["mlops.data.test_window"]))
+    except (KeyError, ValueError):
+        raise IntegrityError(
+            f"{live.model} {live.version} does not say which months it learned from (tags mlops.data.window "
+            "and mlops.data.test_window), so no later ones can be chosen; train it with mlops train"
+        ) from None
+
+
+def _kept(keep: Observations, env: str, model: str, ending: str, form: type[Kept]) -> list[Kept]:
+    paths = [p for p in keep.files(env, model, RECORDS) if p.name.endswith(ending)]
+    return [form.model_validate_json(path.read_bytes()) for path in paths]
+
+
+def _keep(keep: Observations, env: str, model: str, name: str, record: Spec) -> None:
+    keep.add(env, model, RECORDS, name, record.model_dump_json(indent=2).encode())
