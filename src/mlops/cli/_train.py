@@ -20,9 +20,10 @@ VersionArgument = Annotated[
 ]
 
 
-def _inputs(pairs: list[str]) -> dict[str, str]:
+def pairs(given: list[str]) -> dict[str, str]:
+    """`--set name=value`; raises `InvalidInput`."""
     found: dict[str, str] = {}
-    for pair in pairs:
+    for pair in given:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise InvalidInput(f"--set {pair!r} is not of the form name=value")
@@ -118,7 +119,7 @@ def train(
 ) -> None:
     """Run the training pipeline; unchanged steps are reused."""
     name, _ = state.model(model)
-    inputs = _inputs(settings or [])
+    inputs = pairs(settings or [])
     inputs |= _windows(window=window, test_window=test_window)
     if job is not None:
         if detach or inputs:

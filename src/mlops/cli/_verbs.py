@@ -3,6 +3,7 @@
 from mlops.cli import (  # noqa: F401, I001
     _demo,
     _train,
+    _tune,
     _versions,
     _serve,
     _batch,
