@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol
 from mlops.pipeline.result import JobResult as JobResult  # noqa: PLC0414 (part of this interface)
 from mlops.pipeline.result import StepEvent as StepEvent  # noqa: PLC0414
 from mlops.pipeline.result import StepState as StepState  # noqa: PLC0414
+from mlops.pipeline.sweep.result import SweepResult as SweepResult  # noqa: PLC0414
+from mlops.pipeline.sweep.result import TrialResult as TrialResult  # noqa: PLC0414
 from mlops.spec.release import Release
 
 # --- jobs -------------------------------------------------------------------------------------------
@@ -46,6 +48,25 @@ class Jobs(Protocol):
         """
 
 
+class Sweeps(Protocol):
+    """Runs sweep YAML: many trials of one command, with drawn values."""
+
+    def run(
+        self,
+        sweep: Path,
+        inputs: Mapping[str, str],
+        tags: Mapping[str, str],
+        *,
+        trials: int | None,
+        workers: int | None,
+        progress: Callable[[TrialResult], None],
+    ) -> SweepResult:
+        """Run to its limits; `trials` and `workers` replace those of the file.
+
+        Run again after an interruption it goes on. Raises `StepFailed`, `InvalidInput` (lint), `TargetError`.
+        """
+
+
 # --- registry ---------------------------------------------------------------------------------------
 
 
@@ -72,6 +93,9 @@ class Registry(Protocol):
 
     def register(self, model: str, folder: Path, digest: str, tags: Mapping[str, str]) -> ModelVersion:
         """The version of the artifact in `folder`; made once for each digest."""
+
+    def share(self, model: str, version: int) -> None:
+        """Let every environment read a version that passed its gates. Idempotent; raises `IntegrityError`."""
 
     def fetch(self, model: str, version: int, digest: str) -> Path:
         """A local folder with the artifact, verified against `digest`; raises `IntegrityError`."""
@@ -272,6 +296,8 @@ class Target:
     data: DataAssets
     observations: Observations | None = None
     """None: this provider keeps no captured traffic."""
+    sweeps: Sweeps | None = None
+    """None: this provider runs no sweeps."""
 
 
 COLOURS = ("blue", "green")

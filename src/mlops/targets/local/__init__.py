@@ -16,6 +16,7 @@ def open_local(root: Path, settings: Settings) -> Target:
     from mlops.targets.local.observations import LocalObservations
     from mlops.targets.local.registry import LocalRegistry, local_tracker
     from mlops.targets.local.store import LocalStore
+    from mlops.targets.local.sweeps import LocalSweeps
 
     folder = (root / settings.local.state).resolve()
     uri = settings.local.tracking_uri
@@ -29,5 +30,6 @@ def open_local(root: Path, settings: Settings) -> Target:
         ),
         store=LocalStore(folder),
         data=data,
+        sweeps=LocalSweeps(local_tracker(folder, uri), folder, data, root),
         observations=LocalObservations(folder),
     )
