@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import chain
 from operator import itemgetter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,7 @@ class Scorer(ABC):
     def __init__(self, schema: ModelSchema) -> None:
         self.schema = schema
         self.names = tuple(c.name for c in schema.columns)
+        self._binary = schema.task == "binary"
 
     @abstractmethod
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
@@ -66,6 +68,8 @@ class Scorer(ABC):
     def _shaped(self, raw: Any, rows: int) -> Predictions:
         """Bring a model's output into the shape that `Predictions` promises, or say why it cannot be."""
         values = np.asarray(raw)
+        if self._binary and values.shape == (rows, 2) and values.dtype == np.float32:
+            return values[:, 1]
         if values.dtype.kind not in "fiu":
             raise TargetError(self._misfit(f"values of type {values.dtype}"))
         if self.schema.task == "regression":
@@ -103,6 +107,9 @@ class OnnxScorer(Scorer):
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+        # Both pay off for one shape over and over; requests differ in rows, and a pool never shrinks.
+        options.enable_cpu_mem_arena = False
+        options.enable_mem_pattern = False
         options.log_severity_level = 4
         path = folder / schema.onnx.file
         try:
@@ -132,15 +139,20 @@ class OnnxScorer(Scorer):
 
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
         feeds: dict[str, Any] = {}
+        count = len(rows)
+        # One flat pass: given nested tuples, numpy first looks through all of them for the shape.
         if self._graph.strings is not None:
-            # The graph has no null for text; "" is what an absent text is in training's export too.
-            texts = [self._pick_strings(row) for row in rows]
+            texts: Iterable[Cell] = chain.from_iterable(map(self._pick_strings, rows))
             if self._null_strings:
-                texts = [tuple(text or "" for text in row) for row in texts]
-            feeds[self._graph.strings] = np.array(texts, dtype=object)
+                # The graph has no null for text; "" is what an absent text is in training's export too.
+                texts = (text or "" for text in texts)
+            size = count * len(self._strings)
+            feeds[self._graph.strings] = np.fromiter(texts, object, size).reshape(count, -1)
         if self._graph.floats is not None:
-            feeds[self._graph.floats] = np.array([self._pick_floats(row) for row in rows], dtype=np.float32)
-        return self._run(feeds, len(rows))
+            size = count * len(self._floats)
+            numbers: Any = chain.from_iterable(map(self._pick_floats, rows))
+            feeds[self._graph.floats] = np.fromiter(numbers, np.float32, size).reshape(count, -1)
+        return self._run(feeds, count)
 
     def predict_frame(self, frame: pd.DataFrame | pa.Table | pa.RecordBatch) -> Predictions:
         table: Any = frame

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import numpy as np
@@ -24,7 +25,7 @@ import numpy as np
 from mlops.errors import MlopsError, TargetError
 from mlops.serving.capture import Origin
 from mlops.serving.core import OnnxScorer, Predictions, Row, Scorer, load, sample_rows
-from mlops.serving.metrics import Counters
+from mlops.serving.metrics import FEW, Counters
 from mlops.serving.request import Limits, RequestError, RequestParser
 
 log = logging.getLogger("mlops.serving")
@@ -33,6 +34,8 @@ INLINE_SECONDS = 0.002
 """Longest time that one model call may keep the event loop busy."""
 THREADS = 2
 BATCH_ROWS = 512
+PACE_ROWS = 64
+"""Rows of the call by which a row's share is measured."""
 QUEUE = 256
 """Requests that may wait for one deployment; beyond it a client is told to come back (429)."""
 
@@ -45,16 +48,32 @@ class ModelFailure(MlopsError):
     """The model raised, or answered with what is no prediction: a 5xx and never the client's fault."""
 
 
+class Pace(NamedTuple):
+    """Seconds that a model call takes."""
+
+    call: float
+    """Whatever the number of rows."""
+    row: float
+
+    def rows_within(self, seconds: float) -> int:
+        """How many rows one call predicts in that time."""
+        return max(0, int((seconds - self.call) / max(self.row, 1e-8)))
+
+
+Done = Callable[[Predictions | ModelFailure], None]
+"""Called once, on the event loop, with what became of the rows."""
+
+
 @dataclass(slots=True)
 class _Job:
     rows: Sequence[Row]
-    answer: asyncio.Future[Predictions]
+    done: Done
 
 
 class Loaded:
     """A deployment in memory. All methods but `load` belong to the event loop's thread."""
 
-    def __init__(self, name: str, version: int, scorer: Scorer, row_seconds: float, limits: Limits) -> None:
+    def __init__(self, name: str, version: int, scorer: Scorer, pace: Pace, limits: Limits) -> None:
         self.name = name
         self.version = version
         self.scorer = scorer
@@ -67,8 +86,7 @@ class Loaded:
             (b"azureml-model-deployment", name.encode()),
             (b"x-model-version", str(version).encode()),
         ]
-        self._inline = isinstance(scorer, OnnxScorer) and row_seconds < INLINE_SECONDS
-        self._inline_rows = int(INLINE_SECONDS / max(row_seconds, 1e-6)) if self._inline else 0
+        self._inline_rows = pace.rows_within(INLINE_SECONDS) if isinstance(scorer, OnnxScorer) else 0
         self._waiting: deque[_Job] = deque()
         self._running = 0
         self._scheduled = False
@@ -84,20 +102,21 @@ class Loaded:
         scorer = load(folder, digest=digest)
         return cls(name, version, scorer, _warm_up(scorer, folder), limits)
 
-    async def predict(self, rows: Sequence[Row]) -> Predictions:
-        """Predict validated rows. Raises `QueueFull` or `ModelFailure`."""
+    def submit(self, rows: Sequence[Row], done: Done) -> None:
+        """Predict validated rows and call `done`, one turn of the loop later at the earliest.
+
+        Raises `QueueFull`; then `done` is never called.
+        """
         if len(self._waiting) >= QUEUE:
             raise QueueFull
-        loop = asyncio.get_running_loop()
-        job = _Job(rows, loop.create_future())
-        self._waiting.append(job)
-        self._schedule(loop)
-        return await job.answer
+        self._waiting.append(_Job(rows, done))
+        self._schedule()
 
-    def _schedule(self, loop: asyncio.AbstractEventLoop) -> None:
+    def _schedule(self) -> None:
         if not self._scheduled and self._running < THREADS:
             self._scheduled = True
             # One turn of the loop later, all requests that arrived in this turn wait in the queue.
+            loop = asyncio.get_running_loop()
             loop.call_soon(self._flush, loop)
 
     def _flush(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -105,12 +124,15 @@ class Loaded:
         while self._waiting and self._running < THREADS:
             jobs = self._take()
             rows = jobs[0].rows if len(jobs) == 1 else [row for job in jobs for row in job.rows]
-            if self._inline and len(rows) <= self._inline_rows:
+            if len(rows) <= self._inline_rows:
                 self._settle(jobs, self._attempt(rows))
-                continue
+                if self._waiting:
+                    # The next batch is one more turn away: these answers leave, and others are read, before.
+                    self._schedule()
+                return
             self._running += 1
             task = loop.run_in_executor(self._threads, self._attempt, rows)
-            task.add_done_callback(lambda done, jobs=jobs: self._done(loop, jobs, done.result()))  # type: ignore[misc]
+            task.add_done_callback(lambda done, jobs=jobs: self._done(jobs, done.result()))  # type: ignore[misc]
 
     def _take(self) -> list[_Job]:
         jobs = [self._waiting.popleft()]
@@ -120,12 +142,10 @@ class Loaded:
             room -= len(jobs[-1].rows)
         return jobs
 
-    def _done(
-        self, loop: asyncio.AbstractEventLoop, jobs: list[_Job], result: Predictions | ModelFailure
-    ) -> None:
+    def _done(self, jobs: list[_Job], result: Predictions | ModelFailure) -> None:
         self._running -= 1
         self._settle(jobs, result)
-        self._schedule(loop)
+        self._schedule()
 
     def _settle(self, jobs: list[_Job], result: Predictions | ModelFailure) -> None:
         if isinstance(result, ModelFailure):
@@ -138,8 +158,7 @@ class Loaded:
         start = 0
         for job in jobs:
             end = start + len(job.rows)
-            if not job.answer.done():
-                job.answer.set_result(result[start:end])
+            job.done(result[start:end])
             start = end
 
     def _alone(self, jobs: list[_Job]) -> None:
@@ -148,22 +167,22 @@ class Loaded:
         for job in jobs:
             self._running += 1
             task = loop.run_in_executor(self._threads, self._attempt, job.rows)
-            task.add_done_callback(lambda done, job=job: self._done(loop, [job], done.result()))  # type: ignore[misc]
+            task.add_done_callback(lambda done, job=job: self._done([job], done.result()))  # type: ignore[misc]
 
     def _fail(self, job: _Job, failure: ModelFailure) -> None:
         if (reason := str(failure)) != self._last_reason:
             # The same reason again would only fill the disk; the counters tell how often.
             self._last_reason = reason
             log.error("deployment %s (version %s) failed: %s", self.name, self.version, reason)
-        if not job.answer.done():
-            job.answer.set_exception(failure)
+        job.done(failure)
 
     def _attempt(self, rows: Sequence[Row]) -> Predictions | ModelFailure:
         try:
             predictions = self.scorer.predict_rows(rows)
         except MlopsError as error:
             return ModelFailure(str(error))
-        if not np.isfinite(predictions).all():
+        few = predictions.ndim == 1 and len(predictions) <= FEW
+        if not (all(map(math.isfinite, predictions.tolist())) if few else np.isfinite(predictions).all()):
             return ModelFailure("the model answered with NaN or infinity")
         return predictions
 
@@ -181,22 +200,33 @@ class Loaded:
         self._threads.shutdown(wait=False, cancel_futures=True)
 
 
-def _warm_up(scorer: Scorer, folder: Path) -> float:
-    """Predict the artifact's sample and return the seconds that one row takes (the best of a few)."""
+def _warm_up(scorer: Scorer, folder: Path) -> Pace:
+    """Predict the artifact's sample and return what a call takes (the best of a few)."""
     body: Any = sample_rows(folder)
     if body is None:
-        return 0.0 if isinstance(scorer, OnnxScorer) else 1.0
+        return Pace(0.0, INLINE_SECONDS)
     try:
         rows = RequestParser(scorer.schema).parse(msgspec.json.encode(body), "score")
     except RequestError as error:
         raise TargetError(f"{folder}: sample.json is no valid request: {error}") from None
+    many = (rows * (PACE_ROWS // len(rows) + 1))[:PACE_ROWS]
     try:
         scorer.predict_rows(rows)
-        best = 1e9
-        for _ in range(3 if isinstance(scorer, OnnxScorer) else 0):
-            start = time.perf_counter()
-            scorer.predict_rows(rows[:1])
-            best = min(best, time.perf_counter() - start)
+        if not isinstance(scorer, OnnxScorer):
+            return Pace(1.0, 1.0)
+        one = _best(scorer, rows[:1])
+        if one > INLINE_SECONDS:
+            return Pace(one, one)
+        row = (_best(scorer, many) - one) / (PACE_ROWS - 1)
     except MlopsError as error:
         raise TargetError(f"the model cannot predict its own sample.json: {error}") from None
+    return Pace(one, max(row, 0.0))
+
+
+def _best(scorer: Scorer, rows: Sequence[Row]) -> float:
+    best = math.inf
+    for _ in range(3):
+        start = time.perf_counter()
+        scorer.predict_rows(rows)
+        best = min(best, time.perf_counter() - start)
     return best

@@ -1,6 +1,7 @@
 """What uvicorn lacks: deadlines for slow clients, bounds on headers and connections, a drain.
 
-The deadlines cost a request two attribute writes; one sweep twice a second looks at all connections.
+A client owes its headers, its body, and that it takes its answer. The deadlines cost a request a few
+attribute writes; one sweep twice a second looks at all connections.
 """
 
 from __future__ import annotations
@@ -22,19 +23,28 @@ log = logging.getLogger("mlops.serving")
 
 HEADER_SECONDS = 10.0
 BODY_SECONDS = 20.0
+ANSWER_SECONDS = 20.0
 HEADER_BYTES = 64 << 10
 CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 75
 
 
 class JoinedTransport:
-    """A transport that sends the head of an answer together with its body: one system call, one segment."""
+    """A transport that sends the head of an answer together with its body: one system call, one segment.
 
-    __slots__ = ("_head", "_transport", "get_extra_info", "is_closing", "pause_reading", "resume_reading")
+    It counts what was written, so that a client that does not read can be told from a slow one.
+    """
+
+    __slots__ = (
+        "_head", "_transport", "get_extra_info", "is_closing", "pause_reading", "resume_reading", "unsent",
+        "written",
+    )  # fmt: skip
 
     def __init__(self, transport: asyncio.Transport) -> None:
         self._transport = transport
         self._head = b""
+        self.written = 0
+        self.unsent = transport.get_write_buffer_size
         self.is_closing = transport.is_closing
         self.pause_reading = transport.pause_reading
         self.resume_reading = transport.resume_reading
@@ -45,30 +55,42 @@ class JoinedTransport:
         if not self._head and data.startswith(b"HTTP/1.1 ") and not data.startswith(b"HTTP/1.1 1"):
             self._head = data
             return
-        self._transport.write(self._head + data)
+        self.send(self._head + data)
         self._head = b""
+
+    def send(self, data: bytes) -> None:
+        """Send a complete answer."""
+        self.written += len(data)
+        self._transport.write(data)
 
     def flush(self) -> None:
         """Send a head that nothing follows (the answer to HEAD)."""
         if self._head:
-            self._transport.write(self._head)
+            self.send(self._head)
             self._head = b""
 
     def close(self) -> None:
-        """Send what is held, then close."""
+        """Send what is held, then close; a client that takes nothing keeps it open until `abort`."""
         self.flush()
         self._transport.close()
 
+    def abort(self) -> None:
+        """Close now, whatever was not taken."""
+        self._transport.abort()
+
 
 class GuardedProtocol(HttpToolsProtocol):
-    """One connection with a deadline for whatever the client owes: its headers, or its body."""
+    """One connection with a deadline for whatever the client owes."""
 
     header_seconds = HEADER_SECONDS
     body_seconds = BODY_SECONDS
+    answer_seconds = ANSWER_SECONDS
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.deadline = math.inf
+        self._taken_by = math.inf
+        self._to_take = 0
         self._header_bytes = 0
         self._in_headers = False
 
@@ -103,6 +125,19 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         self._joined.flush()
         super().on_response_complete()
+
+    def sweep(self, now: float) -> None:
+        """End the connection if its client owes something for too long."""
+        if self.deadline < now:
+            self.expire()
+        unsent = self._joined.unsent()
+        if not unsent:
+            self._taken_by = math.inf
+        elif self._taken_by == math.inf or self._joined.written - unsent >= self._to_take:
+            # All that waited when the deadline was set has left: what waits now has its own.
+            self._taken_by, self._to_take = now + self.answer_seconds, self._joined.written
+        elif self._taken_by < now:
+            self._joined.abort()
 
     def expire(self) -> None:
         """The client did not send what it owed in time."""
@@ -140,8 +175,8 @@ class GuardedServer(uvicorn.Server):
     def _sweep(self) -> None:
         now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, GuardedProtocol) and connection.deadline < now:
-                connection.expire()
+            if isinstance(connection, GuardedProtocol):
+                connection.sweep(now)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin the drain; a second signal ends it at once."""

@@ -16,11 +16,14 @@ Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
 Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
 Header = tuple[bytes, bytes]
 
+CLOSE: Header = (b"connection", b"close")
 JSON = b"application/json"
 TEXT = b"text/plain; charset=utf-8"
 DISCARD = 64 << 20
 """Bytes of an oversized body that are read and thrown away, so that the client can read the refusal."""
 
+# W3C Trace Context; an id of zeros and the version ff are void.
+_TRACE = re.compile(rb"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
 _REQUEST_ID = re.compile(rb"[\x21-\x7e]{1,128}")
 
 
@@ -31,7 +34,10 @@ class Disconnected(Exception):
 class Headers:
     """The headers that matter here, found in one pass."""
 
-    __slots__ = ("authorization", "content_type", "deployment", "encoding", "expect", "length", "request_id")
+    __slots__ = (
+        "authorization", "content_type", "deployment", "encoding", "expect", "length", "request_id",
+        "traceparent",
+    )  # fmt: skip
 
     def __init__(self, raw: Iterable[Header]) -> None:
         found: dict[bytes, bytes] = dict(raw)
@@ -44,6 +50,8 @@ class Headers:
         self.expect = b"expect" in found
         given: bytes | None = get(b"x-request-id")
         self.request_id: bytes | None = given if given and _REQUEST_ID.fullmatch(given) else None
+        trace: bytes | None = get(b"traceparent")
+        self.traceparent: bytes | None = trace if trace and _TRACE.fullmatch(trace) else None
 
 
 class Keyring:

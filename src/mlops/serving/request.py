@@ -96,6 +96,7 @@ _SHAPES: dict[str, tuple[str, ...]] = {
     "inputs": ("columns", "records"),
     "instances": ("records",),
 }
+_USUAL: dict[Protocol, str] = {"score": "input_data", "invocations": "dataframe_split"}
 _WORDS = {
     "split": '{"columns": [names], "data": [[values of a row]]}',
     "records": "a list with one object a row",
@@ -123,6 +124,8 @@ class RequestParser:
         self._records = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
         self._columnar = msgspec.json.Decoder(columnar)
         self._orders: dict[tuple[str, ...], _Order] = {}
+        self._usual = {p: self._usual_decoder(key) for p, key in _USUAL.items()}
+        self._order_of_usual = list(self._names)
 
     def parse(self, body: bytes, protocol: Protocol) -> list[Row]:
         """Rows in signature order. Raises `RequestError` with a 4xx status."""
@@ -131,7 +134,7 @@ class RequestParser:
         if not body:
             raise RequestError(400, "the body is empty; send JSON", allowed=" or ".join(self._keys(protocol)))
         try:
-            rows = self._parse(body, protocol)
+            rows = self._parse_usual(body, protocol) or self._parse(body, protocol)
         except RecursionError:
             raise RequestError(400, "the JSON is nested too deeply") from None
         except UnicodeDecodeError:
@@ -149,6 +152,28 @@ class RequestParser:
 
     def _keys(self, protocol: Protocol) -> list[str]:
         return [key for key in _ENVELOPES[protocol].type.__struct_fields__ if key != "params"]
+
+    def _usual_decoder(self, key: str) -> msgspec.json.Decoder[Any]:
+        row: Any = tuple[tuple(self._types.values())]  # type: ignore[misc]
+        split = msgspec.defstruct(
+            "Split",
+            [("columns", list[str]), ("data", list[row]), ("index", list[Any] | None, None)],
+            forbid_unknown_fields=True,
+        )
+        return msgspec.json.Decoder(msgspec.defstruct("Usual", [(key, split)], forbid_unknown_fields=True))
+
+    def _parse_usual(self, body: bytes, protocol: Protocol) -> list[Row] | None:
+        """A table in the signature's order, in one pass; None for all else, which `_parse` looks at."""
+        try:
+            split = getattr(self._usual[protocol].decode(body), _USUAL[protocol])
+        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+            return None
+        if split.columns != self._order_of_usual:
+            return None
+        if split.index is not None and len(split.index) != len(split.data):
+            return None
+        rows: list[Row] = split.data
+        return rows
 
     def _parse(self, body: bytes, protocol: Protocol) -> list[Row]:
         keys = self._keys(protocol)

@@ -20,12 +20,14 @@ from mlops.errors import InvalidInput, MlopsError, TargetError
 from mlops.serving.app import App
 from mlops.serving.capture import FOLDER, open_capture
 from mlops.serving.guard import (
+    ANSWER_SECONDS,
     BODY_SECONDS,
     HEADER_SECONDS,
     KEEP_ALIVE_SECONDS,
     GuardedProtocol,
     GuardedServer,
 )
+from mlops.serving.lane import LaneProtocol
 from mlops.serving.lock import Lock
 from mlops.serving.request import Limits
 from mlops.serving.router import DRAIN_SECONDS, Router
@@ -44,9 +46,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--header-seconds", type=float, default=HEADER_SECONDS, help="deadline for a request's headers"
     )
     parser.add_argument("--body-seconds", type=float, default=BODY_SECONDS, help="deadline for its body")
+    parser.add_argument(
+        "--answer-seconds", type=float, default=ANSWER_SECONDS, help="deadline for taking an answer"
+    )
     options = parser.parse_args(argv)
     GuardedProtocol.header_seconds = options.header_seconds
     GuardedProtocol.body_seconds = options.body_seconds
+    GuardedProtocol.answer_seconds = options.answer_seconds
     logging.basicConfig(level=logging.INFO, stream=sys.stderr, format="%(asctime)s %(levelname)s %(message)s")
     try:
         with Lock(options.state) as lock:
@@ -68,7 +74,7 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
     app = App(router, read_keys(folder), limits, open_capture(folder / FOLDER, state.capture))
     config = uvicorn.Config(
         app,
-        http=GuardedProtocol,
+        http=LaneProtocol,
         loop="uvloop",
         lifespan="off",
         ws="none",
@@ -94,8 +100,8 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
     log.info("serving %s in %s on http://%s:%d", state.model, state.environment, host, state.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
-    if app.capture is not None:
-        app.capture.close()
+    if app.scoring.capture is not None:
+        app.scoring.capture.close()
 
 
 def _bind(folder: Path, state: ServerState, host: str) -> tuple[socket.socket, ServerState]:

@@ -1,0 +1,169 @@
+"""The short way of a scoring request through the server: from the parsed bytes to the socket without ASGI.
+
+An ASGI task, its events and its messages cost more than the prediction. So a request that is complete and
+admissible is handed to `Scoring` as soon as its last byte is parsed, and its answer is written when the
+model has it. Everything else (refusals by headers, chunked or large bodies, pipelined requests, HEAD,
+HTTP/1.0, a server that drains) goes through uvicorn and `App`, which give the same answers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from http import HTTPStatus
+from typing import Any
+
+from mlops.serving.guard import KEEP_ALIVE_SECONDS, GuardedProtocol
+from mlops.serving.http import Headers
+from mlops.serving.request import Protocol, RequestError
+from mlops.serving.scoring import PATHS, Answer, Identity, Scoring
+
+BODY = 256 << 10
+"""Longest body of the lane; a longer one is counted against the memory for bodies."""
+
+_PATHS = {path.encode(): protocol for path, protocol in PATHS.items()}
+_STATUS = {
+    s.value: b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n" % (s, s.phrase.encode())
+    for s in HTTPStatus
+}
+
+
+class _Turn:
+    """One request of the lane, with the attributes by which uvicorn knows its own."""
+
+    __slots__ = (
+        "chunks", "disconnected", "headers", "identity", "keep_alive", "message_event", "protocol",
+        "response_complete", "response_started",
+    )  # fmt: skip
+
+    def __init__(
+        self, protocol: Protocol, headers: Headers, identity: Identity, event: asyncio.Event
+    ) -> None:
+        self.protocol = protocol
+        self.headers = headers
+        self.identity = identity
+        self.chunks: list[bytes] = []
+        self.keep_alive = True
+        self.disconnected = self.response_started = self.response_complete = False
+        self.message_event = event
+
+
+class LaneProtocol(GuardedProtocol):
+    """A connection whose scoring requests take the lane when the app has a `scoring`."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._server_app: Any = self.config.app
+        self._scoring: Scoring | None = getattr(self._server_app, "scoring", None)
+        self._turn: _Turn | None = None
+        """The request of the lane whose body is being read."""
+        self._complete: _Turn | None = None
+        self._idle = False
+        self._event = asyncio.Event()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        # Not in the parser's callback: an exception there would be taken for a malformed request.
+        if (turn := self._complete) is not None:
+            self._complete = None
+            chunks = turn.chunks
+            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
+            assert self._scoring is not None  # noqa: S101 - a turn is made only with it
+            self._scoring.submit(
+                turn.protocol, turn.headers, turn.identity, body, lambda answer: self._answer(turn, answer)
+            )
+
+    # --- the parser's callbacks -------------------------------------------------------------------------
+
+    def on_message_begin(self) -> None:
+        # What uvicorn prepares here is only needed for requests that do not take the lane.
+        self.url = b""
+        self.expect_100_continue = False
+        self.headers = []
+        self._idle = False
+        self._in_headers, self._header_bytes = True, 0
+        self.deadline = self.loop.time() + self.header_seconds
+
+    def on_headers_complete(self) -> None:
+        turn = self._admitted()
+        if turn is None:
+            self._prepare()
+            super().on_headers_complete()
+            return
+        self._in_headers = False
+        self.deadline = self.loop.time() + self.body_seconds
+        self._turn = self.cycle = turn  # type: ignore[assignment]
+
+    def on_body(self, body: bytes) -> None:
+        if self._turn is None:
+            super().on_body(body)
+        else:
+            self._turn.chunks.append(body)
+
+    def on_message_complete(self) -> None:
+        if self._turn is None:
+            super().on_message_complete()
+            return
+        self.deadline = math.inf
+        self._complete, self._turn = self._turn, None
+
+    # --- in and out of the lane -------------------------------------------------------------------------
+
+    def _admitted(self) -> _Turn | None:
+        protocol, scoring, parser = _PATHS.get(self.url), self._scoring, self.parser
+        if (
+            protocol is None
+            or scoring is None
+            or (self.cycle is not None and not self.cycle.response_complete)
+            or self.expect_100_continue
+            or self._server_app.draining
+            or self.flow.write_paused
+            or parser.get_method() != b"POST"
+            or parser.get_http_version() != "1.1"
+            or not parser.should_keep_alive()
+            or parser.should_upgrade()
+        ):
+            return None
+        headers = Headers(self.headers)
+        if headers.length is None or int(headers.length) > BODY:
+            return None
+        try:
+            scoring.admit(headers)
+        except RequestError:
+            return None
+        return _Turn(protocol, headers, scoring.identity(headers), self._event)
+
+    def _prepare(self) -> None:
+        url, headers, expect = self.url, self.headers, self.expect_100_continue
+        super().on_message_begin()
+        self.url, self.expect_100_continue = url, expect
+        self.headers.extend(headers)
+
+    def _answer(self, turn: _Turn, answer: Answer) -> None:
+        turn.response_started = turn.response_complete = True
+        if self.transport.is_closing():
+            return
+        if not turn.keep_alive:
+            answer.headers.append((b"connection", b"close"))
+        parts = [_STATUS[answer.status]]
+        for name, value in (*self.server_state.default_headers, *answer.headers):
+            parts += (name, b": ", value, b"\r\n")
+        parts += (b"content-length: %d\r\n\r\n" % len(answer.body), answer.body)
+        self._joined.send(b"".join(parts))
+        self.server_state.total_requests += 1
+        if not turn.keep_alive or (b"connection", b"close") in answer.headers:
+            self.transport.close()
+        elif self.pipeline:
+            self.flow.resume_reading()
+            self._start_asgi_task(*self.pipeline.pop())
+        else:
+            self._idle = True
+            self.deadline = self.loop.time() + KEEP_ALIVE_SECONDS
+
+    def expire(self) -> None:
+        """An idle connection is closed without a word; it owes nothing."""
+        if self._idle:
+            self.deadline = math.inf
+            self.transport.close()
+        else:
+            super().expire()
