@@ -78,6 +78,7 @@ def _by_position(model: Any, original: list[str], positions: list[str]) -> Any:
 
     copied = copy.deepcopy(model)
     _empty_for_null(copied)
+    _round_thresholds_down(copied)
     first = copied.steps[0][1] if hasattr(copied, "steps") else copied
     if not isinstance(first, ColumnTransformer):
         if original != positions:
@@ -108,6 +109,39 @@ def _empty_for_null(part: Any) -> None:
         if any(isinstance(value, float) for value in values):
             raise ValueError("an encoder has learned NaN in a text column; null text must be None")
         values[[value is None for value in values]] = ""
+
+
+def _round_thresholds_down(part: Any) -> None:
+    """Let every tree in `part` split at the largest float32 that is not above its own threshold.
+
+    The graph has float32 thresholds. To the nearest is wrong where a threshold lies between two
+    neighbouring float32 values: rounded up to the larger, it sends that value down the other branch.
+    """
+    for inner in [
+        *(step for _, step in getattr(part, "steps", [])),
+        *(inner for _, inner, _ in getattr(part, "transformers_", [])),
+        *_flat(getattr(part, "estimators_", [])),
+    ]:
+        _round_thresholds_down(inner)
+    for predictor in _flat(getattr(part, "_predictors", [])):
+        predictor.nodes["num_threshold"] = _down(predictor.nodes["num_threshold"])
+    if (tree := getattr(part, "tree_", None)) is not None:
+        tree.threshold[:] = _down(tree.threshold)
+
+
+def _flat(parts: Any) -> list[Any]:
+    """Boosting keeps one list a stage, a forest one of trees, voting one of (name, estimator) or of these."""
+    import numpy as np
+
+    return list(np.asarray(parts, dtype=object).ravel())
+
+
+def _down(threshold: Any) -> Any:
+    import numpy as np
+
+    nearest = threshold.astype(np.float32)
+    below = np.nextafter(nearest, np.float32(-np.inf))
+    return np.where(nearest > threshold, below, nearest).astype(np.float64)
 
 
 def _names(chosen: Any, original: list[str]) -> list[str]:

@@ -12,11 +12,18 @@ import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.compose import ColumnTransformer, make_column_selector
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+from sklearn.ensemble import (
+    GradientBoostingRegressor,
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestRegressor,
+    VotingRegressor,
+)
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
+from sklearn.tree import DecisionTreeRegressor
 
 from mlops.serving.core import load
 from mlops.spec.schema import FILE, Column, ModelSchema, Task
@@ -103,6 +110,29 @@ def test_numbers_only_need_no_column_transformer(tmp_path: Path, frame: pd.DataF
     assert (
         np.abs(_served(model, "regression", columns, tmp_path, numbers) - model.predict(numbers)).max() < 1e-4
     )
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        HistGradientBoostingRegressor(max_iter=5, min_samples_leaf=1),
+        GradientBoostingRegressor(n_estimators=5),
+        RandomForestRegressor(n_estimators=5),
+        DecisionTreeRegressor(),
+        VotingRegressor([("tree", DecisionTreeRegressor()), ("line", LinearRegression())]),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_a_split_between_neighbouring_numbers_stays_between_them(tmp_path: Path, model: Any) -> None:
+    """Values one float32 apart: a threshold between them that is rounded up joins what it parted."""
+    base = np.repeat(np.float32(101.1) + np.arange(40, dtype=np.float32), 8)
+    apart = np.where(np.arange(len(base)) % 2, np.nextafter(base, np.float32(np.inf)), base)
+    numbers = pd.DataFrame({"size": apart.astype(np.float32)})
+    model.fit(numbers, np.where(np.arange(len(base)) % 2, 50.0, -50.0))
+    expected = model.predict(numbers)
+    assert np.ptp(expected) > 10, "the model must have learned to tell them apart"
+    answered = _served(model, "regression", COLUMNS[:1], tmp_path, numbers)
+    assert np.abs(answered - expected).max() < 1e-3
 
 
 def _one_hot() -> OneHotEncoder:
