@@ -112,10 +112,11 @@ def _empty_for_null(part: Any) -> None:
 
 
 def _round_thresholds_down(part: Any) -> None:
-    """Let every tree in `part` split at the largest float32 that is not above its own threshold.
+    """Let histogram boosting in `part` split at the largest float32 that is not above its own threshold.
 
-    The graph has float32 thresholds. To the nearest is wrong where a threshold lies between two
-    neighbouring float32 values: rounded up to the larger, it sends that value down the other branch.
+    The graph has float32 thresholds, which the converter rounds to the nearest. Where a threshold lies
+    between two neighbouring float32 values, rounded up it sends the larger one down the other branch.
+    For other trees the converter takes care of that itself.
     """
     for inner in [
         *(step for _, step in getattr(part, "steps", [])),
@@ -125,8 +126,6 @@ def _round_thresholds_down(part: Any) -> None:
         _round_thresholds_down(inner)
     for predictor in _flat(getattr(part, "_predictors", [])):
         predictor.nodes["num_threshold"] = _down(predictor.nodes["num_threshold"])
-    if (tree := getattr(part, "tree_", None)) is not None:
-        tree.threshold[:] = _down(tree.threshold)
 
 
 def _flat(parts: Any) -> list[Any]:

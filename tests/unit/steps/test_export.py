@@ -119,7 +119,9 @@ def test_numbers_only_need_no_column_transformer(tmp_path: Path, frame: pd.DataF
         GradientBoostingRegressor(n_estimators=5),
         RandomForestRegressor(n_estimators=5),
         DecisionTreeRegressor(),
-        VotingRegressor([("tree", DecisionTreeRegressor()), ("line", LinearRegression())]),
+        VotingRegressor(
+            [("boosting", HistGradientBoostingRegressor(max_iter=5)), ("line", LinearRegression())]
+        ),
     ],
     ids=lambda model: type(model).__name__,
 )
