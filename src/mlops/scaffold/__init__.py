@@ -1,0 +1,1 @@
+"""What a fork grows: a new use case with everything that the lifecycle asks of one."""
