@@ -2,7 +2,7 @@
 
 It drives the core of `mlops.serving.batch`, and the manifest is the same, so that a job that is started
 again on the same output goes on where it was. Program arguments: `--model`, `--output`, and `--input` for
-the folder that mini-batches are files of; `--digest`, `--keep`.
+the folder that mini-batches are files of; `--digest` (`none`: only formats that cannot run code), `--keep`.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ from mlops.serving.batch_file import BatchJob
 from mlops.serving.core import Scorer, find_artifact, load
 from mlops.spec.digest import tree_digest
 
+UNNAMED = "none"
+"""A job's input cannot be empty."""
+
 
 class _Parallel(NamedTuple):
     scorer: Scorer
@@ -48,11 +51,12 @@ def init() -> None:
     if options.model is None or options.output is None:
         raise InvalidInput("the parallel job must give --model and --output in its program arguments")
     folder = find_artifact(Path(options.model))
-    digest = options.digest or tree_digest(folder)
+    named = None if options.digest in (None, "", UNNAMED) else str(options.digest)
+    digest = named or tree_digest(folder)
     keep = tuple(name for name in options.keep.split(",") if name)
     # Workers share the node's cores already: one thread each.
     job = BatchJob(folder, digest, options.input or Path(), Path(options.output), keep)
-    _parallel = _Parallel(load(folder, digest=options.digest or None), job)
+    _parallel = _Parallel(load(folder, digest=named), job)
 
 
 def run(mini_batch: Sequence[str]) -> list[str]:

@@ -10,6 +10,7 @@ from mlops.pipeline.lint.command import check_command
 from mlops.pipeline.lint.environment import check_environment, environment_problems
 from mlops.pipeline.lint.graph import check_graph
 from mlops.pipeline.lint.monitor import check_monitor
+from mlops.pipeline.lint.parallel import check_parallel, is_parallel
 from mlops.pipeline.lint.schedule import check_schedule
 from mlops.pipeline.lint.serving import check_deployment, check_endpoint
 from mlops.pipeline.lint.sweep import check_sweep
@@ -60,6 +61,7 @@ def _lint_file(path: Path, *, strict: bool) -> list[Problem]:
 
 def _dispatch(path: Path, document: Document, *, strict: bool) -> list[Problem]:
     checks: dict[str, Callable[[], Iterable[Problem]]] = {
+        "parallel": lambda: check_parallel(document, path),
         "pipeline": lambda: lint_pipeline(path),
         "command": lambda: _lint_component(path, document),
         "sweep": lambda: check_sweep(document, path),
@@ -81,6 +83,7 @@ def kind_of(raw: dict[str, object]) -> str:
     """What a file is, told by its fields (and its `$schema` for what has no `type`); empty when unknown."""
     schema = str(raw.get("$schema", "")).rsplit("/", 1)[-1].lower()
     signs = {
+        "parallel": raw.get("type") == "pipeline" and is_parallel(raw),
         str(raw.get("type")): raw.get("type") in ("pipeline", "sweep", "command"),
         "monitor": "create_monitor" in raw,
         # Azure Pipelines' own files have a `trigger` too.
