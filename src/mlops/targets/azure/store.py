@@ -1,0 +1,246 @@
+"""Journal and lock of an environment in the storage account of its workspace.
+
+The journal is an append blob: an entry is one block, written at a place that must be the end, so that a
+request that the client repeats is written once. The lock is a lease on a blob: Azure's clock ends it when its
+holder died, and every renewal asks whether it is still ours.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from mlops.errors import IntegrityError, Locked, TargetError
+from mlops.targets.azure.connect import Connection
+from mlops.targets.base import JournalEntry
+from mlops.tracking.azure_errors import azure_sentences
+
+if TYPE_CHECKING:
+    from azure.storage.blob import BlobLeaseClient, ContainerClient
+
+CONTAINER = "mlops"
+_SHORTEST, _LONGEST = 15, 60
+"""Seconds that a lease of Azure may last."""
+_BLOCKS = 49_000
+"""Entries of one journal blob; Azure allows 50,000 blocks."""
+_ATTEMPTS = 10
+_NUMBER = re.compile(r"journal-(\d{4})\.jsonl$")
+
+
+class AzureLease:
+    """A held lease; a daemon thread renews it at a third of its length."""
+
+    def __init__(self, lease: BlobLeaseClient, blob: Any, environment: str, seconds: int) -> None:
+        self._lease, self._blob, self._environment = lease, blob, environment
+        self._seconds = seconds
+        self._lock = threading.Lock()
+        self._released = threading.Event()
+        self._thread = threading.Thread(target=self._renew, name=f"lease-{environment}", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def verify(self) -> None:
+        """See `mlops.targets.base.Lease`: asked of Azure, not remembered."""
+        from azure.core.exceptions import HttpResponseError
+
+        with azure_sentences(f"renew the lock of {self._environment}"):
+            try:
+                with self._lock:
+                    self._lease.renew()
+            except HttpResponseError as error:
+                if error.status_code not in (404, 409, 412):
+                    raise
+                who = _sentence(self._blob) or "nobody holds it now"
+                raise Locked(
+                    f"this process lost the lock on {self._environment} and stopped: {who}"
+                ) from None
+
+    def release(self) -> None:
+        """Give it back; one that is lost already is no error."""
+        from azure.core.exceptions import AzureError
+
+        self._released.set()
+        self._thread.join()
+        with contextlib.suppress(AzureError), self._lock:
+            self._lease.release()
+
+    def _renew(self) -> None:
+        from azure.core.exceptions import AzureError
+
+        while not self._released.wait(self._seconds / 3):
+            # What cannot be renewed now may be later; `verify` tells whether it is lost.
+            with contextlib.suppress(AzureError), self._lock:
+                self._lease.renew()
+
+
+class AzureStore:
+    """Implements `mlops.targets.base.EnvironmentStore`: `mlops/environments/<env>/` in blob storage."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._containers: dict[str, ContainerClient] = {}
+        self._current: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def lock(self, environment: str, owner: str, lease: float) -> Iterator[AzureLease]:
+        """See `EnvironmentStore.lock`; Azure's leases last 15 to 60 seconds and are renewed meanwhile."""
+        from azure.core.exceptions import HttpResponseError, ResourceExistsError
+
+        seconds = int(min(max(lease, _SHORTEST), _LONGEST))
+        blob = self._container(environment).get_blob_client(f"environments/{environment}/lock")
+        holder = {
+            "owner": owner,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "since": datetime.now(UTC).isoformat(timespec="seconds"),
+            "seconds": seconds,
+        }
+        with azure_sentences(f"lock {environment}"):
+            with contextlib.suppress(ResourceExistsError):
+                blob.upload_blob(b"", overwrite=False)
+            try:
+                held = blob.acquire_lease(lease_duration=seconds)
+            except HttpResponseError as error:
+                if error.status_code != 409:
+                    raise
+                who = _sentence(blob) or "another process has just taken it"
+                raise Locked(f"{environment} is locked: {who}") from None
+            blob.upload_blob(json.dumps(holder).encode(), overwrite=True, lease=held)
+        mine = AzureLease(held, blob, environment, seconds)
+        mine.start()
+        try:
+            yield mine
+        finally:
+            mine.release()
+
+    def append(self, environment: str, entry: JournalEntry) -> None:
+        """See `EnvironmentStore.append`; a repeated request finds its own line."""
+        from azure.core.exceptions import HttpResponseError
+
+        text = json.dumps(asdict(entry) | {"at": entry.at.isoformat()}, ensure_ascii=False, default=str)
+        line = text.encode() + b"\n"
+        container = self._container(environment)
+        with azure_sentences(f"write the journal of {environment}"):
+            for _ in range(_ATTEMPTS):
+                blob = container.get_blob_client(self._journal(environment))
+                end = _end(blob)
+                try:
+                    answer = blob.append_block(line, length=len(line), appendpos_condition=end)
+                except HttpResponseError as error:
+                    if error.error_code == "BlockCountExceedsLimit":
+                        self._next(environment)
+                        continue
+                    if error.status_code != 412:
+                        raise
+                    # Somebody was faster, or this very request was sent twice and had arrived at first.
+                    if _at(blob, end, len(line)) == line:
+                        return
+                else:
+                    if int(answer.get("blob_committed_block_count") or 0) >= _BLOCKS:
+                        self._next(environment)
+                    return
+        raise TargetError(
+            f"the journal of {environment} is written by several processes at once; "
+            "run the same command again"
+        )
+
+    def entries(self, environment: str, model: str | None = None) -> Sequence[JournalEntry]:
+        """See `EnvironmentStore.entries`."""
+        container = self._container(environment)
+        found: list[JournalEntry] = []
+        with azure_sentences(f"read the journal of {environment}"):
+            for name in self._journals(environment):
+                lines = container.download_blob(name).readall().split(b"\n")[:-1]
+                found += [_entry(line, name, number) for number, line in enumerate(lines, start=1)]
+        return [e for e in found if model is None or e.model == model]
+
+    def _container(self, environment: str) -> ContainerClient:
+        """The container of an environment, made when it is not there."""
+        if environment not in self._containers:
+            from azure.core.exceptions import ResourceExistsError
+            from azure.storage.blob import ContainerClient
+
+            # A lock may be narrower than its environment: `prod-retrain-flights`.
+            stack = environment.partition("-")[0]
+            place, client = self._connection.place(stack), self._connection.client(stack)
+            with azure_sentences(f"find the storage account of {place.workspace}"):
+                account = client.workspaces.get(place.workspace).storage_account.rsplit("/", 1)[-1]
+            made = ContainerClient(
+                f"https://{account}.blob.core.windows.net", CONTAINER, credential=self._connection.credential
+            )
+            with azure_sentences(f"open the container {CONTAINER} of {account}"):
+                if not made.exists():
+                    with contextlib.suppress(ResourceExistsError):
+                        made.create_container()
+            self._containers[environment] = made
+        return self._containers[environment]
+
+    def _journals(self, environment: str) -> list[str]:
+        prefix = f"environments/{environment}/journal-"
+        return sorted(b.name for b in self._container(environment).list_blobs(name_starts_with=prefix))
+
+    def _journal(self, environment: str) -> str:
+        """The blob that takes the next entry."""
+        if environment not in self._current:
+            there = self._journals(environment)
+            self._current[environment] = there[-1] if there else _name(environment, 1)
+        return self._current[environment]
+
+    def _next(self, environment: str) -> None:
+        number = _NUMBER.search(self._current[environment])
+        self._current[environment] = _name(environment, int(number[1]) + 1 if number else 1)
+
+
+def _name(environment: str, number: int) -> str:
+    return f"environments/{environment}/journal-{number:04d}.jsonl"
+
+
+def _end(blob: Any) -> int:
+    """How long the journal is; one that is not there is made."""
+    from azure.core import MatchConditions
+    from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+
+    try:
+        return int(blob.get_blob_properties().size)
+    except ResourceNotFoundError:
+        with contextlib.suppress(ResourceExistsError):
+            blob.create_append_blob(match_condition=MatchConditions.IfMissing)
+        return int(blob.get_blob_properties().size)
+
+
+def _at(blob: Any, offset: int, length: int) -> bytes:
+    return bytes(blob.download_blob(offset=offset, length=length).readall())
+
+
+def _sentence(blob: Any) -> str:
+    """Who holds the lock, as far as the blob says; empty when it says nothing."""
+    try:
+        raw = json.loads(blob.download_blob().readall())
+        since = datetime.fromisoformat(raw["since"])
+        return (
+            f"{raw['owner']} (process {raw['pid']} on {raw['host']}) has been at work since "
+            f"{since:%Y-%m-%d %H:%M:%S} UTC; the lock ends when that is done, "
+            f"or {raw['seconds']} s after the process dies"
+        )
+    except (ValueError, KeyError, TypeError):
+        return ""
+
+
+def _entry(line: bytes, name: str, number: int) -> JournalEntry:
+    try:
+        raw: dict[str, Any] = json.loads(line)
+        return JournalEntry(**(raw | {"at": datetime.fromisoformat(raw["at"])}))
+    except (ValueError, KeyError, TypeError):
+        raise IntegrityError(
+            f"{CONTAINER}/{name}:{number}: not an entry of the journal. Somebody edited the blob; restore "
+            "an older version of it (the account keeps versions)"
+        ) from None
