@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from mlops.spec.schema import Task
     from mlops.spec.window import Window
+    from mlops.usecase import Delivery
 
 
 class Flights:
@@ -28,12 +29,19 @@ class Flights:
     target = TARGET
     time = TIME
     slices = ("carrier", "origin")
+    files = ("flights.csv", "weather.csv", "planes.csv")
 
     def load(self, folder: Path) -> None:
         """Write flights, weather and planes as Parquet; the package is installed, so no network is used."""
         from flights import tables
 
         tables.write(folder)
+
+    def ingest(self, source: Path, window: Window, base: Path, fresh: Path) -> Delivery:
+        """See `mlops.usecase.Ingests`."""
+        from flights import ingest
+
+        return ingest.ingest(source, window, base, fresh)
 
     def features(self, raw: Path, window: Window) -> pd.DataFrame:
         from flights import features

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import importlib
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
@@ -62,6 +63,43 @@ class UseCase(Protocol):
 
         `prediction` has shape [n] (regression; binary: probability of the positive class) or
         [n, classes]. Higher-is-better is told by the gates, not here.
+        """
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """What a delivery of raw data had and the data set did not take: rows of a file, or the file itself."""
+
+    file: str
+    reason: str
+    """After "it": `is outside the window 2013-07`."""
+    rows: int = 0
+    """0 when the whole file was rejected."""
+    frame: pd.DataFrame | None = None
+    path: Path | None = None
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What became of a delivery."""
+
+    accepted: Mapping[str, int]
+    """Rows that were taken, by file."""
+    rejected: Sequence[Rejected]
+
+
+@runtime_checkable
+class Ingests(Protocol):
+    """What a use case has beside `UseCase` when its raw data come in windows (`mlops ingest`)."""
+
+    files: tuple[str, ...]
+    """Names that a delivery may have, for sources that cannot be listed (a web address)."""
+
+    def ingest(self, source: Path, window: Window, base: Path, fresh: Path) -> Delivery:
+        """Write the raw data of `base`, with the months of `window` as `source` has them, to `fresh`.
+
+        The same arguments give the same bytes. Rows and files that break a rule are left out and answered.
+        Raises `InvalidInput` when nothing of the window is left.
         """
 
 

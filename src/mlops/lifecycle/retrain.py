@@ -17,6 +17,7 @@ from mlops.forge.base import Forge, Proposal, PullRequest, propose
 from mlops.forge.git import Git
 from mlops.lifecycle.desired_files import desired_text
 from mlops.lifecycle.evidence import gate, live_version
+from mlops.lifecycle.ingest import newest
 from mlops.lifecycle.labels import observations
 from mlops.lifecycle.lineage import checkout
 from mlops.lifecycle.monitor import observed, title, verdicts
@@ -39,6 +40,8 @@ from mlops.targets.base import ModelVersion, Observations, Record, Target
 RECORDS: Record = "retrains"
 _STARTED, _ANSWERED = "-1-started.json", "-2-answered.json"
 _LEASE = 120.0
+RAW = "raw"
+"""Input of a training pipeline that names the data asset."""
 Kept = TypeVar("Kept", bound=Spec)
 
 
@@ -159,8 +162,7 @@ class _Work:
             ),
             start.at,
         )
-        inputs = {"window": start.window, "test_window": start.test_window}
-        made = train(self.root, self.target, self.model, inputs, progress)
+        made = train(self.root, self.target, self.model, self._inputs, progress)
         judged = gate(self.target, self.root, self.model, made.version)
         if judged.passed:
             version = self.target.registry.get(self.model, made.version)
@@ -183,6 +185,15 @@ class _Work:
         request = self.propose(why, gates=judged)
         self.forge.close(request.number, why)
         return self.done("blocked", why, version=made.version, request=request)
+
+    @property
+    def _inputs(self) -> dict[str, str]:
+        """Of the training pipeline: the months, and the newest raw data if there are newer ones."""
+        found = {"window": str(self.months.window), "test_window": str(self.months.test)}
+        version = self.target.registry.get(self.model, self.report.release or 0)
+        name, known = version.tags["mlops.data.name"], version.tags["mlops.data.version"]
+        there = newest(self.target, name)
+        return found if there in (None, known) else {**found, RAW: f"azureml:{name}:{there}"}
 
     def done(
         self, outcome: Outcome, reason: str, *, version: int | None = None, request: PullRequest | None = None
@@ -208,12 +219,11 @@ class _Work:
         text = git.show(tip, path)
         if text is None:
             raise InvalidInput(f"{path} is not in {base}; a model is retrained by what is merged")
-        wanted = {"window": str(self.months.window), "test_window": str(self.months.test)}
         proposal = Proposal(
             branch=f"retrain/{self.model}-{self.env}",
             title=f"Retrain {self.model} on {self.months.window}, test on {self.months.test}",
             body=body(self.report, self.months, status, gates),
-            files={path: pipeline_text(text, path, wanted), **(files or {})},
+            files={path: pipeline_text(text, path, self._inputs), **(files or {})},
             reviewers=tuple(load_policy(self.root).environments[self.env].approvers),
         )
         return propose(git, self.forge, proposal, base, tip)
@@ -271,6 +281,8 @@ def pipeline_text(text: str, name: str, inputs: dict[str, str]) -> str:
     edits = []
     for key, value in inputs.items():
         node = places.get(key)
+        if isinstance(node, yaml.MappingNode):
+            node = next((v for k, v in node.value if k.value == "path"), None)
         if not isinstance(node, yaml.ScalarNode):
             raise InvalidInput(
                 Problem(name, "must be one value on one line to be retrained", f"inputs.{key}")

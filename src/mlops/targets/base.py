@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Literal, Protocol, runtime_checkable
 
 from mlops.pipeline.result import JobResult as JobResult  # noqa: PLC0414 (part of this interface)
 from mlops.pipeline.result import StepEvent as StepEvent  # noqa: PLC0414
@@ -261,6 +261,17 @@ class DataAssets(Protocol):
 
     def resolve(self, name: str, version: str) -> str:
         """What a pipeline input `azureml:<name>:<version>` stands for here: a local folder or a URI."""
+
+
+@runtime_checkable
+class GrowingData(DataAssets, Protocol):
+    """Raw data that `mlops ingest` adds versions to."""
+
+    def versions(self, name: str) -> list[str]:
+        """Those that are here, oldest first."""
+
+    def add(self, name: str, version: str, folder: Path) -> str:
+        """Keep `folder` (with its manifest) as a version; answers where. Raises `Blocked` when it exists."""
 
 
 # --- what monitoring reads and keeps ------------------------------------------------------------------

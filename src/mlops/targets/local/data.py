@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops.errors import IntegrityError, InvalidInput, NotFound, TargetError
+from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound, TargetError
 from mlops.spec._yaml import Document
 from mlops.spec.digest import data_digest, tree_digest
+from mlops.steps.ingest import RECORD
 from mlops.targets._folders import whole
 from mlops.usecase import UseCase, load_usecase
 
@@ -18,7 +20,7 @@ MANIFEST = "manifest.json"
 
 
 class LocalData:
-    """Implements `mlops.targets.base.DataAssets` below `<state>/data/<name>/<version>/`.
+    """Implements `mlops.targets.base.GrowingData` below `<state>/data/<name>/<version>/`.
 
     An asset is declared by `pipelines/<model>/data.yml`; `usecases` maps models to their packages.
     """
@@ -33,15 +35,31 @@ class LocalData:
 
         Raises `NotFound` for an asset that no model declares, `IntegrityError` when the folder was changed.
         """
-        package = self._package(name, version)
         final = self._folder / name / version
         stamp = self._folder / name / f"{version}.stamp.json"
+        # What mlops ingest made is declared nowhere: it is here, or nowhere.
+        package = "" if (final / RECORD).is_file() else self._package(name, version)
         if not final.is_dir():
             usecase = load_usecase(package, self._root / "src")
             with whole(final) as fresh:
                 self._load(usecase, name, version, fresh)
             stamp.unlink(missing_ok=True)
         self._check(final, stamp, name, version)
+        return str(final)
+
+    def versions(self, name: str) -> list[str]:
+        """Those that are here or declared, oldest first: numbers as numbers, before all others."""
+        here = {p.parent.name for p in (self._folder / name).glob(f"*/{MANIFEST}")}
+        declared = {version for asset, version in self._declared() if asset == name}
+        return sorted(here | declared, key=lambda v: (not v.isdigit(), int(v) if v.isdigit() else 0, v))
+
+    def add(self, name: str, version: str, folder: Path) -> str:
+        """Keep a copy of `folder` as a version; raises `Blocked` when there is one, `TargetError` (disk)."""
+        final = self._folder / name / version
+        if final.exists() or (name, version) in self._declared():
+            raise Blocked(f"{name}:{version} exists, and a version of a data asset is never changed")
+        with whole(final) as fresh:
+            shutil.copytree(folder, fresh, dirs_exist_ok=True)
         return str(final)
 
     def _load(self, usecase: UseCase, name: str, version: str, fresh: Path) -> None:
@@ -70,17 +88,25 @@ class LocalData:
         stamp.write_text(now, encoding="utf-8")
 
     def _package(self, name: str, version: str) -> str:
-        declared = {}
+        declared = self._declared()
+        if (name, version) not in declared:
+            known = ", ".join(sorted(f"{n}:{v}" for n, v in declared)) or "none"
+            more = [v for v in self.versions(name) if (name, v) not in declared]
+            ingested = f"; ingested here: {', '.join(f'{name}:{v}' for v in more)}" if more else ""
+            raise NotFound(
+                f"no pipelines/<model>/data.yml declares the data asset {name}:{version}; "
+                f"declared: {known}{ingested}"
+            )
+        return declared[name, version]
+
+    def _declared(self) -> dict[tuple[str, str], str]:
+        """Packages of the use cases by name and version of their data asset."""
+        found = {}
         for model, package in self._usecases.items():
             path = f"pipelines/{model}/data.yml"
             if (self._root / path).is_file():
-                declared[_asset(Document.read(self._root / path, path))] = package
-        if (name, version) not in declared:
-            known = ", ".join(sorted(f"{n}:{v}" for n, v in declared)) or "none"
-            raise NotFound(
-                f"no pipelines/<model>/data.yml declares the data asset {name}:{version}; declared: {known}"
-            )
-        return declared[name, version]
+                found[_asset(Document.read(self._root / path, path))] = package
+        return found
 
 
 def _asset(document: Document) -> tuple[str, str]:
