@@ -8,6 +8,7 @@ from mlops.cli import (  # noqa: F401, I001
     _serve,
     _batch,
     _promote,
+    _forge,
     _ingest,
     _monitor,
     _repository,

@@ -1,7 +1,8 @@
 """Pull requests of a bare repository on this machine: the forge of a laptop and of the tests.
 
 `origin` holds the branches; a pull request is a JSON file in its folder `pulls/`. A merge is a real merge
-commit. There are no checks to wait for here, so `auto_merge` merges at once.
+commit. Where the repository runs workflows (`mlops.forge.pushed`), opening, moving and merging a pull request
+starts them as on GitHub, and those of the pull request are its checks; elsewhere there are none to wait for.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from urllib.parse import unquote, urlparse
 from mlops.errors import Blocked, NotFound, TargetError
 from mlops.forge.base import PullRequest
 from mlops.forge.git import Git
+from mlops.forge.pushed.store import ENDED, Run, Store
 
 FOLDER = "pulls"
 
@@ -26,6 +28,7 @@ class LocalForge:
     def __init__(self, bare: Path) -> None:
         self.git = Git(bare)
         self._pulls = bare / FOLDER
+        self._store = Store(bare)
 
     @classmethod
     def of(cls, git: Git) -> LocalForge:
@@ -50,10 +53,15 @@ class LocalForge:
         head = self.git.head(f"refs/heads/{branch}")
         there = self.find(branch)
         if there is not None:
-            return self._write(replace(there, base=base, title=title, body=body, head=head))
+            made = self._write(replace(there, base=base, title=title, body=body, head=head))
+            if there.head != head:
+                self._started(made, "synchronize", _actor())
+            return made
         number = max((p.number for p in self._all()), default=0) + 1
         url = (self._pulls / f"{number}.json").as_uri()
-        return self._write(PullRequest(number, branch, base, title, "open", head, url, body))
+        made = self._write(PullRequest(number, branch, base, title, "open", head, url, body))
+        self._started(made, "opened", _actor())
+        return made
 
     def request_review(self, number: int, reviewers: Sequence[str]) -> None:
         request = self.get(number)
@@ -70,6 +78,8 @@ class LocalForge:
         request = self.get(number)
         if request.state != "open":
             raise Blocked(f"pull request {number} is {request.state}")
+        if (unchecked := self._unchecked(number)) is not None:
+            raise Blocked(f"pull request {number} cannot be merged: {unchecked}")
         base, head = f"refs/heads/{request.base}", self.git.head(f"refs/heads/{request.branch}")
         before = self.git.head(base)
         approved = f"\nApproved-by: {approver}\n" if approver else ""
@@ -77,10 +87,55 @@ class LocalForge:
         # Compare-and-set: whoever pushed to the base meanwhile makes this fail instead of being undone.
         self.git.run("update-ref", base, made, before)
         self._write(replace(request, state="merged", head=head))
+        if self._store.enabled:
+            from mlops.forge.pushed import trigger
+
+            trigger.push(self._store, base, before, made, approver or _actor())
         return made
 
     def auto_merge(self, number: int) -> None:
-        self.merge(number)
+        if self._unchecked(number) is None:
+            self.merge(number)
+        else:
+            self._wish(number).touch()
+
+    def moved(self, branch: str, actor: str) -> tuple[Run, ...]:
+        """The branch was pushed; the runs that this starts for its open pull request."""
+        request = self.find(branch)
+        head = self.git.head(f"refs/heads/{branch}")
+        if request is None or request.head == head:
+            return ()
+        return self._started(self._write(replace(request, head=head)), "synchronize", actor)
+
+    def checked(self, number: int) -> None:
+        """A check has ended: merge now if that was asked for and the last one passed."""
+        if self._wish(number).exists() and self._unchecked(number) is None:
+            self._wish(number).unlink(missing_ok=True)
+            self.merge(number)
+
+    def _started(self, request: PullRequest, kind: str, actor: str) -> tuple[Run, ...]:
+        if not self._store.enabled:
+            return ()
+        from mlops.forge.pushed import trigger
+
+        return trigger.pull_request(self._store, request, kind, actor).runs
+
+    def _unchecked(self, number: int) -> str | None:
+        """Why the checks of a pull request do not allow its merge; None when they do."""
+        runs = self._store.runs() if self._store.enabled else []
+        last = {run.workflow: run for run in runs if run.pull == number}
+        running = [run for run in last.values() if run.state not in ENDED]
+        failed = [run for run in last.values() if run.state in ("failure", "cancelled")]
+        if running:
+            return f"{running[0].workflow} (run {running[0].number}) has not ended; see: mlops forge runs"
+        if failed:
+            number = failed[0].number
+            return f"{failed[0].workflow} (run {number}) did not pass; see: mlops forge log {number}"
+        return None
+
+    def _wish(self, number: int) -> Path:
+        """There when a pull request is to be merged once its checks passed."""
+        return self._pulls / f"{number}.auto"
 
     def compare_url(self, older: str, newer: str) -> str:
         return ""
@@ -103,3 +158,7 @@ class LocalForge:
         draft.write_text(json.dumps(asdict(request), indent=2), encoding="utf-8")
         draft.replace(path)
         return request
+
+
+def _actor() -> str:
+    return os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or "somebody"

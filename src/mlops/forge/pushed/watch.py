@@ -1,0 +1,139 @@
+"""Look on while runs happen, and the runs that they start."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from mlops.forge.pushed.store import ENDED, Job, Run, Step, Store
+
+PAUSE = 0.1
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One change. `job` and `step` are set as far as the change is about them."""
+
+    kind: Literal["run", "waits", "step", "output", "job"]
+    run: Run
+    job: Job | None = None
+    step: Step | None = None
+    text: str = ""
+    """What a job waits for; a line that it said."""
+
+
+def follow(store: Store, numbers: Sequence[int], show: Callable[[Seen], None]) -> list[Run]:
+    """Until these runs and all that they started have ended; their last states."""
+    watcher = Watcher(store, numbers)
+    while True:
+        for seen in watcher.look():
+            show(seen)
+        if watcher.over:
+            return watcher.runs
+        time.sleep(PAUSE)
+
+
+class Watcher:
+    """Remembers what was seen, so that every change is told once."""
+
+    def __init__(self, store: Store, numbers: Sequence[int]) -> None:
+        self._store = store
+        self._last: dict[int, Run | None] = dict.fromkeys(numbers)
+        self._waits: dict[tuple[int, str], str] = {}
+        self._read: dict[tuple[int, str], int] = {}
+        self.over = False
+
+    @property
+    def runs(self) -> list[Run]:
+        return [run for run in self._last.values() if run is not None]
+
+    def look(self) -> Iterator[Seen]:
+        """What changed since the last look, in order."""
+        ended = bool(self._last) and all(r is not None and r.state in ENDED for r in self._last.values())
+        for run in self._store.runs():
+            if run.parent in self._last:
+                self._last.setdefault(run.number, None)
+        for number in list(self._last):
+            yield from self._changes(self._store.get(number), self._last[number])
+        # A run starts others before it ends: one look after all had ended has seen every one of them.
+        self.over = ended and all(r is not None and r.state in ENDED for r in self._last.values())
+
+    def _changes(self, run: Run, before: Run | None) -> Iterator[Seen]:
+        self._last[run.number] = run
+        if before is None:
+            yield Seen("run", run)
+        for job in run.jobs.values():
+            yield from self._job(run, job, before.jobs.get(job.id) if before else None)
+        yield from self._waiting(run)
+        if run.state in ENDED and (before is None or before.state not in ENDED):
+            yield Seen("run", run)
+
+    def _waiting(self, run: Run) -> Iterator[Seen]:
+        for path in self._store.run_folder(run.number).glob("*.waits"):
+            job = path.name.removesuffix(".waits")
+            text = self._store.waits(run.number, job)
+            if text and self._waits.get((run.number, job)) != text:
+                self._waits[run.number, job] = text
+                yield Seen("waits", run, run.jobs.get(job) or Job(job), text=text)
+
+    def _job(self, run: Run, job: Job, before: Job | None) -> Iterator[Seen]:
+        old = before.steps if before else ()
+        current = job.steps[-1] if job.steps else None
+        lines = self._lines(run, job)
+        for at, step in enumerate(job.steps):
+            if at >= len(old):
+                yield Seen("step", run, job, Step(step.name))
+            if step is current:
+                for line in lines:
+                    yield Seen("output", run, job, step, line)
+            if step.state != "running" and (at >= len(old) or old[at].state == "running"):
+                yield Seen("step", run, job, step)
+        if job.state in ENDED and (before is None or before.state not in ENDED):
+            yield Seen("job", run, job)
+
+    def _lines(self, run: Run, job: Job) -> list[str]:
+        """Whole lines of a job's log that were not seen yet."""
+        path = self._store.run_folder(run.number) / f"{job.id}.log"
+        try:
+            with path.open("rb") as stream:
+                stream.seek(self._read.get((run.number, job.id), 0))
+                new = stream.read()
+        except FileNotFoundError:
+            return []
+        whole = new[: new.rfind(b"\n") + 1]
+        self._read[run.number, job.id] = self._read.get((run.number, job.id), 0) + len(whole)
+        lines = whole.decode("utf-8", "replace").splitlines()
+        return [line for line in lines if line and not line.startswith("# ")]
+
+
+def printer(say: Callable[[Iterable[str]], None]) -> Callable[[Seen], None]:
+    """Plain lines, for a hook: what a step took, what a job waits for, and what to do when a run failed."""
+
+    def show(seen: Seen) -> None:
+        place = f"{seen.run.workflow} {seen.run.number}"
+        if seen.kind == "waits":
+            say([f"{place}: {seen.job.id if seen.job else ''} waits for {seen.text}"])
+        elif seen.kind == "step" and seen.step and seen.step.state != "running" and _told(seen.step):
+            mark = "ok" if seen.step.state == "success" else seen.step.state
+            say([f"{place}: {mark} {seen.step.name} ({seen.step.seconds or 0:.1f} s)"])
+        elif seen.kind == "run":
+            say(verdict(seen.run))
+
+    return show
+
+
+def verdict(run: Run) -> list[str]:
+    """How a run stands."""
+    place = f"{run.workflow} {run.number}"
+    if run.state not in ENDED:
+        return [f"{place}: {run.state}, {run.why}"]
+    took = (run.ended or 0) - (run.started or run.created)
+    end = f"{place}: {run.state} after {took:.1f} s" + (f", {run.reason}" if run.reason else "")
+    return [end, f"{place}: mlops forge log {run.number} shows it"] if run.state == "failure" else [end]
+
+
+def _told(step: Step) -> bool:
+    """Commands, not the actions around them."""
+    return " " in step.name or step.state == "failure"
