@@ -160,6 +160,18 @@ def _sentences() -> Iterator[None]:
         _fail(error, os_sentence(error), TargetError.exit_code)
 
 
+@contextlib.contextmanager
+def _telling() -> Iterator[None]:
+    """Deliver the events that the verb told, also when it was refused: a blocked gate is news."""
+    try:
+        yield
+    finally:
+        if "mlops.events" in sys.modules:
+            from mlops.cli._events import deliver_quietly
+
+            deliver_quietly()
+
+
 def os_sentence(error: OSError) -> str:
     """An operating system's refusal, with the path and what to do."""
     import errno
@@ -186,7 +198,7 @@ def verb(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def run(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _sentences():
+        with _sentences(), _telling():
             return function(*args, **kwargs)
 
     return run

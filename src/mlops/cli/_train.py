@@ -79,11 +79,12 @@ def _say_trained(trained: Trained, as_json: bool) -> None:
 
 def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
     from mlops.cli import _progress
-    from mlops.lifecycle.train import resume
+    from mlops.lifecycle.train import resume, tell
 
     with _progress.live(quiet=as_json) as progress:
         trained = resume(state.target, model, job, progress.step, patience)
     if trained is not None:
+        tell(state.root, state.target, trained)
         _say_trained(trained, as_json)
     elif as_json:
         print_json({"job": job, "state": "running"})

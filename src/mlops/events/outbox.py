@@ -78,7 +78,7 @@ class Outbox:
     @contextlib.contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         """One transaction; what it wrote is on the disk when the block ends."""
-        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self._make_folder()
         try:
             connection = sqlite3.connect(self.path, timeout=_BUSY, isolation_level=None)
         except sqlite3.Error as error:
@@ -94,6 +94,13 @@ class Outbox:
             raise TargetError(f"the outbox of events {self.path} cannot be used: {error}") from None
         finally:
             connection.close()
+
+    def _make_folder(self) -> None:
+        folder = self.path.parent
+        folder.mkdir(parents=True, exist_ok=True)
+        # State of this machine, even in a repository that does not ignore the target's folder.
+        if not (ignore := folder / ".gitignore").exists():
+            ignore.write_text("*\n", encoding="utf-8")
 
     def add(self, event: BaseCloudEvent, sinks: Sequence[str]) -> bool:
         """Put an event in for these sinks; False, and nothing changes, when its id is already there."""
@@ -158,13 +165,14 @@ class Outbox:
         return len(due)
 
     def forget(self, before: datetime) -> None:
-        """Drop events that are older and wait for nobody."""
+        """Drop what is older: events that wait for nobody, and what was handled."""
         with self._open() as db:
             db.execute(
                 "DELETE FROM events WHERE time < ? AND seq NOT IN "
                 "(SELECT event FROM deliveries WHERE state = 'pending')",
                 (_text(before),),
             )
+            db.execute("DELETE FROM handled WHERE at < ?", (_text(before),))
 
     def was_handled(self, identity: str, handler: str) -> bool:
         if not self.path.is_file():

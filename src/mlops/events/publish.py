@@ -12,7 +12,7 @@ from mlops.spec.events import Fact
 from mlops.spec.settings import Settings, load_settings
 from mlops.spec.sinks import sink_name
 
-Announce = Callable[[Fact, datetime], None]
+Announce = Callable[[Fact, datetime], object]
 """How code that knows no repository tells a fact."""
 
 _log = logging.getLogger("mlops.events")

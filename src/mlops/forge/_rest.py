@@ -26,8 +26,10 @@ class Rest:
         *,
         params: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        content: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
     ) -> Any:
-        """The answer's JSON, None when it is empty.
+        """The answer's JSON, None when it is empty. `content` are the bytes to send in place of `body`.
 
         Raises `NotFound` (404), `Blocked` (405, 409: the forge forbids it now), `TargetError` for the rest.
         """
@@ -38,7 +40,13 @@ class Rest:
         for attempt in range(1, attempts + 1):
             try:
                 answer = httpx.request(
-                    method, url, params=params, json=body, headers=self._headers, timeout=TIMEOUT
+                    method,
+                    url,
+                    params=params,
+                    json=body,
+                    content=content,
+                    headers={**self._headers, **(headers or {})},
+                    timeout=TIMEOUT,
                 )
             except httpx.HTTPError as error:
                 if attempt == attempts:

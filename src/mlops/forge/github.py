@@ -20,6 +20,16 @@ _AUTO_MERGE = (
 )
 
 
+def headers_of(token: str) -> dict[str, str]:
+    """What every request to GitHub carries."""
+    return {
+        "Accept": "application/vnd.github+json",
+        "Authorization": f"Bearer {token}",
+        "X-GitHub-Api-Version": "2022-11-28",
+        "User-Agent": "mlops",
+    }
+
+
 class GitHub:
     """`Forge` of one repository, `owner/name`."""
 
@@ -27,13 +37,7 @@ class GitHub:
         self._owner = repository.partition("/")[0]
         self._repository = repository
         self._path = f"/repos/{repository}"
-        headers = {
-            "Accept": "application/vnd.github+json",
-            "Authorization": f"Bearer {token}",
-            "X-GitHub-Api-Version": "2022-11-28",
-            "User-Agent": "mlops",
-        }
-        self._rest = Rest(api or API, headers, "GITHUB_TOKEN")
+        self._rest = Rest(api or API, headers_of(token), "GITHUB_TOKEN")
 
     def find(self, branch: str) -> PullRequest | None:
         params = {"state": "open", "head": f"{self._owner}:{branch}"}

@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 
 from mlops.errors import Blocked, InvalidInput, Locked
+from mlops.events import Announce, publish, silent
 from mlops.lifecycle import journal, provenance
 from mlops.lifecycle.clock import Clock, SystemClock
 from mlops.lifecycle.intent import Intent
@@ -75,6 +77,7 @@ def apply(
         clock=clock or SystemClock(),
         progress=progress,
         overtaken=lambda commit: provenance.is_newer(root, commit, intent.commit),
+        announce=partial(publish, root),
     )
 
 
@@ -87,6 +90,7 @@ def execute(
     clear_hold: str = "",
     progress: Progress = _silent,
     overtaken: Callable[[str], bool] = lambda _: False,
+    announce: Announce = silent,
 ) -> Outcome:
     """Carry out an intent; `overtaken` tells whether a commit that was applied earlier is newer than ours."""
     owner = f"{actor} (apply release {intent.release.version} of {intent.model}, commit {intent.commit[:8]})"
@@ -98,7 +102,7 @@ def execute(
                 "late and changes nothing. Fetch the newest commit and apply that"
             )
         artifact = provenance.fetch(intent, target.registry)
-        rollout = Rollout(intent, target, lease, artifact, actor, clock, progress)
+        rollout = Rollout(intent, target, lease, artifact, actor, clock, progress, announce)
         if clear_hold:
             _clear(intent, rollout, facts, clear_hold)
         made = plan_for(intent, target, clock.now())

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
+from mlops.events import publish
+from mlops.lifecycle import facts
 from mlops.lifecycle.gates import Evidence, decide
 from mlops.lifecycle.report import markdown
 from mlops.spec.evaluation import FILE, read_evaluation
@@ -59,6 +61,7 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
         target.registry.add_artifacts(chosen.run_id, place, VERDICT)
     # After the report: a tag must never promise a report that is not there.
     target.registry.tag(model, chosen.version, {GATE_TAG: "pass" if report.passed else "blocked"})
+    publish(root, facts.judged(report, chosen.run_id))
     return report
 
 

@@ -12,6 +12,8 @@ from typing import Any
 from pydantic import ValidationError
 
 from mlops.errors import InvalidInput, Problem
+from mlops.events import publish
+from mlops.lifecycle import facts
 from mlops.lifecycle.lineage import checkout
 from mlops.spec._yaml import Document, problems_of
 from mlops.spec.digest import tree_digest
@@ -57,7 +59,9 @@ def register_external(
         folder = Path(scratch) / "model"
         shutil.copytree(path, folder)
         _complete(folder, described, _schema(path, model, signature, task, classes))
-        return registry.register(model, folder, tree_digest(folder), tags)
+        made = registry.register(model, folder, tree_digest(folder), tags)
+    publish(root, facts.registered(made), made.created)
+    return made
 
 
 def _mlmodel(path: Path) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import InvalidInput, TargetError
+from mlops.events import publish
+from mlops.lifecycle import facts
 from mlops.lifecycle.lineage import lineage
 from mlops.pipeline import JobResult, StepEvent
 from mlops.spec._yaml import Document
@@ -55,7 +57,7 @@ def train(
     Raises `InvalidInput` for a pipeline, a use case or an input that is wrong, `StepFailed` for a step that
     fails, and `TargetError` when the run ended without a registered version.
     """
-    return _trained(model, target.jobs.run(*_asked(root, model, inputs), progress))
+    return tell(root, target, _trained(model, target.jobs.run(*_asked(root, model, inputs), progress)))
 
 
 def submit(root: Path, target: Target, model: str, inputs: Mapping[str, str]) -> str:
@@ -79,6 +81,14 @@ def resume(
     """
     result = target.jobs.wait(name, progress, patience)
     return None if result is None else _trained(model, result)
+
+
+def tell(root: Path, target: Target, made: Trained) -> Trained:
+    """Announce a run and its version; `train` did, whoever resumed a run does it then. Idempotent."""
+    version = target.registry.get(made.model, made.version)
+    publish(root, facts.completed(version, made.run_id, made.new))
+    publish(root, facts.registered(version), version.created)
+    return made
 
 
 def _asked(root: Path, model: str, inputs: Mapping[str, str]) -> tuple[Path, dict[str, str], dict[str, str]]:

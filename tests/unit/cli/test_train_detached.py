@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from mlops import targets
 from mlops.cli import _app, _verbs  # noqa: F401  registers the commands
 from mlops.errors import StepFailed
 from mlops.pipeline import JobResult, StepEvent
+from mlops.targets.base import ModelVersion
 from mlops.targets.memory_jobs import MemoryJobs, Submitted
 
 ROOT = Path(__file__).parents[3]
@@ -56,7 +58,11 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryJobs:
         return JobResult(asked.name, (step,), {"register.registered": answer})
 
     made = MemoryJobs(outcome)
-    target: Any = SimpleNamespace(name="memory", jobs=made)
+    made_by = {"mlops.commit": "c" * 40, "mlops.digest": "sha256:1"}
+    registry = SimpleNamespace(
+        get=lambda model, version: ModelVersion(model, version, "flights-1", "", made_by, datetime.now(UTC))
+    )
+    target: Any = SimpleNamespace(name="memory", jobs=made, registry=registry)
     monkeypatch.setattr(targets, "open_target", lambda *_: target)
     return made
 
@@ -82,6 +88,11 @@ def test_resume_says_what_came_out(repository: Path, jobs: MemoryJobs) -> None:
     assert (done.exit_code, done.stdout) == (0, "flights version 3 is registered (run flights-)\n")
     assert "✓ train" in done.stderr
     assert json.loads(call(repository, "--resume", name, "--json").stdout)["version"] == 3
+    told = CliRunner().invoke(_app.app, ["-C", str(repository), "events", "list", "--json"])
+    assert [event["type"] for event in json.loads(told.stdout)] == [
+        "mlops.model.registered",
+        "mlops.run.completed",
+    ], "waiting twice tells it once"
 
 
 @pytest.mark.processes

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from mlops.lifecycle import register
 from mlops.lifecycle.lineage import Checkout
 from mlops.lifecycle.register import register_external
 from mlops.spec.digest import tree_digest
+from mlops.targets.base import ModelVersion
 
 COLUMNS = [
     {"type": "string", "name": "carrier", "required": True},
@@ -38,6 +40,7 @@ class Records:
     def register(self, model: str, folder: Path, digest: str, tags: dict[str, str]) -> Any:
         assert digest == tree_digest(folder)
         self.calls.append((model, {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}, tags))
+        return ModelVersion(model, 1, "run", str(folder), tags, datetime.now(UTC))
 
 
 @pytest.fixture(autouse=True)
