@@ -12,6 +12,7 @@ from mlops.cli import (  # noqa: F401, I001
     _ingest,
     _monitor,
     _repository,
+    _events,
     _infra,
     _ui,
 )
