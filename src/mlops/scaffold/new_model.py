@@ -84,7 +84,21 @@ def _rendered(name: str, package: str, task: Task) -> dict[str, str]:
         "tests/test_usecase.py": f"tests/unit/{package}/test_{package}.py",
     }
     templates = _templates()
-    return {place: templates.get_template(f"{t}.jinja").render(facts) for t, place in places.items()}
+    return {
+        place: templates.get_template(f"{template}.jinja").render(
+            facts, imports=_imports(package, tests=template.startswith("tests/"))
+        )
+        for template, place in places.items()
+    }
+
+
+def _imports(package: str, *, tests: bool) -> str:
+    """Sorted as the linter wants them, whatever the package's name begins with."""
+    own = [f"from {package}.columns import INPUTS, TARGET" + ("" if tests else ", TIME")]
+    own += [f"from {package} import usecase"] if tests else []
+    errors = "from mlops.errors import InvalidInput" + ("" if tests else ", Problem")
+    lines = [*own, errors, "from mlops.spec.window import Window"]
+    return "\n".join(sorted(lines, key=lambda line: line.split()[1]))
 
 
 def _templates() -> Environment:
