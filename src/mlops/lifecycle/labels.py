@@ -98,7 +98,7 @@ def _checked(raw: pd.DataFrame, name: str) -> pd.DataFrame:
         )
     try:
         rows = raw[ROW].astype("int64") if ROW in raw else pd.Series(0, index=raw.index, dtype="int64")
-        times = pd.to_datetime(raw[TIME], utc=True) if TIME in raw else pd.Series(pd.NaT, index=raw.index)
+        times = pd.to_datetime(raw[TIME] if TIME in raw else pd.Series(pd.NaT, index=raw.index), utc=True)
     except (TypeError, ValueError) as error:
         raise InvalidInput(Problem(name, f"row must be whole numbers and time moments ({error})")) from None
     frame = pd.DataFrame(

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import InvalidInput, NotFound
+from mlops.errors import Inconclusive, InvalidInput, NotFound
 from mlops.events import publish
 from mlops.lifecycle import labels as known
 from mlops.lifecycle.evidence import DIGEST_TAG, REPORT, live_version
@@ -134,7 +134,10 @@ def _judge(
     live = live_version(target.registry, model, env)
     if live is None:
         return _unknown(facts, f"no release of {model} is live in {env}")
-    release = _release(target.registry, live)
+    try:
+        release = _release(target.registry, live)
+    except Inconclusive as why:
+        return _unknown(facts | {"release": live.version}, str(why))
     facts |= {
         "release": live.version,
         "digest": live.tags.get(DIGEST_TAG),
