@@ -26,7 +26,7 @@ from mlops.serving.http import (
     json_bytes,
     read_body,
 )
-from mlops.serving.metrics import render, render_capture
+from mlops.serving.metrics import Captured, render
 from mlops.serving.openapi import document
 from mlops.serving.request import Limits, Protocol, RequestError
 from mlops.serving.router import Router
@@ -35,6 +35,8 @@ from mlops.serving.state import Keys
 from mlops.spec.capture import CaptureSettings
 
 READ_MEMORY = 256 << 20
+PROMETHEUS = b"text/plain; version=0.0.4; charset=utf-8"
+OPEN_METRICS = b"application/openmetrics-text; version=1.0.0; charset=utf-8"
 
 _GET = ("GET", "HEAD")
 _READING = ("/", "/livez", "/readyz", "/swagger.json", "/openapi.json", "/metrics")
@@ -120,16 +122,10 @@ class App:
                 raise RequestError(503, "no deployment of this endpoint is ready")
             await answer(send, 200, b"Ready", reply, TEXT)
         elif path == "/metrics":
-            state = self.router.state
-            at = {"environment": state.environment, "model": state.model}
-            rows = [
-                ({**at, "deployment": d.name, "version": str(d.version)}, d.counters)
-                for d in self.router.table.loaded.values()
-            ]
-            text = render(rows)
-            if self.scoring.capture is not None:
-                text += render_capture(at, self.scoring.capture.written, self.scoring.capture.dropped)
-            await answer(send, 200, text, reply, b"text/plain; version=0.0.4; charset=utf-8")
+            # Prometheus asks for OpenMetrics first; whoever does not name it gets the older format.
+            newer = OPEN_METRICS.split(b";")[0] in dict(scope["headers"]).get(b"accept", b"")
+            text = self._metrics(open_metrics=newer)
+            await answer(send, 200, text, reply, OPEN_METRICS if newer else PROMETHEUS)
         else:
             main = self.router.table.main()
             if main is None:
@@ -138,6 +134,16 @@ class App:
             swagger = path == "/swagger.json" and wanted != b"3"
             described = document(main.scorer.schema, main.version, swagger=swagger)
             await answer(send, 200, json_bytes(described), [*reply, *main.headers])
+
+    def _metrics(self, *, open_metrics: bool) -> bytes:
+        state, capture = self.router.state, self.scoring.capture
+        at = {"environment": state.environment, "model": state.model}
+        rows = [
+            ({**at, "deployment": d.name, "version": str(d.version)}, d.counters)
+            for d in self.router.table.loaded.values()
+        ]
+        captured = Captured(at, {"written": capture.written, "dropped": capture.dropped}) if capture else None
+        return render(rows, captured, open_metrics=open_metrics)
 
 
 def _no_route(path: str, method: str) -> RequestError:

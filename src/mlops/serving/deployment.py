@@ -38,6 +38,8 @@ PACE_ROWS = 64
 """Rows of the call by which a row's share is measured."""
 QUEUE = 256
 """Requests that may wait for one deployment; beyond it a client is told to come back (429)."""
+QUEUE_ROWS = 100_000
+"""Rows that may wait, so that a few callers with large requests are no long queue for all others."""
 
 
 class QueueFull(Exception):
@@ -88,6 +90,7 @@ class Loaded:
         ]
         self._inline_rows = pace.rows_within(INLINE_SECONDS) if isinstance(scorer, OnnxScorer) else 0
         self._waiting: deque[_Job] = deque()
+        self._waiting_rows = 0
         self._running = 0
         self._scheduled = False
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix=f"model-{name}")
@@ -107,10 +110,15 @@ class Loaded:
 
         Raises `QueueFull`; then `done` is never called.
         """
-        if len(self._waiting) >= QUEUE:
-            raise QueueFull
+        self.check_room()
         self._waiting.append(_Job(rows, done))
+        self._waiting_rows += len(rows)
         self._schedule()
+
+    def check_room(self) -> None:
+        """Raises `QueueFull` when `submit` would: worth asking before a body is parsed."""
+        if len(self._waiting) >= QUEUE or self._waiting_rows >= QUEUE_ROWS:
+            raise QueueFull
 
     def _schedule(self) -> None:
         if not self._scheduled and self._running < THREADS:
@@ -140,6 +148,7 @@ class Loaded:
         while self._waiting and len(self._waiting[0].rows) <= room:
             jobs.append(self._waiting.popleft())
             room -= len(jobs[-1].rows)
+        self._waiting_rows -= sum(len(job.rows) for job in jobs)
         return jobs
 
     def _done(self, jobs: list[_Job], result: Predictions | ModelFailure) -> None:

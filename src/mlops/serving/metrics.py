@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -70,6 +70,15 @@ class Histogram:
         return pairs
 
 
+class Captured(NamedTuple):
+    """What capture did, of the endpoint as a whole."""
+
+    at: dict[str, str]
+    """Labels."""
+    rows: dict[str, int]
+    """Rows by outcome."""
+
+
 class Counters:
     """What is known of a deployment since it was loaded. Written by the event loop only."""
 
@@ -99,13 +108,20 @@ class Counters:
         return self.outcomes["ok"] + self.outcomes["error"]
 
 
-def render(deployments: Iterable[tuple[dict[str, str], Counters]]) -> bytes:
-    """The Prometheus text format, version 0.0.4, of deployments given as (labels, counters)."""
+def render(
+    deployments: Iterable[tuple[dict[str, str], Counters]],
+    captured: Captured | None = None,
+    *,
+    open_metrics: bool = False,
+) -> bytes:
+    """The Prometheus text format 0.0.4, or OpenMetrics 1.0, of deployments given as (labels, counters)."""
     rows = list(deployments)
     lines: list[str] = []
 
     def counter(name: str, text: str, samples: Iterable[tuple[dict[str, str], float]]) -> None:
-        lines.append(f"# HELP {name} {text}\n# TYPE {name} counter")
+        # OpenMetrics names a counter without the suffix that its samples carry.
+        family = name.removesuffix("_total") if open_metrics else name
+        lines.append(f"# HELP {family} {text}\n# TYPE {family} counter")
         lines.extend(f"{name}{_labels(labels)} {value}" for labels, value in samples)
 
     counter(
@@ -130,20 +146,18 @@ def render(deployments: Iterable[tuple[dict[str, str], Counters]]) -> bytes:
             pairs = histogram.cumulative()
             for bound, count in pairs:
                 lines.append(f"{name}_bucket{_labels({**at, 'le': _bound(bound)})} {count}")
-            lines.append(f"{name}_sum{_labels(at)} {histogram.total}")
-            lines.append(f"{name}_count{_labels(at)} {pairs[-1][1]}")
-    return ("\n".join(lines) + "\n").encode()
-
-
-def render_capture(at: dict[str, str], written: int, dropped: int) -> bytes:
-    """Two more counters, of the endpoint as a whole."""
-    name = "mlops_capture_rows_total"
-    lines = [
-        f"# HELP {name} Captured rows, by whether they reached a file.",
-        f"# TYPE {name} counter",
-        f"{name}{_labels({**at, 'outcome': 'written'})} {written}",
-        f"{name}{_labels({**at, 'outcome': 'dropped'})} {dropped}",
-    ]
+            # OpenMetrics has no sum, and so no count, where a value may be negative: it could decrease.
+            if not (open_metrics and histogram.bounds[0] < 0):
+                lines.append(f"{name}_sum{_labels(at)} {histogram.total}")
+                lines.append(f"{name}_count{_labels(at)} {pairs[-1][1]}")
+    if captured is not None:
+        counter(
+            "mlops_capture_rows_total",
+            "Captured rows, by whether they reached their sink.",
+            (({**captured.at, "outcome": k}, v) for k, v in captured.rows.items()),
+        )
+    if open_metrics:
+        lines.append("# EOF")
     return ("\n".join(lines) + "\n").encode()
 
 

@@ -98,6 +98,7 @@ class Scoring:
             done(refusal(error, identity))
             return
         try:
+            chosen.check_room()
             rows = chosen.parser.parse(body, protocol)
             mirrored = protocol if headers.deployment is None else None
             asked = _Asked(chosen, rows, identity, body, mirrored, start, done)

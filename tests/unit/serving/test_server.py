@@ -14,80 +14,15 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
+from tests.serving.harness import Server, drain, start, status
 
 from mlops.serving import testing
-from mlops.serving.client import Unreachable, call
+from mlops.serving.client import call
 from mlops.serving.lock import owner
-from mlops.serving.state import DeploymentState, Keys, ServerState, ensure_keys, read_state, write_state
-
-
-@dataclass
-class Server:
-    process: subprocess.Popen[bytes]
-    folder: Path
-    port: int
-    keys: Keys
-
-    def ask(self, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, Any]]:
-        return call(self.port, method, path, body, self.keys.primary, headers=headers)
-
-    def raw(self, data: bytes, timeout: float = 10.0) -> bytes:
-        """Send bytes as they are; what came back until the server closed, or the timeout."""
-        with socket.create_connection(("127.0.0.1", self.port), timeout=timeout) as sock:
-            sock.sendall(data)
-            return drain(sock)
-
-    def request(self, body: bytes, *lines: str, path: str = "/score", method: str = "POST") -> bytes:
-        head = [
-            f"{method} {path} HTTP/1.1", "host: x", "connection: close",
-            f"authorization: Bearer {self.keys.primary}", f"content-length: {len(body)}", *lines,
-        ]  # fmt: skip
-        return "\r\n".join(head).encode() + b"\r\n\r\n" + body
-
-
-def drain(sock: socket.socket) -> bytes:
-    found = b""
-    try:
-        while chunk := sock.recv(65536):
-            found += chunk
-    except TimeoutError:
-        pass
-    return found
-
-
-def status(answer: bytes) -> int:
-    assert answer.startswith(b"HTTP/1.1 "), answer[:80]
-    return int(answer[9:12])
-
-
-def start(root: Path, *options: str) -> Server:
-    digest = testing.write_onnx(root / "model")
-    folder = root / "endpoint"
-    folder.mkdir()
-    blue = {"name": "blue", "release": 1, "digest": digest, "folder": root / "model", "traffic": 100}
-    made = DeploymentState(**blue, created="2026-01-01T00:00:00Z")  # type: ignore[arg-type]
-    write_state(folder, ServerState(environment="prod", model="flights", deployments=[made]))
-    keys = ensure_keys(folder)
-    command = [sys.executable, "-m", "mlops.serving.server", "--state", str(folder), *options]
-    with (root / "log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    deadline = time.monotonic() + 30
-    while True:
-        try:
-            found = owner(folder)
-            call(found.port if found else 0, "GET", "/readyz", timeout=2)
-            break
-        except Unreachable:
-            assert process.poll() is None and time.monotonic() < deadline, (root / "log").read_text()
-            time.sleep(0.02)
-    server = owner(folder)
-    assert server is not None
-    return Server(process, folder, server.port, keys)
+from mlops.serving.state import read_state
 
 
 @pytest.fixture(scope="module")
