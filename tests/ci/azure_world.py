@@ -85,6 +85,12 @@ class World:
             lines[at] = f"  {name}: {value}"
         self.commit(path, "\n".join(lines) + "\n")
 
+    def edit(self, name: str, right: str, wrong: str) -> None:
+        """Change a file of the copy, for a test that shows what the change would do."""
+        text = (self.root / name).read_text(encoding="utf-8")
+        assert right in text, f"{name} changed; choose another edit"
+        self.commit(name, text.replace(right, wrong))
+
     def answer(self, call: str, code: int = 0, says: str = "") -> None:
         """What a tool does when its call starts like this."""
         text = f"cat <<'SAID'\n{says}\nSAID\n" if says else ""

@@ -116,9 +116,54 @@ def _logged_in(document: dict[str, Any]) -> None:
     del document["jobs"]["prod"]["steps"][2]
 
 
+def _later(document: dict[str, Any]) -> None:
+    document["on"]["schedule"][0]["cron"] = "41 6 * * *"
+
+
+def _no_verdict(document: dict[str, Any]) -> None:
+    (step,) = [s for s in document["jobs"]["monitor"]["steps"] if "--verdict" in s.get("run", "")]
+    step["run"] = step["run"].replace("--verdict ", "")
+
+
+def _other_event(document: dict[str, Any]) -> None:
+    document["on"]["repository_dispatch"]["types"] = ["mlops.run.completed"]
+
+
+def _one_turn_less(document: dict[str, Any]) -> None:
+    steps = document["jobs"]["train"]["steps"]
+    steps.remove(next(s for s in steps if "--for 50m" in s.get("run", "")))
+
+
+def _no_output(document: dict[str, Any]) -> None:
+    step = document["jobs"]["submit"]["steps"][-1]
+    step["run"] = step["run"].replace("--output job", "")
+
+
+def _not_after_confirm(document: dict[str, Any]) -> None:
+    document["jobs"]["prod"]["needs"] = ["expired"]
+
+
+def _also_after_a_failure(document: dict[str, Any]) -> None:
+    job = document["jobs"]["prod"]
+    job["if"] = job["if"].replace("!failure() && ", "")
+
+
+def _any_stack(document: dict[str, Any]) -> None:
+    job = document["jobs"]["prod"]
+    job["if"] = job["if"].replace("inputs.stack == 'prod'", "inputs.stack != ''")
+
+
 @pytest.mark.parametrize(
     ("name", "edit", "field"),
     [
+        ("monitor", _later, "schedule"),
+        ("monitor", _no_verdict, "commands"),
+        ("train", _other_event, "events"),
+        ("train", _one_turn_less, "commands"),
+        ("train", _no_output, "commands"),
+        ("destroy", _not_after_confirm, "needs"),
+        ("destroy", _also_after_a_failure, "condition"),
+        ("destroy", _any_stack, "condition"),
         ("ci", _drop_step, "commands"),
         ("ci", _other_verb, "commands"),
         ("ci", _swap, "commands"),
