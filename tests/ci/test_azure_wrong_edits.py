@@ -1,4 +1,4 @@
-"""The runs of the real files notice a wrong edit: each one here does the damage that `test_azure_runs` forbids.
+"""The runs of the real files notice a wrong edit: each here does the damage that `test_azure_runs` forbids.
 
 Without these a run that is green for another reason would pass for one that proves something.
 """
