@@ -35,7 +35,7 @@ def _missing() -> TargetError:
 
 
 class Topic:
-    """`options` go to the client as they are."""
+    """`options` go with every request: the client forgets those that its constructor is given."""
 
     batches = True
 
@@ -45,14 +45,19 @@ class Topic:
         except ImportError:
             raise _missing() from None
         # Attempts and pauses are the outbox's business, the same for every sink.
-        settings = {"retry_total": 0, "connection_timeout": TIMEOUT, "read_timeout": TIMEOUT, **options}
-        self._client = EventGridPublisherClient(endpoint, credential, **settings)
+        self._options = {
+            "retry_total": 0,
+            "connection_timeout": TIMEOUT,
+            "read_timeout": TIMEOUT,
+            **options,
+        }
+        self._client = EventGridPublisherClient(endpoint, credential)
 
     def send(self, events: Sequence[CloudEvent]) -> None:
         from azure.core.exceptions import AzureError, ClientAuthenticationError, HttpResponseError
 
         try:
-            self._client.send([envelope.plain(event) for event in events])
+            self._client.send([envelope.plain(event) for event in events], **self._options)
         except ClientAuthenticationError as error:
             raise Undelivered(f"Event Grid or Entra ID does not let us in: {_first(error)}") from None
         except HttpResponseError as error:

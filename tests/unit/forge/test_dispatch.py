@@ -1,0 +1,64 @@
+"""An event starts a workflow: what GitHub and Azure DevOps are sent, byte for byte.
+
+The pairs follow docs.github.com/rest/repos/repos#create-a-repository-dispatch-event and
+learn.microsoft.com/azure/devops/pipelines/yaml-schema/resources-webhooks-webhook.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from replay import FIXTURES, replay
+
+from mlops.errors import InvalidInput, TargetError
+from mlops.forge.dispatch import AzureDevOpsDispatch, GitHubDispatch, open_dispatcher
+from mlops.spec.settings import Settings
+
+EVENT: dict[str, Any] = json.loads((FIXTURES / "azure_dispatch.json").read_text())[0]["request"]["body"]
+
+
+def settings(**fields: Any) -> Settings:
+    return Settings.model_validate(
+        {"project": {"name": "flights"}, "models": {"flights": {"usecase": "flights"}}, **fields}
+    )
+
+
+def test_github_gets_our_type_and_the_whole_event():
+    with replay("github_dispatch") as server:
+        GitHubDispatch("contoso/flights", "secret", server.url).start(EVENT)
+
+
+def test_azure_devops_gets_the_event_signed_with_the_secret_of_its_service_connection():
+    with replay("azure_dispatch") as server:
+        AzureDevOpsDispatch("contoso", "mlops-events", "secret", server.url).start(EVENT)
+
+
+def test_another_secret_gives_another_signature():
+    with (
+        pytest.raises(AssertionError, match="headers lack"),
+        replay("azure_dispatch") as server,
+        pytest.raises(TargetError, match="501"),
+    ):
+        AzureDevOpsDispatch("contoso", "mlops-events", "wrong", server.url).start(EVENT)
+
+
+def test_what_github_would_cut_off_is_refused_before_it_is_sent():
+    with pytest.raises(InvalidInput, match="10 attributes"):
+        GitHubDispatch("contoso/flights", "secret").start(EVENT | {"a": 1, "b": 2, "c": 3})
+
+
+def test_settings_choose_and_say_what_is_missing(monkeypatch: pytest.MonkeyPatch):
+    with pytest.raises(InvalidInput, match="forge `local` has no workflows"):
+        open_dispatcher(settings())
+    github = {"kind": "github", "repository": "contoso/flights"}
+    with pytest.raises(TargetError, match="GITHUB_TOKEN is not set"):
+        open_dispatcher(settings(forge=github))
+    monkeypatch.setenv("GITHUB_TOKEN", "secret")
+    assert isinstance(open_dispatcher(settings(forge=github)), GitHubDispatch)
+    azure = {"kind": "azure-devops", "repository": "contoso/flights/flights"}
+    with pytest.raises(InvalidInput, match=r"events\.dispatch_webhook"):
+        open_dispatcher(settings(forge=azure))
+    with pytest.raises(TargetError, match="MLOPS_DISPATCH_SECRET is not set"):
+        open_dispatcher(settings(forge=azure, events={"dispatch_webhook": "mlops-events"}))
