@@ -20,13 +20,13 @@ LAYERS: list[set[str]] = [
     {"targets", "forge"},
     {"pipeline", "steps"},
     {"tracking"},
-    {"serving", "monitoring", "events"},
+    {"serving", "monitoring", "events", "profile"},
     {"usecase"},
     {"spec"},
     {"errors"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-ONLY = {room: {"spec", "errors"} for room in ("serving", "monitoring", "events")}
+ONLY = {room: {"spec", "errors"} for room in ("serving", "monitoring", "events", "profile")}
 
 
 def imports_of(path: Path) -> set[str]:

@@ -7,6 +7,7 @@ from mlops.cli import (  # noqa: F401, I001
     _versions,
     _serve,
     _batch,
+    _profile,
     _promote,
     _forge,
     _ingest,
