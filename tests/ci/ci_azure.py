@@ -100,6 +100,11 @@ def _unit(stage: dict[str, Any], before: list[str], inputs: dict[str, list[str]]
         assert _environments(verb["connection"], inputs) == environments, (
             f"{verb['run']}: a service connection has the name of its job's environment"
         )
+    push = any(s.get("push") == "true" for s in set_up)
+    token = any("$(System.AccessToken)" in v.get("env", {}).values() for v in verbs)
+    assert push == token, (
+        f"stage {stage['stage']}: git and the verb may write to the repository together, or not"
+    )
     scripts = [
         (s["bash"], s.get("condition", "")) for s in steps if s.get("bash", "").startswith(".github/scripts/")
     ]
@@ -112,12 +117,13 @@ def _unit(stage: dict[str, Any], before: list[str], inputs: dict[str, list[str]]
         head=any(s.get("head") == "true" for s in set_up),
         pulumi=any(s.get("pulumi") == "true" for s in set_up),
         login=canonical("" if clouds[0]["cloud"] == "true" else clouds[0]["cloud"]) if clouds else None,
+        writes=push,
         commands=[(command_of(c), canonical(x)) for c, x in scripts]
         + [(command_of(RUN + v["run"]), canonical(v.get("condition", ""))) for v in verbs],
     )
 
 
-def _parameters(step: dict[str, Any]) -> dict[str, str]:
+def _parameters(step: dict[str, Any]) -> dict[str, Any]:
     return dict(step.get("parameters") or {})
 
 

@@ -72,6 +72,8 @@ def _unit(
         minutes=int(job["timeout-minutes"]),
         head=any(s["with"].get("ref") == "main" for s in checkouts),
         pulumi=any(s.get("with", {}).get("pulumi") == "true" for s in set_up),
+        writes=any(s.get("uses", "").startswith("actions/create-github-app-token@") for s in steps)
+        or "write" in (job["permissions"].get("contents"), job["permissions"].get("pull-requests")),
         # Those before the last one belong to a wait for a long job.
         login=canonical(logins[-1].get("if", "")) if logins else None,
         commands=[

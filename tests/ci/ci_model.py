@@ -29,6 +29,8 @@ class Unit:
     pulumi: bool
     login: str | None
     """When it logs in to Azure: a condition, empty for always, None for never."""
+    writes: bool
+    """Whether it gets a token that may push branches and open pull requests."""
     commands: list[tuple[str, str]] = field(default_factory=list)
     """Each command in order, with its condition."""
 

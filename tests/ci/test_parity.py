@@ -116,6 +116,15 @@ def _logged_in(document: dict[str, Any]) -> None:
     del document["jobs"]["prod"]["steps"][2]
 
 
+def _token(document: dict[str, Any]) -> None:
+    app = next(s for s in document["jobs"]["train"]["steps"] if "app-token" in s.get("uses", ""))
+    document["jobs"]["submit"]["steps"].append(app)
+
+
+def _may_write(document: dict[str, Any]) -> None:
+    document["jobs"]["prod"]["permissions"]["contents"] = "write"
+
+
 def _later(document: dict[str, Any]) -> None:
     document["on"]["schedule"][0]["cron"] = "41 6 * * *"
 
@@ -156,6 +165,8 @@ def _any_stack(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("name", "edit", "field"),
     [
+        ("train", _token, "writes"),
+        ("release", _may_write, "writes"),
         ("monitor", _later, "schedule"),
         ("monitor", _no_verdict, "commands"),
         ("train", _other_event, "events"),
