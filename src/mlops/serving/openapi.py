@@ -16,29 +16,14 @@ def document(schema: ModelSchema, version: int, *, swagger: bool) -> dict[str, A
         "required": [c.name for c in schema.columns],
         "additionalProperties": False,
     }
-    records = {"type": "array", "items": row, "minItems": 1}
-    split = {
-        "type": "object",
-        "properties": {
-            "columns": {"type": "array", "items": {"type": "string"}},
-            "index": {"type": "array", "items": {}},
-            "data": {"type": "array", "items": {"type": "array", "items": {}}},
-        },
-        "required": ["columns", "data"],
-    }
+    bodies = _bodies(schema, row, swagger)
     number: dict[str, Any] = {"type": "number", "format": "double"}
     one = {"type": "array", "items": number} if schema.task == "multiclass" else number
     answer = {
         "type": "object",
-        "properties": {"predictions": {"type": "array", "items": one}},
+        "properties": {"predictions": {"type": "array", "items": one, "minItems": 1}},
         "required": ["predictions"],
-    }
-    bodies = {
-        "/score": {"type": "object", "properties": {"data": records, "input_data": split}},
-        "/invocations": {
-            "type": "object",
-            "properties": {"dataframe_records": records, "dataframe_split": split, "instances": records},
-        },
+        "additionalProperties": False,
     }
     info = {"title": schema.model, "version": str(version), "description": _meaning(schema)}
     paths = {path: {"post": _operation(path, body, answer, swagger)} for path, body in bodies.items()}
@@ -63,6 +48,55 @@ def document(schema: ModelSchema, version: int, *, swagger: bool) -> dict[str, A
     }
 
 
+def _bodies(schema: ModelSchema, row: dict[str, Any], swagger: bool) -> dict[str, Any]:
+    """What each path takes. Swagger 2.0 has no alternatives: there, each field has its first form only."""
+    names = [c.name for c in schema.columns]
+    records = {"type": "array", "items": row, "minItems": 1}
+    # A list has one type for all cells: which belongs to which column is in the texts of the refusals.
+    cells = {"type": "array", "items": {}, "minItems": len(names), "maxItems": len(names)}
+    named = {"type": "array", "items": {"type": "string", "enum": names}, "uniqueItems": True}
+    split = {
+        "type": "object",
+        "properties": {
+            "columns": {**named, "minItems": len(names), "maxItems": len(names)},
+            "index": {"type": "array", "items": {}},
+            "data": {"type": "array", "items": cells, "minItems": 1},
+        },
+        "required": ["columns", "data"],
+        "additionalProperties": False,
+    }
+    lists = {
+        "type": "object",
+        "properties": {
+            c.name: {"type": "array", "items": _column(c, swagger), "minItems": 1} for c in schema.columns
+        },
+        "required": names,
+        "additionalProperties": False,
+    }
+    forms = {
+        "/score": {"input_data": [split, records], "data": [records]},
+        "/invocations": {
+            "dataframe_split": [split],
+            "dataframe_records": [records],
+            "instances": [records],
+            "inputs": [lists, records],
+        },
+    }
+    return {
+        path: {
+            "type": "object",
+            "description": "Exactly one of the fields.",
+            "properties": {
+                key: ones[0] if swagger or len(ones) == 1 else {"oneOf": ones} for key, ones in fields.items()
+            },
+            "minProperties": 1,
+            "maxProperties": 1,
+            "additionalProperties": False,
+        }
+        for path, fields in forms.items()
+    }
+
+
 def _column(column: Any, swagger: bool) -> dict[str, Any]:
     schema = json_schema(column)
     if column.nullable:
@@ -84,10 +118,24 @@ def _operation(path: str, body: Any, answer: Any, swagger: bool) -> dict[str, An
         "500": "The model failed.",
         "503": "No deployment is ready.",
     }
+    nullable = {"x-nullable" if swagger else "nullable": True}
     error = {
         "type": "object",
-        "properties": {"error": {"type": "object"}, "request_id": {"type": "string"}},
-        "required": ["error"],
+        "properties": {
+            "error": {
+                "type": "object",
+                "properties": {
+                    "field": {"type": "string", **nullable, "description": "Column, header or parameter."},
+                    "row": {"type": "integer", **nullable, "description": "Counted from 0."},
+                    "value": {"description": "What was sent, shortened."},
+                    "allowed": {"type": "string", **nullable},
+                    "message": {"type": "string"},
+                },
+                "required": ["field", "row", "value", "allowed", "message"],
+            },
+            "request_id": {"type": "string"},
+        },
+        "required": ["error", "request_id"],
     }
     responses: dict[str, Any] = {}
     for status, text in texts.items():
