@@ -1,4 +1,4 @@
-"""Names, logins and refusals. A wrong sentence here costs a person an hour: Azure's own rarely says what to do."""
+"""Names, logins and refusals. A wrong sentence costs a person an hour: Azure's own rarely says what to do."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_entra_refuses_the_identity(connection: Connection, logged_in: Emulator)
 
 def test_the_assertion_has_expired(connection: Connection, logged_in: Emulator):
     logged_in.entra.renew_assertion(seconds=-1)
-    with pytest.raises(TargetError, match="the login of this job has expired.*AADSTS700024"):
+    with pytest.raises(TargetError, match=r"the login of this job has expired.*AADSTS700024"):
         connection.tracking_uri()
 
 

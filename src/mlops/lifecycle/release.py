@@ -61,11 +61,12 @@ class ReleaseResult:
 
 
 def release(root: Path, target: Target, model: str, version: int | None = None) -> ReleaseResult:
-    """Write `releases/<model>/<n>.yaml` and ask for it in the first environment. Idempotent.
+    """Share a version with all environments, write `releases/<model>/<n>.yaml`, ask for it in the first one.
 
-    Raises `Blocked` when the version did not pass its gates, was trained from uncommitted changes or from
-    no commit, when the first environment has a hold, or when another file of that name exists;
-    `IntegrityError` when its lineage is incomplete; `NotFound` when there is no such version.
+    Idempotent. Raises `Blocked` when the version did not pass its gates, was trained from uncommitted
+    changes or from no commit, when the first environment has a hold, or when another file of that name
+    exists; `IntegrityError` when its lineage is incomplete or its shared copy differs; `NotFound` when there
+    is no such version.
     """
     chosen = find_version(target.registry, model, version)
     _refuse(chosen)
@@ -78,6 +79,8 @@ def release(root: Path, target: Target, model: str, version: int | None = None) 
             f"{desired_path(env, model)} is on hold since {hold.since:%Y-%m-%d %H:%M} by {hold.by}: "
             f"{hold.reason}. Clear `hold` by a pull request, then release again"
         )
+    # Before the file: a release must never name a version that an environment cannot read.
+    target.registry.share(model, made.version)
     written = []
     if _write_release(root, made):
         written.append(release_path(model, made.version))

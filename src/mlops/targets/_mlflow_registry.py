@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlops.errors import Blocked, IntegrityError, MlopsError
@@ -54,24 +54,13 @@ class MlflowRegistry:
         self._tracker.finish(run_id, "FINISHED")
         return _public(made)
 
+    def share(self, model: str, version: int) -> None:
+        """Nothing to do: every environment reads this registry."""
+
     def fetch(self, model: str, version: int, digest: str) -> Path:
         """A folder with the artifact; raises `IntegrityError` when it is not what `digest` says."""
-        what = f"{model} version {version}"
-        record = self._store.get(model, version)
-        recorded = record.tags.get(DIGEST)
-        if recorded != digest:
-            raise IntegrityError(
-                f"the registry records {recorded or 'no digest'} for {what}, but {digest} is expected; "
-                "nothing was fetched"
-            )
-        final = self._cache / digest.removeprefix("sha256:")
-        if final.is_dir():
-            _verify(final, digest, f"{what} in the cache", f"delete {final} and run again")
-            return final
-        with whole(final) as fresh:
-            self._store.download(model, version, fresh)
-            _verify(fresh, digest, f"the artifact of {what} at {record.source}", "register the model again")
-        return final
+        record = _public(self._store.get(model, version))
+        return fetched(self._cache, record, digest, lambda to: self._store.download(model, version, to))
 
     def artifacts(self, run_id: str, path: str) -> Path:
         """A local copy of a run's artifact; raises `NotFound`. Fetched anew: a verdict can be given again."""
@@ -118,11 +107,34 @@ class MlflowRegistry:
         return found
 
 
+def fetched(cache: Path, record: ModelVersion, digest: str, download: Callable[[Path], None]) -> Path:
+    """The artifact of `record` in `cache`, downloaded into it when it is not there, verified each time.
+
+    Raises `IntegrityError` when the registry records, or the files have, another digest than `digest`.
+    """
+    what = f"{record.model} version {record.version}"
+    recorded = record.tags.get(DIGEST)
+    if recorded != digest:
+        raise IntegrityError(
+            f"the registry records {recorded or 'no digest'} for {what}, but {digest} is expected; "
+            "nothing was fetched"
+        )
+    final = cache / digest.removeprefix("sha256:")
+    if final.is_dir():
+        verify(final, digest, f"{what} in the cache", f"delete {final} and run again")
+        return final
+    with whole(final) as fresh:
+        download(fresh)
+        verify(fresh, digest, f"the artifact of {what} at {record.source}", "register the model again")
+    return final
+
+
 def _is_live(key: str, value: str) -> bool:
     return key.startswith(LIVE_PREFIX) and value == LIVE
 
 
-def _verify(folder: Path, digest: str, what: str, advice: str) -> None:
+def verify(folder: Path, digest: str, what: str, advice: str) -> None:
+    """Raises `IntegrityError` when the files of `folder` have another digest."""
     found = tree_digest(folder)
     if found != digest:
         raise IntegrityError(f"{what} has the digest {found}, but {digest} is expected; {advice}")

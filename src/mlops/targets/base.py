@@ -256,11 +256,31 @@ class EnvironmentStore(Protocol):
 # --- data -------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class PushedData:
+    """A data asset that is on the target. `new` is False when it was there already."""
+
+    name: str
+    version: str
+    digest: str
+    """Of its files, without the manifest."""
+    window: str
+    """As the tag `window` of the file says; may be empty."""
+    uri: str
+    new: bool
+
+
 class DataAssets(Protocol):
     """Versioned raw data."""
 
     def resolve(self, name: str, version: str) -> str:
         """What a pipeline input `azureml:<name>:<version>` stands for here: a local folder or a URI."""
+
+    def push(self, model: str) -> PushedData:
+        """Bring what `pipelines/<model>/data.yml` declares to the target; made once for each version.
+
+        Raises `IntegrityError` when other data are there under this version, `InvalidInput` for a wrong file.
+        """
 
 
 @runtime_checkable

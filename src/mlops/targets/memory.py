@@ -82,6 +82,9 @@ class MemoryRegistry:
         )
         return self._versions[key]
 
+    def share(self, model: str, version: int) -> None:
+        """Every environment reads this registry."""
+
     def fetch(self, model: str, version: int, digest: str) -> Path:
         self.get(model, version)
         found, artifact = self._artifacts[model, version]

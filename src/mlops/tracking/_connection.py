@@ -18,6 +18,7 @@ from urllib.request import getproxies, proxy_bypass
 
 from mlops.errors import NotFound, TargetError
 from mlops.tracking import _sqlite
+from mlops.tracking.azure_errors import azure_sentence
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -76,7 +77,23 @@ def client(uri: str) -> MlflowClient:
         from mlflow.tracking import MlflowClient
 
         quiet()  # importing MLflow configures its loggers
+        if uri.startswith("azureml:"):
+            # Azure ML's plugin finds the workspace of an artifact by MLflow's global setting.
+            from mlflow import set_tracking_uri
+
+            set_tracking_uri(uri)
         return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
+def artifacts_of(uri: str, run_id: str) -> Any:
+    """MLflow's repository of a run's files.
+
+    The client's own calls look for logged models too, which Azure ML answers with 404; they then fail, or
+    hide the reason why a file could not be fetched.
+    """
+    from mlflow.store.artifact.artifact_repository_registry import get_artifact_repository
+
+    return get_artifact_repository(client(uri).get_run(run_id).info.artifact_uri, tracking_uri=uri)
 
 
 @functools.lru_cache(maxsize=16)
@@ -117,6 +134,8 @@ def translated(uri: str, what: str) -> Iterator[None]:
         yield
     except (MlflowException, *_database_errors(uri)) as error:
         raise _sentence(error, uri, what) from error
+    except _azure_errors(uri) as error:
+        raise azure_sentence(error, what) from error
     except OSError as error:  # also what `requests` raises while it moves an artifact
         if lost(error):
             raise unreachable(uri, str(error)[-160:]) from error
@@ -144,6 +163,15 @@ def _database_errors(uri: str) -> tuple[type[Exception], ...]:
     from sqlalchemy.exc import SQLAlchemyError
 
     return (SQLAlchemyError, sqlite3.Error)
+
+
+def _azure_errors(uri: str) -> tuple[type[Exception], ...]:
+    """What Azure ML's plugin raises beside MLflow's own errors."""
+    if not uri.startswith("azureml:"):
+        return ()
+    from azure.core.exceptions import AzureError
+
+    return (AzureError,)
 
 
 def _sentence(error: Exception, uri: str, what: str) -> TargetError:

@@ -10,8 +10,8 @@ from typing import Any
 from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
 
 _LOGIN = (
-    "log in with `az login`, or give a job its federated identity (AZURE_TENANT_ID, AZURE_CLIENT_ID and an OIDC "
-    "token; docs/azure.md)"
+    "log in with `az login`, or give a job its federated identity (AZURE_TENANT_ID, AZURE_CLIENT_ID and an "
+    "OIDC token; docs/azure.md)"
 )
 _AADSTS = re.compile(r"AADSTS\d+:[^\r\n]*")
 _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
@@ -19,9 +19,13 @@ _SHOWN = 400
 """Characters of Azure's own words that a sentence repeats."""
 
 
+class Forbidden(TargetError):
+    """This identity may not do that; another one may."""
+
+
 @contextmanager
 def azure_sentences(what: str) -> Iterator[None]:
-    """Turn what Azure's clients raise while they try to `what` into `NotFound`, `InvalidInput` or `TargetError`."""
+    """Turn what Azure's clients raise while they `what` into `NotFound`, `InvalidInput` or `TargetError`."""
     from azure.core.exceptions import AzureError
 
     try:
@@ -64,8 +68,8 @@ def _login(error: Any, text: str) -> str:
     words = said[0] if said else text[:_SHOWN]
     if "AADSTS700024" in text:
         return (
-            "the login of this job has expired, for its federated token lives only minutes, and no new one could be "
-            f"had; {_LOGIN}, then run the same command again. Entra ID says: {words}"
+            "the login of this job has expired, for its federated token lives only minutes, and no new one "
+            f"could be had; {_LOGIN}, then run the same command again. Entra ID says: {words}"
         )
     if said:
         return f"Microsoft Entra ID refuses the login: {words}; correct the identity, or {_LOGIN}"
@@ -79,7 +83,7 @@ def _answered(error: Any, what: str, text: str) -> MlopsError:
     if status == 403:
         found = _ACTION.search(text)
         right = f"the right {found[1]} on {found[2]}" if found else text[:_SHOWN]
-        return TargetError(
+        return Forbidden(
             f"cannot {what}: this identity lacks {right}; infra/roles.py says who may do what, "
             "and a new assignment takes some minutes to work"
         )

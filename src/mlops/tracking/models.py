@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import NotFound, TargetError
-from mlops.tracking._connection import absent, client, lost, room_in, translated
+from mlops.tracking._connection import absent, artifacts_of, client, lost, room_in, translated
 
 DIGEST = "mlops.digest"
 _PAGE = 200
@@ -144,12 +144,12 @@ class ModelStore:
                     f"{model} version {version} comes from {record.source}, which is no artifact of a run; "
                     "register it by `mlops register`"
                 )
-            _download(api, record.run_id, path, to)
+            _download(artifacts_of(self.uri, record.run_id), path, to)
 
 
-def _download(api: Any, run_id: str, path: str, to: Path) -> None:
+def _download(files: Any, path: str, to: Path) -> None:
     with room_in(to):
-        folder = Path(api.download_artifacts(run_id, path, str(to)))
+        folder = Path(files.download_artifacts(path, str(to)))
     # MLflow keeps the artifact's path below `to`; a caller wants the files themselves.
     for entry in list(folder.iterdir()):
         entry.rename(to / entry.name)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlops.errors import NotFound
-from mlops.tracking._connection import ENVIRONMENT, client, room_in, translated
+from mlops.tracking._connection import ENVIRONMENT, artifacts_of, client, room_in, translated
 from mlops.tracking.step import Dataset, StepRun, log_batch, log_input, upload
 
 PARENT = "mlflow.parentRunId"
@@ -86,12 +86,12 @@ class PipelineTracker:
     def download(self, run_id: str, path: str, to: Path) -> Path:
         """Copy the artifact `path` (a file or a folder) below the existing folder `to`; raises `NotFound`."""
         with translated(self.uri, f"download {path} of run {run_id}"):
-            api = client(self.uri)
+            files = artifacts_of(self.uri, run_id)
             parent = path.rpartition("/")[0] or None
-            if path not in {entry.path for entry in api.list_artifacts(run_id, parent)}:
+            if path not in {entry.path for entry in files.list_artifacts(parent)}:
                 raise NotFound(f"run {run_id} has no artifact {path}")
             with room_in(to):
-                return Path(api.download_artifacts(run_id, path, str(to)))
+                return Path(files.download_artifacts(path, str(to)))
 
     def log_input(self, run_id: str, dataset: Dataset) -> bool:
         """Attach a data set where the server can; False where it cannot."""

@@ -1,8 +1,9 @@
 """Azure on 127.0.0.1: unmodified clients talk to production host names, and nothing leaves this machine.
 
-`server.py` is a CONNECT proxy that ends TLS itself, with a certificate of a CA of its own (`certs.py`), and hands each
-request to a route (`http.py`). `arm.py` keeps resources; `types.py` holds their bodies to Azure's official types.
-Every other module adds routes or kinds of resources for one service, in a function `install(emulator)`.
+`server.py` is a CONNECT proxy that ends TLS itself, with a certificate of a CA of its own (`certs.py`), and
+hands each request to a route (`http.py`). `arm.py` keeps resources; `types.py` holds their bodies to Azure's
+official types. Every other module adds routes or kinds of resources for one service, in a function
+`install(emulator)`.
 """
 
 from __future__ import annotations

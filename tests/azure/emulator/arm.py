@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from . import types
+from .entra import CLIENT
 from .http import Answer, Refused, Request
 
 if TYPE_CHECKING:
@@ -28,7 +29,10 @@ OnPut = Callable[[Resource, "Resource | None", Request], None]
 """Complete or refuse a resource that is about to be stored; the second argument is what was there."""
 OnDelete = Callable[[Resource], None]
 Action = Callable[[Request, str], Answer]
-"""`action(request, id)`, for `POST <id>/<name>`."""
+"""`action(request, id)`, for `POST <id>/<name>`; the name `*` stands for any."""
+
+OnList = Callable[[Request, str], "list[Resource] | None"]
+"""What a list with this query has; None for everything below the collection."""
 
 
 @dataclass
@@ -39,6 +43,7 @@ class Kind:
     on_delete: OnDelete | None = None
     long: bool = False
     actions: Mapping[str, Action] = field(default_factory=dict)
+    on_list: OnList | None = None
 
 
 @dataclass
@@ -79,7 +84,7 @@ class Arm:
             return self._resources.get(path.lower().rstrip("/"))
 
     def below(self, path: str) -> list[Resource]:
-        """The direct children of a collection's path, such as `<endpoint>/deployments`, in order of creation."""
+        """The direct children of a collection's path, such as `<endpoint>/deployments`, oldest first."""
         start = path.lower().rstrip("/") + "/"
         with self.lock:
             return [
@@ -92,7 +97,7 @@ class Arm:
         """Store a resource as if it had always been there."""
         path = path.rstrip("/")
         now = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-        resource.update(id=path, name=path.rsplit("/", 1)[-1], type=type_of(path))
+        resource.update(id=_shown(path), name=path.rsplit("/", 1)[-1], type=type_of(path))
         before = self.get(path) or {}
         created = before.get("systemData", {}).get("createdAt", now)
         resource["systemData"] = {
@@ -122,7 +127,8 @@ class Arm:
 
     def operation(self, request: Request, what: Operation) -> dict[str, str]:
         """The headers of an answer that starts a long operation."""
-        path = f"/subscriptions/{request.path.split('/')[2]}/providers/{ML}/locations/x/mfeOperationsStatus/{uuid.uuid4()}"
+        home = f"/subscriptions/{request.path.split('/')[2]}/providers/{ML}/locations/x"
+        path = f"{home}/mfeOperationsStatus/{uuid.uuid4()}"
         with self.lock:
             self._operations[path.lower()] = what
         version = request.query.get("api-version", "")
@@ -152,7 +158,7 @@ class Arm:
                 raise Refused(
                     403,
                     "AuthorizationFailed",
-                    f"The client '{_client(request)}' with object id '{_client(request)}' does not have authorization "
+                    f"The client '{CLIENT}' with object id '{CLIENT}' does not have authorization "
                     f"to perform action '{action}' over scope '{path}' or the scope is invalid.",
                 )
         if "/mfeoperationsstatus/" in path.lower():
@@ -160,7 +166,7 @@ class Arm:
         with self.lock:
             match request.method:
                 case "GET":
-                    return self._get(path)
+                    return self._get(path, request)
                 case "PUT" | "PATCH":
                     return self._change(path, request)
                 case "DELETE":
@@ -169,12 +175,14 @@ class Arm:
                     return self._act(path, request)
         raise Refused(405, "MethodNotAllowed", request.method)
 
-    def _get(self, path: str) -> Answer:
+    def _get(self, path: str, request: Request) -> Answer:
         if (found := self.get(path)) is not None:
             return Answer(200, found)
         provider = path.rsplit("/providers/", maxsplit=1)[-1]
         if provider.count("/") % 2 == 1:
-            return Answer(200, {"value": self.below(path)})
+            kind = self._kinds.get(type_of(path).lower(), Kind())
+            chosen = kind.on_list(request, path) if kind.on_list is not None else None
+            return Answer(200, {"value": self.below(path) if chosen is None else chosen})
         raise not_found(path)
 
     def _change(self, path: str, request: Request) -> Answer:
@@ -217,7 +225,7 @@ class Arm:
     def _act(self, path: str, request: Request) -> Answer:
         target, _, name = path.rpartition("/")
         kind = self._kinds.get(type_of(target).lower(), Kind())
-        action = next((a for n, a in kind.actions.items() if n.lower() == name.lower()), None)
+        action = next((a for n, a in kind.actions.items() if n.lower() in (name.lower(), "*")), None)
         if action is None:
             raise Refused(404, "NoAction", f"POST {path} ({type_of(target)})")
         return action(request, target)
@@ -238,7 +246,7 @@ class Arm:
         return Answer(200, {"status": "Succeeded"})
 
     def _parent(self, path: str) -> None:
-        """A workspace, registry or endpoint must be there before what lies in it; assets make their container."""
+        """A workspace, registry or endpoint comes before what lies in it; assets make their container."""
         parts = path.rsplit("/providers/", maxsplit=1)[-1].split("/")
         if len(parts) <= 3:
             return
@@ -251,6 +259,12 @@ class Arm:
                 raise not_found(endpoint)
 
 
+def _shown(path: str) -> str:
+    """The id that Azure answers: versions in a registry have one of their own."""
+    _, registries, rest = path.partition("/registries/")
+    return f"azureml://registries/{rest}" if registries and "/versions/" in rest else path
+
+
 def type_of(path: str) -> str:
     """`Microsoft.MachineLearningServices/workspaces/models/versions` from an id."""
     parts = _DATA_PLANE.sub("", path).rstrip("/").split("/providers/")[-1].split("/")
@@ -261,12 +275,6 @@ def not_found(path: str) -> Refused:
     """What Azure says of a resource that is not there."""
     code = "ResourceNotFound" if path.count("/") <= 8 else "UserError"
     return Refused(404, code, f"The Resource '{path.rsplit('/providers/', maxsplit=1)[-1]}' was not found.")
-
-
-def _client(_: Request) -> str:
-    from .entra import CLIENT
-
-    return CLIENT
 
 
 def install(emulator: Emulator) -> Arm:

@@ -26,9 +26,12 @@ class Assets:
         for name in TYPES:
             for home in ("workspaces", "registries"):
                 actions = {"startPendingUpload": self._upload, "createOrGetStartPendingUpload": self._upload}
-                kind = Kind(self._version, long=home == "registries", actions=actions)
+                listed = self._by_hash if name == "codes" else None
+                kind = Kind(self._version, long=home == "registries", actions=actions, on_list=listed)
                 emulator.arm.kind(f"{home}/{name}/versions", kind)
         emulator.arm.kind("registries", Kind(actions={"import": self._import}))
+        emulator.arm.kind("registries/tempdatarefs/versions", Kind(self._place))
+        emulator.arm.kind("registries/datarefs/versions", Kind(actions={"*": self._reference}))
 
     def _version(self, resource: Resource, before: Resource | None, request: Request) -> None:
         home, kind, name, version = split(resource["id"])
@@ -54,6 +57,19 @@ class Assets:
             resource["id"] = resource["id"]
         self._container(f"{home}/{kind}/{name}", version)
 
+    def _by_hash(self, request: Request, path: str) -> list[Resource] | None:
+        """Code of this hash under any name: a client looks before it uploads."""
+        wanted = request.query.get("hash")
+        if not wanted:
+            return None
+        codes = path.rsplit("/", 2)[0]
+        return [
+            version
+            for container in self._emulator.arm.below(codes)
+            for version in self._emulator.arm.below(f"{container['id']}/versions")
+            if version["properties"]["properties"].get("hash_sha256") == wanted
+        ]
+
     def _container(self, path: str, version: str) -> None:
         known = self._emulator.arm.get(path) or {}
         numbers = [int(version)] if version.isdigit() else []
@@ -75,20 +91,35 @@ class Assets:
         account = self._account(home)
         container = f"{uuid.uuid4()}"
         self._emulator.blobs.container(account, container)
-        url = f"https://{account}.blob.core.windows.net/{container}"
-        credential = {"credentialType": "SAS", "sasUri": self._emulator.blobs.url(account, container)}
         return Answer(
             200,
             {
                 "pendingUploadId": str(uuid.uuid4()),
                 "pendingUploadType": "TemporaryBlobReference",
-                "blobReferenceForConsumption": {
-                    "blobUri": url,
-                    "storageAccountArmId": f"/subscriptions/x/resourceGroups/x/providers/Microsoft.Storage/storageAccounts/{account}",
-                    "credential": credential,
-                },
+                "blobReferenceForConsumption": self._referring(account, container),
             },
         )
+
+    def _place(self, resource: Resource, before: Resource | None, request: Request) -> None:
+        """Where the files of a registry's new version go; refused when the version exists."""
+        asset = (request.json or {})["assetId"].removeprefix("azureml://")
+        registry = self._emulator.workspaces.registries[asset.split("/")[1].lower()]
+        if self._emulator.arm.get(f"{registry.id}/{asset.split('/', 2)[2]}") is not None:
+            raise Refused(409, "Conflict", f"{asset} exists")
+        container = str(uuid.uuid4())
+        self._emulator.blobs.container(registry.account, container)
+        resource["blobReferenceForConsumption"] = self._referring(registry.account, container)
+
+    def _reference(self, request: Request, path: str) -> Answer:
+        """How to read the files of a registry's version."""
+        account, container, _ = self._emulator.history.locate(None, request.json["blobUri"])
+        return Answer(200, {"blobReferenceForConsumption": self._referring(account, container)})
+
+    def _referring(self, account: str, container: str) -> dict[str, Any]:
+        url = f"https://{account}.blob.core.windows.net/{container}"
+        credential = {"credentialType": "SAS", "sasUri": self._emulator.blobs.url(account, container)}
+        owner = f"/subscriptions/x/resourceGroups/x/providers/Microsoft.Storage/storageAccounts/{account}"
+        return {"blobUri": url, "storageAccountArmId": owner, "credential": credential}
 
     def _account(self, home: str) -> str:
         registry = re.match(r".*/registries/([^/]+)", home, re.I)

@@ -1,6 +1,6 @@
-"""Azure Blob Storage, as much of it as Azure's own clients use here: containers, block and append blobs, lists, leases.
+"""Azure Blob Storage, as much as Azure's own clients use here: containers, block and append blobs, leases.
 
-A request needs a token for storage or a SAS that this module signed. Blobs are files below the emulator's folder.
+A request needs a token or a SAS that this module signed. Blobs are kept in memory.
 """
 
 from __future__ import annotations
@@ -41,6 +41,7 @@ class Blob:
     modified: float = field(default_factory=time.time)
     lease: str = ""
     lease_until: float = 0.0
+    lease_seconds: float = 60.0
     committed: bool = True
 
     def touch(self) -> None:
@@ -204,7 +205,8 @@ class _Xml(Refused):
 
     def __init__(self, status: int, code: str, message: str) -> None:
         super().__init__(status, code, message)
-        body = f'<?xml version="1.0" encoding="utf-8"?><Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>'
+        said = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        body = f'<?xml version="1.0" encoding="utf-8"?>{said}'
         self.answer = Answer(
             status, body.encode(), {"content-type": "application/xml", "x-ms-error-code": code}
         )
@@ -281,7 +283,6 @@ def _read(request: Request, blob: Blob) -> Answer:
 
 def _lease(request: Request, blob: Blob) -> Answer:
     action, given = request.headers["x-ms-lease-action"], request.headers.get("x-ms-lease-id", "")
-    seconds = float(request.headers.get("x-ms-lease-duration") or 60)
     held = Refused(409, "LeaseAlreadyPresent", "There is already a lease present.")
     lost = Refused(
         409, "LeaseIdMismatchWithLeaseOperation", "The lease ID specified did not match the lease ID."
@@ -291,7 +292,7 @@ def _lease(request: Request, blob: Blob) -> Answer:
         proposed = request.headers.get("x-ms-proposed-lease-id") or str(uuid.uuid4())
         if blob.leased and proposed != blob.lease:
             raise held
-        blob.lease = proposed
+        blob.lease, blob.lease_seconds = proposed, float(request.headers["x-ms-lease-duration"])
     elif action == "break":
         blob.lease_until = 0.0
         return Answer(202, None, headers | {"x-ms-lease-time": "0"})
@@ -300,15 +301,16 @@ def _lease(request: Request, blob: Blob) -> Answer:
     elif action == "release":
         blob.lease, blob.lease_until = "", 0.0
         return Answer(200, None, headers)
-    blob.lease_until = float("inf") if seconds < 0 else time.time() + seconds
+    blob.lease_until = float("inf") if blob.lease_seconds < 0 else time.time() + blob.lease_seconds
     return Answer(201 if action == "acquire" else 200, None, headers | {"x-ms-lease-id": blob.lease})
 
 
 def _row(name: str, blob: Blob, with_metadata: bool) -> str:
     extra = "".join(f"<{k}>{escape(v)}</{k}>" for k, v in blob.metadata.items()) if with_metadata else ""
     return (
-        f"<Blob><Name>{escape(name)}</Name><Properties><Last-Modified>{formatdate(blob.modified, usegmt=True)}"
-        f"</Last-Modified><Etag>{blob.etag}</Etag><Content-Length>{len(blob.data)}</Content-Length>"
+        f"<Blob><Name>{escape(name)}</Name><Properties>"
+        f"<Last-Modified>{formatdate(blob.modified, usegmt=True)}</Last-Modified>"
+        f"<Etag>{blob.etag}</Etag><Content-Length>{len(blob.data)}</Content-Length>"
         f"<Content-Type>application/octet-stream</Content-Type><BlobType>{blob.kind}</BlobType>"
         f"<LeaseStatus>{'locked' if blob.leased else 'unlocked'}</LeaseStatus></Properties>"
         f"<Metadata>{extra}</Metadata></Blob>"

@@ -22,9 +22,9 @@ _BASE = f"https://{_HOST}/{TENANT}"
 
 
 class Entra:
-    """`lifetime`: seconds that an access token lives. `expired`: assertions (their `jti`) that are no longer taken.
+    """`lifetime`: seconds that an access token lives. `tokens` counts what was given out.
 
-    `tokens` counts what was given out. `unknown` makes the tenant refuse this application altogether.
+    `unknown` makes the tenant refuse this application altogether.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import arm, assets, blobs, entra, tracking, workspaces
+from . import arm, assets, blobs, entra, history, jobs, monitor, online, tracking, workspaces
 from .certs import Authority
 from .http import Answer, Refused, Request, Router
 
@@ -48,10 +48,14 @@ class Emulator:
         self.authority = Authority(_made(folder / "tls"))
         self.entra = entra.install(self)
         self.blobs = blobs.install(self)
+        self.monitor = monitor.install(self)
         self.arm = arm.install(self)
         self.workspaces = workspaces.install(self)
         self.assets = assets.install(self)
         self.tracking = tracking.install(self)
+        self.history = history.install(self)
+        self.jobs = jobs.install(self)
+        self.online = online.install(self)
         self._lock = threading.Lock()
         self._server = _Server(self)
 
@@ -60,6 +64,8 @@ class Emulator:
         return self
 
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
+        self.jobs.close()
+        self.online.close()
         self._server.shutdown()
         self._server.server_close()
 
@@ -189,7 +195,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "HEAD" and answer.status not in (204, 304):
             self.wfile.write(body)
 
-    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = handle_any
+    do_GET = do_PUT = do_POST = do_PATCH = do_DELETE = do_HEAD = handle_any  # noqa: N815  http.server's names
 
     def _request(self) -> Request:
         parts = urlsplit(self.path)

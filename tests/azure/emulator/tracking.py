@@ -1,12 +1,11 @@
 """A workspace's MLflow: a real MLflow server over SQLite, cut down to what Azure ML answers.
 
-It runs in this process, without a port. Runs that belong to jobs have the job's name as their id, as in Azure ML.
+It runs in this process, without a port. A job's run has the job's name as its id, as in Azure ML.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import re
 import time
 from typing import TYPE_CHECKING, Any
@@ -32,15 +31,15 @@ class Tracking:
         self._emulator = emulator
         self._app: Any = None
         self.log_inputs = False
-        self.uri = ""
 
     def start(self, uri: str) -> None:
         """Open the SQLite store `uri`. The first request is slow otherwise: this imports MLflow's server."""
-        os.environ["_MLFLOW_SERVER_FILE_STORE"] = self.uri = uri
-        os.environ["_MLFLOW_SERVER_REGISTRY_STORE"] = uri
-        os.environ["_MLFLOW_SERVER_ARTIFACT_ROOT"] = "mlflow-artifacts:/"
-        from mlflow.server import app
+        from mlflow.server import app, handlers
 
+        # Opened here, because tests change the variables that the server would read at its first request.
+        handlers._tracking_store = handlers._model_registry_store = None
+        handlers._get_tracking_store(uri, "mlflow-artifacts:/")
+        handlers._get_model_registry_store(uri)
         self._app = app
 
     @property

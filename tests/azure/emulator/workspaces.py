@@ -31,7 +31,8 @@ class Workspace:
 
     @property
     def id(self) -> str:
-        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}/providers/{ML}/workspaces/{self.name}"
+        group = f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+        return f"{group}/providers/{ML}/workspaces/{self.name}"
 
     @property
     def host(self) -> str:
@@ -62,7 +63,8 @@ class Registry:
 
     @property
     def id(self) -> str:
-        return f"/subscriptions/{self.subscription}/resourceGroups/{self.group}/providers/{ML}/registries/{self.name}"
+        group = f"/subscriptions/{self.subscription}/resourceGroups/{self.group}"
+        return f"{group}/providers/{ML}/registries/{self.name}"
 
 
 class Workspaces:
@@ -77,7 +79,8 @@ class Workspaces:
         """A workspace with identity-based storage, as `infra/` makes it."""
         guid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{subscription}/{group}/{name}"))
         made = Workspace(subscription, group, name, location, guid, f"st{guid.replace('-', '')[:20]}")
-        storage = f"/subscriptions/{subscription}/resourceGroups/{group}/providers/Microsoft.Storage/storageAccounts/"
+        home = f"/subscriptions/{subscription}/resourceGroups/{group}"
+        storage = f"{home}/providers/Microsoft.Storage/storageAccounts/"
         properties = {
             "workspaceId": guid,
             "provisioningState": "Succeeded",

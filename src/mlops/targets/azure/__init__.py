@@ -9,7 +9,7 @@ from mlops.targets.base import Target
 
 
 def open_azure(root: Path, settings: Settings) -> Target:
-    """The Azure target of the repository at `root`; opening it asks Azure nothing and imports none of its clients."""
+    """The Azure target of the repository at `root`; opening it asks nothing and imports no client."""
     from mlops.targets.azure.connect import Connection
     from mlops.targets.azure.data import AzureData
     from mlops.targets.azure.endpoints import AzureEndpoints

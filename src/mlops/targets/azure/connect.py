@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import io
 import logging
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -66,9 +69,9 @@ class Connection:
             if stack not in self._clients:
                 there = self.place(stack)
                 subscription = self.subscription(stack)
-                _quiet()
                 from azure.ai.ml import MLClient
 
+                _quiet()
                 self._clients[stack] = MLClient(
                     self.credential,
                     subscription,
@@ -86,9 +89,9 @@ class Connection:
             return None
         with self._lock:
             if "registry:" not in self._clients:
-                _quiet()
                 from azure.ai.ml import MLClient
 
+                _quiet()
                 with azure_sentences(f"find the registry {self.registry}"):
                     self._clients["registry:"] = MLClient(
                         self.credential,
@@ -131,7 +134,17 @@ class Connection:
         )
 
 
+@contextlib.contextmanager
+def silent() -> Iterator[None]:
+    """Keep off the terminal what azure-ai-ml prints while it uploads, whatever `show_progress` says."""
+    with contextlib.redirect_stderr(io.StringIO()):
+        yield
+
+
 def _quiet() -> None:
-    """Keep the clients' warnings off the terminal: what matters comes as an exception."""
+    """Keep the clients' warnings off the terminal, after an import that sets levels of its own.
+
+    What matters comes as an exception.
+    """
     for name in ("azure", "azure.ai.ml", "azure.identity", "azureml", "msal", "urllib3"):
         logging.getLogger(name).setLevel(logging.ERROR)

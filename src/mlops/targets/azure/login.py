@@ -84,6 +84,6 @@ def subscription() -> str:
         if done.returncode == 0 and done.stdout.strip():
             return done.stdout.strip()
     raise TargetError(
-        "no Azure subscription is chosen; set AZURE_SUBSCRIPTION_ID, or subscription_id in [azure] of mlops.toml, "
-        "or choose one with: az account set --subscription <id>"
+        "no Azure subscription is chosen; set AZURE_SUBSCRIPTION_ID, or subscription_id in [azure] of "
+        "mlops.toml, or choose one with: az account set --subscription <id>"
     )

@@ -1,8 +1,8 @@
 """Where a stack's resources are, by names that are typed only once.
 
-`infra/` names everything by pure functions of the project's name (mlops.toml), the stack, its location and its
-salt (`environments/Pulumi.<stack>.yaml`). The same functions tell here what Pulumi made, so no exports are copied
-around. What somebody else made is named in `[azure]` of mlops.toml.
+`infra/` names everything by pure functions of the project's name (mlops.toml), the stack, its location and
+its salt (`environments/Pulumi.<stack>.yaml`). The same functions tell here what Pulumi made, so no exports
+are copied around. What somebody else made is named in `[azure]` of mlops.toml.
 """
 
 from __future__ import annotations
@@ -56,8 +56,8 @@ def place(root: Path, settings: Settings, stack: str) -> Place:
     names = _names(root, settings, stack)
     if names is None and not (group and workspace):
         raise InvalidInput(
-            f"nothing says which workspace the stack {stack!r} has: {_file(stack)} does not exist, and mlops.toml has "
-            f"no resource_group and workspace in [azure.stacks.{stack}]"
+            f"nothing says which workspace the stack {stack!r} has: {_file(stack)} does not exist, and "
+            f"mlops.toml has no resource_group and workspace in [azure.stacks.{stack}]"
         )
     return Place(
         stack=stack,

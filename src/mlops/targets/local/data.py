@@ -13,6 +13,7 @@ from mlops.spec._yaml import Document
 from mlops.spec.digest import data_digest, tree_digest
 from mlops.steps.ingest import RECORD
 from mlops.targets._folders import whole
+from mlops.targets.base import PushedData
 from mlops.usecase import UseCase, load_usecase
 
 MANIFEST = "manifest.json"
@@ -46,6 +47,26 @@ class LocalData:
             stamp.unlink(missing_ok=True)
         self._check(final, stamp, name, version)
         return str(final)
+
+    def declared(self, model: str) -> tuple[dict[str, Any], Path, str]:
+        """What `pipelines/<model>/data.yml` says, its folder here, and the digest of its files.
+
+        Raises `InvalidInput` and what `resolve` raises.
+        """
+        path = f"pipelines/{model}/data.yml"
+        document = Document.read(self._root / path, path)
+        name, version = _asset(document)
+        folder = Path(self.resolve(name, version))
+        found: dict[str, Any] = document.value
+        return found, folder, str(_recorded(folder)["digest"])
+
+    def push(self, model: str) -> PushedData:
+        """Make and verify the folder: a laptop's steps read it where it is."""
+        path = f"pipelines/{model}/data.yml"
+        name, version = _asset(Document.read(self._root / path, path))
+        known = (self._folder / name / version).is_dir()
+        asset, folder, digest = self.declared(model)
+        return PushedData(name, version, digest, window_of(asset), str(folder), new=not known)
 
     def versions(self, name: str) -> list[str]:
         """Those that are here or declared, oldest first: numbers as numbers, before all others."""
@@ -119,6 +140,11 @@ def _asset(document: Document) -> tuple[str, str]:
     if problems:
         raise InvalidInput(problems)
     return value["name"], value["version"]
+
+
+def window_of(asset: Mapping[str, Any]) -> str:
+    """The months that an asset covers, as its tags say."""
+    return str((asset.get("tags") or {}).get("window", ""))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -1,0 +1,28 @@
+"""Verbs on data assets: push."""
+
+from __future__ import annotations
+
+import typer
+
+from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
+
+data = typer.Typer(no_args_is_help=True, help="Data assets.")
+app.add_typer(data, name="data")
+
+
+@data.command(epilog="Example: mlops --target azure data push")
+@verb
+def push(model: ModelOption = None, as_json: JsonOption = False) -> None:
+    """Bring the raw data of pipelines/MODEL/data.yml to the target, once for each version."""
+    name, _ = state.model(model)
+    if not as_json:
+        err().print(f"Looking for the data of [bold]{name}[/] on the target {state.target.name}", style="dim")
+    pushed = state.target.data.push(name)
+    if as_json:
+        print_json(vars(pushed))
+    elif pushed.new:
+        out().print(f"[bold]{pushed.name}[/] version [bold]{pushed.version}[/] is there: {pushed.uri}")
+    else:
+        out().print(
+            f"nothing to do: {pushed.name} version {pushed.version} with this digest is there already"
+        )

@@ -1,0 +1,240 @@
+"""Pipeline jobs in the training workspace: the YAML of the repository goes there as it is."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.errors import InvalidInput, MlopsError, NotFound, StepFailed, TargetError
+from mlops.pipeline import JobResult, StepEvent, StepState, lint, load_pipeline
+from mlops.pipeline.run.values import pipeline_inputs
+from mlops.targets.azure.connect import Connection, silent
+from mlops.targets.base import DataAssets
+from mlops.tracking import PipelineTracker
+from mlops.tracking.azure_errors import azure_sentences
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import Job
+
+_ENDED = {"Completed", "Failed", "Canceled", "NotResponding"}
+_STATES: Mapping[str, StepState] = {
+    "Completed": "finished",
+    "Failed": "failed",
+    "Canceled": "skipped",
+    "NotResponding": "failed",
+    "Running": "running",
+    "Finalizing": "running",
+}
+"""Azure ML's states that a person wants to hear of; the others are kinds of waiting."""
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0
+_PATIENT = 6
+"""Questions in a row that Azure may leave without an answer, beyond what its clients repeat on their own."""
+_CANCEL_SECONDS = 60.0
+_LOG = "user_logs/std_log.txt"
+_LAST_LINES = 15
+
+Progress = Callable[[StepEvent], None]
+
+
+class AzureJobs:
+    """Implements `mlops.targets.base.Jobs`. A job's name is the id of its MLflow run."""
+
+    def __init__(self, connection: Connection, data: DataAssets) -> None:
+        self._connection = connection
+        self._data = data
+
+    def run(
+        self,
+        pipeline: Path,
+        inputs: Mapping[str, str],
+        tags: Mapping[str, str],
+        progress: Callable[[StepEvent], None],
+    ) -> JobResult:
+        """See `mlops.targets.base.Jobs.run`; an interruption cancels the job."""
+        name = self.submit(pipeline, inputs, tags)
+        try:
+            result = self.wait(name, progress)
+        except KeyboardInterrupt:
+            self._cancel(name)
+            raise
+        assert result is not None, "without a limit the wait ends with the job"  # noqa: S101
+        return result
+
+    def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
+        """See `mlops.targets.base.Jobs.submit`."""
+        if problems := lint(pipeline):
+            raise InvalidInput(problems)
+        # Azure ML would find a wrong input only when the step that reads it starts.
+        pipeline_inputs(load_pipeline(pipeline), inputs, self._data.resolve)
+        client = self._connection.client()
+        with azure_sentences(f"submit {pipeline.name} to {client.workspace_name}"), silent():
+            job = _described(pipeline, inputs, tags)
+            made = client.jobs.create_or_update(job)
+        return str(made.name)
+
+    def wait(
+        self, name: str, progress: Callable[[StepEvent], None], patience: float = math.inf
+    ) -> JobResult | None:
+        """See `mlops.targets.base.Jobs.wait`."""
+        until = time.monotonic() + patience
+        told: dict[str, StepEvent] = {}
+        pause, failures = _FIRST_WAIT, 0
+        while True:
+            try:
+                job = self._get(name)
+                ended = job.status in _ENDED
+                self._tell(job, told, progress)
+                failures = 0
+            except NotFound:
+                raise
+            except TargetError as error:
+                failures += 1
+                if failures > _PATIENT:
+                    raise TargetError(f"{error}. The job {name} goes on without this command") from error
+                ended = False
+            if ended:
+                return self._ended(job, told, progress)
+            if time.monotonic() + pause > until:
+                return None
+            time.sleep(pause)
+            pause = min(pause * 1.3, _LONGEST_WAIT)
+
+    def _get(self, name: str) -> Any:
+        client = self._connection.client()
+        try:
+            with azure_sentences(f"ask for the job {name}"):
+                return client.jobs.get(name)
+        except NotFound:
+            raise NotFound(
+                f"the workspace {client.workspace_name} has no job {name!r}; "
+                f"see what it has with: az ml job list --workspace-name {client.workspace_name} -o table"
+            ) from None
+
+    def _steps(self, name: str) -> list[Any]:
+        with azure_sentences(f"ask for the steps of {name}"):
+            found = [s for s in self._connection.client().jobs.list(parent_job_name=name) if s is not None]
+        return sorted(found, key=lambda step: str(step.creation_context.created_at or ""))
+
+    def _tell(self, job: Job, told: dict[str, StepEvent], progress: Progress) -> None:
+        """Pass on what has changed since the last look."""
+        for step in self._steps(str(job.name)):
+            state = _STATES.get(step.status)
+            if state == "finished" and step.properties.get("azureml.isreused", "").lower() == "true":
+                state = "reused"
+            label = str(step.display_name or step.name)
+            before = told.get(label)
+            if state is None or (before is not None and before.state == state):
+                continue
+            seconds = _seconds(step) if state != "running" else None
+            told[label] = StepEvent(label, state, seconds, self._url(step.name))
+            progress(told[label])
+
+    def _url(self, name: str) -> str:
+        client, place = self._connection.client(), self._connection.place(self._connection.training)
+        group = f"/subscriptions/{client.subscription_id}/resourcegroups/{place.resource_group}"
+        return f"https://ml.azure.com/runs/{name}?wsid={group}/workspaces/{place.workspace}"
+
+    def _ended(self, job: Any, told: dict[str, StepEvent], progress: Progress) -> JobResult:
+        for label in job.jobs:
+            if label not in told:
+                told[label] = StepEvent(label, "skipped")
+                progress(told[label])
+        if job.status == "Canceled":
+            raise TargetError(f"the job {job.name} was cancelled; {self._url(job.name)} says by whom")
+        if job.status != "Completed":
+            raise StepFailed(self._failure(job))
+        steps = tuple(told[label] for label in job.jobs)
+        return JobResult(str(job.name), steps, self._outputs(job), self._url(job.name))
+
+    def _failure(self, job: Any) -> str:
+        """What the failed steps said last."""
+        failed = [s for s in self._steps(job.name) if _STATES.get(s.status) == "failed"]
+        if not failed:
+            return f"the job {job.name} failed before a step could start; {self._url(job.name)} says why"
+        said = []
+        for step in failed:
+            last = "\n".join(f"    {line}" for line in self._log(step.name)[-_LAST_LINES:])
+            words = f"; the last lines of its log:\n{last}" if last else "; it wrote nothing to its log"
+            said.append(f"step {str(step.display_name)!r} failed{words}\n  log: {self._url(step.name)}")
+        return "\n".join(said)
+
+    def _log(self, name: str) -> list[str]:
+        """Lines of a step's log that say something; none when it wrote none or it cannot be read."""
+        tracker = PipelineTracker(self._connection.tracking_uri())
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                path = tracker.download(name, _LOG, Path(folder))
+            except TargetError as error:
+                return [] if isinstance(error, NotFound) else [f"(the log cannot be read: {error})"]
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if line.strip()]
+
+    def _outputs(self, job: Any) -> dict[str, Path]:
+        """The pipeline's own outputs that are files. Folders stay there: models and data are large."""
+        found: dict[str, Path] = {}
+        bound = {
+            _binding(output): f"{label}.{key}"
+            for label, step in job.jobs.items()
+            for key, output in (step.outputs or {}).items()
+        }
+        for key, output in (job.outputs or {}).items():
+            if getattr(output, "type", "") != "uri_file":
+                continue
+            folder = self._connection.state / "runs" / str(job.name) / key
+            with azure_sentences(f"download the output {key} of {job.name}"):
+                self._connection.client().jobs.download(job.name, download_path=folder, output_name=key)
+            files = sorted(p for p in folder.rglob("*") if p.is_file())
+            if not files:
+                raise TargetError(f"the job {job.name} has ended, but its output {key} has no file")
+            found[key] = files[0]
+            if step := bound.get(f"${{{{parent.outputs.{key}}}}}"):
+                found[step] = files[0]
+        return found
+
+    def _cancel(self, name: str) -> None:
+        """Ask for the end of a job and wait a moment for it; a second interruption leaves it to Azure."""
+        try:
+            with azure_sentences(f"cancel the job {name}"):
+                self._connection.client().jobs.begin_cancel(name)
+            until = time.monotonic() + _CANCEL_SECONDS
+            while time.monotonic() < until and self._get(name).status not in _ENDED:
+                time.sleep(_FIRST_WAIT)
+        except MlopsError as error:
+            raise TargetError(f"{error}; the job goes on, see {self._url(name)}") from error
+
+
+def _described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> Any:
+    """The job of the file, with other values for some inputs."""
+    from azure.ai.ml import Input, load_job
+
+    job = load_job(pipeline)
+    for key, text in inputs.items():
+        declared = job.inputs[key]._data
+        value: Any = text
+        if isinstance(declared, Input):
+            value = Input(type=declared.type, path=text, mode=declared.mode)
+        elif isinstance(declared, bool):
+            value = text.lower() == "true"
+        elif isinstance(declared, int | float):
+            value = type(declared)(text)
+        setattr(job.inputs, key, value)
+    job.tags = {**(job.tags or {}), **tags}
+    return job
+
+
+def _binding(output: Any) -> str:
+    """The pipeline's output that a step's output is, in the words of the YAML."""
+    given = output._data
+    return given if isinstance(given, str) else str(getattr(given, "path", "") or "")
+
+
+def _seconds(step: Any) -> float | None:
+    """How long a step took, as far as run history says."""
+    context = step.creation_context
+    if context is None or context.created_at is None or context.last_modified_at is None:
+        return None
+    return float((context.last_modified_at - context.created_at).total_seconds())

@@ -1,0 +1,215 @@
+"""One pipeline job: its steps in order, each from what the client registered, reused as Azure ML does."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import shutil
+import threading
+import traceback
+import uuid
+from graphlib import TopologicalSorter
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .jobs import Job, Jobs
+
+_PARENT = re.compile(r"\$\{\{parent\.(inputs|outputs)\.(\w+)\}\}")
+_STEP = re.compile(r"\$\{\{parent\.jobs\.(\w+)\.outputs\.(\w+)\}\}")
+_ANY = re.compile(r"\$\{\{(inputs|outputs)\.(\w+)\}\}")
+_OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]")
+_ASSET = re.compile(r"(azureml:)?(?P<id>/subscriptions/.+/data/.+/versions/.+)", re.I)
+
+
+class PipelineRun(threading.Thread):
+    """Runs to the end or until `stop`; what goes wrong in here is the emulator's bug."""
+
+    def __init__(self, jobs: Jobs, job: Job, properties: dict[str, Any]) -> None:
+        super().__init__(name=f"job-{job.name}", daemon=True)
+        self._jobs, self._job, self._properties = jobs, job, properties
+        self._emulator = jobs.emulator
+        self._stopped = threading.Event()
+        self._folder = jobs.emulator.folder / "jobs" / job.name
+        self._outputs: dict[tuple[str, str], tuple[str, str]] = {}
+
+    def stop(self) -> None:
+        """Cancel the job."""
+        if not self._stopped.is_set():
+            self._stopped.set()
+            if self.is_alive() and self._job.status == "Running":
+                self._jobs.server().stop_steps()
+
+    def run(self) -> None:
+        tags = {**self._job.tags, "mlflow.rootRunId": self._job.name}
+        try:
+            self._experiment = self._emulator.tracking.create_run(
+                self._job.workspace, self._job.experiment, self._job.name, self._job.display, tags
+            )
+            self._jobs.began(self._job)
+            failed = self._steps()
+            if self._stopped.is_set():
+                self._jobs.finish(self._job, "Canceled")
+            elif failed:
+                self._jobs.finish(self._job, "Failed", f"Pipeline has failed child jobs: {', '.join(failed)}")
+            else:
+                self._jobs.finish(self._job, "Completed")
+        except Exception:  # noqa: BLE001  a thread has nobody to raise to; the test's end looks here
+            self._emulator.errors.append(traceback.format_exc())
+            self._jobs.give_up(self._job)
+
+    def _steps(self) -> list[str]:
+        nodes: dict[str, Any] = self._properties["jobs"]
+        order = TopologicalSorter(
+            {
+                name: {m[1] for m in _STEP.finditer(json.dumps(node.get("inputs") or {}))}
+                for name, node in nodes.items()
+            }
+        )
+        failed: list[str] = []
+        for name in order.static_order():
+            if failed or not self._jobs.passed(self._stopped):
+                break
+            if not self._step(name, nodes[name]):
+                failed.append(name)
+        return failed
+
+    def _step(self, name: str, node: dict[str, Any]) -> bool:
+        component = self._resource(node["componentId"])["properties"]["componentSpec"]
+        given = {key: self._given(value) for key, value in (node.get("inputs") or {}).items()}
+        for key, declared in (component.get("inputs") or {}).items():
+            if key not in given and declared.get("default") is not None:
+                given[key] = str(declared["default"])
+        from .jobs import Job
+
+        child = Job(self._job.workspace, str(uuid.uuid4()), name, self._job.experiment, parent=self._job.name)
+        child.properties = {"azureml.moduleName": str(component.get("name", "")), "azureml.isreused": "false"}
+        tags = {"mlflow.parentRunId": self._job.name, "mlflow.rootRunId": self._job.name}
+        self._emulator.tracking.create_run(child.workspace, child.experiment, child.name, name, tags)
+        self._jobs.jobs[child.name] = child
+        key = _key(component, given, self._resource(component["code"]) if component.get("code") else None)
+        deterministic = str(component.get("is_deterministic", True)).lower() != "false"
+        forced = str((self._properties.get("settings") or {}).get("force_rerun", False)).lower() == "true"
+        if deterministic and not forced and key in self._jobs.reusable:
+            before = self._jobs.reusable[key]
+            child.properties |= {"azureml.isreused": "true", "azureml.reusedrunid": before.name}
+            child.outputs = before.outputs
+            self._jobs.finish(child, "Completed")
+        elif not self._execute(child, component, node, given):
+            return False
+        if deterministic:
+            self._jobs.reusable.setdefault(key, child)
+        for output, place in child.outputs.items():
+            self._outputs[name, output] = place
+            bound = _PARENT.fullmatch(str(((node.get("outputs") or {}).get(output) or {}).get("value", "")))
+            if bound:
+                self._job.outputs[bound[2]] = place
+        return True
+
+    def _given(self, value: Any) -> str:
+        """The text of a literal, or the datastore URI of data."""
+        raw = value.get("value", value.get("uri")) if isinstance(value, dict) else value
+        if found := _STEP.fullmatch(str(raw)):
+            return self._outputs[found[1], found[2]][1]
+        if found := _PARENT.fullmatch(str(raw)):
+            return self._given(self._properties["inputs"][found[2]])
+        if found := _ASSET.fullmatch(str(raw)):
+            return str(self._resource(found["id"])["properties"]["dataUri"])
+        return str(raw)
+
+    def _execute(
+        self, child: Job, component: dict[str, Any], node: dict[str, Any], given: dict[str, str]
+    ) -> bool:
+        folder = self._folder / child.display
+        folder.mkdir(parents=True)
+        code = folder / "code"
+        if component.get("code"):
+            self._mount(self._resource(component["code"])["properties"]["codeUri"], code)
+        code.mkdir(exist_ok=True)
+        texts = {
+            k: self._local(component["inputs"][k]["type"], v, folder / "in" / k) for k, v in given.items()
+        }
+        outputs: dict[str, Path] = {}
+        for key, declared in (component.get("outputs") or {}).items():
+            outputs[key] = folder / "out" / key
+            (outputs[key].parent if declared["type"] == "uri_file" else outputs[key]).mkdir(
+                parents=True, exist_ok=True
+            )
+        command = _command(component["command"], texts, outputs)
+        log = folder / "std_log.txt"
+        log.write_text("")
+        from mlops.pipeline.run.executor import plan_invocation
+
+        variables = {k: str(v) for k, v in (node.get("environment_variables") or {}).items()}
+        env = self._jobs.environment(child, self._experiment) | variables
+        child.status = "Running"
+        server = self._jobs.server()
+        server.warm()
+        status = server.run(plan_invocation(command, variables), code, env, log)
+        self._emulator.history.log(child.workspace, child.name, "user_logs/std_log.txt", log.read_bytes())
+        if self._stopped.is_set():
+            self._jobs.finish(child, "Canceled")
+            return False
+        if status != 0:
+            said = f"Execution failed. User process 'python' exited with status code {status}."
+            self._jobs.finish(child, "Failed", said)
+            return False
+        for key, path in outputs.items():
+            child.outputs[key] = (component["outputs"][key]["type"], self._keep(child, key, path))
+        self._jobs.finish(child, "Completed")
+        shutil.rmtree(folder)
+        return True
+
+    def _local(self, kind: str, value: str, to: Path) -> str:
+        """A literal as it is; data as files of this machine, as a mount shows them."""
+        if not value.startswith(("azureml://", "https://")):
+            return value
+        self._mount(value, to)
+        return str(next(to.iterdir())) if kind == "uri_file" else str(to)
+
+    def _mount(self, uri: str, to: Path) -> None:
+        files = self._emulator.history.files(self._job.workspace, uri)
+        if not files:
+            raise FileNotFoundError(f"{uri} names no files")
+        for relative, data in files.items():
+            (to / relative).parent.mkdir(parents=True, exist_ok=True)
+            (to / relative).write_bytes(data)
+
+    def _keep(self, child: Job, output: str, path: Path) -> str:
+        """Copy an output into the default datastore; returns its URI."""
+        place, workspace = f"azureml/{child.name}/{output}", child.workspace
+        files = [path] if path.is_file() else [p for p in path.rglob("*") if p.is_file()]
+        for file in files:
+            name = place if path.is_file() else f"{place}/{file.relative_to(path).as_posix()}"
+            self._emulator.blobs.write(workspace.account, workspace.container, name, file.read_bytes())
+        return workspace.datastore(place if path.is_file() else f"{place}/")
+
+    def _resource(self, path: str) -> dict[str, Any]:
+        found = self._emulator.arm.get(path.removeprefix("azureml:"))
+        if found is None:
+            raise LookupError(f"the job names {path}, which is not there")
+        return found
+
+
+def _command(text: str, inputs: dict[str, str], outputs: dict[str, Path]) -> str:
+    values = {("inputs", k): v for k, v in inputs.items()} | {
+        ("outputs", k): str(v) for k, v in outputs.items()
+    }
+
+    def optional(found: re.Match[str]) -> str:
+        return found[1] if all((m[1], m[2]) in values for m in _ANY.finditer(found[1])) else ""
+
+    return _ANY.sub(lambda m: shlex.quote(values[m[1], m[2]]), _OPTIONAL.sub(optional, text))
+
+
+def _key(component: dict[str, Any], given: dict[str, str], code: dict[str, Any] | None) -> str:
+    """What decides whether a step's outputs can stand for a new run of it."""
+    facts = [
+        component["command"],
+        component.get("environment"),
+        code and code["properties"].get("codeUri"),
+        given,
+    ]
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
