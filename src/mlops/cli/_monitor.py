@@ -13,6 +13,7 @@ from mlops.errors import Blocked, Inconclusive, InvalidInput
 if TYPE_CHECKING:
     from mlops.lifecycle.retrain import Retrained
     from mlops.spec.monitoring import MonitorReport, Signal
+    from mlops.spec.window import Window
 
 EnvOption = Annotated[str, typer.Option("--env", help="An environment of environments/policy.yaml.")]
 
@@ -176,15 +177,16 @@ def replay(
 ) -> None:
     """Send recorded months to an endpoint as if they were asked today, to see what monitoring makes of it."""
     from mlops.demo.drift import replay as send
-    from mlops.spec.window import Window
 
     name, _ = state.model(model)
-    try:
-        window = Window.parse(month)
-    except ValueError as error:
-        raise InvalidInput(f"{error}; got {month!r}") from None
     done = send(
-        state.root, state.target, state.environment(env), name, month=window, labels=labels, every=every
+        state.root,
+        state.target,
+        state.environment(env),
+        name,
+        month=_window(month),
+        labels=labels,
+        every=every,
     )
     if as_json:
         print_json(
@@ -198,8 +200,53 @@ def replay(
             }
         )
         return
-    out().print(
-        f"{done.rows} rows of {done.month} in {done.requests} requests to release {done.release} in {env}"
+    # The window alone goes to standard output, so that a shell can keep it.
+    out().print(done.window)
+    err().print(
+        f"{done.rows} rows of {done.month} went to release {done.release} in {env} "
+        f"in {done.requests} requests"
     )
-    out().print(f"  mlops labels add {labels} --env {env}")
-    out().print(f"  mlops monitor --env {env} --window {done.window}")
+    err().print(f"  mlops labels add {labels} --env {env}")
+    err().print(f"  mlops monitor --env {env} --window {done.window}")
+
+
+@app.command(epilog="Example: mlops backtest 1 2 --window 2013-07..2013-09")
+@verb
+def backtest(
+    versions: Annotated[list[int], typer.Argument(min=1, help="Registered versions.")],
+    window: Annotated[str, typer.Option(help="Recorded months, each measured alone.")],
+    model: ModelOption = None,
+    metric: Annotated[
+        list[str] | None, typer.Option(help="Default: ROC AUC, Brier score and calibration gap.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure versions on recorded months: what drift costs, and what retraining brings."""
+    from mlops.demo.drift import compare
+
+    name, _ = state.model(model)
+    metrics = metric or ["roc_auc", "brier", "calibration_gap"]
+    found = compare(
+        state.root, state.target, name, versions=versions, months=_window(window).split(), metrics=metrics
+    )
+    if as_json:
+        print_json([vars(cost) for cost in found])
+        return
+    from rich.table import Table
+
+    table = Table(title=name, title_justify="left")
+    for heading in ("month", "rows", "version", *metrics):
+        table.add_column(heading, justify="right")
+    for cost in sorted(found, key=lambda c: (c.month, c.version)):
+        figures = (f"{cost.metrics[m]:.4f}" for m in metrics)
+        table.add_row(cost.month, str(cost.rows), str(cost.version), *figures)
+    out().print(table)
+
+
+def _window(text: str) -> Window:
+    from mlops.spec.window import Window
+
+    try:
+        return Window.parse(text)
+    except ValueError as error:
+        raise InvalidInput(f"{error}; got {text!r}") from None

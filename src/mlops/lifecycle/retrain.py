@@ -171,9 +171,12 @@ class _Work:
                 gates=judged,
                 files=self._release_files(version, judged),
             )
+            first = load_policy(self.root).order[0]
+            if load_policy(self.root).environments[first].auto_merge:
+                self.forge.auto_merge(request.number)
             return self.done(
                 "released",
-                f"version {made.version} passes its gates; merging the pull request releases it",
+                f"version {made.version} passes its gates; the pull request releases it to {first}",
                 version=made.version,
                 request=request,
             )

@@ -42,6 +42,14 @@ class Window:
         """How many months the window spans."""
         return (self.last.year - self.first.year) * 12 + self.last.month - self.first.month + 1
 
+    def split(self) -> list[Window]:
+        """Its months, each as a window."""
+        found, first = [], self.first
+        while first <= self.last:
+            found.append(Window(first, first))
+            first = found[-1].end
+        return found
+
     def __str__(self) -> str:
         first, last = f"{self.first:%Y-%m}", f"{self.last:%Y-%m}"
         return first if first == last else f"{first}..{last}"
