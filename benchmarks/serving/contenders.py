@@ -36,8 +36,8 @@ class Contender:
     process: subprocess.Popen[bytes]
     port: int
     path: str
-    bodies: dict[int, bytes]
-    """Request body by number of rows."""
+    bodies: dict[int, list[bytes]]
+    """Request bodies by number of rows; they differ, as those of real callers do."""
     key: str | None = None
     start_seconds: float = 0.0
 
@@ -46,7 +46,7 @@ class Contender:
         while True:
             try:
                 status, _ = call(
-                    self.port, "POST", self.path, msgspec.json.decode(self.bodies[1]), self.key, timeout=10
+                    self.port, "POST", self.path, msgspec.json.decode(self.bodies[1][0]), self.key, timeout=10
                 )
                 if status == 200:
                     break
@@ -67,6 +67,14 @@ class Contender:
                 continue
             total += sum(int(x.split()[1]) / 1024 for x in text.splitlines() if x.startswith("Pss:"))
         return total
+
+    def cpu(self) -> float:
+        """CPU seconds that the process and its descendants have used."""
+        ticks = 0
+        for pid in _family(self.process.pid):
+            fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(fields[11]) + int(fields[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
 
     def stop(self) -> None:
         if self.process.poll() is None:
@@ -96,33 +104,41 @@ def start_all(model: Path, work: Path, names: list[str]) -> list[Contender]:
 
 def _ours(model: Path, work: Path) -> Contender:
     work.mkdir(parents=True)
-    port, digest = _port(), tree_digest(model)
+    port, digest = free_port(), tree_digest(model)
     blue = DeploymentState(
         name="blue", release=1, digest=digest, folder=model, traffic=100, created="2026-01-01T00:00:00Z"
     )  # type: ignore[arg-type]
     schema = read_schema(model)
     write_state(work, ServerState(environment="bench", model=schema.model, port=port, deployments=[blue]))
     key = ensure_keys(work).primary
-    process = _run(work, [sys.executable, "-m", "mlops.serving.server", "--state", str(work)])
-    return Contender("ours", process, port, "/score", _score_bodies(model), key)
+    process = launch(work, [sys.executable, "-m", "mlops.serving.server", "--state", str(work)])
+    return Contender("ours", process, port, "/score", score_bodies(model), key)
 
 
 def _noop(model: Path, work: Path) -> Contender:
+    return _start_noop("no-op app", "app", model, work)
+
+
+def _noop_lane(model: Path, work: Path) -> Contender:
+    return _start_noop("no-op scorer", "scorer", model, work)
+
+
+def _start_noop(name: str, kind: str, model: Path, work: Path) -> Contender:
     work.mkdir(parents=True)
-    port = _port()
-    process = _run(work, [sys.executable, str(HERE / "noop.py"), str(port)])
-    return Contender("no-op", process, port, "/score", _score_bodies(model))
+    port = free_port()
+    process = launch(work, [sys.executable, str(HERE / "noop.py"), kind, str(port)])
+    return Contender(name, process, port, "/score", score_bodies(model))
 
 
 def _azml(name: str, model: Path, work: Path) -> Contender:
-    port = _port()
+    port = free_port()
     environment = {
         "AZUREML_MODEL_DIR": str(model),
         "MLOPS_MODEL_DIGEST": tree_digest(model),
         "WORKER_COUNT": "1",
     }
     command = [str(BIN / "azmlinfsrv"), "--entry_script", str(Path(score.__file__)), "--port", str(port)]
-    return Contender(name, _run(work, command, environment), port, "/score", _score_bodies(model))
+    return Contender(name, launch(work, command, environment), port, "/score", score_bodies(model))
 
 
 def _azml_onnx(model: Path, work: Path) -> Contender:
@@ -140,7 +156,7 @@ def _azml_sklearn(model: Path, work: Path) -> Contender:
 
 def _mlflow(model: Path, work: Path) -> Contender:
     work.mkdir(parents=True)
-    bodies = {n: _mlflow_body(body) for n, body in _score_bodies(model).items()}
+    bodies = {n: [_mlflow_body(b) for b in several] for n, several in score_bodies(model).items()}
     return _serve_mlflow("mlflow", model, work, bodies)
 
 
@@ -155,26 +171,29 @@ def _mlflow_onnx(model: Path, work: Path) -> Contender:
     work.mkdir(parents=True)
     graph = onnx.load(str(model / schema.onnx.file))
     mlflow.onnx.save_model(graph, str(work / "model"), pip_requirements=["onnxruntime"])
-    bodies = {}
-    for n, body in _score_bodies(model).items():
+
+    def tensors(body: bytes) -> bytes:
         rows = RequestParser(schema).parse(body, "score")
         texts = [[r[i] for i, c in enumerate(schema.columns) if c.type == "string"] for r in rows]
         numbers = [[r[i] or 0.0 for i, c in enumerate(schema.columns) if c.type != "string"] for r in rows]
-        bodies[n] = json.dumps({"inputs": {"strings": texts, "floats": numbers}}).encode()
+        return json.dumps({"inputs": {"strings": texts, "floats": numbers}}).encode()
+
+    bodies = {n: [tensors(b) for b in several] for n, several in score_bodies(model).items()}
     return _serve_mlflow("mlflow+onnx", work / "model", work, bodies)
 
 
-def _serve_mlflow(name: str, model: Path, work: Path, bodies: dict[int, bytes]) -> Contender:
-    port = _port()
+def _serve_mlflow(name: str, model: Path, work: Path, bodies: dict[int, list[bytes]]) -> Contender:
+    port = free_port()
     command = [str(BIN / "mlflow"), "models", "serve", "-m", str(model), "--env-manager", "local"]
     command += ["-p", str(port), "-h", "127.0.0.1", "-w", "1"]
     environment = {"PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}"}
-    return Contender(name, _run(work, command, environment), port, "/invocations", bodies)
+    return Contender(name, launch(work, command, environment), port, "/invocations", bodies)
 
 
 STARTERS = {
     "ours": _ours,
-    "no-op": _noop,
+    "no-op app": _noop,
+    "no-op scorer": _noop_lane,
     "azmlinfsrv+onnx": _azml_onnx,
     "azmlinfsrv+sklearn": _azml_sklearn,
     "mlflow": _mlflow,
@@ -182,7 +201,8 @@ STARTERS = {
 }
 
 
-def _run(work: Path, command: list[str], extra: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+def launch(work: Path, command: list[str], extra: dict[str, str] | None = None) -> subprocess.Popen[bytes]:
+    """Start a server in a session of its own; its output goes to `log` in `work`."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1", **(extra or {})}
     with (work / "log").open("wb") as log:
         return subprocess.Popen(
@@ -190,21 +210,26 @@ def _run(work: Path, command: list[str], extra: dict[str, str] | None = None) ->
         )
 
 
-def _score_bodies(model: Path) -> dict[int, bytes]:
+def score_bodies(model: Path) -> dict[int, list[bytes]]:
+    """Azure ML bodies of 1 and of 100 rows, from the artifact's sample; each starts at another row."""
     sample: Any = json.loads((model / "sample.json").read_text())["input_data"]
-    bodies = {}
+    several: dict[int, list[bytes]] = {}
     for n in (1, 100):
-        data = (sample["data"] * (n // len(sample["data"]) + 1))[:n]
-        split = {"columns": sample["columns"], "index": list(range(n)), "data": data}
-        bodies[n] = json.dumps({"input_data": split}).encode()
-    return bodies
+        several[n] = []
+        for first in range(len(sample["data"])):
+            turned = sample["data"][first:] + sample["data"][:first]
+            data = (turned * (n // len(turned) + 1))[:n]
+            split = {"columns": sample["columns"], "index": list(range(n)), "data": data}
+            several[n].append(json.dumps({"input_data": split}).encode())
+    return several
 
 
 def _mlflow_body(body: bytes) -> bytes:
     return json.dumps({"dataframe_split": json.loads(body)["input_data"]}).encode()
 
 
-def _port() -> int:
+def free_port() -> int:
+    """A port that was free a moment ago."""
     with socket.socket() as sock:
         sock.bind(("127.0.0.1", 0))
         port: int = sock.getsockname()[1]

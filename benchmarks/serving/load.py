@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import uvloop
@@ -18,6 +20,10 @@ class Result:
     failures: int = 0
 
     @property
+    def answers(self) -> int:
+        return len(self.latencies)
+
+    @property
     def rate(self) -> float:
         return len(self.latencies) / self.seconds
 
@@ -30,8 +36,8 @@ class _Client(asyncio.Protocol):
     """Sends the next request when an answer is complete; connects again when the server closes after one,
     and then counts the connecting as part of the latency, as its users feel it."""
 
-    def __init__(self, port: int, wire: bytes, result: Result, until: float) -> None:
-        self._port, self._wire, self._result, self._until = port, wire, result, until
+    def __init__(self, port: int, wires: Iterator[bytes], result: Result, until: float) -> None:
+        self._port, self._wires, self._result, self._until = port, wires, result, until
         self._loop = asyncio.get_running_loop()
         self.done: asyncio.Future[None] = self._loop.create_future()
         self._again: asyncio.Task[object] | None = None
@@ -45,7 +51,7 @@ class _Client(asyncio.Protocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport
-        transport.write(self._wire)
+        transport.write(next(self._wires))
 
     def data_received(self, data: bytes) -> None:
         self._buffer += data
@@ -70,7 +76,7 @@ class _Client(asyncio.Protocol):
             self._transport.close()
             return
         self._idle, self._begun = False, now
-        self._transport.write(self._wire)
+        self._transport.write(next(self._wires))
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._idle:
@@ -81,13 +87,14 @@ class _Client(asyncio.Protocol):
             self.done.set_result(None)
 
 
-def drive(port: int, wire: bytes, connections: int, seconds: float) -> Result:
-    """Send `wire` over `connections` for `seconds`, each as soon as its answer is there."""
+def drive(port: int, wires: Sequence[bytes], connections: int, seconds: float) -> Result:
+    """Send `wires` in turn over `connections` for `seconds`, each as soon as an answer is there."""
     result = Result(seconds)
+    each = itertools.cycle(wires)
 
     async def run() -> None:
         until = time.perf_counter() + seconds
-        clients = [_Client(port, wire, result, until) for _ in range(connections)]
+        clients = [_Client(port, each, result, until) for _ in range(connections)]
         await asyncio.gather(*(client.connect() for client in clients))
         await asyncio.wait_for(asyncio.gather(*(client.done for client in clients)), seconds + 60)
 
