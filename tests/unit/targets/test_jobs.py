@@ -88,7 +88,7 @@ def wait(jobs: Jobs, name: str) -> tuple[JobResult, list[StepEvent]]:
 def test_a_run_goes_on_without_the_shell_that_started_it(root: Path, monkeypatch: Any) -> None:
     """Submitted by one process, which ends, and waited for by another; the checkout may change meanwhile."""
     monkeypatch.setenv("SLEEP_IN", "left")
-    monkeypatch.setenv("SLEEP", "3")
+    monkeypatch.setenv("SLEEP", "6")
     script = (
         "import sys; sys.path.insert(0, sys.argv[2]); from pathlib import Path; from test_jobs import local; "
         "r = Path(sys.argv[1]); print(local(r).submit(r / 'pipeline.yml', {}, {'mlops.commit': 'abc'}))"
@@ -140,7 +140,7 @@ def test_a_run_that_is_killed_ends_the_waiting(
     started = time.monotonic()
     with pytest.raises(TargetError, match=sentence):
         jobs.wait(name, lambda _: None)
-    assert time.monotonic() - started < 20
+    assert time.monotonic() - started < 50, "the step itself would have taken a minute"
 
 
 @pytest.mark.parametrize("name", ["flights-1", "../jobs", ""])
