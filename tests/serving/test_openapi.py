@@ -91,7 +91,7 @@ def every(test: Any) -> Any:
 
 @every
 def test_the_description_holds(server: Server, described: str, path: str, mode: GenerationMode) -> None:
-    prove(server, described, path, mode, 40)
+    prove(server, described, path, mode, 20)
 
 
 @pytest.mark.slow

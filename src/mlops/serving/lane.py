@@ -64,11 +64,10 @@ class LaneProtocol(GuardedProtocol):
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
         # Not in the parser's callback: an exception there would be taken for a malformed request.
-        if (turn := self._complete) is not None:
+        turn = self._complete
+        if turn is not None and self._scoring is not None:
             self._complete = None
-            chunks = turn.chunks
-            body = chunks[0] if len(chunks) == 1 else b"".join(chunks)
-            assert self._scoring is not None  # noqa: S101 - a turn is made only with it
+            body = turn.chunks[0] if len(turn.chunks) == 1 else b"".join(turn.chunks)
             self._scoring.submit(
                 turn.protocol, turn.headers, turn.identity, body, lambda answer: self._answer(turn, answer)
             )
