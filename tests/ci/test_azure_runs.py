@@ -11,7 +11,9 @@ import json
 from pathlib import Path
 
 import pytest
-from azure_world import World
+from azure_pipelines import triggers
+from azure_world import World, file_of
+from ci_model import NAMES
 
 TRAIN, GATE, RELEASE = "mlops train", "mlops gate --markdown gate.md", "mlops release --propose"
 
@@ -37,6 +39,16 @@ def world(tmp_path: Path) -> World:
 )
 def test_a_push_starts_what_it_concerns(world: World, changed: str, started: list[str]) -> None:
     assert world.started_by(changed) == started
+
+
+def test_what_else_starts_a_pipeline(world: World) -> None:
+    """Pull requests, the clock and events."""
+    root, file = world.root, file_of
+    pulled = [n for n in NAMES if triggers.by_pull_request(root, file(n), "main", ["infra/naming.py"])]
+    assert pulled == ["ci", "infra"]
+    assert [n for n in NAMES if triggers.by_schedule(root, file(n))] == ["monitor", "destroy"]
+    for event, name in (("mlops.model.registered", "train"), ("mlops.drift.detected", "monitor")):
+        assert [n for n in NAMES if triggers.by_event(root, file(n), event)] == [name]
 
 
 def test_a_change_of_the_model_trains_and_judges(world: World) -> None:
