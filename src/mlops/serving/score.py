@@ -47,7 +47,7 @@ def init() -> None:
     folder = find_artifact(Path(os.environ["AZUREML_MODEL_DIR"]))
     scorer = load(folder, digest=os.environ.get("MLOPS_MODEL_DIGEST") or None)
     version = os.environ.get("MLOPS_MODEL_VERSION", "0")
-    deployment = os.environ.get("AZUREML_DEPLOYMENT_NAME", "")
+    deployment = os.environ.get("MLOPS_DEPLOYMENT", "")
     origin = Origin(scorer.schema, deployment, int(version) if version.isdecimal() else 0)
     headers = {"x-model-version": version}
     _loaded = _Loaded(scorer, RequestParser(scorer.schema), headers, origin, _capture(scorer))

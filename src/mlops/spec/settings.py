@@ -12,6 +12,7 @@ from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import ModelName, Spec
 from mlops.spec._yaml import problems_of
 from mlops.spec.capture import CaptureSettings
+from mlops.spec.online import OnlineSettings
 from mlops.spec.sinks import EventSettings
 
 FILE = "mlops.toml"
@@ -27,6 +28,8 @@ class ModelSettings(Spec):
     """Importable package that holds an object called `usecase`."""
     capture: CaptureSettings = CaptureSettings()
     """What its endpoints keep of requests and answers, for monitoring."""
+    online: OnlineSettings = OnlineSettings()
+    """How its online deployments run on Azure ML."""
 
 
 class ForgeSettings(Spec):
