@@ -38,6 +38,13 @@ def write(root: Path, text: str) -> Path:
     return root
 
 
+def test_production_data_need_to_be_named(tmp_path: Path):
+    path = write(tmp_path, GOOD) / monitor_path("toy")
+    (problem,) = lint(path)
+    assert problem.field == "create_monitor.monitoring_signals.drift.production_data"
+    assert "needs `input_data`" in problem.message
+
+
 def test_a_file_is_read(tmp_path: Path):
     found = load_thresholds(write(tmp_path, GOOD), "toy")
     assert found.lookback == timedelta(days=2, hours=12)

@@ -40,6 +40,10 @@ def check_monitor(document: Document) -> Iterator[Problem]:
         if not isinstance(signal, dict) or signal.get("type") not in _SIGNALS:
             yield document.problem((*loc, "type"), f"must be one of {', '.join(_SIGNALS)}")
             continue
+        production = signal.get("production_data")
+        if isinstance(production, dict) and "input_data" not in production:
+            # Azure ML's loader ends with a TypeError that names neither the file nor the line.
+            yield document.problem((*loc, "production_data"), "needs `input_data`")
         thresholds = signal.get("metric_thresholds")
         if not thresholds:
             yield document.problem(loc, "has no `metric_thresholds`, so it can never raise an alert")
