@@ -103,7 +103,10 @@ class Agent:
             return self._publish(step, run, log)
         if step.kind == "bash":
             return self._bash(self._filled(step.what, run), step, run, log)
-        inputs = {name: self._filled(value, run, strict=True) for name, value in step.inputs.items()}
+        scripts = ("inlineScript",)
+        inputs = {
+            name: self._filled(value, run, strict=name not in scripts) for name, value in step.inputs.items()
+        }
         if step.what == "UsePythonVersion@0":
             return True
         if step.what == "DownloadPipelineArtifact@2":
@@ -112,7 +115,7 @@ class Agent:
             if inputs[name] != wanted:
                 raise Refused(step.inputs[name].place, f"the interpreter knows {name} {wanted!r} only")
         log.connections.append(inputs["azureSubscription"])
-        return self._bash(self._filled(step.inputs["inlineScript"], run), step, run, log)
+        return self._bash(inputs["inlineScript"], step, run, log)
 
     def _filled(self, text: Text, run: JobRun, *, strict: bool = False) -> str:
         """`$(name)` put in. In a script an unknown one stays, for bash: it may be a command."""

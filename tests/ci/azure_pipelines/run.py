@@ -11,7 +11,7 @@ from azure_pipelines import pipeline as model
 from azure_pipelines.agent import Agent, JobRun, Log, Tools
 from azure_pipelines.expressions import Context, evaluate, truth
 from azure_pipelines.pipeline import Job, Pipeline, Stage
-from azure_pipelines.source import Refused, Text
+from azure_pipelines.source import Text
 
 Outcome = Literal["Succeeded", "Failed", "Skipped", "Canceled"]
 Reason = Literal["IndividualCI", "Manual", "PullRequest", "ResourceTrigger", "Schedule"]
@@ -177,6 +177,3 @@ class _Run:
                     return self.outputs.get(stage.name, {}).get(path)
         known = [f"{j.name}.{j.prefix}{s.name}.…" for j in stage.jobs for s in j.steps if s.name]
         raise KeyError(f"stage {str(stage.name)!r} has no output {path!r}, only {', '.join(known) or 'none'}")
-
-
-__all__ = ["Event", "Refused", "Result", "execute"]
