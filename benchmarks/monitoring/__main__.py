@@ -2,8 +2,8 @@
 
 Both judge the same files by the same rule (population stability index above a threshold, column by column),
 each in a process of its own, in turns; figures are medians over the rounds. The run fails when the verdicts
-differ, when a true drift is missed, or when the cost grows faster than the rows. Evidently gets an
-environment of its own, from requirements.txt, in the user's cache; it is no dependency of the project.
+differ, when a true drift is missed, or when cost grows faster than the rows, or memory with them. Evidently
+gets an environment of its own, from requirements.txt, in the user's cache; it is no dependency of the project.
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ SECONDS = 10.0
 """A million rows in less is what "seconds" means."""
 GROWTH = 1.5
 """Cost a row at the largest size over that at the smallest of the two largest; linear is 1."""
+MEMORY = 1.5
+"""Peak memory at the largest size over that at the smallest; bounded memory is 1."""
 
 Answer = dict[str, Any]
 
@@ -146,6 +148,9 @@ def judged(taken: dict[tuple[str, int], list[Answer]], sizes: list[int]) -> list
     if len(sizes) > 1:
         small, large = sorted(sizes)[-2:]
         growth = (median(taken["ours", large], "cpu") / large) / (median(taken["ours", small], "cpu") / small)
+        more = median(taken["ours", large], "megabytes") / median(taken["ours", min(sizes)], "megabytes")
+        if more > MEMORY:
+            found.append(f"{large:,} rows take {more:.2f} times the memory of {min(sizes):,}")
         if growth > GROWTH:
             found.append(f"a row costs {growth:.2f} times as much at {large:,} rows as at {small:,}")
     return found

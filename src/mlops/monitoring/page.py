@@ -18,12 +18,12 @@ th,td{text-align:left;padding:.3rem .6rem;border-bottom:1px solid var(--line);ve
 svg{vertical-align:middle}
 """
 _TITLES = {
-    "volume": "Volume",
-    "quality": "Data quality",
-    "drift": "Drift of inputs, against the reference",
-    "prediction": "Drift of predictions, against the release's test rows",
     "performance": "Performance on labelled rows",
     "slice": "Performance by slice",
+    "prediction": "Drift of predictions, against the release's test rows",
+    "drift": "Drift of inputs, against the reference",
+    "volume": "Volume",
+    "quality": "Data quality",
 }
 _WORDS = {
     "pass": "Within its limits",
@@ -46,7 +46,9 @@ def page(report: MonitorReport) -> str:
         f"<tr><th scope=row>{escape(k)}</th><td>{escape(str(v))}</td></tr>" for k, v in facts.items() if v
     )
     colour = {"pass": "pass", "breach": "breach"}.get(report.outcome, "skipped")
-    tables = "".join(_table(kind, _of(report, kind)) for kind in _TITLES if _of(report, kind))
+    broken = {signal.kind for signal in report.breaches}
+    kinds = sorted(_TITLES, key=lambda kind: kind not in broken)
+    tables = "".join(_table(kind, _of(report, kind)) for kind in kinds if _of(report, kind))
     return (
         "<!doctype html><html lang=en><head><meta charset=utf-8>"
         '<meta name=viewport content="width=device-width,initial-scale=1">'

@@ -309,6 +309,7 @@ def test_the_page_has_every_signal_and_no_script(world: MonitorWorld):
     for found in report.signals:
         assert found.name in text
     assert "<td class=breach>breach</td><td>seats</td>" in text
+    assert text.index("Drift of inputs") < text.index("Performance on labelled rows"), "what is broken first"
 
 
 # --- what is kept -------------------------------------------------------------------------------------
