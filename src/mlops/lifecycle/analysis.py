@@ -22,7 +22,7 @@ _CHANCE = 0.001 / LOOKS
 _Z = 3.8906
 """The normal quantile of 1 - `_CHANCE`."""
 _BINS = 10
-"""Bins of the population stability index, of about equal share in the live deployment."""
+"""Bins of the population stability index, of about equal share in both deployments together."""
 _EXACT = 1000
 """Up to this many requests the binomial tail is summed; beyond, the normal approximation is good to 1e-4."""
 
@@ -175,14 +175,14 @@ def _slow(new: Window, live: Window, strategy: Strategy) -> str:
 def shift(live: Mapping[float, int], new: Mapping[float, int]) -> tuple[float, float]:
     """Population stability index of two histograms, and what chance exceeds once in a thousand times.
 
-    Both have the same bounds. Neighbouring buckets are merged until each holds about a tenth of `live`.
+    Both have the same bounds. Neighbouring buckets are merged until each holds about a tenth of both.
     Under equal distributions the index is close to chi-squared with (bins - 1) degrees of freedom times
     (1/n + 1/m) (Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020).
     """
     n, m = sum(live.values()), sum(new.values())
     if not n or not m:
         return 0.0, math.inf
-    pairs = _merge(live, new, n)
+    pairs = _merge(live, new, n, m)
     # Half a count in every bin keeps an empty bin finite and is negligible otherwise.
     k = len(pairs)
     shares = [((a + 0.5) / (n + 0.5 * k), (b + 0.5) / (m + 0.5 * k)) for a, b in pairs]
@@ -190,21 +190,23 @@ def shift(live: Mapping[float, int], new: Mapping[float, int]) -> tuple[float, f
     return index, _chi2(max(k - 1, 1)) * (1 / n + 1 / m)
 
 
-def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int) -> list[tuple[int, int]]:
+def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int, m: int) -> list[tuple[int, int]]:
+    """(live, new) counts of bins that hold about a tenth of both together, each counting as much.
+
+    Bins of `live` alone would be blind where it gives one answer only: all that `new` says would be in its bin.
+    """
     pairs: list[tuple[int, int]] = []
     a = b = 0
     for bound in sorted(set(live) | set(new)):
         a, b = a + live.get(bound, 0), b + new.get(bound, 0)
-        if a >= n / _BINS:
+        if a / n + b / m >= 2 / _BINS:
             pairs.append((a, b))
             a = b = 0
-    if not pairs:
-        return [(a, b)]
-    # A thin last bin would let a handful of requests decide; what lies beyond the live one's range still
-    # counts, as growth of the bin below it.
-    last = pairs.pop() if a < n / _BINS / 2 else (0, 0)
-    pairs.append((last[0] + a, last[1] + b))
-    return pairs
+    # A thin last bin would let a handful of requests decide; it counts as part of the one below it.
+    if pairs and a / n + b / m < 1 / _BINS:
+        c, d = pairs.pop()
+        a, b = a + c, b + d
+    return [*pairs, (a, b)]
 
 
 def _chi2(freedom: int) -> float:

@@ -4,6 +4,7 @@ analysis off; a bad one that passes is what analysis is for."""
 from __future__ import annotations
 
 import json
+import math
 import random
 from bisect import bisect_left
 from dataclasses import replace
@@ -155,6 +156,17 @@ def test_predictions_beyond_the_live_range_are_a_shift():
     new = replace(window(500, centre=0.2, spread=0.02, seed=3))
     moved = replace(new, predictions=dict.fromkeys(PREDICTION, 0) | {PREDICTION[-1]: 500})
     assert isinstance(judge(moved, live, STRATEGY), Fail)
+
+
+@pytest.mark.parametrize("answer", [0.02, 0.98])
+def test_a_live_model_that_gives_one_answer_hides_nothing(answer: float):
+    """A rare event: nearly all predictions of the live one lie in one bucket."""
+    bounds = (0.05, 0.5, 0.95, math.inf)
+    live = histogram([answer] * 200, bounds)
+    moved, noise = shift(live, histogram([1 - answer] * 60, bounds))
+    assert moved > max(1.0, noise)
+    stayed, _ = shift(live, histogram([answer] * 60, bounds))
+    assert stayed == 0
 
 
 def test_a_long_thin_tail_is_not_a_shift():
