@@ -193,7 +193,7 @@ def shift(live: Mapping[float, int], new: Mapping[float, int]) -> tuple[float, f
 def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int, m: int) -> list[tuple[int, int]]:
     """(live, new) counts of bins that hold about a tenth of both together, each counting as much.
 
-    Bins of `live` alone would be blind where it gives one answer only: all that `new` says would be in its bin.
+    Bins of `live` alone would be blind where it gives one answer: all that `new` says would be in its bin.
     """
     pairs: list[tuple[int, int]] = []
     a = b = 0
