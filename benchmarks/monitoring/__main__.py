@@ -3,7 +3,7 @@
 Both judge the same files by the same rule (population stability index above a threshold, column by column),
 each in a process of its own, in turns; figures are medians over the rounds. The run fails when the verdicts
 differ, when a true drift is missed, or when cost grows faster than the rows, or memory with them. Evidently
-gets an environment of its own, from requirements.txt, in the user's cache; it is no dependency of the project.
+gets an environment of its own, from requirements.txt, in the user's cache; the project does not depend on it.
 """
 
 from __future__ import annotations

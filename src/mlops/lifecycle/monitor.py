@@ -151,7 +151,9 @@ def _judge(
             f"nothing was captured of {model} in {env}; see docs/monitoring.md for how capture is turned on",
         )
     labels = known.known_labels(keep, env, model)
-    found = _scan(files, span, release, policy, labels)
+    # What is usual is told by windows like the last one; a chosen one may be of any length.
+    earlier = policy.volume.windows if span.end == now else 0
+    found = _scan(files, span, release, policy, labels, earlier=earlier)
     facts |= {
         "rows": found.rows,
         "labelled": 0,
@@ -163,7 +165,7 @@ def _judge(
             facts,
             f"release {live.version} answered {found.rows} captured rows in the window{others}; "
             f"a verdict needs {policy.min_rows} (monitoring.min_rows)",
-            [judge.volume(found.rows + found.other_rows, found.earlier, policy.volume)],
+            [_volume(found, policy)],
         )
     signals = _signals(release, found, thresholds, policy)
     rows, told = judged_performance(release.schema, found, labels, policy, release.evaluation)
@@ -188,6 +190,8 @@ def _scan(
     release: _Release,
     policy: MonitoringPolicy,
     labels: pd.DataFrame | None,
+    *,
+    earlier: int,
 ) -> Scanned:
     import pyarrow as pa
 
@@ -200,7 +204,7 @@ def _scan(
         release.reference,
         slices=sorted({limit.column for limit in policy.slices}),
         labelled_ids=ids,
-        earlier=policy.volume.windows,
+        earlier=earlier,
     )
 
 
@@ -208,7 +212,7 @@ def _signals(
     release: _Release, found: Scanned, thresholds: Thresholds, policy: MonitoringPolicy
 ) -> list[Signal]:
     correction = CORRECTIONS[policy.correction]
-    told = [judge.volume(found.rows + found.other_rows, found.earlier, policy.volume)]
+    told = [_volume(found, policy)]
     if thresholds.quality:
         told += judge.quality(release.schema.columns, found.columns, release.reference, thresholds.quality)
     if thresholds.drift:
@@ -218,6 +222,10 @@ def _signals(
             release.reference.prediction, found.prediction, thresholds.prediction, correction
         )
     return told
+
+
+def _volume(found: Scanned, policy: MonitoringPolicy) -> Signal:
+    return judge.volume(found.rows + found.other_rows, found.earlier, policy.volume, policy.min_rows)
 
 
 def _unknown(facts: dict[str, Any], reason: str, signals: Sequence[Signal] = ()) -> MonitorReport:

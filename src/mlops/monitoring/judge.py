@@ -180,13 +180,15 @@ def quality(
     return found
 
 
-def volume(rows: int, earlier: Sequence[int], limit: VolumeLimit) -> Signal:
-    """Captured rows against the median of earlier windows that had some."""
-    usual = [count for count in earlier if count]
+def volume(rows: int, earlier: Sequence[int], limit: VolumeLimit, least: int) -> Signal:
+    """Captured rows against the median of earlier windows that had at least `least`: before the first real
+    traffic there were only smoke tests, and they say nothing about what is usual."""
+    usual = [count for count in earlier if count >= least]
     if not usual:
-        return _skipped("volume", "rows", "there is no earlier traffic to compare with").model_copy(
-            update={"observed": float(rows)}
+        why = (
+            f"no earlier window has {least} rows to compare with" if earlier else "the window is not the last"
         )
+        return _skipped("volume", "rows", why).model_copy(update={"observed": float(rows)})
     median = statistics.median(usual)
     low, high = median * (1 - limit.max_fall), median * limit.max_rise
     return Signal(

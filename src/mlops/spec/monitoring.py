@@ -52,7 +52,7 @@ class VolumeLimit(Spec):
     max_rise: PositiveFloat = 3.0
     """How many times the usual volume is too much."""
     windows: int = Field(default=4, ge=1, le=60)
-    """How many earlier windows are looked at; those without any traffic do not count."""
+    """How many earlier windows are looked at; those with fewer than `min_rows` do not count."""
 
 
 class RetrainPolicy(Spec):

@@ -101,6 +101,20 @@ def test_missing_volume_is_a_breach(world: MonitorWorld):
     assert signal(report, "volume.rows.rows").limit == "500 to 3000 (usual: 1000)"
 
 
+def test_smoke_tests_are_not_the_usual_volume(world: MonitorWorld):
+    world.capture(rows(50, seed=1, before=timedelta(days=1, hours=23)))
+    world.capture(rows(1000, seed=3))
+    found = signal(judge(world), "volume.rows")
+    assert (found.verdict, found.detail) == ("skipped", "no earlier window has 200 rows to compare with")
+
+
+def test_a_chosen_window_is_compared_with_no_other(world: MonitorWorld):
+    world.capture(rows(1000, seed=1, before=timedelta(hours=4)))
+    world.capture(rows(300, seed=3, before=timedelta(hours=3)))
+    window = TimeSpan(start=NOW - timedelta(hours=3), end=NOW - timedelta(hours=2))
+    assert signal(judge(world, window=window), "volume.rows").detail == "the window is not the last"
+
+
 def test_a_window_can_be_chosen(world: MonitorWorld):
     world.capture(rows(1000, seed=3, seats=60, before=timedelta(days=3)))
     start = NOW - timedelta(days=3)
