@@ -19,7 +19,7 @@ import uvicorn
 from tests.serving.harness import Line, Server, drain, serving, status
 from uvicorn.server import ServerState
 
-from mlops.serving import testing
+from mlops.serving import guard, testing
 from mlops.serving.lane import BODY, LaneProtocol
 from mlops.serving.scoring import Answer
 
@@ -198,17 +198,18 @@ class Constant:
         done(Answer(200, body, identity))
 
 
+async def connected(state: ServerState) -> tuple[LaneProtocol, Wire]:
+    config = uvicorn.Config(Constant(), lifespan="off", log_config=None)
+    config.load()
+    protocol, wire = LaneProtocol(config, state, {}, asyncio.get_running_loop()), Wire()
+    protocol.connection_made(wire)
+    return protocol, wire
+
+
 def test_an_idle_connection_is_closed_without_a_word_and_a_silent_one_with_408() -> None:
     async def run() -> None:
-        config = uvicorn.Config(Constant(), lifespan="off", log_config=None)
-        config.load()
-        made = []
-        for _ in range(2):
-            protocol = LaneProtocol(config, ServerState(), {}, asyncio.get_running_loop())
-            wire = Wire()
-            protocol.connection_made(wire)
-            made.append((protocol, wire))
-        (idle, spoken), (silent, unspoken) = made
+        state = ServerState()
+        (idle, spoken), (silent, unspoken) = await connected(state), await connected(state)
         idle.data_received(b"POST /score HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}")
         before = spoken.sent
         assert before.startswith(b"HTTP/1.1 200 OK\r\n") and before.endswith(b"\r\n\r\n{}")
@@ -220,5 +221,17 @@ def test_an_idle_connection_is_closed_without_a_word_and_a_silent_one_with_408()
             protocol.sweep(now + 100)
         assert spoken.closed and spoken.sent == before
         assert unspoken.closed and unspoken.sent.startswith(b"HTTP/1.1 408 ")
+
+    asyncio.run(run())
+
+
+def test_connections_beyond_the_bound_are_told_to_come_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(guard, "CONNECTIONS", 2)
+
+    async def run() -> None:
+        state = ServerState()
+        wires = [wire for _, wire in [await connected(state) for _ in range(3)]]
+        assert [wire.closed for wire in wires] == [False, False, True]
+        assert wires[2].sent.startswith(b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 1\r\n")
 
     asyncio.run(run())

@@ -99,7 +99,7 @@ class GuardedProtocol(HttpToolsProtocol):
         super().connection_made(self._joined)  # type: ignore[arg-type]
         self.deadline = self.loop.time() + self.header_seconds
         if len(self.connections) > CONNECTIONS:
-            self._end(b"503 Service Unavailable", b"Too many connections.")
+            self._end(b"503 Service Unavailable\r\nretry-after: 1", b"Too many connections.")
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
