@@ -51,6 +51,7 @@ def batch(
             destination,
             env=state.environment(env) if env else None,
             release=release,
+            signing=state.settings.signing,
             keep=keep or (),
             workers=workers,
             progress=progress,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
@@ -186,9 +187,13 @@ def release(
     """Write the release file of a version that passed, and ask for it in the first environment."""
     from mlops.lifecycle.release import propose_release
     from mlops.lifecycle.release import release as write
+    from mlops.lifecycle.sign import sign_release
 
     name, _ = state.model(model)
     made = write(state.root, state.target, name, version)
+    signature = sign_release(state.root, state.target.registry, made.release, state.settings.signing)
+    if signature is not None:
+        made = replace(made, written=(*made.written, signature))
     request = None
     if propose:
         from mlops.forge import open_forge

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound
 from mlops.lifecycle.evidence import DIGEST_TAG, live_version
+from mlops.lifecycle.sign import verify_release
 from mlops.serving.batch import BatchReport, score_folder
 from mlops.serving.batch_file import FileResult
 from mlops.spec import files
+from mlops.spec.signing import SigningSettings
 from mlops.targets.base import Target
 
 
@@ -71,6 +73,7 @@ def batch(
     *,
     env: str | None = None,
     release: int | None = None,
+    signing: SigningSettings | None = None,
     keep: Sequence[str] = (),
     workers: int | None = None,
     progress: Callable[[FileResult, int, int], None] = lambda result, done, total: None,
@@ -78,6 +81,7 @@ def batch(
     """Score every file of a folder; see `mlops.serving.batch.score_folder`, and `choose` for refusals."""
     chosen = choose(root, target, model, env, release)
     artifact = target.registry.fetch(model, chosen.version, chosen.digest)
+    verify_release(root, model, chosen.version, artifact, signing or SigningSettings())
     report = score_folder(
         artifact,
         source,

@@ -23,6 +23,7 @@ from mlops.spec._yaml import Document
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
 from mlops.spec.gates import GateReport
 from mlops.spec.release import Release
+from mlops.spec.signing import signature_path
 from mlops.targets.base import ModelVersion, Target
 
 HEADER = """\
@@ -172,13 +173,15 @@ def _write_release(root: Path, made: Release) -> bool:
 
 
 def propose_release(root: Path, forge: Forge, made: ReleaseResult) -> PullRequest:
-    """Open a pull request with the two files of a release; merged at once where policy allows it.
+    """Open a pull request with the files of a release; merged at once where policy allows it.
 
     The files are taken from the work tree, the commit is made on top of the newest one of the base branch.
     """
     git = Git(root)
     model, version = made.release.model, made.release.version
-    paths = (release_path(model, version), desired_path(made.environment, model))
+    paths = [release_path(model, version), desired_path(made.environment, model)]
+    if (root / signature_path(model, version)).is_file():
+        paths.append(signature_path(model, version))
     base = git.default_branch()
     proposal = Proposal(
         branch=f"release/{model}",

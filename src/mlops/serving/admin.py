@@ -24,6 +24,7 @@ from mlops.serving.request import Limits, RequestError
 from mlops.serving.router import Router
 from mlops.serving.state import DeploymentState
 from mlops.spec.capture import CaptureSettings
+from mlops.spec.signing import Signed
 
 PREFIX = "/-/"
 _LIMITS = Limits(body=64 << 10)
@@ -35,6 +36,7 @@ class DeploymentWish(msgspec.Struct, forbid_unknown_fields=True):
     release: int
     digest: str
     folder: str
+    signed: dict[str, Any] | None = None
 
 
 class TrafficWish(msgspec.Struct, forbid_unknown_fields=True):
@@ -83,6 +85,7 @@ class Admin:
                         release=wish.release,
                         digest=wish.digest,
                         folder=Path(wish.folder),
+                        signed=Signed.model_validate(wish.signed) if wish.signed else None,
                         created=datetime.now(UTC),
                     )
                 )

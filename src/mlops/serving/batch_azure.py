@@ -24,6 +24,7 @@ from mlops.errors import InvalidInput, TargetError
 from mlops.serving.batch import finished, score
 from mlops.serving.batch_file import BatchJob
 from mlops.serving.core import Scorer, find_artifact, load
+from mlops.serving.signing import signed_from, verify_apart
 from mlops.spec.digest import tree_digest
 
 UNNAMED = "none"
@@ -54,6 +55,8 @@ def init() -> None:
     named = None if options.digest in (None, "", UNNAMED) else str(options.digest)
     digest = named or tree_digest(folder)
     keep = tuple(name for name in options.keep.split(",") if name)
+    if (signed := signed_from()) is not None:
+        verify_apart(folder, signed)
     # Workers share the node's cores already: one thread each.
     job = BatchJob(folder, digest, options.input or Path(), Path(options.output), keep)
     _parallel = _Parallel(load(folder, digest=named), job)

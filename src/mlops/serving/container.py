@@ -18,6 +18,7 @@ from mlops.errors import InvalidInput, MlopsError
 from mlops.serving import server
 from mlops.serving.capture import settings_from
 from mlops.serving.core import find_artifact, load
+from mlops.serving.signing import signed_from, verify_apart
 from mlops.serving.state import DeploymentState, ServerState, write_state
 from mlops.spec.digest import tree_digest
 
@@ -48,6 +49,8 @@ def _state() -> ServerState:
         raise InvalidInput("AZUREML_MODEL_DIR is not set; it says where the model is mounted")
     artifact = find_artifact(Path(mounted))
     digest = os.environ.get("MLOPS_MODEL_DIGEST") or tree_digest(artifact)
+    if (signed := signed_from()) is not None:
+        verify_apart(artifact, signed)
     load(artifact, digest=digest)
     version = os.environ.get("MLOPS_MODEL_VERSION", "")
     deployment = DeploymentState(

@@ -17,6 +17,7 @@ from pathlib import Path
 from mlops.errors import Blocked, InvalidInput, MlopsError, NotFound, TargetError
 from mlops.serving.deployment import Loaded
 from mlops.serving.request import Limits
+from mlops.serving.signing import verify_apart
 from mlops.serving.state import DeploymentState, ServerState, write_state
 from mlops.spec.capture import CaptureSettings
 
@@ -149,6 +150,8 @@ class Router:
 
     async def _load(self, wanted: DeploymentState) -> Loaded:
         try:
+            if wanted.signed is not None:
+                await asyncio.to_thread(verify_apart, wanted.folder, wanted.signed)
             return await asyncio.to_thread(
                 Loaded.load, wanted.name, wanted.release, wanted.folder, wanted.digest, self.limits
             )

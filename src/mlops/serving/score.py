@@ -25,6 +25,7 @@ from mlops.errors import MlopsError
 from mlops.serving.capture import FOLDER, SETTINGS, Capture, Origin, open_capture, settings_from
 from mlops.serving.core import Scorer, find_artifact, load
 from mlops.serving.request import RequestError, RequestParser, check_content_type
+from mlops.serving.signing import signed_from, verify_apart
 from mlops.spec.capture import check_capture
 
 log = logging.getLogger("mlops.serving")
@@ -45,6 +46,8 @@ def init() -> None:
     """Load the model once a worker. Any refusal ends the worker: Azure then marks the deployment failed."""
     global _loaded  # noqa: PLW0603 - the server's interface is two functions of a module
     folder = find_artifact(Path(os.environ["AZUREML_MODEL_DIR"]))
+    if (signed := signed_from()) is not None:
+        verify_apart(folder, signed)
     scorer = load(folder, digest=os.environ.get("MLOPS_MODEL_DIGEST") or None)
     version = os.environ.get("MLOPS_MODEL_VERSION", "0")
     deployment = os.environ.get("MLOPS_DEPLOYMENT", "")

@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import Digest, EnvName, ModelName, Spec
 from mlops.spec.capture import CaptureSettings
+from mlops.spec.signing import Signed
 
 STATE = "endpoint.json"
 KEYS = "keys.json"
@@ -32,6 +33,8 @@ class DeploymentState(Spec):
     traffic: int = Field(default=0, ge=0, le=100)
     mirror: int = Field(default=0, ge=0, le=100)
     created: datetime
+    signed: Signed | None = None
+    """The signature that is verified before anything is loaded; None: the digest alone decides."""
 
 
 class ServerState(Spec):

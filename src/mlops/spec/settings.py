@@ -13,6 +13,7 @@ from mlops.spec._base import ModelName, Spec
 from mlops.spec._yaml import problems_of
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.online import OnlineSettings
+from mlops.spec.signing import SigningSettings
 from mlops.spec.sinks import EventSettings
 
 FILE = "mlops.toml"
@@ -80,6 +81,8 @@ class Settings(Spec):
     local: LocalSettings = LocalSettings()
     azure: AzureSettings = AzureSettings()
     events: EventSettings = EventSettings()
+    signing: SigningSettings = SigningSettings()
+    """Whose signature a model must carry to be loaded."""
 
     def model(self, name: str | None) -> tuple[str, ModelSettings]:
         """The model called `name`, or the only one; raises `InvalidInput` otherwise."""

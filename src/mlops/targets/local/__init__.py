@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 from mlops.spec.settings import Settings
+from mlops.spec.signing import signed_release
 from mlops.targets.base import Target
 
 
@@ -26,7 +28,9 @@ def open_local(root: Path, settings: Settings) -> Target:
         jobs=LocalJobs(local_tracker(folder, uri), folder, data, root),
         registry=LocalRegistry(folder, uri, root),
         endpoints=LocalEndpoints(
-            folder / "endpoints", {name: model.capture for name, model in settings.models.items()}
+            folder / "endpoints",
+            {name: model.capture for name, model in settings.models.items()},
+            partial(signed_release, root, settings.signing),
         ),
         store=LocalStore(folder),
         data=data,

@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +27,7 @@ from mlops.serving.lock import Owner, owner
 from mlops.serving.state import ServerState, ensure_keys, read_keys, read_state, write_state
 from mlops.spec.capture import CaptureSettings, check_capture
 from mlops.spec.release import Release
+from mlops.spec.signing import Signed
 from mlops.targets.base import Deployment, EndpointState, TrafficSample
 
 LOG = "server.log"
@@ -43,12 +44,19 @@ class LocalEndpoints:
     """`mlops.targets.base.Endpoints` below one folder: `<folder>/<environment>/<model>/`.
 
     `capture` by model: what of requests and answers goes to `capture/` in the endpoint's folder. A change of
-    it is in effect with the next change of the endpoint.
+    it is in effect with the next change of the endpoint. `signed` says which signature a version must carry
+    (`mlops.spec.signing.signed_release`); the server verifies it whenever it loads the version.
     """
 
-    def __init__(self, folder: Path, capture: Mapping[str, CaptureSettings] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        capture: Mapping[str, CaptureSettings] | None = None,
+        signed: Callable[[str, int], Signed | None] = lambda model, version: None,
+    ) -> None:
         self._root = folder
         self._capture = capture or {}
+        self._signed = signed
 
     def state(self, environment: str, model: str) -> EndpointState:
         """What is there now; deployments of a server that does not run are `failed`, not `ready`."""
@@ -86,11 +94,13 @@ class LocalEndpoints:
         if (capture := self._capture.get(release.model)) is not None and capture.exclude:
             names = [column.name for column in read_schema(artifact).columns]
             check_capture(capture, names, field=f"models.{release.model}.capture")
-        wish = {
+        wish: dict[str, Any] = {
             "release": release.version,
             "digest": release.digest,
             "folder": str(artifact.resolve()),
         }
+        if (signed := self._signed(release.model, release.version)) is not None:
+            wish["signed"] = signed.model_dump(mode="json")
         with self._changing(folder):
             if read_state(folder) is None:
                 write_state(folder, ServerState(environment=environment, model=release.model))
