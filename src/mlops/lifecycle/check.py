@@ -77,6 +77,10 @@ class _Check:
     def releases(self, settings: Settings | None) -> None:
         for path in sorted((self.root / "releases").glob("*/*")):
             name = path.relative_to(self.root).as_posix()
+            if path.suffix == ".sig":
+                if not path.with_suffix(".yaml").is_file():
+                    self.problems.append(Problem(name, "is the signature of no release beside it; remove it"))
+                continue
             if path.suffix != ".yaml" or not path.stem.isdigit() or path.stem != str(int(path.stem)):
                 self.problems.append(
                     Problem(name, "a release file is called <version>.yaml, for example 7.yaml")
@@ -184,6 +188,8 @@ class _Check:
             path = self.root / name
             if not path.is_file():
                 self.problems.append(Problem(name, "deleted; a release is kept for ever, restore it"))
+            elif path.suffix == ".sig":
+                continue  # made anew when the team changes its key; whoever loads the model verifies it
             elif path.read_text(encoding="utf-8") != self.git.show(commit, name):
                 self.problems.append(
                     Problem(f"{name}:1", "changed; a release is never edited, restore it and make a new one")

@@ -189,3 +189,17 @@ def test_deleting_desired_state_is_a_problem(two: GitWorld):
 def test_an_unknown_base_is_a_sentence(two: GitWorld):
     with pytest.raises(InvalidInput, match="no-such is not a commit"):
         problems(two, "no-such")
+
+
+def test_a_signature_lies_beside_its_release_and_may_be_made_anew_but_not_be_lost(two: GitWorld):
+    two.write("releases/flights/1.sig", "{}")
+    assert problems(two) == []
+    head = two.commit("Sign")
+    two.write("releases/flights/1.sig", "{ }")
+    assert problems(two, head) == []
+    (two.root / "releases/flights/1.sig").unlink()
+    assert any("releases/flights/1.sig" in line and "deleted" in line for line in problems(two, head))
+    two.write("releases/flights/9.sig", "{}")
+    assert any(
+        "releases/flights/9.sig: is the signature of no release" in line for line in problems(two, head)
+    )
