@@ -1,0 +1,97 @@
+"""What goes into the image, written from uv.lock, and a list of it.
+
+    python container/build.py requirements
+        container/requirements.txt: the group `serving`, every file with its hash
+    python container/build.py sbom --output sbom.cdx.json
+        CycloneDX of a fresh environment that is made from that file as the image makes it
+
+Both give the same bytes for the same lock; a test keeps requirements.txt in step.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parents[1]
+REQUIREMENTS = ROOT / "container" / "requirements.txt"
+GROUPS = ("serving",)
+# The command line's own packages; nothing in serving or spec imports them.
+PRUNED = ("typer", "rich", "pathspec")
+HEADER = "# Written by: python container/build.py requirements. The group `serving` of uv.lock.\n"
+
+
+def requirements() -> str:
+    """The text of requirements.txt."""
+    command = [
+        tool("uv"),
+        "export",
+        "--locked",
+        "--no-default-groups",
+        "--no-emit-project",
+        "--no-header",
+        "--quiet",
+    ]
+    command += [word for group in GROUPS for word in ("--group", group)]
+    command += [word for name in PRUNED for word in ("--prune", name)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise SystemExit(f"uv.lock cannot be exported: {done.stderr.strip()}")
+    return HEADER + done.stdout
+
+
+def install(environment: Path, python: str = sys.executable) -> Path:
+    """A fresh environment as the image has it: hashes required, wheels only. Answers its Python."""
+    subprocess.run([tool("uv"), "venv", "--quiet", "--python", python, str(environment)], check=True)
+    inside = environment / "bin" / "python"
+    command = [tool("uv"), "pip", "install", "--quiet", "--python", str(inside), "--require-hashes"]
+    subprocess.run([*command, "--only-binary", ":all:", "--requirement", str(REQUIREMENTS)], check=True)
+    return inside
+
+
+def sbom() -> str:
+    """CycloneDX 1.6 as JSON: every package of the image with version, licence and what needs it."""
+    with tempfile.TemporaryDirectory() as folder:
+        python = install(Path(folder) / "venv")
+        command = [tool("cyclonedx-py"), "environment", "--output-reproducible", "--spec-version", "1.6"]
+        done = subprocess.run(
+            [*command, "--of", "JSON", str(python)], capture_output=True, text=True, check=True
+        )
+    found: dict[str, Any] = json.loads(done.stdout)
+    found["metadata"]["component"] = {
+        "type": "container",
+        "name": "mlops-serving",
+        "bom-ref": "mlops-serving",
+        "description": "Python packages of container/Dockerfile, without those of its base image",
+    }
+    return json.dumps(found, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def tool(name: str) -> str:
+    """A program of the environment that runs this."""
+    return str(Path(sys.executable).with_name(name))
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="container/build.py", description=__doc__)
+    commands = parser.add_subparsers(dest="what", required=True)
+    commands.add_parser("requirements", help="write container/requirements.txt")
+    listed = commands.add_parser("sbom", help="write a CycloneDX list of the image's packages")
+    listed.add_argument("--output", type=Path, required=True)
+    options = parser.parse_args()
+    if options.what == "requirements":
+        REQUIREMENTS.write_text(requirements(), encoding="utf-8")
+    else:
+        text = sbom()
+        options.output.parent.mkdir(parents=True, exist_ok=True)
+        options.output.write_text(text, encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
