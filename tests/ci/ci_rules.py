@@ -55,6 +55,9 @@ def _permissions(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
         yield "pages: write belongs to a job that deploys pages, and to no other"
     if publishes and (len(uses) > 2 or "environment" not in job):
         yield "deploys pages beside other steps, or without an environment"
+    env = job.get("env", {})
+    if logs_in and "MLOPS_TARGET" in env and not {"AZURE_CLIENT_ID", "AZURE_TENANT_ID"} <= env.keys():
+        yield "mlops cannot renew its login: it needs AZURE_CLIENT_ID and AZURE_TENANT_ID in env"
     if logs_in and "environment" not in job and "uses" not in job:
         yield "logs in without an environment: identities trust environments only"
     if "pull-requests" in writes and "workflow_run" not in workflow["on"]:

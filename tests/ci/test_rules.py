@@ -98,6 +98,7 @@ WRONG: list[tuple[str, Edit, str]] = [
     ("infra", _job("staging", **{"if": "always()"}), "from a fork"),
     ("infra", _job("dev", secrets="inherit"), "passed on as a whole"),
     ("infra-stack", _without("apply", "concurrency"), "without a lock"),
+    ("train", lambda w: w["jobs"]["train"]["env"].pop("AZURE_TENANT_ID"), "cannot renew its login"),
     ("destroy-stack", _without("destroy", "concurrency"), "without a lock"),
     ("destroy", _without("expired", "environment"), "without an environment"),
     ("destroy", _job("confirm", permissions={"id-token": "write"}), "belongs to a job that logs in"),
