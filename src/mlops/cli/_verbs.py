@@ -16,6 +16,8 @@ from mlops.cli import (  # noqa: F401, I001
     _repository,
     _scaffold,
     _events,
+    _board,
+    _card,
     _infra,
     _ui,
 )

@@ -1,0 +1,72 @@
+"""Addresses of commits, files, pull requests, runs and versions, where forge and target have pages."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import quote
+
+from mlops.spec.settings import Settings
+
+_REQUEST = re.compile(r"^Merge pull request #?(\d+)\b|^Merged PR (\d+)\b|\(#(\d+)\)$")
+
+
+def request_number(subject: str) -> int | None:
+    """The pull request that a commit came by, from what GitHub, Azure DevOps and the local forge write."""
+    found = _REQUEST.search(subject)
+    return int(next(filter(None, found.groups()))) if found else None
+
+
+@dataclass(frozen=True)
+class Links:
+    """Empty text: there is no such page. Every address begins with https:// or http://."""
+
+    web: str = ""
+    kind: str = "local"
+    tracking: str = ""
+    studio: str = ""
+    """Query of an Azure ML workspace in the studio."""
+
+    @classmethod
+    def of(cls, settings: Settings, target: str) -> Links:
+        """Of the forge in `mlops.toml` and the target's tracking server."""
+        forge, azure = settings.forge, settings.azure
+        web, parts = "", [quote(part) for part in forge.repository.split("/")]
+        if forge.kind == "github" and len(parts) == 2:
+            web = f"https://github.com/{'/'.join(parts)}"
+        elif forge.kind == "azure-devops" and len(parts) == 3:
+            web = f"https://dev.azure.com/{parts[0]}/{parts[1]}/_git/{parts[2]}"
+        studio = ""
+        if target == "azure" and azure.workspace:
+            path = (
+                f"/subscriptions/{azure.subscription_id}/resourceGroups/{azure.resource_group}"
+                f"/providers/Microsoft.MachineLearningServices/workspaces/{azure.workspace}"
+            )
+            studio = f"?wsid={quote(path, safe='/')}"
+        tracking = settings.local.tracking_uri if target == "local" else ""
+        http = tracking.startswith(("http://", "https://"))
+        return cls(web, forge.kind, tracking.rstrip("/") if http else "", studio)
+
+    def commit(self, commit: str) -> str:
+        return f"{self.web}/commit/{quote(commit)}" if self.web and commit else ""
+
+    def file(self, path: str, commit: str) -> str:
+        if not self.web:
+            return ""
+        if self.kind == "github":
+            return f"{self.web}/blob/{quote(commit)}/{quote(path)}"
+        return f"{self.web}?path=/{quote(path)}&version=GC{quote(commit)}"
+
+    def request(self, number: int | None) -> str:
+        if not self.web or number is None:
+            return ""
+        return f"{self.web}/{'pull' if self.kind == 'github' else 'pullrequest'}/{number}"
+
+    def run(self, run_id: str) -> str:
+        # An MLflow server addresses a run by its experiment too, which a version does not name.
+        return f"https://ml.azure.com/runs/{quote(run_id)}{self.studio}" if self.studio else ""
+
+    def version(self, model: str, version: int) -> str:
+        if self.studio:
+            return f"https://ml.azure.com/model/{quote(model)}:{version}/details{self.studio}"
+        return f"{self.tracking}/#/models/{quote(model)}/versions/{version}" if self.tracking else ""
