@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -101,13 +102,13 @@ def watch(number: RunArgument) -> None:
     """Follow a run, and those that it starts, to their end."""
     from mlops.forge.pushed.watch import follow, printer
 
-    def say(lines: object) -> None:
-        for line in lines if isinstance(lines, list) else []:
+    def say(lines: Iterable[str]) -> None:
+        for line in lines:
             out().print(line, markup=False)
 
     store = _store()
     store.get(number)
-    follow(store, [number], printer(say))
+    follow(store, [number], printer(store, say))
 
 
 @forge.command(epilog="Example: mlops forge approve 4 --by bea")

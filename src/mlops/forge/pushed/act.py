@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import TargetError
-from mlops.forge.pushed.store import Job, Run, Settings, State, Step
+from mlops.forge.pushed.store import STEP_MARK, Job, Run, Settings, State, Step
 
 STAND_INS = Path(str(files("mlops.forge.pushed"))) / "actions"
 """One folder an action, `<owner>/<name>`."""
@@ -40,14 +40,14 @@ def program() -> str:
 
 def stand_ins(remote: Mapping[str, str]) -> dict[str, Path]:
     """The local folder for each `owner/name@ref`; raises `TargetError` for an action that has none."""
-    found = {reference: STAND_INS / name for reference, name in remote.items()}
-    missing = sorted({remote[r] for r, folder in found.items() if not folder.is_dir()})
-    if missing:
-        raise TargetError(
-            f"the local forge has no stand-in for {', '.join(missing)}; "
-            "switch the workflow off with: mlops forge off WORKFLOW"
-        )
-    return found
+    if missing := without_stand_in(remote):
+        raise TargetError(f"the local forge has no stand-in for {', '.join(missing)}")
+    return {reference: STAND_INS / name for reference, name in remote.items()}
+
+
+def without_stand_in(remote: Mapping[str, str]) -> list[str]:
+    """Names of the actions that cannot be had on this machine."""
+    return sorted({name for name in remote.values() if not (STAND_INS / name).is_dir()})
 
 
 def command(
@@ -145,7 +145,7 @@ class Reader:
             steps = (*there.steps[:-1], Step(_name(entry["step"]), state, seconds))
         elif text.startswith("⭐"):
             steps = (*there.steps, Step(_name(entry["step"])))
-            self._log(job, f"\n# {steps[-1].name}")
+            self._log(job, f"{STEP_MARK}{steps[-1].name}")
         else:
             return
         self._set(replace(there, steps=steps))
@@ -169,8 +169,10 @@ class Reader:
 
 
 def _name(step: str) -> str:
-    """A step's name without our wrapper, on one line."""
-    text = " ".join(step.split()).removeprefix(".github/scripts/run ")
+    """A step's name as a person would type it: on one line, without our wrapper and optional arguments."""
+    text = " ".join(step.split())
+    text = re.sub(r"^\.github/scripts/(run ((--(show|capture|output) \S+|--verdict) )*)?", "", text)
+    text = re.sub(r" \$\{\w+:\+[^}]*\}", "", text)
     return text.partition("@")[0] if "/" in text.partition("@")[0] and " " not in text else text
 
 

@@ -73,7 +73,7 @@ def main() -> int:
     inside = "MLOPS_FORGE_RUN" in os.environ
     if runs and not inside and os.environ.get(FOLLOW) != "0":
         _say(["the push is done; you may interrupt this, the runs go on (mlops forge runs)"])
-        follow(store, [run.number for run in runs], printer(_say))
+        follow(store, [run.number for run in runs], printer(store, _say))
     return 0
 
 

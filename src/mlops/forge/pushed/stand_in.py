@@ -162,32 +162,27 @@ def download_artifact(runner: Runner) -> None:
     shutil.copytree(place, runner.workspace / runner.input("path", "."), dirs_exist_ok=True)
 
 
-def azure_login(runner: Runner) -> None:
-    raise TargetError(
-        "the local forge cannot log in to Azure: GitHub vouches for its jobs, and this machine cannot. "
-        "Leave the variable MLOPS_TARGET at local here"
-    )
-
-
-def create_github_app_token(runner: Runner) -> None:
-    raise TargetError(
-        "the local forge knows no GitHub App and needs none: leave RELEASE_APP_CLIENT_ID unset here"
-    )
-
-
+IMPOSSIBLE = {
+    "azure/login": "it cannot log in to Azure: GitHub vouches for its jobs, and this machine cannot. "
+    "Leave the variable MLOPS_TARGET at local here",
+    "actions/create-github-app-token": "it needs no App: leave RELEASE_APP_CLIENT_ID unset here",
+    "actions/upload-pages-artifact": "it publishes no site: leave MLOPS_BOARD unset here",
+    "actions/deploy-pages": "it publishes no site: leave MLOPS_BOARD unset here",
+}
+"""Actions whose effect is elsewhere; the workflows use them on conditions that are false on this machine."""
 ACTIONS: dict[str, Callable[[Runner], None]] = {
     "actions/checkout": checkout,
     "actions/setup-python": setup_python,
     "actions/cache": cache,
     "actions/upload-artifact": upload_artifact,
     "actions/download-artifact": download_artifact,
-    "azure/login": azure_login,
-    "actions/create-github-app-token": create_github_app_token,
 }
 
 
 def main() -> int:
     try:
+        if reason := IMPOSSIBLE.get(sys.argv[1]):
+            raise TargetError(f"the local forge has no {sys.argv[1]}: {reason}")
         ACTIONS[sys.argv[1]](Runner())
     except MlopsError as error:
         sys.stdout.write(f"::error::{error}\n")

@@ -31,6 +31,8 @@ FOLDER = "actions"
 State = Literal["queued", "running", "success", "failure", "cancelled", "skipped"]
 APPROVAL = "an approval of environment "
 """How a job says that it waits for a person; the environment's name follows."""
+STEP_MARK = "# "
+"""How a line of a job's log begins that names the step whose output follows."""
 ENDED = ("success", "failure", "cancelled", "skipped")
 
 

@@ -7,18 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from mlops.errors import InvalidInput, MlopsError, NotFound
+from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
 from mlops.forge.base import PullRequest
 from mlops.forge.git import Git
-from mlops.forge.pushed.act import repository
+from mlops.forge.pushed.act import repository, without_stand_in
 from mlops.forge.pushed.admit import context_of
 from mlops.forge.pushed.decide import Decision, Event, decide
 from mlops.forge.pushed.expressions import fill, truth
 from mlops.forge.pushed.store import Run, Store
-from mlops.forge.pushed.workflows import Workflow, workflows
+from mlops.forge.pushed.workflows import Workflow, remote_actions, workflows
 
 NOTHING = "0" * 40
 """How git writes "no commit"."""
@@ -98,7 +98,11 @@ def by_hand(store: Store, workflow: str, inputs: Mapping[str, str], actor: str) 
         known = ", ".join(stem for stem, w in found.items() if "workflow_dispatch" in w.on)
         raise NotFound(f"no workflow {workflow!r} can be started by hand; these can: {known or 'none'}")
     payload = {"ref": ref, "inputs": found[workflow].inputs(inputs), "after": sha, "deleted": False}
-    return start(store, Event("workflow_dispatch", ref, sha, actor, workflow=workflow, payload=payload))
+    started = start(store, Event("workflow_dispatch", ref, sha, actor, workflow=workflow, payload=payload))
+    for decision in started.decisions:
+        if not decision.run:
+            raise TargetError(f"{workflow} cannot run here: {decision.why}")
+    return started
 
 
 def by_event(store: Store, kind: str, payload: Mapping[str, Any], actor: str) -> Started:
@@ -112,11 +116,20 @@ def start(store: Store, event: Event) -> Started:
     """Decide, and start a worker for each run."""
     parent = os.environ.get("MLOPS_FORGE_RUN")
     settings = store.settings()
-    decisions = decide(workflows(Git(store.bare), event.sha), event, settings.off)
+    git = Git(store.bare)
+    decisions = [_possible(git, event.sha, d) for d in decide(workflows(git, event.sha), event, settings.off)]
     wanted = [d for d in decisions if d.run]
     if wanted and parent:
         _limit(store, int(parent))
     return Started(tuple(decisions), tuple(_run(store, d, event, parent) for d in wanted))
+
+
+def _possible(git: Git, commit: str, decision: Decision) -> Decision:
+    if not decision.run:
+        return decision
+    missing = without_stand_in(remote_actions(git, commit, decision.workflow))
+    why = f"it needs {', '.join(missing)}, for which this machine has no stand-in"
+    return replace(decision, run=False, why=why) if missing else decision
 
 
 def _run(store: Store, decision: Decision, event: Event, parent: str | None) -> Run:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlops.forge.pushed.store import ENDED, Job, Run, Step, Store
+from mlops.forge.pushed.store import ENDED, STEP_MARK, Job, Run, Step, Store
 
 PAUSE = 0.1
 
@@ -43,6 +43,7 @@ class Watcher:
         self._last: dict[int, Run | None] = dict.fromkeys(numbers)
         self._waits: dict[tuple[int, str], str] = {}
         self._read: dict[tuple[int, str], int] = {}
+        self._step: dict[tuple[int, str], str] = {}
         self.over = False
 
     @property
@@ -80,21 +81,19 @@ class Watcher:
 
     def _job(self, run: Run, job: Job, before: Job | None) -> Iterator[Seen]:
         old = before.steps if before else ()
-        current = job.steps[-1] if job.steps else None
         lines = self._lines(run, job)
         for at, step in enumerate(job.steps):
             if at >= len(old):
                 yield Seen("step", run, job, Step(step.name))
-            if step is current:
-                for line in lines:
-                    yield Seen("output", run, job, step, line)
+            for line in (text for name, text in lines if name == step.name):
+                yield Seen("output", run, job, step, line)
             if step.state != "running" and (at >= len(old) or old[at].state == "running"):
                 yield Seen("step", run, job, step)
         if job.state in ENDED and (before is None or before.state not in ENDED):
             yield Seen("job", run, job)
 
-    def _lines(self, run: Run, job: Job) -> list[str]:
-        """Whole lines of a job's log that were not seen yet."""
+    def _lines(self, run: Run, job: Job) -> list[tuple[str, str]]:
+        """Whole lines of a job's log that were not seen yet, each with its step's name."""
         path = self._store.run_folder(run.number) / f"{job.id}.log"
         try:
             with path.open("rb") as stream:
@@ -104,11 +103,16 @@ class Watcher:
             return []
         whole = new[: new.rfind(b"\n") + 1]
         self._read[run.number, job.id] = self._read.get((run.number, job.id), 0) + len(whole)
-        lines = whole.decode("utf-8", "replace").splitlines()
-        return [line for line in lines if line and not line.startswith("# ")]
+        found = []
+        for line in filter(None, whole.decode("utf-8", "replace").splitlines()):
+            if line.startswith(STEP_MARK):
+                self._step[run.number, job.id] = line.removeprefix(STEP_MARK)
+            else:
+                found.append((self._step.get((run.number, job.id), ""), line))
+        return found
 
 
-def printer(say: Callable[[Iterable[str]], None]) -> Callable[[Seen], None]:
+def printer(store: Store, say: Callable[[Iterable[str]], None]) -> Callable[[Seen], None]:
     """Plain lines, for a hook: what a step took, what a job waits for, and what to do when a run failed."""
 
     def show(seen: Seen) -> None:
@@ -120,8 +124,24 @@ def printer(say: Callable[[Iterable[str]], None]) -> Callable[[Seen], None]:
             say([f"{place}: {mark} {seen.step.name} ({seen.step.seconds or 0:.1f} s)"])
         elif seen.kind == "run":
             say(verdict(seen.run))
+            if seen.run.state == "failure":
+                say(explained(store, seen.run))
 
     return show
+
+
+def explained(store: Store, run: Run) -> list[str]:
+    """What the summary of a run says of its failures: the command, its exit code, how to see it locally."""
+    path = store.run_folder(run.number) / "summary.md"
+    text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    found: list[str] = []
+    for section in f"\n{text}".split("\n### ")[1:]:
+        lines = [line for line in section.splitlines() if line]
+        fences = [at for at, line in enumerate(lines) if line.startswith("~~~")]
+        if lines[0].startswith("Failed: ") and len(fences) >= 2:
+            found += [lines[0].replace("`", ""), lines[1], "To see it on your machine:"]
+            found += [f"  {line}" for line in lines[fences[-2] + 1 : fences[-1]]]
+    return found
 
 
 def verdict(run: Run) -> list[str]:

@@ -22,6 +22,7 @@ from mlops.forge.git import Git
 from mlops.forge.pushed import act
 from mlops.forge.pushed.admit import context_of
 from mlops.forge.pushed.expressions import fill
+from mlops.forge.pushed.stand_in import IMPOSSIBLE
 from mlops.forge.pushed.store import ENDED, Run, State, Store
 from mlops.forge.pushed.workflows import ACTIONS, FOLDER, Workflow, read, remote_actions
 
@@ -152,7 +153,8 @@ class Worker:
 def _gated(workflow: Workflow) -> None:
     """A job that must queue or be approved has to ask first; raises `InvalidInput` for one that cannot."""
     for job in workflow.jobs.values():
-        if (job.concurrency or job.environment) and not job.first.startswith("actions/checkout@"):
+        asks = job.first.partition("@")[0] in ("actions/checkout", *IMPOSSIBLE)
+        if (job.concurrency or job.environment) and not asks:
             raise InvalidInput(
                 f"{workflow.path}: job {job.id} has an environment or a concurrency group, and its first "
                 "step is not actions/checkout; the local forge could not enforce them"

@@ -1,0 +1,76 @@
+"""The repository's own workflows, started by `git push`: train, gate, release, staging; on a sample of data.
+
+One push does it all, as on GitHub: what `train` proposes is merged by policy, and the merge starts `release`.
+"""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from template_copy import MODEL, Repository
+
+from mlops.forge.pushed.install import install
+from mlops.forge.pushed.store import Store
+
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def repository(raw_sample: Path, tmp_path: Path) -> Iterator[Repository]:
+    made = Repository.make(tmp_path, raw_sample)
+    off = {"ci": "it would run these tests"}
+    install(made.origin, made.root, made.root / ".mlops", off=off, approvals=())
+    yield made
+    made.stop()
+
+
+def push(repository: Repository) -> str:
+    """What the forge said."""
+    done = subprocess.run(
+        ["git", "-C", str(repository.root), "push", "--quiet"],
+        env=repository.env,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stderr
+
+
+def test_a_push_that_touches_the_model_trains_releases_and_serves_it(repository: Repository) -> None:
+    store = Store(repository.origin)
+    with repository.edited("README.md", "# Machine learning", "# Learning"):
+        repository.commit("Words")
+    assert "nothing to do" in push(repository)
+
+    training = repository.root / "pipelines" / MODEL / "training.yml"
+    training.write_text(training.read_text().replace("max_iter: 200", "max_iter: 20"))
+    commit = repository.commit("Learn less")
+    said = push(repository)
+    runs = store.runs()
+    assert [(r.workflow, r.state, r.parent) for r in runs] == [
+        ("train", "success", None),
+        ("release", "success", 1),
+    ], said
+    assert "passes all gates" in (store.run_folder(1) / "summary.md").read_text()
+    assert "release 1: skipped" not in said
+
+    [version] = repository.target.registry.versions(MODEL)
+    assert version.tags["mlops.commit"] == commit, "a version must name the commit that was pushed"
+    assert version.tags["mlops.dirty"] == "false", "links of the runner made the checkout dirty"
+    repository.git("pull", "--quiet", "--ff-only")
+    assert (repository.root / "releases" / MODEL / "1.yaml").is_file()
+    [served] = repository.call("status", "--json").ok().json[:1]
+    assert (served["environment"], served["release"], served["health"]) == ("staging", 1, "serving")
+
+    # A merge by the forge starts workflows as a push does; one that a gate blocks says what to type.
+    policy = repository.root / "pipelines" / MODEL / "model.yaml"
+    policy.write_text(policy.read_text().replace("min: 0.55", "min: 0.99"))
+    repository.commit("A limit that nothing can meet")
+    said = push(repository)
+    assert "train 3: failure" in said
+    assert "Failed: mlops gate" in said
+    assert "Exit code 3: blocked" in said
+    assert [r.workflow for r in store.runs()] == ["train", "release", "train"], "a blocked model was released"
