@@ -165,7 +165,12 @@ GRANTS: Final = (
     Grant(
         "train", "Monitoring Metrics Publisher", "application insights", "sends metrics; local auth is off"
     ),
-    Grant("train", REGISTRY_READER, "model registry", "reads the champion, environments and components"),
+    Grant(
+        "train",
+        REGISTRY_PUBLISHER,
+        "model registry",
+        "shares a version that passed its gates (mlops release)",
+    ),
     Grant(
         "train",
         "Storage Queue Data Message Processor",
@@ -182,9 +187,7 @@ GRANTS: Final = (
     ),
     Grant("promote", "Monitoring Reader", "resource group", "judges a canary by the endpoint's metrics"),
     Grant("promote", "Log Analytics Reader", "log analytics", "judges a canary by the endpoint's logs"),
-    Grant(
-        "promote", REGISTRY_PUBLISHER, "model registry", "shares a released version with the next environment"
-    ),
+    Grant("promote", REGISTRY_PUBLISHER, "model registry", "tags what is live where; reads the release"),
     Grant("serve", "AcrPull", "container registry", "pulls the serving image"),
     Grant("serve", "Storage Blob Data Reader", "storage account", "mounts the model"),
     Grant(

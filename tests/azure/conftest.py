@@ -58,6 +58,13 @@ def logged_in(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
 
 
 @pytest.fixture
+def tracked(logged_in: Emulator, sqlite: str) -> Emulator:
+    """The same, with an empty MLflow in its workspaces."""
+    logged_in.tracking.start(sqlite)
+    return logged_in
+
+
+@pytest.fixture
 def connection(logged_in: Emulator) -> Connection:
     """A connection to it, for this repository."""
     return Connection(ROOT, load_settings(ROOT))

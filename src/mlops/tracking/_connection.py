@@ -110,10 +110,10 @@ def _check(uri: str) -> None:
             socket.create_connection((parts.hostname or "", port), CONNECT_SECONDS).close()
         except (OSError, ValueError) as error:
             raise unreachable(uri, str(error)) from None
-    elif parts.scheme != "azureml":
+    elif parts.scheme not in ("azureml", "databricks") and uri != "databricks":
         raise TargetError(
-            f"the tracking store {shown(uri)!r} is of a kind that is not supported; "
-            "give sqlite:///<file>, http(s)://<server> or azureml://<workspace>"
+            f"the tracking store {shown(uri)!r} is of a kind that is not supported; give sqlite:///<file>, "
+            "http(s)://<server>, azureml://<workspace>, databricks or databricks://<profile>"
         )
 
 

@@ -23,6 +23,10 @@ class Forbidden(TargetError):
     """This identity may not do that; another one may."""
 
 
+class Unavailable(TargetError):
+    """Azure did not answer, or asked to come back later: the same request may work in a moment."""
+
+
 @contextmanager
 def azure_sentences(what: str) -> Iterator[None]:
     """Turn what Azure's clients raise while they `what` into `NotFound`, `InvalidInput` or `TargetError`."""
@@ -47,7 +51,7 @@ def azure_sentence(error: Exception, what: str) -> MlopsError:
     if isinstance(error, ClientAuthenticationError):
         return TargetError(f"cannot {what}: {_login(error, text)}")
     if isinstance(error, ServiceRequestError | ServiceResponseError):
-        return TargetError(
+        return Unavailable(
             f"cannot {what}: Azure cannot be reached or broke the connection ({text[:200]}); "
             "look at the network, then run the same command again"
         )
@@ -101,7 +105,7 @@ def _answered(error: Any, what: str, text: str) -> MlopsError:
             "ask for more in the portal under Quotas, or take a smaller size"
         )
     if status >= 500:
-        return TargetError(
+        return Unavailable(
             f"cannot {what}: Azure failed with {status} ({text[:200]}); run the same command again, "
             "and see https://status.azure.com if it goes on"
         )

@@ -12,23 +12,25 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops.pipeline.run.executor import PRELOAD, StepServer
+
 from .arm import Kind, Operation, Resource
 from .http import Answer, Refused, Request
 from .pipelines import PipelineRun
 from .workspaces import Workspace
 
 if TYPE_CHECKING:
-    from mlops.pipeline.run.executor import StepServer
-
     from .server import Emulator
 
 ENDED = ("Completed", "Failed", "Canceled")
 _MLFLOW = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
-_PLUGIN = (
+HEAVY = (
+    *PRELOAD,
     "azureml.mlflow._store.tracking.store",
     "azureml.mlflow._store.model_registry.model_registry",
     "azureml.mlflow._store.artifact.artifact_repo",
 )
+"""What the steps of a real pipeline import, for `Jobs.preload`."""
 
 
 @dataclass
@@ -75,6 +77,8 @@ class Jobs:
 
     def __init__(self, emulator: Emulator) -> None:
         self.emulator = emulator
+        self.preload: tuple[str, ...] = ()
+        """Modules that steps find imported already: worth it for more than one step that needs them."""
         self.jobs: dict[str, Job] = {}
         self.reusable: dict[str, Job] = {}
         """Finished steps by what they ran."""
@@ -118,11 +122,10 @@ class Jobs:
 
     def server(self) -> StepServer:
         """One process that forks steps, for all jobs: imports cost seconds."""
-        from mlops.pipeline.run.executor import PRELOAD, StepServer
-
         with self._lock:
             if self._server is None:
-                self._server = StepServer((*PRELOAD, *_PLUGIN))
+                self._server = StepServer(self.preload)
+                self._server.warm()
             return self._server
 
     def environment(self, job: Job, experiment_id: str) -> dict[str, str]:

@@ -14,6 +14,8 @@ from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops.pipeline.run.executor import plan_invocation
+
 if TYPE_CHECKING:
     from .jobs import Job, Jobs
 
@@ -140,14 +142,10 @@ class PipelineRun(threading.Thread):
         command = _command(component["command"], texts, outputs)
         log = folder / "std_log.txt"
         log.write_text("")
-        from mlops.pipeline.run.executor import plan_invocation
-
         variables = {k: str(v) for k, v in (node.get("environment_variables") or {}).items()}
         env = self._jobs.environment(child, self._experiment) | variables
         child.status = "Running"
-        server = self._jobs.server()
-        server.warm()
-        status = server.run(plan_invocation(command, variables), code, env, log)
+        status = self._jobs.server().run(plan_invocation(command, variables), code, env, log)
         self._emulator.history.log(child.workspace, child.name, "user_logs/std_log.txt", log.read_bytes())
         if self._stopped.is_set():
             self._jobs.finish(child, "Canceled")

@@ -81,7 +81,7 @@ class Tracking:
         store = self.store
         known = store.get_experiment_by_name(experiment)
         experiment_id = known.experiment_id if known is not None else store.create_experiment(experiment)
-        with store.ManagedSessionMaker() as session:
+        with store.ManagedSessionMaker(read_only=False) as session:
             session.add(
                 SqlRun(
                     run_uuid=run_id,

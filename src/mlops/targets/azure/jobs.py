@@ -15,7 +15,7 @@ from mlops.pipeline.run.values import pipeline_inputs
 from mlops.targets.azure.connect import Connection, silent
 from mlops.targets.base import DataAssets
 from mlops.tracking import PipelineTracker
-from mlops.tracking.azure_errors import azure_sentences
+from mlops.tracking.azure_errors import Unavailable, azure_sentences
 
 if TYPE_CHECKING:
     from azure.ai.ml.entities import Job
@@ -89,13 +89,15 @@ class AzureJobs:
                 ended = job.status in _ENDED
                 self._tell(job, told, progress)
                 failures = 0
+            except Unavailable as error:
+                failures += 1
+                if failures > _PATIENT:
+                    raise TargetError(_goes_on(name, error)) from error
+                ended = False
             except NotFound:
                 raise
             except TargetError as error:
-                failures += 1
-                if failures > _PATIENT:
-                    raise TargetError(f"{error}. The job {name} goes on without this command") from error
-                ended = False
+                raise TargetError(_goes_on(name, error)) from error
             if ended:
                 return self._ended(job, told, progress)
             if time.monotonic() + pause > until:
@@ -224,6 +226,10 @@ def _described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str
         setattr(job.inputs, key, value)
     job.tags = {**(job.tags or {}), **tags}
     return job
+
+
+def _goes_on(name: str, error: TargetError) -> str:
+    return f"{error}. The job goes on without this command; follow it with: mlops train --resume {name}"
 
 
 def _binding(output: Any) -> str:
