@@ -46,8 +46,10 @@ def measure(
 def _point(one: Request, server: ServerProcess | None, connections: int, seconds: float) -> Point:
     try:
         before = server.usage() if server is not None else None
+        busy = _busy()
         load = drive(one, connections, seconds)
         after = server.usage() if server is not None else None
+        busy = _busy() - busy
     except psutil.NoSuchProcess:
         raise TargetError("the server ended while it was measured; its log says why") from None
     used = _used(before, after)
@@ -61,7 +63,14 @@ def _point(one: Request, server: ServerProcess | None, connections: int, seconds
         memory_bytes=after.memory_bytes if after is not None else None,
         workers=max(1, sum(cpu > WORKING * seconds for cpu in used)) if used else None,
         client_cpu=load.client_cpu / seconds,
+        others_cpu=max(0.0, busy - sum(used) - load.client_cpu) / seconds if server is not None else 0.0,
     )
+
+
+def _busy() -> float:
+    """CPU seconds of all cores of this machine, since it was started."""
+    times = psutil.cpu_times()
+    return float(times.user + times.system + getattr(times, "nice", 0.0))
 
 
 def _used(before: Usage | None, after: Usage | None) -> list[float]:

@@ -30,6 +30,9 @@ class Point(Spec):
     client_cpu: float
     """Cores that the load generator used; it has one."""
 
+    others_cpu: float = Field(default=0.0, ge=0)
+    """Cores of this machine that neither of the two used, and others did."""
+
     @property
     def client_bound(self) -> bool:
         """The load generator was (nearly) at its limit: the server may be able to do more."""
@@ -37,6 +40,8 @@ class Point(Spec):
 
 
 CLIENT_LIMIT = 0.85
+OTHERS_LIMIT = 0.25
+"""Cores from which on others on the machine are said to disturb a measurement."""
 
 
 class Profile(Spec):

@@ -8,7 +8,7 @@ from functools import cache
 from importlib.resources import files
 
 from mlops.errors import Blocked, Inconclusive
-from mlops.profile.model import Point, Profile, Recommendation, Size, Wish
+from mlops.profile.model import OTHERS_LIMIT, Point, Profile, Recommendation, Size, Wish
 
 QUOTA = 1.2
 MEMORY_HEADROOM = 1.5
@@ -109,6 +109,11 @@ def _notes(profile: Profile, wish: Wish, basis: Point, without_one: float) -> li
         notes.append(
             f"the load generator was at its limit at {basis.connections} connections: the server may take "
             "more, and latencies hold the client's own waiting"
+        )
+    if basis.others_cpu > OTHERS_LIMIT:
+        notes.append(
+            f"something else used {basis.others_cpu:.1f} cores of this machine: the server got less than it "
+            "would have taken, so this is more than is needed; measure again when it is quiet"
         )
     if basis.connections == max(p.connections for p in profile.points):
         notes.append("the last point still kept the p99; with more connections fewer vCPUs might do")

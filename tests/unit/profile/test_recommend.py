@@ -131,6 +131,14 @@ def test_a_load_generator_at_its_limit_is_said() -> None:
     assert not any("load generator" in n for n in recommend(profile(CURVE), wish(1, 1), SIZES).notes)
 
 
+def test_a_machine_that_others_used_is_said() -> None:
+    disturbed = [p.model_copy(update={"others_cpu": 1.2}) for p in CURVE]
+    assert any(
+        "something else used 1.2 cores" in n for n in recommend(profile(disturbed), wish(1, 1), SIZES).notes
+    )
+    assert not any("something else" in n for n in recommend(profile(CURVE), wish(1, 1), SIZES).notes)
+
+
 def test_the_table_is_sound_and_in_the_grammar_that_infra_allows() -> None:
     from infra.config import VmSize
 
