@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 from tests.azure.conftest import ROOT
@@ -44,7 +45,7 @@ class AzureBench:
     def again(self) -> AzureEndpoints:
         return AzureEndpoints(Connection(ROOT, self.settings))
 
-    def publish(self, version: int, artifact: Path) -> None:
+    def publish(self, version: int, artifact: Path, tags: Mapping[str, str] | None = None) -> None:
         """Put a version into the shared registry, as `models.share` does."""
         if self.connection.registry is None:
             return
@@ -59,7 +60,7 @@ class AzureBench:
             "modelUri": uri,
             "modelType": "mlflow_model",
             "flavors": {},
-            "tags": {},
+            "tags": dict(tags or {}),
             "properties": {},
         }
         path_ = f"{registry.id}/models/{MODEL}/versions/{version}"

@@ -40,6 +40,8 @@ def write_artifacts(root: Path) -> dict[str, Path]:
     testing.write_onnx(root / "failing", fails_from=2)
     testing.write_onnx(root / "dead")
     (root / "dead" / "onnx" / "model.onnx").write_bytes(b"no graph")
+    for folder in root.iterdir():
+        (folder / "MLmodel").write_text("flavors: {}\n")
     return {p.name: p for p in root.iterdir()}
 
 

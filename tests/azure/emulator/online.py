@@ -152,7 +152,7 @@ class Online:
         folder = self._folder / uuid.uuid4().hex[:12]
         mounted = folder / "model"
         mounted.mkdir(parents=True)
-        self._mount(resource["properties"]["model"], mounted)
+        self.mount(resource["properties"]["model"], mounted)
         port = _free_port()
         env = {k: v for k, v in os.environ.items() if "proxy" not in k.lower() and not k.startswith("AZURE")}
         env |= resource["properties"].get("environmentVariables") or {}
@@ -164,7 +164,7 @@ class Online:
         }
         env["PYTHONPATH"] = str(ROOT / "src")
         if code := resource["properties"].get("codeConfiguration"):
-            source = self._code(code["codeId"], folder / "code")
+            source = self.code(code["codeId"], folder / "code")
             script = source / code["scoringScript"]
             env["PYTHONPATH"] = str(source)
             command = [
@@ -196,7 +196,7 @@ class Online:
                 return
             time.sleep(0.05)
 
-    def _mount(self, reference: Any, to: Path) -> None:
+    def mount(self, reference: Any, to: Path) -> None:
         """The files of a model, as Azure puts them below AZUREML_MODEL_DIR."""
         uri = (
             reference if isinstance(reference, str) else reference.get("assetId") or reference.get("path", "")
@@ -217,7 +217,8 @@ class Online:
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes(data)
 
-    def _code(self, code_id: str, to: Path) -> Path:
+    def code(self, code_id: str, to: Path) -> Path:
+        """The files of a code asset below `to`."""
         path = code_id.removeprefix("azureml:")
         code = self._emulator.arm.get(path)
         if code is None:

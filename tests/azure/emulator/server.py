@@ -13,7 +13,7 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import arm, assets, blobs, entra, history, jobs, monitor, online, tracking, workspaces
+from . import arm, assets, batch, blobs, entra, history, jobs, monitor, online, tracking, workspaces
 from .certs import Authority
 from .http import Answer, Refused, Request, Router
 
@@ -56,6 +56,7 @@ class Emulator:
         self.history = history.install(self)
         self.jobs = jobs.install(self)
         self.online = online.install(self)
+        self.batch = batch.install(self)
         self._lock = threading.Lock()
         self._server = _Server(self)
 
@@ -66,6 +67,7 @@ class Emulator:
     def __exit__(self, *_: type[BaseException] | BaseException | TracebackType | None) -> None:
         self.jobs.close()
         self.online.close()
+        self.batch.close()
         self._server.shutdown()
         self._server.server_close()
 

@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -239,17 +239,8 @@ class AzureEndpoints:
         return found
 
     def _put(self, environment: str, endpoint: Any, what: str) -> None:
-        for attempt in range(_BUSY_TRIES):
-            try:
-                with azure_sentences(what):
-                    _ended(self._client(environment).online_endpoints.begin_create_or_update(endpoint))
-            except TargetError as error:
-                # The endpoint is changed by somebody else at this moment.
-                if _status(error) != 409 or attempt == _BUSY_TRIES - 1:
-                    raise
-                time.sleep(_PAUSE)
-            else:
-                return
+        operations = self._client(environment).online_endpoints
+        _patiently(what, lambda: operations.begin_create_or_update(endpoint))
 
     def _settled(self, environment: str, model: str, deployment: str) -> EndpointState:
         """The state once nobody else makes or changes this deployment."""
@@ -280,8 +271,9 @@ class AzureEndpoints:
         )
         self._counters.forget(endpoint.id, name)
         try:
-            with azure_sentences(f"make the deployment {name} of {endpoint.name}"):
-                _ended(self._client(environment).online_deployments.begin_create_or_update(entity))
+            operations = self._client(environment).online_deployments
+            what = f"make the deployment {name} of {endpoint.name}"
+            _patiently(what, lambda: operations.begin_create_or_update(entity))
         except TargetError as error:
             words = self._log(environment, endpoint.name, name)
             with contextlib.suppress(TargetError):
@@ -313,13 +305,11 @@ class AzureEndpoints:
         return f"azureml:{name}:{version}"
 
     def _remove(self, environment: str, endpoint: str, name: str) -> None:
-        client = self._client(environment)
+        operations = self._client(environment).online_deployments
         self._unscale(environment, endpoint, name)
-        try:
-            with azure_sentences(f"delete the deployment {name} of {endpoint}"):
-                _ended(client.online_deployments.begin_delete(name=name, endpoint_name=endpoint))
-        except NotFound:
-            return
+        with contextlib.suppress(NotFound):
+            what = f"delete the deployment {name} of {endpoint}"
+            _patiently(what, lambda: operations.begin_delete(name=name, endpoint_name=endpoint))
 
     def _log(self, environment: str, endpoint: str, name: str) -> str:
         """What the container said last, to be put behind an error; empty when it said nothing."""
@@ -358,10 +348,19 @@ class AzureEndpoints:
         return prediction_bounds(read_schema(folder)) if folder.is_dir() else ()
 
 
-def _ended(poller: Any) -> None:
-    """Wait for a long operation, without the dots that the client prints to standard output meanwhile."""
-    with contextlib.redirect_stdout(io.StringIO()):
-        poller.result()
+def _patiently(what: str, begin: Callable[[], Any]) -> None:
+    """Carry out a long operation; Azure refuses it with 409 while somebody else changes the endpoint."""
+    for attempt in range(_BUSY_TRIES):
+        try:
+            # The client prints dots to standard output while it waits.
+            with azure_sentences(what), contextlib.redirect_stdout(io.StringIO()):
+                begin().result()
+        except TargetError as error:
+            if _status(error) != 409 or attempt == _BUSY_TRIES - 1:
+                raise
+            time.sleep(_PAUSE)
+        else:
+            return
 
 
 def _rule(endpoint: str, deployment: str) -> str:
