@@ -55,15 +55,15 @@ def test_a_push_that_touches_the_model_trains_releases_and_serves_it(repository:
         ("release", "success", 1),
     ], said
     assert "passes all gates" in (store.run_folder(1) / "summary.md").read_text()
-    assert "release 1: skipped" not in said
 
     [version] = repository.target.registry.versions(MODEL)
     assert version.tags["mlops.commit"] == commit, "a version must name the commit that was pushed"
     assert version.tags["mlops.dirty"] == "false", "links of the runner made the checkout dirty"
     repository.git("pull", "--quiet", "--ff-only")
     assert (repository.root / "releases" / MODEL / "1.yaml").is_file()
-    [served] = repository.call("status", "--json").ok().json[:1]
-    assert (served["environment"], served["release"], served["health"]) == ("staging", 1, "serving")
+    rows = {row["env"]: row for row in repository.call("status", "--json").ok().json}
+    assert (rows["staging"]["served"], rows["staging"]["health"]) == (1, "serving")
+    assert rows["prod"]["served"] is None
 
     # A merge by the forge starts workflows as a push does; one that a gate blocks says what to type.
     policy = repository.root / "pipelines" / MODEL / "model.yaml"

@@ -164,10 +164,10 @@ class Store:
         found = json.loads((self.run_folder(number) / "event.json").read_text(encoding="utf-8"))
         return dict(found)
 
-    def runs(self) -> list[Run]:
-        """All, oldest first."""
+    def runs(self, after: int = 0) -> list[Run]:
+        """Those with a greater number than `after`, oldest first."""
         numbers = sorted(int(p.parent.name) for p in self.runs_folder.glob("*/run.json"))
-        return [self.get(number) for number in numbers]
+        return [self.get(number) for number in numbers if number > after]
 
     def alive(self, number: int) -> bool:
         """Whether a run's worker lives: the kernel drops the lock with the process, whatever ended it."""

@@ -52,14 +52,18 @@ class Watcher:
 
     def look(self) -> Iterator[Seen]:
         """What changed since the last look, in order."""
-        ended = bool(self._last) and all(r is not None and r.state in ENDED for r in self._last.values())
-        for run in self._store.runs():
+        ended = all(self._gone(number) for number in self._last)
+        for run in self._store.runs(after=min(self._last)):
             if run.parent in self._last:
                 self._last.setdefault(run.number, None)
         for number in list(self._last):
             yield from self._changes(self._store.get(number), self._last[number])
-        # A run starts others before it ends: one look after all had ended has seen every one of them.
-        self.over = ended and all(r is not None and r.state in ENDED for r in self._last.values())
+        # A worker starts other runs before it is gone: one look after all were has seen every one of them.
+        self.over = ended and all(self._gone(number) for number in self._last)
+
+    def _gone(self, number: int) -> bool:
+        last = self._last[number]
+        return last is not None and last.state in ENDED and not self._store.alive(number)
 
     def _changes(self, run: Run, before: Run | None) -> Iterator[Seen]:
         self._last[run.number] = run

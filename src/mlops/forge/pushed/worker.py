@@ -190,6 +190,7 @@ def main() -> None:
     if pull is not None:
         from mlops.forge.local import LocalForge
 
+        os.environ["MLOPS_FORGE_RUN"] = str(number)  # what the merge starts comes from this run
         with contextlib.suppress(Blocked):
             LocalForge(store.bare).checked(pull)
 
