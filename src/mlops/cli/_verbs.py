@@ -9,6 +9,7 @@ from mlops.cli import (  # noqa: F401, I001
     _serve,
     _batch,
     _profile,
+    _sign,
     _promote,
     _forge,
     _monitor,

@@ -1,0 +1,40 @@
+"""The verb sign: a signature for a release that is there already."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlops.cli._app import JsonOption, ModelOption, app, out, print_json, state, verb
+
+
+@app.command(epilog="Example: mlops sign 7")
+@verb
+def sign(
+    version: Annotated[int, typer.Argument(min=1, help="A release of this checkout.", metavar="RELEASE")],
+    model: ModelOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Sign a release's model, for example after the team changed its key; `mlops release` signs new ones."""
+    from mlops.errors import InvalidInput
+    from mlops.lifecycle.sign import sign_release
+    from mlops.spec.files import load_release
+    from mlops.spec.settings import FILE
+
+    name, _ = state.model(model)
+    settings = state.settings.signing
+    if not settings.used:
+        raise InvalidInput(
+            f"{FILE} says not whose signature counts; set signing.public_key or signing.identity"
+        )
+    # Whoever asks for a signature wants it or a reason, also where none is required.
+    wanted = settings.model_copy(update={"required": True})
+    release = load_release(state.root, name, version)
+    written = sign_release(state.root, state.target.registry, release, wanted)
+    if as_json:
+        print_json({"model": name, "release": version, "written": [written] if written else []})
+    elif written:
+        out().print(f"release {version} of {name} is signed: {written}; commit it")
+    else:
+        out().print(f"nothing to do: the signature of release {version} of {name} is valid")

@@ -1,0 +1,86 @@
+"""`mlops sign` makes a signature, keeps a valid one, and says what is missing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from typer.testing import CliRunner, Result
+
+import mlops.targets
+from mlops.cli import _app, _verbs  # noqa: F401  registers the commands
+from mlops.lifecycle.release import release_text
+from mlops.serving import testing
+from mlops.spec.gates import GateResult, Interval
+from mlops.spec.release import Data, Release, Source
+from mlops.targets.base import Target
+from mlops.targets.memory import MemoryRegistry
+
+pytestmark = pytest.mark.processes
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    digest = testing.write_onnx(tmp_path / "model")
+    source = Source(commit="a" * 40, actor="ada", run_id="r", pipeline="p", pipeline_digest=digest)
+    data = Data(name="d", version="1", digest=digest, window="2013-01..2013-03", test_window="2013-04")
+    release = Release(
+        model="flights", version=1, digest=digest, created="2026-01-01T00:00:00Z", source=source, data=data,
+        environment=digest, metrics={"auc": Interval(value=0.7, low=0.6, high=0.8)},
+        gates=[GateResult(name="a", verdict="pass", observed="1", limit="1")],
+    )  # fmt: skip
+    (tmp_path / "releases" / "flights").mkdir(parents=True)
+    (tmp_path / "releases" / "flights" / "1.yaml").write_text(release_text(release))
+    registry = MemoryRegistry()
+    registry.add(release, tmp_path / "model")
+    nothing: Any = None
+    target = Target("memory", nothing, registry, nothing, nothing, nothing)
+    monkeypatch.setattr(mlops.targets, "open_target", lambda *_: target)
+    settings(tmp_path, 'public_key = "team.pub"')
+    key = ec.generate_private_key(ec.SECP256R1())
+    pem = serialization.Encoding.PEM
+    (tmp_path / "team.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    (tmp_path / "team.pub").write_bytes(
+        key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo)
+    )
+    return tmp_path
+
+
+def settings(root: Path, signing: str) -> None:
+    (root / "mlops.toml").write_text(
+        f'[project]\nname = "flights-mlops"\n[models.flights]\nusecase = "flights"\n[signing]\n{signing}\n'
+    )
+
+
+def call(root: Path, version: str = "1") -> Result:
+    return CliRunner().invoke(_app.app, ["-C", str(root), "sign", version])
+
+
+def test_it_signs_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MLOPS_SIGNING_KEY", str(root / "team.pem"))
+    done = call(root)
+    assert done.exit_code == 0, done.output
+    assert "release 1 of flights is signed: releases/flights/1.sig" in done.stdout
+    assert (root / "releases" / "flights" / "1.sig").is_file()
+    assert "nothing to do" in call(root).stdout
+
+
+@pytest.mark.parametrize(
+    ("signing", "version", "code", "sentence"),
+    [
+        ("", "1", 5, "set signing.public_key or signing.identity"),
+        ('public_key = "team.pub"', "1", 3, "there is no key here; set MLOPS_SIGNING_KEY"),
+        ('public_key = "team.pub"', "9", 6, "there is no release 9 of flights"),
+        ("required = true", "1", 5, "whose signature would count"),
+        ('public_key = "a"\nidentity = "b"', "1", 5, "not both"),
+    ],
+)
+def test_refusals_say_what_to_do(root: Path, signing: str, version: str, code: int, sentence: str) -> None:
+    settings(root, signing)
+    done = call(root, version)
+    assert (done.exit_code, sentence in " ".join(done.stderr.split())) == (code, True), done.output
