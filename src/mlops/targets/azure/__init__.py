@@ -10,11 +10,13 @@ from mlops.targets.base import Target
 
 def open_azure(root: Path, settings: Settings) -> Target:
     """The Azure target of the repository at `root`; opening it asks nothing and imports no client."""
+    from mlops.targets.azure.batch import AzureBatch
     from mlops.targets.azure.connect import Connection
     from mlops.targets.azure.data import AzureData
     from mlops.targets.azure.endpoints import AzureEndpoints
     from mlops.targets.azure.jobs import AzureJobs
     from mlops.targets.azure.registry import AzureRegistry
+    from mlops.targets.azure.schedule import AzureSchedules
     from mlops.targets.azure.store import AzureStore
 
     connection = Connection(root, settings)
@@ -26,4 +28,6 @@ def open_azure(root: Path, settings: Settings) -> Target:
         endpoints=AzureEndpoints(connection),
         store=AzureStore(connection),
         data=data,
+        batch=AzureBatch(connection),
+        schedules=AzureSchedules(connection),
     )
