@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from datetime import UTC, datetime
 from pathlib import Path
 
+import pandas as pd
 import pytest
 import yaml
 from tests.azure.conftest import ROOT
@@ -183,3 +185,35 @@ def test_prod_gets_what_staging_had_without_a_copy(fork: Repository, artifacts: 
     assert len(mounted) == 1, "both environments mount the same version of the registry"
     version = json.loads(fork.done("versions", "list", "--json"))[0]
     assert sorted(version["live"]) == ["prod", "staging"]
+
+
+def test_a_batch_job_and_a_monitor_of_what_is_live(
+    fork: Repository, artifacts: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mlops.targets.azure.batch._PAUSE", 0.2)
+    emulator, place = fork.bench.emulator, fork.bench.connection.place("staging")
+    workspaces = emulator.workspaces.workspaces.values()
+    workspace = next(w for w in workspaces if w.name == place.workspace)
+    emulator.batch.add(workspace.id, place.endpoint("batch_endpoint", MODEL))
+    for name in ("environment/batch.yml", "environment/batch-conda.yml", "monitor.yml"):
+        fork.write(f"pipelines/flights/{name}", (ROOT / "pipelines/flights" / name).read_text())
+    shutil.copytree(ROOT / "src", fork.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
+    fork.release(1, artifacts["one"])
+    monitor = fork.root / "pipelines/flights/monitor.yml"
+    nothing = fork.mlops("schedule", "apply", "staging", str(monitor))
+    assert nothing.exit_code == 6 and "nothing of flights is live in staging" in nothing.output
+
+    fork.ask_for("staging", 1, None)
+    fork.done("apply", "staging")
+    assert "flights-monitor-staging" in fork.done("schedule", "apply", "staging", str(monitor))
+    assert json.loads(fork.done("schedule", "list", "staging", "--json")) == {"flights-monitor-staging": True}
+    fork.done("schedule", "remove", "staging", "flights-monitor-staging")
+    assert "no schedule" in fork.done("schedule", "list", "staging")
+
+    path = tmp_path / "july.parquet"
+    pd.DataFrame({"carrier": ["AA"], "distance": [500.0]}).to_parquet(path)
+    emulator.blobs.write(workspace.account, workspace.container, "in/july.parquet", path.read_bytes())
+    said = fork.done("batch-job", "--env", "staging", "--data", workspace.datastore("in/"))
+    assert "has scored" in said and "live in staging" in said.replace("\n", " ")
+    (folder,) = emulator.batch.results.values()
+    assert len(list(folder.rglob("*.parquet"))) == 1

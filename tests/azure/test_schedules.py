@@ -28,12 +28,26 @@ create_job: %s
 def bench(logged_in: Emulator) -> AzureBench:
     made = AzureBench(logged_in, {}, settings_with(OnlineSettings()))
     endpoint = logged_in.online.add(made.workspace.id, made.name)["id"]
-    told = {"endpointComputeType": "Managed", "model": "azureml:x:1", "properties": {}}
-    deployment = {"properties": {**told, "scaleSettings": {"scaleType": "Default"}}}
-    logged_in.arm.put(
-        f"{endpoint}/deployments/green",
-        {**deployment, "location": "westeurope", "sku": {"name": "x", "capacity": 1}},
-    )
+    collections = {
+        kind: {
+            "dataCollectionMode": "Enabled",
+            "dataId": f"{made.workspace.id}/data/{made.name}-green-{kind}/versions/1",
+            "samplingRate": 1.0,
+        }
+        for kind in ("model_inputs", "model_outputs")
+    }
+    for collection in collections.values():
+        data = {"dataType": "uri_folder", "dataUri": "azureml://datastores/x/paths/y"}
+        logged_in.arm.put(str(collection["dataId"]), {"properties": {**data, "properties": {}, "tags": {}}})
+    told = {
+        "endpointComputeType": "Managed",
+        "model": "azureml:x:1",
+        "properties": {},
+        "scaleSettings": {"scaleType": "Default"},
+        "dataCollector": {"collections": collections, "rollingRate": "Hour"},
+    }
+    resource = {"properties": told, "location": "westeurope", "sku": {"name": "x", "capacity": 1}}
+    logged_in.arm.put(f"{endpoint}/deployments/green", resource)
     return made
 
 

@@ -8,6 +8,7 @@ from mlops.cli import (  # noqa: F401, I001
     _data,
     _serve,
     _batch,
+    _schedule,
     _profile,
     _sign,
     _promote,

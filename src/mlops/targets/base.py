@@ -315,6 +315,35 @@ class Observations(Protocol):
         """Local copies, by name."""
 
 
+class Batch(Protocol):
+    """Batch endpoints: jobs over data that lies where the target is."""
+
+    def deploy(self, environment: str, release: Release, artifact: Path) -> str:
+        """Make `release` what jobs score by; the deployment's name. Idempotent."""
+
+    def start(self, environment: str, model: str, data: str, release: int | None = None) -> str:
+        """A job over the folder `data`; its name."""
+
+    def wait(self, environment: str, job: str) -> None:
+        """Until it has ended; raises `StepFailed`."""
+
+
+class Schedules(Protocol):
+    """What runs by the clock in an environment."""
+
+    def apply(self, environment: str, model: str, path: Path, deployment: str = "") -> str:
+        """Make what the file describes, or bring it up to date; the schedule's name.
+
+        A monitor watches `deployment`. Raises `InvalidInput` (lint).
+        """
+
+    def remove(self, environment: str, name: str) -> None:
+        """None of that name is no error."""
+
+    def names(self, environment: str) -> Mapping[str, bool]:
+        """By name, whether it is enabled."""
+
+
 @dataclass(frozen=True)
 class Target:
     """One provider: everything that the verbs need."""
@@ -329,6 +358,10 @@ class Target:
     """None: this provider keeps no captured traffic."""
     sweeps: Sweeps | None = None
     """None: this provider runs no sweeps."""
+    batch: Batch | None = None
+    """None: this provider has no batch endpoints; `mlops batch` scores a folder of this machine."""
+    schedules: Schedules | None = None
+    """None: this provider has no clock."""
 
 
 COLOURS = ("blue", "green")
