@@ -42,6 +42,7 @@ def repository(azure: Emulator, raw_sample: Path, tmp_path_factory: pytest.TempP
     return made
 
 
+@pytest.mark.timeout(900)  # a minute on a quiet machine; every process imports heavy clients
 def test_from_a_commit_to_a_release(repository: Repository, azure: Emulator) -> None:
     asset = repository.call("data", "push", "--json").ok().json
     assert (asset["name"], asset["version"], asset["new"]) == ("nycflights", "1", True)

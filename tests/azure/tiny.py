@@ -84,6 +84,34 @@ else:
     text = pathlib.Path(made, "text.txt").read_text()
     pathlib.Path(registered).write_text(f"{text} {os.environ['MLFLOW_RUN_ID']}")
 """
+_SWEEP = """\
+$schema: https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json
+type: sweep
+experiment_name: tiny-sweep
+compute: azureml:cpu-cluster
+inputs:
+  raw: {type: uri_folder, path: azureml:tinydata:1}
+  bonus: 1
+sampling_algorithm: {type: random, seed: 7}
+search_space:
+  x: {type: choice, values: [1, 2, 3, 4, 5, 6]}
+objective: {goal: maximize, primary_metric: score}
+limits: {max_total_trials: 2, max_concurrent_trials: 1, timeout: 600}
+trial:
+  code: code
+  environment: file:environment.yml
+  command: >-
+    python trial.py ${{inputs.raw}} ${{inputs.bonus}} ${{search_space.x}}
+"""
+_TRIAL = """\
+import sys
+
+from mlops import tracking
+
+raw, bonus, x = sys.argv[1:]
+tracking.log_params({"x": x})
+tracking.log_metrics({"score": float(x) + float(bonus)})
+"""
 _ENVIRONMENT = """\
 $schema: https://azuremlschemas.azureedge.net/latest/environment.schema.json
 name: tiny
@@ -119,6 +147,8 @@ def make(root: Path) -> Path:
         ("environment.yml", _ENVIRONMENT),
         ("conda.yml", "name: tiny\nchannels: [conda-forge]\ndependencies: [python=3.11]\n"),
         ("code/work.py", _WORK),
+        ("code/trial.py", _TRIAL),
+        ("sweep.yml", _SWEEP),
         ("data.yml", 'name: tinydata\nversion: "1"\ntype: uri_folder\ntags: {window: 2013-01..2013-02}\n'),
     ):
         (folder / name).write_text(text)

@@ -16,7 +16,7 @@ from mlops.pipeline.run.executor import PRELOAD, StepServer
 
 from .arm import Kind, Operation, Resource
 from .http import Answer, Refused, Request
-from .pipelines import PipelineRun
+from .pipelines import PipelineRun, SweepRun
 from .workspaces import Workspace
 
 if TYPE_CHECKING:
@@ -179,7 +179,8 @@ class Jobs:
         }
         properties.setdefault("properties", {})
         properties.setdefault("tags", {})
-        if properties.get("jobType") != "Pipeline":
+        runner = {"Pipeline": PipelineRun, "Sweep": SweepRun}.get(properties.get("jobType", ""))
+        if runner is None:
             return
         job = Job(
             workspace,
@@ -190,7 +191,7 @@ class Jobs:
         )
         job.status = "Preparing"
         self.jobs[name] = job
-        self._runs[name] = PipelineRun(self, job, properties)
+        self._runs[name] = runner(self, job, properties)
         self._runs[name].start()
 
     def _cancel(self, request: Request, path: str) -> Answer:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
+import math
+import random
 import re
 import shlex
 import shutil
 import threading
 import traceback
 import uuid
+from datetime import UTC, datetime
 from graphlib import TopologicalSorter
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -84,13 +88,8 @@ class PipelineRun(threading.Thread):
         for key, declared in (component.get("inputs") or {}).items():
             if key not in given and declared.get("default") is not None:
                 given[key] = str(declared["default"])
-        from .jobs import Job
-
-        child = Job(self._job.workspace, str(uuid.uuid4()), name, self._job.experiment, parent=self._job.name)
+        child = self._child(name)
         child.properties = {"azureml.moduleName": str(component.get("name", "")), "azureml.isreused": "false"}
-        tags = {"mlflow.parentRunId": self._job.name, "mlflow.rootRunId": self._job.name}
-        self._emulator.tracking.create_run(child.workspace, child.experiment, child.name, name, tags)
-        self._jobs.jobs[child.name] = child
         key = _key(component, given, self._resource(component["code"]) if component.get("code") else None)
         deterministic = str(component.get("is_deterministic", True)).lower() != "false"
         forced = str((self._properties.get("settings") or {}).get("force_rerun", False)).lower() == "true"
@@ -109,6 +108,18 @@ class PipelineRun(threading.Thread):
             if bound:
                 self._job.outputs[bound[2]] = place
         return True
+
+    def _child(self, name: str) -> Job:
+        """A step or a trial with a run below the job's."""
+        child = dataclasses.replace(
+            self._job, name=str(uuid.uuid4()), display=name, parent=self._job.name, status="NotStarted"
+        )
+        child.tags, child.properties, child.outputs = {}, {}, {}
+        child.started, child.error = datetime.now(UTC), ""
+        tags = {"mlflow.parentRunId": self._job.name, "mlflow.rootRunId": self._job.name}
+        self._emulator.tracking.create_run(child.workspace, child.experiment, child.name, name, tags)
+        self._jobs.jobs[child.name] = child
+        return child
 
     def _given(self, value: Any) -> str:
         """The text of a literal, or the datastore URI of data."""
@@ -189,6 +200,41 @@ class PipelineRun(threading.Thread):
         if found is None:
             raise LookupError(f"the job names {path}, which is not there")
         return found
+
+
+class SweepRun(PipelineRun):
+    """A sweep job: trials one after another, their values drawn at random by the seed of the file."""
+
+    def _steps(self) -> list[str]:
+        inputs = self._properties.get("inputs") or {}
+        given = {key: self._given(value) for key, value in inputs.items()}
+        declared = {key: {"type": value.get("jobInputType", "literal")} for key, value in inputs.items()}
+        trial = self._properties["trial"]
+        drawn = random.Random(self._properties["samplingAlgorithm"].get("seed"))  # noqa: S311  no secret
+        for number in range(int(self._properties["limits"]["maxTotalTrials"])):
+            if not self._jobs.passed(self._stopped):
+                break
+            command = trial["command"]
+            for key, shape in self._properties["searchSpace"].items():
+                command = command.replace(f"${{{{search_space.{key}}}}}", str(_draw(drawn, *shape)))
+            component = {"command": command, "code": trial.get("codeId"), "outputs": {}, "inputs": declared}
+            self._execute(self._child(f"trial_{number}"), component, {}, given)
+        return []
+
+
+def _draw(drawn: random.Random, kind: str, limits: list[Any]) -> object:
+    """One value of a distribution as Azure ML writes it."""
+    match kind:
+        case "choice":
+            return drawn.choice(limits[0])
+        case "uniform":
+            return drawn.uniform(*limits)
+        case "loguniform":
+            return math.exp(drawn.uniform(*limits))
+        case "quniform":
+            low, high, step = limits
+            return round(drawn.uniform(low, high) / step) * step
+    raise LookupError(f"the emulator does not draw {kind}")
 
 
 def _command(text: str, inputs: dict[str, str], outputs: dict[str, Path]) -> str:

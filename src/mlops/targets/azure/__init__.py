@@ -18,6 +18,7 @@ def open_azure(root: Path, settings: Settings) -> Target:
     from mlops.targets.azure.registry import AzureRegistry
     from mlops.targets.azure.schedule import AzureSchedules
     from mlops.targets.azure.store import AzureStore
+    from mlops.targets.azure.sweeps import AzureSweeps
 
     connection = Connection(root, settings)
     data = AzureData(connection)
@@ -28,6 +29,7 @@ def open_azure(root: Path, settings: Settings) -> Target:
         endpoints=AzureEndpoints(connection),
         store=AzureStore(connection),
         data=data,
+        sweeps=AzureSweeps(connection, data),
         batch=AzureBatch(connection),
         schedules=AzureSchedules(connection),
     )

@@ -20,7 +20,7 @@ from mlops.tracking.azure_errors import Unavailable, azure_sentences
 if TYPE_CHECKING:
     from azure.ai.ml.entities import Job
 
-_ENDED = {"Completed", "Failed", "Canceled", "NotResponding"}
+ENDED = {"Completed", "Failed", "Canceled", "NotResponding"}
 _STATES: Mapping[str, StepState] = {
     "Completed": "finished",
     "Failed": "failed",
@@ -72,7 +72,7 @@ class AzureJobs:
         pipeline_inputs(load_pipeline(pipeline), inputs, self._data.resolve)
         client = self._connection.client()
         with azure_sentences(f"submit {pipeline.name} to {client.workspace_name}"), silent():
-            job = _described(pipeline, inputs, tags)
+            job = described(pipeline, inputs, tags)
             made = client.jobs.create_or_update(job)
         return str(made.name)
 
@@ -85,8 +85,8 @@ class AzureJobs:
         pause, failures = _FIRST_WAIT, 0
         while True:
             try:
-                job = self._get(name)
-                ended = job.status in _ENDED
+                job = job_of(self._connection, name)
+                ended = job.status in ENDED
                 self._tell(job, told, progress)
                 failures = 0
             except Unavailable as error:
@@ -105,25 +105,9 @@ class AzureJobs:
             time.sleep(pause)
             pause = min(pause * 1.3, _LONGEST_WAIT)
 
-    def _get(self, name: str) -> Any:
-        client = self._connection.client()
-        try:
-            with azure_sentences(f"ask for the job {name}"):
-                return client.jobs.get(name)
-        except NotFound:
-            raise NotFound(
-                f"the workspace {client.workspace_name} has no job {name!r}; "
-                f"see what it has with: az ml job list --workspace-name {client.workspace_name} -o table"
-            ) from None
-
-    def _steps(self, name: str) -> list[Any]:
-        with azure_sentences(f"ask for the steps of {name}"):
-            found = [s for s in self._connection.client().jobs.list(parent_job_name=name) if s is not None]
-        return sorted(found, key=lambda step: str(step.creation_context.created_at or ""))
-
     def _tell(self, job: Job, told: dict[str, StepEvent], progress: Progress) -> None:
         """Pass on what has changed since the last look."""
-        for step in self._steps(str(job.name)):
+        for step in steps_of(self._connection, str(job.name)):
             state = _STATES.get(step.status)
             if state == "finished" and step.properties.get("azureml.isreused", "").lower() == "true":
                 state = "reused"
@@ -132,13 +116,8 @@ class AzureJobs:
             if state is None or (before is not None and before.state == state):
                 continue
             seconds = _seconds(step) if state != "running" else None
-            told[label] = StepEvent(label, state, seconds, self._url(step.name))
+            told[label] = StepEvent(label, state, seconds, url_of(self._connection, step.name))
             progress(told[label])
-
-    def _url(self, name: str) -> str:
-        client, place = self._connection.client(), self._connection.place(self._connection.training)
-        group = f"/subscriptions/{client.subscription_id}/resourcegroups/{place.resource_group}"
-        return f"https://ml.azure.com/runs/{name}?wsid={group}/workspaces/{place.workspace}"
 
     def _ended(self, job: Any, told: dict[str, StepEvent], progress: Progress) -> JobResult:
         for label in job.jobs:
@@ -146,22 +125,27 @@ class AzureJobs:
                 told[label] = StepEvent(label, "skipped")
                 progress(told[label])
         if job.status == "Canceled":
-            raise TargetError(f"the job {job.name} was cancelled; {self._url(job.name)} says by whom")
+            raise TargetError(
+                f"the job {job.name} was cancelled; {url_of(self._connection, job.name)} says by whom"
+            )
         if job.status != "Completed":
             raise StepFailed(self._failure(job))
         steps = tuple(told[label] for label in job.jobs)
-        return JobResult(str(job.name), steps, self._outputs(job), self._url(job.name))
+        return JobResult(str(job.name), steps, self._outputs(job), url_of(self._connection, job.name))
 
     def _failure(self, job: Any) -> str:
         """What the failed steps said last."""
-        failed = [s for s in self._steps(job.name) if _STATES.get(s.status) == "failed"]
+        failed = [s for s in steps_of(self._connection, job.name) if _STATES.get(s.status) == "failed"]
         if not failed:
-            return f"the job {job.name} failed before a step could start; {self._url(job.name)} says why"
+            url = url_of(self._connection, job.name)
+            return f"the job {job.name} failed before a step could start; {url} says why"
         said = []
         for step in failed:
             last = "\n".join(f"    {line}" for line in self._log(step.name)[-_LAST_LINES:])
             words = f"; the last lines of its log:\n{last}" if last else "; it wrote nothing to its log"
-            said.append(f"step {str(step.display_name)!r} failed{words}\n  log: {self._url(step.name)}")
+            said.append(
+                f"step {str(step.display_name)!r} failed{words}\n  log: {url_of(self._connection, step.name)}"
+            )
         return "\n".join(said)
 
     def _log(self, name: str) -> list[str]:
@@ -203,19 +187,46 @@ class AzureJobs:
             with azure_sentences(f"cancel the job {name}"):
                 self._connection.client().jobs.begin_cancel(name)
             until = time.monotonic() + _CANCEL_SECONDS
-            while time.monotonic() < until and self._get(name).status not in _ENDED:
+            while time.monotonic() < until and job_of(self._connection, name).status not in ENDED:
                 time.sleep(_FIRST_WAIT)
         except MlopsError as error:
-            raise TargetError(f"{error}; the job goes on, see {self._url(name)}") from error
+            raise TargetError(f"{error}; the job goes on, see {url_of(self._connection, name)}") from error
 
 
-def _described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> Any:
-    """The job of the file, with other values for some inputs."""
+def job_of(connection: Connection, name: str) -> Any:
+    """The job as it is now; raises `NotFound`."""
+    client = connection.client()
+    try:
+        with azure_sentences(f"ask for the job {name}"):
+            return client.jobs.get(name)
+    except NotFound:
+        raise NotFound(
+            f"the workspace {client.workspace_name} has no job {name!r}; "
+            f"see what it has with: az ml job list --workspace-name {client.workspace_name} -o table"
+        ) from None
+
+
+def steps_of(connection: Connection, name: str) -> list[Any]:
+    """The steps of a pipeline or the trials of a sweep that exist by now, oldest first."""
+    with azure_sentences(f"ask for the steps of {name}"):
+        found = [s for s in connection.client().jobs.list(parent_job_name=name) if s is not None]
+    return sorted(found, key=lambda step: str(step.creation_context.created_at or ""))
+
+
+def url_of(connection: Connection, name: str) -> str:
+    """The page of a job in Azure ML's studio."""
+    client, place = connection.client(), connection.place(connection.training)
+    group = f"/subscriptions/{client.subscription_id}/resourcegroups/{place.resource_group}"
+    return f"https://ml.azure.com/runs/{name}?wsid={group}/workspaces/{place.workspace}"
+
+
+def described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> Any:
+    """The pipeline or sweep of the file, with other values for some inputs and with `tags`."""
     from azure.ai.ml import Input, load_job
 
     job = load_job(pipeline)
     for key, text in inputs.items():
-        declared = job.inputs[key]._data
+        declared = getattr(job.inputs[key], "_data", job.inputs[key])
         value: Any = text
         if isinstance(declared, Input):
             value = Input(type=declared.type, path=text, mode=declared.mode)
@@ -223,7 +234,10 @@ def _described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str
             value = text.lower() == "true"
         elif isinstance(declared, int | float):
             value = type(declared)(text)
-        setattr(job.inputs, key, value)
+        if hasattr(job.inputs[key], "_data"):
+            setattr(job.inputs, key, value)
+        else:
+            job.inputs[key] = value
     job.tags = {**(job.tags or {}), **tags}
     return job
 
