@@ -170,6 +170,25 @@ def test_a_model_that_does_not_pass_changes_nothing_and_says_so(
     assert repository.world.registry.get(MODEL, 1).tags[f"mlops.env.{ENV}"] == "live"
 
 
+def test_newer_raw_data_are_learned_from(repository: Repository, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "newest", lambda target, name: {"raw": "3"}[name])
+    repository.breach()
+    repository.retrain()
+    assert repository.trained[0]["raw"] == "azureml:raw:3"
+    assert 'raw: {type: uri_folder, path: "azureml:raw:3"}' in repository.show("pipelines/toy/training.yml")
+
+
+def test_the_first_environment_merges_by_itself_where_policy_says_so(repository: Repository):
+    path = repository.root / "environments/policy.yaml"
+    path.write_text(path.read_text().replace("staging: {}", "staging: {auto_merge: true}"))
+    repository.git("commit", "--quiet", "--all", "--message", "Policy")
+    repository.git("push", "--quiet", "origin", "main")
+    repository.breach()
+    done = repository.retrain()
+    assert done.outcome == "released" and repository.forge.get(1).state == "merged"
+    assert "release: 2" in repository.show("environments/staging/toy.yaml", "main")
+
+
 def test_the_next_breach_waits_and_updates_the_same_pull_request(repository: Repository):
     repository.breach()
     repository.retrain()

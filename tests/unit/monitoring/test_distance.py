@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -20,6 +20,9 @@ from mlops.monitoring.distance import (
     kolmogorov_smirnov,
     psi,
 )
+
+# A busy machine is no reason to fail.
+CALM = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 counts = hnp.arrays(np.int64, st.integers(2, 12), elements=st.integers(0, 10_000)).filter(
     lambda c: c.sum() > 0
@@ -39,6 +42,7 @@ def test_psi_of_a_known_pair():
     assert psi(np.array([50, 30, 20]), np.array([400, 400, 200])) == pytest.approx(expected)
 
 
+@CALM
 @given(pairs())
 def test_psi_is_symmetric_and_never_negative(pair):
     old, new = pair
@@ -46,6 +50,7 @@ def test_psi_is_symmetric_and_never_negative(pair):
     assert psi(old, new) == pytest.approx(psi(new, old))
 
 
+@CALM
 @given(counts, st.integers(1, 50))
 def test_nothing_moved_when_the_shares_are_equal(old, times):
     assert psi(old, old * times) == pytest.approx(0, abs=1e-12)
@@ -53,6 +58,7 @@ def test_nothing_moved_when_the_shares_are_equal(old, times):
     assert chi_squared(old, old)[1] == pytest.approx(1)
 
 
+@CALM
 @given(pairs())
 def test_jensen_shannon_is_scipys_symmetric_and_bounded(pair):
     old, new = pair
@@ -66,6 +72,7 @@ def test_jensen_shannon_of_disjoint_shares_is_one():
     assert jensen_shannon(np.array([5, 0]), np.array([0, 7])) == pytest.approx(1)
 
 
+@CALM
 @given(st.floats(0.05, 1.0), st.floats(0.05, 1.0))
 def test_effects_grow_with_the_shift(first, second):
     """Mass moves from one bin into another: the more, the further apart."""
@@ -79,6 +86,7 @@ def test_effects_grow_with_the_shift(first, second):
         assert measure(old, moved(less)) <= measure(old, moved(more)) + 1e-12
 
 
+@CALM
 @given(
     hnp.arrays(np.int64, 40, elements=st.integers(0, 30)),
     hnp.arrays(np.int64, 40, elements=st.integers(0, 30)),
@@ -95,6 +103,7 @@ def test_kolmogorov_smirnov_is_scipys_when_every_value_is_an_edge(old, new):
         assert p_value == pytest.approx(theirs.pvalue, abs=0.05)
 
 
+@CALM
 @given(pairs())
 def test_chi_squared_is_scipys_where_no_bin_is_rare(pair):
     old, new = pair[0] + 50, pair[1] + 50
@@ -130,6 +139,7 @@ def test_corrections_of_a_known_list():
     assert holm([]) == [] and benjamini_hochberg([]) == []
 
 
+@CALM
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=30))
 def test_corrections_only_raise_and_keep_the_order(raw):
     for correct in (holm, benjamini_hochberg):
