@@ -120,17 +120,20 @@ class AzureJobs:
             progress(told[label])
 
     def _ended(self, job: Any, told: dict[str, StepEvent], progress: Progress) -> JobResult:
-        for label in job.jobs:
-            if label not in told:
-                told[label] = StepEvent(label, "skipped")
-                progress(told[label])
+        labels = list(job.jobs)
+        # Where the studio shows steps under other names, nobody can say which one did not run.
+        if set(told) <= set(labels):
+            for label in labels:
+                if label not in told:
+                    told[label] = StepEvent(label, "skipped")
+                    progress(told[label])
         if job.status == "Canceled":
-            raise TargetError(
-                f"the job {job.name} was cancelled; {url_of(self._connection, job.name)} says by whom"
-            )
+            url = url_of(self._connection, job.name)
+            raise TargetError(f"the job {job.name} was cancelled; {url} says by whom")
         if job.status != "Completed":
             raise StepFailed(self._failure(job))
-        steps = tuple(told[label] for label in job.jobs)
+        order = sorted(told, key=lambda label: labels.index(label) if label in labels else len(labels))
+        steps = tuple(told[label] for label in order)
         return JobResult(str(job.name), steps, self._outputs(job), url_of(self._connection, job.name))
 
     def _failure(self, job: Any) -> str:
