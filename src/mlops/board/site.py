@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import base64
+import functools
 import hashlib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
@@ -20,6 +21,9 @@ from mlops.board.history import rows_of
 from mlops.board.links import request_number
 from mlops.errors import InvalidInput
 
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
 MANIFEST = ".board"
 """Names the files that a board wrote, so that the next one removes what it no longer has."""
 _HERE = Path(__file__).parent
@@ -27,7 +31,7 @@ _HERE = Path(__file__).parent
 
 def pages(board: BoardFacts) -> dict[str, str]:
     """Every file of the site: path and text. The same facts give the same bytes."""
-    render = _Pages(board)
+    render = functools.partial(_render, board)
     found = {
         name: (_HERE / "static" / name).read_text(encoding="utf-8") for name in ("board.css", "icon.svg")
     }
@@ -50,7 +54,8 @@ def card_page(board: BoardFacts, card: Card) -> str:
     """A card as one file that needs no other: its style is inside, and allowed by its digest."""
     css = (_HERE / "static" / "board.css").read_text(encoding="utf-8")
     allowed = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
-    return _Pages(board)(
+    return _render(
+        board,
         "card.html",
         "",
         css=Markup(css),  # noqa: S704  a file of this package
@@ -61,35 +66,31 @@ def card_page(board: BoardFacts, card: Card) -> str:
     )
 
 
-class _Pages:
-    """Renders a template with what all pages share; `up` leads to the folder of the site."""
+@functools.cache
+def _jinja() -> Environment:
+    """The templates, compiled once a process."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    def __init__(self, board: BoardFacts) -> None:
-        from jinja2 import Environment, FileSystemLoader, StrictUndefined
+    made = Environment(
+        loader=FileSystemLoader(_HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    for filter_ in (words.badge, words.moment, words.number, words.short, words.digest, words.plural):
+        made.filters[filter_.__name__] = filter_
+    made.globals.update(
+        link=words.link, bar=charts.bar, interval=charts.interval, request_number=request_number
+    )
+    return made
 
-        self._board = board
-        self._jinja = Environment(
-            loader=FileSystemLoader(_HERE / "templates"),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            keep_trailing_newline=True,
-        )
-        for filter_ in (words.badge, words.moment, words.number, words.short, words.digest, words.plural):
-            self._jinja.filters[filter_.__name__] = filter_
-        self._jinja.globals.update(
-            board=board,
-            links=board.links,
-            link=words.link,
-            bar=charts.bar,
-            interval=charts.interval,
-            request_number=request_number,
-        )
 
-    def __call__(self, template: str, up: str, **facts: Any) -> str:
-        shared = {"up": up, "css": "", "style_source": "'self'"}
-        return self._jinja.get_template(template).render({**shared, **facts})
+def _render(board: BoardFacts, template: str, up: str, **facts: Any) -> str:
+    """One page; `up` leads to the folder of the site."""
+    shared = {"board": board, "links": board.links, "up": up, "css": "", "style_source": "'self'"}
+    return _jinja().get_template(template).render({**shared, **facts})
 
 
 def _model(model: ModelFacts) -> dict[str, Any]:
