@@ -16,10 +16,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from test_score import end, start
 
 from mlops.errors import TargetError
 from mlops.serving import collector, testing
 from mlops.serving.capture import Capture, Origin, open_capture
+from mlops.serving.client import Unreachable, call
 from mlops.serving.collector import CollectorSink
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.schema import ModelSchema
@@ -148,3 +150,31 @@ def test_a_collector_without_our_collections_is_refused_at_the_start(
             CollectorSink(CaptureSettings(enabled=True))
     finally:
         teardown()
+
+
+def test_azures_own_server_hands_requests_to_the_collector(agent: Agent, tmp_path: Path) -> None:
+    digest = testing.write_onnx(tmp_path / "mounted" / "model")
+    # The agent's address is in the environment, as Azure puts it there for a deployment with a collector.
+    process, port = start(tmp_path / "mounted", digest, tmp_path / "log")
+    try:
+        deadline = time.monotonic() + 60
+        while True:
+            try:
+                call(port, "GET", "/", timeout=2)
+                break
+            except Unreachable:
+                assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+                time.sleep(0.1)
+        status, answer = call(
+            port, "POST", "/score", testing.body(1, "DL", 42.0), headers={"x-request-id": "known"}
+        )
+        assert status == 200
+        wait(agent, 2)
+    finally:
+        end(process)
+    found = {h["ce-type"]: (h["ce-x-request-id"], body) for h, body in agent.received}
+    assert found["azureml.inference.model_inputs"] == ("known", [{"distance": 42.0}])
+    request, (output,) = found["azureml.inference.model_outputs"]
+    assert (request, output["_version"]) == ("known", 7)
+    assert output["_prediction"] == pytest.approx(answer["predictions"][0])
+    assert not list(tmp_path.glob("capture/*")), "no files where the collector is on"
