@@ -22,14 +22,12 @@ from msgspec import UNSET, Raw, UnsetType
 from mlops.errors import InvalidInput
 from mlops.serving.columns import allowed, wire_type
 from mlops.serving.core import Row
+from mlops.serving.place import SHOWN, as_json, cell_at, named_in, path_of, show, show_value, steps_of
 from mlops.spec.schema import ModelSchema
 
 Protocol = Literal["score", "invocations"]
 
-_SHOWN = 200
 _ORDERS = 32
-_PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
-_NAMED = re.compile(r"field `(?P<name>.*)`$", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -205,7 +203,7 @@ class RequestParser:
         if first == b"{" and "columns" in shapes:
             return self._from_columns(raw, key)
         words = " or ".join(_WORDS[shape] for shape in shapes)
-        raise RequestError(422, f"{key} must be {words}", field=key, value=_show(raw), allowed=words)
+        raise RequestError(422, f"{key} must be {words}", field=key, value=show(raw), allowed=words)
 
     # --- the three shapes of a table ------------------------------------------------------------------
 
@@ -254,7 +252,7 @@ class RequestParser:
         lengths = {name: len(values) for name, values in zip(self._names, columns, strict=True)}
         if len(set(lengths.values())) > 1:
             raise RequestError(
-                422, f"columns differ in length: {_show_value(lengths)}", field=key, allowed="equal lengths"
+                422, f"columns differ in length: {show_value(lengths)}", field=key, allowed="equal lengths"
             )
         return list(zip(*columns, strict=True))
 
@@ -267,8 +265,8 @@ class RequestParser:
             if names:
                 raise RequestError(
                     422,
-                    f"{problem} {_show_value(names[0])}; {hint}: {', '.join(self._names)}",
-                    field=names[0][:_SHOWN],
+                    f"{problem} {show_value(names[0])}; {hint}: {', '.join(self._names)}",
+                    field=names[0][:SHOWN],
                     allowed=", ".join(self._names),
                 )
         decoder = msgspec.json.Decoder(list[tuple[tuple(self._types[c] for c in columns)]])  # type: ignore[misc]
@@ -283,51 +281,50 @@ class RequestParser:
     # --- refusals: find the value that msgspec's path points at -----------------------------------------
 
     def _refuse_envelope(self, error: msgspec.ValidationError, keys: list[str]) -> NoReturn:
-        named = _NAMED.search(str(error))
-        name = named["name"] if named else None
-        text = f"unknown field {_show_value(name)}" if name else "the body must be a JSON object"
+        name = named_in(error)
+        text = f"unknown field {show_value(name)}" if name else "the body must be a JSON object"
         raise RequestError(
             422, f"{text}; allowed: {', '.join(keys)}", field=name, allowed=", ".join(keys)
         ) from None
 
     def _refuse_cell(self, error: msgspec.ValidationError, raw: Raw, columns: tuple[str, ...]) -> NoReturn:
-        indices = [int(i) for i in re.findall(r"\[(\d+)\]", _path(error))]
+        indices = [int(i) for i in re.findall(r"\[(\d+)\]", path_of(error))]
         if len(indices) == 2:
             row, name = indices[0], columns[indices[1]]
-            self._refuse_value(name, row, _cell(raw, indices))
+            self._refuse_value(name, row, cell_at(raw, indices))
         row_words = f"each row must be a list of {len(columns)} values, in the order of columns"
-        value = _cell(raw, indices)
+        value = cell_at(raw, indices)
         raise RequestError(
-            422, f"{row_words}; got {_json(value)}",
-            field="data", row=indices[0] if indices else None, value=_show_value(value), allowed=row_words,
+            422, f"{row_words}; got {as_json(value)}",
+            field="data", row=indices[0] if indices else None, value=show_value(value), allowed=row_words,
         ) from None  # fmt: skip
 
     def _refuse_record(self, error: msgspec.ValidationError, raw: Raw, key: str) -> NoReturn:
-        path, what = _path(error), _PLACE.match(str(error))
-        steps = _steps(path, self._names)
+        path = path_of(error)
+        steps = steps_of(path, self._names)
         row = next((s for s in steps if isinstance(s, int)), None)
         name = next((s for s in steps if isinstance(s, str)), None)
         if name is not None and (row is not None or not path.endswith(name)):
-            self._refuse_value(name, row, _cell(raw, steps))
-        named = _NAMED.search(what["what"]) if what else None
-        if named:
+            self._refuse_value(name, row, cell_at(raw, steps))
+        named = named_in(error)
+        if named is not None:
             kind = "missing" if "missing" in str(error) else "unknown"
             raise RequestError(
-                422, f"{kind} column {_show_value(named['name'])}; needed: {', '.join(self._names)}",
-                field=named["name"][:_SHOWN], row=row, allowed=", ".join(self._names),
+                422, f"{kind} column {show_value(named)}; needed: {', '.join(self._names)}",
+                field=named[:SHOWN], row=row, allowed=", ".join(self._names),
             ) from None  # fmt: skip
         words = " or ".join(_WORDS[shape] for shape in _SHAPES[key])
-        value = _cell(raw, steps)
+        value = cell_at(raw, steps)
         raise RequestError(
-            422, f"{key} must be {words}; got {_json(value)}",
-            field=name or key, row=row, value=_show_value(value), allowed=words,
+            422, f"{key} must be {words}; got {as_json(value)}",
+            field=name or key, row=row, value=show_value(value), allowed=words,
         ) from None  # fmt: skip
 
     def _refuse_value(self, name: str, row: int | None, value: Any) -> NoReturn:
         words = allowed(self._columns[name])
         raise RequestError(
-            422, f"column {name!r}, row {row}: must be {words}; got {_json(value)}",
-            field=name, row=row, value=_show_value(value), allowed=words,
+            422, f"column {name!r}, row {row}: must be {words}; got {as_json(value)}",
+            field=name, row=row, value=show_value(value), allowed=words,
         ) from None  # fmt: skip
 
 
@@ -352,7 +349,7 @@ def check_content_type(header: bytes | None) -> None:
         415,
         "only JSON in UTF-8 is understood",
         field="content-type",
-        value=header.decode("latin-1")[:_SHOWN],
+        value=header.decode("latin-1")[:SHOWN],
         allowed="application/json",
     )
 
@@ -360,60 +357,6 @@ def check_content_type(header: bytes | None) -> None:
 def _malformed(error: msgspec.DecodeError) -> RequestError:
     return RequestError(
         400,
-        f"not valid JSON: {str(error)[:_SHOWN]}",
+        f"not valid JSON: {str(error)[:SHOWN]}",
         allowed="JSON (RFC 8259); it has no NaN or Infinity: send null where the column admits it",
     )
-
-
-def _path(error: msgspec.ValidationError) -> str:
-    match = _PLACE.match(str(error))
-    return (match["path"] or "$") if match else "$"
-
-
-def _steps(path: str, names: tuple[str, ...]) -> list[str | int]:
-    """`$[3].name` or `$.name[3]` as steps; the name may hold any character."""
-    if match := re.fullmatch(r"\$\[(\d+)\](?:\.(.*))?", path, re.DOTALL):
-        row, name = int(match[1]), match[2]
-        return [row, name] if name in names else [row]
-    if match := re.fullmatch(r"\$\.(.*?)(?:\[(\d+)\])?", path, re.DOTALL):
-        name, index = match[1], match[2]
-        if name in names:
-            return [name] if index is None else [name, int(index)]
-    return []
-
-
-def _cell(raw: Raw, steps: list[Any]) -> Any:
-    """The value at `steps`, decoding no more than the parts on the way."""
-    part: Any = raw
-    for step in steps:
-        try:
-            kind: Any = list[Raw] if isinstance(step, int) else dict[str, Raw]
-            part = msgspec.json.decode(part, type=kind)[step]
-        except (msgspec.MsgspecError, UnicodeDecodeError, LookupError):
-            return None
-    return _show(part)
-
-
-def _show(raw: Raw) -> Any:
-    text = bytes(memoryview(raw)[: _SHOWN + 1])
-    if len(text) > _SHOWN:
-        return text[:_SHOWN].decode("utf-8", "replace") + "…"
-    try:
-        return msgspec.json.decode(text)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
-        return text.decode("utf-8", "replace")
-
-
-def _json(value: Any) -> str:
-    """As the client wrote it, so that "3" and 3 look different."""
-    shown = _show_value(value)
-    return shown if isinstance(value, list | dict) else msgspec.json.encode(shown).decode()
-
-
-def _show_value(value: Any) -> Any:
-    if isinstance(value, list | dict):
-        text = msgspec.json.encode(value).decode()
-        return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
-    if isinstance(value, str) and len(value) > _SHOWN:
-        return value[:_SHOWN] + "…"
-    return value
