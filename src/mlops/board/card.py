@@ -105,7 +105,7 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
     if learned and tested:
         found.append(
             f"It learned from {learned} and was tested on {tested}. How good it is in any other time is not "
-            "measured here; `mlops monitor` measures it in production."
+            "measured here; mlops monitor measures it in production."
         )
     found += _slice_limits(model, version)
     if schema := version.schema:
