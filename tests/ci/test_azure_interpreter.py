@@ -278,6 +278,27 @@ def test_the_token_reaches_only_a_step_that_asks_for_it(tmp_path: Path) -> None:
     assert _run(tmp_path, body).log.output == "0\nsecret\n"
 
 
+def test_only_a_step_with_a_service_connection_is_logged_in(tmp_path: Path) -> None:
+    """And each of them anew."""
+    task = """    - task: AzureCLI@2
+      inputs:
+        azureSubscription: dev-train
+        scriptType: bash
+        scriptLocation: inlineScript
+        inlineScript: echo $(date +%Y | wc -l) $WHO
+"""
+    (tmp_path / "a.yml").write_text(HEAD + _stages(a="echo nobody $WHO") + task + task, encoding="utf-8")
+    logins: list[str] = []
+
+    def login(connection: str) -> dict[str, str]:
+        logins.append(connection)
+        return {"WHO": f"{connection} {len(logins)}"}
+
+    tools = Tools(tmp_path / "work", os.environ["PATH"], {"HOME": str(tmp_path)}, login=login)
+    result = execute(tmp_path, "a.yml", Event("Manual", "c"), tmp_path, tools)
+    assert result.log.output == "nobody\n1 dev-train 1\n1 dev-train 2\n"
+
+
 def test_a_macro_that_means_nothing_is_refused_outside_of_scripts(tmp_path: Path) -> None:
     body = _stages(a="echo $(echo command)") + "    - bash: echo\n      env: {T: $(No.Such)}\n"
     with pytest.raises(Refused, match=r"a\.yml:13: there is no variable 'No\.Such'"):

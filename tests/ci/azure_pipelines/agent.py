@@ -6,7 +6,7 @@ import os
 import re
 import shutil
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -27,6 +27,8 @@ class Tools:
     environment: Mapping[str, str] = field(default_factory=dict)
     token: str = ""
     """System.AccessToken."""
+    login: Callable[[str], Mapping[str, str]] = lambda connection: {}
+    """Variables that a step gets who asks for a service connection: each such step logs in anew."""
     keeps: bool = False
     """An agent of one's own, which keeps what git ignores from job to job."""
 
@@ -114,8 +116,9 @@ class Agent:
         for name, wanted in (("scriptType", "bash"), ("scriptLocation", "inlineScript")):
             if inputs[name] != wanted:
                 raise Refused(step.inputs[name].place, f"the interpreter knows {name} {wanted!r} only")
-        log.connections.append(inputs["azureSubscription"])
-        return self._bash(inputs["inlineScript"], step, run, log)
+        connection = inputs["azureSubscription"]
+        log.connections.append(connection)
+        return self._bash(inputs["inlineScript"], step, run, log, self.tools.login(connection))
 
     def _filled(self, text: Text, run: JobRun, *, strict: bool = False) -> str:
         """`$(name)` put in. In a script an unknown one stays, for bash: it may be a command."""
@@ -130,7 +133,9 @@ class Agent:
 
         return _MACRO.sub(value, text)
 
-    def _bash(self, script: str, step: Step, run: JobRun, log: Log) -> bool:
+    def _bash(
+        self, script: str, step: Step, run: JobRun, log: Log, identity: Mapping[str, str] | None = None
+    ) -> bool:
         secret = "System.AccessToken"
         shown = {name: value for name, value in run.variables.items() if name != secret}
         env = {
@@ -138,6 +143,7 @@ class Agent:
             "TF_BUILD": "True",
             **{re.sub(r"[. ]", "_", name).upper(): value for name, value in shown.items()},
             "PATH": os.pathsep.join([*reversed(run.path), self.tools.path]),
+            **(identity or {}),
             **{name: self._filled(value, run, strict=True) for name, value in step.env.items()},
         }
         done = subprocess.run(
