@@ -146,6 +146,8 @@ def version_facts(root: Path, registry: Registry, found: ModelVersion) -> Versio
     """A version with what its run left; what a run never had is None."""
 
     def artifact(path: str, read: Callable[[Path], T]) -> T | None:
+        if not found.run_id:
+            return None
         try:
             return read(registry.artifacts(found.run_id, path))
         except (NotFound, ValidationError, InvalidInput):
@@ -161,7 +163,7 @@ def version_facts(root: Path, registry: Registry, found: ModelVersion) -> Versio
         tags=dict(sorted(found.tags.items())),
         live=row.live,
         commit=_commit(root, row.commit),
-        report=_optional(lambda: stored_report(registry, found)),
+        report=_optional(lambda: stored_report(registry, found)) if found.run_id else None,
         evaluation=artifact(f"{REPORT}/{EVALUATION}", read_evaluation),
         explanation=artifact("explanation/importance.json", _explanation),
         schema=artifact(f"model/{SCHEMA}", lambda p: ModelSchema.model_validate_json(p.read_bytes())),

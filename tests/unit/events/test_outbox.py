@@ -138,7 +138,9 @@ def test_publish_settles_the_sinks_that_want_the_type(repository: Path):
     assert (numbers(outbox, "all"), numbers(outbox, "drift")) == ([1], [])
     assert touched() == [repository]
     publish(repository, fact(1), NOW)
-    assert touched() == [], "no news, nothing to deliver"
+    assert touched() == [repository], "a killed verb that runs again delivers what it told before"
+    assert touched() == []
+    assert numbers(outbox, "all") == [1]
     assert (outbox.path.parent / ".gitignore").read_text() == "*\n"
 
 
