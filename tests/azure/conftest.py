@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from tests.azure.emulator import Emulator
 from tests.azure.emulator.workspaces import SUBSCRIPTION
+from tests.azure.evidence import record
 
 from mlops.spec.settings import Settings, load_settings
 from mlops.targets.azure.connect import Connection
@@ -41,7 +42,8 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
 
 
 def settle(azure: Emulator) -> None:
-    """What must hold at the end of every test."""
+    """What must hold at the end of every test; what was asked is recorded where somebody wants it."""
+    record(azure.exchanges)
     assert not azure.errors, azure.errors[0]
     foreign = set(azure.refused) - {ONNX_TELEMETRY}
     assert not foreign, f"clients asked for hosts that are not Azure's: {foreign}"

@@ -41,6 +41,7 @@ def test_every_entry_point_is_a_verb():
 
 @pytest.mark.slow
 @pytest.mark.processes
+@pytest.mark.timeout(900)
 def test_mlflow_run_trains_a_version(raw_sample: Path, tmp_path: Path):
     repository = Repository.make(tmp_path, raw_sample)
     command = [sys.executable, "-m", "mlflow", "run", ".", "-e", "train", "--env-manager", "local"]
@@ -52,7 +53,7 @@ def test_mlflow_run_trains_a_version(raw_sample: Path, tmp_path: Path):
         env=env,
         capture_output=True,
         text=True,
-        timeout=280,
+        timeout=880,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

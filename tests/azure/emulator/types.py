@@ -26,11 +26,13 @@ UNTYPED = {
 }
 """Api-versions that clients use and that nobody can be held to."""
 
+_NAMED = os.environ.get("ARM_TYPES")
+"""Read when tests are collected: each of them starts with a clean environment."""
+
 
 def folder() -> Path | None:
     """Where the official types are, if they are."""
-    named = os.environ.get("ARM_TYPES")
-    return Path(named) if named and (Path(named) / "ml").is_dir() else None
+    return Path(_NAMED) if _NAMED and (Path(_NAMED) / "ml").is_dir() else None
 
 
 def versions() -> frozenset[str]:
