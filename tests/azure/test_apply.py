@@ -37,6 +37,8 @@ name = "flights-mlops"
 usecase = "flights"
 [models.flights.online]
 image = "{IMAGE}"
+[models.flights.capture]
+enabled = true
 """
 POLICY = """
 order: [staging, prod]

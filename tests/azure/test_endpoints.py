@@ -78,6 +78,21 @@ def test_what_azure_is_told(bench: AzureBench) -> None:
     assert bench.emulator.online.running() == []
 
 
+def test_azures_own_server_runs_the_scoring_script(
+    logged_in: Emulator, artifacts: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a container: the code of this repository is uploaded, and azmlinfsrv runs it."""
+    monkeypatch.setattr("mlops.targets.azure._metrics.PAUSE", 0.1)
+    bench = AzureBench(logged_in, artifacts, settings_with(OnlineSettings()))
+    logged_in.online.add(bench.workspace.id, bench.name)
+    create(bench, "blue", 1, "one")
+    assert ask(bench) == "one"
+    with pytest.raises(TargetError, match=r"answered 424 \(422 from the model\): .*carrier"):
+        bench.endpoints.score(ENV, MODEL, {"data": [{"carrier": 1}]})
+    (process,) = logged_in.online._serving.values()
+    assert "azmlinfsrv" in str(process.process.args)
+
+
 def test_without_a_pulumi_endpoint(logged_in: Emulator, artifacts: dict[str, Path]) -> None:
     bench = AzureBench(logged_in, artifacts, settings_with(OnlineSettings(image=IMAGE)))
     with pytest.raises(NotFound, match=r"list flights under `endpoints` of .*Pulumi\.prod\.yaml"):

@@ -91,3 +91,18 @@ def test_metrics_that_never_come_are_no_verdict(watched: _Watched, monkeypatch: 
     watched.counters.sent(watched.endpoint, "blue", 200, 0)
     with pytest.raises(Inconclusive, match="Azure Monitor shows 0 of the 1 requests"):
         watched.read()
+
+
+def test_counters_only_grow_while_the_percentiles_of_a_minute_move(watched: _Watched) -> None:
+    """Azure gives the percentiles of the minute so far; a bucket that shrinks would look like a restart."""
+    last: dict[float, int] = dict.fromkeys(watched.read().latency, 0)
+    total = 0
+    for seconds in (0.2, 0.01, 0.5, 0.001, 0.03):
+        for _ in range(20):
+            watched.record(200, 200, seconds=seconds)
+        total += 20
+        found = watched.read().latency
+        grown = [found[bound] - last[bound] for bound in sorted(found)]
+        assert grown == sorted(grown), "each bucket grows, so their cumulative differences do"
+        assert found[math.inf] == total
+        last = dict(found)

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops.errors import InvalidInput, NotFound, TargetError
+from mlops.errors import InvalidInput, NotFound, Problem, TargetError
 from mlops.lifecycle.batch import choose
 from mlops.pipeline.read import open_document
 from mlops.spec import files
+from mlops.spec.settings import FILE, load_settings
 from mlops.targets.base import Batch, Schedules, Target
 
 
@@ -22,6 +23,12 @@ def apply(root: Path, target: Target, env: str, model: str, path: Path) -> str:
         raise InvalidInput(f"{path} does not exist")
     deployment = ""
     if "create_monitor" in open_document(path).value:
+        if not load_settings(root).model(model)[1].capture.enabled:
+            raise InvalidInput(
+                Problem(
+                    FILE, "a monitor reads what is captured; switch it on", f"models.{model}.capture.enabled"
+                )
+            )
         live = target.endpoints.state(env, model).live
         if live is None:
             raise NotFound(f"nothing of {model} is live in {env}, so a monitor has nothing to watch")

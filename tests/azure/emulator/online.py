@@ -160,6 +160,7 @@ class Online:
             "AZUREML_MODEL_DIR": str(mounted),
             "MLOPS_PORT": str(port),
             "MLOPS_HOST": "127.0.0.1",
+            "MLOPS_CAPTURE_DIR": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         env["PYTHONPATH"] = str(ROOT / "src")

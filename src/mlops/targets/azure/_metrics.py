@@ -12,7 +12,7 @@ import math
 import time
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
@@ -46,7 +46,9 @@ def counts_as(status: int, model_status: int) -> str:
 
 
 @dataclass
-class _Minute:
+class _Told:
+    """What Azure Monitor says of one minute."""
+
     requests: float = 0.0
     errors: float = 0.0
     percentiles: dict[float, float] = field(default_factory=dict)
@@ -54,9 +56,36 @@ class _Minute:
 
 
 @dataclass
-class _Sent:
+class _Minute:
+    """What was counted of one minute so far; it only grows, as counters must."""
+
+    requests: int = 0
+    errors: int = 0
+    buckets: list[int] = field(default_factory=lambda: [0] * len(_BOUNDS))
+
+    def take(self, told: _Told) -> None:
+        """Add what is new. The percentiles of a minute that goes on move; the slower buckets get the new ones
+        first, so that slowness is never hidden by what was counted before."""
+        self.errors = max(self.errors, round(told.errors))
+        wanted = [0] * len(_BOUNDS)
+        count = round(told.requests)
+        for seconds, many in _spread(count, told.percentiles):
+            wanted[bisect_left(_BOUNDS, seconds)] += many
+        new = sum(wanted) - sum(self.buckets)
+        for bucket in reversed(range(len(_BOUNDS))):
+            grown = min(max(wanted[bucket] - self.buckets[bucket], 0), max(new, 0))
+            self.buckets[bucket] += grown
+            new -= grown
+        self.requests = max(self.requests, count)
+
+
+@dataclass
+class _Watched:
+    """One deployment, since this process first looked at it; `sent`: requests of this process."""
+
     since: datetime
-    count: int = 0
+    sent: int = 0
+    minutes: dict[datetime, _Minute] = field(default_factory=lambda: defaultdict(_Minute))
 
 
 class Counters:
@@ -64,12 +93,12 @@ class Counters:
 
     def __init__(self, client: Callable[[str], Any]) -> None:
         self._client = client
-        self._sent: dict[tuple[str, str], _Sent] = {}
+        self._watched: dict[tuple[str, str], _Watched] = {}
 
     def sent(self, endpoint: str, deployment: str, status: int, model_status: int) -> None:
         """This process has sent a request, and got this answer."""
         entry = self._entry(endpoint, deployment)
-        entry.count += bool(counts_as(status, model_status))
+        entry.sent += bool(counts_as(status, model_status))
 
     def started(self, endpoint: str, deployment: str) -> None:
         """A request is about to be sent: metrics count from this minute on."""
@@ -82,32 +111,32 @@ class Counters:
         entry = self._entry(endpoint, deployment)
         until = time.monotonic() + PATIENCE
         while True:
-            sample = self._read(stack, endpoint, deployment, entry.since, predictions)
-            if sample.requests >= entry.count:
+            sample = self._read(stack, endpoint, deployment, entry, predictions)
+            if sample.requests >= entry.sent:
                 return sample
             if time.monotonic() + PAUSE > until:
                 raise Inconclusive(
-                    f"Azure Monitor shows {sample.requests} of the {entry.count} requests that {deployment} "
+                    f"Azure Monitor shows {sample.requests} of the {entry.sent} requests that {deployment} "
                     f"was sent, after {PATIENCE:g} s; apply again when it has caught up"
                 )
             time.sleep(PAUSE)
 
     def forget(self, endpoint: str, deployment: str) -> None:
         """The deployment is another one now."""
-        self._sent.pop((endpoint, deployment), None)
+        self._watched.pop((endpoint, deployment), None)
 
-    def _entry(self, endpoint: str, deployment: str) -> _Sent:
+    def _entry(self, endpoint: str, deployment: str) -> _Watched:
         now = datetime.now(UTC).replace(second=0, microsecond=0)
-        return self._sent.setdefault((endpoint, deployment), _Sent(now))
+        return self._watched.setdefault((endpoint, deployment), _Watched(now))
 
     def _read(
-        self, stack: str, endpoint: str, deployment: str, since: datetime, predictions: tuple[float, ...]
+        self, stack: str, endpoint: str, deployment: str, entry: _Watched, predictions: tuple[float, ...]
     ) -> TrafficSample:
         now = datetime.now(UTC)
         until = now.replace(second=0, microsecond=0) + timedelta(minutes=1)
         common = {
             "resource_uri": endpoint.lstrip("/"),
-            "timespan": f"{since:%Y-%m-%dT%H:%M:%SZ}/{until:%Y-%m-%dT%H:%M:%SZ}",
+            "timespan": f"{entry.since:%Y-%m-%dT%H:%M:%SZ}/{until:%Y-%m-%dT%H:%M:%SZ}",
             "interval": "PT1M",
             "aggregation": "Average",
         }
@@ -119,11 +148,13 @@ class Counters:
             filter=f"{only} and statusCode eq '*' and modelStatusCode eq '*'",
         )
         by_share = client.list(**common, metricnames=",".join(PERCENTILES), filter=only)
-        return _sample(now, _minutes(by_status, by_share), predictions)
+        for at, told in _minutes(by_status, by_share).items():
+            entry.minutes[at].take(told)
+        return _sample(now, entry.minutes.values(), predictions)
 
 
-def _minutes(by_status: Any, by_share: Any) -> list[_Minute]:
-    minutes: dict[datetime, _Minute] = defaultdict(_Minute)
+def _minutes(by_status: Any, by_share: Any) -> dict[datetime, _Told]:
+    minutes: dict[datetime, _Told] = defaultdict(_Told)
     for _, dimensions, at, value in _points(by_status):
         kind = counts_as(_code(dimensions.get("statuscode")), _code(dimensions.get("modelstatuscode")))
         if kind:
@@ -133,7 +164,7 @@ def _minutes(by_status: Any, by_share: Any) -> list[_Minute]:
     for name, _, at, value in _points(by_share):
         if at in minutes:
             minutes[at].percentiles[PERCENTILES[name]] = value / 1000
-    return [minutes[at] for at in sorted(minutes)]
+    return minutes
 
 
 def _points(answer: Any) -> Iterator[tuple[str, Mapping[str, str], datetime, float]]:
@@ -150,17 +181,16 @@ def _code(text: str | None) -> int:
     return int(text) if text and text.isdecimal() else 0
 
 
-def _sample(now: datetime, minutes: list[_Minute], predictions: tuple[float, ...]) -> TrafficSample:
-    requests = errors = 0
-    buckets = [0] * len(_BOUNDS)
-    for minute in minutes:
-        count = round(minute.requests)
-        requests += count
-        errors += round(minute.errors)
-        for seconds, many in _spread(count, minute.percentiles):
-            buckets[bisect_left(_BOUNDS, seconds)] += many
-    latency = dict(zip(_BOUNDS, accumulate(buckets), strict=True))
-    return TrafficSample(now, requests, errors, latency, dict.fromkeys(predictions, 0))
+def _sample(now: datetime, minutes: Iterable[_Minute], predictions: tuple[float, ...]) -> TrafficSample:
+    known = list(minutes)
+    buckets = [sum(column) for column in zip(*(m.buckets for m in known), strict=True)] or [0] * len(_BOUNDS)
+    return TrafficSample(
+        taken=now,
+        requests=sum(m.requests for m in known),
+        errors=sum(m.errors for m in known),
+        latency=dict(zip(_BOUNDS, accumulate(buckets), strict=True)),
+        predictions=dict.fromkeys(predictions, 0),
+    )
 
 
 def _spread(count: int, percentiles: Mapping[float, float]) -> Iterator[tuple[float, int]]:

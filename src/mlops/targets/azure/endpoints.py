@@ -259,21 +259,26 @@ class AzureEndpoints:
 
     def _make(self, environment: str, endpoint: Any, name: str, release: Release, artifact: Path) -> None:
         settings = self._settings(release.model)
-        entity = _online.deployment_of(
-            self._connection.root,
-            release,
-            endpoint=endpoint.name,
-            name=name,
-            environment=environment,
-            model=self._mounted(environment, release, artifact),
-            online=settings.online,
-            capture=settings.capture,
-        )
+        model = self._mounted(environment, release, artifact)
+        operations = self._client(environment).online_deployments
+
+        def begin() -> Any:
+            # Made anew for each attempt: the client resolves names and paths inside the entity.
+            entity = _online.deployment_of(
+                self._connection.root,
+                release,
+                endpoint=endpoint.name,
+                name=name,
+                environment=environment,
+                model=model,
+                online=settings.online,
+                capture=settings.capture,
+            )
+            return operations.begin_create_or_update(entity)
+
         self._counters.forget(endpoint.id, name)
         try:
-            operations = self._client(environment).online_deployments
-            what = f"make the deployment {name} of {endpoint.name}"
-            _patiently(what, lambda: operations.begin_create_or_update(entity))
+            _patiently(f"make the deployment {name} of {endpoint.name}", begin)
         except TargetError as error:
             words = self._log(environment, endpoint.name, name)
             with contextlib.suppress(TargetError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import io
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,9 @@ from mlops.errors import InvalidInput, NotFound
 from mlops.pipeline import lint
 from mlops.targets.azure.connect import Connection
 from mlops.tracking.azure_errors import azure_sentences
+
+_COLLECTED = re.compile(r"-(model_inputs|model_outputs):\d+$")
+"""The name of what a data collector writes; the client has taken `azureml:` off when it read the file."""
 
 
 class AzureSchedules:
@@ -72,7 +76,5 @@ class AzureSchedules:
             production = getattr(signal, "production_data", None)
             for data in production if isinstance(production, list) else [production]:
                 given: Any = getattr(data, "input_data", None)
-                named = str(getattr(given, "path", "")).partition(":")[2].rpartition(":")[0]
-                kind = named.rpartition("-")[2]
-                if kind in ("model_inputs", "model_outputs"):
-                    given.path = f"azureml:{endpoint}-{deployment}-{kind}:1"
+                if kind := _COLLECTED.search(str(getattr(given, "path", ""))):
+                    given.path = f"{endpoint}-{deployment}-{kind[1]}:1"

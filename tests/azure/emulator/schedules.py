@@ -1,0 +1,26 @@
+"""Schedules: enabled when they are made, and deleted only when they are not, as Azure ML has it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from .arm import Kind, Resource
+from .http import Refused, Request
+
+if TYPE_CHECKING:
+    from .server import Emulator
+
+
+def _made(resource: Resource, before: Resource | None, request: Request) -> None:
+    if resource["properties"].get("isEnabled") is None:
+        resource["properties"]["isEnabled"] = True
+
+
+def _delete(resource: Resource) -> None:
+    if resource["properties"]["isEnabled"]:
+        raise Refused(400, "UserError", "an enabled schedule cannot be deleted; disable it first")
+
+
+def install(emulator: Emulator) -> None:
+    """Behaviour of schedules; their routes are those of `arm.py`."""
+    emulator.arm.kind("workspaces/schedules", Kind(_made, _delete, long=True))
