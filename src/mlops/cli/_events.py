@@ -54,7 +54,7 @@ def list_events(
 
     table = Table()
     for title in ("when", "type", "subject", "sinks"):
-        table.add_column(title)
+        table.add_column(title, overflow="fold")
     for row in stored:
         event = row.event
         when = event.get_time()
