@@ -13,7 +13,20 @@ from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
-from . import arm, assets, batch, blobs, entra, history, jobs, monitor, online, tracking, workspaces
+from . import (
+    arm,
+    assets,
+    batch,
+    blobs,
+    entra,
+    history,
+    jobs,
+    monitor,
+    online,
+    schedules,
+    tracking,
+    workspaces,
+)
 from .certs import Authority
 from .http import Answer, Refused, Request, Router
 
@@ -57,6 +70,7 @@ class Emulator:
         self.jobs = jobs.install(self)
         self.online = online.install(self)
         self.batch = batch.install(self)
+        schedules.install(self)
         self._lock = threading.Lock()
         self._server = _Server(self)
 
