@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "mlops"
 LAYERS: list[set[str]] = [
     {"cli"},
     {"demo"},
-    {"board"},
+    {"board", "scaffold"},
     {"lifecycle"},
     {"targets", "forge"},
     {"pipeline", "steps"},
