@@ -25,7 +25,7 @@ def clone(tmp_path: Path) -> Iterator[Repository]:
     made.git("config", "user.email", "ann@localhost")
     made.commit("Template")
     # Longer than any verb of the other tests: this one trains three times.
-    made.seconds = 600
+    made.seconds = 800
     yield made
     made.spawn("demo", "--clean")
 
@@ -50,9 +50,29 @@ def test_the_demo_tells_its_story_and_leaves_no_trace(clone: Repository) -> None
     failed = re.findall(r"requests were answered meanwhile, (\d+) failed", first.err)
     assert failed, "no rollout happened under traffic"
     assert set(failed) == {"0"}
+    runs = clone.spawn("-C", ".mlops/demo/flights", "forge", "runs", "--json").ok().json[::-1]
+    assert [(run["workflow"], run["state"]) for run in runs] == [
+        ("train", "success"),
+        ("release", "success"),  # 1 to staging
+        ("release", "success"),  # 1 to prod
+        ("train", "success"),
+        ("release", "success"),  # 2 to staging
+        ("release", "success"),  # 2 to prod
+        ("train", "failure"),  # 3 is blocked by its gates
+        ("train", "success"),  # by loosened ones it is not
+        ("release", "failure"),  # 3 is sent back from staging
+        ("release", "success"),  # the rollback
+        ("release", "success"),  # the revert in prod
+    ], first.err
+    assert {run["event"] for run in runs} == {"push"}, "nothing but pushes and merges may start the workflows"
+    assert "Failed: mlops gate" in first.err
+    assert "waits for an approval of environment prod-promote" in first.err
 
     second = clone.spawn("demo").ok()
     assert "Nothing has changed since the last demo" in second.err
+    assert "nothing to do" in second.err
+    again = clone.spawn("-C", ".mlops/demo/flights", "forge", "runs", "--json").ok().json
+    assert len(again) == len(runs), "a push of words started a workflow"
     assert seconds(second.out) < seconds(first.out) / 2
     assert second.out.count("is live in") == first.out.count("is live in"), "nothing was served anew"
 

@@ -15,7 +15,7 @@ from template_copy import MODEL, Repository
 from mlops.forge.pushed.install import install
 from mlops.forge.pushed.store import Store
 
-pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 @pytest.fixture

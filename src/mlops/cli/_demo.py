@@ -59,6 +59,7 @@ def _target(sandbox: Sandbox) -> Target:
 def _clean(sandbox: Sandbox) -> None:
     if not sandbox.folder.exists():
         return
+    sandbox.quiet()
     if (sandbox.work / "mlops.toml").is_file():
         target = _target(sandbox)
         for endpoint in target.endpoints.list():
@@ -69,7 +70,7 @@ def _clean(sandbox: Sandbox) -> None:
 def _tell(sandbox: Sandbox, target: Target, new: bool) -> None:
     from rich.markup import escape
 
-    from mlops.cli import _progress
+    from mlops.cli import _progress, _watch
     from mlops.demo.story import Show, Story
 
     def chapter(_: str, title: str) -> None:
@@ -81,7 +82,9 @@ def _tell(sandbox: Sandbox, target: Target, new: bool) -> None:
         err().print(f"[{style}]{escape(line)}[/]")
 
     with _progress.live() as progress:
-        story = Story(sandbox, target, Show(chapter, progress.step, progress.rollout, _gates, say))
+        seen = _watch.shown(sandbox.store, progress)
+        show = Show(chapter, seen, progress.step, progress.rollout, _gates, say)
+        story = Story(sandbox, target, show)
         story.tell()
         if not new:
             story.again()

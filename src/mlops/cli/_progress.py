@@ -63,6 +63,14 @@ class Progress:
             case "wait":
                 self._line(f"    [yellow]{text}[/]")
 
+    def line(self, markup: str) -> None:
+        """Something else that happened."""
+        self._line(markup)
+
+    def now(self, text: str) -> None:
+        """What happens at this moment."""
+        self._now(text)
+
     def _line(self, markup: str) -> None:
         if not self._quiet:
             err().print(markup)

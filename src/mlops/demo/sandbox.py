@@ -1,4 +1,4 @@
-"""Where the demo happens: a bare repository and its clone in `.mlops/demo`, never the user's checkout."""
+"""Where the demo happens: a local forge and a clone of it in `.mlops/demo`, never the user's checkout."""
 
 from __future__ import annotations
 
@@ -6,12 +6,21 @@ import json
 import os
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 from mlops.errors import TargetError
+from mlops.forge.pushed.hook import FOLLOW
+from mlops.forge.pushed.install import install
+from mlops.forge.pushed.store import ENDED, Store
 
 FOLDER = ".mlops/demo"
+OFF = {"ci": "make lint and make test take minutes, and run by hand"}
+"""Workflows that a push of the demo does not start."""
+REVIEWED = ("prod-promote",)
+"""Environments of the demo whose jobs wait for a person."""
+STOP_SECONDS = 30.0
 _IDENTITY = {
     "GIT_AUTHOR_NAME": "Demo",
     "GIT_AUTHOR_EMAIL": "demo@localhost",
@@ -33,13 +42,14 @@ _NOT_COPIED = shutil.ignore_patterns(
 
 
 class Sandbox:
-    """`origin` is the bare repository that plays the forge, `work` the clone in which everything is done."""
+    """`origin` is the forge: a push to it runs the workflows. `work` is the clone where all is done."""
 
     def __init__(self, source: Path) -> None:
         self.source = source
         self.folder = source / FOLDER
         self.origin = self.folder / "origin.git"
         self.work = self.folder / "flights"
+        self.store = Store(self.origin)
         self._stamp = self.folder / "demo.json"
 
     # --- life -----------------------------------------------------------------------------------------
@@ -55,10 +65,11 @@ class Sandbox:
 
     def matches(self) -> bool:
         """Whether a demo that started from the same commit is already here."""
-        return self._read().get("base") == self.base() != "tree" and (self.work / ".git").is_dir()
+        here = (self.work / ".git").is_dir() and self.store.enabled
+        return here and self._read().get("base") == self.base() != "tree"
 
     def create(self) -> None:
-        """An empty state: repository, clone, no runs, no endpoints."""
+        """An empty state: forge, clone, no runs, no endpoints."""
         self.folder.mkdir(parents=True)
         if self.base() == "tree":
             seed = self.folder / "seed"
@@ -74,11 +85,23 @@ class Sandbox:
         self._git(self.folder, "clone", "--quiet", str(self.origin), str(self.work))
         self._git(self.work, "config", "user.name", "Demo")
         self._git(self.work, "config", "user.email", "demo@localhost")
+        # What was set up for this commit is what jobs of it use; nothing is installed twice.
+        install(self.origin, self.work, self.work / ".mlops", off=OFF, approvals=REVIEWED)
         self._write({"base": self.base(), "done": []})
 
     def remove(self) -> None:
         """Everything that the demo made."""
         shutil.rmtree(self.folder, ignore_errors=False)
+
+    def quiet(self) -> None:
+        """No run is under way when this returns."""
+        deadline = time.monotonic() + STOP_SECONDS
+        while running := [run for run in self.store.runs() if run.state not in ENDED]:
+            for run in running:
+                self.store.cancel(run.number, "the demo is removed")
+            if time.monotonic() > deadline:
+                raise TargetError(f"run {running[0].number} of the demo does not end; try again")
+            time.sleep(0.1)
 
     # --- what has been told ---------------------------------------------------------------------------
 
@@ -103,21 +126,19 @@ class Sandbox:
 
     # --- git ------------------------------------------------------------------------------------------
 
-    def commit(self, message: str) -> str:
-        """Commit all changes and push them; the commit's id, or the present one when there is no change."""
+    def commit(self, message: str) -> list[str]:
+        """Commit all changes, if there are any, and push; what the forge said."""
         self._git(self.work, "add", "--all")
         if self._git(self.work, "status", "--porcelain"):
             self._git(self.work, "commit", "--quiet", "--message", message)
-        self._git(self.work, "push", "--quiet", "origin", "main")
-        return self.head()
+        return self._push()
 
-    def revert(self, commit: str) -> str:
-        """`git revert` of a commit, which may be a merge, and push."""
+    def revert(self, commit: str) -> list[str]:
+        """`git revert` of a commit, which may be a merge, and push; what the forge said."""
         parents = self._git(self.work, "rev-list", "--parents", "-1", commit).split()
         mainline = ["--mainline", "1"] if len(parents) > 2 else []
         self._git(self.work, "revert", "--no-edit", *mainline, commit)
-        self._git(self.work, "push", "--quiet", "origin", "main")
-        return self.head()
+        return self._push()
 
     def pull(self) -> str:
         """The newest commit of main."""
@@ -127,17 +148,27 @@ class Sandbox:
     def head(self) -> str:
         return self._git(self.work, "rev-parse", "HEAD")
 
+    def _push(self) -> list[str]:
+        said = self._call(self.work, "push", "--quiet", "origin", "main").stderr
+        return [
+            line.removeprefix("remote: ").rstrip() for line in said.splitlines() if line.startswith("remote:")
+        ]
+
     def _git(self, folder: Path, *args: str, check: bool = True) -> str:
+        done = self._call(folder, *args, check=check)
+        return done.stdout.strip() if done.returncode == 0 else ""
+
+    def _call(self, folder: Path, *args: str, check: bool = True) -> subprocess.CompletedProcess[str]:
         clean = {k: v for k, v in os.environ.items() if not k.startswith("GIT_")}
         done = subprocess.run(
             ["git", "-C", str(folder), *args],
             capture_output=True,
             text=True,
-            env=clean | _IDENTITY,
+            env=clean | _IDENTITY | {FOLLOW: "0"},
             check=False,
         )
         if done.returncode and check:
             raise TargetError(
                 f"git {args[0]} failed in the demo: {done.stderr.strip() or done.stdout.strip()}"
             )
-        return done.stdout.strip() if done.returncode == 0 else ""
+        return done

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from mlops.demo.following import RELEASE, REVIEWER, Following, Meanwhile
 from mlops.demo.sandbox import Sandbox
 from mlops.demo.traffic import Traffic
 from mlops.errors import Blocked, TargetError
 from mlops.forge.git import Git
 from mlops.forge.local import LocalForge
+from mlops.forge.pushed.watch import Seen
 from mlops.lifecycle.apply import apply
-from mlops.lifecycle.evidence import gate, sample_requests
+from mlops.lifecycle.evidence import sample_requests, stored_report
+from mlops.lifecycle.journal import Kind
 from mlops.lifecycle.promote import Promotion, promote, rollback
-from mlops.lifecycle.release import release
 from mlops.lifecycle.rollout import Event
-from mlops.lifecycle.train import Trained, train
+from mlops.lifecycle.train import train
 from mlops.pipeline import StepEvent
-from mlops.spec.files import desired_path, gates_path, load_desired, load_policy, training_path
+from mlops.spec.files import desired_path, gates_path, load_policy, training_path
 from mlops.spec.gates import GateReport
 from mlops.targets.base import Target
 
 MODEL = "flights"
 ACTOR = "Demo"
-REVIEWER = "you, in the demo"
+MODEL_FILES = ("pipelines", "src")
+"""What the workflow `train` looks at, as far as the demo edits it."""
 ROWS = 2000
 # Minutes of analysis are right in earnest and too long to watch.
 _STRATEGY = (
@@ -40,6 +44,7 @@ class Show:
     """Where the story tells what happens; the command line renders it."""
 
     chapter: Callable[[str, str], None]
+    seen: Callable[[Seen], None]
     step: Callable[[StepEvent], None]
     event: Callable[[Event], None]
     gates: Callable[[GateReport], None]
@@ -56,7 +61,7 @@ class Story:
 
     def tell(self) -> None:
         for name, title, chapter in (
-            ("first", "A first model: train on January to March, release, serve", self.first),
+            ("first", "A first model: git push trains, releases and serves it", self.first),
             ("better", "One month more: a commit, the gates, a canary under traffic", self.better),
             ("summer", "A worse idea: the gates block it", self.summer),
             ("loose", "A loosened gate: the release gets through, and the canary sends it back", self.loose),
@@ -69,37 +74,50 @@ class Story:
             self.sandbox.finish(name)
 
     def again(self) -> None:
-        """A second demo: the same verbs on what is there, which find nothing to do."""
+        """A second demo: a push that touches nothing, and the same verbs, which find nothing to do."""
         self.show.chapter("again", "Nothing has changed since the last demo, so nothing is done")
+        self.sandbox.pull()
+        self._edit(
+            "README.md",
+            lambda text: f"{text.rstrip()}\n\nThe demo was here at {datetime.now(UTC):%H:%M:%S}.\n",
+        )
+        self._push("Say that the demo was here")
+        self._following.all()
         self.show.say("$ mlops train")
         trained = train(self.sandbox.work, self.target, MODEL, {}, self.show.step)
         self.show.say(f"  {trained.reused} steps reused, still version {trained.version}")
         for env in load_policy(self.sandbox.work).order:
-            self._apply(env)
+            self.show.say(f"$ mlops apply {env}")
+            done = apply(self.sandbox.work, self.target, env, MODEL, actor=ACTOR, progress=self.show.event)
+            self.show.say(f"  {'' if done.changed else 'nothing to do: '}release {done.release} is served")
 
     # --- chapters -------------------------------------------------------------------------------------
 
     def first(self) -> None:
         self._edit("environments/policy.yaml", lambda text: text.replace("soak: 24h", "soak: 0s"))
-        self._commit("Demo: no soak between staging and prod")
-        self._release(self._train())
-        self._apply("staging")
-        self._promote()
-        self._apply("prod")
+        self._push("Demo: no soak between staging and prod [skip ci]")
+        path = training_path(MODEL)
+        self.show.say(f"edit {path}: another name for its runs")
+        self._edit(path, lambda text: re.sub(r"(?m)^display_name: .*$", "display_name: flights, demo", text))
+        self._push("Name the training runs")
+        self._trained(1)
+        self._serves("staging", 1)
+        self._promote(1)
+        for env, seconds in (("staging", 1), ("prod", 2)):
+            self._edit(desired_path(env, MODEL), _strategy(seconds))
+        self._push("Demo: canary steps of seconds [skip ci]")
 
     def better(self) -> None:
         self._window("2013-01..2013-04", "2013-05")
-        self._commit("Learn from April too")
-        self._release(self._train())
-        self._apply("staging")
-        self._promote()
-        self._apply("prod", traffic=True)
+        self._push("Learn from April too")
+        self._trained(2)
+        self._serves("staging", 2)
+        self._promote(2, traffic=True)
 
     def summer(self) -> None:
         self._window("2013-06..2013-07", "2013-08")
-        self._commit("Learn from the summer only")
-        trained = self._run()
-        report = self._judge(trained.version)
+        self._push("Learn from the summer only")
+        report = self._judged(3)
         if report.passed:
             raise TargetError("the gates let a worse model pass; the demo expected them to block it")
         self.show.say(f"exit {Blocked.exit_code}: nothing is released, and nothing that is served changes")
@@ -108,79 +126,43 @@ class Story:
         path = gates_path(MODEL)
         self.show.say(f"edit {path}: a candidate may now be worse by 0.03")
         self._edit(path, lambda text: re.sub(r"max_drop: 0\.0\d+", "max_drop: 0.03", text))
-        self._commit("Loosen the champion gate")
-        version = self.target.registry.versions(MODEL)[0].version
-        self._pass(self._judge(version))
-        self._release(version)
-        try:
-            self._apply("staging", traffic=True)
-        except Blocked as verdict:
-            self.show.say(f"exit {verdict.exit_code}: {verdict}")
-        else:
-            raise TargetError("the canary let the shifted release pass; the demo expected it to be sent back")
-        self._rollback("staging", "the canary saw predictions move")
-        self._apply("staging")
+        self._push("Loosen the champion gate")
+        # People's requests show the canary what its few own ones cannot.
+        self._trained(3, self._traffic("staging", 3))
+        self._following.until(self._sent_back, RELEASE, self._traffic("staging", 3))
+        self.show.say(f"exit {Blocked.exit_code}: the canary in staging sent release 3 back")
+        self._roll_back("staging", "the canary saw predictions move")
+        self._serves("staging", 2)
 
     def revert(self) -> None:
-        merge = self._promotion_of(2)
-        self.show.say(f"$ git revert --mainline 1 {merge[:8]} && git push")
-        self.sandbox.revert(merge)
-        self._apply("prod", traffic=True)
+        self.sandbox.pull()
+        if self._live("prod") != 1:
+            merge = self._promotion_of(2)
+            self.show.say(f"$ git revert --mainline 1 {merge[:8]} && git push")
+            self._tell(self.sandbox.revert(merge))
+        self._serves("prod", 1, traffic=True)
 
-    # --- verbs, as a person would use them ------------------------------------------------------------
+    # --- what a person does -----------------------------------------------------------------------------
 
-    def _train(self) -> int:
-        trained = self._run()
-        self._pass(self._judge(trained.version))
-        return trained.version
+    def _push(self, message: str) -> None:
+        self.show.say(f"$ git commit -m '{message}' && git push")
+        self._tell(self.sandbox.commit(message))
 
-    def _run(self) -> Trained:
-        self.show.say("$ mlops train")
-        return train(self.sandbox.work, self.target, MODEL, {}, self.show.step)
+    def _tell(self, said: list[str]) -> None:
+        for line in said:
+            self.show.say(f"  {line}")
 
-    def _judge(self, version: int) -> GateReport:
-        self.show.say(f"$ mlops gate {version}")
-        report = gate(self.target, self.sandbox.work, MODEL, version)
-        self.show.gates(report)
-        return report
-
-    def _pass(self, report: GateReport) -> None:
-        if not report.passed:
-            raise Blocked(f"version {report.version} does not pass its gates, so the demo ends here")
-
-    def _release(self, version: int) -> None:
-        self.show.say(f"$ mlops release {version} && git commit && git push")
-        release(self.sandbox.work, self.target, MODEL, version)
-        self._edit(desired_path("staging", MODEL), _strategy(1))
-        self.sandbox.commit(f"Release {MODEL} {version} to staging")
-
-    def _promote(self) -> None:
+    def _promote(self, version: int, traffic: bool = False) -> None:
         self.show.say("$ mlops promote prod && mlops pr merge")
         now = datetime.now(UTC)
         made = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
         self._merge(made)
-        if self._edit(desired_path("prod", MODEL), _strategy(2)):
-            self._commit("Demo: canary steps of seconds in prod")
+        self._serves("prod", version, traffic)
 
-    def _rollback(self, env: str, reason: str) -> None:
+    def _roll_back(self, env: str, reason: str) -> None:
         self.show.say(f'$ mlops rollback {env} --reason "{reason}" && mlops pr merge')
-        now = datetime.now(UTC)
-        self._merge(
-            rollback(
-                self.sandbox.work,
-                self.target,
-                self._forge,
-                env,
-                MODEL,
-                actor=ACTOR,
-                now=now,
-                reason=reason,
-            )
-        )
-
-    @property
-    def _forge(self) -> LocalForge:
-        return LocalForge(self.sandbox.origin)
+        where = (self.sandbox.work, self.target, self._forge, env, MODEL)
+        self._merge(rollback(*where, actor=ACTOR, now=datetime.now(UTC), reason=reason))
 
     def _merge(self, made: Promotion) -> None:
         request = made.pull_request
@@ -188,27 +170,65 @@ class Story:
             self._forge.merge(request.number, approver=REVIEWER)
         self.sandbox.pull()
 
-    def _apply(self, env: str, traffic: bool = False) -> None:
-        self.show.say(f"$ mlops apply {env}")
-        if not traffic:
-            apply(self.sandbox.work, self.target, env, MODEL, actor=ACTOR, progress=self.show.event)
-            return
-        with Traffic(self.target.endpoints, env, MODEL, self._rows(env)) as requests:
-            try:
-                apply(self.sandbox.work, self.target, env, MODEL, actor=ACTOR, progress=self.show.event)
-            finally:
-                requests.stop()
-                self.show.say(
-                    f"{requests.answered} requests were answered meanwhile, {requests.failed} failed"
-                )
+    # --- what the workflows do --------------------------------------------------------------------------
 
-    def _rows(self, env: str) -> list[dict[str, Any]]:
-        """Flights of the month after the new release's training, in random order, one a request."""
-        wanted = load_desired(self.sandbox.work, env, MODEL)
-        if wanted is None:
-            raise TargetError(f"nothing is to be served in {env}, so there is nobody to ask")
-        version = self.target.registry.get(MODEL, wanted.release)
-        return sample_requests(self.target.registry, version, ROWS)
+    def _trained(self, version: int, meanwhile: Meanwhile = contextlib.nullcontext) -> None:
+        """The workflow `train` registered a version that passes, and proposed it."""
+        if not self._judged(version, meanwhile).passed:
+            raise Blocked(f"version {version} does not pass its gates, so the demo ends here")
+        self.sandbox.pull()
+
+    def _judged(self, version: int, meanwhile: Meanwhile = contextlib.nullcontext) -> GateReport:
+        """The gates' verdict on a version, by the gates of the newest commit."""
+        git = Git(self.sandbox.origin)
+        changed = git.run("log", "-1", "--format=%H", "main", "--", *MODEL_FILES)
+
+        def done() -> bool:
+            runs = [run for run in self.sandbox.store.runs() if run.workflow == "train"]
+            return self._newest() == version and any(git.is_ancestor(changed, run.sha) for run in runs)
+
+        self._following.until(done, "train", meanwhile)
+        found = self.target.registry.get(MODEL, version)
+        report = stored_report(self.target.registry, found)
+        self.show.gates(report)
+        return report
+
+    def _serves(self, env: str, version: int, traffic: bool = False) -> None:
+        meanwhile = self._traffic(env, version) if traffic else contextlib.nullcontext
+        self._following.until(lambda: self._live(env) == version, RELEASE, meanwhile)
+
+    def _live(self, env: str) -> int | None:
+        live = self.target.endpoints.state(env, MODEL).live
+        return live.release if live else None
+
+    def _newest(self) -> int:
+        return max((found.version for found in self.target.registry.versions(MODEL)), default=0)
+
+    def _sent_back(self) -> bool:
+        entries = self.target.store.entries("staging", MODEL)
+        return any(entry.kind == Kind.FAILED and entry.release == 3 for entry in entries)
+
+    @property
+    def _forge(self) -> LocalForge:
+        return LocalForge(self.sandbox.origin)
+
+    @property
+    def _following(self) -> Following:
+        return Following(self.sandbox.store, self.show.say, self.show.seen)
+
+    def _traffic(self, env: str, version: int) -> Meanwhile:
+        """Requests to `env` meanwhile: flights of the month after a version's training, one a request."""
+
+        @contextlib.contextmanager
+        def meanwhile() -> Iterator[None]:
+            rows = sample_requests(self.target.registry, self.target.registry.get(MODEL, version), ROWS)
+            with Traffic(self.target.endpoints, env, MODEL, rows) as requests:
+                yield
+                requests.stop()
+            told = f"{requests.answered} requests were answered meanwhile, {requests.failed} failed"
+            self.show.say(told)
+
+        return meanwhile
 
     # --- edits ----------------------------------------------------------------------------------------
 
@@ -220,17 +240,10 @@ class Story:
         self.show.say(f"edit {training_path(MODEL)}: window {train_on}, test_window {test_on}")
         self._edit(training_path(MODEL), change)
 
-    def _edit(self, path: str, change: Callable[[str], str]) -> bool:
-        """Whether the file is different now; a chapter that is told again finds its edits made."""
+    def _edit(self, path: str, change: Callable[[str], str]) -> None:
+        """A chapter that is told again finds its edits made."""
         file = self.sandbox.work / path
-        before = file.read_text(encoding="utf-8")
-        after = change(before)
-        file.write_text(after, encoding="utf-8")
-        return before != after
-
-    def _commit(self, message: str) -> None:
-        self.show.say(f"$ git commit -m '{message}' && git push")
-        self.sandbox.commit(message)
+        file.write_text(change(file.read_text(encoding="utf-8")), encoding="utf-8")
 
     def _promotion_of(self, version: int) -> str:
         """The merge commit that brought a release into prod."""
