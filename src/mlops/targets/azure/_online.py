@@ -136,7 +136,7 @@ def _collector(capture: CaptureSettings) -> Any:
     from azure.ai.ml.entities import DataCollector, DeploymentCollection
 
     collections = {name: DeploymentCollection(enabled="true") for name in ("model_inputs", "model_outputs")}
-    return DataCollector(collections=collections, sampling_rate=1.0, rolling_rate="hour")
+    return DataCollector(collections=collections, sampling_rate=1.0, rolling_rate="Hour")
 
 
 def traffic_problem(
