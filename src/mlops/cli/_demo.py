@@ -133,6 +133,7 @@ def _end(sandbox: Sandbox, target: Target, seconds: float) -> None:
     for command, what in (
         (f"mlops -C {here} status", "what is served where, and since when"),
         (f"mlops -C {here} history prod", "what was served before, and who approved"),
+        (f"mlops -C {here} forge runs", "what git push ran; forge log N says what happened in one"),
         (f"mlops -C {here} ui", "runs, metrics, plots and models in MLflow"),
         (f"git -C {here} log --oneline --graph", "every decision is a commit"),
         ("make clean", "stop the endpoints and remove all of it"),
