@@ -80,6 +80,7 @@ def _rendered(name: str, package: str, task: Task) -> dict[str, str]:
         "pipeline/training.yml": training_path(name),
         "pipeline/model.yaml": gates_path(name),
         "pipeline/data.yml": f"{folder}/data.yml",
+        "pipeline/monitor.yml": f"{folder}/monitor.yml",
         "pipeline/train.yml": f"{folder}/components/train.yml",
         "tests/test_usecase.py": f"tests/unit/{package}/test_{package}.py",
     }
