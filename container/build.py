@@ -21,8 +21,6 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "container" / "requirements.txt"
 GROUPS = ("serving",)
-# The command line's own packages; nothing in serving or spec imports them.
-PRUNED = ("typer", "rich", "pathspec")
 HEADER = "# Written by: python container/build.py requirements. The group `serving` of uv.lock.\n"
 
 
@@ -32,13 +30,11 @@ def requirements() -> str:
         tool("uv"),
         "export",
         "--locked",
-        "--no-default-groups",
         "--no-emit-project",
         "--no-header",
         "--quiet",
     ]
-    command += [word for group in GROUPS for word in ("--group", group)]
-    command += [word for name in PRUNED for word in ("--prune", name)]
+    command += [word for group in GROUPS for word in ("--only-group", group)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"uv.lock cannot be exported: {done.stderr.strip()}")
