@@ -19,6 +19,7 @@ _ENVELOPE = frozenset({"id", "name", "type", "apiVersion", "systemData"})
 
 QUIRKS = {
     "hash_version": "azure-ai-ml sends the version of its snapshot hash as a number, the type says text",
+    "properties.objective.goal": "azure-ai-ml sends `maximize` as the YAML has it, the type says `Maximize`",
 }
 """What unmodified clients send although the official types forbid it, by a part of the sentence."""
 
@@ -74,11 +75,11 @@ def problems(kind: str, api_version: str, body: Mapping[str, Any]) -> list[str]:
     return [s for s in found if not any(part in s for part in QUIRKS) and not _differs_in_case(s)]
 
 
-_SPELLED = re.compile(r"properties\.(action|trigger)\..* must be one of \[(.*)\], got '(.*)'$")
+_SPELLED = re.compile(r"properties\.(action|trigger|authMode)\b.* must be one of \[(.*)\], got '(.*)'$")
 
 
 def _differs_in_case(sentence: str) -> bool:
-    """azure-ai-ml writes values of schedules and monitors as its YAML does (`day`, `nullValueRate`) where the
-    types say `Day`; Azure compares such values without case."""
+    """azure-ai-ml spells values of schedules, monitors and batch endpoints as its YAML does (`day`, `aadToken`)
+    where the types say `Day` and `AADToken`; Azure compares such values without case."""
     found = _SPELLED.search(sentence)
     return found is not None and f"'{found[3].lower()}'" in found[2].lower()

@@ -75,7 +75,7 @@ class AzureBatch:
                     },
                     # A quarantined file is missing from the lines that run() returns, and counts here.
                     error_threshold=0,
-                    logging_level="info",
+                    logging_level="Info",
                 ),
                 tags={RELEASE: str(release.version), DIGEST: release.digest},
             )
