@@ -146,15 +146,15 @@ def test_data_that_were_not_pushed(open_target: Callable[[], Target], pipeline: 
 def test_a_token_that_expires_while_the_job_runs_is_renewed(
     target: Target, pipeline: Path, tracked: Emulator
 ):
-    tracked.entra.lifetime = 1
+    tracked.entra.lifetime = 5
     tracked.jobs.hold()
     name = target.jobs.submit(pipeline, {}, {})
-    assert target.jobs.wait(name, Heard(), patience=3) is None
+    assert target.jobs.wait(name, Heard(), patience=7) is None
     before = tracked.entra.tokens
     tracked.entra.renew_assertion()
     tracked.jobs.release()
     assert target.jobs.wait(name, Heard()) is not None
-    assert tracked.entra.tokens > before, "every token of one second has to be renewed"
+    assert tracked.entra.tokens > before, "a token of five seconds has to be renewed"
 
 
 def test_a_login_that_cannot_be_renewed_leaves_the_job_alone(

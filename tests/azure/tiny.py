@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -138,6 +139,7 @@ usecase = Tiny()
 
 def make(root: Path) -> Path:
     """The path of the pipeline in a new repository at `root`, with the stack files of this one."""
+    sys.modules.pop("tiny_usecase", None)  # another test's repository had one
     folder = root / "pipelines" / "tiny"
     (folder / "code").mkdir(parents=True)
     for name, text in (
