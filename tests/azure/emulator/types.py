@@ -79,7 +79,7 @@ _SPELLED = re.compile(r"properties\.(action|trigger|authMode)\b.* must be one of
 
 
 def _differs_in_case(sentence: str) -> bool:
-    """azure-ai-ml spells values of schedules, monitors and batch endpoints as its YAML does (`day`, `aadToken`)
+    """azure-ai-ml spells values of schedules, monitors and endpoints as its YAML does (`day`, `aadToken`)
     where the types say `Day` and `AADToken`; Azure compares such values without case."""
     found = _SPELLED.search(sentence)
     return found is not None and f"'{found[3].lower()}'" in found[2].lower()
