@@ -55,8 +55,12 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+	@$(BIN)/check-jsonschema --schemafile pipelines/azure-devops/templates/variables.schema.json \
+	  pipelines/azure-devops/templates/variables.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.azure-pipelines --data-transform azure-pipelines --regex-variant nonunicode \
 	  azure-pipelines.yml $(filter-out %/variables.yml,$(wildcard pipelines/azure-devops/*.yml pipelines/azure-devops/*/*.yml))
+	@$(BIN)/hadolint --config container/hadolint.yaml container/Dockerfile
 	@LOG_LEVEL=ERROR $$($(BIN)/python -c 'from infra.policy import checkov; print(checkov.environment())') \
 	  -m checkov.main --config-file .github/checkov.yml
 

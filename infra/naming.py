@@ -1,4 +1,4 @@
-"""Physical names. The rules are in `mlops.spec.naming`: the target `azure` must find what this program made."""
+"""Physical names. The rules are in `mlops.spec.naming`: the target `azure` must find what is made here."""
 
 from mlops.spec.naming import ENVIRONMENTS, REGIONS, RULES, Names, Rule, check, check_compute, guid
 
