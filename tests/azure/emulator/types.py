@@ -75,7 +75,9 @@ def problems(kind: str, api_version: str, body: Mapping[str, Any]) -> list[str]:
     return [s for s in found if not any(part in s for part in QUIRKS) and not _differs_in_case(s)]
 
 
-_SPELLED = re.compile(r"properties\.(action|trigger|authMode)\b.* must be one of \[(.*)\], got '(.*)'$")
+_SPELLED = re.compile(
+    r"properties\.(action|trigger|authMode|dataCollector)\b.* must be one of \[(.*)\], got '(.*)'$"
+)
 
 
 def _differs_in_case(sentence: str) -> bool:
