@@ -10,7 +10,7 @@ data = typer.Typer(no_args_is_help=True, help="Data assets.")
 app.add_typer(data, name="data")
 
 
-@data.command(epilog="Example: mlops --target azure data push")
+@data.command(epilog="Example: mlops data push")
 @verb
 def push(model: ModelOption = None, as_json: JsonOption = False) -> None:
     """Bring the raw data of pipelines/MODEL/data.yml to the target, once for each version."""
