@@ -28,6 +28,14 @@ WRONG = [
     ("azure-pipelines", "pipelines/azure-devops/train.yml", "lockBehavior: runLatest", "lockBehavior: wait"),
     ("azure-pipelines", "azure-pipelines.yml", "- job: lint", "- jop: lint"),
     ("azure-pipelines", "pipelines/azure-devops/templates/verb.yml", "scriptType: bash", "scriptType: fish"),
+    (
+        "variables.schema",
+        "pipelines/azure-devops/templates/variables.yml",
+        "MLOPS_TARGET: local",
+        "MLOPS_TARGET: Local",
+    ),
+    ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml", "blank_issues_enabled", "blank_issues"),
+    ("hadolint", "container/Dockerfile", "WORKDIR /app", "WORKDIR app"),
     ("yamllint", CI, "permissions: {}", "permissions:  {}"),
     ("checkov", ".github/workflows/train.yml", "permissions: {}", "permissions: write-all"),
 ]
@@ -45,7 +53,7 @@ def commands() -> list[str]:
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """The workflows alone, in a repository of their own, with the tools of this one."""
-    for name in (".github", "pipelines"):
+    for name in (".github", "container", "pipelines"):
         shutil.copytree(ROOT / name, tmp_path / name)
     for name in ("azure-pipelines.yml", ".yamllint.yaml", ".gitignore"):
         shutil.copy(ROOT / name, tmp_path / name)
