@@ -71,7 +71,6 @@ CUSTOM: Final = (
             f"{_ML}/workspaces/codes/versions/write",
             f"{_ML}/workspaces/data/versions/write",  # what a deployment's data collector writes
             f"{_ML}/workspaces/schedules/write",
-            f"{_ML}/workspaces/schedules/delete",
             f"{_ML}/workspaces/metadata/artifacts/write",
             f"{_ML}/workspaces/metadata/snapshots/write",
         ),
