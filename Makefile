@@ -16,7 +16,7 @@ JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-slow lint format clean pulumi
+.PHONY: help setup demo test test-unit test-slow lint format bench clean pulumi
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -67,6 +67,11 @@ lint: setup ## Format check, lint and strict type check
 format: setup ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
+
+bench: setup ## Measure serving, batch and monitoring against their peers, in minutes
+	@$(BIN)/python benchmarks/serving
+	@$(BIN)/python benchmarks/batch
+	@$(BIN)/python benchmarks/monitoring
 
 clean: ## Stop the demo's endpoints and remove what it made
 	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
