@@ -96,9 +96,11 @@ class Sandbox:
     def quiet(self) -> None:
         """No run is under way when this returns."""
         deadline = time.monotonic() + STOP_SECONDS
-        while running := [run for run in self.store.runs() if run.state not in ENDED]:
+        # A worker still writes when its run has ended.
+        while running := [run for run in self.store.runs() if self.store.alive(run.number)]:
             for run in running:
-                self.store.cancel(run.number, "the demo is removed")
+                if run.state not in ENDED:
+                    self.store.cancel(run.number, "the demo is removed")
             if time.monotonic() > deadline:
                 raise TargetError(f"run {running[0].number} of the demo does not end; try again")
             time.sleep(0.1)

@@ -17,7 +17,7 @@ from mlops.forge.git import Git
 from mlops.forge.local import LocalForge
 from mlops.forge.pushed.watch import Seen
 from mlops.lifecycle.apply import apply
-from mlops.lifecycle.evidence import sample_requests, stored_report
+from mlops.lifecycle.evidence import GATE_TAG, sample_requests, stored_report
 from mlops.lifecycle.journal import Kind
 from mlops.lifecycle.promote import Promotion, promote, rollback
 from mlops.lifecycle.rollout import Event
@@ -185,7 +185,11 @@ class Story:
 
         def done() -> bool:
             runs = [run for run in self.sandbox.store.runs() if run.workflow == "train"]
-            return self._newest() == version and any(git.is_ancestor(changed, run.sha) for run in runs)
+            # One that was cancelled may have registered a version and not judged it.
+            whole = [run for run in runs if run.state in ("success", "failure")]
+            if self._newest() != version or not any(git.is_ancestor(changed, run.sha) for run in whole):
+                return False
+            return GATE_TAG in self.target.registry.get(MODEL, version).tags
 
         self._following.until(done, "train", meanwhile)
         found = self.target.registry.get(MODEL, version)
