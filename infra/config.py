@@ -227,10 +227,14 @@ class Databricks(Spec):
 
 
 class DataFactory(Spec):
-    """A pipeline that copies new files into the data container every day."""
+    """A pipeline that copies a file into the data container every day and starts the model's ingestion."""
 
     source: Url
-    """The file to copy, without credentials in it."""
+    """The file to copy, without credentials in it; its name is one that the use case knows."""
+    model: ModelName
+    """Whose `pipelines/<model>/ingest.yml` takes the delivery."""
+    cluster: ComputeName = "cpu"
+    """One of `clusters`."""
     target: str = Field("ingested", pattern=r"^[a-z0-9][a-z0-9/_-]*$")
     """Folder in the data container."""
     hour: int = Field(3, ge=0, le=23)
@@ -311,5 +315,11 @@ class EnvironmentStack(_Stack):
         if self.options.aks and self.options.aks.compute in self.clusters:
             raise ValueError(
                 f"options.aks.compute: {self.options.aks.compute!r} is the name of a cluster already"
+            )
+        factory = self.options.data_factory
+        if factory and factory.cluster not in self.clusters:
+            raise ValueError(
+                f"options.data_factory.cluster: must be one of {', '.join(sorted(self.clusters))}; "
+                f"got {factory.cluster!r}"
             )
         return self

@@ -59,6 +59,7 @@ class Environment:
     ) -> None:
         self.config, self.settings, self.secrets = config, settings, secrets
         self.scopes: dict[str, pulumi.Input[str]] = {}
+        self.custom_roles: dict[str, pulumi.Input[str]] = {}
         self.models = served_models(config, settings, stack)
         self.grants = granted(config)
         self.names = Names(settings.project.name, stack, config.location, config.salt)
@@ -271,13 +272,13 @@ class Environment:
         defined = CustomRoles(
             "roles", CustomRolesProps(names=self.names, home="environment", scope=self.foundation.group.id)
         )
-        custom = {
+        self.custom_roles = {
             **defined.ids,
             roles.REGISTRY_READER: self.shared.require_output("reader_role_id"),
             roles.REGISTRY_PUBLISHER: self.shared.require_output("publisher_role_id"),
         }
         wanted = [g for g in self.grants if g.identity in (*DUTIES, "workspace") and g not in done]
-        return self._access("access", wanted, custom=custom)
+        return self._access("access", wanted)
 
     def _events(self) -> None:
         if not self.config.events:
@@ -374,7 +375,6 @@ class Environment:
         name: str,
         grants: Sequence[roles.Grant],
         principals: Mapping[str, pulumi.Input[str]] | None = None,
-        custom: Mapping[str, pulumi.Input[str]] | None = None,
     ) -> Access:
         own = {duty: identity.principal_id for duty, identity in self.identities.by_duty.items()}
         return Access(
@@ -385,6 +385,6 @@ class Environment:
                 grants=grants,
                 principals={**own, **(principals or {})},
                 scopes=self.scopes,
-                custom_roles=custom or {},
+                custom_roles=self.custom_roles,
             ),
         )

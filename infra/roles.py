@@ -32,6 +32,7 @@ BUILT_IN: Final = {
 """Built-in roles and their ids, the same in every tenant (learn.microsoft.com, "Azure built-in roles")."""
 
 PROMOTER: Final = "Model promoter"
+INGESTION_STARTER: Final = "Ingestion starter"
 REGISTRY_READER: Final = "Model registry reader"
 REGISTRY_PUBLISHER: Final = "Model registry publisher"
 
@@ -73,6 +74,19 @@ CUSTOM: Final = (
             f"{_ML}/workspaces/schedules/write",
             f"{_ML}/workspaces/metadata/artifacts/write",
             f"{_ML}/workspaces/metadata/snapshots/write",
+        ),
+    ),
+    CustomRole(
+        INGESTION_STARTER,
+        "Starts jobs and publishes data versions; changes no code, model, environment or endpoint.",
+        "environment",
+        (
+            f"{_ML}/workspaces/read",
+            f"{_ML}/workspaces/*/read",
+            f"{_ML}/workspaces/jobs/write",
+            f"{_ML}/workspaces/data/versions/write",
+            f"{_ML}/workspaces/metadata/artifacts/write",  # a job has outputs and logs
+            f"{_ML}/workspaces/environments/build/action",  # the first job of an environment makes its image
         ),
     ),
     CustomRole(
@@ -137,7 +151,7 @@ IDENTITIES: Final = {
     "events": "The Event Grid topic, to put events into queues.",
     "kubernetes": "The control plane of the Kubernetes cluster.",
     "databricks": "The access connector of the Databricks workspace.",
-    "data factory": "The data factory, to write what it ingests.",
+    "data factory": "The data factory: writes what arrives, starts the ingestion, publishes its version.",
 }
 
 GRANTS: Final = (
@@ -256,7 +270,14 @@ GRANTS: Final = (
         "data factory",
         "Storage Blob Data Contributor",
         "data container",
-        "writes what it ingests",
+        "writes what arrives",
+        "data factory",
+    ),
+    Grant(
+        "data factory",
+        INGESTION_STARTER,
+        "workspace",
+        "starts the ingestion job, which runs as `train`, and publishes what it made",
         "data factory",
     ),
 )

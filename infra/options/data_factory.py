@@ -1,16 +1,22 @@
-"""Option `data_factory`: copies a file into the data container every day, by the factory's own identity."""
+"""Option `data_factory`: brings a file into the data container every day and starts the ingestion step on it.
+
+All by the factory's own identity: it writes to one container and starts jobs of one workspace.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import PurePosixPath
 from urllib.parse import urlsplit
 
 import pulumi
 from pulumi_azure_native import datafactory
 
 from infra.components.base import Component, Place
+from infra.options.factory_activities import after_copy, expression
+from infra.options.ingestion import RUN, Ingestion
 from infra.suppress import skip
 
 
@@ -22,7 +28,10 @@ class DataFactoryProps:
     source: str
     """`https://` address of the file."""
     target: str
-    """Folder in the container."""
+    """Folder in the container; every delivery gets one of its own in it."""
+    ingestion: Ingestion
+    workspace_id: pulumi.Input[str]
+    cluster: str
     hour: int
     start: date
 
@@ -97,40 +106,56 @@ class DataFactory(Component):
             "target",
             target,
             datafactory.AzureBlobStorageLocationArgs(
-                type="AzureBlobStorageLocation", container=props.container, folder_path=props.target
+                type="AzureBlobStorageLocation",
+                container=props.container,
+                folder_path=expression(f"@concat('{props.target}/', dataset().delivery)"),
+                # The use case knows its files by name.
+                file_name=PurePosixPath(parts.path).name,
             ),
+            {"delivery": datafactory.ParameterSpecificationArgs(type="String")},
         )
         reference = datafactory.DatasetReferenceArgs
+        copy = datafactory.CopyActivityArgs(
+            name="copy",
+            type="Copy",
+            inputs=[reference(type="DatasetReference", reference_name=incoming.name)],
+            outputs=[
+                reference(
+                    type="DatasetReference",
+                    reference_name=stored.name,
+                    parameters={"delivery": expression("@pipeline().RunId")},
+                )
+            ],
+            source=datafactory.BinarySourceArgs(
+                type="BinarySource",
+                store_settings=datafactory.HttpReadSettingsArgs(
+                    type="HttpReadSettings", request_method="GET"
+                ),
+            ),
+            sink=datafactory.BinarySinkArgs(
+                type="BinarySink",
+                store_settings=datafactory.AzureBlobStorageWriteSettingsArgs(
+                    type="AzureBlobStorageWriteSettings"
+                ),
+            ),
+            policy=datafactory.ActivityPolicyArgs(
+                retry=3, retry_interval_in_seconds=300, timeout="0.02:00:00"
+            ),
+        )
+        copied = f"{props.target}/{RUN}"
+        following = pulumi.Output.from_input(props.workspace_id).apply(
+            lambda workspace: after_copy(props.ingestion, workspace, props.cluster, copied, after="copy")
+        )
         pipeline = datafactory.Pipeline(
             "ingest",
             resource_group_name=place.resource_group,
             factory_name=self.factory.name,
             pipeline_name="ingest",
+            # Two at once would make the same version.
             concurrency=1,
-            activities=[
-                datafactory.CopyActivityArgs(
-                    name="copy",
-                    type="Copy",
-                    inputs=[reference(type="DatasetReference", reference_name=incoming.name)],
-                    outputs=[reference(type="DatasetReference", reference_name=stored.name)],
-                    source=datafactory.BinarySourceArgs(
-                        type="BinarySource",
-                        store_settings=datafactory.HttpReadSettingsArgs(
-                            type="HttpReadSettings", request_method="GET"
-                        ),
-                    ),
-                    sink=datafactory.BinarySinkArgs(
-                        type="BinarySink",
-                        store_settings=datafactory.AzureBlobStorageWriteSettingsArgs(
-                            type="AzureBlobStorageWriteSettings"
-                        ),
-                    ),
-                    policy=datafactory.ActivityPolicyArgs(
-                        retry=3, retry_interval_in_seconds=300, timeout="0.02:00:00"
-                    ),
-                )
-            ],
-            opts=self.child(),
+            parameters={"window": datafactory.ParameterSpecificationArgs(type="String")},
+            activities=following.apply(lambda activities: [copy, *activities]),
+            opts=self.child(after=allowed),
         )
         datafactory.Trigger(
             "ingest-daily",
@@ -149,7 +174,11 @@ class DataFactory(Component):
                     datafactory.TriggerPipelineReferenceArgs(
                         pipeline_reference=datafactory.PipelineReferenceArgs(
                             type="PipelineReference", reference_name=pipeline.name
-                        )
+                        ),
+                        # What arrives at night is of the day before.
+                        parameters={
+                            "window": "@formatDateTime(addDays(trigger().scheduledTime, -1), 'yyyy-MM')"
+                        },
                     )
                 ],
             ),
@@ -171,7 +200,12 @@ class DataFactory(Component):
         )
 
     def _dataset(
-        self, place: Place, label: str, linked: datafactory.LinkedService, location: object
+        self,
+        place: Place,
+        label: str,
+        linked: datafactory.LinkedService,
+        location: object,
+        parameters: Mapping[str, datafactory.ParameterSpecificationArgs] | None = None,
     ) -> datafactory.Dataset:
         return datafactory.Dataset(
             f"ingest-{label}-files",
@@ -184,6 +218,7 @@ class DataFactory(Component):
                     type="LinkedServiceReference", reference_name=linked.name
                 ),
                 location=location,
+                parameters=parameters,
             ),
             opts=self.child(),
         )

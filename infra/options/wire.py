@@ -94,6 +94,8 @@ def _injection(env: Environment) -> Injection | None:
 def _data_factory(env: Environment, wanted: DataFactory) -> None:
     from infra.options.data_factory import DataFactory as Component
     from infra.options.data_factory import DataFactoryProps
+    from infra.options.ingestion import read_ingestion
+    from infra.program import ROOT
 
     component = Component(
         "data-factory",
@@ -103,6 +105,9 @@ def _data_factory(env: Environment, wanted: DataFactory) -> None:
             container=env.storage.containers["data"].name,
             source=wanted.source,
             target=wanted.target,
+            ingestion=read_ingestion(ROOT, wanted.model),
+            workspace_id=env.workspace.workspace.id,
+            cluster=wanted.cluster,
             hour=wanted.hour,
             start=wanted.start,
         ),

@@ -23,7 +23,11 @@ EVERYTHING: Mapping[str, Any] = {
     "options": {
         "aks": {"inference_secret": "router-certificate"},
         "databricks": {},
-        "data_factory": {"source": "https://example.com/flights/latest.parquet?v=1", "start": "2026-01-01"},
+        "data_factory": {
+            "source": "https://example.com/new/flights.csv?v=1",
+            "model": "flights",
+            "start": "2026-01-01",
+        },
         "container_instance": {"image": f"score@sha256:{'0' * 64}"},
     },
 }

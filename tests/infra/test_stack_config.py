@@ -109,8 +109,21 @@ def test_the_defaults_are_the_safe_ones() -> None:
             "options.container_instance.image: ",
         ),
         (
-            {"options": {"data_factory": {"source": "http://x.y/z", "start": "2026-01-01"}}},
+            {"options": {"data_factory": {"source": "http://x.y/z", "model": "m", "start": "2026-01-01"}}},
             "data_factory.source: ",
+        ),
+        (
+            {
+                "options": {
+                    "data_factory": {
+                        "source": "https://x.y/z.csv",
+                        "model": "flights",
+                        "cluster": "cpu-cluster",
+                        "start": "2026-01-01",
+                    }
+                }
+            },
+            "options.data_factory.cluster: must be one of cpu.*got 'cpu-cluster'",
         ),
         ({"kind": "production"}, "kind: must be one of environment, shared; got 'production'"),
         ({"kind": None}, "kind: must be one of environment, shared"),
