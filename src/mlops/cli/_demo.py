@@ -25,6 +25,9 @@ def demo(
         bool, typer.Option("--clean", help="Stop its endpoints and remove all it made.")
     ] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again from an empty state.")] = False,
+    drift: Annotated[
+        bool, typer.Option("--drift", help="Go on: months pass, a breach, a retrained model, what it brings.")
+    ] = False,
 ) -> None:
     """Run the whole lifecycle on real data, in a clone below .mlops/demo."""
     from mlops.demo.sandbox import Sandbox
@@ -45,7 +48,7 @@ def demo(
             )
         sandbox.create()
     target = _target(sandbox)
-    _tell(sandbox, target, new)
+    _tell(sandbox, target, new, drift)
     _end(sandbox, target, time.monotonic() - began)
 
 
@@ -67,10 +70,10 @@ def _clean(sandbox: Sandbox) -> None:
     sandbox.remove()
 
 
-def _tell(sandbox: Sandbox, target: Target, new: bool) -> None:
+def _tell(sandbox: Sandbox, target: Target, new: bool, drift: bool) -> None:
     from rich.markup import escape
 
-    from mlops.cli import _progress, _watch
+    from mlops.cli import _demo_drift, _progress, _watch
     from mlops.demo.story import Show, Story
 
     def chapter(_: str, title: str) -> None:
@@ -86,7 +89,9 @@ def _tell(sandbox: Sandbox, target: Target, new: bool) -> None:
         show = Show(chapter, seen, progress.step, progress.rollout, _gates, say)
         story = Story(sandbox, target, show)
         story.tell()
-        if not new:
+        if drift:
+            _demo_drift.tell(sandbox, target, show)
+        elif not new:
             story.again()
 
 
