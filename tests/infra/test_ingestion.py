@@ -104,6 +104,27 @@ def test_the_job_is_the_file_that_people_submit(graph: Captured, activities: lis
     assert cluster == graph.named("compute-cpu").inputs["computeName"]
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_step_is_sent_as_the_client_sends_it(activities: list[dict[str, Any]]) -> None:
+    """The official types leave the steps of a pipeline open; azure-ai-ml is what Azure is tested with."""
+    entities = pytest.importorskip("azure.ai.ml")
+    job = body(calls(activities)["start"])["properties"]
+    loaded = entities.load_job(ROOT / "pipelines/flights/ingest.yml")
+    # As if it were registered; otherwise the client would upload the code first.
+    loaded.jobs[NODE]._component = job["jobs"][NODE]["componentId"]
+    sent = loaded._to_rest_object().as_dict()["properties"]
+    step = {key: value for key, value in sent["jobs"][NODE].items() if not key.startswith("_")}
+    assert job["jobs"][NODE] == step
+    assert job["jobType"] == sent["jobType"]
+    assert {n: i["jobInputType"] for n, i in job["inputs"].items()} == {
+        n: i["jobInputType"] for n, i in sent["inputs"].items()
+    }
+    assert {n: o["jobOutputType"] for n, o in job["outputs"].items()} == {
+        n: o["jobOutputType"] for n, o in sent["outputs"].items()
+    }
+    assert set(job["settings"]) == {key for key in sent["settings"] if not key.startswith("_")}
+
+
 def test_the_job_reads_what_was_copied_and_publishes_what_it_wrote(
     graph: Captured, activities: list[dict[str, Any]]
 ) -> None:
