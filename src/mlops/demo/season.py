@@ -153,9 +153,8 @@ class Season(Story):
         report = self._judged_month(BREACH)
         if report.outcome != "breach":
             raise TargetError(f"the demo expected a breach in June: {report.reason}")
-        self.show.say(
-            f"exit {Blocked.exit_code}: that is a verdict, not a failure; release 1 goes on serving"
-        )
+        told = f"a verdict, not a failure; release {report.release} goes on serving"
+        self.show.say(f"exit {Blocked.exit_code}: {told}")
 
     def answer(self) -> None:
         self._reopen()
