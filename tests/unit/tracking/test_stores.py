@@ -165,7 +165,7 @@ def test_a_download_that_does_not_fit_is_not_called_a_wrong_path(sqlite, tmp_pat
 
     monkeypatch.setattr("shutil.copyfile", refuse)
     monkeypatch.setattr("shutil.copy2", refuse)
-    with pytest.raises(TargetError, match="Failed to download"):
+    with pytest.raises(TargetError, match=r"cannot download report of run .* is full"):
         tracker.download(run_id, "report", to)
     monkeypatch.setattr(_connection, "_FULL", 1 << 62)
     with pytest.raises(TargetError, match=f"the disk that holds {to} is full"):
