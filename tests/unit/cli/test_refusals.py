@@ -80,7 +80,9 @@ def test_unknown_environment(
 
 
 def test_unknown_target(repository: Path) -> None:
-    refused(call(repository, "--target", "moon", "status"), 5, "there is no target 'moon'; known: azure, local")
+    refused(
+        call(repository, "--target", "moon", "status"), 5, "there is no target 'moon'; known: azure, local"
+    )
 
 
 @pytest.mark.parametrize("pair", ["max_iter", "=5", ""])
