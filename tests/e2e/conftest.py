@@ -20,6 +20,16 @@ def repository(raw_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     made.stop()
 
 
+@pytest.fixture
+def clone(tmp_path: Path) -> Iterator[Repository]:
+    """The template as cloned, without data or a forge: what `mlops demo` starts from, and cleans up."""
+    made = Repository.cloned(tmp_path)
+    # Longer than any verb of the other tests: a demo trains up to four times.
+    made.seconds = 1300
+    yield made
+    made.spawn("demo", "--clean")
+
+
 @pytest.fixture(scope="session")
 def trained(repository: Repository) -> Chapter:
     """Version 1."""

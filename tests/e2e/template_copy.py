@@ -102,20 +102,34 @@ class Repository:
         }
 
     @classmethod
-    def make(cls, folder: Path, raw: Path) -> Repository:
-        """A commit of the template with limits that a sample can meet, and `raw` as its data asset."""
+    def cloned(cls, folder: Path, *edits: tuple[str, str, str]) -> Repository:
+        """One commit of the template, as in a fresh clone; each of `edits` is (path, old text, new text)."""
         made = cls(folder)
         copy_template(made.root)
-        shutil.copytree(raw, made.root / DATA)
+        for path, old, new in edits:
+            text = (made.root / path).read_text(encoding="utf-8")
+            assert old in text, f"{path} does not contain {old!r}"
+            (made.root / path).write_text(text.replace(old, new), encoding="utf-8")
         made.git("init", "--quiet", "--initial-branch", "main")
         made.git("config", "user.name", "Ann")
         made.git("config", "user.email", "ann@localhost")
         made.commit("Template")
+        return made
+
+    def publish(self) -> None:
+        """Make `origin`, and push main to it."""
+        self.git("init", "--quiet", "--bare", "--initial-branch", "main", str(self.origin))
+        self.git("remote", "add", "origin", str(self.origin))
+        self.git("push", "--quiet", "--set-upstream", "origin", "main")
+
+    @classmethod
+    def make(cls, folder: Path, raw: Path) -> Repository:
+        """A commit of the template with limits that a sample can meet, and `raw` as its data asset."""
+        made = cls.cloned(folder)
+        shutil.copytree(raw, made.root / DATA)
         _fit_to_sample(made.root)
         made.commit("Limits for a sample of the data")
-        made.git("init", "--quiet", "--bare", "--initial-branch", "main", str(made.origin))
-        made.git("remote", "add", "origin", str(made.origin))
-        made.git("push", "--quiet", "--set-upstream", "origin", "main")
+        made.publish()
         return made
 
     # --- verbs ------------------------------------------------------------------------------------------

@@ -7,27 +7,12 @@ from __future__ import annotations
 
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from template_copy import Repository, copy_template
+from template_copy import Repository
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(900)]
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Iterator[Repository]:
-    made = Repository(tmp_path)
-    copy_template(made.root)
-    made.git("init", "--quiet", "--initial-branch", "main")
-    made.git("config", "user.name", "Ann")
-    made.git("config", "user.email", "ann@localhost")
-    made.commit("Template")
-    # Longer than any verb of the other tests: this one trains three times.
-    made.seconds = 800
-    yield made
-    made.spawn("demo", "--clean")
 
 
 def test_the_demo_tells_its_story_and_leaves_no_trace(clone: Repository) -> None:

@@ -7,30 +7,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
-from template_copy import MODEL, Repository, copy_template
+from template_copy import MODEL, Repository
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(2700)]
 
 DEMO = ".mlops/demo"
 FLIGHTS = f"{DEMO}/flights"
-
-
-@pytest.fixture
-def clone(tmp_path: Path) -> Iterator[Repository]:
-    made = Repository(tmp_path)
-    copy_template(made.root)
-    made.git("init", "--quiet", "--initial-branch", "main")
-    made.git("config", "user.name", "Ann")
-    made.git("config", "user.email", "ann@localhost")
-    made.commit("Template")
-    # Longer than any verb of the other tests: this one trains four times.
-    made.seconds = 1300
-    yield made
-    made.spawn("demo", "--clean")
 
 
 def test_the_drift_demo_shows_the_breach_the_answer_and_what_it_brought(clone: Repository) -> None:

@@ -12,14 +12,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from template_copy import MODEL, REVIEWER, ROOT, Repository, copy_template, mlops_command
+from template_copy import MODEL, REVIEWER, ROOT, Repository, mlops_command
 
 pytestmark = [pytest.mark.e2e, pytest.mark.slow, pytest.mark.timeout(3600)]
 
-EDITS = {
-    "mlops.toml": ("sample_rate = 1.0", "sample_rate = 1.0\nfile_seconds = 2.0"),
-    "environments/policy.yaml": ("soak: 24h", "soak: 0s\n    synthetic_traffic: true"),
-}
+EDITS = (
+    ("mlops.toml", "sample_rate = 1.0", "sample_rate = 1.0\nfile_seconds = 2.0"),
+    ("environments/policy.yaml", "soak: 24h", "soak: 0s\n    synthetic_traffic: true"),
+)
 QUICK = ("canary: [10, 50, 100], analysis: 60s", "canary: [50, 100], analysis: 2s, min_requests: 20")
 
 
@@ -33,20 +33,8 @@ def documented(name: str) -> str:
 @pytest.fixture(scope="module")
 def released(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     """Prod serves release 1, trained on January to March of all flights."""
-    folder = tmp_path_factory.mktemp("drift")
-    made = Repository(folder)
-    copy_template(made.root)
-    for path, (old, new) in EDITS.items():
-        text = (made.root / path).read_text()
-        assert old in text, f"{path} does not contain {old!r}"
-        (made.root / path).write_text(text.replace(old, new))
-    made.git("init", "--quiet", "--initial-branch", "main")
-    made.git("config", "user.name", "Ann")
-    made.git("config", "user.email", "ann@localhost")
-    made.commit("Template")
-    made.git("init", "--quiet", "--bare", "--initial-branch", "main", str(made.origin))
-    made.git("remote", "add", "origin", str(made.origin))
-    made.git("push", "--quiet", "--set-upstream", "origin", "main")
+    made = Repository.cloned(tmp_path_factory.mktemp("drift"), *EDITS)
+    made.publish()
     made.seconds = 600
     try:
         made.spawn("train").ok()

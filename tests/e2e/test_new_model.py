@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from template_copy import REVIEWER, Repository, copy_template
+from template_copy import REVIEWER, Repository
 
 pytestmark = [pytest.mark.e2e]
 
@@ -19,17 +19,9 @@ FORK_FILES = ("mlops.toml", "environments/staging/{0}.yaml", "environments/prod/
 @pytest.fixture(scope="module")
 def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     """The template as cloned, with no soak between staging and prod."""
-    made = Repository(tmp_path_factory.mktemp("fork"))
-    copy_template(made.root)
-    policy = made.root / "environments" / "policy.yaml"
-    policy.write_text(policy.read_text().replace("soak: 24h", "soak: 0s"))
-    made.git("init", "--quiet", "--initial-branch", "main")
-    made.git("config", "user.name", "Ann")
-    made.git("config", "user.email", "ann@localhost")
-    made.commit("Template")
-    made.git("init", "--quiet", "--bare", "--initial-branch", "main", str(made.origin))
-    made.git("remote", "add", "origin", str(made.origin))
-    made.git("push", "--quiet", "--set-upstream", "origin", "main")
+    soak = ("environments/policy.yaml", "soak: 24h", "soak: 0s")
+    made = Repository.cloned(tmp_path_factory.mktemp("fork"), soak)
+    made.publish()
     yield made
     made.stop()
 
