@@ -247,21 +247,26 @@ class Settings(Yaml):
     force_rerun: bool = False
 
 
-class PipelineJob(Yaml):
-    """A pipeline job."""
+class JobFile(Yaml):
+    """What every job that has a file of its own may say, whatever it runs."""
 
     schema_url: str = Field("", alias="$schema")
-    type: Literal["pipeline"]
     name: str | None = None
     display_name: str = ""
     experiment_name: str = ""
     description: str = ""
     tags: dict[str, str] = Field(default_factory=dict)
     properties: dict[str, str] = Field(default_factory=dict)
-    inputs: Values = Field(default_factory=dict)
-    outputs: Outputs = Field(default_factory=dict)
-    settings: Settings = Field(default_factory=Settings)
     compute: str | None = None
     identity: dict[str, Any] | None = None
+    inputs: Values = Field(default_factory=dict)
+    outputs: Outputs = Field(default_factory=dict)
+
+
+class PipelineJob(JobFile):
+    """A pipeline job."""
+
+    type: Literal["pipeline"]
+    settings: Settings = Field(default_factory=Settings)
     services: dict[str, Any] | None = None
     jobs: dict[str, Node] = Field(min_length=1)

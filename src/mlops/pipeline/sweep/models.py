@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from mlops.pipeline.models import Distribution, EnvironmentField, EnvVars, Outputs, Resources, Values, Yaml
+from mlops.pipeline.models import Distribution, EnvironmentField, EnvVars, JobFile, Resources, Yaml
 from mlops.pipeline.read import open_document
 from mlops.pipeline.sweep.space import Shape, shape_of
 from mlops.pipeline.sweep.stopping import Goal, Termination
@@ -55,19 +55,10 @@ class Trial(Yaml):
     resources: Resources | None = None
 
 
-class Sweep(Yaml):
+class Sweep(JobFile):
     """A sweep job. `search_space` and `early_termination` are typed once lint has passed them."""
 
-    schema_url: str = Field("", alias="$schema")
     type: Literal["sweep"]
-    name: str | None = None
-    display_name: str = ""
-    experiment_name: str = ""
-    description: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
-    properties: dict[str, str] = Field(default_factory=dict)
-    compute: str | None = None
-    identity: dict[str, Any] | None = None
     queue_settings: dict[str, Any] | None = None
     resources: Resources | None = None
     sampling_algorithm: Annotated[Sampling, BeforeValidator(_sampling)] = Sampling()
@@ -75,8 +66,6 @@ class Sweep(Yaml):
     objective: Objective
     limits: Limits
     early_termination: dict[str, Any] | None = None
-    inputs: Values = Field(default_factory=dict)
-    outputs: Outputs = Field(default_factory=dict)
     trial: Trial | str
 
     @property
