@@ -23,8 +23,8 @@ def world(tmp_path: Path) -> World:
 
 def test_without_the_head_of_main_an_old_commit_is_applied(world: World) -> None:
     world.edit(f"{TEMPLATES}/apply.yml", 'head: "true"', 'head: "false"')
-    old = world.commit("environments/prod/flights.yaml", "release: 8")
-    world.commit("environments/prod/flights.yaml", "release: 7")
+    old = world.commit("environments/prod/freight.yaml", "release: 8")
+    world.commit("environments/prod/freight.yaml", "release: 7")
     world.run("release", commit=old)
     assert ("mlops apply prod", old) in world.calls_and_commits
 

@@ -50,10 +50,10 @@ def text() -> str:
         ("environments/Pulumi.prod.yaml", [PLATFORM]),
         ("environments/policy.yaml", [PLATFORM, MODELS]),
         ("environments/freeze.yaml", [PLATFORM, MODELS]),
-        ("environments/prod/flights.yaml", [MODELS]),
-        ("src/flights/model.py", [TEAM]),
-        ("pipelines/flights/model.yaml", [TEAM]),
-        ("releases/flights/7.yaml", []),
+        ("environments/prod/freight.yaml", [MODELS]),
+        ("src/freight/model.py", [TEAM]),
+        ("pipelines/freight/model.yaml", [TEAM]),
+        ("releases/freight/7.yaml", []),
     ],
 )
 def test_who_must_approve(text: str, path: str, owners: list[str]) -> None:
@@ -62,7 +62,7 @@ def test_who_must_approve(text: str, path: str, owners: list[str]) -> None:
 
 def _merges_by_itself(text: str) -> dict[str, bool]:
     policy = files.load_policy(ROOT)
-    return {name: not _owners(f"environments/{name}/flights.yaml", text) for name in policy.order}
+    return {name: not _owners(f"environments/{name}/freight.yaml", text) for name in policy.order}
 
 
 def test_what_merges_by_itself_needs_no_owner_and_nothing_else_goes_without(text: str) -> None:
@@ -74,8 +74,8 @@ def test_what_merges_by_itself_needs_no_owner_and_nothing_else_goes_without(text
 
 def test_an_environment_that_lost_its_owner_is_found(text: str) -> None:
     changed = "\n".join(line for line in text.splitlines() if not line.startswith("/environments/prod/"))
-    assert _owners("environments/prod/flights.yaml", changed) == [TEAM]
-    assert _owners("environments/prod/flights.yaml", f"{text}/environments/\n") == []
+    assert _owners("environments/prod/freight.yaml", changed) == [TEAM]
+    assert _owners("environments/prod/freight.yaml", f"{text}/environments/\n") == []
     assert _merges_by_itself(f"{text}/environments/\n") != _merges_by_itself(text)
 
 

@@ -182,12 +182,12 @@ def _commit(folder: Path, name: str) -> str:
 @pytest.mark.parametrize(
     ("changed", "staging", "prod"),
     [
-        ("environments/staging/flights.yaml", "true", "false"),
-        ("environments/prod/flights.yaml", "false", "true"),
+        ("environments/staging/freight.yaml", "true", "false"),
+        ("environments/prod/freight.yaml", "false", "true"),
         ("environments/freeze.yaml", "true", "true"),
         ("environments/policy.yaml", "true", "true"),
         ("environments/Pulumi.prod.yaml", "false", "false"),
-        ("releases/flights/7.yaml", "false", "false"),
+        ("releases/freight/7.yaml", "false", "false"),
     ],
 )
 def test_only_what_changed_is_deployed(tmp_path: Path, changed: str, staging: str, prod: str) -> None:
@@ -204,7 +204,7 @@ def test_only_what_changed_is_deployed(tmp_path: Path, changed: str, staging: st
 def test_a_push_of_several_commits_is_looked_at_as_a_whole(tmp_path: Path) -> None:
     _git(tmp_path, "init", "--quiet")
     before = _commit(tmp_path, "README.md")
-    _commit(tmp_path, "environments/prod/flights.yaml")
+    _commit(tmp_path, "environments/prod/freight.yaml")
     _commit(tmp_path, "docs/page.md")
     assert "prod=true" in _run(tmp_path, "changed", before, "HEAD", "prod").stdout
     assert "prod=false" in _run(tmp_path, "changed", "", "HEAD", "prod").stdout

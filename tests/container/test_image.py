@@ -129,7 +129,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
     folder = tmp_path_factory.mktemp("mounted")
-    digest = testing.write_onnx(folder / "flights" / "1")
+    digest = testing.write_onnx(folder / "freight" / "1")
     for path in [folder, *folder.rglob("*")]:
         path.chmod(0o755 if path.is_dir() else 0o644)
     return folder, digest

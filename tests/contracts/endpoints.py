@@ -18,7 +18,7 @@ from mlops.spec.digest import tree_digest
 from mlops.spec.release import Data, Release, Source
 from mlops.targets.base import Endpoints, TrafficSample
 
-ENV, MODEL = "prod", "flights"
+ENV, MODEL = "prod", "freight"
 ONE, TWO = testing.expected("AA", 500), testing.expected("AA", 500, 2.0)
 """What the artifacts `one` and `two` answer to `testing.body()`."""
 

@@ -15,7 +15,7 @@ from mlops.targets.base import EnvironmentStore, JournalEntry
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def entry(kind: str = "apply.started", model: str = "flights", release: int = 1) -> JournalEntry:
+def entry(kind: str = "apply.started", model: str = "freight", release: int = 1) -> JournalEntry:
     return JournalEntry(NOW, kind, model, release, "ada", "c" * 40, {"note": "grün"})
 
 
@@ -34,11 +34,11 @@ class StoreContract:
 
     def test_entries_come_back_oldest_first_and_by_model(self, stores: Stores) -> None:
         store = stores.open()
-        for kind, model in (("a", "flights"), ("b", "other"), ("c", "flights")):
+        for kind, model in (("a", "freight"), ("b", "other"), ("c", "freight")):
             store.append("prod", entry(kind, model))
         again = stores.open()
         assert [e.kind for e in again.entries("prod")] == ["a", "b", "c"]
-        assert again.entries("prod", "flights") == [entry("a"), entry("c")]
+        assert again.entries("prod", "freight") == [entry("a"), entry("c")]
         assert again.entries("staging") == []
 
     def test_several_writers_lose_nothing(self, stores: Stores) -> None:
@@ -67,7 +67,7 @@ class StoreContract:
             lease.verify()
 
     def test_a_part_of_an_environment_has_its_own_lock(self, stores: Stores) -> None:
-        with stores.open().lock("prod", "grace", 60), stores.open().lock("prod-retrain-flights", "ada", 60):
+        with stores.open().lock("prod", "grace", 60), stores.open().lock("prod-retrain-freight", "ada", 60):
             pass
 
     def test_a_holder_that_was_overtaken_is_told_before_its_next_effect(self, stores: Stores) -> None:

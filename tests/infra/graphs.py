@@ -11,7 +11,11 @@ from typing import Any
 from infra.plan.capture import ORGANIZATION, capture
 from infra.plan.model import Captured
 
+from mlops.spec.settings import load_settings
+
 ROOT = Path(__file__).resolve().parents[2]
+MODEL = min(load_settings(ROOT).models)
+"""One of those that every stack serves."""
 STACKS = ("shared", "dev", "staging", "prod")
 ENVIRONMENTS = ("dev", "staging", "prod")
 EVERYTHING: Mapping[str, Any] = {
@@ -24,8 +28,8 @@ EVERYTHING: Mapping[str, Any] = {
         "aks": {"inference_secret": "router-certificate"},
         "databricks": {},
         "data_factory": {
-            "source": "https://example.com/new/flights.csv?v=1",
-            "model": "flights",
+            "source": "https://example.com/new/freight.csv?v=1",
+            "model": MODEL,
             "start": "2026-01-01",
         },
         "container_instance": {"image": f"score@sha256:{'0' * 64}"},

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from arm_oracle import Oracle
-from graphs import ENVIRONMENTS, STACKS, plan
+from graphs import ENVIRONMENTS, MODEL, STACKS, plan
 from infra.plan.arm import template
 from infra.plan.arm_types import ARM_TYPES
 from infra.plan.model import Captured
@@ -95,7 +95,7 @@ def _put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("compute-cpu", "properties/computeType", "AmlCluster", "must be one of"),
         ("compute-cpu", "properties/properties/scaleSettings/maxNodeCount", "four", "must be a number"),
         ("budget", "properties/notifications", [], "must be an object"),
-        ("alert-latency-flights", "properties/criteria/odata.type", "x", "must be one of"),
+        (f"alert-latency-{MODEL}", "properties/criteria/odata.type", "x", "must be one of"),
         ("network", "properties/addressSpace/addressPrefixes", "10.0.0.0/8", "must be a list"),
         ("trust-apply-github", "name", "id/x", "name must match"),
     ],

@@ -46,24 +46,24 @@ def test_names_that_are_global_differ_between_projects_even_when_they_are_cut(on
 
 def test_names_are_what_they_were() -> None:
     """A changed name replaces the resource; whoever changes the grammar must mean to."""
-    names = Names("flights-mlops", "prod", "westeurope")
+    names = Names("freight-mlops", "prod", "westeurope")
     assert {
         kind: names(kind) for kind in ("resource_group", "storage_account", "key_vault", "ml_workspace")
     } == {
-        "resource_group": "rg-flights-mlops-prd-we",
-        "storage_account": "stflightsmlopsprdwed0ec",
-        "key_vault": "kv-flights-m-prd-we-d0ec",
-        "ml_workspace": "mlw-flights-mlops-prd-we",
+        "resource_group": "rg-freight-mlops-prd-we",
+        "storage_account": "stfreightmlopsprdwee6a7",
+        "key_vault": "kv-freight-m-prd-we-e6a7",
+        "ml_workspace": "mlw-freight-mlops-prd-we",
     }
-    assert names.endpoint("online_endpoint", "flights") == "flights-prd-d0ec"
-    assert names.endpoint("batch_endpoint", "flights") == "flights-b-prd-d0ec"
+    assert names.endpoint("online_endpoint", "freight") == "freight-prd-e6a7"
+    assert names.endpoint("batch_endpoint", "freight") == "freight-b-prd-e6a7"
 
 
 @pytest.mark.parametrize(
     "change", [{"salt": "b"}, {"region": "northeurope"}, {"environment": "dev"}, {"project": "x1"}]
 )
 def test_salt_region_environment_and_project_all_change_global_names(change: dict[str, str]) -> None:
-    facts = {"project": "flights", "environment": "prod", "region": "westeurope", "salt": ""}
+    facts = {"project": "freight", "environment": "prod", "region": "westeurope", "salt": ""}
     assert Names(**facts)("storage_account") != Names(**{**facts, **change})("storage_account")
 
 
@@ -110,7 +110,7 @@ def test_a_legal_compute_name_is_taken_as_it_is(name: str) -> None:
 
 
 def test_ids_are_stable_and_tell_their_parts_apart() -> None:
-    assert guid("grant", "flights", "prod", "train-acrpull") == guid(
-        "grant", "flights", "prod", "train-acrpull"
+    assert guid("grant", "freight", "prod", "train-acrpull") == guid(
+        "grant", "freight", "prod", "train-acrpull"
     )
     assert guid("a", "b") != guid("b", "a")

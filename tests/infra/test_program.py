@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphs import ENVIRONMENTS, EVERYTHING, ROOT, STACKS, plan
+from graphs import ENVIRONMENTS, EVERYTHING, MODEL, ROOT, STACKS, plan
 from infra.exports import EnvironmentExports, SharedExports
 from infra.plan.capture import ORGANIZATION, capture
 from infra.plan.model import UNKNOWN, Captured, Resource, texts
@@ -228,7 +228,7 @@ def test_clusters_and_endpoints_wait_for_their_roles(stack: str) -> None:
     assert {"grant-train-acrpull-container-registry", "workspace"} <= _needs(
         graph, graph.named("compute-cpu")
     )
-    assert "grant-serve-acrpull-container-registry" in _needs(graph, graph.named("online-flights"))
+    assert "grant-serve-acrpull-container-registry" in _needs(graph, graph.named(f"online-{MODEL}"))
 
 
 def test_what_azure_takes_one_at_a_time_is_chained() -> None:
@@ -279,7 +279,7 @@ def test_event_subscriptions_wait_for_the_roles_of_the_topic() -> None:
 
 def test_what_holds_data_is_protected_and_kept() -> None:
     graph = plan("prod", everything=True)
-    kept = {"group", "storage", "vault", "key", "workspace", "logs", "container-data", "online-flights"}
+    kept = {"group", "storage", "vault", "key", "workspace", "logs", "container-data", f"online-{MODEL}"}
     for name in kept:
         assert graph.named(name).options["protect"] is True, name
         assert graph.named(name).options["retain_on_delete"] is True, name
@@ -289,7 +289,7 @@ def test_what_holds_data_is_protected_and_kept() -> None:
 
 def test_traffic_and_defaults_of_endpoints_belong_to_apply() -> None:
     graph = plan("prod")
-    online, batch = graph.named("online-flights"), graph.named("batch-flights")
+    online, batch = graph.named(f"online-{MODEL}"), graph.named(f"batch-{MODEL}")
     assert {"properties.traffic", "properties.mirrorTraffic"} <= set(online.options["ignore_changes"])
     assert "properties.defaults" in batch.options["ignore_changes"]
     assert "traffic" not in str(online.inputs["properties"].keys())
@@ -348,12 +348,12 @@ def test_another_model_is_one_entry_of_mlops_toml(tmp_path: Path) -> None:
         "online-weather", "batch-weather", "diagnostics-online-weather", "alert-latency-weather",
         "alert-errors-weather",
     }  # fmt: skip
-    assert set(after.exports["online_endpoints"]) == {"flights", "weather"}
+    assert set(after.exports["online_endpoints"]) == {*load_settings(ROOT).models, "weather"}
 
 
 def test_how_a_model_is_served_is_config() -> None:
-    graph = plan("dev", endpoints={"flights": {"auth": "key", "batch": False}})
-    assert graph.named("online-flights").get("properties.authMode") == "Key"
+    graph = plan("dev", endpoints={MODEL: {"auth": "key", "batch": False}})
+    assert graph.named(f"online-{MODEL}").get("properties.authMode") == "Key"
     assert not graph.of(f"{ML}BatchEndpoint")
     with pytest.raises(InvalidInput, match=r"endpoints\.flihgts: mlops\.toml has no model 'flihgts'"):
         plan("dev", endpoints={"flihgts": {}})
@@ -412,7 +412,7 @@ def test_low_priority_in_dev_and_dedicated_elsewhere() -> None:
 def test_federation_takes_subjects_as_they_are_given() -> None:
     graph = plan(
         "prod", everything=True,
-        github={"subject_prefix": "repo:Acme@123/flights@456", "environments": {"apply": "prod"}},
+        github={"subject_prefix": "repo:Acme@123/freight@456", "environments": {"apply": "prod"}},
     )  # fmt: skip
     trusts = {
         t.name: (t.inputs["issuer"], t.inputs["subject"])
@@ -420,7 +420,7 @@ def test_federation_takes_subjects_as_they_are_given() -> None:
     }
     assert trusts == {
         "trust-apply-github": (
-            "https://token.actions.githubusercontent.com", "repo:Acme@123/flights@456:environment:prod",
+            "https://token.actions.githubusercontent.com", "repo:Acme@123/freight@456:environment:prod",
         ),
         "trust-plan-azure-devops": (
             EVERYTHING["azure_devops"]["issuer"], EVERYTHING["azure_devops"]["subjects"]["plan"],
@@ -462,8 +462,8 @@ def test_everything_that_can_be_watched_is(stack: str) -> None:
 def test_somebody_hears_of_latency_errors_failed_jobs_and_money(stack: str) -> None:
     graph = plan(stack)
     group = graph.named("action-group").id
-    assert graph.named("alert-latency-flights").inputs["actions"][0]["actionGroupId"] == group
-    for name in ("alert-errors-flights", "alert-failed-jobs"):
+    assert graph.named(f"alert-latency-{MODEL}").inputs["actions"][0]["actionGroupId"] == group
+    for name in (f"alert-errors-{MODEL}", "alert-failed-jobs"):
         assert graph.named(name).get("actions.actionGroups") == [group]
     notifications = graph.named("budget").inputs["notifications"]
     assert {n["thresholdType"] for n in notifications.values()} == {"Actual", "Forecasted"}

@@ -100,7 +100,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ),
         ({"github": {"subject_prefix": "", "environments": {"plan": "x"}}}, "github.subject_prefix: "),
         ({"events": {"retrain": {"types": ["Everything"]}}}, "events.retrain.types.0: .*RunCompleted"),
-        ({"endpoints": {"flights": {"auth": "none"}}}, "endpoints.flights.auth: .*'entra' or 'key'"),
+        ({"endpoints": {"freight": {"auth": "none"}}}, "endpoints.freight.auth: .*'entra' or 'key'"),
         ({"options": {"kubernetes": {}}}, "options.kubernetes: unknown field; allowed: aks"),
         ({"options": {"aks": {"compute": "cpu"}}}, "is the name of a cluster already"),
         ({"options": {"aks": {"min_nodes": 5, "max_nodes": 3}}}, "min_nodes must not exceed max_nodes"),
@@ -117,7 +117,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
                 "options": {
                     "data_factory": {
                         "source": "https://x.y/z.csv",
-                        "model": "flights",
+                        "model": "freight",
                         "cluster": "cpu-cluster",
                         "start": "2026-01-01",
                     }

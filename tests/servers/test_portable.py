@@ -13,7 +13,7 @@ from mlops import tracking
 from mlops.errors import NotFound, TargetError
 from mlops.tracking import Dataset, ModelStore, PipelineTracker
 
-DATASET = Dataset("nycflights", "1", f"sha256:{'ab' * 32}", "2013-01..2013-03", "training")
+DATASET = Dataset("nycfreight", "1", f"sha256:{'ab' * 32}", "2013-01..2013-03", "training")
 
 
 def fresh(prefix: str = "m") -> str:

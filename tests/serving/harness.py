@@ -160,7 +160,7 @@ def start(
     folder.mkdir()
     blue = {"name": "blue", "release": 1, "digest": tree_digest(model), "folder": model, "traffic": 100}
     made = DeploymentState(**blue, created="2026-01-01T00:00:00Z")  # type: ignore[arg-type]
-    write_state(folder, ServerState(environment="prod", model="flights", deployments=[made], capture=capture))
+    write_state(folder, ServerState(environment="prod", model="freight", deployments=[made], capture=capture))
     keys = ensure_keys(folder)
     command = [sys.executable, "-m", "mlops.serving.server", "--state", str(folder), *options]
     with (root / "log").open("wb") as log:

@@ -36,13 +36,13 @@ def parse(text: str, *, open_metrics: bool) -> dict[str, object]:
 @pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
 def test_every_kind_of_model_has_metrics_that_parse(task: Task, open_metrics: bool) -> None:
     classes = [] if task == "regression" else ["a", "b", "c"][: 2 if task == "binary" else 3]
-    schema = ModelSchema(model="flights", task=task, columns=testing.columns(), classes=classes)
+    schema = ModelSchema(model="freight", task=task, columns=testing.columns(), classes=classes)
     counters = Counters(schema)
     values = {"binary": [0.1, 0.9], "multiclass": [[0.1, 0.2, 0.7]] * 2, "regression": [-3.5, 1e9]}[task]
     for rows in (1, 100):
         counters.predicted(np.array(values * rows, dtype=np.float32))
     counters.answered("ok", 0.002)
-    at = {"model": "flights", "deployment": "blue"}
+    at = {"model": "freight", "deployment": "blue"}
     text = render([(at, counters)], Captured(at, {"written": 2, "dropped": 0}), open_metrics=open_metrics)
     families = parse(text.decode(), open_metrics=open_metrics)
     assert set(families) == {

@@ -42,7 +42,7 @@ def write_onnx(
     bias: float = 0.0,
     fails_from: float | None = None,
     work: int = 0,
-    model: str = "flights",
+    model: str = "freight",
 ) -> str:
     """Write an artifact with an ONNX graph; returns its digest.
 
@@ -107,7 +107,7 @@ def write_pyfunc(
     *,
     seconds: float = 0.0,
     bias: float = 0.0,
-    model: str = "flights",
+    model: str = "freight",
 ) -> str:
     """Write an artifact without ONNX; returns its digest.
 

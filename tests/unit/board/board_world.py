@@ -23,7 +23,7 @@ from mlops.spec.schema import Column, ModelSchema
 from mlops.targets.base import Deployment
 
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
-LINKS = Links(web="https://github.com/contoso/flights", kind="github", tracking="https://mlflow.contoso.com")
+LINKS = Links(web="https://github.com/contoso/freight", kind="github", tracking="https://mlflow.contoso.com")
 
 
 def interval(value: float, champion: float | None = None) -> Interval:
@@ -83,7 +83,7 @@ def version(
 ) -> VersionFacts:
     champion = 0.728 if number > 1 else None
     return VersionFacts(
-        model="flights",
+        model="freight",
         version=number,
         created=NOW - timedelta(days=20 - number),
         run_id=f"{number:032x}",
@@ -92,8 +92,8 @@ def version(
             "mlops.commit": f"{number:040x}",
             "mlops.branch": "main",
             "mlops.actor": "Ada",
-            "mlops.pipeline": "pipelines/flights/training.yml",
-            "mlops.data.name": "nycflights",
+            "mlops.pipeline": "pipelines/freight/training.yml",
+            "mlops.data.name": "nycfreight",
             "mlops.data.version": "1",
             "mlops.data.digest": "sha256:" + "d" * 64,
             "mlops.data.window": f"2013-01..2013-0{number + 2}",
@@ -102,7 +102,7 @@ def version(
         live=live,
         commit=commit(number, subject),
         report=GateReport(
-            model="flights",
+            model="freight",
             version=number,
             champion=number - 1 or None,
             rows=28_128,
@@ -115,7 +115,7 @@ def version(
             "roc_auc", 5000, (Influence("departure_minute", 0.12, 0.007), Influence("humid", 0.04, 0.004))
         ),
         schema=ModelSchema(
-            model="flights",
+            model="freight",
             task="binary",
             classes=["on time", "late"],
             columns=[
@@ -149,7 +149,7 @@ def verdict(days: int, psi: float, auc: float, release: int = 2) -> MonitorRepor
     return MonitorReport(
         id=f"{end:%Y%m%dT%H%M%S}",
         environment="prod",
-        model="flights",
+        model="freight",
         release=release,
         digest="sha256:" + "2" * 64,
         made=end,
@@ -196,7 +196,7 @@ def verdict(days: int, psi: float, auc: float, release: int = 2) -> MonitorRepor
     )
 
 
-def board(text: str = "Promote flights 2 to prod", links: Links = LINKS) -> BoardFacts:
+def board(text: str = "Promote freight 2 to prod", links: Links = LINKS) -> BoardFacts:
     """`text` goes wherever a person can write: subjects, names, reasons, the use case's own words."""
     prod = EnvironmentFacts(
         env="prod",
@@ -209,7 +209,7 @@ def board(text: str = "Promote flights 2 to prod", links: Links = LINKS) -> Boar
         deployments=(Deployment("green", 2, "sha256:" + "2" * 64, 100),),
         history=[
             row(2, "served", 3, f"Merge pull request #12 from contoso/promote: {text}", by=("Grace", text)),
-            row(1, "served", 10, "Promote flights 1 to prod (#9)", by=("Grace",)),
+            row(1, "served", 10, "Promote freight 1 to prod (#9)", by=("Grace",)),
         ],
         verdicts=[
             verdict(4, 0.05, 0.74),
@@ -228,12 +228,12 @@ def board(text: str = "Promote flights 2 to prod", links: Links = LINKS) -> Boar
         hold=Hold(reason=text, since=NOW, by="Ada"),
         failure=f"predictions moved: {text}",
         history=[
-            row(4, "failed", 1, "Release flights 4 to staging (#15)", detail=f"predictions moved: {text}"),
-            row(2, "served", 5, "Release flights 2 to staging", by=()),
+            row(4, "failed", 1, "Release freight 4 to staging (#15)", detail=f"predictions moved: {text}"),
+            row(2, "served", 5, "Release freight 2 to staging", by=()),
         ],
     )
     model = ModelFacts(
-        name="flights",
+        name="freight",
         about=f"Will a flight from New York arrive more than 15 minutes late? {text}",
         target="late",
         metric="roc_auc",
@@ -258,4 +258,4 @@ def board(text: str = "Promote flights 2 to prod", links: Links = LINKS) -> Boar
         ),
         versions=(),
     )
-    return BoardFacts("contoso-flights", "azure", "c" * 40, links, (other, model))
+    return BoardFacts("contoso-freight", "azure", "c" * 40, links, (other, model))

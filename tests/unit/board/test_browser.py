@@ -31,9 +31,9 @@ pytestmark = [
 PAGES = (
     "index.html",
     "delays/index.html",
-    "flights/index.html",
-    "flights/3/index.html",
-    "flights/2/card.html",
+    "freight/index.html",
+    "freight/3/index.html",
+    "freight/2/card.html",
 )
 SIZES = {"phone": (390, 844), "small phone": (320, 640), "desk": (1280, 900)}
 LONG = "W" * 90 + " <b>bold</b>"
@@ -121,7 +121,7 @@ def test_day_and_night_and_their_pictures(window: Window, site: Path, tmp_path: 
     grounds = set()
     for scheme in ("light", "dark"):
         for size in ("phone", "desk"):
-            page = window.open(site / "flights/index.html", size, scheme)
+            page = window.open(site / "freight/index.html", size, scheme)
             grounds.add(page.evaluate("getComputedStyle(document.body).backgroundColor"))
             picture = page.screenshot(path=tmp_path / f"{size}-{scheme}.png", full_page=True)
             assert len(picture) > 10_000
@@ -138,14 +138,14 @@ def test_by_keyboard_alone(window: Window, site: Path):
     assert page.url.endswith("#main")
     for _ in range(30):
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.textContent") == "flights":
+        if page.evaluate("document.activeElement.textContent") == "freight":
             break
     page.keyboard.press("Enter")
-    page.wait_for_url("**/flights/index.html")
+    page.wait_for_url("**/freight/index.html")
 
 
 def test_a_wide_table_is_moved_by_keyboard(window: Window, site: Path):
-    page = window.open(site / "flights/index.html", "phone")
+    page = window.open(site / "freight/index.html", "phone")
     region = page.get_by_role("region", name="Versions", exact=True)
     region.focus()
     page.keyboard.press("ArrowRight")
@@ -153,10 +153,10 @@ def test_a_wide_table_is_moved_by_keyboard(window: Window, site: Path):
 
 
 def test_a_screen_reader_hears_headings_tables_and_charts(window: Window, site: Path):
-    page = window.open(site / "flights/index.html")
+    page = window.open(site / "freight/index.html")
     heard = page.locator("body").aria_snapshot()
     for said in (
-        'heading "flights" [level=1]',
+        'heading "freight" [level=1]',
         'heading "Environments" [level=2]',
         'table "Newest versions"',
         'rowheader "2026-11-20 08:30 UTC"',

@@ -60,14 +60,14 @@ def test_the_same_state_gives_the_same_bytes(site: dict[str, str]):
 
 def test_every_page_is_there(site: dict[str, str]):
     versions = {
-        f"flights/{n}/{page}" for n in (1, 2, 3, 4) for page in ("index.html", "card.html", "card.md")
+        f"freight/{n}/{page}" for n in (1, 2, 3, 4) for page in ("index.html", "card.html", "card.md")
     }
     assert set(site) == {
         "board.css",
         "icon.svg",
         "index.html",
         "delays/index.html",
-        "flights/index.html",
+        "freight/index.html",
         *versions,
     }
 
@@ -134,37 +134,37 @@ def test_the_front_page_says_what_is_where(site: dict[str, str]):
 
 
 def test_lineage_leads_from_the_commit_to_the_endpoint(site: dict[str, str]):
-    page = Page(site["flights/2/index.html"])
+    page = Page(site["freight/2/index.html"])
     found = [a["href"] for a in page.all("a")]
-    assert f"https://github.com/contoso/flights/commit/{2:040x}" in found
-    assert "https://mlflow.contoso.com/#/models/flights/versions/2" in found
+    assert f"https://github.com/contoso/freight/commit/{2:040x}" in found
+    assert "https://mlflow.contoso.com/#/models/freight/versions/2" in found
     assert "../index.html#prod" in found
-    assert "https://github.com/contoso/flights/pull/12" in found
+    assert "https://github.com/contoso/freight/pull/12" in found
     assert [a["id"] for a in page.all("li") if a.get("id")] == ["commit", "run", "version", "release"]
 
 
 def test_a_blocked_version_says_by_which_gate(site: dict[str, str]):
-    page = Page(site["flights/3/index.html"])
+    page = Page(site["freight/3/index.html"])
     assert "champion roc_auc" in page.text
     assert "the lower end of the interval is below the limit" in page.text
     assert [a["class"] for a in page.all("tr") if a.get("class") == "blocked"] == ["blocked"]
     assert "its gates block it" in page.text
-    assert "blocked champion roc_auc" in Page(site["flights/index.html"]).text
+    assert "blocked champion roc_auc" in Page(site["freight/index.html"]).text
 
 
 def test_drift_is_shown_over_time_worst_first(site: dict[str, str]):
-    text = Page(site["flights/index.html"]).text
+    text = Page(site["freight/index.html"]).text
     cells = text[text.index("drift.departures_in_hour.psi") :]
     assert cells.startswith("drift.departures_in_hour.psi at most 0.2 0.0500 0.1100 0.1600 0.3100 ✕")
     assert text.index("departures_in_hour.psi") < text.index("drift.wind_speed.psi")
-    assert "roc_auc of labelled rows in prod over time: 17 Nov: 0.740" in site["flights/index.html"]
+    assert "roc_auc of labelled rows in prod over time: 17 Nov: 0.740" in site["freight/index.html"]
 
 
 def test_without_a_forge_and_a_server_nothing_is_a_link_to_nowhere():
     files = pages(board(links=Links()))
     for name, page in html(files).items():
         assert not [a["href"] for a in page.all("a") if (a["href"] or "").startswith("http")], name
-    assert "pull request 12" in Page(files["flights/2/index.html"]).text
+    assert "pull request 12" in Page(files["freight/2/index.html"]).text
 
 
 def test_whatever_people_write_stays_text():
@@ -197,9 +197,9 @@ def test_only_web_addresses_become_links(address: str):
     ("subject", "number"),
     [
         ("Merge pull request #12 from contoso/x", 12),
-        ("Merge pull request 3: Roll flights back", 3),
-        ("Merged PR 77: Promote flights", 77),
-        ("Promote flights 2 to prod (#9)", 9),
+        ("Merge pull request 3: Roll freight back", 3),
+        ("Merged PR 77: Promote freight", 77),
+        ("Promote freight 2 to prod (#9)", 9),
         ("Fix #12", None),
         ('Revert "Merge pull request #12 from contoso/x"', None),
     ],
@@ -211,17 +211,17 @@ def test_pull_requests_are_read_from_what_forges_write(subject: str, number: int
 def test_addresses_of_azure_devops_and_the_studio():
     settings = Settings.model_validate(
         {
-            "project": {"name": "flights"},
-            "models": {"flights": {"usecase": "flights"}},
-            "forge": {"kind": "azure-devops", "repository": "contoso/my project/flights"},
+            "project": {"name": "freight"},
+            "models": {"freight": {"usecase": "freight"}},
+            "forge": {"kind": "azure-devops", "repository": "contoso/my project/freight"},
             "azure": {"subscription_id": "s", "resource_group": "g", "workspace": "w"},
         }
     )
     links = Links.of(settings, "azure")
     assert (
-        links.commit("a" * 40) == f"https://dev.azure.com/contoso/my%20project/_git/flights/commit/{'a' * 40}"
+        links.commit("a" * 40) == f"https://dev.azure.com/contoso/my%20project/_git/freight/commit/{'a' * 40}"
     )
-    assert links.request(4) == "https://dev.azure.com/contoso/my%20project/_git/flights/pullrequest/4"
+    assert links.request(4) == "https://dev.azure.com/contoso/my%20project/_git/freight/pullrequest/4"
     assert links.run("r1").startswith("https://ml.azure.com/runs/r1?wsid=/subscriptions/s/resourceGroups/g/")
     assert Links.of(settings, "local").run("r1") == ""
 
@@ -234,9 +234,9 @@ def test_a_second_board_changes_what_changed_and_removes_what_is_gone(site: dict
     assert set(write(folder, site)) == set(site)
     assert write(folder, site) == []
     (folder / "CNAME").write_text("board.contoso.com")
-    less = {name: text for name, text in site.items() if not name.startswith("flights/1/")}
+    less = {name: text for name, text in site.items() if not name.startswith("freight/1/")}
     assert set(write(folder, less | {"index.html": "new"})) == {*set(site) - set(less), "index.html"}
-    assert not (folder / "flights/1").exists()
+    assert not (folder / "freight/1").exists()
     assert (folder / "CNAME").exists(), "a file of somebody else stays"
     assert (folder / MANIFEST).read_text().splitlines() == sorted(less)
 
@@ -323,7 +323,7 @@ def test_a_card_says_data_metrics_slices_limits_and_who_let_it_in():
     model = board().models[1]
     text = markdown(card_of(model, model.versions[2]))
     for said in (
-        "# flights version 2",
+        "# freight version 2",
         "| Learned from | 2013-01..2013-04 |",
         "| Tested on | 2013-05 |",
         "| roc\\_auc | 0.7440 | 0.7340 to 0.7540 | 0.7280 |",
@@ -333,7 +333,7 @@ def test_a_card_says_data_metrics_slices_limits_and_who_let_it_in():
         "| departure\\_minute | 0.1200 | ± 0.0070 |",
         "| distance | number | 0 to 6000, may be missing |",
         "| champion roc\\_auc | passed |",
-        "| prod | 2026-11-18 08:30 UTC | served | Grace, Promote flights 2 to prod | pull request 12 |",
+        "| prod | 2026-11-18 08:30 UTC | served | Grace, Promote freight 2 to prod | pull request 12 |",
     ):
         assert said in text, said
 
@@ -355,8 +355,8 @@ def test_a_card_of_a_model_made_elsewhere_claims_nothing():
     assert "It has not been in any environment." in text
     assert "Limits" in text
     files = pages(replace(board(), models=(alone,)))
-    assert "No gate has judged it" in files["flights/1/index.html"]
-    assert "it was made elsewhere" in files["flights/1/card.html"]
+    assert "No gate has judged it" in files["freight/1/index.html"]
+    assert "it was made elsewhere" in files["freight/1/card.html"]
 
 
 def test_where_lower_is_better_the_largest_is_the_weakest():

@@ -27,7 +27,7 @@ def made(version: int, digest: str) -> Release:
     source = Source(commit="a" * 40, actor="ada", run_id="r", pipeline="p", pipeline_digest=digest)
     data = Data(name="d", version="1", digest=digest, window="2013-01..2013-03", test_window="2013-04")
     return Release(
-        model="flights", version=version, digest=digest, created="2026-01-01T00:00:00Z", source=source,
+        model="freight", version=version, digest=digest, created="2026-01-01T00:00:00Z", source=source,
         data=data, environment=digest, metrics={"roc_auc": Interval(value=0.7, low=0.6, high=0.8)},
         gates=[GateResult(name="a", verdict="pass", observed="1", limit="1")],
     )  # fmt: skip
@@ -38,10 +38,10 @@ class Repository:
         self.root = root
         self.registry = registry
         (root / "environments").mkdir()
-        (root / "releases" / "flights").mkdir(parents=True)
+        (root / "releases" / "freight").mkdir(parents=True)
         (root / "environments" / "policy.yaml").write_text(POLICY)
         (root / "mlops.toml").write_text(
-            '[project]\nname = "flights-mlops"\n[models.flights]\nusecase = "flights"\n'
+            '[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n'
         )
         self.input = root / "in"
         self.input.mkdir()
@@ -53,9 +53,9 @@ class Repository:
         folder = self.root / "models" / str(version)
         release = made(version, testing.write_onnx(folder, bias=bias))
         self.registry.add(release, folder)
-        (self.root / "releases" / "flights" / f"{version}.yaml").write_text(release_text(release))
+        (self.root / "releases" / "freight" / f"{version}.yaml").write_text(release_text(release))
         if live:
-            self.registry.tag("flights", version, {f"mlops.env.{live}": "live"})
+            self.registry.tag("freight", version, {f"mlops.env.{live}": "live"})
         return release
 
     def batch(self, *options: str) -> Result:
@@ -81,7 +81,7 @@ def test_what_is_live_in_an_environment_scores(repository: Repository) -> None:
     repository.release(2, 1.0, live="staging")
     done = repository.batch()
     assert done.exit_code == 0, done.output
-    assert "4 rows of 2 files scored by flights 1 (live in prod)" in done.stdout
+    assert "4 rows of 2 files scored by freight 1 (live in prod)" in done.stdout
     assert [r["_prediction"] for r in repository.predictions()] == pytest.approx(
         [testing.expected("AA", 500.0), testing.expected("DL", None)], abs=1e-6
     )
@@ -117,8 +117,8 @@ def test_a_bad_file_ends_in_code_5_after_the_others_and_json_still_has_all(repos
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
-        ((), 6, "nothing of flights is live in prod; `mlops apply prod` serves"),
-        (("--release", "9"), 6, "there is no release 9 of flights"),
+        ((), 6, "nothing of freight is live in prod; `mlops apply prod` serves"),
+        (("--release", "9"), 6, "there is no release 9 of freight"),
         (("--env", "prod", "--release", "1"), 5, "give --env or --release, not both"),
         (("--env", "moon"), 5, "there is no environment 'moon'"),
     ],
@@ -133,7 +133,7 @@ def test_refusals_say_what_to_do(
 
 def test_a_release_file_that_disagrees_with_the_registry_stops_it(repository: Repository) -> None:
     release = repository.release(1, 0.0, live="prod")
-    path = repository.root / "releases" / "flights" / "1.yaml"
+    path = repository.root / "releases" / "freight" / "1.yaml"
     path.write_text(path.read_text().replace(release.digest, "sha256:" + "0" * 64, 1))
     done = repository.batch()
     assert done.exit_code == 7

@@ -31,13 +31,13 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Targe
     (folder / "environments").mkdir()
     (folder / "environments" / "policy.yaml").write_text(POLICY)
     (folder / "mlops.toml").write_text(
-        '[project]\nname = "flights-mlops"\n[models.flights]\nusecase = "flights"\n'
+        '[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n'
     )
     digest = testing.write_onnx(folder / "model")
     source = Source(commit="a" * 40, actor="ada", run_id="r", pipeline="p", pipeline_digest=digest)
     data = Data(name="d", version="1", digest=digest, window="2013-01..2013-03", test_window="2013-04")
     release = Release(
-        model="flights", version=1, digest=digest, created="2026-01-01T00:00:00Z", source=source, data=data,
+        model="freight", version=1, digest=digest, created="2026-01-01T00:00:00Z", source=source, data=data,
         environment=digest, metrics={"auc": Interval(value=0.7, low=0.6, high=0.8)},
         gates=[GateResult(name="a", verdict="pass", observed="1", limit="1")],
     )  # fmt: skip
@@ -46,7 +46,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Path, Targe
     nothing: Any = None
     endpoints.create("staging", "blue", release, folder / "model")
     yield folder, Target("memory", nothing, registry, endpoints, nothing, nothing)
-    endpoints.stop("staging", "flights")
+    endpoints.stop("staging", "freight")
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def test_figures_recommendation_and_files(call: Any) -> None:
 def test_it_measures_without_a_wish_and_says_it_in_words(call: Any) -> None:
     done = call("--env", "staging")
     assert done.exit_code == 0, done.output
-    assert "flights 1 in staging" in done.stdout
+    assert "freight 1 in staging" in done.stdout
     assert "2 connections: " in done.stderr
 
 
@@ -93,7 +93,7 @@ def test_a_p99_that_was_never_kept_blocks_and_keeps_the_figures(call: Any, root:
 @pytest.mark.parametrize(
     ("options", "code", "sentence"),
     [
-        (("--env", "prod"), 6, "flights has no endpoint in prod; `mlops apply prod` creates it"),
+        (("--env", "prod"), 6, "freight has no endpoint in prod; `mlops apply prod` creates it"),
         (("--env", "staging", "--rate", "5"), 5, "needs both --rate and --p99"),
         (("--env", "staging", "--rate", "5", "--p99", "soon"), 5, "must be a duration such as 50ms"),
         (("--env", "staging", "--connections", "1,x"), 5, "--connections must be whole numbers"),

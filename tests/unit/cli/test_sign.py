@@ -28,12 +28,12 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     source = Source(commit="a" * 40, actor="ada", run_id="r", pipeline="p", pipeline_digest=digest)
     data = Data(name="d", version="1", digest=digest, window="2013-01..2013-03", test_window="2013-04")
     release = Release(
-        model="flights", version=1, digest=digest, created="2026-01-01T00:00:00Z", source=source, data=data,
+        model="freight", version=1, digest=digest, created="2026-01-01T00:00:00Z", source=source, data=data,
         environment=digest, metrics={"auc": Interval(value=0.7, low=0.6, high=0.8)},
         gates=[GateResult(name="a", verdict="pass", observed="1", limit="1")],
     )  # fmt: skip
-    (tmp_path / "releases" / "flights").mkdir(parents=True)
-    (tmp_path / "releases" / "flights" / "1.yaml").write_text(release_text(release))
+    (tmp_path / "releases" / "freight").mkdir(parents=True)
+    (tmp_path / "releases" / "freight" / "1.yaml").write_text(release_text(release))
     registry = MemoryRegistry()
     registry.add(release, tmp_path / "model")
     nothing: Any = None
@@ -53,7 +53,7 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def settings(root: Path, signing: str) -> None:
     (root / "mlops.toml").write_text(
-        f'[project]\nname = "flights-mlops"\n[models.flights]\nusecase = "flights"\n[signing]\n{signing}\n'
+        f'[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n[signing]\n{signing}\n'
     )
 
 
@@ -65,8 +65,8 @@ def test_it_signs_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MLOPS_SIGNING_KEY", str(root / "team.pem"))
     done = call(root)
     assert done.exit_code == 0, done.output
-    assert "release 1 of flights is signed: releases/flights/1.sig" in done.stdout
-    assert (root / "releases" / "flights" / "1.sig").is_file()
+    assert "release 1 of freight is signed: releases/freight/1.sig" in done.stdout
+    assert (root / "releases" / "freight" / "1.sig").is_file()
     assert "nothing to do" in call(root).stdout
 
 
@@ -75,7 +75,7 @@ def test_it_signs_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ("", "1", 5, "set signing.public_key or signing.identity"),
         ('public_key = "team.pub"', "1", 3, "there is no key here; set MLOPS_SIGNING_KEY"),
-        ('public_key = "team.pub"', "9", 6, "there is no release 9 of flights"),
+        ('public_key = "team.pub"', "9", 6, "there is no release 9 of freight"),
         ("required = true", "1", 5, "whose signature would count"),
         ('public_key = "a"\nidentity = "b"', "1", 5, "not both"),
     ],

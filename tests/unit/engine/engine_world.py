@@ -17,7 +17,7 @@ from mlops.spec.release import Data, Release, Source
 from mlops.targets.base import Target
 from mlops.targets.memory import MemoryEndpoints, MemoryRegistry, MemoryStore
 
-MODEL = "flights"
+MODEL = "freight"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
 SAMPLE = {"input_data": {"columns": ["x"], "index": [0, 1], "data": [[1.0], [2.0]]}}
 
@@ -36,11 +36,11 @@ def make_release(version: int, *, gates: list[GateResult] | None = None) -> Rele
             commit=f"{version:040x}",
             actor="ada",
             run_id=f"run{version}",
-            pipeline="pipelines/flights/training.yml",
+            pipeline="pipelines/freight/training.yml",
             pipeline_digest="sha256:" + "1" * 64,
         ),
         data=Data(
-            name="nycflights",
+            name="nycfreight",
             version="1",
             digest="sha256:" + "2" * 64,
             window="2013-01..2013-03",

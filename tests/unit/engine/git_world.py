@@ -15,7 +15,7 @@ from mlops.forge.local import LocalForge
 from mlops.lifecycle.apply import Outcome, apply
 from mlops.spec.files import release_path
 
-SETTINGS = '[project]\nname = "flights-mlops"\n[models.flights]\nusecase = "flights"\n'
+SETTINGS = '[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n'
 POLICY = """\
 order: [staging, prod]
 environments:
@@ -43,8 +43,8 @@ class GitWorld(World):
         self.write("mlops.toml", SETTINGS)
         self.write("environments/policy.yaml", POLICY)
         self.write("environments/freeze.yaml", "windows: []\n")
-        gates = Path(__file__).parents[3] / "pipelines" / "flights" / "model.yaml"
-        self.write("pipelines/flights/model.yaml", gates.read_text())
+        gates = min((Path(__file__).parents[3] / "pipelines").glob("*/model.yaml"))
+        self.write("pipelines/freight/model.yaml", gates.read_text())
         self.commit("Start")
         self.forge = LocalForge.of(Git(self.root))
 
@@ -73,11 +73,11 @@ class GitWorld(World):
         self.registry.add(self.releases[version], self.artifact)
         plain = self.releases[version].model_dump(mode="json")
         self.write(release_path(MODEL, version), yaml.safe_dump(plain, sort_keys=False))
-        self.commit(f"Release flights {version}")
+        self.commit(f"Release freight {version}")
         return version
 
     def stage(self, version: int, env: str = "staging", replaces: int | None = None) -> str:
-        self.write(f"environments/{env}/flights.yaml", DESIRED % (version, replaces or "null"))
+        self.write(f"environments/{env}/freight.yaml", DESIRED % (version, replaces or "null"))
         return self.commit(f"Ask for {version} in {env}")
 
     def run(self, env: str, **options: str) -> Outcome:

@@ -165,7 +165,7 @@ def test_a_freeze_blocks_a_forward_move_and_says_until_when(world: World):
 def test_a_hold_in_the_file_blocks_a_forward_move(world: World):
     shipped(world)
     world.ask("staging", world.release(), hold=Hold(reason="wait", since=world.clock.now(), by="ada"))
-    with pytest.raises(Blocked, match="ada put flights in staging on hold"):
+    with pytest.raises(Blocked, match="ada put freight in staging on hold"):
         world.apply("staging")
 
 

@@ -11,7 +11,7 @@ from git_world import GitWorld, git
 from mlops.errors import InvalidInput
 from mlops.lifecycle.check import check
 
-STAGING, PROD = "environments/staging/flights.yaml", "environments/prod/flights.yaml"
+STAGING, PROD = "environments/staging/freight.yaml", "environments/prod/freight.yaml"
 
 BYPASS = "{gates: [order], reason: login is broken, approver: grace}"
 
@@ -70,7 +70,7 @@ def test_a_git_revert_is_legal(two: GitWorld):
             STAGING,
             "release: 2",
             "release: 7",
-            f"{STAGING}:2: release: there is no release 7 of flights",
+            f"{STAGING}:2: release: there is no release 7 of freight",
         ),
         (STAGING, "release: 2", "relaese: 2", "unknown field; allowed:"),
         (STAGING, "canary: [10, 100]", "canary: [50, 10]", "must rise from 1 or more to 100"),
@@ -82,9 +82,9 @@ def test_a_git_revert_is_legal(two: GitWorld):
         ),
         ("environments/policy.yaml", "order: [staging, prod]", "order: [staging]", "exactly once"),
         ("environments/freeze.yaml", "windows: []", "windows: 7", "environments/freeze.yaml:1: windows"),
-        ("mlops.toml", "usecase", "use_case", "mlops.toml: models.flights"),
-        ("pipelines/flights/model.yaml", "metrics:", "metrix:", "pipelines/flights/model.yaml:"),
-        ("releases/flights/2.yaml", "version: 2", "version: 3", "its name says flights 2"),
+        ("mlops.toml", "usecase", "use_case", "mlops.toml: models.freight"),
+        ("pipelines/freight/model.yaml", "metrics:", "metrix:", "pipelines/freight/model.yaml:"),
+        ("releases/freight/2.yaml", "version: 2", "version: 3", "its name says freight 2"),
     ],
 )
 def test_a_wrong_file_is_named_with_line_and_field(two: GitWorld, name: str, old: str, new: str, says: str):
@@ -102,11 +102,11 @@ def test_all_problems_are_told_at_once(two: GitWorld):
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("environments/moon/flights.yaml", "there is no environment 'moon'"),
-        ("environments/prod/trains.yaml", "allowed here: flights.yaml"),
+        ("environments/moon/freight.yaml", "there is no environment 'moon'"),
+        ("environments/prod/trains.yaml", "allowed here: freight.yaml"),
         ("releases/trains/1.yaml", "mlops.toml has no model 'trains'"),
-        ("releases/flights/latest.yaml", "a release file is called <version>.yaml"),
-        ("releases/flights/007.yaml", "a release file is called <version>.yaml"),
+        ("releases/freight/latest.yaml", "a release file is called <version>.yaml"),
+        ("releases/freight/007.yaml", "a release file is called <version>.yaml"),
     ],
 )
 def test_a_file_in_the_wrong_place_is_a_problem(two: GitWorld, name: str, says: str):
@@ -116,27 +116,27 @@ def test_a_file_in_the_wrong_place_is_a_problem(two: GitWorld, name: str, says: 
 
 
 def test_releases_are_immutable(two: GitWorld):
-    edit(two, "releases/flights/1.yaml", "0.72", "0.99")
-    (two.root / "releases/flights/2.yaml").unlink()
+    edit(two, "releases/freight/1.yaml", "0.72", "0.99")
+    (two.root / "releases/freight/2.yaml").unlink()
     found = problems(two)
-    assert any("flights/1.yaml:1: changed; a release is never edited" in line for line in found), found
-    assert any("releases/flights/2.yaml: deleted" in line for line in found), found
+    assert any("freight/1.yaml:1: changed; a release is never edited" in line for line in found), found
+    assert any("releases/freight/2.yaml: deleted" in line for line in found), found
 
 
 def test_a_dirty_release_is_a_problem(two: GitWorld):
-    edit(two, "releases/flights/2.yaml", "dirty: false", "dirty: true")
+    edit(two, "releases/freight/2.yaml", "dirty: false", "dirty: true")
     assert any("source.dirty: trained from uncommitted changes" in line for line in problems(two, None))
 
 
 def test_a_digest_that_the_registry_does_not_know_is_a_problem(two: GitWorld):
-    edit(two, "releases/flights/2.yaml", f"sha256:{2:064x}", f"sha256:{9:064x}")
+    edit(two, "releases/freight/2.yaml", f"sha256:{2:064x}", f"sha256:{9:064x}")
     assert any("digest: the registry says sha256:" in line for line in problems(two, None))
 
 
 def test_a_version_that_the_registry_does_not_have_is_a_problem(two: GitWorld):
-    text = (two.root / "releases/flights/2.yaml").read_text().replace("version: 2", "version: 9")
-    two.write("releases/flights/9.yaml", text)
-    assert any("the registry has no version 9 of flights" in line for line in problems(two, None))
+    text = (two.root / "releases/freight/2.yaml").read_text().replace("version: 2", "version: 9")
+    two.write("releases/freight/9.yaml", text)
+    assert any("the registry has no version 9 of freight" in line for line in problems(two, None))
 
 
 def test_prod_names_only_what_staging_named(two: GitWorld):
@@ -178,7 +178,7 @@ def test_a_freeze_blocks_forward_and_not_backward(two: GitWorld):
 def test_a_hold_blocks_forward(two: GitWorld):
     promote(two)
     edit(two, PROD, "hold: null", "hold: {reason: wait, since: 2026-03-01T00:00:00Z, by: ada}")
-    assert any(f"{PROD}:5: hold: ada holds flights (wait)" in line for line in problems(two))
+    assert any(f"{PROD}:5: hold: ada holds freight (wait)" in line for line in problems(two))
 
 
 def test_deleting_desired_state_is_a_problem(two: GitWorld):
@@ -192,14 +192,14 @@ def test_an_unknown_base_is_a_sentence(two: GitWorld):
 
 
 def test_a_signature_lies_beside_its_release_and_may_be_made_anew_but_not_be_lost(two: GitWorld):
-    two.write("releases/flights/1.sig", "{}")
+    two.write("releases/freight/1.sig", "{}")
     assert problems(two) == []
     head = two.commit("Sign")
-    two.write("releases/flights/1.sig", "{ }")
+    two.write("releases/freight/1.sig", "{ }")
     assert problems(two, head) == []
-    (two.root / "releases/flights/1.sig").unlink()
-    assert any("releases/flights/1.sig" in line and "deleted" in line for line in problems(two, head))
-    two.write("releases/flights/9.sig", "{}")
+    (two.root / "releases/freight/1.sig").unlink()
+    assert any("releases/freight/1.sig" in line and "deleted" in line for line in problems(two, head))
+    two.write("releases/freight/9.sig", "{}")
     assert any(
-        "releases/flights/9.sig: is the signature of no release" in line for line in problems(two, head)
+        "releases/freight/9.sig: is the signature of no release" in line for line in problems(two, head)
     )

@@ -116,4 +116,4 @@ def test_apply_puts_it_into_the_outbox_of_the_repository(repository: GitWorld):
     fact = envelope.fact_of(stored.event)
     assert isinstance(fact, ReleaseDeployed)
     assert (fact.environment, fact.release, fact.actor) == ("staging", version, "bot")
-    assert stored.event.get_source() == "/mlops/flights-mlops"
+    assert stored.event.get_source() == "/mlops/freight-mlops"

@@ -13,7 +13,7 @@ from mlops.lifecycle.status import environment_status, status
 from mlops.spec.desired import Bypass
 from mlops.targets.memory import Behaviour
 
-PATH = "environments/prod/flights.yaml"
+PATH = "environments/prod/freight.yaml"
 
 
 def propose(world: GitWorld, env: str = "prod", **options: object) -> Promotion:
@@ -24,7 +24,7 @@ def propose(world: GitWorld, env: str = "prod", **options: object) -> Promotion:
 
 def staged(world: GitWorld) -> int:
     """A release that staging serves and that has soaked."""
-    before = world.root / "environments/staging/flights.yaml"
+    before = world.root / "environments/staging/freight.yaml"
     version = world.released()
     world.stage(version, replaces=version - 1 if before.exists() else None)
     world.run("staging")
@@ -72,7 +72,7 @@ def test_the_body_has_what_a_reviewer_needs(repository: GitWorld):
         "| order | ✅ pass | verified in staging |",
         "| absolute | ✅ pass | 0.70 | 0.60 |",
         "| roc_auc | 0.7 [0.68, 0.72] | 0.7 [0.68, 0.72] |",
-        "nycflights 1",
+        "nycfreight 1",
         "### Who may approve\n\n@grace",
     ):
         assert part in body, f"{part!r} is missing in:\n{body}"
@@ -80,7 +80,7 @@ def test_the_body_has_what_a_reviewer_needs(repository: GitWorld):
 
 def test_code_changes_between_the_releases_are_listed(repository: GitWorld):
     in_prod(repository)
-    repository.write("src/flights/model.py", "depth = 3\n")
+    repository.write("src/freight/model.py", "depth = 3\n")
     repository.commit("Deepen the trees")
     staged(repository)
     assert "Deepen the trees" in propose(repository).pull_request.body
@@ -108,7 +108,7 @@ def test_an_open_pull_request_is_updated_and_not_doubled(repository: GitWorld):
     staged(repository)
     second = propose(repository).pull_request
     assert first.number == second.number
-    assert second.title == "Promote flights 2 to prod"
+    assert second.title == "Promote freight 2 to prod"
     assert len(repository.forge.list_open()) == 1
 
 
@@ -136,13 +136,13 @@ def test_a_bypass_is_written_to_the_file_and_shown(repository: GitWorld):
 
 
 def test_nothing_upstream_and_unknown_names_are_sentences(repository: GitWorld):
-    with pytest.raises(Blocked, match="staging has not served flights yet"):
+    with pytest.raises(Blocked, match="staging has not served freight yet"):
         propose(repository)
     with pytest.raises(InvalidInput, match="staging is the first environment"):
         propose(repository, env="staging")
     with pytest.raises(InvalidInput, match="there is no environment 'moon'"):
         propose(repository, env="moon")
-    with pytest.raises(NotFound, match="no release 9 of flights"):
+    with pytest.raises(NotFound, match="no release 9 of freight"):
         propose(repository, release=9)
 
 
@@ -172,7 +172,7 @@ def test_rollback_is_what_git_revert_gives_with_a_hold(repository: GitWorld):
     assert repository.run("prod").direction == "backward"
     assert repository.served("prod") == 1
     staged(repository)
-    with pytest.raises(Blocked, match="ada put flights in prod on hold"):
+    with pytest.raises(Blocked, match="ada put freight in prod on hold"):
         propose(repository)
 
 
@@ -225,15 +225,15 @@ def test_there_is_no_way_back_from_the_first_release(repository: GitWorld):
 
 def test_an_uncommitted_change_is_not_applied(repository: GitWorld):
     staged(repository)
-    path = repository.root / "environments/staging/flights.yaml"
+    path = repository.root / "environments/staging/freight.yaml"
     path.write_text(path.read_text().replace("10, 100", "100"))
-    with pytest.raises(InvalidInput, match=r"environments/staging/flights\.yaml: not committed"):
+    with pytest.raises(InvalidInput, match=r"environments/staging/freight\.yaml: not committed"):
         repository.run("staging")
 
 
 def test_an_edited_release_is_not_applied(repository: GitWorld):
     version = repository.released()
-    path = repository.root / f"releases/flights/{version}.yaml"
+    path = repository.root / f"releases/freight/{version}.yaml"
     path.write_text(path.read_text().replace("0.72", "0.99"))
     repository.commit("Make it look better")
     repository.stage(version)
@@ -243,14 +243,14 @@ def test_an_edited_release_is_not_applied(repository: GitWorld):
 
 def test_a_release_of_an_unknown_commit_is_not_applied(repository: GitWorld):
     version = repository.released()
-    path = repository.root / f"releases/flights/{version}.yaml"
+    path = repository.root / f"releases/freight/{version}.yaml"
     commit = repository.releases[version].source.commit
     path.unlink()
     repository.commit("Never mind")
     other = repository.released()
-    text = (repository.root / f"releases/flights/{other}.yaml").read_text()
+    text = (repository.root / f"releases/freight/{other}.yaml").read_text()
     git(repository.root, "reset", "-q", "--hard", commit)
-    repository.write(f"releases/flights/{other}.yaml", text)
+    repository.write(f"releases/freight/{other}.yaml", text)
     git(repository.root, "push", "-q", "--force", "origin", "HEAD:main")
     repository.stage(other)
     with pytest.raises(IntegrityError, match="not part of the history"):
@@ -285,7 +285,7 @@ def test_history_says_what_was_served_when_and_who_approved(repository: GitWorld
     assert [(r.release, r.outcome) for r in rows] == [(2, "served"), (1, "served")]
     assert rows[0].until is None
     assert rows[1].until == rows[0].at
-    assert rows[0].subject == "Merge pull request 2: Promote flights 2 to prod"
+    assert rows[0].subject == "Merge pull request 2: Promote freight 2 to prod"
     assert rows[0].approved_by == ("grace",)
     assert len(rows[0].commit) == 40
 

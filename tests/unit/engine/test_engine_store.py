@@ -22,7 +22,7 @@ from mlops.targets.local.store import JOURNAL, LEASE, LocalStore, process_start
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
-def entry(kind: str = "apply.started", model: str = "flights", release: int = 1) -> JournalEntry:
+def entry(kind: str = "apply.started", model: str = "freight", release: int = 1) -> JournalEntry:
     return JournalEntry(NOW, kind, model, release, "ada", "c" * 40, {"note": "grün"})
 
 
@@ -47,10 +47,10 @@ def holder(state: Path, lease: float, then: str = "time.sleep(60)") -> subproces
 
 def test_entries_come_back_oldest_first_and_by_model(tmp_path: Path):
     store = LocalStore(tmp_path)
-    for kind, model in (("a", "flights"), ("b", "other"), ("c", "flights")):
+    for kind, model in (("a", "freight"), ("b", "other"), ("c", "freight")):
         store.append("prod", entry(kind, model))
     assert [e.kind for e in store.entries("prod")] == ["a", "b", "c"]
-    assert store.entries("prod", "flights") == [entry("a"), entry("c")]
+    assert store.entries("prod", "freight") == [entry("a"), entry("c")]
     assert store.entries("staging") == []
 
 
@@ -210,6 +210,6 @@ def test_a_suspended_process_inside_the_guard_is_named_instead_of_waited_for(
     store, other = LocalStore(tmp_path), LocalStore(tmp_path)
     with store.lock("prod", "ann (apply release 2)", 60), store.guarded("prod"):
         with pytest.raises(Locked, match="prod is locked: ann"):
-            other.append("prod", JournalEntry(datetime.now(UTC), "x", "flights", 1, "bob", "c"))
+            other.append("prod", JournalEntry(datetime.now(UTC), "x", "freight", 1, "bob", "c"))
         with pytest.raises(Locked, match="prod is locked: ann"), other.lock("prod", "bob", 60):
             pass

@@ -14,16 +14,16 @@ from ssl import SSLContext
 from mlops.events import envelope
 from mlops.spec.events import ModelRegistered
 
-SETTINGS = '[project]\nname = "flights-mlops"\n[models.flights]\nusecase = "flights"\n'
+SETTINGS = '[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n'
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 
 
 def fact(version: int = 1) -> ModelRegistered:
-    return ModelRegistered(model="flights", version=version, digest="sha256:" + "a" * 64)
+    return ModelRegistered(model="freight", version=version, digest="sha256:" + "a" * 64)
 
 
 def event(version: int = 1):
-    return envelope.make(fact(version), "/mlops/flights-mlops", NOW)
+    return envelope.make(fact(version), "/mlops/freight-mlops", NOW)
 
 
 @dataclass

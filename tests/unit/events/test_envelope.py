@@ -32,27 +32,27 @@ from mlops.spec.events import (
 from mlops.spec.gates import GateResult
 from mlops.spec.jsonschema import schema_text
 
-SOURCE = "/mlops/flights-mlops"
+SOURCE = "/mlops/freight-mlops"
 NOW = datetime(2026, 11, 21, 8, tzinfo=UTC)
 GATES = [GateResult(name="latency", verdict="blocked", observed="3 ms", limit="at most 2 ms")]
 EXAMPLES: list[Fact] = [
-    RunCompleted(model="flights", run_id="r1", commit="c" * 40, version=3, new=True),
-    ModelRegistered(model="flights", version=3, digest="sha256:" + "d" * 64),
-    GatePassed(model="flights", version=3, run_id="r1", champion=2),
-    GateBlocked(model="flights", version=3, run_id="r1", champion=2, gates=GATES),
-    ReleaseDeployed(model="flights", environment="prod", release=3, replaces=2, count=1),
+    RunCompleted(model="freight", run_id="r1", commit="c" * 40, version=3, new=True),
+    ModelRegistered(model="freight", version=3, digest="sha256:" + "d" * 64),
+    GatePassed(model="freight", version=3, run_id="r1", champion=2),
+    GateBlocked(model="freight", version=3, run_id="r1", champion=2, gates=GATES),
+    ReleaseDeployed(model="freight", environment="prod", release=3, replaces=2, count=1),
     ReleaseRolledBack(
-        model="flights", environment="prod", release=2, withdrawn=3, cause="analysis", percent=10, count=0
+        model="freight", environment="prod", release=2, withdrawn=3, cause="analysis", percent=10, count=0
     ),
     DriftDetected(
-        model="flights",
+        model="freight",
         environment="prod",
         release=3,
         start=NOW - timedelta(days=1),
         end=NOW,
         breaches=[Breach(name="drift.distance.psi", observed="0.31", limit="at most 0.2", value=0.31)],
     ),
-    RetrainStarted(model="flights", window="2013-01..2013-06", test_window="2013-07", started=NOW),
+    RetrainStarted(model="freight", window="2013-01..2013-06", test_window="2013-07", started=NOW),
 ]
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -97,7 +97,7 @@ def test_a_gate_that_says_the_same_again_is_no_news_and_one_that_blocks_otherwis
     measured = [GATES[0].model_copy(update={"observed": "4 ms"})]
     other = [GATES[0].model_copy(update={"name": "parity"})]
     ids = [
-        envelope.event_id(SOURCE, GateBlocked(model="flights", version=3, gates=gates))
+        envelope.event_id(SOURCE, GateBlocked(model="freight", version=3, gates=gates))
         for gates in (GATES, measured, other)
     ]
     assert ids[0] == ids[1] != ids[2]
@@ -105,8 +105,8 @@ def test_a_gate_that_says_the_same_again_is_no_news_and_one_that_blocks_otherwis
 
 @given(st.integers(1, 10**6), st.integers(1, 10**6), st.text(max_size=30), st.text(max_size=30))
 def test_two_registrations_share_an_id_only_when_they_are_one(a: int, b: int, one: str, two: str):
-    first = ModelRegistered(model="flights", version=a, digest=one)
-    second = ModelRegistered(model="flights", version=b, digest=two)
+    first = ModelRegistered(model="freight", version=a, digest=one)
+    second = ModelRegistered(model="freight", version=b, digest=two)
     same = envelope.event_id(SOURCE, first) == envelope.event_id(SOURCE, second)
     assert same == ((a, one) == (b, two))
 
@@ -130,7 +130,7 @@ def test_a_foreign_type_and_wrong_data_are_sentences():
     foreign = envelope.from_json(json.dumps(event | {"type": "com.example"}), "x")
     with pytest.raises(InvalidInput, match="no event of the lifecycle"):
         envelope.fact_of(foreign)
-    wrong = envelope.from_json(json.dumps(event | {"data": {"model": "flights", "version": 0}}), "x")
+    wrong = envelope.from_json(json.dumps(event | {"data": {"model": "freight", "version": 0}}), "x")
     with pytest.raises(InvalidInput, match="version"):
         envelope.fact_of(wrong)
 
@@ -170,8 +170,8 @@ def test_azures_examples_become_ours(schema: str, kind: str, types: list[str]):
 
 def test_what_azure_says_of_our_own_run_and_version_is_the_same_event_as_ours():
     run = azure_samples("azure_cloud_events")["RunCompleted"]
-    run["data"]["runTags"] = {"mlops.pipeline": "pipelines/flights/training.yml", "mlops.commit": "c" * 40}
-    ours = RunCompleted(model="flights", run_id=run["data"]["runId"], version=3, new=True)
+    run["data"]["runTags"] = {"mlops.pipeline": "pipelines/freight/training.yml", "mlops.commit": "c" * 40}
+    ours = RunCompleted(model="freight", run_id=run["data"]["runId"], version=3, new=True)
     assert azure.translate(run, SOURCE)[0].get_id() == envelope.event_id(SOURCE, ours)
 
     status = azure_samples("azure_cloud_events")["RunStatusChanged"]
@@ -179,17 +179,17 @@ def test_what_azure_says_of_our_own_run_and_version_is_the_same_event_as_ours():
     assert azure.translate(status, SOURCE)[0].get_id() == envelope.event_id(SOURCE, ours)
 
     version = azure_samples("azure_cloud_events")["ModelRegistered"]
-    version["data"] |= {"ModelName": "flights", "ModelVersion": 3, "ModelTags": {"mlops.digest": "sha256:1"}}
-    ours_too = ModelRegistered(model="flights", version=3, digest="sha256:1", run_id="r1")
+    version["data"] |= {"ModelName": "freight", "ModelVersion": 3, "ModelTags": {"mlops.digest": "sha256:1"}}
+    ours_too = ModelRegistered(model="freight", version=3, digest="sha256:1", run_id="r1")
     assert azure.translate(version, SOURCE)[0].get_id() == envelope.event_id(SOURCE, ours_too)
 
 
 def test_an_endpoint_of_ours_names_its_environment():
     document = azure_samples("azure_cloud_events")["ModelDeployed"]
-    document["data"] |= {"ServiceName": "flights-prod", "ModelIds": "flights:7"}
+    document["data"] |= {"ServiceName": "freight-prod", "ModelIds": "freight:7"}
     fact = envelope.fact_of(azure.translate(document, SOURCE)[0])
     assert isinstance(fact, ReleaseDeployed)
-    assert (fact.model, fact.environment, fact.release) == ("flights", "prod", 7)
+    assert (fact.model, fact.environment, fact.release) == ("freight", "prod", 7)
 
 
 @pytest.mark.parametrize(

@@ -95,7 +95,7 @@ def test_a_batch_of_cloud_events_arrives_with_a_token_of_the_right_audience(
         "mlops.model.registered",
         "1.0",
     )
-    assert sent["subject"] == "models/flights/versions/1"
+    assert sent["subject"] == "models/freight/versions/1"
 
 
 @pytest.mark.parametrize(

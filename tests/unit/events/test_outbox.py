@@ -147,4 +147,4 @@ def test_publish_settles_the_sinks_that_want_the_type(repository: Path):
 def test_an_outbox_that_cannot_be_written_costs_a_warning(repository: Path, caplog: pytest.LogCaptureFixture):
     (repository / ".mlops").write_text("in the way")
     assert publish(repository, fact(1)) == ""
-    assert "mlops.model.registered about models/flights/versions/1 was not kept" in caplog.text
+    assert "mlops.model.registered about models/freight/versions/1 was not kept" in caplog.text

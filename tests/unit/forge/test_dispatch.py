@@ -21,13 +21,13 @@ EVENT: dict[str, Any] = json.loads((FIXTURES / "azure_dispatch.json").read_text(
 
 def settings(**fields: Any) -> Settings:
     return Settings.model_validate(
-        {"project": {"name": "flights"}, "models": {"flights": {"usecase": "flights"}}, **fields}
+        {"project": {"name": "freight"}, "models": {"freight": {"usecase": "freight"}}, **fields}
     )
 
 
 def test_github_gets_our_type_and_the_whole_event():
     with replay("github_dispatch") as server:
-        GitHubDispatch("contoso/flights", "secret", server.url).start(EVENT)
+        GitHubDispatch("contoso/freight", "secret", server.url).start(EVENT)
 
 
 def test_azure_devops_gets_the_event_signed_with_the_secret_of_its_service_connection():
@@ -46,18 +46,18 @@ def test_another_secret_gives_another_signature():
 
 def test_what_github_would_cut_off_is_refused_before_it_is_sent():
     with pytest.raises(InvalidInput, match="10 attributes"):
-        GitHubDispatch("contoso/flights", "secret").start(EVENT | {"a": 1, "b": 2, "c": 3})
+        GitHubDispatch("contoso/freight", "secret").start(EVENT | {"a": 1, "b": 2, "c": 3})
 
 
 def test_settings_choose_and_say_what_is_missing(monkeypatch: pytest.MonkeyPatch):
     with pytest.raises(InvalidInput, match="forge `local` has no workflows"):
         open_dispatcher(settings())
-    github = {"kind": "github", "repository": "contoso/flights"}
+    github = {"kind": "github", "repository": "contoso/freight"}
     with pytest.raises(TargetError, match="GITHUB_TOKEN is not set"):
         open_dispatcher(settings(forge=github))
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     assert isinstance(open_dispatcher(settings(forge=github)), GitHubDispatch)
-    azure = {"kind": "azure-devops", "repository": "contoso/flights/flights"}
+    azure = {"kind": "azure-devops", "repository": "contoso/freight/freight"}
     with pytest.raises(InvalidInput, match=r"events\.dispatch_webhook"):
         open_dispatcher(settings(forge=azure))
     with pytest.raises(TargetError, match="MLOPS_DISPATCH_SECRET is not set"):

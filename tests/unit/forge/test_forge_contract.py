@@ -17,15 +17,15 @@ from mlops.forge.azure_devops import LONGEST_BODY, AzureDevOps, _fit
 from mlops.forge.github import GitHub
 from mlops.spec.settings import Settings
 
-BRANCH, TITLE = "promote/prod/flights", "Promote flights 7 to prod"
+BRANCH, TITLE = "promote/prod/freight", "Promote freight 7 to prod"
 
 
 def github(url: str) -> GitHub:
-    return GitHub("contoso/flights", token="secret", api=url)
+    return GitHub("contoso/freight", token="secret", api=url)
 
 
 def azure(url: str) -> AzureDevOps:
-    return AzureDevOps("contoso", "flights project", "flights", token="secret", api=url)
+    return AzureDevOps("contoso", "freight project", "freight", token="secret", api=url)
 
 
 def test_github_opens_and_asks_users_and_teams():
@@ -33,12 +33,12 @@ def test_github_opens_and_asks_users_and_teams():
         request = github(server.url).open_or_update(BRANCH, "main", TITLE, "text")
         github(server.url).request_review(request.number, ["@grace", "contoso/ml-owners"])
     assert (request.number, request.state, request.branch, request.base) == (12, "open", BRANCH, "main")
-    assert request.url == "https://github.com/contoso/flights/pull/12"
+    assert request.url == "https://github.com/contoso/freight/pull/12"
 
 
 def test_github_updates_the_one_that_is_open():
     with replay("github_update") as server:
-        request = github(server.url).open_or_update(BRANCH, "main", "Promote flights 8 to prod", "new")
+        request = github(server.url).open_or_update(BRANCH, "main", "Promote freight 8 to prod", "new")
     assert (request.number, request.body) == (12, "new")
 
 
@@ -102,13 +102,13 @@ def test_azure_opens_and_requires_reviewers():
         request = azure(server.url).open_or_update(BRANCH, "main", TITLE, "text")
         azure(server.url).request_review(request.number, ["54d125f7-69f7-4191-904f-c5b96b6261c8"])
     assert (request.number, request.state, request.branch, request.base) == (3, "open", BRANCH, "main")
-    assert request.url == "https://dev.azure.com/contoso/flights%20project/_git/flights/pullrequest/3"
+    assert request.url == "https://dev.azure.com/contoso/freight%20project/_git/freight/pullrequest/3"
 
 
 def test_azure_updates_closes_merges_and_completes_by_itself():
     with replay("azure_update") as server:
         assert (
-            azure(server.url).open_or_update(BRANCH, "main", "Promote flights 8 to prod", "new").number == 3
+            azure(server.url).open_or_update(BRANCH, "main", "Promote freight 8 to prod", "new").number == 3
         )
     with replay("azure_close") as server:
         azure(server.url).close(3, "Superseded")
@@ -143,8 +143,8 @@ def test_the_replay_refuses_what_is_not_recorded():
 def settings(kind: str, repository: str) -> Settings:
     return Settings.model_validate(
         {
-            "project": {"name": "flights-mlops"},
-            "models": {"flights": {"usecase": "flights"}},
+            "project": {"name": "freight-mlops"},
+            "models": {"freight": {"usecase": "freight"}},
             "forge": {"kind": kind, "repository": repository},
         }
     )
@@ -152,7 +152,7 @@ def settings(kind: str, repository: str) -> Settings:
 
 @pytest.mark.parametrize(
     ("kind", "repository", "allowed"),
-    [("github", "flights", "owner/name"), ("azure-devops", "a/b", "organization/project/name")],
+    [("github", "freight", "owner/name"), ("azure-devops", "a/b", "organization/project/name")],
 )
 def test_a_wrong_repository_is_named(tmp_path: Path, kind: str, repository: str, allowed: str):
     with pytest.raises(InvalidInput, match=rf"mlops.toml: forge.repository: must be {allowed}; got"):

@@ -41,7 +41,7 @@ POLICY = GatePolicy.model_validate(
 
 SCHEMA = ModelSchema.model_validate(
     {
-        "model": "flights",
+        "model": "freight",
         "task": "binary",
         "classes": ["0", "1"],
         "columns": [

@@ -25,7 +25,7 @@ def columns(line: str) -> int:
 
 def test_markdown_lists_every_gate_and_both_models():
     text = markdown(PASSED)
-    assert text.startswith("**flights version 8, against version 7 on 600 test rows, passes all gates.**")
+    assert text.startswith("**freight version 8, against version 7 on 600 test rows, passes all gates.**")
     for gate in PASSED.gates:
         assert f"| {gate.name.replace('_', chr(92) + '_')} |" in text
     row = next(line for line in text.splitlines() if line.startswith("| roc\\_auc"))

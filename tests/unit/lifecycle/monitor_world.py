@@ -116,7 +116,8 @@ class MonitorWorld:
         folder = self.root / "pipelines" / MODEL
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "monitor.yml").write_text(yaml.safe_dump(MONITOR))
-        real = yaml.safe_load((Path(__file__).parents[3] / "pipelines/flights/model.yaml").read_text())
+        gates = min((Path(__file__).parents[3] / "pipelines").glob("*/model.yaml"))
+        real = yaml.safe_load(gates.read_text(encoding="utf-8"))
         real["monitoring"] = {**MONITORING, **monitoring}
         (folder / "model.yaml").write_text(yaml.safe_dump(real))
 

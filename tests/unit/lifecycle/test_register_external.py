@@ -68,7 +68,7 @@ def take(folder: Path, **options: Any) -> Records:
     records = Records()
     options.setdefault("task", "binary")
     options.setdefault("classes", ["no", "yes"])
-    register_external(folder.parent, records, folder, "flights", **options)
+    register_external(folder.parent, records, folder, "freight", **options)
     return records
 
 
@@ -76,7 +76,7 @@ def test_it_comes_with_schema_sample_and_provenance(folder):
     before = tree_digest(folder)
     [(model, files, tags)] = take(folder).calls
     serving = json.loads(files["serving.json"])
-    assert model == serving["model"] == "flights"
+    assert model == serving["model"] == "freight"
     assert [(c["name"], c["type"], c["nullable"]) for c in serving["columns"]] == [
         ("carrier", "string", False),
         ("distance", "number", True),
@@ -87,7 +87,7 @@ def test_it_comes_with_schema_sample_and_provenance(folder):
 
 
 def test_its_own_schema_is_kept_but_must_be_of_this_model(folder):
-    own = {"model": "flights", "task": "regression", "columns": [{"name": "carrier", "type": "string"}]}
+    own = {"model": "freight", "task": "regression", "columns": [{"name": "carrier", "type": "string"}]}
     (folder / "serving.json").write_text(json.dumps(own))
     assert json.loads(take(folder).calls[0][1]["serving.json"]) == own
     (folder / "serving.json").write_text(json.dumps({**own, "model": "other"}))

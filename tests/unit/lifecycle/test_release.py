@@ -45,10 +45,10 @@ TAGS = {
     "mlops.branch": "main",
     "mlops.dirty": "false",
     "mlops.actor": "ada",
-    "mlops.pipeline": "pipelines/flights/training.yml",
+    "mlops.pipeline": "pipelines/freight/training.yml",
     "mlops.pipeline.digest": DIGEST,
     "mlops.environment.digest": DIGEST,
-    "mlops.data.name": "nycflights",
+    "mlops.data.name": "nycfreight",
     "mlops.data.version": "1",
     "mlops.data.digest": DIGEST,
     "mlops.data.window": "2013-01..2013-03",
@@ -73,9 +73,9 @@ class World:
     def __init__(self, folder: Path) -> None:
         self.root, self.state = folder / "repository", folder / "state"
         files = {
-            "mlops.toml": '[project]\nname = "test"\n[models.flights]\nusecase = "flights"\n',
+            "mlops.toml": '[project]\nname = "test"\n[models.freight]\nusecase = "freight"\n',
             "environments/policy.yaml": "order: [staging, prod]\nenvironments: {staging: {}, prod: {}}\n",
-            "pipelines/flights/model.yaml": POLICY,
+            "pipelines/freight/model.yaml": POLICY,
         }
         for name, text in files.items():
             (self.root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -86,14 +86,14 @@ class World:
 
     def add(self, column: str, report: bool = True, tags: dict[str, str] = TAGS) -> int:
         """A version whose model answers with `column` of the test rows: `good`, `poor` or another."""
-        run = self.tracker.create_parent("flights", f"train {column}", tags)
+        run = self.tracker.create_parent("freight", f"train {column}", tags)
         folder = self.state / "made" / run
         frame = rows()
         for part in ("model", "evaluation", "report"):
             (folder / part).mkdir(parents=True)
         schema = ModelSchema.model_validate(
             {
-                "model": "flights",
+                "model": "freight",
                 "task": "binary",
                 "classes": ["0", "1"],
                 "columns": [{"name": column, "type": "number"}],
@@ -125,16 +125,16 @@ class World:
         self.tracker.finish(run, "FINISHED")
         digest = tree_digest(folder / "model")
         store: Any = self.registry._store
-        return int(store.register("flights", run, "model", digest, tags).version)
+        return int(store.register("freight", run, "model", digest, tags).version)
 
     def live(self, env: str, version: int) -> None:
-        self.registry.tag("flights", version, {f"mlops.env.{env}": "live"})
+        self.registry.tag("freight", version, {f"mlops.env.{env}": "live"})
 
     def gate(self, version: int | None = None) -> Any:
-        return gate(self.target, self.root, "flights", version)
+        return gate(self.target, self.root, "freight", version)
 
     def release(self, version: int | None = None) -> Any:
-        return release(self.root, self.target, "flights", version)
+        return release(self.root, self.target, "freight", version)
 
 
 def rows() -> pd.DataFrame:
@@ -150,7 +150,7 @@ def rows() -> pd.DataFrame:
 def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A registry with its database made, which takes seconds; each test works on a copy."""
     folder = tmp_path_factory.mktemp("empty")
-    World(folder).tracker.find_runs("flights")
+    World(folder).tracker.find_runs("freight")
     return folder
 
 
@@ -158,7 +158,7 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     usecase = SimpleNamespace(
-        name="flights", target="late", slices=("origin",), evaluate=lambda truth, prediction: {}
+        name="freight", target="late", slices=("origin",), evaluate=lambda truth, prediction: {}
     )
     monkeypatch.setattr(evidence, "load_usecase", lambda *_: usecase)
     monkeypatch.setattr("mlops.serving.core.load", lambda folder, digest: Linear(read_schema(folder)))
@@ -169,17 +169,17 @@ def test_the_first_version_is_judged_recorded_and_released(world: World):
     version = world.add("good")
     report = world.gate()
     assert report.passed and report.champion is None
-    record = world.registry.get("flights", version)
+    record = world.registry.get("freight", version)
     assert record.tags["mlops.gate"] == "pass"
     assert stored_report(world.registry, record) == report
 
     result = world.release()
-    assert result.written == ("releases/flights/1.yaml", "environments/staging/flights.yaml")
-    made = load_release(world.root, "flights", version)
+    assert result.written == ("releases/freight/1.yaml", "environments/staging/freight.yaml")
+    made = load_release(world.root, "freight", version)
     assert made == result.release
     assert made.source.commit == "c" * 40 and made.data.test_window == "2013-04"
     assert made.metrics["roc_auc"].value == pytest.approx(report.metrics["roc_auc"].value, abs=1e-6)
-    desired = load_desired(world.root, "staging", "flights")
+    desired = load_desired(world.root, "staging", "freight")
     assert desired is not None and (desired.release, desired.replaces) == (1, None)
 
 
@@ -199,7 +199,7 @@ def test_a_worse_model_is_blocked_by_the_champion_on_the_same_rows(world: World)
     assert report.champion == 1
     assert "champion roc_auc" in [g.name for g in report.blocking]
     assert report.metrics["roc_auc"].champion > report.metrics["roc_auc"].value
-    assert world.registry.get("flights", 2).tags["mlops.gate"] == "blocked"
+    assert world.registry.get("freight", 2).tags["mlops.gate"] == "blocked"
     with pytest.raises(Blocked, match="did not pass its gates"):
         world.release()
 
@@ -208,7 +208,7 @@ def test_a_better_model_replaces_what_staging_has(world: World):
     world.live("prod", world.add("good"))
     world.gate(1)
     world.release(1)
-    staged = world.root / "environments/staging/flights.yaml"
+    staged = world.root / "environments/staging/freight.yaml"
     staged.write_text(f"# ours\n{staged.read_text()}")
     world.add("good")
     assert world.gate().passed
@@ -220,7 +220,7 @@ def test_a_better_model_replaces_what_staging_has(world: World):
 def test_a_champion_that_needs_another_column_blocks_with_a_sentence(world: World):
     world.live("prod", world.add("good"))
     version = world.add("poor")
-    run = world.registry.get("flights", version).run_id
+    run = world.registry.get("freight", version).run_id
     folder = world.state / "again"
     folder.mkdir()
     rows().drop(columns="good").to_parquet(folder / "test.parquet")
@@ -248,7 +248,7 @@ def test_a_version_without_a_report_is_blocked_not_an_error(world: World):
 def test_what_must_not_be_released_is_refused(world: World, change: dict[str, str | None], words: str):
     world.add("good")
     world.gate()
-    world.registry.tag("flights", 1, change)
+    world.registry.tag("freight", 1, change)
     with pytest.raises(Blocked, match=words):
         world.release()
     assert not (world.root / "releases").exists()
@@ -259,7 +259,7 @@ def test_a_tag_alone_does_not_release(world: World):
     world.live("prod", world.add("good"))
     world.add("poor")
     world.gate()
-    world.registry.tag("flights", 2, {"mlops.gate": "pass"})
+    world.registry.tag("freight", 2, {"mlops.gate": "pass"})
     with pytest.raises(Blocked, match="champion roc_auc"):
         world.release()
 
@@ -267,7 +267,7 @@ def test_a_tag_alone_does_not_release(world: World):
 def test_a_missing_fact_of_the_lineage_is_named(world: World):
     world.add("good")
     report = world.gate()
-    version = world.registry.get("flights", 1)
+    version = world.registry.get("freight", 1)
     tags = {k: v for k, v in version.tags.items() if k != "mlops.data.digest"}
     with pytest.raises(IntegrityError, match=r"data\.digest"):
         describe(replace(version, tags=tags), report)
@@ -277,7 +277,7 @@ def test_a_release_is_immutable(world: World):
     world.add("good")
     world.gate()
     world.release()
-    path = world.root / "releases/flights/1.yaml"
+    path = world.root / "releases/freight/1.yaml"
     edited = path.read_text().replace("actor: ada", "actor: eve")
     assert edited != path.read_text()
     path.write_text(edited)
@@ -289,7 +289,7 @@ def test_a_release_is_immutable(world: World):
 def test_a_hold_stops_a_release_and_says_who_and_why(world: World):
     world.add("good")
     world.gate()
-    path = world.root / "environments/staging/flights.yaml"
+    path = world.root / "environments/staging/freight.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("release: 9\nhold: {reason: rolled back, since: 2026-01-02T03:04:05Z, by: ada}\n")
     with pytest.raises(Blocked, match="on hold since 2026-01-02 03:04 by ada: rolled back"):

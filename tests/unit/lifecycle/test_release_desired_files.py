@@ -17,7 +17,7 @@ from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
 
 FILE = """\
-# Late arrivals; page team-flights before noon.
+# Late arrivals; page team-freight before noon.
 release: 7  # approved in #12
 replaces: 6
 strategy:
@@ -36,13 +36,13 @@ BYPASS = Bypass(gates=["soak"], reason="the old one is down", approver="ada")
 
 
 def parse(text: str) -> DesiredState:
-    return Document(text, "environments/prod/flights.yaml").parse(DesiredState)
+    return Document(text, "environments/prod/freight.yaml").parse(DesiredState)
 
 
 def edit(
     text: str | None, release: int, replaces: int | None, hold: Any = KEEP, bypass: Bypass | None = None
 ) -> str:
-    name = "environments/prod/flights.yaml"
+    name = "environments/prod/freight.yaml"
     return desired_text(text, name, release=release, replaces=replaces, hold=hold, bypass=bypass)
 
 
@@ -74,7 +74,7 @@ def test_a_bypass_is_for_one_move():
 
 
 def test_a_new_file_is_short_and_valid(tmp_path: Path):
-    path = tmp_path / "environments" / "staging" / "flights.yaml"
+    path = tmp_path / "environments" / "staging" / "freight.yaml"
     assert write_desired(path, 1, None)
     text = path.read_text()
     state = parse(text)
@@ -85,12 +85,12 @@ def test_a_new_file_is_short_and_valid(tmp_path: Path):
 
 
 def test_the_same_again_changes_nothing(tmp_path: Path):
-    path = tmp_path / "flights.yaml"
+    path = tmp_path / "freight.yaml"
     assert write_desired(path, 2, 1)
     before = path.stat().st_mtime_ns
     assert not write_desired(path, 2, 1)
     assert path.stat().st_mtime_ns == before
-    assert [p.name for p in tmp_path.iterdir()] == ["flights.yaml"], "a temporary file was left behind"
+    assert [p.name for p in tmp_path.iterdir()] == ["freight.yaml"], "a temporary file was left behind"
 
 
 def test_release_and_replaces_may_not_be_equal():
@@ -100,7 +100,7 @@ def test_release_and_replaces_may_not_be_equal():
 
 @pytest.mark.parametrize("text", ["{release: 7, replaces: 6}\n", "release: [7]\n", "releese: 7\n"])
 def test_what_cannot_be_edited_is_refused(text: str):
-    with pytest.raises(InvalidInput, match=r"environments/prod/flights\.yaml:1"):
+    with pytest.raises(InvalidInput, match=r"environments/prod/freight\.yaml:1"):
         edit(text, 8, 7)
 
 
@@ -110,7 +110,7 @@ def test_an_anchor_that_another_field_uses_is_not_broken():
 
 
 def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "flights.yaml"
+    path = tmp_path / "freight.yaml"
     path.write_text("old")
 
     def full(*_: object) -> None:

@@ -136,7 +136,7 @@ def test_cpu_and_memory_are_of_the_process_that_listens() -> None:
     used = sum(after.cpu_seconds.values()) - sum(before.cpu_seconds.values())
     assert 0.15 < used < 1
     assert after.memory_bytes > 10 << 20
-    assert ServerProcess.behind("https://flights.westeurope.inference.ml.azure.com/score") is None
+    assert ServerProcess.behind("https://freight.westeurope.inference.ml.azure.com/score") is None
 
 
 def test_cpu_that_others_use_is_theirs() -> None:
@@ -164,7 +164,7 @@ def test_a_report_has_the_figures_in_three_forms(tmp_path: Path) -> None:
         points = measure(request(server.url, b"{}", None), None, connections=[1, 2], seconds=0.2)
     points = [points[0], points[1].model_copy(update={"client_cpu": 0.99})]
     profile = Profile(
-        model="flights", environment="prod", release=3, rows=1, body_bytes=2, seconds=0.2,
+        model="freight", environment="prod", release=3, rows=1, body_bytes=2, seconds=0.2,
         made=datetime.now(UTC), machine="2 x test", points=points,
     )  # fmt: skip
     wish = Wish(rate=500, p99=0.05)

@@ -43,7 +43,7 @@ CURVE = [
 
 def profile(points: list[Point], body_bytes: int = 500) -> Profile:
     return Profile(
-        model="flights", environment="prod", release=1, rows=1, body_bytes=body_bytes, seconds=3,
+        model="freight", environment="prod", release=1, rows=1, body_bytes=body_bytes, seconds=3,
         made=datetime.now(UTC), machine="2 x test", points=points,
     )  # fmt: skip
 

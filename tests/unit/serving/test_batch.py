@@ -165,7 +165,7 @@ def test_na_is_a_text_and_not_a_null(model: Path, tmp_path: Path) -> None:
 
 def test_the_contract_of_categories_and_whole_numbers_holds_for_tables() -> None:
     schema = ModelSchema(
-        model="flights",
+        model="freight",
         task="regression",
         columns=[
             Column(name="a", type="string", categories=["x"], unknown_category="refuse", nullable=True),

@@ -74,7 +74,7 @@ def table(rows: int, start: int = 0) -> pa.Table:
 @pytest.fixture
 def job(tmp_path: Path) -> dict[str, Any]:
     """A model mounted two levels deep, and an input with equal names in two folders."""
-    digest = testing.write_onnx(tmp_path / "mounted" / "flights" / "model")
+    digest = testing.write_onnx(tmp_path / "mounted" / "freight" / "model")
     source = tmp_path / "in"
     for month, start in (("01", 0), ("02", 500)):
         (source / month).mkdir(parents=True)
@@ -98,7 +98,7 @@ def test_mini_batches_are_scored_once_over_retries(job: dict[str, Any], tmp_path
     assert any(line.startswith("quarantined bad.parquet: cannot be read") for line in log)
     found = pq.read_table(job["out"] / "02" / "data.parquet.predictions.parquet")
     assert found["id"].to_pylist() == list(range(500, 1000))
-    wanted = load(job["model"] / "flights" / "model").predict_frame(table(500, 500))
+    wanted = load(job["model"] / "freight" / "model").predict_frame(table(500, 500))
     np.testing.assert_array_equal(found["_prediction"].to_numpy(), wanted)
 
 
@@ -110,7 +110,7 @@ def test_without_the_inputs_folder_equal_names_do_not_meet(job: dict[str, Any], 
 
 
 def test_a_changed_model_is_not_loaded(job: dict[str, Any], tmp_path: Path) -> None:
-    (job["model"] / "flights" / "model" / "note.txt").write_text("added")
+    (job["model"] / "freight" / "model" / "note.txt").write_text("added")
     done = azure(tmp_path, [], *options(job))
     assert done.returncode != 0
     assert "IntegrityError" in done.stderr

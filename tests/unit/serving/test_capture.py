@@ -18,7 +18,7 @@ from mlops.serving.capture_files import FileSink
 from mlops.spec.capture import CaptureSettings, check_capture
 from mlops.spec.schema import ModelSchema
 
-SCHEMA = ModelSchema(model="flights", task="binary", columns=testing.columns(), classes=["0", "1"])
+SCHEMA = ModelSchema(model="freight", task="binary", columns=testing.columns(), classes=["0", "1"])
 ROWS = [("AA", 1.0), ("DL", None)]
 ORIGINS = {version: Origin(SCHEMA, "blue", version) for version in (1, 2)}
 ANSWER = np.array([0.25, 0.75], dtype=np.float32)

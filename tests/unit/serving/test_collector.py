@@ -28,7 +28,7 @@ from mlops.spec.schema import ModelSchema
 
 pytestmark = pytest.mark.processes
 
-SCHEMA = ModelSchema(model="flights", task="binary", columns=testing.columns(), classes=["0", "1"])
+SCHEMA = ModelSchema(model="freight", task="binary", columns=testing.columns(), classes=["0", "1"])
 ORIGIN = Origin(SCHEMA, "green", 7)
 
 

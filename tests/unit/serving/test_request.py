@@ -16,7 +16,7 @@ from mlops.serving.request import Limits, Protocol, RequestError, RequestParser,
 from mlops.spec.schema import Column, ModelSchema
 
 SCHEMA = ModelSchema(
-    model="flights",
+    model="freight",
     task="binary",
     classes=["0", "1"],
     columns=[

@@ -60,7 +60,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def port(root: Path) -> Iterator[int]:
     # As Azure ML mounts it: <model>/<version>/<folder>.
-    mounted = root / "flights" / "7"
+    mounted = root / "freight" / "7"
     digest = testing.write_onnx(mounted / "model", fails_from=5000)
     process, chosen = start(mounted, digest, root / "log")
     deadline = time.monotonic() + 60

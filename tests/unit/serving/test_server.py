@@ -76,7 +76,7 @@ def test_metrics_are_prometheus_text(server: Server) -> None:
     server.ask("POST", "/score", testing.body())
     answer = server.raw(server.request(b"", path="/metrics", method="GET"))
     text = answer.partition(b"\r\n\r\n")[2].decode()
-    at = 'environment="prod",model="flights",deployment="blue",version="1"'
+    at = 'environment="prod",model="freight",deployment="blue",version="1"'
     assert f'mlops_requests_total{{{at},outcome="ok"}}' in text
     buckets = [line for line in text.splitlines() if line.startswith("mlops_latency_seconds_bucket")]
     counts = [int(line.rsplit(" ", 1)[1]) for line in buckets]

@@ -58,21 +58,21 @@ class Case:
 
     @property
     def signature(self) -> Path:
-        return self.root / signature_path("flights", 1)
+        return self.root / signature_path("freight", 1)
 
     def sign(self, key: Path | None = None, password: str = "") -> str | None:
         environment = {signing.KEY: str(key or self.private), signing.PASSWORD: password}
         return sign_release(self.root, self.registry, self.release, self.settings, environment)
 
     def verify(self) -> None:
-        verify_release(self.root, "flights", 1, self.folder, self.settings)
+        verify_release(self.root, "freight", 1, self.folder, self.settings)
 
 
 def release(digest: str) -> Release:
     source = Source(commit="0" * 40, actor="a", run_id="r", pipeline="p", pipeline_digest=digest)
     data = Data(name="d", version="1", digest=digest, window="2013-01..2013-03", test_window="2013-04")
     return Release.model_construct(
-        model="flights", version=1, digest=digest, created=datetime.now(UTC), source=source, data=data,
+        model="freight", version=1, digest=digest, created=datetime.now(UTC), source=source, data=data,
         environment=digest, metrics={}, gates=[],
     )  # fmt: skip
 
@@ -83,7 +83,7 @@ def case(tmp_path: Path) -> Case:
 
 
 def test_a_signed_release_is_loaded_and_signed_once(case: Case) -> None:
-    assert case.sign() == "releases/flights/1.sig"
+    assert case.sign() == "releases/freight/1.sig"
     case.verify()
     before = case.signature.read_bytes()
     assert case.sign() is None, "a valid signature stays"
@@ -188,7 +188,7 @@ def test_without_a_key_a_required_signature_blocks_and_an_optional_one_is_left_o
         sign_release(case.root, case.registry, case.release, case.settings, {})
     optional = case.settings.model_copy(update={"required": False})
     assert sign_release(case.root, case.registry, case.release, optional, {}) is None
-    verify_release(case.root, "flights", 1, case.folder, optional)
+    verify_release(case.root, "freight", 1, case.folder, optional)
     assert sign_release(case.root, case.registry, case.release, SigningSettings(), {}) is None
 
 
@@ -223,12 +223,12 @@ def test_an_endpoint_loads_only_what_is_signed_also_after_a_restart(case: Case) 
     endpoints = LocalEndpoints(case.root / "endpoints", signed=signed)
     with pytest.raises(IntegrityError, match="sig does not exist, and models must be signed here"):
         endpoints.create("prod", "blue", case.release, case.folder)
-    assert not endpoints.state("prod", "flights").deployments
+    assert not endpoints.state("prod", "freight").deployments
     case.sign()
-    folder = case.root / "endpoints" / "prod" / "flights"
+    folder = case.root / "endpoints" / "prod" / "freight"
     endpoints.create("prod", "blue", case.release, case.folder)
     try:
-        assert endpoints.score("prod", "flights", testing.body(1))["predictions"]
+        assert endpoints.score("prod", "freight", testing.body(1))["predictions"]
         # The signature is exchanged while the server is down.
         server = owner(folder)
         assert server is not None
@@ -237,11 +237,11 @@ def test_an_endpoint_loads_only_what_is_signed_also_after_a_restart(case: Case) 
             time.sleep(0.01)
         sign_by_another_key(case)
         with pytest.raises(NotFound, match=r"cannot take traffic: .* is not signed by"):
-            endpoints.set_traffic("prod", "flights", {"blue": 100})
+            endpoints.set_traffic("prod", "freight", {"blue": 100})
         with pytest.raises(TargetError, match="answered 503"):
-            endpoints.score("prod", "flights", testing.body(1))
+            endpoints.score("prod", "freight", testing.body(1))
     finally:
-        endpoints.stop("prod", "flights")
+        endpoints.stop("prod", "freight")
 
 
 def test_the_container_ends_before_it_loads_what_is_not_signed(

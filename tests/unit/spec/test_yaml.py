@@ -104,13 +104,13 @@ def test_a_freeze_covers_local_time():
     ).parse(Freeze)
     window = freeze.windows[0]
     at = lambda hour, minute: datetime(2026, 12, 19, hour, minute, tzinfo=UTC)  # noqa: E731
-    assert not window.covers(at(22, 59), "prod", "flights")
-    assert window.covers(at(23, 0), "prod", "flights"), "midnight in Berlin is 23:00 UTC in winter"
-    assert not window.covers(at(23, 0), "staging", "flights")
+    assert not window.covers(at(22, 59), "prod", "freight")
+    assert window.covers(at(23, 0), "prod", "freight"), "midnight in Berlin is 23:00 UTC in winter"
+    assert not window.covers(at(23, 0), "staging", "freight")
 
 
 def test_a_release_needs_full_provenance():
-    message = refusal("model: flights\nversion: 1\ndigest: md5:1\n", Release)
+    message = refusal("model: freight\nversion: 1\ndigest: md5:1\n", Release)
     assert "'sha256:' and 64" in message
     assert "source: required" in message
 

@@ -143,7 +143,7 @@ def test_a_run_that_is_killed_ends_the_waiting(
     assert time.monotonic() - started < 50, "the step itself would have taken a minute"
 
 
-@pytest.mark.parametrize("name", ["flights-1", "../jobs", ""])
+@pytest.mark.parametrize("name", ["freight-1", "../jobs", ""])
 def test_an_unknown_name_is_refused(root: Path, name: str) -> None:
     with pytest.raises(NotFound, match=r"there is no run .*none was ever started here"):
         local(root).wait(name, lambda _: None)
@@ -158,13 +158,13 @@ def test_jobs_in_memory_keep_the_same_promises() -> None:
         return JobResult(asked.name, (StepEvent("train", "finished", 1.0),), {})
 
     jobs: Any = MemoryJobs(outcome)
-    name = jobs.submit(Path("pipelines/flights/training.yml"), {}, {"mlops.commit": "abc"})
+    name = jobs.submit(Path("pipelines/freight/training.yml"), {}, {"mlops.commit": "abc"})
     jobs.slow.add(name)
     assert jobs.wait(name, lambda _: None, patience=1) is None
     result, heard = wait(jobs, name)
     assert (result.run_id, [e.step for e in heard]) == (name, ["train"])
     assert jobs.submitted[name].tags == {"mlops.commit": "abc"}
     with pytest.raises(StepFailed):
-        jobs.run(Path("pipelines/flights/training.yml"), {"fail": "1"}, {}, lambda _: None)
-    with pytest.raises(NotFound, match="known: flights-1, flights-2"):
-        jobs.wait("flights-9", lambda _: None)
+        jobs.run(Path("pipelines/freight/training.yml"), {"fail": "1"}, {}, lambda _: None)
+    with pytest.raises(NotFound, match="known: freight-1, freight-2"):
+        jobs.wait("freight-9", lambda _: None)

@@ -30,7 +30,7 @@ from mlops.spec.digest import tree_digest
 from mlops.spec.release import Data, Release, Source
 from mlops.targets.local.endpoints import LocalEndpoints
 
-ENV, MODEL = "prod", "flights"
+ENV, MODEL = "prod", "freight"
 
 
 def release(version: int, digest: str) -> Release:
@@ -450,7 +450,7 @@ def test_a_column_to_leave_out_that_the_model_lacks_is_refused_before_anything_i
     bench: Bench,
 ) -> None:
     bench.endpoints = LocalEndpoints(bench.root, {MODEL: CaptureSettings(enabled=True, exclude=["carier"])})
-    with pytest.raises(InvalidInput, match=r"models.flights.capture.exclude: 'carier' is no input.*carrier"):
+    with pytest.raises(InvalidInput, match=r"models.freight.capture.exclude: 'carier' is no input.*carrier"):
         bench.create("blue", 1, "one")
     assert not bench.endpoints.state(ENV, MODEL).deployments
 

@@ -27,7 +27,7 @@ def lint(code: str) -> str:
     command = [sys.executable, "-m", "ruff", "check", "--no-cache", "--select", "TID251"]
     command += ["--output-format", "concise", "--config", str(ROOT / "pyproject.toml")]
     done = subprocess.run(
-        [*command, "--stdin-filename", str(ROOT / "src/flights/tried.py"), "-"],
+        [*command, "--stdin-filename", str(ROOT / "src/freight/tried.py"), "-"],
         input=code,
         capture_output=True,
         text=True,
