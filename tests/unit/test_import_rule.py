@@ -13,6 +13,7 @@ SOURCE = ROOT / "src" / "mlops"
 
 # A room may import itself and every room in a later row; rooms of one row do not know each other.
 LAYERS: list[set[str]] = [
+    {"reference"},
     {"cli"},
     {"demo"},
     {"board", "scaffold"},
