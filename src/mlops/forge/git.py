@@ -77,6 +77,11 @@ class Git:
         """Whether the command succeeds."""
         return self._call(args).returncode == 0
 
+    def answer(self, *args: str) -> tuple[int, str, str]:
+        """Exit code, standard output and standard error of a command whose failure is an answer."""
+        done = self._call(args)
+        return done.returncode, done.stdout, done.stderr.strip()
+
     # --- reading ------------------------------------------------------------------------------------
 
     def head(self, rev: str = "HEAD") -> str:
@@ -143,7 +148,7 @@ class Git:
     def commit(self, base: str, files: Mapping[str, str | None], message: str) -> str:
         """A commit on top of `base` with these texts (None removes a file); no branch points at it yet."""
         with tempfile.TemporaryDirectory(prefix="mlops-index-") as folder:
-            env = {"GIT_INDEX_FILE": str(Path(folder) / "index"), **self._identity()}
+            env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
             self.run("read-tree", base, env=env)
             for path, text in files.items():
                 if text is None:
@@ -151,8 +156,11 @@ class Git:
                     continue
                 blob = self.run("hash-object", "-w", "--stdin", text=text)
                 self.run("update-index", "--add", "--cacheinfo", f"100644,{blob},{path}", env=env)
-            tree = self.run("write-tree", env=env)
-            return self.run("commit-tree", tree, "-p", base, "-F", "-", text=message, env=env)
+            return self.commit_tree(base, self.run("write-tree", env=env), message)
+
+    def commit_tree(self, base: str, tree: str, message: str) -> str:
+        """A commit of `tree` on top of `base`; no branch points at it yet."""
+        return self.run("commit-tree", tree, "-p", base, "-F", "-", text=message, env=self._identity())
 
     def push(self, commit: str, branch: str) -> None:
         """Make `branch` of `origin` this commit, whatever it was: the branch is the lifecycle's own."""
