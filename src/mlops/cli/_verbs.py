@@ -1,7 +1,10 @@
 """Every module that adds verbs; importing them registers the commands, in the order of the help."""
 
 from mlops.cli import (  # isort: skip
+    # <example>
     _demo,
+    # </example>
+    _template,
     _scaffold,
     _ui,
     _train,
@@ -26,7 +29,10 @@ from mlops.cli import (  # isort: skip
 from mlops.cli._app import app
 
 PANELS = {
-    "Start": (_demo, _scaffold, _ui),
+    # <example>
+    "The example": (_demo,),
+    # </example>
+    "Start": (_template, _scaffold, _ui),
     "From data to a release": (_train, _tune, _data, _ingest, _versions, _sign),
     "What is served": (_serve, _batch, _schedule, _profile),
     "Promotion and review": (_promote, _forge, _repository),

@@ -1,0 +1,104 @@
+"""Git's trees as plain dictionaries: read, change, write and merge them without a checkout."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.errors import TargetError
+from mlops.forge.git import Git
+
+Tree = dict[str, str]
+"""Path to `<mode> <object id>`."""
+
+
+@dataclass(frozen=True)
+class Conflict:
+    """A file that both sides changed; `stages` are git's: 1 base, 2 the fork, 3 the template."""
+
+    path: str
+    stages: Mapping[int, str]
+
+    @property
+    def why(self) -> str:
+        """What happened on both sides."""
+        match frozenset(self.stages):
+            case s if s == {1, 2}:
+                return "the template removed it, and this fork had changed it"
+            case s if s == {1, 3}:
+                return "this fork removed it, and the template changed it"
+            case s if s == {2, 3}:
+                return "both made it, with different content"
+            case s if len(s) == 1:
+                return "one side renamed it, and the other did something else"
+        return "both changed the same lines"
+
+
+@dataclass(frozen=True)
+class Merged:
+    """A tree, with conflict markers in the files of `conflicts`."""
+
+    tree: str
+    conflicts: Sequence[Conflict]
+
+
+def read_tree(git: Git, rev: str) -> Tree:
+    """All files of a commit or a tree."""
+    rows = git.run("ls-tree", "-r", "-z", "--full-tree", rev).split("\0")
+    found: Tree = {}
+    for row in filter(None, rows):
+        facts, path = row.split("\t", 1)
+        mode, _, blob = facts.split(" ")
+        found[path] = f"{mode} {blob}"
+    return found
+
+
+def write_tree(git: Git, tree: Tree) -> str:
+    """The id of a tree with these files."""
+    lines = "".join(f"{entry}\t{path}\0" for path, entry in tree.items())
+    with tempfile.TemporaryDirectory(prefix="mlops-index-") as folder:
+        env = {"GIT_INDEX_FILE": str(Path(folder) / "index")}
+        git.run("update-index", "-z", "--index-info", text=lines, env=env)
+        return git.run("write-tree", env=env)
+
+
+def tree_of_folder(git: Git, folder: Path) -> Tree:
+    """The files of a folder outside of the repository, put into its store; nothing is ignored."""
+    with tempfile.TemporaryDirectory(prefix="mlops-index-") as place:
+        env = {
+            "GIT_INDEX_FILE": str(Path(place) / "index"),
+            "GIT_DIR": git.run("rev-parse", "--absolute-git-dir"),
+            "GIT_WORK_TREE": str(folder),
+        }
+        # Line ends and filters of the user would make the two sides of a merge differ.
+        plain = ("-c", "core.autocrlf=false", "-c", "core.excludesFile=", "-c", "core.fileMode=true")
+        Git(folder).run(*plain, "add", "--all", "--force", ".", env=env)
+        return read_tree(git, Git(folder).run("write-tree", env=env))
+
+
+def merge_trees(git: Git, base: Tree, ours: Tree, theirs: Tree) -> Merged:
+    """A three-way merge; raises `TargetError` when git is older than 2.38."""
+    # merge-tree of git 2.38 takes commits only and finds the base by itself, so these three get a history.
+    start = _commit(git, write_tree(git, base))
+    sides = [_commit(git, write_tree(git, side), start) for side in (ours, theirs)]
+    code, out, said = git.answer(
+        "-c", "merge.directoryRenames=false", "merge-tree", "--write-tree", "-z", *sides
+    )
+    if code not in (0, 1):
+        raise TargetError(f"git merge-tree failed in {git.root}: {said} (git 2.38 is needed)")
+    tree, *rows = out.split("\0")
+    stages: dict[str, dict[int, str]] = {}
+    for row in rows:
+        if not row:
+            break
+        facts, path = row.split("\t", 1)
+        mode, blob, stage = facts.split(" ")
+        stages.setdefault(path, {})[int(stage)] = f"{mode} {blob}"
+    return Merged(tree, [Conflict(path, found) for path, found in sorted(stages.items())])
+
+
+def _commit(git: Git, tree: str, parent: str | None = None) -> str:
+    who = {f"GIT_{role}_{part}": "mlops" for role in ("AUTHOR", "COMMITTER") for part in ("NAME", "EMAIL")}
+    return git.run("commit-tree", tree, *(("-p", parent) if parent else ()), "-m", "side", env=who)

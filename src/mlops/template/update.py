@@ -1,0 +1,191 @@
+"""`mlops update`: a three-way merge in which both versions of the template have become this fork first.
+
+base    the recorded version of the template, initialised with this fork's answers by its own code
+theirs  the wanted version, initialised with the same answers by its own code
+ours    the fork's last commit
+
+What the fork owns is taken from the fork on all three sides, so a merge cannot touch it; migrations of the
+wanted version change it where its form has to. The result is a commit on a branch; where both sides changed
+the same lines, the branch is checked out with git's conflict markers instead.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mlops.errors import Blocked, InvalidInput
+from mlops.forge.git import Git
+from mlops.template import manifest, versions
+from mlops.template.checkout import Checkout
+from mlops.template.initialise import export
+from mlops.template.trees import Conflict, Tree, merge_trees, read_tree, tree_of_folder, write_tree
+
+_LOCK, _PROJECT = "uv.lock", "pyproject.toml"
+_LOCK_SECONDS = 300
+
+
+@dataclass(frozen=True)
+class Update:
+    """What came of it. `commit` is empty when there are conflicts or nothing was written."""
+
+    current: str
+    wanted: str
+    branch: str
+    changed: tuple[str, ...]
+    conflicts: tuple[Conflict, ...]
+    migrations: tuple[str, ...]
+    notes: str
+    remarks: tuple[str, ...]
+    commit: str = ""
+
+    @property
+    def needed(self) -> bool:
+        return self.current != self.wanted
+
+
+def wanted_version(root: Path, url: str, to: str | None) -> str:
+    """The version to go to: `to`, or the newest one; raises `InvalidInput` for one that is not there."""
+    current, known = manifest.load(root).version, versions.versions(root, url)
+    if to is None:
+        return max([current, *known], key=versions.order)
+    to = to.removeprefix("v")
+    if to not in known:
+        raise InvalidInput(
+            f"the template at {url} has no version {to!r}; it has {', '.join(known) or 'none'}"
+        )
+    if versions.order(to) < versions.order(current):
+        raise InvalidInput(f"this fork has version {current} already; take an update back with git revert")
+    return to
+
+
+def update(root: Path, url: str, wanted: str, *, write: bool) -> Update:
+    """Bring version `wanted` of the template at `url` into the fork in `root`.
+
+    Raises `InvalidInput` for a repository that was never initialised or has changes that are not committed,
+    `TargetError` when a version cannot be had, `Blocked` when the branch of an earlier try is still there.
+    """
+    git, template = Git(root), manifest.load(root)
+    branch = f"template/v{wanted}"
+    if template.answers is None:
+        raise InvalidInput("this repository was never initialised; mlops init comes first")
+    if template.version == wanted:
+        return Update(template.version, wanted, "", (), (), (), "", ())
+    _ready(git, branch)
+    answers = template.answers.told()
+    with tempfile.TemporaryDirectory(prefix="mlops-update-") as place:
+        base = Checkout.clone(Path(place) / "base", url, template.version)
+        theirs = Checkout.clone(Path(place) / "theirs", url, wanted)
+        changelog = theirs.text("CHANGELOG.md")
+        for side in (base, theirs):
+            side.initialise(answers)
+        work = Path(place) / "merged"
+        tree, conflicts, remarks = _merged(git, base, theirs)
+        export(root, tree, work)
+        migrations = theirs.migrate(work, template.version)
+        remarks += _locked(work, git, tree, conflicts)
+        after = tree_of_folder(git, work)
+    before = read_tree(git, "HEAD")
+    done = Update(
+        current=template.version,
+        wanted=wanted,
+        branch=branch,
+        changed=tuple(sorted(p for p in {*before, *after} if before.get(p) != after.get(p))),
+        conflicts=tuple(conflicts),
+        migrations=tuple(migrations),
+        notes=versions.notes(changelog, template.version, wanted),
+        remarks=tuple(remarks),
+    )
+    return _written(git, done, after) if write else done
+
+
+def _ready(git: Git, branch: str) -> None:
+    if changes := git.uncommitted():
+        raise InvalidInput(
+            f"there are changes that are not committed ({', '.join(changes[:3])}); commit them"
+        )
+    if git.ok("rev-parse", "--verify", "--quiet", f"refs/heads/{branch}"):
+        raise Blocked(
+            f"the branch {branch} of an earlier update is there; merge it, "
+            f"or start again after: git branch --delete --force {branch}"
+        )
+
+
+def _merged(git: Git, base: Checkout, theirs: Checkout) -> tuple[str, list[Conflict], list[str]]:
+    """Tree, what a person must decide, and what was decided by rule."""
+    ours = read_tree(git, "HEAD")
+    sides = {"base": tree_of_folder(git, base.folder), "theirs": tree_of_folder(git, theirs.folder)}
+    owned = theirs.owned_by_fork(sorted({*ours, *sides["base"], *sides["theirs"]}))
+    kept: Tree = {path: entry for path, entry in ours.items() if path in owned}
+    for name, side in sides.items():
+        sides[name] = {p: e for p, e in side.items() if p not in owned} | kept
+    remarks = []
+    old, new = sides["base"].get(_LOCK), sides["theirs"].get(_LOCK)
+    both = new is not None and new != old and ours.get(_LOCK) != old
+    if both:
+        # Two sets of dependencies cannot be merged line by line: the template's is the start, uv adds ours.
+        ours = {**ours, _LOCK: str(new)}
+    found = merge_trees(git, sides["base"], ours, sides["theirs"])
+    tree, conflicts = read_tree(git, found.tree), []
+    for conflict in found.conflicts:
+        if set(conflict.stages) == {1, 3}:
+            tree.pop(conflict.path, None)
+            remarks.append(f"{conflict.path} stays away: this fork removed it, and the template changed it")
+        else:
+            conflicts.append(conflict)
+    return write_tree(git, tree), conflicts, remarks
+
+
+def _locked(work: Path, git: Git, tree: str, conflicts: Sequence[Conflict]) -> list[str]:
+    """Lock again where the fork's dependencies are not the template's; a remark when that has to wait."""
+    mine, result = read_tree(git, "HEAD"), read_tree(git, tree)
+    moved = [path for path in (_LOCK, _PROJECT) if mine.get(path) != result.get(path)]
+    if not moved or _LOCK not in result:
+        return []
+    later = "uv.lock has to be made again: run uv lock, and commit it with the update"
+    if any(conflict.path == _PROJECT for conflict in conflicts):
+        return [later]
+    beside = Path(sys.executable).with_name("uv")
+    uv = str(beside) if beside.is_file() else shutil.which("uv")
+    if uv is None:
+        return [later]
+    try:
+        done = subprocess.run(
+            [uv, "lock", "--quiet"], cwd=work, capture_output=True, check=False, timeout=_LOCK_SECONDS
+        )
+    except subprocess.TimeoutExpired:
+        return [later]
+    return [later] if done.returncode else []
+
+
+def _written(git: Git, done: Update, after: Tree) -> Update:
+    tree = write_tree(git, after)
+    message = f"Update the template from {done.current} to {done.wanted}\n\n"
+    message += "".join(f"- {line}\n" for line in (*done.migrations, *done.remarks))
+    if not done.conflicts:
+        commit = git.commit_tree("HEAD", tree, message)
+        git.run("switch", "--quiet", "--create", done.branch, commit)
+        return Update(**{**vars(done), "commit": commit})
+    git.run("switch", "--quiet", "--create", done.branch)
+    git.run("read-tree", "-m", "-u", "HEAD", tree)
+    lines = []
+    for conflict in done.conflicts:
+        lines.append(f"0 {'0' * 40}\t{conflict.path}\0")
+        lines += [f"{entry} {stage}\t{conflict.path}\0" for stage, entry in sorted(conflict.stages.items())]
+    git.run("update-index", "-z", "--index-info", text="".join(lines))
+    folder = Path(git.run("rev-parse", "--absolute-git-dir"))
+    (folder / "MERGE_MSG").write_text(message, encoding="utf-8")
+    return done
+
+
+def plain(done: Update) -> dict[str, object]:
+    """For a machine."""
+    facts = {**vars(done), "needed": done.needed}
+    facts["conflicts"] = [{"path": c.path, "why": c.why} for c in done.conflicts]
+    return dict(json.loads(json.dumps(facts)))
