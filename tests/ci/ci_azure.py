@@ -36,16 +36,17 @@ def load(name: str, document: dict[str, Any] | None = None) -> Pipeline:
         paths=paths.get("include", []) + [f"!{p}" for p in paths.get("exclude", [])],
         pull_requests=pull != "none",
         inputs=inputs,
-        events=[
-            f["value"]
-            for hook in pipeline.get("resources", {}).get("webhooks", [])
-            for f in hook["filters"]
-            if f["path"] == "type"
-        ],
+        events=_filters(pipeline, "type"),
+        about="".join(_filters(pipeline, "data.model")),
         schedule=[entry["cron"] for entry in pipeline.get("schedules", [])],
         cancels=isinstance(pull, dict) and pull.get("autoCancel") == "true",
         units=units,
     )
+
+
+def _filters(pipeline: dict[str, Any], path: str) -> list[str]:
+    hooks = pipeline.get("resources", {}).get("webhooks", [])
+    return [f["value"] for hook in hooks for f in hook["filters"] if f["path"] == path]
 
 
 def _stages(entries: list[dict[str, Any]], folder: Path) -> list[dict[str, Any]]:
@@ -118,6 +119,7 @@ def _unit(stage: dict[str, Any], before: list[str], inputs: dict[str, list[str]]
         pulumi=any(s.get("pulumi") == "true" for s in set_up),
         login=canonical("" if clouds[0]["cloud"] == "true" else clouds[0]["cloud"]) if clouds else None,
         writes=push,
+        model=job.get("variables", {}).get("MLOPS_MODEL", ""),
         commands=[(command_of(c), canonical(x)) for c, x in scripts]
         + [(command_of(RUN + v["run"]), canonical(v.get("condition", ""))) for v in verbs],
     )

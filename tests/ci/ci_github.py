@@ -3,16 +3,24 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ci_model import ROOT, RUN, Pipeline, Unit, both, canonical, command_of, read, reduced
 
 FOLDER = ROOT / ".github" / "workflows"
+_ABOUT = re.compile(
+    r"github\.event_name != 'repository_dispatch' "
+    r"\|\| github\.event\.client_payload\.data\.model == '([\w-]+)'"
+)
+"""The condition of a job that calls, where an event must be about a model; a filter of the webhook on Azure."""
 
 
-def load(name: str, document: dict[str, Any] | None = None) -> Pipeline:
-    """The workflow `name`, or a changed copy of it."""
+def load(
+    name: str, document: dict[str, Any] | None = None, others: Mapping[str, dict[str, Any]] | None = None
+) -> Pipeline:
+    """The workflow `name`, or a changed copy of it; `others` are such copies of those that it calls."""
     workflow = document or read(FOLDER / f"{name}.yml")
     on = workflow["on"]
     push = on.get("push") or {}
@@ -20,22 +28,30 @@ def load(name: str, document: dict[str, Any] | None = None) -> Pipeline:
     inputs = {k: v.get("options", []) for k, v in (asked.get("inputs") or {}).items()}
     units: dict[str, Unit] = {}
     members: dict[str, set[str]] = {}
+    about = ""
     for job_name, job in workflow["jobs"].items():
         needs = set().union(*(members[n] for n in _list(job.get("needs"))))
-        condition = canonical(job.get("if", ""))
+        if asked_of := _ABOUT.fullmatch(job.get("if", "")):
+            about = asked_of[1]
+        condition = "" if asked_of else canonical(job.get("if", ""))
         if "uses" not in job:
             units[job_name] = _unit(job, workflow, needs, condition, inputs)
             members[job_name] = {job_name}
             continue
-        called = read(ROOT / job["uses"])
-        given = {k: [v] for k, v in job["with"].items()}
-        alone = len(called["jobs"]) == 1
-        inner_names = {n: job_name if alone else f"{job_name}_{n}" for n in called["jobs"]}
+        called = (others or {}).get(Path(job["uses"]).stem) or read(ROOT / job["uses"])
+        given = {k: expanded(v, inputs) for k, v in job["with"].items()}
+        inner_names = _names(job_name, called, len(workflow["jobs"]))
         for inner_name, inner in called["jobs"].items():
             wanted = {inner_names[n] for n in _list(inner.get("needs"))}
             first = not wanted
             shown = both(condition if first else "", canonical(inner.get("if", "")))
-            made = _unit(inner, workflow, wanted | (needs if first else set()), shown, given)
+            made = _unit(
+                inner,
+                {**called, "concurrency": workflow.get("concurrency")},
+                wanted | (needs if first else set()),
+                shown,
+                given,
+            )
             units[inner_names[inner_name]] = made
         members[job_name] = set(inner_names.values())
     reduced(units)
@@ -46,10 +62,19 @@ def load(name: str, document: dict[str, Any] | None = None) -> Pipeline:
         pull_requests="pull_request" in on,
         inputs=inputs,
         events=(on.get("repository_dispatch") or {}).get("types", []),
+        about=about,
         schedule=[entry["cron"] for entry in on.get("schedule", [])],
         cancels=canonical(cancel) == "eq(event, 'pull_request')",
         units=units,
     )
+
+
+def _names(caller: str, called: dict[str, Any], callers: int) -> dict[str, str]:
+    """What the jobs of a called workflow are called here: theirs alone where nothing else could be meant."""
+    if callers == 1:
+        return {name: name for name in called["jobs"]}
+    alone = len(called["jobs"]) == 1
+    return {name: caller if alone else f"{caller}_{name}" for name in called["jobs"]}
 
 
 def _unit(
@@ -74,6 +99,7 @@ def _unit(
         pulumi=any(s.get("with", {}).get("pulumi") == "true" for s in set_up),
         writes=any(s.get("uses", "").startswith("actions/create-github-app-token@") for s in steps)
         or "write" in (job["permissions"].get("contents"), job["permissions"].get("pull-requests")),
+        model=expanded(job.get("env", {}).get("MLOPS_MODEL", ""), inputs)[0],
         # Those before the last one belong to a wait for a long job.
         login=canonical(logins[-1].get("if", "")) if logins else None,
         commands=[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,7 +12,13 @@ from typing import Any
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
-NAMES = ("ci", "train", "release", "infra", "monitor", "destroy")
+MODELS: dict[str, str] = {
+    name: model["usecase"].replace(".", "/")
+    for name, model in tomllib.loads((ROOT / "mlops.toml").read_text(encoding="utf-8"))["models"].items()
+}
+"""The folder below `src` of each model of mlops.toml; every one has a pipeline that trains it."""
+TRAINING = {name: f"train-{name}" for name in MODELS}
+NAMES = ("ci", *TRAINING.values(), "release", "infra", "monitor", "destroy")
 RUN = ".github/scripts/run "
 
 
@@ -31,6 +38,8 @@ class Unit:
     """When it logs in to Azure: a condition, empty for always, None for never."""
     writes: bool
     """Whether it gets a token that may push branches and open pull requests."""
+    model: str
+    """The one that its verbs are about, as MLOPS_MODEL tells them; empty for all of mlops.toml."""
     commands: list[tuple[str, str]] = field(default_factory=list)
     """Each command in order, with its condition."""
 
@@ -45,6 +54,8 @@ class Pipeline:
     """What a person is asked for, with the values allowed."""
     events: list[str]
     """Types of the lifecycle's own events that start it."""
+    about: str
+    """The model whose events start it; empty for any."""
     schedule: list[str]
     """When it starts by itself: cron, UTC."""
     cancels: bool

@@ -36,8 +36,13 @@ def _whole(workflow: dict[str, Any]) -> Iterator[str]:
     for name in re.findall(r"secrets\.(\w+)", text):
         if name not in SECRETS:
             yield f"secret {name}: log in with OIDC instead"
-    if "'secrets':" in text:
-        yield "secrets are passed on as a whole"
+    for job in workflow["jobs"].values():
+        passed = job.get("secrets", {})
+        if passed == "inherit":
+            yield "secrets are passed on as a whole"
+        elif any(value != f"${{{{ secrets.{name} }}}}" for name, value in passed.items()):
+            # Only under its own name does GitHub take the value of the called job's environment.
+            yield "a secret is passed on under another name than its own"
 
 
 def _permissions(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
@@ -47,7 +52,7 @@ def _permissions(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
         return
     writes = {scope for scope, access in granted.items() if access == "write"}
     uses = [s.get("uses", "") for s in job.get("steps", [])] + [job.get("uses", "")]
-    logs_in = any(u.endswith(("/azure-login", "-stack.yml")) for u in uses)
+    logs_in = any(u.endswith(("/azure-login", "-stack.yml", "/train.yml")) for u in uses)
     publishes = [u for u in uses if u.startswith("actions/deploy-pages@")]
     if ("id-token" in writes) != (logs_in or bool(publishes)):
         yield "id-token: write belongs to a job that logs in to Azure or deploys pages, and to no other"
@@ -76,7 +81,7 @@ def _steps(job: Job, _workflow: dict[str, Any]) -> Iterator[str]:
         checkout = step.get("uses", "").startswith("actions/checkout@")
         if checkout and step.get("with", {}).get("persist-credentials") != "false":
             yield "checkout leaves its token in the work tree"
-    if "secrets." in str(job) and "environment" not in job:
+    if "secrets." in str(job.get("steps")) and "environment" not in job:
         yield "a secret without an environment, so without a rule of who gets it"
 
 
@@ -84,6 +89,13 @@ def _settings(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
     if "uses" not in job and "timeout-minutes" not in job:
         yield "has no timeout"
     lock = job.get("concurrency") or workflow.get("concurrency") or {}
+    if job.get("uses", "").endswith("/train.yml"):
+        model, stack = job["with"]["model"], job["with"]["stack"]
+        if lock != {"group": f"train-{model}-{stack}", "cancel-in-progress": "false"}:
+            yield "trains without the lock of its model and environment, or may be cut off in the middle"
+        return
+    if workflow["on"].keys() == {"workflow_call"} and workflow.get("name") == "train":
+        return  # its callers have the lock, which is checked above
     plans = str(job.get("environment", "")).endswith("-plan")
     if "environment" in job and not plans and lock.get("cancel-in-progress") != "false":
         yield "changes an environment without a lock, or may be cut off in the middle"

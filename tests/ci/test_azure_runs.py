@@ -13,9 +13,12 @@ from pathlib import Path
 import pytest
 from azure_pipelines import triggers
 from azure_world import World, file_of
-from ci_model import NAMES
+from ci_model import MODELS, NAMES, TRAINING
 
-TRAIN, GATE, RELEASE = "mlops train", "mlops gate --markdown gate.md", "mlops release --propose"
+MODEL, PACKAGE = next(iter(MODELS.items()))
+TRAIN = TRAINING[MODEL]
+MONITOR = ["mlops monitor --env prod", "mlops retrain --env prod --all", "mlops board --out board"]
+GATE, RELEASE = "mlops gate --markdown gate.md", "mlops release --propose"
 
 
 @pytest.fixture
@@ -26,9 +29,10 @@ def world(tmp_path: Path) -> World:
 @pytest.mark.parametrize(
     ("changed", "started"),
     [
-        ("src/flights/model.py", ["ci", "train"]),
-        ("pipelines/flights/training.yml", ["ci", "train"]),
-        ("mlops.toml", ["ci", "train"]),
+        (f"src/{PACKAGE}/model.py", ["ci", TRAIN]),
+        (f"pipelines/{MODEL}/training.yml", ["ci", TRAIN]),
+        ("mlops.toml", ["ci", *TRAINING.values()]),
+        ("src/mlops/steps/train.py", ["ci", *TRAINING.values()]),
         ("environments/prod/flights.yaml", ["ci", "release"]),
         ("releases/flights/7.yaml", ["ci", "release"]),
         ("environments/Pulumi.prod.yaml", ["ci", "infra"]),
@@ -47,14 +51,19 @@ def test_what_else_starts_a_pipeline(world: World) -> None:
     pulled = [n for n in NAMES if triggers.by_pull_request(root, file(n), "main", ["infra/naming.py"])]
     assert pulled == ["ci", "infra"]
     assert [n for n in NAMES if triggers.by_schedule(root, file(n))] == ["monitor", "destroy"]
-    for event, name in (("mlops.model.registered", "train"), ("mlops.drift.detected", "monitor")):
-        assert [n for n in NAMES if triggers.by_event(root, file(n), event)] == [name]
+    for event, model, names in (
+        ("mlops.model.registered", MODEL, [TRAIN]),
+        ("mlops.model.registered", "another", []),
+        ("mlops.drift.detected", MODEL, ["monitor"]),
+    ):
+        told = {"type": event, "data": {"model": model}}
+        assert [n for n in NAMES if triggers.by_event(root, file(n), told)] == names
 
 
 def test_a_change_of_the_model_trains_and_judges(world: World) -> None:
     """Without kept state nothing is released: the model is gone with the agent."""
-    commit = world.commit("src/flights/model.py", "more trees")
-    result = world.run("train")
+    commit = world.commit(f"src/{PACKAGE}/model.py", "more trees")
+    result = world.run(TRAIN)
     assert result.stages == {"submit": "Skipped", "train": "Succeeded"}
     assert world.calls == ["mlops train", GATE]
     assert {c for _, c in world.calls_and_commits} == {commit}
@@ -64,14 +73,14 @@ def test_a_change_of_the_model_trains_and_judges(world: World) -> None:
 
 def test_a_model_that_passed_is_proposed_where_the_state_is_kept(world: World) -> None:
     world.settings(MLOPS_STATE="kept")
-    world.run("train")
+    world.run(TRAIN)
     assert world.calls == ["mlops train", GATE, RELEASE]
 
 
 def test_a_blocked_model_is_not_proposed_and_the_summary_says_why(world: World) -> None:
     world.settings(MLOPS_STATE="kept")
     world.answer("mlops gate", code=3, says="roc_auc 0.61 is below 0.65")
-    result = world.run("train")
+    result = world.run(TRAIN)
     assert result.stages["train"] == "Failed"
     assert world.calls == ["mlops train", GATE]
     (summary,) = result.log.summaries
@@ -83,6 +92,7 @@ def test_a_blocked_model_is_not_proposed_and_the_summary_says_why(world: World) 
         f"git fetch origin {commit} && git checkout {commit}",
         "make setup && source .venv/bin/activate",
         "export MLOPS_TARGET=local",
+        f"export MLOPS_MODEL={MODEL}",
         "mlops gate --markdown gate.md",
     ):
         assert f"\n{line}\n" in f"\n{summary}", line
@@ -92,7 +102,7 @@ def test_a_blocked_model_is_not_proposed_and_the_summary_says_why(world: World) 
 
 def test_months_that_a_person_types_reach_the_verb_as_one_word(world: World) -> None:
     typed = '2013-01"; touch pwned; $(touch pwned) `touch pwned` '
-    world.run("train", "Manual", parameters={"window": typed, "stack": "staging"})
+    world.run(TRAIN, "Manual", parameters={"window": typed, "stack": "staging"})
     assert world.calls[0] == f"mlops train --window {typed.strip()}"
     assert not (world.work / "s" / "pwned").exists()
 
@@ -101,14 +111,14 @@ def test_an_environment_that_does_not_exist_is_refused_before_anything_runs(worl
     from azure_pipelines import Refused
 
     with pytest.raises(Refused, match=r"'stack' must be one of dev, staging, prod; got 'moon'"):
-        world.run("train", "Manual", parameters={"stack": "moon"})
+        world.run(TRAIN, "Manual", parameters={"stack": "moon"})
     assert world.calls == []
 
 
 def test_a_long_job_is_submitted_and_waited_for_with_fresh_logins(world: World) -> None:
     world.settings(MLOPS_TARGET="azure")
     world.answer("mlops train --detach", says="flights-20260102-030405-6f7a")
-    result = world.run("train")
+    result = world.run(TRAIN)
     assert result.stages == {"submit": "Succeeded", "train": "Succeeded"}
     wait = "mlops train --resume flights-20260102-030405-6f7a"
     assert world.calls == ["mlops train --detach", *[f"{wait} --for 50m"] * 3, wait, GATE, RELEASE]
@@ -119,7 +129,7 @@ def test_a_job_that_failed_ends_the_waiting(world: World) -> None:
     world.settings(MLOPS_TARGET="azure")
     world.answer("mlops train --detach", says="flights-1")
     world.answer("mlops train --resume", code=8, says="step 'train' failed")
-    result = world.run("train")
+    result = world.run(TRAIN)
     assert result.stages["train"] == "Failed"
     assert world.calls == ["mlops train --detach", "mlops train --resume flights-1 --for 50m"]
     assert "Exit code 8: a pipeline step failed" in result.log.summaries[0]
@@ -128,19 +138,16 @@ def test_a_job_that_failed_ends_the_waiting(world: World) -> None:
 def test_what_cannot_be_submitted_is_not_waited_for(world: World) -> None:
     world.settings(MLOPS_TARGET="azure")
     world.answer("mlops train --detach", code=6, says="the workspace is unreachable")
-    result = world.run("train")
+    result = world.run(TRAIN)
     assert result.stages == {"submit": "Failed", "train": "Skipped"}
 
 
 def test_a_registered_model_goes_through_the_gates_without_training(world: World) -> None:
     world.settings(MLOPS_STATE="kept")
-    event = {"type": "mlops.model.registered", "data": {"model": "flights", "version": "7"}}
-    result = world.run("train", "ResourceTrigger", payload=event)
+    event = {"type": "mlops.model.registered", "data": {"model": MODEL, "version": "7"}}
+    result = world.run(TRAIN, "ResourceTrigger", payload=event)
     assert result.outcome == "Succeeded"
-    assert world.calls == [
-        "mlops gate 7 --model flights --markdown gate.md",
-        "mlops release 7 --model flights --propose",
-    ]
+    assert world.calls == ["mlops gate 7 --markdown gate.md", "mlops release 7 --propose"]
 
 
 def test_only_the_environment_that_changed_is_applied(world: World) -> None:
@@ -148,7 +155,7 @@ def test_only_the_environment_that_changed_is_applied(world: World) -> None:
     world.commit("environments/staging/flights.yaml", "release: 7")
     result = world.run("release")
     assert result.stages == {"changed": "Succeeded", "staging": "Succeeded", "prod": "Skipped"}
-    assert world.calls == ["mlops apply staging"]
+    assert world.calls == ["mlops apply staging --all"]
     assert result.deployments == ["staging-promote"]
 
 
@@ -168,7 +175,7 @@ def test_without_state_no_release_is_looked_for(world: World) -> None:
 def test_a_release_by_hand_looks_at_every_environment(world: World) -> None:
     world.settings(MLOPS_STATE="kept")
     world.run("release", "Manual")
-    assert world.calls == ["mlops apply staging", "mlops apply prod"]
+    assert world.calls == ["mlops apply staging --all", "mlops apply prod --all"]
 
 
 def test_a_release_that_waited_applies_the_head_of_main(world: World) -> None:
@@ -177,7 +184,7 @@ def test_a_release_that_waited_applies_the_head_of_main(world: World) -> None:
     old = world.commit("environments/prod/flights.yaml", "release: 8")
     new = world.commit("environments/prod/flights.yaml", "release: 7")
     world.run("release", commit=old)
-    assert ("mlops apply prod", new) in world.calls_and_commits
+    assert ("mlops apply prod --all", new) in world.calls_and_commits
 
 
 def test_a_broken_staging_does_not_hold_production_back(world: World) -> None:
@@ -283,24 +290,25 @@ def test_a_breach_is_shown_and_answered(world: World) -> None:
     world.answer("mlops monitor", code=3, says="dep_delay drifts: PSI 0.31, limit 0.2")
     result = world.run("monitor", "Schedule")
     assert result.outcome == "Succeeded"
-    assert world.calls == ["mlops monitor --env prod", "mlops retrain --env prod", "mlops board --out board"]
+    assert world.calls == MONITOR
     assert result.log.summaries[0].startswith("### Verdict: `mlops monitor --env prod`")
     assert "dep_delay drifts: PSI 0.31, limit 0.2" in result.log.summaries[0]
     assert (world.work / "artifacts" / "board").is_dir()
 
 
-def test_no_verdict_is_a_failure_and_nothing_is_trained_on_it(world: World) -> None:
+def test_no_verdict_is_a_failure_and_what_was_found_before_is_still_answered(world: World) -> None:
+    """One model without traffic must not hide the breach of another; whether there is one, retrain decides."""
     world.settings(MLOPS_TARGET="azure")
     world.answer("mlops monitor", code=4, says="no credential")
     result = world.run("monitor", "Schedule")
     assert result.outcome == "Failed"
-    assert world.calls == ["mlops monitor --env prod", "mlops board --out board"]
+    assert world.calls == MONITOR
 
 
 def test_drift_that_somebody_else_found_is_answered_without_looking_again(world: World) -> None:
     world.settings(MLOPS_TARGET="azure")
     world.run("monitor", "ResourceTrigger", payload={"type": "mlops.drift.detected", "data": {}})
-    assert world.calls == ["mlops retrain --env prod", "mlops board --out board"]
+    assert world.calls == MONITOR[1:]
 
 
 def test_every_check_of_a_pull_request_runs_whatever_another_one_says(world: World) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from azure_pipelines import Refused
 from azure_world import World
+from ci_model import TRAINING
 
 TEMPLATES = "pipelines/azure-devops/templates"
 
@@ -26,7 +27,7 @@ def test_without_the_head_of_main_an_old_commit_is_applied(world: World) -> None
     old = world.commit("environments/prod/freight.yaml", "release: 8")
     world.commit("environments/prod/freight.yaml", "release: 7")
     world.run("release", commit=old)
-    assert ("mlops apply prod", old) in world.calls_and_commits
+    assert ("mlops apply prod --all", old) in world.calls_and_commits
 
 
 def test_without_its_status_a_stage_runs_in_a_cancelled_run(world: World) -> None:
@@ -49,9 +50,9 @@ def test_a_stack_named_inside_another_is_why_the_name_is_quoted(world: World) ->
 
 
 def test_a_condition_without_status_releases_a_blocked_model(world: World) -> None:
-    world.edit("pipelines/azure-devops/train.yml", "and(succeeded(), or(eq(", "and(true, or(eq(")
+    world.edit(f"{TEMPLATES}/train.yml", "and(succeeded(), or(eq(", "and(true, or(eq(")
     world.answer("mlops gate", code=3)
-    world.run("train")
+    world.run(next(iter(TRAINING.values())))
     assert "mlops release --propose" in world.calls
 
 

@@ -25,7 +25,12 @@ WRONG = [
     ("github-actions", ".github/actions/setup/action.yml", "using: composite", "using: bash"),
     ("dependabot", ".github/dependabot.yml", "interval: weekly", "interval: sometimes"),
     ("github-issue-forms", ".github/ISSUE_TEMPLATE/bug.yml", "type: dropdown", "type: menu"),
-    ("azure-pipelines", "pipelines/azure-devops/train.yml", "lockBehavior: runLatest", "lockBehavior: wait"),
+    (
+        "azure-pipelines",
+        "pipelines/azure-devops/templates/train.yml",
+        "lockBehavior: runLatest",
+        "lockBehavior: wait",
+    ),
     ("azure-pipelines", "azure-pipelines.yml", "- job: lint", "- jop: lint"),
     ("azure-pipelines", "pipelines/azure-devops/templates/verb.yml", "scriptType: bash", "scriptType: fish"),
     (

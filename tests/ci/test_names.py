@@ -11,7 +11,6 @@ import re
 import shlex
 import shutil
 import subprocess
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +19,11 @@ import ci_github as github
 import pytest
 import typer
 import yaml
-from ci_model import NAMES, ROOT, Unit, without_options
+from ci_model import MODELS, NAMES, ROOT, TRAINING, Unit, without_options
 from infra.config import EnvironmentStack
 
+from mlops.forge.pushed import patterns
+from mlops.scaffold.new_model import callers
 from mlops.spec import files
 
 STACKS = ("dev", "staging", "prod")
@@ -68,7 +69,7 @@ def _used(system: Any) -> set[tuple[str, str]]:
     for name in NAMES:
         for unit_name, unit in system.load(name).units.items():
             kind = f"{name}_{unit_name.rpartition('_')[2]}"
-            duty = DUTIES.get(kind) or DUTIES.get(name)
+            duty = DUTIES.get(kind) or DUTIES.get(name.partition("-")[0])
             found |= {(str(duty), e) for e in unit.environments if e != PAGES}
     return found
 
@@ -98,12 +99,23 @@ def test_every_environment_of_the_policy_is_applied() -> None:
     assert changed.split()[3:] == wanted[1:]
 
 
-def test_every_model_is_trained_by_its_own_changes() -> None:
-    """The code, the pipeline and the steps of each model of mlops.toml start its training."""
-    settings = tomllib.loads((ROOT / "mlops.toml").read_text(encoding="utf-8"))
-    for name, model in settings["models"].items():
-        code = f"src/{model['usecase'].replace('.', '/')}/**"
-        assert {code, f"pipelines/{name}/**", "mlops.toml"} <= set(github.load("train").paths)
+@pytest.mark.parametrize("model", MODELS)
+def test_every_model_is_trained_by_its_own_changes_and_by_no_other_models(model: str) -> None:
+    """Its code, its pipeline and the steps that all share start its training."""
+    paths = set(github.load(TRAINING[model]).paths)
+    assert {f"src/{MODELS[model]}/**", f"pipelines/{model}/**", "mlops.toml"} <= paths
+    others = MODELS.keys() - {model}
+    assert not paths & {f"pipelines/{other}/**" for other in others}
+    assert not [p for p in paths if patterns.accepts([p], "src/mlops/cli/_app.py")]
+
+
+def test_what_calls_the_training_is_what_new_model_writes() -> None:
+    """A fork's files and those of its next model must not drift apart."""
+    for model, package in MODELS.items():
+        for path, text in callers(ROOT, model, package.replace("/", ".")).items():
+            assert (ROOT / path).read_text(encoding="utf-8") == text, (
+                f"{path}: mlops new-model writes it otherwise"
+            )
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -195,7 +207,7 @@ def test_every_azure_verb_goes_through_the_wrapper_and_the_connection() -> None:
 
 def test_azure_scripts_hold_no_value_that_a_person_or_an_event_gives() -> None:
     """Template expressions are pasted into scripts; only names that the files themselves choose may be."""
-    given = {"window", "test_window", "confirm", "told"}
+    given = {"window", "test_window", "confirm", "told", "version"}
     for path in [ROOT / "azure-pipelines.yml", *azure.FOLDER.rglob("*.yml")]:
         for line in Path(path).read_text(encoding="utf-8").splitlines():
             if re.match(r"\s*(- )?(run|bash|inlineScript):", line):

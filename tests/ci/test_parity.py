@@ -7,7 +7,7 @@ it is needed. Differences are allowed only in `differences.yaml`, each with a re
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import fields
 from typing import Any
 
@@ -15,9 +15,10 @@ import ci_azure as azure
 import ci_github as github
 import pytest
 import yaml
-from ci_model import NAMES, ROOT, Pipeline, canonical
+from ci_model import NAMES, ROOT, TRAINING, Pipeline, canonical
 
 ACCEPTED = yaml.safe_load((ROOT / "tests/ci/differences.yaml").read_text(encoding="utf-8"))
+TRAIN = next(iter(TRAINING.values()))
 Difference = tuple[str, str, str, Any, Any]
 
 
@@ -37,10 +38,17 @@ def _differences(name: str, ours: Pipeline, theirs: Pipeline) -> Iterator[Differ
 
 
 def _files() -> Difference:
-    """Which pipelines there are at all; those that only another one calls are part of it."""
-    ours = sorted(p.stem for p in github.FOLDER.glob("*.yml") if "workflow_call" not in github.read(p)["on"])
-    theirs = sorted(["ci", *(p.stem for p in azure.FOLDER.glob("*.yml"))])
-    return "", "", "files", ours, theirs
+    """Which pipelines there are at all; those that only another one calls are part of it.
+
+    One `train` stands for those of all models: that each has its own is a test for itself.
+    """
+    ours = [p.stem for p in github.FOLDER.glob("*.yml") if "workflow_call" not in github.read(p)["on"]]
+    theirs = ["ci", *(p.stem for p in azure.FOLDER.glob("*.yml"))]
+    return "", "", "files", _kinds(ours), _kinds(theirs)
+
+
+def _kinds(names: list[str]) -> list[str]:
+    return sorted({"train" if name.startswith("train-") else name for name in names})
 
 
 def _accepted() -> list[Difference]:
@@ -57,7 +65,17 @@ def test_both_systems_do_the_same(name: str) -> None:
 def test_no_pipeline_is_missing_in_one_system() -> None:
     """A workflow that only one system has is a difference too."""
     assert _files() in _accepted() or _files()[3] == _files()[4], _files()
-    assert set(NAMES) <= set(_files()[3]) & set(_files()[4])
+    assert set(_kinds(list(NAMES))) <= set(_files()[3]) & set(_files()[4])
+
+
+@pytest.mark.parametrize(("system", "pattern"), [(github, "train-*.yml"), (azure, "train-*.yml")])
+def test_every_model_has_a_pipeline_that_trains_it_and_nothing_else_has(system: Any, pattern: str) -> None:
+    """A model that was added by hand, or removed, would be trained never, or fail on each push."""
+    assert sorted(p.stem for p in system.FOLDER.glob(pattern)) == sorted(TRAINING.values())
+    for model, name in TRAINING.items():
+        loaded = system.load(name)
+        assert loaded.about == model
+        assert {unit.model for unit in loaded.units.values()} == {model}
 
 
 def test_every_accepted_difference_is_there_and_has_a_reason() -> None:
@@ -162,16 +180,47 @@ def _any_stack(document: dict[str, Any]) -> None:
     job["if"] = job["if"].replace("inputs.stack == 'prod'", "inputs.stack != ''")
 
 
+def _calling(edit: Callable[[dict[str, Any]], None]) -> Callable[[dict[str, Any]], dict[str, dict[str, Any]]]:
+    """The edit is one of the workflow that all models call."""
+
+    def edited(_: dict[str, Any]) -> dict[str, dict[str, Any]]:
+        called = github.read(github.FOLDER / "train.yml")
+        edit(called)
+        return {"train": called}
+
+    return edited
+
+
+def _other_model(document: dict[str, Any]) -> None:
+    document["jobs"]["train"]["env"]["MLOPS_MODEL"] = "another"
+
+
+def _any_model(document: dict[str, Any]) -> None:
+    del document["jobs"]["model"]["if"]
+
+
+def _other_stack(document: dict[str, Any]) -> None:
+    document["jobs"]["model"]["with"]["stack"] = "prod"
+
+
+def _no_lock_of_all(document: dict[str, Any]) -> None:
+    del document["concurrency"]
+
+
 @pytest.mark.parametrize(
     ("name", "edit", "field"),
     [
-        ("train", _token, "writes"),
+        (TRAIN, _calling(_token), "writes"),
+        (TRAIN, _calling(_other_model), "model"),
+        (TRAIN, _any_model, "about"),
+        (TRAIN, _other_stack, "environments"),
+        (TRAIN, _no_lock_of_all, "locked"),
         ("release", _may_write, "writes"),
         ("monitor", _later, "schedule"),
         ("monitor", _no_verdict, "commands"),
-        ("train", _other_event, "events"),
-        ("train", _one_turn_less, "commands"),
-        ("train", _no_output, "commands"),
+        (TRAIN, _other_event, "events"),
+        (TRAIN, _calling(_one_turn_less), "commands"),
+        (TRAIN, _calling(_no_output), "commands"),
         ("destroy", _not_after_confirm, "needs"),
         ("destroy", _also_after_a_failure, "condition"),
         ("destroy", _any_stack, "condition"),
@@ -192,8 +241,8 @@ def _any_stack(document: dict[str, Any]) -> None:
 def test_a_change_of_one_system_is_found(name: str, edit: Any, field: str) -> None:
     """The comparison would notice each kind of drift."""
     document = copy.deepcopy(github.read(github.FOLDER / f"{name}.yml"))
-    edit(document)
-    found = list(_differences(name, github.load(name, document), azure.load(name)))
+    others = edit(document)
+    found = list(_differences(name, github.load(name, document, others), azure.load(name)))
     assert field in [d[2] for d in found if d not in _accepted()]
 
 

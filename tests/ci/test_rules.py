@@ -9,11 +9,12 @@ from typing import Any
 
 import ci_github as github
 import pytest
-from ci_model import ROOT, read
+from ci_model import ROOT, TRAINING, read
 from ci_rules import problems, unpinned
 
 FILES = sorted(github.FOLDER.glob("*.yml"))
 ACTIONS = sorted((ROOT / ".github/actions").glob("*/action.yml"))
+TRAIN = next(iter(TRAINING.values()))
 Edit = Callable[[dict[str, Any]], Any]
 
 
@@ -92,7 +93,21 @@ WRONG: list[tuple[str, Edit, str]] = [
     ("release", _without("prod", "environment"), "without an environment"),
     ("release", lambda w: w["jobs"]["prod"]["permissions"].pop("id-token"), "belongs to a job that logs in"),
     ("release", _without("prod", "concurrency"), "without a lock"),
-    ("train", lambda w: w["concurrency"].update({"cancel-in-progress": "true"}), "without a lock"),
+    (
+        TRAIN,
+        lambda w: w["concurrency"].update({"cancel-in-progress": "true"}),
+        "without the lock of its model",
+    ),
+    (TRAIN, lambda w: w["concurrency"].update(group="train"), "without the lock of its model"),
+    (TRAIN, lambda w: w.pop("concurrency"), "without the lock of its model"),
+    (TRAIN, _job("model", secrets="inherit"), "passed on as a whole"),
+    (
+        TRAIN,
+        _job("model", secrets={"RELEASE_APP_PRIVATE_KEY": "${{ secrets.KEY }}"}),
+        "under another name than its own",
+    ),
+    (TRAIN, lambda w: w["jobs"]["model"]["permissions"].pop("id-token"), "belongs to a job that logs in"),
+    (TRAIN, _grant("model", "contents"), "write is never needed"),
     ("train", _without("train", "environment"), "a secret without an environment"),
     ("infra", _without("dev", "if"), "from a fork"),
     ("infra", _job("staging", **{"if": "always()"}), "from a fork"),

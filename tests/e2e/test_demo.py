@@ -37,14 +37,14 @@ def test_the_demo_tells_its_story_and_leaves_no_trace(clone: Repository) -> None
     assert set(failed) == {"0"}
     runs = clone.spawn("-C", ".mlops/demo/flights", "forge", "runs", "--json").ok().json[::-1]
     assert [(run["workflow"], run["state"]) for run in runs] == [
-        ("train", "success"),
+        ("train-flights", "success"),
         ("release", "success"),  # 1 to staging
         ("release", "success"),  # 1 to prod
-        ("train", "success"),
+        ("train-flights", "success"),
         ("release", "success"),  # 2 to staging
         ("release", "success"),  # 2 to prod
-        ("train", "failure"),  # 3 is blocked by its gates
-        ("train", "success"),  # by loosened ones it is not
+        ("train-flights", "failure"),  # 3 is blocked by its gates
+        ("train-flights", "success"),  # by loosened ones it is not
         ("release", "failure"),  # 3 is sent back from staging
         ("release", "success"),  # the rollback
         ("release", "success"),  # the revert in prod

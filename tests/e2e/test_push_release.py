@@ -51,7 +51,7 @@ def test_a_push_that_touches_the_model_trains_releases_and_serves_it(repository:
     said = push(repository)
     runs = store.runs()
     assert [(r.workflow, r.state, r.parent) for r in runs] == [
-        ("train", "success", None),
+        (f"train-{MODEL}", "success", None),
         ("release", "success", 1),
     ], said
     assert "passes all gates" in (store.run_folder(1) / "summary.md").read_text()
@@ -70,7 +70,8 @@ def test_a_push_that_touches_the_model_trains_releases_and_serves_it(repository:
     policy.write_text(policy.read_text().replace("min: 0.55", "min: 0.99"))
     repository.commit("A limit that nothing can meet")
     said = push(repository)
-    assert "train 3: failure" in said
+    assert f"train-{MODEL} 3: failure" in said
     assert "Failed: mlops gate" in said
     assert "Exit code 3: blocked" in said
-    assert [r.workflow for r in store.runs()] == ["train", "release", "train"], "a blocked model was released"
+    workflows = [r.workflow for r in store.runs()]
+    assert workflows == [f"train-{MODEL}", "release", f"train-{MODEL}"], "a blocked model was released"

@@ -30,13 +30,20 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
-    help="Machine learning on Azure the GitOps way. [dim]Try:[/] mlops demo",
+    help="Machine learning on Azure the GitOps way.",
     epilog="Exit codes: 0 done, 2 changes pending or wrong usage, 3 blocked, 4 no verdict, "
     "5 invalid input, 6 target in the way, 7 integrity, 8 a step failed.",
 )
 
 ModelOption = Annotated[
-    str | None, typer.Option("--model", "-m", help="Model of mlops.toml; optional when there is only one.")
+    str | None,
+    typer.Option(
+        "--model", "-m", help="Model of mlops.toml; optional when there is only one.", envvar="MLOPS_MODEL"
+    ),
+]
+EachModelOption = Annotated[
+    str | None,
+    typer.Option("--model", "-m", help="Only this model; default: all of mlops.toml.", envvar="MLOPS_MODEL"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
 EnvArgument = Annotated[

@@ -177,7 +177,7 @@ def _handler(settings: HandlerSettings) -> Handler:
     def dispatch(event: Mapping[str, Any]) -> None:
         from mlops.forge.dispatch import open_dispatcher
 
-        open_dispatcher(state.settings).start(event)
+        open_dispatcher(state.settings, state.root).start(event)
 
     return dispatch
 

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from mlops.cli._app import JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.cli._models import named
 from mlops.errors import InvalidInput
 
 
@@ -48,4 +49,4 @@ def ingest(
     )
     if made.quarantine:
         out().print(f"  the reasons are in {made.quarantine}/quarantine.json")
-    out().print(f"  mlops train --set raw=azureml:{made.name}:{made.version}")
+    out().print(f"  mlops train{named(name)} --set raw=azureml:{made.name}:{made.version}")

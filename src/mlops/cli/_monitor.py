@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
+from mlops.cli._app import (
+    EachModelOption,
+    JsonOption,
+    ModelOption,
+    app,
+    err,
+    out,
+    print_json,
+    state,
+    verb,
+)
+from mlops.cli._models import AllOption, chosen, each, every, named
 from mlops.errors import Blocked, Inconclusive, InvalidInput
 
 if TYPE_CHECKING:
@@ -26,7 +37,7 @@ _COLOURS = {"pass": "green", "breach": "bold red", "skipped": "dim"}
 @verb
 def monitor(
     env: EnvOption,
-    model: ModelOption = None,
+    model: EachModelOption = None,
     window: Annotated[
         str | None,
         typer.Option(help="Captured when: 24h, 7d or START..END (UTC); default: monitor.yml's lookback."),
@@ -42,22 +53,31 @@ def monitor(
     from mlops.lifecycle.monitor import monitor as judge
     from mlops.lifecycle.monitor import parse_window, plain
 
-    name, _ = state.model(model)
-    now = datetime.now(UTC)
-    span = parse_window(window, now) if window else None
-    verdict = judge(state.root, state.target, state.environment(env), name, now=now, window=span)
-    if report:
-        from mlops.monitoring.page import page
+    names, now = every(model), datetime.now(UTC)
+    if report and len(names) > 1:
+        raise InvalidInput(f"--report writes the page of one model; {state.settings.which()}")
+    env, span = state.environment(env), parse_window(window, now) if window else None
+    verdicts: list[MonitorReport] = []
 
-        report.write_text(page(verdict), encoding="utf-8")
-    if as_json:
-        print_json(plain(verdict))
-    else:
-        _show(verdict)
-    if verdict.outcome == "breach":
-        raise Blocked(f"{name} in {env}: {verdict.reason}")
-    if verdict.outcome == "inconclusive":
-        raise Inconclusive(f"{name} in {env}: no verdict, because {verdict.reason}")
+    def one(name: str) -> None:
+        verdict = judge(state.root, state.target, env, name, now=now, window=span)
+        verdicts.append(verdict)
+        if report:
+            from mlops.monitoring.page import page
+
+            report.write_text(page(verdict), encoding="utf-8")
+        if not as_json:
+            _show(verdict)
+        if verdict.outcome == "breach":
+            raise Blocked(f"{name} in {env}: {verdict.reason}")
+        if verdict.outcome == "inconclusive":
+            raise Inconclusive(f"{name} in {env}: no verdict, because {verdict.reason}")
+
+    try:
+        each(names, one)
+    finally:
+        if as_json and verdicts:
+            print_json(plain(verdicts[0]) if len(names) == 1 else [plain(v) for v in verdicts])
 
 
 def _show(report: MonitorReport) -> None:
@@ -128,9 +148,11 @@ def add(
         out().print(f"nothing to do: these {added.rows} labels were added before")
 
 
-@app.command(epilog="Example: mlops retrain --env prod")
+@app.command(epilog="Example: mlops retrain --env prod; then: mlops retrain --env prod --all")
 @verb
-def retrain(env: EnvOption, model: ModelOption = None, as_json: JsonOption = False) -> None:
+def retrain(
+    env: EnvOption, model: ModelOption = None, everything: AllOption = False, as_json: JsonOption = False
+) -> None:
     """Answer the last breach: one pull request with the evidence and, if policy allows, a new model."""
     from datetime import UTC, datetime
 
@@ -138,29 +160,38 @@ def retrain(env: EnvOption, model: ModelOption = None, as_json: JsonOption = Fal
     from mlops.forge import open_forge
     from mlops.lifecycle.retrain import retrain as answer
 
-    name, _ = state.model(model)
-    with _progress.live(quiet=as_json) as progress:
-        done = answer(
-            state.root,
-            state.target,
-            lambda: open_forge(state.root, state.settings),
-            state.environment(env),
-            name,
-            now=datetime.now(UTC),
-            progress=progress.step,
-        )
-    if as_json:
-        print_json(vars(done))
-    else:
-        _tell(done)
-    if done.outcome == "blocked":
-        raise Blocked(done.reason)
+    answers: list[dict[str, object]] = []
+
+    def one(name: str) -> None:
+        with _progress.live(quiet=as_json) as progress:
+            done = answer(
+                state.root,
+                state.target,
+                lambda: open_forge(state.root, state.settings),
+                env,
+                name,
+                now=datetime.now(UTC),
+                progress=progress.step,
+            )
+        answers.append({"model": name, **vars(done)})
+        if not as_json:
+            _tell(name, done)
+        if done.outcome == "blocked":
+            raise Blocked(done.reason)
+
+    env = state.environment(env)
+    try:
+        each(chosen(model, everything), one)
+    finally:
+        if as_json and (everything or answers):
+            print_json(answers if everything else answers[0])
 
 
-def _tell(done: Retrained) -> None:
+def _tell(name: str, done: Retrained) -> None:
     from rich.markup import escape
 
-    out().print(escape(f"{done.outcome}: {done.reason}"))
+    about = f"{name}: " if len(state.settings.models) > 1 else ""
+    out().print(escape(f"{about}{done.outcome}: {done.reason}"))
     if done.pull_request:
         err().print(f"[dim]{escape(done.pull_request)}[/]")
 
@@ -206,8 +237,8 @@ def replay(
         f"{done.rows} rows of {done.month} went to release {done.release} in {env} "
         f"in {done.requests} requests"
     )
-    err().print(f"  mlops labels add {labels} --env {env}")
-    err().print(f"  mlops monitor --env {env} --window {done.window}")
+    err().print(f"  mlops labels add {labels} --env {env}{named(name)}")
+    err().print(f"  mlops monitor --env {env}{named(name)} --window {done.window}")
 
 
 @app.command(epilog="Example: mlops backtest 1 2 --window 2013-07..2013-09")

@@ -7,7 +7,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops.cli._app import EnvArgument, JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.cli._app import (
+    EachModelOption,
+    EnvArgument,
+    JsonOption,
+    ModelOption,
+    app,
+    out,
+    print_json,
+    state,
+    verb,
+)
+from mlops.cli._models import every
 from mlops.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -17,18 +28,20 @@ pipeline = typer.Typer(no_args_is_help=True, help="Pipeline files.")
 app.add_typer(pipeline, name="pipeline")
 
 
-@pipeline.command(epilog="Example: mlops pipeline lint pipelines/flights/training.yml")
+@pipeline.command(epilog="Example: mlops pipeline lint pipelines")
 @verb
 def lint(
     paths: Annotated[
         list[Path] | None, typer.Argument(help="Files or folders; default: pipelines/ of the repository.")
     ] = None,
+    model: EachModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Find what Azure ML's own validation does not: bindings, keys, types, scripts, cycles, ranges, cron."""
     from mlops.pipeline import lint as lint_file
 
-    chosen = paths or [state.root / "pipelines"]
+    folder = state.root / "pipelines"
+    chosen = paths or [folder / state.model(model)[0] if model else folder]
     problems = [problem for path in chosen for problem in lint_file(path)]
     if as_json:
         print_json([vars(p) for p in problems])
@@ -66,15 +79,19 @@ def check(
 
 @app.command(epilog="Example: mlops status --json")
 @verb
-def status(model: ModelOption = None, as_json: JsonOption = False) -> None:
+def status(model: EachModelOption = None, as_json: JsonOption = False) -> None:
     """Show what is served where, since when, by which commit, with its metrics."""
     from mlops.lifecycle.status import status as rows_of
 
-    name, _ = state.model(model)
-    rows = rows_of(state.root, state.target, name)
+    rows = {name: rows_of(state.root, state.target, name) for name in every(model)}
     if as_json:
-        print_json([_plain(row) for row in rows])
+        print_json([_plain(row) for found in rows.values() for row in found])
         return
+    for name, found in rows.items():
+        _show(name, found)
+
+
+def _show(name: str, rows: list[EnvironmentStatus]) -> None:
     from rich.table import Table
 
     table = Table(title=name, title_justify="left")

@@ -4,63 +4,107 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from mlops.cli._app import (
+    EachModelOption,
     EnvArgument,
     JsonOption,
     ModelOption,
     app,
     changes_pending,
+    err,
     out,
     print_json,
     state,
     verb,
 )
+from mlops.cli._models import AllOption, chosen, each
 from mlops.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from mlops.lifecycle.apply import Outcome
+    from mlops.lifecycle.plan import Plan
 
 EnvOption = Annotated[str, typer.Option("--env", "-e", help="An environment of environments/policy.yaml.")]
 
 
 @app.command(epilog="Example: mlops diff prod")
 @verb
-def diff(env: EnvArgument, model: ModelOption = None, as_json: JsonOption = False) -> None:
+def diff(
+    env: EnvArgument, model: ModelOption = None, everything: AllOption = False, as_json: JsonOption = False
+) -> None:
     """Show what `apply` would do; exit 0 when there is nothing, 2 when there are changes."""
     from mlops.lifecycle.apply import diff as plan_of
 
-    name, _ = state.model(model)
-    plan = plan_of(state.root, state.target, state.environment(env), name)
+    plans: list[Plan] = []
+    shown: list[dict[str, Any]] = []
+
+    def one(name: str) -> None:
+        plan = plan_of(state.root, state.target, env, name)
+        plans.append(plan)
+        shown.append(_plain(env, name, plan))
+        if not as_json:
+            _show(env, name, plan)
+
+    env = state.environment(env)
+    each(_asked_for(env, model, everything), one)
     if as_json:
-        print_json(
-            {
-                "environment": env,
-                "model": name,
-                "direction": plan.direction,
-                "served": plan.served,
-                "steps": plan.lines(),
-                "refusal": plan.refusal,
-                "gates": [g.model_dump(mode="json") for g in plan.gates],
-            }
-        )
-    elif plan.empty:
-        out().print(f"{name} in {env}: nothing to do, release {plan.served} is served as the file says")
-    else:
-        out().print(f"{name} in {env}: release {plan.served or 'none'} is served; to do what the file says:")
-        for number, line in enumerate(plan.lines(), 1):
-            out().print(f"  {number}. {line}")
-        if plan.refusal:
-            out().print(f"[yellow]apply would refuse:[/] {plan.refusal}")
-    if not plan.empty:
+        print_json(shown if everything else shown[0])
+    if not all(plan.empty for plan in plans):
         changes_pending()
 
 
-@app.command(epilog="Example: mlops apply staging")
+def _plain(env: str, name: str, plan: Plan) -> dict[str, Any]:
+    return {
+        "environment": env,
+        "model": name,
+        "direction": plan.direction,
+        "served": plan.served,
+        "steps": plan.lines(),
+        "refusal": plan.refusal,
+        "gates": [g.model_dump(mode="json") for g in plan.gates],
+    }
+
+
+def _show(env: str, name: str, plan: Plan) -> None:
+    if plan.empty:
+        out().print(f"{name} in {env}: nothing to do, release {plan.served} is served as the file says")
+        return
+    out().print(f"{name} in {env}: release {plan.served or 'none'} is served; to do what the file says:")
+    for number, line in enumerate(plan.lines(), 1):
+        out().print(f"  {number}. {line}")
+    if plan.refusal:
+        out().print(f"[yellow]apply would refuse:[/] {plan.refusal}")
+
+
+def _asked_for(env: str, model: str | None, everything: bool) -> list[str]:
+    """The models to serve: with `--all` those that a file of `env` names, which need not be every one."""
+    from mlops.forge.git import Git
+    from mlops.spec.files import desired_path
+
+    names = chosen(model, everything)
+    if not everything:
+        return names
+    git = Git(state.root)
+    asked = [
+        name
+        for name in names
+        if (state.root / desired_path(env, name)).exists() or git.show("HEAD", desired_path(env, name))
+    ]
+    if not asked:
+        err().print(f"no file in environments/{env} asks for a release yet", style="dim")
+    return asked
+
+
+@app.command(epilog="Example: mlops apply staging; then: mlops apply prod --all")
 @verb
 def apply(
     env: EnvArgument,
     model: ModelOption = None,
+    everything: AllOption = False,
     clear_hold: Annotated[
         str, typer.Option(help="Why a release that failed its analysis may be tried again.", metavar="REASON")
     ] = "",
@@ -71,24 +115,37 @@ def apply(
     from mlops.lifecycle.apply import apply as carry_out
     from mlops.lifecycle.lineage import actor
 
-    name, _ = state.model(model)
+    if everything and clear_hold:
+        raise InvalidInput("--clear-hold is about one release; name its model with --model instead of --all")
+    outcomes: list[Outcome] = []
+
+    def one(name: str) -> None:
+        with _progress.live(quiet=as_json) as progress:
+            outcome = carry_out(
+                state.root,
+                state.target,
+                env,
+                name,
+                actor=actor(state.root),
+                clear_hold=clear_hold,
+                progress=progress.rollout,
+            )
+        outcomes.append(outcome)
+        if as_json:
+            return
+        if outcome.changed:
+            out().print(f"{name} in {env} serves release [bold]{outcome.release}[/] at {outcome.url}")
+        else:
+            out().print(
+                f"{name} in {env}: nothing to do, release {outcome.release} is served at {outcome.url}"
+            )
+
     env = state.environment(env)
-    with _progress.live(quiet=as_json) as progress:
-        outcome = carry_out(
-            state.root,
-            state.target,
-            env,
-            name,
-            actor=actor(state.root),
-            clear_hold=clear_hold,
-            progress=progress.rollout,
-        )
-    if as_json:
-        print_json(vars(outcome))
-    elif outcome.changed:
-        out().print(f"{name} in {env} serves release [bold]{outcome.release}[/] at {outcome.url}")
-    else:
-        out().print(f"{name} in {env}: nothing to do, release {outcome.release} is served at {outcome.url}")
+    try:
+        each(_asked_for(env, model, everything), one)
+    finally:
+        if as_json and (everything or outcomes):
+            print_json([vars(o) for o in outcomes] if everything else vars(outcomes[0]))
 
 
 @app.command(epilog="Example: mlops score --env prod --input rows.json")
@@ -134,9 +191,10 @@ def _csv(source: Path) -> dict[str, Any]:
 
 @app.command(epilog="Example: mlops endpoints --json")
 @verb
-def endpoints(as_json: JsonOption = False) -> None:
+def endpoints(model: EachModelOption = None, as_json: JsonOption = False) -> None:
     """List the endpoints of the target with their deployments and traffic."""
-    found = state.target.endpoints.list()
+    name = state.model(model)[0] if model else None
+    found = [e for e in state.target.endpoints.list() if name in (None, e.model)]
     if as_json:
         print_json(
             [
@@ -177,7 +235,7 @@ def endpoints(as_json: JsonOption = False) -> None:
 @verb
 def stop(
     env: Annotated[str | None, typer.Argument(help="An environment; default: all of them.")] = None,
-    model: ModelOption = None,
+    model: EachModelOption = None,
 ) -> None:
     """Stop serving; `mlops apply` starts again."""
     name = state.model(model)[0] if model else None

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
+from mlops.cli._models import named
 from mlops.errors import Blocked, InvalidInput
 
 if TYPE_CHECKING:
@@ -90,12 +91,12 @@ def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
     elif as_json:
         print_json({"job": job, "state": "running"})
     else:
-        out().print(f"{job} still runs; wait on with: mlops train --resume {job}")
+        out().print(f"{job} still runs; wait on with: mlops train --resume {job}{named(model)}")
 
 
 @app.command(
     epilog="Example: mlops train --window 2013-01..2013-04 --test-window 2013-05; "
-    "then: mlops train --detach; then: mlops train --resume flights-20260102-030405-6f7a --for 50m"
+    "then: mlops train --detach; then: mlops train --resume RUN --for 50m"
 )
 @verb
 def train(
@@ -144,7 +145,7 @@ def train(
     if as_json:
         print_json({"job": started})
     else:
-        err().print(f"it runs; wait for it with: mlops train --resume {started}")
+        err().print(f"it runs; wait for it with: mlops train --resume {started}{named(name)}")
         out().print(started)
 
 

@@ -28,9 +28,11 @@ from mlops.spec.gates import GateReport
 from mlops.targets.base import Target
 
 MODEL = "flights"
+TRAIN = f"train-{MODEL}"
+"""The workflow of this model."""
 ACTOR = "Demo"
 MODEL_FILES = ("pipelines", "src")
-"""What the workflow `train` looks at, as far as the demo edits it."""
+"""What the workflow TRAIN looks at, as far as the demo edits it."""
 ROWS = 2000
 # Minutes of analysis are right in earnest and too long to watch.
 _STRATEGY = (
@@ -173,7 +175,7 @@ class Story:
     # --- what the workflows do --------------------------------------------------------------------------
 
     def _trained(self, version: int, meanwhile: Meanwhile = contextlib.nullcontext) -> None:
-        """The workflow `train` registered a version that passes, and proposed it."""
+        """The workflow TRAIN registered a version that passes, and proposed it."""
         if not self._judged(version, meanwhile).passed:
             raise Blocked(f"version {version} does not pass its gates, so the demo ends here")
         self.sandbox.pull()
@@ -184,14 +186,14 @@ class Story:
         changed = git.run("log", "-1", "--format=%H", "main", "--", *MODEL_FILES)
 
         def done() -> bool:
-            runs = [run for run in self.sandbox.store.runs() if run.workflow == "train"]
+            runs = [run for run in self.sandbox.store.runs() if run.workflow == TRAIN]
             # One that was cancelled may have registered a version and not judged it.
             whole = [run for run in runs if run.state in ("success", "failure")]
             if self._newest() != version or not any(git.is_ancestor(changed, run.sha) for run in whole):
                 return False
             return GATE_TAG in self.target.registry.get(MODEL, version).tags
 
-        self._following.until(done, "train", meanwhile)
+        self._following.until(done, TRAIN, meanwhile)
         found = self.target.registry.get(MODEL, version)
         report = stored_report(self.target.registry, found)
         self.show.gates(report)

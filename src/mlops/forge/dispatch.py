@@ -1,5 +1,5 @@
-"""Starts a workflow of the forge because of an event: GitHub's `repository_dispatch`, or the incoming webhook
-of an Azure DevOps service connection.
+"""Starts a workflow of the forge because of an event: GitHub's `repository_dispatch`, the same on the local
+forge, or the incoming webhook of an Azure DevOps service connection.
 """
 
 from __future__ import annotations
@@ -9,11 +9,13 @@ import hmac
 import json
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import quote
 
 from mlops.errors import InvalidInput, Problem, TargetError
 from mlops.forge._rest import Rest
+from mlops.forge.git import Git
 from mlops.forge.github import API, headers_of
 from mlops.spec.settings import Settings
 
@@ -31,8 +33,10 @@ class Dispatcher(Protocol):
         """With a CloudEvent as plain data; raises `TargetError`, `NotFound`, `Blocked`."""
 
 
-def open_dispatcher(settings: Settings) -> Dispatcher:
-    """For the forge of `mlops.toml`; raises `InvalidInput` (settings) and `TargetError` (no token)."""
+def open_dispatcher(settings: Settings, root: Path) -> Dispatcher:
+    """For the forge of `mlops.toml` in `root`; raises `InvalidInput` (settings), `NotFound` (a local forge
+    that runs no workflows) and `TargetError` (no token, no `origin`).
+    """
     chosen = settings.forge
     if chosen.kind == "github":
         token = _variable("GITHUB_TOKEN")
@@ -44,9 +48,9 @@ def open_dispatcher(settings: Settings) -> Dispatcher:
             )
         organization = chosen.repository.partition("/")[0]
         return AzureDevOpsDispatch(organization, settings.events.dispatch_webhook, _variable(SECRET))
-    raise InvalidInput(
-        Problem("mlops.toml", "the forge `local` has no workflows; set github or azure-devops", "forge.kind")
-    )
+    from mlops.forge.local import LocalForge
+
+    return LocalDispatch(LocalForge.of(Git(root)).git.root)
 
 
 def _variable(name: str) -> str:
@@ -54,6 +58,24 @@ def _variable(name: str) -> str:
     if not value:
         raise TargetError(f"{name} is not set; a workflow cannot be started without it")
     return value
+
+
+class LocalDispatch:
+    """What GitHub does with a `repository_dispatch`, by the repository's own workflows on this machine."""
+
+    def __init__(self, bare: Path) -> None:
+        from mlops.forge.pushed.store import Store
+
+        self._store = Store(bare)
+        self._store.settings()
+
+    def start(self, event: Mapping[str, Any]) -> None:
+        from mlops.forge.pushed.trigger import by_event
+
+        started = by_event(self._store, str(event["type"]), event, os.environ.get("USER") or "somebody")
+        for decision in started.decisions:
+            if decision.impossible:
+                raise TargetError(f"{decision.workflow.stem} cannot run here: {decision.why}")
 
 
 class GitHubDispatch:

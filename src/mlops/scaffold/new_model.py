@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 TEMPLATES = Path(__file__).with_name("templates")
+CALLERS = {
+    ".github/workflows/train.yml": ("ci/github.yml", ".github/workflows/train-{}.yml"),
+    "pipelines/azure-devops/templates/train.yml": ("ci/azure.yml", "pipelines/azure-devops/train-{}.yml"),
+}
+"""By the file that trains any model on a CI system: the template of what calls it for one, and its place."""
 _COPIED = ("components/{}.yml", ("prep", "validate", "evaluate", "explain", "register"))
 """Components that know no use case but by name; whoever has changed one wants the change here too."""
 
@@ -29,6 +34,7 @@ def new_model(root: Path, settings: Settings, name: str, task: Task) -> list[str
     """
     package = _package(root, settings, name)
     texts = _rendered(name, package, task) | _copied(root, settings, name, package)
+    texts |= callers(root, name, package)
     if there := sorted(path for path in texts if (root / path).exists()):
         raise InvalidInput(Problem(there[0], f"exists; choose another name than {name!r}, or remove it"))
     for path, text in texts.items():
@@ -63,6 +69,16 @@ def _package(root: Path, settings: Settings, name: str) -> str:
     if taken or package in {"mlops", "infra", "tests"}:
         raise InvalidInput(f"{name!r} cannot name a model: the Python package {package!r} exists already")
     return package
+
+
+def callers(root: Path, name: str, package: str) -> dict[str, str]:
+    """What trains a model on a push, for each CI system that the fork has kept: text by path."""
+    facts = {"name": name, "package": package.replace(".", "/")}
+    return {
+        place.format(name): _templates().get_template(f"{template}.jinja").render(facts)
+        for called, (template, place) in CALLERS.items()
+        if (root / called).is_file()
+    }
 
 
 def _rendered(name: str, package: str, task: Task) -> dict[str, str]:

@@ -86,14 +86,19 @@ class Settings(Spec):
 
     def model(self, name: str | None) -> tuple[str, ModelSettings]:
         """The model called `name`, or the only one; raises `InvalidInput` otherwise."""
-        known = ", ".join(sorted(self.models))
         if name is None:
             if len(self.models) > 1:
-                raise InvalidInput(f"this repository has several models ({known}); name one with --model")
+                raise InvalidInput(self.which())
             return next(iter(self.models.items()))
         if name not in self.models:
+            known = ", ".join(sorted(self.models))
             raise InvalidInput(Problem(FILE, f"there is no model {name!r}; known: {known}", f"models.{name}"))
         return name, self.models[name]
+
+    def which(self) -> str:
+        """What to add to a command that is about one model."""
+        options = ", ".join(f"--model {name}" for name in sorted(self.models))
+        return f"this repository has several models; say which one: {options}"
 
 
 def load_settings(root: Path) -> Settings:

@@ -72,8 +72,8 @@ class Pipeline:
     file: str
     variables: Map[Text, Text]
     stages: tuple[Stage, ...]
-    webhooks: Map[str, str] = field(default_factory=dict)
-    """Alias to the event type that it listens to."""
+    webhooks: Map[str, Map[str, str]] = field(default_factory=dict)
+    """Alias to what an event must have to start it: values by path."""
 
 
 _PIPELINE = ("name", "trigger", "pr", "pool", "stages")
@@ -110,18 +110,20 @@ def load(
     return Pipeline(file, variables, tuple(stages), hooks)
 
 
-def webhooks(document: Mapping) -> dict[str, str]:
+def webhooks(document: Mapping) -> dict[str, dict[str, str]]:
     if "resources" not in document:
         return {}
     resources = known(source.mapping(document["resources"]), "resources", ("webhooks",))
     found = {}
     for entry in source.items(resources["webhooks"]):
         hook = known(source.mapping(entry), "a webhook", ("webhook", "connection", "filters"))
-        for item in source.items(hook["filters"]):
-            wanted = known(source.mapping(item), "a filter", ("path", "value"))
-            if wanted["path"] != "type":
-                refuse(wanted["path"], "the interpreter filters webhooks by `type` only")
-            found[str(hook["webhook"])] = str(wanted["value"])
+        filters = [
+            known(source.mapping(f), "a filter", ("path", "value")) for f in source.items(hook["filters"])
+        ]
+        wanted = {str(f["path"]): str(f["value"]) for f in filters}
+        if "type" not in wanted:
+            refuse(hook, "a webhook without a filter on `type` would start on every event")
+        found[str(hook["webhook"])] = wanted
     return found
 
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection
+from collections.abc import Mapping as Map
 from pathlib import Path
+from typing import Any
 
 from azure_pipelines import source
 from azure_pipelines.pipeline import raw, webhooks
@@ -35,9 +37,18 @@ def by_schedule(root: Path, file: str) -> list[str]:
     return found
 
 
-def by_event(root: Path, file: str, event_type: str) -> bool:
-    """Whether a webhook of the pipeline takes events of this type."""
-    return event_type in webhooks(raw(root, file)).values()
+def by_event(root: Path, file: str, event: Map[str, Any]) -> bool:
+    """Whether a webhook of the pipeline takes this event: all its filters agree."""
+    return any(
+        all(_at(event, path) == value for path, value in wanted.items())
+        for wanted in webhooks(raw(root, file)).values()
+    )
+
+
+def _at(event: Any, path: str) -> Any:
+    for part in path.split("."):
+        event = event.get(part) if isinstance(event, Map) else None
+    return event
 
 
 def _starts(

@@ -3,7 +3,9 @@ every typing error in the README, or lets a change of production pass unnoticed.
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,9 +14,15 @@ from mlops.forge.pushed import patterns
 from mlops.forge.pushed.act import stand_ins
 from mlops.forge.pushed.decide import Event, decide
 from mlops.forge.pushed.expressions import fill, truth
-from mlops.forge.pushed.workflows import ACTIONS, FOLDER, Workflow, read
+from mlops.forge.pushed.workflows import ACTIONS, FOLDER, Job, Workflow, read
+from mlops.spec.settings import load_settings
 
 ROOT = Path(__file__).parents[3]
+MODELS = load_settings(ROOT).models
+MODEL = next(iter(MODELS))
+PACKAGE = MODELS[MODEL].usecase.replace(".", "/")
+TRAINING = [f"train-{name}" for name in MODELS]
+TRAIN = TRAINING[0]
 FILES = [
     read(f"{FOLDER}/{path.name}", path.read_text(encoding="utf-8"))
     for path in sorted((ROOT / FOLDER).glob("*.yml"))
@@ -38,9 +46,9 @@ def reason(event: Event, workflow: str, off: dict[str, str] | None = None) -> st
     [
         ("README.md", {"ci"}),
         ("docs/ci.md", {"ci"}),
-        ("src/flights/features.py", {"ci", "train"}),
-        ("pipelines/flights/components/prep.yml", {"ci", "train"}),
-        ("mlops.toml", {"ci", "train"}),
+        (f"src/{PACKAGE}/features.py", {"ci", TRAIN}),
+        (f"pipelines/{MODEL}/components/prep.yml", {"ci", TRAIN}),
+        ("mlops.toml", {"ci", *TRAINING}),
         ("environments/prod/flights.yaml", {"ci", "release"}),
         ("environments/freeze.yaml", {"ci", "release"}),
         ("releases/flights/7.yaml", {"ci", "release"}),
@@ -56,34 +64,34 @@ def test_a_file_that_is_looked_at_is_enough_and_named() -> None:
     event = push("README.md", "environments/prod/flights.yaml")
     assert started(event) == {"ci", "release"}
     assert reason(event, "release") == "environments/prod/flights.yaml changed"
-    assert reason(event, "train") == "nothing that it looks at changed"
+    assert reason(event, TRAIN) == "nothing that it looks at changed"
 
 
 def test_nothing_starts_for_another_branch_a_tag_or_an_empty_commit_but_what_asks_for_it() -> None:
     assert started(push("mlops.toml", ref="refs/heads/topic")) == set()
-    assert "does not run for topic" in reason(push("mlops.toml", ref="refs/heads/topic"), "train")
+    assert "does not run for topic" in reason(push("mlops.toml", ref="refs/heads/topic"), TRAIN)
     assert started(push(ref="refs/tags/v1")) == set()
     assert started(push()) == {"ci"}, "ci has no filter by path"
 
 
 def test_paths_that_cannot_be_known_let_everything_through() -> None:
     event = Event("push", "refs/heads/main", "a" * 40, "ann", changed=None)
-    assert started(event) >= {"ci", "train", "release", "infra"}
+    assert started(event) >= {"ci", TRAIN, "release", "infra"}
 
 
 @pytest.mark.parametrize("words", ["[skip ci]", "[ci skip]", "[no ci]", "[skip actions]"])
 def test_a_commit_may_skip_its_workflows(words: str) -> None:
     assert started(push("mlops.toml", message=f"A change {words}")) == set()
     assert started(push("mlops.toml", message="A change\n\nskip-checks: true")) == set()
-    assert "train" in started(push("mlops.toml", message="Do not skip ci"))
+    assert TRAIN in started(push("mlops.toml", message="Do not skip ci"))
 
 
 def test_a_workflow_can_be_switched_off_and_still_be_started_by_hand() -> None:
-    off = {"train": "no time"}
-    assert started(push("mlops.toml"), off) == {"ci"}
-    assert reason(push("mlops.toml"), "train", off) == "switched off in this forge: no time"
-    by_hand = Event("workflow_dispatch", "refs/heads/main", "a" * 40, "ann", workflow="train")
-    assert started(by_hand, off) == {"train"}
+    off = {TRAIN: "no time"}
+    assert started(push("mlops.toml"), off) == {"ci", *TRAINING} - {TRAIN}
+    assert reason(push("mlops.toml"), TRAIN, off) == "switched off in this forge: no time"
+    by_hand = Event("workflow_dispatch", "refs/heads/main", "a" * 40, "ann", workflow=TRAIN)
+    assert started(by_hand, off) == {TRAIN}
 
 
 def test_a_pull_request_is_checked_by_what_it_changes() -> None:
@@ -100,11 +108,11 @@ def test_a_pull_request_is_checked_by_what_it_changes() -> None:
 
 
 def test_a_repository_dispatch_starts_what_listens_to_its_type() -> None:
-    types = next(w for w in FILES if w.stem == "train").on["repository_dispatch"]["types"]
+    types = next(w for w in FILES if w.stem == TRAIN).on["repository_dispatch"]["types"]
     told = Event("repository_dispatch", "refs/heads/main", "a" * 40, "ann", type=types[0])
-    assert "train" in started(told)
+    assert TRAIN in started(told)
     other = Event("repository_dispatch", "refs/heads/main", "a" * 40, "ann", type="something-else")
-    assert "train" not in started(other)
+    assert TRAIN not in started(other)
 
 
 @pytest.mark.parametrize(
@@ -173,13 +181,32 @@ def test_every_group_and_environment_of_what_a_push_starts_can_be_evaluated() ->
     github = {"ref": "refs/heads/main", "run_id": "7", "event_name": "push", "event": {}}
     context = {"github": github, "inputs": {}, "vars": {}}
     for workflow in (w for w in FILES if "push" in w.on):
-        gates = [workflow.concurrency, *(job.concurrency for job in workflow.jobs.values())]
-        texts = [g.group for g in gates if g] + [job.environment for job in workflow.jobs.values()]
-        assert all("${{" not in fill(text, context) for text in texts)
+        for jobs, known in [(workflow.jobs.values(), context), *_called(workflow, context)]:
+            gates = [workflow.concurrency, *(job.concurrency for job in jobs)]
+            texts = [g.group for g in gates if g] + [job.environment for job in jobs]
+            assert all("${{" not in fill(text, known) for text in texts)
+
+
+def _called(workflow: Workflow, context: dict[str, Any]) -> Iterator[tuple[Collection[Job], dict[str, Any]]]:
+    """The jobs of what a workflow calls, each with the inputs that they get."""
+    by_path = {w.path: w for w in FILES}
+    for caller in (job for job in workflow.jobs.values() if job.calls):
+        given = {name: fill(value, context) for name, value in caller.given.items()}
+        other = by_path[caller.calls]
+        yield other.jobs.values(), {**context, "inputs": other.called_with(given)}
+
+
+def test_a_called_job_gets_the_inputs_of_its_caller_and_the_defaults_of_its_own() -> None:
+    train = next(w for w in FILES if w.stem == TRAIN)
+    github = {"ref": "refs/heads/main", "run_id": "7", "event_name": "push", "event": {}}
+    ((jobs, context),) = _called(train, {"github": github, "inputs": {}, "vars": {}})
+    assert context["inputs"] == {"model": MODEL, "stack": "dev", "window": "", "test_window": ""}
+    assert {fill(job.environment, context) for job in jobs} == {"dev-train"}
+    assert fill(train.concurrency.group if train.concurrency else "", context) == f"train-{MODEL}-dev"
 
 
 def test_inputs_of_a_start_by_hand_are_checked() -> None:
-    train = next(w for w in FILES if w.stem == "train")
+    train = next(w for w in FILES if w.stem == TRAIN)
     assert train.inputs({"window": "2013-01..2013-02"})["stack"] == "dev"
     with pytest.raises(InvalidInput, match="is one of dev, staging, prod, not 'moon'"):
         train.inputs({"stack": "moon"})

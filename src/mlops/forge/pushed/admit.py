@@ -13,7 +13,7 @@ from mlops.errors import Blocked
 from mlops.forge.git import Git
 from mlops.forge.pushed.expressions import fill, truth
 from mlops.forge.pushed.store import APPROVAL, Run, Store
-from mlops.forge.pushed.workflows import Workflow, read
+from mlops.forge.pushed.workflows import Job, called, read
 
 PAUSE = 0.1
 
@@ -21,12 +21,7 @@ PAUSE = 0.1
 def admit(store: Store, number: int, job_id: str, say: Callable[[str], None]) -> None:
     """Return when the job may start. Raises `Blocked` when it may not start at all."""
     run = store.get(number)
-    workflow = read(run.path, Git(store.bare).show(run.sha, run.path) or "")
-    job = workflow.jobs.get(job_id)
-    if job is None:
-        _refuse_called(store, run, workflow, job_id)
-        return
-    context = context_of(store, run)
+    job, context = _found(store, run, job_id)
     if job.concurrency is not None:
         group, cancel = fill(job.concurrency.group, context), truth(job.concurrency.cancel, context)
         _queue(store, f"{number}/{job_id}", group, cancel, say)
@@ -34,6 +29,32 @@ def admit(store: Store, number: int, job_id: str, say: Callable[[str], None]) ->
     if environment:
         _enter(store, run, job_id, environment, say)
     store.set_waits(number, job_id, "")
+
+
+def _found(store: Store, run: Run, job_id: str) -> tuple[Job, dict[str, Any]]:
+    """A job of the run, or of a workflow that one of its jobs calls, and what its expressions may use.
+
+    act names the jobs of a called workflow as that does; one that is called twice could be either.
+    """
+    git = Git(store.bare)
+    workflow = read(run.path, git.show(run.sha, run.path) or "")
+    outside = context_of(store, run)
+    others = called(git, run.sha, workflow)
+    found = [(job, outside) for job in workflow.jobs.values() if job.id == job_id and not job.calls]
+    for caller in workflow.jobs.values():
+        other = others.get(caller.calls)
+        if other is None or job_id not in other.jobs:
+            continue
+        given = {name: fill(value, outside) for name, value in caller.given.items()}
+        found.append((other.jobs[job_id], {**outside, "inputs": other.called_with(given)}))
+    if not found:
+        raise Blocked(f"{run.path} at {run.sha[:8]} has no job {job_id}")
+    if len(found) > 1 and any(job.concurrency or job.environment for job, _ in found):
+        raise Blocked(
+            f"{len(found)} jobs of {run.path} are called {job_id}, and the local forge cannot tell which of "
+            f"them this is, so it can neither queue it nor ask for an approval; run {workflow.stem} on GitHub"
+        )
+    return found[0]
 
 
 def context_of(store: Store, run: Run) -> dict[str, Any]:
@@ -83,15 +104,3 @@ def _enter(store: Store, run: Run, job: str, environment: str, say: Callable[[st
             told = True
         time.sleep(PAUSE)
     say(f"environment {environment} is approved by {by}")
-
-
-def _refuse_called(store: Store, run: Run, workflow: Workflow, job_id: str) -> None:
-    """A job of a called workflow: its inputs are not known here, so nothing that needs them is honoured."""
-    git = Git(store.bare)
-    for path in workflow.uses:
-        job = read(path, git.show(run.sha, path) or "").jobs.get(job_id)
-        if job is not None and (job.concurrency or job.environment):
-            raise Blocked(
-                f"job {job_id} of {path} is called with inputs that the local forge does not know, so it can "
-                f"neither queue it nor ask for an approval; run {workflow.stem} on GitHub"
-            )

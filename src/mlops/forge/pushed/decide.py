@@ -46,6 +46,8 @@ class Decision:
     workflow: Workflow
     run: bool
     why: str
+    impossible: bool = False
+    """It should run, and this machine lacks what it needs."""
 
 
 def decide(found: Sequence[Workflow], event: Event, off: Mapping[str, str]) -> list[Decision]:

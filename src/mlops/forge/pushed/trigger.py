@@ -129,7 +129,7 @@ def _possible(git: Git, commit: str, decision: Decision) -> Decision:
         return decision
     missing = without_stand_in(remote_actions(git, commit, decision.workflow))
     why = f"it needs {', '.join(missing)}, for which this machine has no stand-in"
-    return replace(decision, run=False, why=why) if missing else decision
+    return replace(decision, run=False, why=why, impossible=True) if missing else decision
 
 
 def _run(store: Store, decision: Decision, event: Event, parent: str | None) -> Run:

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import IO
@@ -24,7 +25,7 @@ from mlops.forge.pushed.admit import context_of
 from mlops.forge.pushed.expressions import fill
 from mlops.forge.pushed.stand_in import IMPOSSIBLE
 from mlops.forge.pushed.store import ENDED, Run, State, Store
-from mlops.forge.pushed.workflows import ACTIONS, FOLDER, Workflow, read, remote_actions
+from mlops.forge.pushed.workflows import ACTIONS, FOLDER, Workflow, called, read, remote_actions
 
 PAUSE = 0.05
 GRACE = 10.0
@@ -71,15 +72,15 @@ class Worker:
 
     def _run(self) -> tuple[State, str]:
         run, git, workflow = self.reader.run, Git(self.store.bare), self._workflow()
-        _gated(workflow)
+        others = list(called(git, run.sha, workflow).values())
+        _gated(workflow, others)
         places = act.stand_ins(remote_actions(git, run.sha, workflow))
         source = self.folder / "source"
         source.mkdir()
         for path in git.files(run.sha, FOLDER + "/", ACTIONS + "/"):
             (source / path).parent.mkdir(parents=True, exist_ok=True)
             (source / path).write_text(git.show(run.sha, path) or "", encoding="utf-8")
-        called = [read(path, git.show(run.sha, path) or "") for path in workflow.uses]
-        runners = [job.runner for w in (workflow, *called) for job in w.jobs.values() if job.runner]
+        runners = [job.runner for w in (workflow, *others) for job in w.jobs.values() if job.runner]
         command = act.command(run, self.folder, self.store.settings(), places, runners)
         for name, value in act.context(run, self.store.bare).items():
             command += ["--env", f"{name}={value}"]
@@ -150,14 +151,27 @@ class Worker:
         return read(run.path, Git(self.store.bare).show(run.sha, run.path) or "")
 
 
-def _gated(workflow: Workflow) -> None:
+def _gated(workflow: Workflow, others: Sequence[Workflow]) -> None:
     """A job that must queue or be approved has to ask first; raises `InvalidInput` for one that cannot."""
-    for job in workflow.jobs.values():
-        asks = job.first.partition("@")[0] in ("actions/checkout", *IMPOSSIBLE)
-        if (job.concurrency or job.environment) and not asks:
+    for where in (workflow, *others):
+        for job in where.jobs.values():
+            gated = bool(job.concurrency or job.environment)
+            asks = job.first.partition("@")[0] in ("actions/checkout", *IMPOSSIBLE)
+            if gated and job.calls:
+                raise InvalidInput(
+                    f"{where.path}: job {job.id} calls a workflow and has a concurrency group of its own, "
+                    "which the local forge could not enforce; give the group to the workflow"
+                )
+            if gated and not asks:
+                raise InvalidInput(
+                    f"{where.path}: job {job.id} has an environment or a concurrency group, and its first "
+                    "step is not actions/checkout; the local forge could not enforce them"
+                )
+    for other in others:
+        if other.concurrency or other.uses:
             raise InvalidInput(
-                f"{workflow.path}: job {job.id} has an environment or a concurrency group, and its first "
-                "step is not actions/checkout; the local forge could not enforce them"
+                f"{other.path} is called by {workflow.path} and has a concurrency group, or calls another "
+                "workflow; the local forge knows neither there: let the caller do it"
             )
 
 

@@ -36,6 +36,10 @@ class Job:
     concurrency: Concurrency | None = None
     first: str = ""
     """The action that its first step uses."""
+    calls: str = ""
+    """The workflow of this repository that it is replaced by, by path; its own steps are there."""
+    given: Mapping[str, str] = field(default_factory=dict)
+    """Inputs of that workflow; they may hold expressions."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +54,11 @@ class Workflow:
     """Each event that starts it, with its filters; empty ones mean: always."""
     concurrency: Concurrency | None = None
     jobs: Mapping[str, Job] = field(default_factory=dict)
-    uses: tuple[str, ...] = ()
-    """Other workflows of this repository that its jobs call, by path."""
+
+    @property
+    def uses(self) -> tuple[str, ...]:
+        """Other workflows of this repository that its jobs call, by path."""
+        return tuple(dict.fromkeys(job.calls for job in self.jobs.values() if job.calls))
 
     def inputs(self, given: Mapping[str, str]) -> dict[str, str]:
         """Inputs of a start by hand, with defaults; raises `InvalidInput` for what it does not ask."""
@@ -67,6 +74,11 @@ class Workflow:
         missing = [n for n, spec in asked.items() if spec.get("required") == "true" and n not in given]
         if missing:
             raise InvalidInput(f"{self.path} needs a value for {', '.join(missing)}")
+        return {name: given.get(name, spec.get("default", "")) for name, spec in asked.items()}
+
+    def called_with(self, given: Mapping[str, str]) -> dict[str, str]:
+        """Inputs when another workflow calls this one, with defaults."""
+        asked: Mapping[str, Any] = self.on.get("workflow_call", {}).get("inputs") or {}
         return {name: given.get(name, spec.get("default", "")) for name, spec in asked.items()}
 
 
@@ -97,8 +109,12 @@ def read(path: str, text: str) -> Workflow:
         on=_events(document["on"]),
         concurrency=_concurrency(document.get("concurrency")),
         jobs={name: _job(name, job) for name, job in jobs.items()},
-        uses=tuple(j["uses"].removeprefix("./") for j in jobs.values() if j.get("uses", "").startswith("./")),
     )
+
+
+def called(git: Git, commit: str, workflow: Workflow) -> dict[str, Workflow]:
+    """The workflows that the jobs of `workflow` call, by path; raises `InvalidInput`."""
+    return {path: read(path, git.show(commit, path) or "") for path in workflow.uses}
 
 
 def remote_actions(git: Git, commit: str, workflow: Workflow) -> dict[str, str]:
@@ -140,4 +156,6 @@ def _job(name: str, job: dict[str, Any]) -> Job:
         environment=environment.get("name", "") if isinstance(environment, dict) else environment,
         concurrency=_concurrency(job.get("concurrency")),
         first=steps[0].get("uses", ""),
+        calls=job["uses"].removeprefix("./") if job.get("uses", "").startswith("./") else "",
+        given=job.get("with") or {},
     )
