@@ -1,4 +1,4 @@
-# Two commands are all a newcomer needs: make demo, make test. Everything else is the same verbs, named.
+# Every target is a verb of mlops or of a tool, named: what a person calls is what CI calls.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 UV_VERSION := 0.13.8
@@ -16,7 +16,7 @@ JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
-.PHONY: help setup demo test test-unit test-slow lint format bench clean pulumi
+.PHONY: help setup test test-unit test-slow lint format pulumi
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -32,8 +32,19 @@ $(READY): uv.lock pyproject.toml
 	@cd $(VENV)/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) >/dev/null 2>&1 || true
 	@touch $@
 
+# <example>
+.PHONY: demo bench clean
 demo: setup ## Run the whole lifecycle on real data, on this machine
 	@$(BIN)/mlops demo
+
+bench: setup ## Measure serving, batch and monitoring against their peers, in minutes
+	@$(BIN)/python benchmarks/serving
+	@$(BIN)/python benchmarks/batch
+	@$(BIN)/python benchmarks/monitoring
+
+clean: ## Stop the demo's endpoints and remove what it made
+	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
+# </example>
 
 test: setup ## Run all tests but the slow ones
 	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
@@ -67,14 +78,6 @@ lint: setup ## Format check, lint and strict type check
 format: setup ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
-
-bench: setup ## Measure serving, batch and monitoring against their peers, in minutes
-	@$(BIN)/python benchmarks/serving
-	@$(BIN)/python benchmarks/batch
-	@$(BIN)/python benchmarks/monitoring
-
-clean: ## Stop the demo's endpoints and remove what it made
-	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
 
 pulumi: $(PULUMI_HOME)/bin/pulumi ## Install the pinned Pulumi CLI into the cache, outside the repository
 	@echo "Pulumi $(PULUMI_VERSION) is in $(PULUMI_HOME)/bin; put it on PATH to use it by hand"

@@ -1,21 +1,15 @@
-"""Fixtures for all tests: an environment that no developer's settings leak into, and a small real sample."""
+"""Fixtures for all tests: an environment that no developer's settings leak into, and stores to copy."""
 
 from __future__ import annotations
 
-import json
 import os
 from pathlib import Path
 
 import pytest
 
-from mlops.spec.digest import tree_digest
-
 # Before scikit-learn is imported: on a busy machine two threads that wait for each other take seconds, not
 # milliseconds, to fit a small model.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
-
-SAMPLE_EVERY = 40
-"""The sample keeps every 40th flight: 8,400 of 336,776, all months, carriers and airports."""
 
 _SCRUBBED = ("MLFLOW_", "AZURE", "AML", "GIT_", "GITHUB_", "SYSTEM_", "BUILD_", "ARM_", "PULUMI_", "MLOPS_")
 
@@ -35,7 +29,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
 
 # Rooms and files under unit/ that start servers, git or steps, kill processes, or train on the real data:
 # they prove more than a unit and take longer. `make test` runs them too; `make test-unit` does not.
-PROCESSES = {"lifecycle", "pipeline", "targets", "tracking", "steps", "evaluation", "flights"}
+PROCESSES = {"lifecycle", "pipeline", "targets", "tracking", "steps", "evaluation"}
+# <example>
+PROCESSES.add("flights")
+# </example>
 PROCESS_FILES = {
     "test_batch.py",
     "test_capture.py",
@@ -83,6 +80,11 @@ def sqlite(database: Path, tmp_path: Path) -> str:
     return sqlite_uri(path)
 
 
+# <example>
+SAMPLE_EVERY = 40
+"""The sample keeps every 40th flight: 8,400 of 336,776, all months, carriers and airports."""
+
+
 @pytest.fixture(scope="session")
 def raw_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The complete raw tables of the use case flights, without a manifest. Read only."""
@@ -96,7 +98,11 @@ def raw_flights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def raw_sample(raw_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A raw data asset with every 40th flight, all weather and planes, and its manifest. Read only."""
+    import json
+
     import pandas as pd
+
+    from mlops.spec.digest import tree_digest
 
     folder = tmp_path_factory.mktemp("raw-sample")
     for table in ("weather", "planes"):
@@ -106,3 +112,6 @@ def raw_sample(raw_flights: Path, tmp_path_factory: pytest.TempPathFactory) -> P
     manifest = {"name": "nycflights", "version": "1", "digest": tree_digest(folder)}
     (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
     return folder
+
+
+# </example>

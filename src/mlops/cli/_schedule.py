@@ -13,7 +13,7 @@ schedule = typer.Typer(no_args_is_help=True, help="What Azure ML runs by the clo
 app.add_typer(schedule, name="schedule")
 
 
-@schedule.command("apply", epilog="Example: mlops schedule apply prod pipelines/flights/monitor.yml")
+@schedule.command("apply", epilog="Example: mlops schedule apply prod pipelines/MODEL/monitor.yml")
 @verb
 def apply(
     env: EnvArgument,
@@ -44,7 +44,7 @@ def list_schedules(env: EnvArgument, as_json: JsonOption = False) -> None:
         out().print(f"no schedule in {env}")
 
 
-@schedule.command("remove", epilog="Example: mlops schedule remove prod flights-monitor-prod")
+@schedule.command("remove", epilog="Example: mlops schedule remove prod MODEL-monitor-prod")
 @verb
 def remove(env: EnvArgument, name: Annotated[str, typer.Argument(help="As `list` shows it.")]) -> None:
     """Disable and delete a schedule."""
@@ -54,7 +54,7 @@ def remove(env: EnvArgument, name: Annotated[str, typer.Argument(help="As `list`
     out().print(f"{name} is removed from {env}")
 
 
-@app.command("batch-job", epilog="Example: mlops batch-job --data azureml:flights-to-score:1 --env prod")
+@app.command("batch-job", epilog="Example: mlops batch-job --data azureml:to-score:1 --env prod")
 @verb
 def batch_job(
     data: Annotated[str, typer.Option(help="Folder in Azure: azureml:<name>:<version> or a URI.")],

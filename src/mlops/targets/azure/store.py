@@ -96,7 +96,7 @@ class AzureStore:
         from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
         seconds = int(min(max(lease, _SHORTEST), _LONGEST))
-        blob = self._container(environment).get_blob_client(f"environments/{environment}/lock")
+        blob = self.container(environment).get_blob_client(f"environments/{environment}/lock")
         holder = {
             "owner": owner,
             "host": socket.gethostname(),
@@ -128,7 +128,7 @@ class AzureStore:
 
         text = json.dumps(asdict(entry) | {"at": entry.at.isoformat()}, ensure_ascii=False, default=str)
         line = text.encode() + b"\n"
-        container = self._container(environment)
+        container = self.container(environment)
         with azure_sentences(f"write the journal of {environment}"):
             for _ in range(_ATTEMPTS):
                 blob = container.get_blob_client(self._journal(environment))
@@ -155,7 +155,7 @@ class AzureStore:
 
     def entries(self, environment: str, model: str | None = None) -> Sequence[JournalEntry]:
         """See `EnvironmentStore.entries`."""
-        container = self._container(environment)
+        container = self.container(environment)
         found: list[JournalEntry] = []
         with azure_sentences(f"read the journal of {environment}"):
             for name in self._journals(environment):
@@ -163,13 +163,13 @@ class AzureStore:
                 found += [_entry(line, name, number) for number, line in enumerate(lines, start=1)]
         return [e for e in found if model is None or e.model == model]
 
-    def _container(self, environment: str) -> ContainerClient:
+    def container(self, environment: str) -> ContainerClient:
         """The container of an environment, made when it is not there."""
         if environment not in self._containers:
             from azure.core.exceptions import ResourceExistsError
             from azure.storage.blob import ContainerClient
 
-            # A lock may be narrower than its environment: `prod-retrain-flights`.
+            # A lock may be narrower than its environment: `prod-retrain-<model>`.
             stack = environment.partition("-")[0]
             place, client = self._connection.place(stack), self._connection.client(stack)
             with azure_sentences(f"find the storage account of {place.workspace}"):
@@ -186,7 +186,7 @@ class AzureStore:
 
     def _journals(self, environment: str) -> list[str]:
         prefix = f"environments/{environment}/journal-"
-        return sorted(b.name for b in self._container(environment).list_blobs(name_starts_with=prefix))
+        return sorted(b.name for b in self.container(environment).list_blobs(name_starts_with=prefix))
 
     def _journal(self, environment: str) -> str:
         """The blob that takes the next entry."""
