@@ -5,6 +5,7 @@ A path that was moved has no owner any more; nobody notices until a change of pr
 
 from __future__ import annotations
 
+import re
 from pathlib import PurePosixPath
 
 import pytest
@@ -15,7 +16,8 @@ from pathspec import PathSpec
 from mlops.spec import files
 
 OWNERS = ".github/CODEOWNERS"
-PLATFORM, MODELS, TEAM = "@OWNER/platform-team", "@OWNER/model-approvers", "@OWNER/ml-team"
+_OWNER = re.findall(r"@([^/\s]+)/ml-team", (ROOT / OWNERS).read_text(encoding="utf-8"))[0]
+PLATFORM, MODELS, TEAM = (f"@{_OWNER}/{team}" for team in ("platform-team", "model-approvers", "ml-team"))
 COMING = ("/releases/", "/environments/staging/", "/environments/prod/")
 """Made by the first release."""
 

@@ -95,9 +95,9 @@ EDITS: Mapping[str, list[tuple[str, Edit]]] = {
     "MLOPS_ACCESS_3": [
         (
             "managedidentity:FederatedIdentityCredential",
-            put("subject", "repo:OWNER/REPO:ref:refs/heads/main"),
+            put("subject", "repo:Acme/freight:ref:refs/heads/main"),
         ),
-        ("managedidentity:FederatedIdentityCredential", put("subject", "repo:OWNER/*:environment:prod")),
+        ("managedidentity:FederatedIdentityCredential", put("subject", "repo:Acme/*:environment:prod")),
         ("managedidentity:FederatedIdentityCredential", put("issuer", "https://issuer.example.com")),
         ("managedidentity:FederatedIdentityCredential", put("audiences", ["api://other"])),
     ],

@@ -52,12 +52,12 @@ def test_what_github_would_cut_off_is_refused_before_it_is_sent():
 
 
 def test_settings_choose_and_say_what_is_missing(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
-    github = {"kind": "github", "repository": "contoso/flights"}
+    github = {"kind": "github", "repository": "contoso/freight"}
     with pytest.raises(TargetError, match="GITHUB_TOKEN is not set"):
         open_dispatcher(settings(forge=github), tmp_path)
     monkeypatch.setenv("GITHUB_TOKEN", "secret")
     assert isinstance(open_dispatcher(settings(forge=github), tmp_path), GitHubDispatch)
-    azure = {"kind": "azure-devops", "repository": "contoso/flights/flights"}
+    azure = {"kind": "azure-devops", "repository": "contoso/freight/freight"}
     with pytest.raises(InvalidInput, match=r"events\.dispatch_webhook"):
         open_dispatcher(settings(forge=azure), tmp_path)
     with pytest.raises(TargetError, match="MLOPS_DISPATCH_SECRET is not set"):
