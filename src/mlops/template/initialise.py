@@ -6,7 +6,10 @@ template, each with its own code, so that both sides of the merge have passed th
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
+import sys
 import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -23,6 +26,10 @@ from mlops.template.manifest import Example, Template, spec
 from mlops.template.regions import without_example
 
 _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
+_WHERE_THEY_ARE_RULES = ("src/mlops/template/",)
+"""This room must spell what it replaces."""
+_REFERENCE = "src/mlops/reference"
+"""Writes pages from the code, which has fewer verbs without the example."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +63,24 @@ def initialise(folder: Path, answers: Answers) -> None:
     path.write_text(manifest.with_answers(path.read_text(encoding="utf-8"), answers), encoding="utf-8")
     model = answers.model or (example.model if example else next(iter(load_settings(folder).models)))
     (folder / "README.md").write_text(readme.render(folder, answers, model), encoding="utf-8")
+    if answers.model is not None and (folder / _REFERENCE).is_dir():
+        _write_reference(folder)
+
+
+def _write_reference(folder: Path) -> None:
+    # The folder's own code has to be asked, not the one that runs here.
+    env = {
+        **os.environ,
+        "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}",
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "mlops.reference"],
+        cwd=folder, env=env, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise InvalidInput(f"the reference pages of docs/reference cannot be written: {last}")
 
 
 def _replace_example(folder: Path, answers: Answers, example: Example) -> None:
@@ -66,9 +91,14 @@ def _replace_example(folder: Path, answers: Answers, example: Example) -> None:
     new_model(folder, load_settings(folder), model, answers.task)
     _remove(folder, example.paths)
     for path in files(folder):
-        text = read(path)
-        if text is not None and "<example>" in text:
-            _write(path, without_example(path.relative_to(folder).as_posix(), text))
+        text, name = read(path), path.relative_to(folder).as_posix()
+        if text is None or name.startswith(_WHERE_THEY_ARE_RULES):
+            continue
+        new = without_example(name, text) if "<example" in text else text
+        if name.startswith("docs/") and name.endswith(".md"):
+            new = values.in_code(new, example.model, model)
+        if new != text:
+            _write(path, new)
     settings = folder / SETTINGS
     _write(settings, values.without_model(settings.read_text(encoding="utf-8"), example.model))
 
@@ -93,7 +123,7 @@ def _project_name(folder: Path) -> str:
 
 def leftovers(folder: Path, template: Template, answers: Answers) -> list[Leftover]:
     """Where a fork made from `template` still has names that are not its own."""
-    words = ["@OWNER/", "mlops-template", "[a-z-]+@example.com"]
+    words = ["@OWNER/", "mlops-template", "(ml-team|finance)@example.com"]
     if answers.forge == "github":
         words.append(values.PLACE)
     if template.example and answers.model:
@@ -110,10 +140,6 @@ def leftovers(folder: Path, template: Template, answers: Answers) -> list[Leftov
             if pattern.search(line):
                 found.append(Leftover(relative, number, line))
     return found
-
-
-_WHERE_THEY_ARE_RULES = ("src/mlops/template/",)
-"""This room must spell what it replaces."""
 
 
 def files(folder: Path) -> Iterator[Path]:

@@ -17,7 +17,7 @@ PLACE = "OWNER/REPO"
 def edits(path: str) -> Edit | None:
     """What is to be done with the text of `path`, if anything."""
     if path.startswith("docs/") and path.endswith(".md"):
-        return _place
+        return _page
     return _EDITS.get(path)
 
 
@@ -29,7 +29,7 @@ def _replaced(text: str, pattern: str, new: str, *, where: str) -> str:
     return found
 
 
-def _place(text: str, answers: Answers) -> str:
+def _page(text: str, answers: Answers) -> str:
     return text.replace(PLACE, answers.repository) if answers.forge == "github" else text
 
 
@@ -99,3 +99,21 @@ def locked(text: str, old: str, new: str, gone: list[str]) -> str:
 def _name(entry: str) -> str:
     found = re.search(r'^name = "(.*)"$', entry, re.MULTILINE)
     return found.group(1) if found else ""
+
+
+_CODE = re.compile(r"^(```+).*?^\1$|(?<!`)`[^`\n]+`(?!`)|\]\([^)\n]+\)", re.MULTILINE | re.DOTALL)
+"""Blocks, words and targets of links: what Markdown does not read as prose."""
+
+
+def in_code(text: str, old: str, new: str) -> str:
+    """A page whose commands and paths speak of the model `new` where they spoke of `old`.
+
+    Prose about `old` stays: it is about its data, and a fork must not read the same of its own.
+    """
+    package = new.replace("-", "_")
+
+    def renamed(found: re.Match[str]) -> str:
+        code = re.sub(rf"(?<=src/){old}\b|\b{old}(?=\.\w+:)", package, found.group())
+        return re.sub(rf"\b{old}\b", new, code)
+
+    return _CODE.sub(renamed, text)
