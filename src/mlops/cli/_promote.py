@@ -143,5 +143,11 @@ def merge_request(
     approver: Annotated[str, typer.Option(help="Who approves; goes into the merge commit.")] = "",
 ) -> None:
     """Merge one; the forge's own rules apply."""
-    commit = _forge().merge(number, approver)
-    out().print(f"merged as {commit[:8]}; fetch it, then: mlops apply ENV")
+    forge = _forge()
+    commit = forge.merge(number, approver)
+    if not forge.runs_workflows:
+        out().print(f"merged as {commit[:8]}; then: git pull, and mlops apply ENV")
+    elif state.settings.forge.kind == "local":
+        out().print(f"merged as {commit[:8]}; what it starts: mlops forge runs")
+    else:
+        out().print(f"merged as {commit[:8]}; the forge's workflows go on from here")

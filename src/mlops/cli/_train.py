@@ -195,12 +195,13 @@ def release(
     signature = sign_release(state.root, state.target.registry, made.release, state.settings.signing)
     if signature is not None:
         made = replace(made, written=(*made.written, signature))
-    request = None
+    proposed = None
     if propose:
         from mlops.forge import open_forge
 
         forge = open_forge(state.root, state.settings)
-        request = propose_release(state.root, forge, made)
+        proposed = propose_release(state.root, forge, made)
+    request = proposed.request if proposed else None
     if as_json:
         print_json(
             {
@@ -210,10 +211,17 @@ def release(
                 "replaces": made.replaces,
                 "written": list(made.written),
                 "pull_request": request.url if request else None,
+                "already": proposed.already if proposed else "",
             }
         )
         return
-    if request:
+    if proposed and proposed.already:
+        place = f", {request.url}" if request else ""
+        out().print(
+            f"nothing to do for release {made.release.version} of {name} in {made.environment}: "
+            f"{proposed.already}{place}"
+        )
+    elif request:
         out().print(f"pull request {request.number} ({request.state}): {request.title}, {request.url}")
     elif made.written:
         out().print(f"release {made.release.version} of {name} is written; commit it to have it served:")

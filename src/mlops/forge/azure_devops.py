@@ -27,6 +27,8 @@ _STATES: dict[str, Literal["open", "merged", "closed"]] = {
 class AzureDevOps:
     """`Forge` of one Azure Repos repository. Reviewers are ids of identities."""
 
+    runs_workflows = True
+
     def __init__(self, organization: str, project: str, repository: str, token: str, api: str = "") -> None:
         base = (api or f"https://dev.azure.com/{quote(organization)}") + f"/{quote(project)}"
         self._web = f"https://dev.azure.com/{quote(organization)}/{quote(project)}/_git/{quote(repository)}"

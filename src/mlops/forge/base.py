@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from mlops.forge.git import Git
@@ -25,6 +25,10 @@ class PullRequest:
 
 class Forge(Protocol):
     """Pull requests of one repository. A branch has at most one that is open."""
+
+    @property
+    def runs_workflows(self) -> bool:
+        """Whether a merge starts what applies it; elsewhere a person types `mlops apply`."""
 
     def find(self, branch: str) -> PullRequest | None:
         """The open pull request of a branch."""
@@ -63,6 +67,12 @@ class Proposal:
     reviewers: tuple[str, ...] = ()
     supersedes: tuple[str, ...] = ()
     """Branches whose open pull requests this one makes pointless."""
+
+
+def let_in(forge: Forge, request: PullRequest) -> PullRequest:
+    """Have a pull request merged as soon as the forge allows it, which may be now; its state then."""
+    forge.auto_merge(request.number)
+    return request if forge.find(request.branch) else replace(request, state="merged")
 
 
 def propose(git: Git, forge: Forge, proposal: Proposal, base: str, commit: str) -> PullRequest:

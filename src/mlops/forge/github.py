@@ -33,6 +33,8 @@ def headers_of(token: str) -> dict[str, str]:
 class GitHub:
     """`Forge` of one repository, `owner/name`."""
 
+    runs_workflows = True
+
     def __init__(self, repository: str, token: str, api: str = "") -> None:
         self._owner = repository.partition("/")[0]
         self._repository = repository

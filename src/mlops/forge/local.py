@@ -43,6 +43,10 @@ class LocalForge:
             )
         return cls(bare)
 
+    @property
+    def runs_workflows(self) -> bool:
+        return self._store.enabled
+
     def find(self, branch: str) -> PullRequest | None:
         return next((p for p in self.list_open() if p.branch == branch), None)
 

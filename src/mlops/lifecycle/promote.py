@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 
 from mlops.errors import Blocked, InvalidInput, NotFound
-from mlops.forge.base import Forge, Proposal, PullRequest, propose
+from mlops.forge.base import Forge, Proposal, PullRequest, let_in, propose
 from mlops.forge.git import Git
 from mlops.lifecycle import journal, provenance, transitions
 from mlops.lifecycle.apply import plan_for
@@ -150,7 +150,7 @@ def promote(
     )
     request = propose(tip.git, forge, proposal, tip.base, tip.commit)
     if rules.auto_merge:
-        forge.auto_merge(request.number)
+        request = let_in(forge, request)
     return Promotion(env, model, chosen, replaces, plan.gates, request)
 
 

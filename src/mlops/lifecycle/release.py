@@ -14,12 +14,13 @@ import yaml
 from pydantic import ValidationError
 
 from mlops.errors import Blocked, IntegrityError
-from mlops.forge.base import Forge, Proposal, PullRequest, propose
+from mlops.forge.base import Forge, Proposal, PullRequest, let_in, propose
 from mlops.forge.git import Git
 from mlops.lifecycle.desired_files import write_atomically, write_desired
 from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version, stored_report
 from mlops.lifecycle.proposal import gate_table
 from mlops.spec._yaml import Document
+from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
 from mlops.spec.gates import GateReport
 from mlops.spec.release import Release
@@ -172,24 +173,65 @@ def _write_release(root: Path, made: Release) -> bool:
     return False
 
 
-def propose_release(root: Path, forge: Forge, made: ReleaseResult) -> PullRequest:
+@dataclass(frozen=True)
+class Proposed:
+    """What became of a proposal. Where the release is asked for `already`, nothing was opened."""
+
+    request: PullRequest | None
+    already: str = ""
+
+
+def propose_release(root: Path, forge: Forge, made: ReleaseResult) -> Proposed:
     """Open a pull request with the files of a release; merged at once where policy allows it.
 
     The files are taken from the work tree, the commit is made on top of the newest one of the base branch.
+    Nothing is opened when that commit asks for the release, or a pull request that is open does: one of an
+    earlier call, or one of `mlops retrain`.
     """
     git = Git(root)
     model, version = made.release.model, made.release.version
+    base = git.default_branch()
+    tip = git.fetch(base)
+    if _asks(git, tip, made):
+        return Proposed(None, f"{base} asks for it already")
+    rules = load_policy(root)
+    branches = {_branch(model), *(retrain_branch(model, env) for env in rules.order)}
+    for request in forge.list_open():
+        if request.branch not in branches:
+            continue
+        head = git.fetch(request.branch)
+        # One that conflicts with its base is made anew on top of it.
+        if _asks(git, head, made) and git.ok("merge-tree", "--write-tree", tip, head):
+            return Proposed(request, f"pull request {request.number} asks for it already")
     paths = [release_path(model, version), desired_path(made.environment, model)]
     if (root / signature_path(model, version)).is_file():
         paths.append(signature_path(model, version))
-    base = git.default_branch()
     proposal = Proposal(
-        branch=f"release/{model}",
+        branch=_branch(model),
         title=f"Release {model} {version} to {made.environment}",
         body=f"{gate_table(made.release.gates)}\n",
         files={path: (root / path).read_text(encoding="utf-8") for path in paths},
     )
-    request = propose(git, forge, proposal, base, git.fetch(base))
-    if load_policy(root).environments[made.environment].auto_merge:
-        forge.auto_merge(request.number)
-    return request
+    request = propose(git, forge, proposal, base, tip)
+    if rules.environments[made.environment].auto_merge:
+        request = let_in(forge, request)
+    return Proposed(request)
+
+
+def _branch(model: str) -> str:
+    return f"release/{model}"
+
+
+def retrain_branch(model: str, env: str) -> str:
+    """Where `mlops retrain` proposes its answer to a breach, and with it the release that answers."""
+    return f"retrain/{model}-{env}"
+
+
+def _asks(git: Git, commit: str, made: ReleaseResult) -> bool:
+    """Whether the files of a commit have this release, and ask for it in its first environment."""
+    model = made.release.model
+    path = desired_path(made.environment, model)
+    wanted, record = git.show(commit, path), git.show(commit, release_path(model, made.release.version))
+    if wanted is None or record is None:
+        return False
+    return Document(wanted, path).parse(DesiredState).release == made.release.version

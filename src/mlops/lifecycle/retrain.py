@@ -13,7 +13,7 @@ import yaml
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, Problem
 from mlops.events import publish
-from mlops.forge.base import Forge, Proposal, PullRequest, propose
+from mlops.forge.base import Forge, Proposal, PullRequest, let_in, propose
 from mlops.forge.git import Git
 from mlops.lifecycle.desired_files import desired_text
 from mlops.lifecycle.evidence import gate, live_version
@@ -22,7 +22,7 @@ from mlops.lifecycle.labels import observations
 from mlops.lifecycle.lineage import checkout
 from mlops.lifecycle.monitor import observed, title, verdicts
 from mlops.lifecycle.proposal import gate_table
-from mlops.lifecycle.release import describe, release_text
+from mlops.lifecycle.release import describe, release_text, retrain_branch
 from mlops.lifecycle.retraining import Answer, Decision, Months, Outcome, Start, decide
 from mlops.lifecycle.train import train
 from mlops.pipeline import StepEvent
@@ -30,10 +30,11 @@ from mlops.spec._base import Spec
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.events import RetrainStarted
-from mlops.spec.files import desired_path, load_policy, release_path, training_path
+from mlops.spec.files import FREEZE, desired_path, load_policy, release_path, training_path
 from mlops.spec.gatepolicy import load_gates
 from mlops.spec.gates import GateReport
 from mlops.spec.monitoring import MonitorReport
+from mlops.spec.policy import Freeze
 from mlops.spec.window import Window
 from mlops.targets.base import ModelVersion, Observations, Record, Target
 
@@ -99,10 +100,13 @@ def retrain(
         if decision.months is None or decision.report is None:
             return Retrained("nothing", decision.reason)
         work = _Work(root, target, forge(), env, model, decision.report, decision.months)
-        if decision.outcome == "propose":
-            request = work.propose(decision.reason)
+        # Before hours of training, not after them.
+        kept_off = held(root, env, model, now) if decision.outcome == "train" else ""
+        if decision.outcome == "propose" or kept_off:
+            why = kept_off or decision.reason
+            request = work.propose(why)
             outcome: Outcome = "waiting" if policy.train else "proposed"
-            return work.done(outcome, decision.reason, request=request)
+            return work.done(outcome, why, request=request)
         if facts.dirty:
             raise Blocked(
                 "this checkout has uncommitted changes, and a model must name the commit that made it; "
@@ -131,6 +135,32 @@ def retrain(
         )
         _keep(keep, env, model, f"{answer.verdict}{_ANSWERED}", answer)
         return done
+
+
+def held(root: Path, env: str, model: str, now: datetime) -> str:
+    """Why the newest commit of the base branch keeps automation off: a hold where the breach is or where the
+    new release would go first, or a freeze there. Empty when nothing does.
+    """
+    git = Git(root)
+    tip = git.fetch(git.default_branch())
+    first = load_policy(root).order[0]
+    for place in dict.fromkeys((first, env)):
+        path = desired_path(place, model)
+        text = git.show(tip, path)
+        hold = Document(text, path).parse(DesiredState).hold if text is not None else None
+        if hold is not None:
+            return (
+                f"{path} is on hold by {hold.by}: {hold.reason}; nothing is trained until a person clears it"
+            )
+    text = git.show(tip, FREEZE)
+    frozen = Document(text, FREEZE).parse(Freeze).windows if text else []
+    window = next((w for w in frozen if w.covers(now, first, model)), None)
+    if window is None:
+        return ""
+    return (
+        f"{first} is frozen until {window.end:%Y-%m-%d %H:%M} {window.timezone} by {window.by}: "
+        f"{window.reason}; nothing is trained before"
+    )
 
 
 @dataclass(frozen=True)
@@ -173,10 +203,11 @@ class _Work:
             )
             first = load_policy(self.root).order[0]
             if load_policy(self.root).environments[first].auto_merge:
-                self.forge.auto_merge(request.number)
+                request = let_in(self.forge, request)
+            merged = ", which is merged," if request.state == "merged" else ""
             return self.done(
                 "released",
-                f"version {made.version} passes its gates; the pull request releases it to {first}",
+                f"version {made.version} passes its gates; the pull request{merged} releases it to {first}",
                 version=made.version,
                 request=request,
             )
@@ -223,7 +254,7 @@ class _Work:
         if text is None:
             raise InvalidInput(f"{path} is not in {base}; a model is retrained by what is merged")
         proposal = Proposal(
-            branch=f"retrain/{self.model}-{self.env}",
+            branch=retrain_branch(self.model, self.env),
             title=f"Retrain {self.model} on {self.months.window}, test on {self.months.test}",
             body=body(self.report, self.months, status, gates),
             files={path: pipeline_text(text, path, self._inputs), **(files or {})},

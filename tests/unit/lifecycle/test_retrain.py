@@ -14,9 +14,11 @@ from monitor_world import ENV, MODEL, NOW, MonitorWorld, rows
 from mlops.errors import Blocked, IntegrityError, InvalidInput, Locked, StepFailed
 from mlops.events.outbox import FILE as OUTBOX
 from mlops.forge.local import LocalForge
+from mlops.lifecycle import release as release_module
 from mlops.lifecycle import retrain as module
 from mlops.lifecycle.labels import add_labels
 from mlops.lifecycle.monitor import monitor
+from mlops.lifecycle.release import ReleaseResult
 from mlops.lifecycle.retrain import Retrained, pipeline_text, retrain
 from mlops.lifecycle.train import Trained
 from mlops.spec.gates import GateReport, GateResult, Interval
@@ -65,6 +67,16 @@ class Repository:
         add_labels(self.world.target, ENV, MODEL, self.world.labels(frame, time=times), now)
         report = monitor(self.root, self.world.target, ENV, MODEL, now=now)
         assert report.outcome == "breach" and report.events == month
+
+    def merged(self, path: str, text: str) -> None:
+        """A change of one file that main has."""
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        self.git("pull", "--quiet", "--rebase", "--autostash", "origin", "main")
+        self.git("add", path)
+        self.git("commit", "--quiet", "--message", f"Change {path}", "--", path)
+        self.git("push", "--quiet", "origin", "HEAD:main")
 
     def retrain(self, now: datetime = NOW) -> Retrained:
         return retrain(
@@ -241,14 +253,108 @@ def test_uncommitted_changes_stop_it_before_the_training(repository: Repository)
     assert repository.trained == []
 
 
-def test_a_hold_in_the_first_environment_is_respected(repository: Repository):
-    text = DESIRED.replace("hold: null", "hold: {reason: broken, since: 2026-11-01T00:00:00Z, by: bea}")
-    (repository.root / "environments/staging/toy.yaml").write_text(text)
-    repository.git("commit", "--quiet", "--all", "--message", "Hold")
-    repository.git("push", "--quiet", "origin", "main")
+HELD = DESIRED.replace("hold: null", "hold: {reason: broken, since: 2026-11-01T00:00:00Z, by: bea}")
+
+
+@pytest.mark.parametrize("env", ["staging", ENV])
+def test_a_hold_is_noticed_before_the_training(repository: Repository, env: str):
+    path = f"environments/{env}/toy.yaml"
+    repository.merged(path, HELD)
     repository.breach()
+    done = repository.retrain()
+    assert (done.outcome, repository.trained) == ("waiting", [])
+    assert f"{path} is on hold by bea: broken" in done.reason
+    (request,) = repository.forge.list_open()
+    assert "on hold by bea" in request.body
+    repository.merged(path, DESIRED)
+    done = repository.retrain(NOW + timedelta(minutes=1))
+    assert (done.outcome, len(repository.trained)) == ("released", 1), "the breach has still no answer"
+
+
+@pytest.mark.parametrize(("env", "outcome"), [("staging", "waiting"), ("prod", "released")])
+def test_a_freeze_of_the_first_environment_is_noticed_before_the_training(
+    repository: Repository, env: str, outcome: str
+):
+    """Where production alone is frozen, a model may still be trained, judged and staged."""
+    end = NOW + timedelta(days=1)
+    window = f"environments: [{env}], start: 2026-01-01T00:00, end: {end:%Y-%m-%dT%H:%M}, timezone: UTC"
+    repository.merged("environments/freeze.yaml", f"windows: [{{{window}, reason: audit, by: bea}}]\n")
+    repository.breach()
+    done = repository.retrain()
+    assert (done.outcome, len(repository.trained)) == (outcome, outcome == "released")
+    assert ("is frozen until" in done.reason and "by bea: audit" in done.reason) == (outcome == "waiting")
+    assert repository.retrain(end + timedelta(minutes=1)).outcome == (
+        "released" if outcome == "waiting" else "nothing"
+    )
+
+
+def test_a_hold_that_comes_while_it_trains_is_respected(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    repository.breach()
+    works = module.train
+
+    def meanwhile(*args: Any) -> Trained:
+        repository.merged("environments/staging/toy.yaml", HELD)
+        return works(*args)
+
+    monkeypatch.setattr(module, "train", meanwhile)
     with pytest.raises(Blocked, match="on hold by bea: broken"):
         repository.retrain()
+
+
+def released(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> ReleaseResult:
+    """What `mlops release` makes of version 2, for `propose_release`."""
+    monkeypatch.setattr(release_module, "stored_report", lambda registry, version: gate_report(2, "pass"))
+    repository.world.registry.tag(MODEL, 2, {"mlops.gate": "pass", "mlops.dirty": "false"})
+    return release_module.release(repository.root, repository.world.target, MODEL, 2)
+
+
+def test_what_retraining_proposes_is_not_proposed_again(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    """The training that the merge starts finds the same version: there is nothing left to ask for."""
+    repository.breach()
+    repository.retrain()
+    made = released(repository, monkeypatch)
+    (request,) = repository.forge.list_open()
+    proposed = release_module.propose_release(repository.root, repository.forge, made)
+    assert proposed.request == request and "pull request 1 asks for it already" in proposed.already
+    repository.forge.merge(1)
+    proposed = release_module.propose_release(repository.root, repository.forge, made)
+    assert (proposed.request, proposed.already) == (None, "main asks for it already")
+    assert [p.name for p in (repository.forge.git.root / "pulls").iterdir()] == ["1.json"]
+
+
+def test_a_release_is_proposed_once_and_again_when_it_conflicts(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    repository.breach()
+    repository.retrain()
+    repository.forge.close(1, "not this way")
+    made = released(repository, monkeypatch)
+    first = release_module.propose_release(repository.root, repository.forge, made)
+    assert first.request is not None and not first.already
+    again = release_module.propose_release(repository.root, repository.forge, made)
+    assert again.request == first.request and "pull request 2 asks for it already" in again.already
+    repository.merged("environments/staging/toy.yaml", DESIRED.replace("release: 1", "release: 3"))
+    newer = release_module.propose_release(repository.root, repository.forge, made)
+    assert newer.request is not None and not newer.already
+    assert newer.request.number == 2 and newer.request.head != first.request.head
+    assert repository.forge.merge(2), "made anew on top of main"
+
+
+def test_what_merges_by_itself_is_told_as_merged(repository: Repository, monkeypatch: pytest.MonkeyPatch):
+    repository.breach()
+    repository.retrain()
+    repository.forge.close(1, "not this way")
+    policy = (repository.root / "environments/policy.yaml").read_text()
+    repository.merged(
+        "environments/policy.yaml", policy.replace("staging: {}", "staging: {auto_merge: true}")
+    )
+    made = released(repository, monkeypatch)
+    proposed = release_module.propose_release(repository.root, repository.forge, made)
+    assert proposed.request is not None and proposed.request.state == "merged"
 
 
 def test_a_release_that_does_not_say_what_it_learned_from(repository: Repository):
