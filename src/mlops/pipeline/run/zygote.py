@@ -42,9 +42,9 @@ class Server:
         os.set_blocking(self.wake_write, False)
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self.wake_write, warn_on_full_buffer=False)
-        # Control-C reaches the whole group of the terminal; the runner decides what becomes of the steps.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        # They reach the whole group of a terminal; the runner decides what becomes of the steps.
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)
 
     def serve(self, timeout: float | None) -> dict[str, Any] | None:
         """Handle what is pending. Returns a request in the process that must run it, None in the server."""
@@ -121,7 +121,7 @@ class Server:
         with contextlib.suppress(PermissionError):
             os.setpgid(0, 0)
         signal.set_wakeup_fd(-1)
-        for number in (signal.SIGCHLD, signal.SIGTERM):
+        for number in (signal.SIGCHLD, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)
         self.connection.close()
