@@ -52,12 +52,12 @@ def run_pipeline(
     entries stay. `workers` defaults to the number of cores.
 
     Raises `InvalidInput` (lint, inputs), `StepFailed`, `TargetError` (disk full, tracking), KeyboardInterrupt
-    (Control-C or SIGTERM; the steps have been ended and the runs are marked KILLED).
+    (Control-C, SIGTERM or SIGHUP; the steps have been ended and the runs are marked KILLED).
     """
     state = state_dir.resolve()
     try:
         with ExitStack() as stack:
-            stack.enter_context(interrupt_on_sigterm())
+            stack.enter_context(interruptible())
             if server is None:
                 server = StepServer(preload)
                 stack.callback(server.close)
@@ -174,17 +174,31 @@ def _outputs(run: Run) -> dict[str, Path]:
 
 
 @contextmanager
-def interrupt_on_sigterm() -> Iterator[None]:
-    """SIGTERM ends a run the way Control-C does; only the main thread can say so."""
+def interruptible() -> Iterator[None]:
+    """SIGTERM, and SIGHUP of a terminal that is gone, end a run the way Control-C does.
+
+    The first one counts: a shell passes the same signal on, and a second must not end the work of ending. What
+    is ignored, as below `nohup`, stays so. Only the main thread can say what a signal does.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
 
     def interrupt(number: int, frame: FrameType | None) -> None:
+        for other in before:
+            signal.signal(other, _nothing)
         raise KeyboardInterrupt
 
-    before = signal.signal(signal.SIGTERM, interrupt)
+    asked = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    before = {number: handler for number, handler in asked.items() if handler is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, interrupt)
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _nothing(number: int, frame: FrameType | None) -> None:
+    """Not SIG_IGN, which processes that are started meanwhile would inherit."""

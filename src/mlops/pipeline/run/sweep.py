@@ -24,7 +24,7 @@ from mlops.pipeline.read import resolve_environment
 from mlops.pipeline.run.cache import StepCache, content_digest
 from mlops.pipeline.run.executor import PRELOAD, StepServer, plan_invocation
 from mlops.pipeline.run.locks import FileLock
-from mlops.pipeline.run.runner import interrupt_on_sigterm
+from mlops.pipeline.run.runner import interruptible
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
 from mlops.pipeline.run.state import RunFolder, recover
 from mlops.pipeline.run.step import failure, step_environment
@@ -80,7 +80,7 @@ def run_sweep(
     folder.mkdir(parents=True, exist_ok=True)
     experiment = sweep.experiment_name or sweep.name or path.stem
     with ExitStack() as stack:
-        stack.enter_context(interrupt_on_sigterm())
+        stack.enter_context(interruptible())
         lock = FileLock(folder / "lock")
         if not lock.try_acquire():
             raise Locked(
