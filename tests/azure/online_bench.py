@@ -10,20 +10,53 @@ from tests.azure.conftest import ROOT
 from tests.azure.emulator import Emulator
 from tests.contracts.endpoints import ENV, MODEL
 
+from mlops.spec.capture import CaptureSettings
 from mlops.spec.online import OnlineSettings
 from mlops.spec.settings import Settings, load_settings
+from mlops.spec.signing import SigningSettings
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.endpoints import AzureEndpoints
 
 IMAGE = "crflights.azurecr.io/flights-serving:1"
 
 
-def settings_with(online: OnlineSettings, registry: str = "") -> Settings:
-    """This repository's settings, with another way to serve."""
+def settings_with(
+    online: OnlineSettings,
+    registry: str = "",
+    *,
+    capture: CaptureSettings | None = None,
+    signing: SigningSettings | None = None,
+    state: Path | None = None,
+) -> Settings:
+    """This repository's settings for the made-up model, with another way to serve; `state` is where fetched
+    files are kept."""
     settings = load_settings(ROOT)
-    model = settings.models[MODEL].model_copy(update={"online": online})
+    (model,) = settings.models.values()
+    model = model.model_copy(update={"online": online})
+    if capture is not None:
+        model = model.model_copy(update={"capture": capture})
     azure = settings.azure.model_copy(update={"registry": registry})
-    return settings.model_copy(update={"models": {MODEL: model}, "azure": azure})
+    local = settings.local.model_copy(update={"state": str(state or settings.local.state)})
+    return settings.model_copy(
+        update={
+            "models": {MODEL: model},
+            "azure": azure,
+            "local": local,
+            "signing": signing or settings.signing,
+        }
+    )
+
+
+def fork(folder: Path) -> Path:
+    """A repository in `folder` with this one's code and stack files, and a pipeline for the made-up model."""
+    root = folder / "fork"
+    if not root.is_dir():
+        (root / "pipelines").mkdir(parents=True)
+        for name in ("src", "container", "environments", "mlops.toml"):
+            (root / name).symlink_to(ROOT / name)
+        (example,) = load_settings(ROOT).models
+        (root / "pipelines" / MODEL).symlink_to(ROOT / "pipelines" / example)
+    return root
 
 
 @dataclasses.dataclass
@@ -35,7 +68,8 @@ class AzureBench:
     settings: Settings
 
     def __post_init__(self) -> None:
-        self.connection = Connection(ROOT, self.settings)
+        self.root = fork(self.emulator.folder)
+        self.connection = Connection(self.root, self.settings)
         self.endpoints = AzureEndpoints(self.connection)
         place = self.connection.place(ENV)
         workspaces = self.emulator.workspaces.workspaces.values()
@@ -43,7 +77,7 @@ class AzureBench:
         self.name = place.endpoint("online_endpoint", MODEL)
 
     def again(self) -> AzureEndpoints:
-        return AzureEndpoints(Connection(ROOT, self.settings))
+        return AzureEndpoints(Connection(self.root, self.settings))
 
     def publish(self, version: int, artifact: Path, tags: Mapping[str, str] | None = None) -> None:
         """Put a version into the shared registry, as `models.share` does."""

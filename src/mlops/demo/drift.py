@@ -1,6 +1,6 @@
 """Recorded months as traffic of today: real requests to the real endpoint, labels as they came in later.
 
-`replay` sends what a month's flights would have asked; `compare` measures two versions on months that neither
+`replay` sends what a month's rows would have asked; `compare` measures two versions on months that neither
 has seen. Together with `mlops monitor` and `mlops retrain` they tell what drift costs.
 """
 
@@ -71,9 +71,9 @@ def replay(
     frame = frame.iloc[::every].reset_index(drop=True)
     schema = schema_of(target, live)
     keep = observations(target)
-    before = _captured(keep, env, model)
-    client = _Client(target, env, model)
     start = datetime.now(UTC)
+    before = _captured(keep, env, model, start)
+    client = _Client(target, env, model)
     ids, columns = [], [c.name for c in schema.columns]
     for first in range(0, len(frame), ROWS):
         part = frame.iloc[first : first + ROWS]
@@ -81,7 +81,7 @@ def replay(
         data = [list(row) for row in rows_of(schema, part, len(part))]
         client.send(ids[-1], {"input_data": {"columns": columns, "data": data}})
     client.close()
-    _wait(keep, env, model, before + len(frame))
+    _wait(keep, env, model, start, before + len(frame))
     end = datetime.now(UTC)
     _write_labels(frame, usecase, ids, labels)
     return Replayed(month, live.version, len(ids), len(frame), TimeSpan(start=start, end=end), labels)
@@ -194,15 +194,15 @@ class _Client:
         self._connection.close()
 
 
-def _captured(keep: Observations, env: str, model: str) -> int:
+def _captured(keep: Observations, env: str, model: str, since: datetime) -> int:
     import pyarrow.parquet as pq
 
-    return sum(pq.read_metadata(path).num_rows for path in keep.captured(env, model))
+    return sum(pq.read_metadata(path).num_rows for path in keep.captured(env, model, since))
 
 
-def _wait(keep: Observations, env: str, model: str, rows: int) -> None:
+def _wait(keep: Observations, env: str, model: str, since: datetime, rows: int) -> None:
     end = time.monotonic() + PATIENCE
-    while (there := _captured(keep, env, model)) < rows:
+    while (there := _captured(keep, env, model, since)) < rows:
         if time.monotonic() > end:
             raise TargetError(
                 f"the endpoint of {model} in {env} has captured {there} rows, and {rows} were expected; "

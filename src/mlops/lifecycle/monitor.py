@@ -144,18 +144,20 @@ def _judge(
         "reference": release.reference.source,
         "reference_rows": release.reference.rows,
     }
-    files = keep.captured(env, model)
+    # What is usual is told by windows like the last one; a chosen one may be of any length.
+    earlier = policy.volume.windows if span.end == now else 0
+    files = keep.captured(env, model, span.start - earlier * (span.end - span.start), span.end)
     if not files:
         return _unknown(
             facts,
             f"nothing was captured of {model} in {env}; see docs/monitoring.md for how capture is turned on",
         )
     labels = known.known_labels(keep, env, model)
-    # What is usual is told by windows like the last one; a chosen one may be of any length.
-    earlier = policy.volume.windows if span.end == now else 0
     found = _scan(files, span, release, policy, labels, earlier=earlier)
     facts |= {
         "rows": found.rows,
+        "set_aside": found.set_aside,
+        "unpaired": found.unpaired,
         "labelled": 0,
         "events": known.complete_months(labels[known.TIME]) if labels is not None else None,
     }

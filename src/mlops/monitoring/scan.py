@@ -20,6 +20,8 @@ from mlops.spec.monitoring import TimeSpan
 from mlops.spec.schema import Column, ModelSchema
 
 REQUEST, ROW, TIME, VERSION, PREDICTED = "_request_id", "_row", "_time", "_version", "_prediction"
+SET_ASIDE, UNPAIRED = b"mlops.set_aside", b"mlops.unpaired"
+"""Metadata of a captured file: how much of what it was made from could not be used."""
 
 
 @dataclass
@@ -49,6 +51,10 @@ class Scanned:
     """Arrow table of the captured rows whose request has a label, in capture order; None without labels."""
     earlier: list[int] = field(default_factory=list)
     """Rows of all versions in the windows of the same length before, the nearest first."""
+    set_aside: int = 0
+    """Lines that whoever wrote the files could not read."""
+    unpaired: int = 0
+    """Rows whose other half, request or answer, was not there."""
 
 
 def scan(
@@ -106,6 +112,9 @@ class _Scan:
         try:
             with pq.ParquetFile(path) as file:
                 names = file.schema_arrow.names
+                told = file.schema_arrow.metadata or {}
+                self.found.set_aside += int(told.get(SET_ASIDE, 0))
+                self.found.unpaired += int(told.get(UNPAIRED, 0))
                 for batch in file.iter_batches(
                     BATCH, row_groups=self._groups(file), columns=self._wanted(names)
                 ):
@@ -147,7 +156,7 @@ class _Scan:
         self.found.other_rows += int(inside.sum()) - count
         if not count:
             return
-        rows = batch if count == batch.num_rows else batch.filter(_mask(own))
+        rows = _typed(batch if count == batch.num_rows else batch.filter(_mask(own)), self.schema)
         for column in self.schema.columns:
             if column.name in rows.schema.names:
                 self._column(column, rows.column(column.name))
@@ -250,6 +259,21 @@ def _fits(column: Column, kind: Any) -> bool:
 
 def _bare(profile: ColumnProfile) -> ColumnProfile:
     return profile.model_copy(update={"counts": [0] * len(profile.counts), "nulls": 0})
+
+
+def _typed(rows: Any, schema: ModelSchema) -> Any:
+    """A column in which nobody sent a value has no type of its own, but that of the model."""
+    import pyarrow as pa
+
+    types = {"string": pa.string(), "boolean": pa.bool_()}
+    wanted = {c.name: types.get(c.type, pa.float64()) for c in schema.columns}
+    fields = [
+        field.with_type(wanted[field.name])
+        if pa.types.is_null(field.type) and field.name in wanted
+        else field
+        for field in rows.schema
+    ]
+    return rows.cast(pa.schema(fields)) if fields != list(rows.schema) else rows
 
 
 def _mask(rows: Any) -> Any:

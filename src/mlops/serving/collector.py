@@ -1,15 +1,19 @@
 """Captured requests to Azure ML's data collector (`azureml-ai-monitoring`), which writes them to blobs.
 
 Two collections, as Azure ML's monitors expect them: `model_inputs` with the model's columns and
-`model_outputs` with `_prediction`, `_version`, `_deployment` and `_row`; both carry the request's id as
-correlation id. The collector samples each of the two for itself and would tear pairs apart, so leave its
-`sampling_percentage` at 100 and sample by `sample_rate`. It costs far more than files do: 0.05 or less.
+`model_outputs` with `_prediction`, `_version` and `_deployment`. The collector's agent puts requests that
+come close together into one event, whose correlation id is then that of one of them; so each row of both has
+the request's id (`correlationid`, the name that Azure ML's documentation gives), its position within the
+request (`_row`) and the time of the answer (`_time`) as columns. The collector samples each of the two for
+itself and would tear pairs apart, so leave its `sampling_percentage` at 100 and sample by `sample_rate`. It
+costs far more than files do: 0.05 or less.
 """
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 from mlops.errors import TargetError
@@ -20,6 +24,8 @@ log = logging.getLogger("mlops.serving")
 
 INPUTS = "model_inputs"
 OUTPUTS = "model_outputs"
+CORRELATION, ROW, TIME = "correlationid", "_row", "_time"
+"""Columns of both collections, by which a row's two halves find each other."""
 BACKLOG = 64
 """Payloads that may wait inside the collector. Its own bound is 1,500 of any size, which may be gigabytes."""
 
@@ -68,17 +74,23 @@ class CollectorSink(Sink):
 
         origin = record.origin
         names = [c.name for c in origin.schema.columns]
+        keys: dict[str, Any] = {
+            CORRELATION: record.request_id,
+            ROW: range(len(record.rows)),
+            TIME: datetime.fromtimestamp(record.at, UTC).isoformat(timespec="microseconds"),
+        }
         inputs = pd.DataFrame(list(record.rows), columns=names)
+        inputs = inputs.drop(columns=[n for n in names if n in self._exclude]).assign(**keys)
         outputs = pd.DataFrame(
             {
                 "_prediction": record.predictions.tolist(),
                 "_version": origin.version,
                 "_deployment": origin.deployment,
-                "_row": range(len(record.rows)),
+                **keys,
             }
         )
         context = BasicCorrelationContext(id=record.request_id, timestamp=int(record.at))
-        self._inputs.collect(inputs.drop(columns=[n for n in names if n in self._exclude]), context)
+        self._inputs.collect(inputs, context)
         self._outputs.collect(outputs, context)
 
     def _say(self, reason: str) -> None:

@@ -143,6 +143,10 @@ class MonitorReport(Spec):
     """Capture times."""
     rows: int = Field(ge=0)
     """Captured rows of the live release in the window."""
+    set_aside: int = Field(default=0, ge=0)
+    """Captured lines of the files that were read that could not be understood; they count in nothing else."""
+    unpaired: int = Field(default=0, ge=0)
+    """Captured rows of these files without their other half, request or answer."""
     labelled: int = Field(default=0, ge=0)
     reference: str = ""
     """What it was compared with, for people."""

@@ -134,6 +134,8 @@ class Deployment:
     state: Literal["creating", "ready", "failed"] = "ready"
     detail: str = ""
     created: datetime | None = None
+    settings: str = ""
+    """A fingerprint of the settings that it was made by; empty when nobody knows them."""
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,12 @@ class EndpointState:
     model: str
     url: str = ""
     deployments: tuple[Deployment, ...] = ()
+    settings: str = ""
+    """Of a deployment that would be made now: one with other settings is replaced. Empty: not compared."""
+
+    def outdated(self, deployment: Deployment) -> bool:
+        """Whether `deployment` was made by other settings than those of now."""
+        return bool(self.settings and deployment.settings) and self.settings != deployment.settings
 
     def deployment(self, name: str) -> Deployment | None:
         return next((d for d in self.deployments if d.name == name), None)
@@ -305,8 +313,13 @@ class Observations(Protocol):
     `labels`: Parquet; `verdicts`: `mlops.spec.monitoring.MonitorReport` as JSON; `retrains`: JSON.
     """
 
-    def captured(self, environment: str, model: str) -> list[Path]:
-        """Local Parquet files as `mlops.serving.capture` writes them, oldest first."""
+    def captured(
+        self, environment: str, model: str, since: datetime | None = None, until: datetime | None = None
+    ) -> list[Path]:
+        """Local Parquet files as `mlops.serving.capture_files` writes them, oldest first.
+
+        At least those that hold rows from `since` (included) to `until` (not included); there may be more.
+        """
 
     def add(self, environment: str, model: str, kind: Record, name: str, content: bytes) -> bool:
         """Durable before it returns; False when a file of that name is there, which stays as it is."""

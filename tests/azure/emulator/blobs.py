@@ -66,6 +66,13 @@ class Blobs:
         with self._lock:
             self.container(account, container)[name] = Blob(data)
 
+    def append(self, account: str, container: str, name: str, data: bytes) -> None:
+        """To an append blob; the container must be there."""
+        with self._lock:
+            blob = self.accounts[account][container].setdefault(name, Blob(kind="AppendBlob"))
+            blob.data += data
+            blob.touch()
+
     def read(self, account: str, container: str, name: str) -> bytes | None:
         """Its bytes, or None."""
         found = self.accounts.get(account, {}).get(container, {}).get(name)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from .arm import ML
 from .http import Answer, Refused, Request
-from .workspaces import DATASTORE, Workspace
+from .workspaces import Workspace
 
 if TYPE_CHECKING:
     from .server import Emulator
@@ -31,8 +31,11 @@ class History:
     def locate(self, workspace: Workspace | None, uri: str) -> tuple[str, str, str]:
         """Account, container and path of a datastore's or a blob's URI."""
         if workspace is not None and (found := _STORE.fullmatch(uri)):
-            container = workspace.container if found["store"] == DATASTORE else _ARTIFACTS
-            return workspace.account, container, found["path"]
+            store = self._emulator.arm.get(f"{workspace.id}/datastores/{found['store']}")
+            if store is None:
+                raise Refused(404, "UserError", f"the workspace has no datastore {found['store']}")
+            told = store["properties"]
+            return told["accountName"], told["containerName"], found["path"]
         if found := _BLOB.fullmatch(uri):
             return found["account"], found["container"], found["path"]
         raise Refused(400, "UserError", f"{uri} is in no datastore")

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .arm import Kind, Operation, Resource
+from .collector import Agent
 from .http import Answer, Refused, Request
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Serving:
     process: subprocess.Popen[bytes]
     port: int
     log: Path
+    agent: Agent | None = None
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -164,6 +166,10 @@ class Online:
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         env["PYTHONPATH"] = str(ROOT / "src")
+        agent = None
+        if (resource["properties"].get("dataCollector") or {}).get("collections"):
+            agent = Agent(self._emulator, resource)
+            env |= agent.environment(folder)
         if code := resource["properties"].get("codeConfiguration"):
             source = self.code(code["codeId"], folder / "code")
             script = source / code["scoringScript"]
@@ -181,7 +187,7 @@ class Online:
                 command, stdin=subprocess.DEVNULL, stdout=stream, stderr=stream, env=env, cwd=folder,
                 start_new_session=True,
             )  # fmt: skip
-        self._serving[key] = Serving(process, port, log)
+        self._serving[key] = Serving(process, port, log, agent)
         probe = "/" if code else "/readyz"
         until = time.monotonic() + _START_SECONDS
         while True:
@@ -258,6 +264,8 @@ class Online:
             except subprocess.TimeoutExpired:
                 found.process.kill()
                 found.process.wait()
+        if found.agent is not None:
+            found.agent.close()
         shutil.rmtree(found.log.parent, ignore_errors=True)
 
     def _logs(self, request: Request, path: str) -> Answer:
@@ -324,8 +332,7 @@ class Online:
             back["ms-azureml-model-error-statuscode"] = str(status)
             back["ms-azureml-model-error-reason"] = "model_error"
         back["content-type"] = answered.get("content-type", "application/json")
-        if "x-model-version" in answered:
-            back["x-model-version"] = answered["x-model-version"]
+        back |= {k: answered[k] for k in ("x-model-version", "x-request-id") if k in answered}
         return Answer(code, body, back)
 
 

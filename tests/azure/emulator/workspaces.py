@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 SUBSCRIPTION = "00000000-0000-0000-0000-000000000001"
 DATASTORE = "workspaceblobstore"
 ARTIFACTS = "workspaceartifactstore"
+STORES = ("data", "artifacts", "captured")
+"""Datastores, and containers of the same name, that `infra/` makes."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +94,8 @@ class Workspaces:
         identity = {"type": "SystemAssigned", "principalId": guid, "tenantId": guid}
         arm, blobs = self._emulator.arm, self._emulator.blobs
         arm.put(made.id, {"location": location, "identity": identity, "properties": properties})
-        for store, container in ((DATASTORE, made.container), (ARTIFACTS, "azureml")):
+        own = ((store, store) for store in STORES)
+        for store, container in ((DATASTORE, made.container), (ARTIFACTS, "azureml"), *own):
             blobs.container(made.account, container)
             arm.put(
                 f"{made.id}/datastores/{store}", {"properties": _datastore(made.account, container, store)}

@@ -173,3 +173,19 @@ def test_a_broken_file_is_named(tmp_path: Path, reference: Profile):
 
 def test_a_file_that_the_writer_removed_meanwhile_is_no_error(tmp_path: Path, reference: Profile):
     assert scanned([tmp_path / "gone.parquet", write(tmp_path, rows(10))], reference).rows == 10
+
+
+def test_a_column_in_which_nobody_sent_a_value_has_no_wrong_type(tmp_path: Path, reference: Profile):
+    table = pa.Table.from_pandas(rows(100), preserve_index=False)
+    place = table.schema.get_field_index("seats")
+    table = table.set_column(place, "seats", pa.nulls(100))
+    pq.write_table(
+        table.replace_schema_metadata({"mlops.set_aside": "3", "mlops.unpaired": "2"}), tmp_path / "a"
+    )
+    full = write(tmp_path, rows(100, seed=1))
+    found = scanned([tmp_path / "a", full], reference, labelled_ids=pa.array(["2-1"]), slices=["seats"])
+    seats = found.columns["seats"]
+    assert (seats.rows, seats.wrong_type) == (200, 0)
+    assert seats.nulls >= 100
+    assert found.labelled is not None and found.labelled.num_rows == 2
+    assert (found.set_aside, found.unpaired) == (3, 2), "what whoever made the file could not use"

@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -104,10 +105,16 @@ def test_inputs_and_outputs_arrive_under_one_request_without_what_is_left_out(
     assert capture.written == 4
     found = {(h["ce-type"], h["ce-x-request-id"]): body for h, body in agent.received}
     for request in ("first", "second"):
-        assert found["azureml.inference.model_inputs", request] == [{"distance": 1.0}, {"distance": None}]
-        assert found["azureml.inference.model_outputs", request] == [
-            {"_prediction": 0.25, "_version": 7, "_deployment": "green", "_row": 0},
-            {"_prediction": 0.75, "_version": 7, "_deployment": "green", "_row": 1},
+        inputs = found["azureml.inference.model_inputs", request]
+        outputs = found["azureml.inference.model_outputs", request]
+        (at,) = {row.pop("_time") for row in [*inputs, *outputs]}
+        assert abs((datetime.now(UTC) - datetime.fromisoformat(at)).total_seconds()) < 60
+        # Rows say themselves whose they are: the agent puts several requests into one event.
+        keys = [{"correlationid": request, "_row": row} for row in range(2)]
+        assert inputs == [{"distance": 1.0, **keys[0]}, {"distance": None, **keys[1]}]
+        assert outputs == [
+            {"_prediction": 0.25, "_version": 7, "_deployment": "green", **keys[0]},
+            {"_prediction": 0.75, "_version": 7, "_deployment": "green", **keys[1]},
         ]
     assert not list(tmp_path.iterdir()), "no files where the collector is on"
 
@@ -173,8 +180,10 @@ def test_azures_own_server_hands_requests_to_the_collector(agent: Agent, tmp_pat
     finally:
         end(process)
     found = {h["ce-type"]: (h["ce-x-request-id"], body) for h, body in agent.received}
-    assert found["azureml.inference.model_inputs"] == ("known", [{"distance": 42.0}])
+    asked, (given,) = found["azureml.inference.model_inputs"]
     request, (output,) = found["azureml.inference.model_outputs"]
+    keys = {"correlationid": "known", "_row": 0, "_time": output["_time"]}
+    assert (asked, given) == ("known", {"distance": 42.0, **keys})
     assert (request, output["_version"]) == ("known", 7)
     assert output["_prediction"] == pytest.approx(answer["predictions"][0])
     assert not list(tmp_path.glob("capture/*")), "no files where the collector is on"

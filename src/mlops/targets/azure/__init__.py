@@ -15,20 +15,22 @@ def open_azure(root: Path, settings: Settings) -> Target:
     from mlops.targets.azure.data import AzureData
     from mlops.targets.azure.endpoints import AzureEndpoints
     from mlops.targets.azure.jobs import AzureJobs
+    from mlops.targets.azure.observations import AzureObservations
     from mlops.targets.azure.registry import AzureRegistry
     from mlops.targets.azure.schedule import AzureSchedules
     from mlops.targets.azure.store import AzureStore
     from mlops.targets.azure.sweeps import AzureSweeps
 
     connection = Connection(root, settings)
-    data = AzureData(connection)
+    data, store = AzureData(connection), AzureStore(connection)
     return Target(
         name="azure",
         jobs=AzureJobs(connection, data),
         registry=AzureRegistry(connection),
         endpoints=AzureEndpoints(connection),
-        store=AzureStore(connection),
+        store=store,
         data=data,
+        observations=AzureObservations(connection, store),
         sweeps=AzureSweeps(connection, data),
         batch=AzureBatch(connection),
         schedules=AzureSchedules(connection),
