@@ -29,15 +29,16 @@ from mlops.targets.azure.registry import AzureRegistry
 pytestmark = [pytest.mark.processes, pytest.mark.e2e]
 
 DIGEST = "sha256:" + "1" * 64
+EXAMPLE = ROOT / "pipelines/flights"
 SETTINGS = f"""
 target = "azure"
 [project]
 name = "flights-mlops"
-[models.flights]
+[models.{MODEL}]
 usecase = "flights"
-[models.flights.online]
+[models.{MODEL}.online]
 image = "{IMAGE}"
-[models.flights.capture]
+[models.{MODEL}.capture]
 enabled = true
 """
 POLICY = """
@@ -66,8 +67,7 @@ class Repository:
         for name in ("dev", "staging", "prod", "shared"):
             stack = f"environments/Pulumi.{name}.yaml"
             self.write(stack, (ROOT / stack).read_text())
-        gates = "pipelines/flights/model.yaml"
-        self.write(gates, (ROOT / gates).read_text())
+        self.write(f"pipelines/{MODEL}/model.yaml", (EXAMPLE / "model.yaml").read_text())
         self.write("mlops.toml", SETTINGS)
         self.write("environments/policy.yaml", POLICY)
         self.write(".gitignore", ".mlops/\n")
@@ -106,11 +106,11 @@ class Repository:
         made = registry.register(MODEL, artifact, digest, {"mlops.digest": digest, "mlops.commit": trained})
         assert made.version == version
         registry.share(MODEL, version)
-        self.write(f"releases/flights/{version}.yaml", yaml.safe_dump(record.model_dump(mode="json")))
+        self.write(f"releases/{MODEL}/{version}.yaml", yaml.safe_dump(record.model_dump(mode="json")))
         self.commit(f"Release {version}")
 
     def ask_for(self, env: str, version: int, replaces: int | None) -> None:
-        self.write(f"environments/{env}/flights.yaml", DESIRED % (version, replaces or "null"))
+        self.write(f"environments/{env}/{MODEL}.yaml", DESIRED % (version, replaces or "null"))
         self.commit(f"Ask for {version} in {env}")
 
     def mlops(self, *args: str) -> Result:
@@ -161,6 +161,16 @@ def test_from_a_commit_to_an_endpoint_and_back(fork: Repository, artifacts: dict
     answer = json.loads(fork.done("score", "--env", "staging", "--input", str(rows)))
     assert answer["predictions"] == pytest.approx([testing.expected("AA", 500)], abs=1e-6)
 
+    # Other settings are a change too: the same release starts beside itself, and takes over.
+    fork.write("mlops.toml", SETTINGS + "sample_rate = 0.5\n")
+    fork.commit("Capture half")
+    changed = fork.mlops("diff", "staging")
+    assert changed.exit_code == 2
+    assert "because the settings of blue have changed" in changed.output.replace("\n", " ")
+    fork.done("apply", "staging")
+    assert _served(fork, "staging") == {1: 100}
+    assert "nothing to do" in fork.done("diff", "staging")
+
     # When release 2 predicts something else, its canary sends everybody back.
     fork.ask_for("staging", 2, 1)
     assert fork.mlops("diff", "staging").exit_code == 2
@@ -198,12 +208,12 @@ def test_a_batch_job_and_a_monitor_of_what_is_live(
     workspace = next(w for w in workspaces if w.name == place.workspace)
     emulator.batch.add(workspace.id, place.endpoint("batch_endpoint", MODEL))
     for name in ("environment/batch.yml", "environment/batch-conda.yml", "monitor.yml"):
-        fork.write(f"pipelines/flights/{name}", (ROOT / "pipelines/flights" / name).read_text())
+        fork.write(f"pipelines/{MODEL}/{name}", (EXAMPLE / name).read_text())
     shutil.copytree(ROOT / "src", fork.root / "src", ignore=shutil.ignore_patterns("__pycache__"))
     fork.release(1, artifacts["one"])
-    monitor = fork.root / "pipelines/flights/monitor.yml"
+    monitor = fork.root / f"pipelines/{MODEL}/monitor.yml"
     nothing = fork.mlops("schedule", "apply", "staging", str(monitor))
-    assert nothing.exit_code == 6 and "nothing of flights is live in staging" in nothing.output
+    assert nothing.exit_code == 6 and f"nothing of {MODEL} is live in staging" in nothing.output
 
     fork.ask_for("staging", 1, None)
     fork.done("apply", "staging")

@@ -6,6 +6,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from tests.azure.emulator import Answer, Emulator
 from tests.azure.online_bench import IMAGE, AzureBench, settings_with
 from tests.contracts.endpoints import (
@@ -19,9 +21,12 @@ from tests.contracts.endpoints import (
     write_artifacts,
 )
 
-from mlops.errors import Inconclusive, InvalidInput, NotFound, TargetError
+from mlops.errors import Inconclusive, IntegrityError, InvalidInput, NotFound, TargetError
+from mlops.serving import signing
+from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import tree_digest
 from mlops.spec.online import Kubernetes, OnlineSettings
+from mlops.spec.signing import SigningSettings, signature_path
 
 pytestmark = pytest.mark.processes
 
@@ -62,7 +67,11 @@ def test_what_azure_is_told(bench: AzureBench) -> None:
     assert told["livenessProbe"]["failureThreshold"] == 60
     assert told["readinessProbe"]["period"] == "PT10S"
     assert told["environmentVariables"]["MLOPS_MODEL_DIGEST"] == tree_digest(bench.artifacts["one"])
-    assert told["dataCollector"]["collections"].keys() == {"model_inputs", "model_outputs"}
+    collections = told["dataCollector"]["collections"]
+    assert collections.keys() == {"model_inputs", "model_outputs"}
+    asset = bench.emulator.arm.get(collections["model_inputs"]["dataId"])
+    path = f"datastores/captured/paths/modelDataCollector/{bench.name}/blue/model_inputs"
+    assert asset is not None and str(asset["properties"]["dataUri"]).endswith(path)
     assert "/registries/" in str(told["model"])
     group = bench.workspace.id.partition("/providers/")[0]
     rules = bench.emulator.arm.get(
@@ -95,7 +104,7 @@ def test_azures_own_server_runs_the_scoring_script(
 
 def test_without_a_pulumi_endpoint(logged_in: Emulator, artifacts: dict[str, Path]) -> None:
     bench = AzureBench(logged_in, artifacts, settings_with(OnlineSettings(image=IMAGE)))
-    with pytest.raises(NotFound, match=r"list flights under `endpoints` of .*Pulumi\.prod\.yaml"):
+    with pytest.raises(NotFound, match=rf"list {MODEL} under `endpoints` of .*Pulumi\.prod\.yaml"):
         create(bench, "blue", 1, "one")
 
 
@@ -185,3 +194,70 @@ def test_metrics_that_may_not_be_read_are_no_verdict(bench: AzureBench) -> None:
         Inconclusive, match=r"cannot be read.*lacks the right Microsoft\.Insights/metrics/read"
     ):
         bench.endpoints.sample(ENV, MODEL, "blue")
+
+
+class Signed:
+    """A repository whose models must be signed by a key of the team."""
+
+    def __init__(self, logged_in: Emulator, artifacts: dict[str, Path]) -> None:
+        signing_ = SigningSettings(required=True, public_key="team.pub")
+        self.bench = AzureBench(
+            logged_in, artifacts, settings_with(OnlineSettings(image=IMAGE), signing=signing_)
+        )
+        logged_in.online.add(self.bench.workspace.id, self.bench.name)
+        self.private = self.key("team")
+
+    def key(self, name: str) -> Path:
+        made, pem = ec.generate_private_key(ec.SECP256R1()), serialization.Encoding.PEM
+        private, public = self.bench.root / f"{name}.pem", self.bench.root / f"{name}.pub"
+        plain, public_form = (
+            serialization.PrivateFormat.PKCS8,
+            serialization.PublicFormat.SubjectPublicKeyInfo,
+        )
+        private.write_bytes(made.private_bytes(pem, plain, serialization.NoEncryption()))
+        public.write_bytes(made.public_key().public_bytes(pem, public_form))
+        return private
+
+    def sign(self, version: int, artifact: str, key: Path) -> None:
+        signature = self.bench.root / signature_path(MODEL, version)
+        signing.sign(self.bench.artifacts[artifact], signature, key)
+
+
+def test_a_managed_endpoint_verifies_signatures_as_the_local_one_does(
+    logged_in: Emulator, artifacts: dict[str, Path]
+) -> None:
+    repository = Signed(logged_in, artifacts)
+    bench = repository.bench
+    with pytest.raises(
+        IntegrityError, match=rf"releases/{MODEL}/1\.sig does not exist.*nothing was deployed"
+    ):
+        create(bench, "blue", 1, "one")
+    assert not logged_in.calls("PUT", "/deployments/")
+
+    repository.sign(1, "one", repository.private)
+    create(bench, "blue", 1, "one")
+    assert ask(bench) == "one"
+    repository.sign(2, "two", repository.key("stranger"))
+    with pytest.raises(
+        TargetError, match=r"(?s)make the deployment green.*is not signed by .*nothing was loaded"
+    ):
+        create(bench, "green", 2, "two")
+    assert shares(bench) == {"blue": 100}, "the one whose signature is good serves on"
+
+
+def test_what_settings_make_of_a_deployment_is_compared(bench: AzureBench) -> None:
+    create(bench, "blue", 1, "one")
+    state = bench.endpoints.state(ENV, MODEL)
+    assert state.settings and not state.outdated(state.deployments[0])
+    changes = [
+        settings_with(OnlineSettings(image=IMAGE), capture=CaptureSettings(enabled=True, sample_rate=0.5)),
+        settings_with(OnlineSettings(image=IMAGE), capture=CaptureSettings(enabled=False)),
+        settings_with(OnlineSettings(image=IMAGE, instances=3)),
+        settings_with(
+            OnlineSettings(image=IMAGE), signing=SigningSettings(required=True, identity="somebody")
+        ),
+    ]
+    for changed in changes:
+        bench.settings = changed
+        now = bench.again().state(ENV, MODEL)
+        assert now.outdated(now.deployments[0])

@@ -25,10 +25,13 @@ class Create:
     kind: ClassVar[str] = "create"
     colour: str
     release: int
+    replaces: str = ""
+    """The colour of a deployment of the same release that was made by other settings."""
 
     @property
     def text(self) -> str:
-        return f"start release {self.release} as {self.colour}, without traffic"
+        why = f", because the settings of {self.replaces} have changed" if self.replaces else ""
+        return f"start release {self.release} as {self.colour}, without traffic{why}"
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Smoke:
 
     kind: ClassVar[str] = "smoke"
     colour: str
+    replaces: str = ""
+    """As `Create.replaces`: the release is known to be good, so a failure is no verdict on it."""
 
     @property
     def text(self) -> str:
@@ -224,8 +229,12 @@ def _steps(
     now: datetime,
 ) -> list[Step]:
     version, strategy = intent.release.version, intent.desired.strategy
-    target = next((d for d in observed.deployments if d.release == version and d.state == "ready"), None)
+    same = [d for d in observed.deployments if d.release == version and d.state == "ready"]
+    target = next((d for d in same if not observed.outdated(d)), None)
     keep = well if well is not None and well.release != version else None
+    # Settings have changed: what was made by the old ones serves until its successor does.
+    old = next((d for d in same if observed.outdated(d)), None) if keep is None else None
+    keep, replaces = keep or old, old.name if old is not None else ""
     # One that was lost with its server is started again in place; starting it is what an apply is for.
     broken = next((d for d in observed.deployments if _to_repair(d, intent)), None) if not target else None
     leftovers = [d for d in observed.deployments if d not in (keep, target, broken)]
@@ -244,9 +253,9 @@ def _steps(
         blocking = [d for d in leftovers if d.name == colour]
         steps += [Retire(d.name) for d in blocking]
         leftovers = [d for d in leftovers if d not in blocking]
-        steps.append(Create(colour, version))
-    if target is None or not (facts.smoked or done):
-        steps.append(Smoke(colour))
+        steps.append(Create(colour, version, replaces))
+    if target is None or not (facts.smoked or done) or (replaces and not target.traffic):
+        steps.append(Smoke(colour, replaces))
     due = [p for p in strategy.canary if target is None or p not in facts.passed]
     if keep is not None and direction == "forward" and due:
         for percent in due:
@@ -258,11 +267,11 @@ def _steps(
     if tagged != {version} or not done:
         steps.append(Finish(version))
     since = facts.current.at if done and facts.current else now
-    for old in [*leftovers, *([keep] if keep else [])]:
+    for last in [*leftovers, *([keep] if keep else [])]:
         warm = strategy.cool_down - (now - since).total_seconds()
-        if warm > 0 and any(s.release == old.release for s in facts.served):
-            steps.append(CoolDown(old.name, warm))
-        steps.append(Retire(old.name))
+        if warm > 0 and any(s.release == last.release for s in facts.served):
+            steps.append(CoolDown(last.name, warm))
+        steps.append(Retire(last.name))
     return steps
 
 

@@ -135,6 +135,13 @@ class Rollout:
             wrong = smoke.complaint(sample, answer)
             if not wrong:
                 return
+        if step.replaces:
+            self.target.endpoints.delete(self.intent.env, self.intent.model, step.colour)
+            raise TargetError(
+                f"release {self.intent.release.version} of {self.intent.model} does not answer under the new "
+                f"settings of its deployment: {wrong}. {step.replaces} serves on as before; correct "
+                f"mlops.toml and run `mlops apply {self.intent.env}` again"
+            )
         self._fail(step.colour, f"the smoke test failed: {wrong}", percent=0)
 
     def _analyse(self, step: Analyse) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,11 +22,14 @@ KEY = "MLOPS_SIGNING_KEY"
 """Environment variable: PEM file of the private key. It is never in the repository."""
 PASSWORD = "MLOPS_SIGNING_KEY_PASSWORD"  # noqa: S105 - the name of a variable
 SIGNATURE = "MLOPS_MODEL_SIGNATURE"
-"""Environment variables of a deployment: the signature's file, and whose it must be."""
+"""Environment variables of a deployment: the signature, and whose it must be. Signature and public key are
+the file's path, or its text where nothing but the model can be mounted."""
 PUBLIC_KEY = "MLOPS_SIGNING_PUBLIC_KEY"
 IDENTITY = "MLOPS_SIGNING_IDENTITY"
 ISSUER = "MLOPS_SIGNING_ISSUER"
 _SECONDS = 120
+_TEXTS = ("{", "-----BEGIN")
+"""How a Sigstore bundle and a PEM file begin; a path does not."""
 
 
 def sign(folder: Path, signature: Path, key: Path, password: str | None = None) -> None:
@@ -118,11 +122,35 @@ def signed_from(environment: Mapping[str, str] = os.environ) -> Signed | None:
     if not environment.get(SIGNATURE):
         raise IntegrityError(f"models must be signed here, but {SIGNATURE} names no signature")
     return Signed(
-        signature=Path(environment[SIGNATURE]),
-        public_key=Path(key) if key else None,
+        signature=_file(environment[SIGNATURE]),
+        public_key=_file(key) if key else None,
         identity=identity,
         issuer=environment.get(ISSUER) or GITHUB,
     )
+
+
+def variables(signed: Signed) -> dict[str, str]:
+    """What `signed_from` reads, with the files' texts. Raises `IntegrityError` when one is missing."""
+    texts = {SIGNATURE: signed.signature, **({PUBLIC_KEY: signed.public_key} if signed.public_key else {})}
+    found = {IDENTITY: signed.identity, ISSUER: signed.issuer} if signed.identity else {}
+    for name, path in texts.items():
+        try:
+            found[name] = path.read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise IntegrityError(
+                f"{path} does not exist, and models must be signed here; nothing was deployed. "
+                "Release the version again where the signing key is"
+            ) from None
+    return found
+
+
+def _file(value: str) -> Path:
+    """The file of a path, or a new one with the text."""
+    if not value.lstrip().startswith(_TEXTS):
+        return Path(value)
+    with tempfile.NamedTemporaryFile("w", prefix="mlops-signing-", encoding="utf-8", delete=False) as file:
+        file.write(value)
+    return Path(file.name)
 
 
 def _reason(error: Exception) -> str:

@@ -143,11 +143,14 @@ class MemoryEndpoints:
     def __init__(self, now: Callable[[], datetime], hook: Hook = _quiet) -> None:
         self.now, self.hook = now, hook
         self.behaviours: dict[int, Behaviour] = {}
+        self.settings = ""
+        """Fingerprint of what deployments are made by from now on; see `EndpointState.settings`."""
         self._states: dict[tuple[str, str], EndpointState] = {}
         self._counters: dict[tuple[str, str, str], _Counter] = defaultdict(_Counter)
 
     def state(self, environment: str, model: str) -> EndpointState:
-        return self._states.get((environment, model), EndpointState(environment, model))
+        known = self._states.get((environment, model), EndpointState(environment, model))
+        return replace(known, settings=self.settings)
 
     def list(self) -> list[EndpointState]:
         return list(self._states.values())
@@ -166,7 +169,12 @@ class MemoryEndpoints:
             raise TargetError(f"{deployment}: the server of release {release.version} did not become ready")
         first = not any(d.name != deployment for d in state.deployments)
         made = Deployment(
-            deployment, release.version, release.digest, 100 if first else 0, created=self.now()
+            deployment,
+            release.version,
+            release.digest,
+            100 if first else 0,
+            created=self.now(),
+            settings=self.settings,
         )
         others = tuple(d for d in state.deployments if d.name != deployment)
         self._counters.pop((environment, release.model, deployment), None)

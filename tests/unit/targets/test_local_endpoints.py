@@ -446,6 +446,21 @@ def test_a_running_endpoint_takes_over_other_capture_settings_with_its_next_chan
     assert [row["_request_id"] for table in tables for row in table.to_pylist()] == ["seen"]
 
 
+def test_other_capture_settings_make_what_is_served_outdated_until_it_has_them(bench: Bench) -> None:
+    bench.endpoints = LocalEndpoints(bench.root, {MODEL: CaptureSettings()})
+    bench.create("blue", 1, "one")
+    state = bench.endpoints.state(ENV, MODEL)
+    assert not state.outdated(state.deployments[0])
+    bench.endpoints = LocalEndpoints(bench.root, {MODEL: CaptureSettings(enabled=True)})
+    state = bench.endpoints.state(ENV, MODEL)
+    assert state.outdated(state.deployments[0])
+    bench.create("green", 1, "one")
+    state = bench.endpoints.state(ENV, MODEL)
+    assert not any(state.outdated(d) for d in state.deployments)
+    unknown = LocalEndpoints(bench.root).state(ENV, MODEL)
+    assert not any(unknown.outdated(d) for d in unknown.deployments), "it was given no settings to compare"
+
+
 def test_a_column_to_leave_out_that_the_model_lacks_is_refused_before_anything_is_served(
     bench: Bench,
 ) -> None:

@@ -9,18 +9,28 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, Problem
+from mlops.serving.collector import INPUTS, OUTPUTS
 from mlops.serving.container import LIVENESS, PORT, READINESS, SCORING
+from mlops.serving.signing import variables
+from mlops.spec._yaml import Document
 from mlops.spec.capture import CaptureSettings
+from mlops.spec.digest import data_digest, file_digest
 from mlops.spec.online import OnlineSettings
 from mlops.spec.release import Release
+from mlops.spec.signing import Signed, SigningSettings
 from mlops.targets.base import Deployment, EndpointState
 
-RELEASE, DIGEST = "mlops.release", "mlops.digest"
-"""Tags of a deployment: what it serves."""
+RELEASE, DIGEST, SETTINGS = "mlops.release", "mlops.digest", "mlops.settings"
+"""Tags of a deployment: what it serves, and a fingerprint of what it was made by."""
+CAPTURED = "captured"
+"""The datastore that `infra/` makes for what is captured, with a life cycle and a role of its own."""
+DEFAULT_STORE = "workspaceblobstore"
 MIRROR_LIMIT = 50
 SCRIPT = "mlops/serving/score.py"
 CONTAINER = "container/environment.yml"
 _PROBE_SECONDS = 10
+_FINGERPRINT = 23
+"""Characters of a digest that tell two settings apart: sha256: and 16 more."""
 _DIGEST_TAG = re.compile(r"[^a-z0-9]+")
 
 
@@ -34,8 +44,14 @@ def deployment_of(
     model: str,
     online: OnlineSettings,
     capture: CaptureSettings,
+    signed: Signed | None = None,
+    store: str = DEFAULT_STORE,
+    settings: str = "",
 ) -> Any:
-    """The deployment of a release; `model` is what Azure mounts. Raises `InvalidInput`."""
+    """The deployment of a release; `model` is what Azure mounts, `store` takes what is captured.
+
+    `settings` is their fingerprint (`fingerprint`). Raises `InvalidInput` and `IntegrityError`.
+    """
     from azure.ai.ml.entities import (
         KubernetesOnlineDeployment,
         ManagedOnlineDeployment,
@@ -52,7 +68,7 @@ def deployment_of(
         success_threshold=1,
         failure_threshold=max(1, min(online.start_seconds // _PROBE_SECONDS, 360)),
     )
-    variables = {
+    told = {
         "MLOPS_MODEL": release.model,
         "MLOPS_MODEL_DIGEST": release.digest,
         "MLOPS_MODEL_VERSION": str(release.version),
@@ -61,12 +77,13 @@ def deployment_of(
         # More threads inside one model call only fight over the cores.
         "OMP_NUM_THREADS": "1",
         "MLOPS_CAPTURE": capture.model_dump_json(),
+        **(variables(signed) if signed is not None else {}),
     }
     common: dict[str, Any] = {
         "name": name,
         "endpoint_name": endpoint,
         "model": model,
-        "environment_variables": variables,
+        "environment_variables": told,
         "instance_count": online.instances,
         "request_settings": OnlineRequestSettings(
             request_timeout_ms=round(online.request_seconds * 1000),
@@ -74,13 +91,17 @@ def deployment_of(
         ),
         "liveness_probe": probe,
         "readiness_probe": probe,
-        "tags": {RELEASE: str(release.version), DIGEST: release.digest, "mlops.model": release.model},
+        "tags": {
+            RELEASE: str(release.version),
+            DIGEST: release.digest,
+            "mlops.model": release.model,
+            SETTINGS: settings,
+        },
+        "data_collector": _collector(capture, store, endpoint, name),
         **_server(root, release.model, online),
     }
     if online.kubernetes is None:
-        return ManagedOnlineDeployment(
-            **common, instance_type=online.instance_type, data_collector=_collector(capture)
-        )
+        return ManagedOnlineDeployment(**common, instance_type=online.instance_type)
     cluster = online.kubernetes
     size = ResourceSettings(cpu=cluster.cpu, memory=cluster.memory)
     return KubernetesOnlineDeployment(
@@ -111,7 +132,7 @@ def _server(root: Path, model: str, online: OnlineSettings) -> dict[str, Any]:
                 name=f"{model}-container", version=version, image=online.image, inference_config=routes
             )
         }
-    name = CONTAINER if online.container else f"pipelines/{model}/environment/serving.yml"
+    name = _environment(model, online)
     if not (root / name).is_file():
         raise InvalidInput(
             Problem(
@@ -129,13 +150,43 @@ def _server(root: Path, model: str, online: OnlineSettings) -> dict[str, Any]:
     }
 
 
-def _collector(capture: CaptureSettings) -> Any:
+def fingerprint(
+    root: Path, model: str, online: OnlineSettings, capture: CaptureSettings, signing: SigningSettings
+) -> str:
+    """Of everything but the release that makes a deployment what it is; raises `InvalidInput`.
+
+    An environment counts by its name and version: Azure ML never changes one that is registered.
+    """
+    facts: list[Any] = [part.model_dump(mode="json") for part in (online, capture, signing)]
+    if signing.required and signing.public_key and (root / signing.public_key).is_file():
+        facts.append(file_digest(root / signing.public_key))
+    if not online.image and (root / _environment(model, online)).is_file():
+        name = _environment(model, online)
+        declared = Document.read(root / name, name).value
+        facts.append([str(declared.get(key, "")) for key in ("name", "version")])
+    return data_digest(facts)[:_FINGERPRINT]
+
+
+def _environment(model: str, online: OnlineSettings) -> str:
+    return CONTAINER if online.container else f"pipelines/{model}/environment/serving.yml"
+
+
+def _collector(capture: CaptureSettings, store: str, endpoint: str, deployment: str) -> Any:
     """Azure ML's data collector. It takes all that it is handed: `capture` samples whole requests before."""
     if not capture.enabled:
         return None
-    from azure.ai.ml.entities import DataCollector, DeploymentCollection
+    from azure.ai.ml.entities import DataAsset, DataCollector, DeploymentCollection
 
-    collections = {name: DeploymentCollection(enabled="true") for name in ("model_inputs", "model_outputs")}
+    collections = {
+        name: DeploymentCollection(
+            enabled="true",
+            data=DataAsset(
+                name=f"{endpoint}-{deployment}-{name}",
+                path=f"azureml://datastores/{store}/paths/modelDataCollector/{endpoint}/{deployment}/{name}",
+            ),
+        )
+        for name in (INPUTS, OUTPUTS)
+    }
     return DataCollector(collections=collections, sampling_rate=1.0, rolling_rate="Hour")
 
 
@@ -178,6 +229,7 @@ def public(deployment: Any, traffic: Mapping[str, int], mirror: Mapping[str, int
         state="ready" if ready else "creating" if coming else "failed",
         detail="" if ready else f"Azure ML says: {state}",
         created=made,
+        settings=str(tags.get(SETTINGS, "")),
     )
 
 

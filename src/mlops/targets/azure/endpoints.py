@@ -17,6 +17,7 @@ from mlops.spec.files import load_policy
 from mlops.spec.online import OnlineSettings
 from mlops.spec.release import Release
 from mlops.spec.settings import ModelSettings
+from mlops.spec.signing import signed_release
 from mlops.targets.azure import _online
 from mlops.targets.azure._metrics import Counters
 from mlops.targets.azure._scoring import Answered, Scoring
@@ -57,7 +58,8 @@ class AzureEndpoints:
             there = list(self._client(environment).online_deployments.list(name))
         traffic, mirror = found.traffic or {}, found.mirror_traffic or {}
         rows = sorted((_online.public(d, traffic, mirror) for d in there), key=lambda d: d.name)
-        return EndpointState(environment, model, str(found.scoring_uri or ""), tuple(rows))
+        url, settings = str(found.scoring_uri or ""), self._fingerprint(model)
+        return EndpointState(environment, model, url, tuple(rows), settings)
 
     def list(self) -> list[EndpointState]:
         """Endpoints that have a deployment, by environment and model."""
@@ -258,14 +260,15 @@ class AzureEndpoints:
             time.sleep(_PAUSE)
 
     def _make(self, environment: str, endpoint: Any, name: str, release: Release, artifact: Path) -> None:
-        settings = self._settings(release.model)
+        settings, connection = self._settings(release.model), self._connection
         model = self._mounted(environment, release, artifact)
+        store = self._datastore(environment) if settings.capture.enabled else _online.DEFAULT_STORE
         operations = self._client(environment).online_deployments
 
         def begin() -> Any:
             # Made anew for each attempt: the client resolves names and paths inside the entity.
             entity = _online.deployment_of(
-                self._connection.root,
+                connection.root,
                 release,
                 endpoint=endpoint.name,
                 name=name,
@@ -273,6 +276,11 @@ class AzureEndpoints:
                 model=model,
                 online=settings.online,
                 capture=settings.capture,
+                signed=signed_release(
+                    connection.root, connection.settings.signing, release.model, release.version
+                ),
+                store=store,
+                settings=self._fingerprint(release.model),
             )
             return operations.begin_create_or_update(entity)
 
@@ -284,6 +292,21 @@ class AzureEndpoints:
             with contextlib.suppress(TargetError):
                 self._remove(environment, endpoint.name, name)
             raise type(error)(f"{error}{words}") from error
+
+    def _fingerprint(self, model: str) -> str:
+        settings = self._settings(model)
+        connection = self._connection
+        return _online.fingerprint(
+            connection.root, model, settings.online, settings.capture, connection.settings.signing
+        )
+
+    def _datastore(self, environment: str) -> str:
+        """Where captured traffic goes: the datastore that `infra/` makes for it, else the workspace's own."""
+        try:
+            with azure_sentences(f"ask for the datastore {_online.CAPTURED}"):
+                return str(self._client(environment).datastores.get(_online.CAPTURED).name)
+        except NotFound:
+            return _online.DEFAULT_STORE
 
     def _mounted(self, environment: str, release: Release, artifact: Path) -> str:
         """What Azure mounts: the registry's version, or, without one, that of the environment's workspace."""

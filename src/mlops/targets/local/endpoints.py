@@ -26,6 +26,7 @@ from mlops.serving.core import read_schema
 from mlops.serving.lock import Owner, owner
 from mlops.serving.state import ServerState, ensure_keys, read_keys, read_state, write_state
 from mlops.spec.capture import CaptureSettings, check_capture
+from mlops.spec.digest import data_digest
 from mlops.spec.release import Release
 from mlops.spec.signing import Signed
 from mlops.targets.base import Deployment, EndpointState, TrafficSample
@@ -44,7 +45,8 @@ class LocalEndpoints:
     """`mlops.targets.base.Endpoints` below one folder: `<folder>/<environment>/<model>/`.
 
     `capture` by model: what of requests and answers goes to `capture/` in the endpoint's folder. A change of
-    it is in effect with the next change of the endpoint. `signed` says which signature a version must carry
+    it makes what is served outdated (`EndpointState.outdated`), and is in effect with the next change of the
+    endpoint. `signed` says which signature a version must carry
     (`mlops.spec.signing.signed_release`); the server verifies it whenever it loads the version.
     """
 
@@ -66,17 +68,20 @@ class LocalEndpoints:
         if known is None or (server is None and not known.deployments):
             return EndpointState(environment, model)
         url = f"http://127.0.0.1:{server.port if server else known.port}/score"
+        wanted = self._fingerprint(model)
         if server is None:
             dead = f"its server is not running; `mlops apply {environment}` starts it again"
-            return EndpointState(environment, model, url, _offline(known, "failed", dead))
+            return EndpointState(environment, model, url, _offline(known, "failed", dead), wanted)
         try:
             described = self._control(folder, "GET", "state", timeout=5)
         except Unreachable as error:
             # Refused: the process is there, but does not listen yet. Anything else is a server that hangs.
             starting = isinstance(error.__cause__, ConnectionRefusedError)
             rows = _offline(known, "creating" if starting else "failed", str(error))
-            return EndpointState(environment, model, url, rows)
-        return EndpointState(environment, model, url, tuple(_deployment(d) for d in described["deployments"]))
+            return EndpointState(environment, model, url, rows, wanted)
+        made = {d.name: _settings(known.capture, d.signed) for d in known.deployments}
+        rows = tuple(_deployment(d, made.get(d["name"], "")) for d in described["deployments"])
+        return EndpointState(environment, model, url, rows, wanted)
 
     def list(self) -> list[EndpointState]:
         """All endpoints, by environment and model; stopped ones are none."""
@@ -192,6 +197,12 @@ class LocalEndpoints:
             latency=_histogram(counters["latency"]),
             predictions=_histogram(counters["predictions"]),
         )
+
+    def _fingerprint(self, model: str) -> str:
+        """Of the settings that a deployment would be made by; empty when this object was given none."""
+        if model not in self._capture:
+            return ""
+        return _settings(self._capture[model], self._signed(model, 1))
 
     # --- the server process -----------------------------------------------------------------------------
 
@@ -329,7 +340,13 @@ def _offline(known: ServerState, state: Any, detail: str) -> tuple[Deployment, .
     )
 
 
-def _deployment(row: dict[str, Any]) -> Deployment:
+def _settings(capture: CaptureSettings | None, signed: Signed | None) -> str:
+    """A fingerprint of what is not the release: capture, and whose signature counts."""
+    whose = signed.model_dump(mode="json", exclude={"signature"}) if signed else None
+    return data_digest([(capture or CaptureSettings()).model_dump(mode="json"), whose])
+
+
+def _deployment(row: dict[str, Any], settings: str) -> Deployment:
     return Deployment(
         name=row["name"],
         release=row["release"],
@@ -339,6 +356,7 @@ def _deployment(row: dict[str, Any]) -> Deployment:
         state=row["state"],
         detail=row["detail"],
         created=datetime.fromisoformat(row["created"]),
+        settings=settings,
     )
 
 
