@@ -15,6 +15,7 @@ import yaml
 
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipelines" / "flights"
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["name"]
 BATCH = PIPELINE / "batch.yml"
 HELD_BACK = {"numpy": "2.3.2", "pyarrow": "23.0.1"}
 """azureml-dataset-runtime 1.62.0.post1 admits nothing newer."""
@@ -97,6 +98,6 @@ def test_the_environment_has_what_the_entry_script_imports() -> None:
     installed = {name.partition("[")[0] for name in _pins(PIPELINE / "environment" / "batch-conda.yml")}
     # What the pinned packages bring themselves; pyarrow takes cloudpickle when it is there.
     brought = {"annotated-types", "cloudpickle", "flatbuffers", "packaging", "pydantic-core"}
-    brought |= {"typing-extensions", "typing-inspection", "mlops-template"}
+    brought |= {"typing-extensions", "typing-inspection", PROJECT}
     assert {"msgspec", "onnxruntime", "pyarrow", "pydantic"} <= needed, "the list was not made"
     assert needed - installed - brought == set()

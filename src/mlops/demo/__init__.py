@@ -1,1 +1,1 @@
-"""The story that `make demo` tells: the whole lifecycle on real data, in a clone, by the verbs' code."""
+"""Stories told with recorded data, by the code of the verbs."""
