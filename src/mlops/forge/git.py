@@ -118,7 +118,9 @@ class Git:
 
     def uncommitted(self, *paths: str) -> list[str]:
         """Those of `paths` that differ from HEAD in the index or the work tree, or are not tracked."""
-        done = self._call(("status", "--porcelain=v1", "-z", "--untracked-files=all", "--", *paths))
+        done = self._call(
+            ("status", "--porcelain=v1", "-z", "--no-renames", "--untracked-files=all", "--", *paths)
+        )
         return sorted(entry[3:] for entry in done.stdout.split("\0") if len(entry) > 3)
 
     def files(self, rev: str, *folders: str) -> list[str]:
