@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING, Any
 from flights.columns import TARGET, TIME
 
 if TYPE_CHECKING:
+    import narwhals as nw
     import numpy as np
     import pandas as pd
     from pandera.pandas import DataFrameSchema
 
     from mlops.spec.schema import Task
     from mlops.spec.window import Window
+    from mlops.tables import Tables
     from mlops.usecase import Delivery
 
 
@@ -44,9 +46,15 @@ class Flights:
         return ingest.ingest(source, window, base, fresh)
 
     def features(self, raw: Path, window: Window) -> pd.DataFrame:
+        from mlops.tables import frame
+
+        return frame(self, raw, window)
+
+    def rows(self, raw: Tables, window: Window) -> nw.LazyFrame[Any]:
+        """See `mlops.usecase.Scales`."""
         from flights import features
 
-        return features.build(raw, window)
+        return features.rows(raw, window)
 
     def contract(self) -> DataFrameSchema:
         from flights import inputs

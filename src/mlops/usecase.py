@@ -18,9 +18,12 @@ from mlops.spec.schema import Task
 from mlops.spec.window import Window
 
 if TYPE_CHECKING:
+    import narwhals as nw
     import numpy as np
     import pandas as pd
     from pandera.pandas import DataFrameSchema
+
+    from mlops.tables import Tables
 
 ATTRIBUTE = "usecase"
 
@@ -100,6 +103,20 @@ class Ingests(Protocol):
 
         The same arguments give the same bytes. Rows and files that break a rule are left out and answered.
         Raises `InvalidInput` when nothing of the window is left.
+        """
+
+
+@runtime_checkable
+class Scales(Protocol):
+    """What a use case has beside `UseCase` when Spark can make its rows too (docs/scaling.md).
+
+    Its `features` is then `mlops.tables.frame(self, raw, window)`: the same expression on DuckDB.
+    """
+
+    def rows(self, raw: Tables, window: Window) -> nw.LazyFrame[Any]:
+        """What `features` promises, as an expression of Narwhals over the raw tables; in any order.
+
+        Raises `InvalidInput` when a raw table or column is missing; a window without rows is no error here.
         """
 
 

@@ -80,26 +80,27 @@ def read_profile(path: Path) -> Profile:
 
 
 def profile_file(path: Path, columns: Sequence[Column], source: str) -> Profile:
-    """The profile of the model inputs in a Parquet file: one pass to choose bins, one to count."""
-    import pyarrow.parquet as pq
+    """The profile of the model inputs in a Parquet file or a folder of them: one pass to choose bins, one to
+    count."""
+    import pyarrow.dataset as ds
 
-    with pq.ParquetFile(path) as file:
-        rows = file.metadata.num_rows
-        names = [c.name for c in columns if c.name in file.schema_arrow.names]
-        wanted = [c for c in columns if c.name in names]
-        step = max(1, -(-rows // SAMPLE))
-        samples: dict[str, list[Array]] = {n: [] for n in names}
-        offset = 0
-        for batch in file.iter_batches(BATCH, columns=names):
-            first = -offset % step
-            for column in wanted:
-                values, _ = extract(batch.column(column.name), column.type)
-                samples[column.name].append(values[first::step])
-            offset += batch.num_rows
-        counters = [Counter(_empty(c.name, c.type, np.concatenate(samples[c.name]))) for c in wanted]
-        for batch in file.iter_batches(BATCH, columns=names):
-            for counter, column in zip(counters, wanted, strict=True):
-                counter.add(batch.column(column.name), column.type)
+    data = ds.dataset(path, format="parquet")
+    rows = data.count_rows()
+    names = [c.name for c in columns if c.name in data.schema.names]
+    wanted = [c for c in columns if c.name in names]
+    step = max(1, -(-rows // SAMPLE))
+    samples: dict[str, list[Array]] = {n: [] for n in names}
+    offset = 0
+    for batch in data.to_batches(columns=names, batch_size=BATCH):
+        first = -offset % step
+        for column in wanted:
+            values, _ = extract(batch.column(column.name), column.type)
+            samples[column.name].append(values[first::step])
+        offset += batch.num_rows
+    counters = [Counter(_empty(c.name, c.type, np.concatenate(samples[c.name]))) for c in wanted]
+    for batch in data.to_batches(columns=names, batch_size=BATCH):
+        for counter, column in zip(counters, wanted, strict=True):
+            counter.add(batch.column(column.name), column.type)
     return Profile(source=source, rows=rows, columns=[c.result() for c in counters])
 
 

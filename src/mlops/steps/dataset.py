@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -34,18 +36,34 @@ class Manifest(RawManifest):
     window: WindowText
     rows: int = Field(ge=1)
 
+    def text(self) -> str:
+        """As the file has it."""
+        return self.model_dump_json(indent=2) + "\n"
+
 
 def read_raw(folder: Path) -> RawManifest:
     """The raw folder's manifest, once its files are those that it names.
 
     Raises `InvalidInput` when there is no valid manifest and `IntegrityError` when a file has changed.
     """
-    found = _manifest(folder, RawManifest)
     files = (p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
-    digest = tree_digest(folder, files)
-    if digest != found.digest:
+    return verified(
+        str(folder),
+        lambda: (folder / MANIFEST).read_text(encoding="utf-8"),
+        lambda: tree_digest(folder, files),
+    )
+
+
+def verified(where: str, read: Callable[[], str], digest: Callable[[], str]) -> RawManifest:
+    """See `read_raw`; for a folder that only others can read (Spark), by what they say of it.
+
+    `read` gives the text of the manifest and may raise `FileNotFoundError`, `digest` that of the other files.
+    """
+    found = _parsed(f"{where}/{MANIFEST}", read, RawManifest)
+    there = digest()
+    if there != found.digest:
         raise IntegrityError(
-            f"{folder} holds the digest {digest}, but its {MANIFEST} says {found.digest}: the raw data have "
+            f"{where} holds the digest {there}, but its {MANIFEST} says {found.digest}: the raw data have "
             "changed since they were made; remove the folder so that it is made again, or publish a version"
         )
     return found
@@ -55,9 +73,14 @@ def write(folder: Path, frame: pd.DataFrame, raw: RawManifest, window: str) -> M
     """Write `frame` and its manifest to `folder`, which is made when it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
     frame.to_parquet(folder / ROWS, index=False)
-    made = Manifest(name=raw.name, version=raw.version, digest=raw.digest, window=window, rows=len(frame))
-    (folder / MANIFEST).write_text(made.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    made = manifest(raw, window, len(frame))
+    (folder / MANIFEST).write_text(made.text(), encoding="utf-8")
     return made
+
+
+def manifest(raw: RawManifest, window: str, rows: int) -> Manifest:
+    """What is written beside prepared rows."""
+    return Manifest(name=raw.name, version=raw.version, digest=raw.digest, window=window, rows=rows)
 
 
 def read_manifest(folder: Path) -> Manifest:
@@ -77,22 +100,37 @@ def read(folder: Path) -> tuple[pd.DataFrame, Manifest]:
         raise InvalidInput(Problem(str(path), "does not exist; the step `prep` writes it")) from None
     except (OSError, ValueError) as error:
         raise InvalidInput(Problem(str(path), f"cannot be read as Parquet: {error}")) from None
-    return frame, manifest
+    # Engines write times in different units.
+    times = frame.select_dtypes("datetime").columns
+    return frame.astype(dict.fromkeys(times, "datetime64[ns]")), manifest
+
+
+def copy_rows(folder: Path, to: Path) -> None:
+    """Copy the rows of `folder` to the one file `to`: Spark has written them as several."""
+    source = folder / ROWS
+    if source.is_file():
+        shutil.copy(source, to)
+        return
+    import pyarrow.parquet as pq
+
+    pq.write_table(pq.read_table(source), to)
 
 
 def _manifest(folder: Path, model: type[M]) -> M:
     path = folder / MANIFEST
+    return _parsed(str(path), lambda: path.read_text(encoding="utf-8"), model)
+
+
+def _parsed(path: str, read: Callable[[], str], model: type[M]) -> M:
     try:
-        return model.model_validate(json.loads(path.read_text(encoding="utf-8")))
+        return model.model_validate(json.loads(read()))
     except FileNotFoundError:
         raise InvalidInput(
-            Problem(
-                str(path), "does not exist; a data folder says in it what it holds (name, version, digest)"
-            )
+            Problem(path, "does not exist; a data folder says in it what it holds (name, version, digest)")
         ) from None
     except ValidationError as error:
         raise InvalidInput(
-            [Problem(str(path), e["msg"], ".".join(map(str, e["loc"]))) for e in error.errors()]
+            [Problem(path, e["msg"], ".".join(map(str, e["loc"]))) for e in error.errors()]
         ) from None
     except ValueError as error:
-        raise InvalidInput(Problem(str(path), f"not valid JSON: {error}")) from None
+        raise InvalidInput(Problem(path, f"not valid JSON: {error}")) from None

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import shutil
 import sys
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -82,13 +81,14 @@ def _register(given: argparse.Namespace) -> None:
 def _upload(tracker: PipelineTracker, parent: Run, given: argparse.Namespace) -> None:
     from mlops.serving.core import read_schema
     from mlops.spec.schema import FILE as SERVING
+    from mlops.steps.dataset import copy_rows
     from mlops.steps.profile import ARTIFACT as PROFILE
     from mlops.steps.profile import write_profile
 
     for name in ("report", "explanation"):
         tracker.log_artifacts(parent.run_id, getattr(given, name), name)
     with tempfile.TemporaryDirectory() as folder:
-        shutil.copy(given.test / "data.parquet", Path(folder) / "test.parquet")
+        copy_rows(given.test, Path(folder) / "test.parquet")
         tracker.log_artifacts(parent.run_id, Path(folder), "evaluation")
     if (given.model / SERVING).is_file():
         with tempfile.TemporaryDirectory() as folder:

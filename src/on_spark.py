@@ -1,0 +1,13 @@
+"""Entry of Spark jobs: `on_spark.py <module> <options>` runs a module of this folder on the job's session.
+
+Spark puts the folder of the entry script on the path, so this script lies where the packages do.
+"""
+
+from __future__ import annotations
+
+import runpy
+import sys
+
+if __name__ == "__main__":
+    sys.argv = sys.argv[1:]
+    runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
