@@ -5,11 +5,15 @@ A test may ask for any chapter alone; the ones before it then run first.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_forge import Forge
 from template_copy import MODEL, REVIEWER, Chapter, Repository
+
+from mlops.forge.pushed.store import ENDED
 
 
 @pytest.fixture(scope="session")
@@ -18,6 +22,19 @@ def repository(raw_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> It
     made = Repository.make(tmp_path_factory.mktemp("lifecycle"), raw_sample)
     yield made
     made.stop()
+
+
+@pytest.fixture
+def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
+    # These tests may themselves run in a job of a local forge.
+    for name in [name for name in os.environ if name.startswith(("MLOPS_FORGE", "GITHUB_"))]:
+        monkeypatch.delenv(name)
+    made = Forge(tmp_path)
+    yield made
+    for run in made.store.runs():
+        if run.state not in ENDED:
+            made.store.cancel(run.number, "the test is over")
+            made.ended(run.number)
 
 
 @pytest.fixture

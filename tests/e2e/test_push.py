@@ -5,128 +5,18 @@ The workflows here are small, so that each test is about one rule; `test_push_re
 
 from __future__ import annotations
 
-import json
 import os
-import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from small_forge import CHECKOUT, CONCURRENT, HEAD, WAIT, Forge, steps
 
 from mlops.forge.local import LocalForge
-from mlops.forge.pushed.install import install
-from mlops.forge.pushed.store import ENDED, Run, Store
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(120)]
-
-ROOT = Path(__file__).resolve().parents[2]
-SETTINGS = '[project]\nname = "small"\n[models.small]\nusecase = "small"\n'
-HEAD = """\
-on:
-  push:
-    branches: [main]
-    paths: ["src/**"]
-"""
-CHECKOUT = """\
-      - uses: actions/checkout@3d3c42e5aac5ba805825da76410c181273ba90b1
-        with: {persist-credentials: false}
-"""
-
-
-class Forge:
-    """A forge with one workflow and a clone of it."""
-
-    def __init__(self, folder: Path) -> None:
-        self.origin, self.work = folder / "origin.git", folder / "work"
-        home = folder / "home"
-        home.mkdir()
-        self.env = {
-            "PATH": os.environ["PATH"],
-            "HOME": str(home),
-            "USER": "ann",
-            "GIT_CONFIG_NOSYSTEM": "1",
-            "GIT_TERMINAL_PROMPT": "0",
-            "A_SECRET_OF_THE_SHELL": "hunter2",
-        }
-        self.git("init", "--quiet", "--bare", "--initial-branch", "main", str(self.origin), where=folder)
-        self.git("clone", "--quiet", str(self.origin), str(self.work), where=folder)
-        self.git("config", "user.name", "Ann")
-        self.git("config", "user.email", "ann@localhost")
-        (self.work / "src").mkdir()
-        (self.work / "mlops.toml").write_text(SETTINGS)
-        (self.work / ".github" / "scripts").mkdir(parents=True)
-        shutil.copy2(ROOT / ".github" / "scripts" / "run", self.work / ".github" / "scripts" / "run")
-        self.store = Store(self.origin)
-
-    def begin(self, workflow: str, name: str = "small", approvals: tuple[str, ...] = ()) -> None:
-        """The first commit, before anybody listens."""
-        path = self.work / ".github" / "workflows" / f"{name}.yml"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(workflow)
-        self.push("Begin")
-        install(self.origin, self.work, self.work / ".mlops", off={}, approvals=approvals)
-
-    def git(self, *args: str, where: Path | None = None, **env: str) -> str:
-        done = subprocess.run(
-            ["git", *args],
-            cwd=where or self.work,
-            env=self.env | env,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert done.returncode == 0, done.stderr
-        return done.stdout.strip() + done.stderr
-
-    def push(self, message: str, branch: str = "main", follow: bool = True) -> str:
-        """Everything; what the forge said."""
-        self.git("add", "--all")
-        self.git("commit", "--quiet", "--allow-empty", "--message", message)
-        follows = {} if follow else {"MLOPS_FORGE_FOLLOW": "0"}
-        return self.git("push", "--quiet", "origin", f"HEAD:{branch}", **follows)
-
-    def change(self, text: str = "x", **options: bool) -> str:
-        (self.work / "src" / "a.py").write_text(text)
-        return self.push("Change the code", **options)
-
-    def log(self, number: int, job: str = "only") -> str:
-        return (self.store.run_folder(number) / f"{job}.log").read_text()
-
-    def ended(self, number: int) -> Run:
-        deadline = time.monotonic() + 60
-        while (run := self.store.get(number)).state not in ENDED:
-            assert time.monotonic() < deadline, f"run {number} does not end: {run}"
-            time.sleep(0.05)
-        return run
-
-    def until(self, number: int, text: str, job: str = "only") -> None:
-        deadline = time.monotonic() + 60
-        path = self.store.run_folder(number) / f"{job}.log"
-        while not path.exists() or text not in path.read_text():
-            assert time.monotonic() < deadline, f"run {number} never says {text!r}"
-            time.sleep(0.05)
-
-
-@pytest.fixture
-def forge(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Forge]:
-    # These tests may themselves run in a job of a local forge.
-    for name in [name for name in os.environ if name.startswith(("MLOPS_FORGE", "GITHUB_"))]:
-        monkeypatch.delenv(name)
-    made = Forge(tmp_path)
-    yield made
-    for run in made.store.runs():
-        if run.state not in ENDED:
-            made.store.cancel(run.number, "the test is over")
-            made.ended(run.number)
-
-
-def steps(*commands: str, job: str = "") -> str:
-    """One job, `only`, with these commands; `job` are more lines of it."""
-    lines = "".join(f"      - run: {command}\n" for command in commands)
-    return f"jobs:\n  only:\n    runs-on: ubuntu-24.04\n{job}    steps:\n{CHECKOUT}{lines}"
 
 
 def test_a_push_of_nothing_relevant_ends_at_once_with_nothing_to_do(forge: Forge) -> None:
@@ -172,10 +62,6 @@ def test_a_failing_step_says_what_failed_and_what_to_type(forge: Forge) -> None:
     ).stdout
     assert "### Failed: `ls no-such-file`" in shown
     assert "No such file or directory" in shown
-
-
-CONCURRENT = "concurrency:\n  group: lane-${{ github.ref }}\n  cancel-in-progress: "
-WAIT = "while [ ! -e $HOME/go ]; do sleep 0.05; done"
 
 
 def test_runs_of_one_group_queue_and_the_newest_replaces_the_one_that_waits(forge: Forge) -> None:
@@ -266,6 +152,34 @@ def test_what_a_job_pushes_as_somebody_else_starts_runs_but_not_for_ever(forge: 
     assert "workflows that start one another may never end" in forge.log(5)
 
 
+TIDY = """\
+import pathlib, signal, sys, time
+def tidy(number, frame):
+    time.sleep(1)  # as long as closing a tracked run takes
+    pathlib.Path(sys.argv[1], "told").write_text(signal.Signals(number).name)
+    sys.exit(1)
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, tidy)
+print("started", flush=True)
+time.sleep(60)
+"""
+
+
+def test_a_run_that_is_cancelled_tells_its_commands_and_lets_them_tidy_up(forge: Forge) -> None:
+    """`mlops train` ends its tracked run then; a command that were killed would leave it running for ever."""
+    (forge.work / "tidy.py").write_text(TIDY)
+    home = Path(forge.env["HOME"])
+    forge.begin(HEAD + steps(f".github/scripts/run {sys.executable} tidy.py {home}"))
+    forge.change(follow=False)
+    forge.until(1, "started")
+    forge.store.cancel(1, "not wanted")
+    assert forge.ended(1).state == "cancelled"
+    deadline = time.monotonic() + 20
+    while not (home / "told").exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert (home / "told").read_text() in ("SIGHUP", "SIGINT", "SIGTERM")
+
+
 CHECK = "on: pull_request\n" + steps(".github/scripts/run test -e src/good.py")
 
 
@@ -319,122 +233,3 @@ def test_a_run_whose_worker_is_killed_holds_nobody_back(forge: Forge) -> None:
     forge.change("2", follow=False)
     assert forge.ended(2).state == "success"
     assert forge.store.get(1).reason == "its worker has died"
-
-
-CALLED = """\
-on:
-  workflow_call:
-    inputs:
-      stage: {type: string, required: true}
-      colour: {type: string, default: red}
-"""
-CALLER = (
-    HEAD
-    + """\
-jobs:
-  outer:
-    uses: ./.github/workflows/called.yml
-    with:
-      stage: ${{ inputs.stage || 'prod' }}
-"""
-)
-GUARDED = "    environment: ${{ inputs.stage }}-${{ inputs.colour }}\n"
-
-
-def calling(forge: Forge, called: str, caller: str = CALLER) -> str:
-    """What a push says when the workflow `small` calls another one."""
-    path = forge.work / ".github" / "workflows" / "called.yml"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(called)
-    forge.begin(caller, approvals=("prod-red",))
-    return forge.change(follow=False)
-
-
-def test_a_called_job_waits_for_the_approval_of_the_environment_that_its_inputs_name(forge: Forge) -> None:
-    calling(forge, CALLED + steps("echo entered ${{ inputs.stage }}", job=GUARDED))
-    forge.until(1, "environment prod-red waits for an approval")
-    assert "entered prod" not in forge.log(1).replace("# echo entered", "")
-    forge.store.approve(1, "prod-red", "bea")
-    run = forge.ended(1)
-    assert (run.state, list(run.jobs), run.workflow) == ("success", ["only"], "small")
-    assert "approved by bea" in forge.log(1)
-    assert "entered prod" in forge.log(1)
-
-
-def test_a_failure_in_a_called_job_fails_the_run_and_is_named(forge: Forge) -> None:
-    calling(forge, CALLED + steps(".github/scripts/run ls no-such-file"))
-    run = forge.ended(1)
-    assert (run.state, run.reason) == ("failure", "only failed in: ls no-such-file")
-    assert "### Failed: `ls no-such-file`" in (forge.store.run_folder(1) / "summary.md").read_text()
-
-
-def test_called_jobs_of_one_group_do_not_run_beside_each_other(forge: Forge) -> None:
-    group = "    concurrency: {group: 'lane-${{ inputs.stage }}', cancel-in-progress: false}\n"
-    calling(forge, CALLED + steps("echo started", WAIT, job=group))
-    forge.until(1, "started")
-    forge.change("2", follow=False)
-    forge.until(2, "waits for the group lane-prod")
-    Path(forge.env["HOME"], "go").touch()
-    assert [forge.ended(n).state for n in (1, 2)] == ["success", "success"]
-
-
-@pytest.mark.parametrize(
-    ("called", "caller", "says"),
-    [
-        (CALLED + steps("echo x", job=GUARDED).replace(CHECKOUT, ""), CALLER, "is not actions/checkout"),
-        (CALLED + CONCURRENT + "false\n" + steps("echo x"), CALLER, "let the caller do it"),
-        (
-            CALLED + steps("echo x", job=GUARDED),
-            CALLER + CALLER[CALLER.index("  outer:") :].replace("outer", "other"),
-            "2 jobs of .github/workflows/small.yml are called only",
-        ),
-    ],
-    ids=["cannot ask", "own group", "called twice"],
-)
-def test_a_called_job_that_could_not_be_held_back_is_refused(
-    forge: Forge, called: str, caller: str, says: str
-) -> None:
-    calling(forge, called, caller)
-    run = forge.ended(1)
-    assert run.state == "failure"
-    said = run.reason + "".join(p.read_text() for p in forge.store.run_folder(1).glob("only.log"))
-    assert says in said
-    assert "echo x" not in said
-
-
-LISTENS = "on:\n  repository_dispatch:\n    types: [mlops.drift.detected]\n"
-
-
-def test_an_event_starts_the_workflow_that_listens_to_it(forge: Forge) -> None:
-    """The handler `dispatch` of `mlops events handle` does here what it does on GitHub."""
-    tell = "echo ${{ github.event.client_payload.data.model }} drifts"
-    forge.begin(LISTENS + steps(tell))
-    with (forge.work / "mlops.toml").open("a") as stream:
-        stream.write('[[events.handlers]]\ntypes = ["mlops.drift.detected"]\n')
-    event = {
-        "specversion": "1.0",
-        "id": "1",
-        "source": "/mlops/small",
-        "type": "mlops.drift.detected",
-        "time": "2026-11-21T08:00:00Z",
-        "data": {
-            "model": "small",
-            "environment": "prod",
-            "start": "2026-11-14T00:00:00Z",
-            "end": "2026-11-21T00:00:00Z",
-            "breaches": [{"name": "drift.a", "observed": "PSI 0.3", "limit": "0.2"}],
-        },
-    }
-    for _ in range(2):  # delivered at least once, acted on once
-        subprocess.run(
-            [str(Path(sys.executable).with_name("mlops")), "events", "handle", "-"],
-            input=json.dumps(event),
-            cwd=forge.work,
-            env=forge.env,
-            text=True,
-            check=True,
-        )
-    run = forge.ended(1)
-    assert (run.state, run.event, run.why) == ("success", "repository_dispatch", "event mlops.drift.detected")
-    assert "small drifts" in forge.log(1)
-    assert [r.number for r in forge.store.runs()] == [1]

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -108,7 +111,7 @@ def test_a_missing_asset_is_a_sentence(project):
         project.run()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_the_steps_and_marks_the_runs(project, monkeypatch, number):
     # A shell that starts the tests in the background has SIGINT ignored, and Python keeps that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -132,6 +135,60 @@ def test_an_interrupt_ends_the_steps_and_marks_the_runs(project, monkeypatch, nu
     assert children["left"]["status"] == "KILLED"
     assert project.tracker.runs[_parent(project)]["status"] == "KILLED"
     assert not list((project.state / "cache" / "tmp").glob("*")), "nothing half-written stays"
+
+
+ALONE = """
+import json, os, signal, sys
+from pathlib import Path
+sys.path.insert(0, {here!r})
+from tiny_pipeline import MemoryTracker
+from mlops.pipeline import run_pipeline
+
+if {ignored}:
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+root = Path({root!r})
+assets = lambda name, version: str(root / "assets" / name / version)
+run_pipeline(root / "pipeline.yml", {{}}, tracker=MemoryTracker(root / "runs.json"), state_dir=root / "state",
+             resolve_asset=assets, preload=())
+"""
+
+
+def alone(project, *, ignored: bool = False) -> subprocess.Popen[bytes]:
+    """The run in a process group of its own, as a job or a terminal has it; it waits in a step."""
+    code = ALONE.format(here=str(Path(__file__).parent), root=str(project.root), ignored=ignored)
+    process = subprocess.Popen([sys.executable, "-c", code], cwd=project.root, start_new_session=True)
+    while "left" not in (project.counter.read_text() if project.counter.exists() else ""):
+        assert process.poll() is None, "it ended before it was interrupted"
+        time.sleep(0.02)
+    return process
+
+
+def statuses(project) -> set[str]:
+    return {run["status"] for run in json.loads((project.root / "runs.json").read_text()).values()}
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_to_the_whole_group_twice_leaves_no_run_open(project, monkeypatch, number):
+    """The group of a terminal that closes gets it from the kernel and from the shell."""
+    monkeypatch.setenv("SLEEP_IN", "left")
+    monkeypatch.setenv("SLEEP", "60")
+    process = alone(project)
+    os.killpg(process.pid, number)
+    time.sleep(0.05)
+    os.killpg(process.pid, number)
+    assert process.wait(20) != 0
+    found = statuses(project)
+    assert "KILLED" in found and "RUNNING" not in found, found
+
+
+def test_what_is_started_below_nohup_goes_on(project, monkeypatch):
+    monkeypatch.setenv("SLEEP_IN", "left")
+    monkeypatch.setenv("SLEEP", "1")
+    process = alone(project, ignored=True)
+    os.killpg(process.pid, signal.SIGHUP)
+    assert process.wait(30) == 0
+    assert statuses(project) == {"FINISHED"}
 
 
 def test_a_full_disk_is_a_sentence(project, monkeypatch):
