@@ -37,6 +37,8 @@ class Progress:
         """One step of a pipeline started or ended."""
         if event.state == "running":
             self._running.append(event.step)
+            if event.note:
+                self._line(f"    {event.step:<10} [yellow]{escape(event.note)}[/]")
         else:
             if event.step in self._running:
                 self._running.remove(event.step)

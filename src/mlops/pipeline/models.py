@@ -149,12 +149,19 @@ def _environment(raw: Any) -> Any:
     return made
 
 
+def _lower(raw: Any) -> Any:
+    """Azure ML takes these words in any case."""
+    return raw.lower() if isinstance(raw, str) else raw
+
+
 class Resources(Yaml):
     """What a step runs on."""
 
     instance_count: int | None = Field(None, ge=1)
     max_instance_count: int | None = Field(None, ge=1)
     instance_type: str | None = None
+    runtime_version: str | float | None = None
+    """Of Spark; see `mlops.pipeline.spark`."""
     shm_size: str | None = None
     docker_args: str | list[str] | None = None
     locations: tuple[str, ...] | None = None
@@ -162,12 +169,33 @@ class Resources(Yaml):
 
 
 class Distribution(Yaml):
-    """How processes of one step are spread."""
+    """How processes of one step are spread; `DISTRIBUTION_FIELDS` says what belongs to which type."""
 
-    type: Literal["pytorch", "mpi", "tensorflow", "ray"]
+    type: Annotated[Literal["pytorch", "mpi", "tensorflow", "ray"], BeforeValidator(_lower)]
     process_count_per_instance: int | None = Field(None, ge=1)
     worker_count: int | None = Field(None, ge=1)
     parameter_server_count: int | None = Field(None, ge=0)
+    port: int | None = Field(None, ge=1, le=65535)
+    address: str | None = None
+    include_dashboard: bool | None = None
+    dashboard_port: int | None = Field(None, ge=1, le=65535)
+    head_node_additional_args: str | None = None
+    worker_node_additional_args: str | None = None
+
+
+DISTRIBUTION_FIELDS: dict[str, tuple[str, ...]] = {
+    "pytorch": ("process_count_per_instance",),
+    "mpi": ("process_count_per_instance",),
+    "tensorflow": ("worker_count", "parameter_server_count"),
+    "ray": (
+        "port",
+        "address",
+        "include_dashboard",
+        "dashboard_port",
+        "head_node_additional_args",
+        "worker_node_additional_args",
+    ),
+}
 
 
 class CommandLimits(Yaml):
@@ -205,9 +233,12 @@ class Component(Yaml):
 
 
 class Node(Yaml):
-    """One job of a pipeline: a component by file, or a command written in place."""
+    """One job of a pipeline: a component by file, or a command written in place.
 
-    type: Literal["command"] = "command"
+    What belongs to a job of type `spark` only, or not to one, is the lint's to say (`lint/spark.py`).
+    """
+
+    type: Literal["command", "spark"] = "command"
     component: str | None = None
     name: str | None = None
     display_name: str = ""

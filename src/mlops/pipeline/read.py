@@ -9,10 +9,20 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, Problem
-from mlops.pipeline.models import Component, Environment, Node, PipelineJob, Port
+from mlops.pipeline.models import (
+    Component,
+    Distribution,
+    Environment,
+    Node,
+    PipelineJob,
+    Port,
+    Resources,
+)
+from mlops.pipeline.spark import SparkComponent
 from mlops.spec._yaml import Document
 
 Loc = tuple[str | int, ...]
+KINDS = ("command", "spark")
 
 
 @dataclass(frozen=True)
@@ -27,6 +37,18 @@ class Step:
     owner: tuple[Path, Document]
     """The pipeline file, where the node's own fields stand."""
     prefix: Loc = ()
+    spark: SparkComponent | None = None
+    """The component as it is written, when it runs on Spark; `component` is then what runs it here."""
+
+    @property
+    def distribution(self) -> Distribution | None:
+        """What is in force: the node's own, else its component's."""
+        return self.node.distribution or self.component.distribution
+
+    @property
+    def resources(self) -> Resources | None:
+        """What is in force: the node's own, else its component's."""
+        return self.node.resources or self.component.resources
 
     @property
     def code(self) -> Path | None:
@@ -37,6 +59,8 @@ class Step:
 
     def problem(self, loc: Loc, message: str) -> Problem:
         """A problem at `loc` of the component."""
+        if self.spark is not None and loc[:1] == ("command",):
+            loc = ("args",)
         return self.document.problem((*self.prefix, *loc), message)
 
 
@@ -91,8 +115,8 @@ def _other_types(document: Document) -> Iterator[Problem]:
     jobs = document.value.get("jobs")
     for name, node in jobs.items() if isinstance(jobs, dict) else ():
         kind = node.get("type", "command") if isinstance(node, dict) else "command"
-        if kind != "command":
-            message = f"jobs of type {kind!r} are not read here; allowed: command"
+        if kind not in KINDS:
+            message = f"jobs of type {kind!r} are not read here; allowed: {', '.join(KINDS)}"
             yield document.problem(("jobs", str(name), "type"), message)
 
 
@@ -121,7 +145,16 @@ def _step(path: Path, document: Document, name: str, node: Node) -> Step:
             document.problem(loc, f"the file {node.component!r} does not exist ({shown(file)})")
         )
     inner = open_document(file)
-    return Step(name, node, inner.parse(Component), file, inner, (path, document))
+    component, spark = read_component(inner)
+    return Step(name, node, component, file, inner, (path, document), spark=spark)
+
+
+def read_component(document: Document) -> tuple[Component, SparkComponent | None]:
+    """A component as the command that runs it, and as it is written when it runs on Spark."""
+    if document.value.get("type") == "spark":
+        spark = document.parse(SparkComponent)
+        return spark.as_command(), spark
+    return document.parse(Component), None
 
 
 def _in_place(name: str, node: Node) -> Component:

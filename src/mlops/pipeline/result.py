@@ -19,6 +19,8 @@ class StepEvent:
     seconds: float | None = None
     log: str = ""
     """Path or URL of the step's log."""
+    note: str = ""
+    """What is different here from what the file asks for."""
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,7 @@ PIPELINE_CASES = [
     ("unknown environment key", "environment.yml", "image:", "imagee:", "imagee", "unknown field.*did you mean 'image'"),
     ("instance count 0", "pipeline.yml", "instance_count: 1", "instance_count: 0", "jobs.right.resources.instance_count", "greater than or equal to 1"),
     ("limits", "pipeline.yml", "resources: {instance_count: 1}", "limits: {timeout: 0}", "jobs.right.limits.timeout", "greater than or equal to 1"),
-    ("job type", "pipeline.yml", "resources: {instance_count: 1}", "resources: {instance_count: 1}\n  again: {type: spark}", "jobs.again.type", "'spark' are not read here; allowed: command"),
+    ("job type", "pipeline.yml", "resources: {instance_count: 1}", "resources: {instance_count: 1}\n  again: {type: automl}", "jobs.again.type", "'automl' are not read here; allowed: command, spark"),
     ("missing component", "pipeline.yml", "components/left.yml", "components/lefft.yml", "jobs.left.component", "does not exist"),
     ("remote component", "pipeline.yml", "components/left.yml", "azureml:left:1", "jobs.left.component", "name a file"),
     ("missing script", "components/left.yml", "python steps.py", "python stepz.py", "command", "script 'stepz.py' is not in src"),

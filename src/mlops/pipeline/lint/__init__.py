@@ -7,19 +7,22 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
 from mlops.pipeline.lint.command import check_command
+from mlops.pipeline.lint.distribution import check_distribution
 from mlops.pipeline.lint.environment import check_environment, environment_problems
 from mlops.pipeline.lint.graph import check_graph
 from mlops.pipeline.lint.monitor import check_monitor
 from mlops.pipeline.lint.parallel import check_parallel, is_parallel
 from mlops.pipeline.lint.schedule import check_schedule
 from mlops.pipeline.lint.serving import check_deployment, check_endpoint
+from mlops.pipeline.lint.spark import check_spark, check_spark_job
 from mlops.pipeline.lint.sweep import check_sweep
-from mlops.pipeline.models import Component, Environment, Node
-from mlops.pipeline.read import Step, open_document, read_pipeline, shown
+from mlops.pipeline.models import Environment, Node
+from mlops.pipeline.read import Step, open_document, read_component, read_pipeline, shown
 from mlops.spec._yaml import Document
 
 KINDS = (
-    "pipeline, sweep, command component, schedule, monitor, environment, online endpoint, online deployment"
+    "pipeline, sweep, command component, spark component, schedule, monitor, environment, online endpoint, "
+    "online deployment"
 )
 
 
@@ -45,8 +48,8 @@ def lint_pipeline(path: Path) -> list[Problem]:
         return problems
     problems += check_graph(pipeline)
     for step in pipeline.steps.values():
-        problems += check_command(step)
-        problems += check_environment(step)
+        problems += check_spark_job(step)
+        problems += _of_component(step)
     return _unique(problems)
 
 
@@ -64,6 +67,7 @@ def _dispatch(path: Path, document: Document, *, strict: bool) -> list[Problem]:
         "parallel": lambda: check_parallel(document, path),
         "pipeline": lambda: lint_pipeline(path),
         "command": lambda: _lint_component(path, document),
+        "spark": lambda: _lint_component(path, document),
         "sweep": lambda: check_sweep(document, path),
         "schedule": lambda: [*check_schedule(document, False), *_scheduled(path, document)],
         "monitor": lambda: [*check_schedule(document, True), *check_monitor(document)],
@@ -84,7 +88,7 @@ def kind_of(raw: dict[str, object]) -> str:
     schema = str(raw.get("$schema", "")).rsplit("/", 1)[-1].lower()
     signs = {
         "parallel": raw.get("type") == "pipeline" and is_parallel(raw),
-        str(raw.get("type")): raw.get("type") in ("pipeline", "sweep", "command"),
+        str(raw.get("type")): raw.get("type") in ("pipeline", "sweep", "command", "spark"),
         "monitor": "create_monitor" in raw,
         # Azure Pipelines' own files have a `trigger` too.
         "schedule": ("trigger" in raw and "stages" not in raw)
@@ -98,10 +102,19 @@ def kind_of(raw: dict[str, object]) -> str:
 
 
 def _lint_component(path: Path, document: Document) -> list[Problem]:
-    component = document.parse(Component)
+    component, spark = read_component(document)
     node = Node(component=path.name)
-    step = Step(component.name, node, component, path, document, (path, document))
-    return [*check_command(step), *check_environment(step)]
+    return _of_component(Step(component.name, node, component, path, document, (path, document), spark=spark))
+
+
+def _of_component(step: Step) -> list[Problem]:
+    """Problems of a step's own file."""
+    return [
+        *check_command(step),
+        *check_spark(step),
+        *check_distribution(step),
+        *check_environment(step),
+    ]
 
 
 def _scheduled(path: Path, document: Document) -> list[Problem]:

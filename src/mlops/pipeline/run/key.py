@@ -54,4 +54,6 @@ def step_key(
         "installed": installed,
         "nonce": nonce,
     }
+    if step.distribution is not None:
+        parts["distribution"] = step.distribution.model_dump(exclude_none=True)
     return data_digest(parts).removeprefix("sha256:")

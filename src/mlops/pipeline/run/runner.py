@@ -21,6 +21,7 @@ from mlops.pipeline.read import Step, load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
 from mlops.pipeline.run.cache import KEEP_ENTRIES, StepCache
 from mlops.pipeline.run.executor import PRELOAD, StepServer
+from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder, recover
 from mlops.pipeline.run.step import Run
 from mlops.pipeline.run.tracker import RunStatus, Tracker
@@ -64,6 +65,8 @@ def run_pipeline(
             if problems := lint_pipeline(path):
                 raise InvalidInput(problems)
             pipeline = load_pipeline(path)
+            for step in pipeline.steps.values():
+                spread(step)  # what this machine cannot start is said before anything runs
             given = pipeline_inputs(pipeline, inputs, resolve_asset)
             cache = StepCache(state / "cache", keep)
             stack.callback(cache.evict)

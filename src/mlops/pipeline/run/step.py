@@ -21,6 +21,8 @@ from mlops.pipeline.run.cache import Entry, StepCache
 from mlops.pipeline.run.executor import StepServer, plan_invocation
 from mlops.pipeline.run.key import environment_content, step_key
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
+from mlops.pipeline.run.spread import run as run_spread
+from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.values import AssetResolver, Given, step_input
@@ -138,7 +140,8 @@ class Run:
     def _execute(self, step: Step, key: str, given: Mapping[str, Given], code: Path) -> Entry:
         started = time.monotonic()
         log = self.folder.log(step.name)
-        self.tell(StepEvent(step.name, "running", log=str(log)))
+        planned = spread(step)
+        self.tell(StepEvent(step.name, "running", log=str(log), note=planned.note))
         child = self._begin(step, {"mlops.key": key})
         work = self.cache.begin(self.run_id, step.name)
         outputs = {name: work / "outputs" / name for name in step.component.outputs}
@@ -149,14 +152,15 @@ class Run:
         command = expand(step.component.command, texts, {n: str(p) for n, p in outputs.items()})
         variables = {k: str(v) for k, v in step.node.environment_variables.items()}
         with log.open("w", encoding="utf-8") as stream:
-            stream.write(f"$ {command}\n")
+            stream.write(f"$ {command}" + (f"  # {planned.note}\n" if planned.note else "\n"))
         with self._talk:
             tracking = dict(self.tracker.env())
         env = step_environment(tracking, child) | variables
         if len(self.pipeline.steps) - len({job for job, _ in self.outputs}) > 1:
             # One step alone is sooner done with its own imports than with everybody's.
             self.server.warm()
-        status = self.server.run(plan_invocation(command, variables), code, env, log)
+        invocation = plan_invocation(command, variables)
+        status, failed = run_spread(self.server, planned, invocation, cwd=code, env=env, log=log)
         seconds = time.monotonic() - started
         if self._stopped.is_set():
             self._finish(child, "KILLED")
@@ -164,8 +168,8 @@ class Run:
         if status != 0:
             self._finish(child, "FAILED")
             shutil.rmtree(work, ignore_errors=True)
-            self.tell(StepEvent(step.name, "failed", seconds, str(log)))
-            raise StepFailed(failure(step.name, status, seconds, log))
+            self.tell(StepEvent(step.name, "failed", seconds, str(failed)))
+            raise StepFailed(failure(step.name, status, seconds, failed))
         entry = self.cache.commit(
             work, key=key, step=step.name, run_id=child, names=list(outputs), seconds=seconds
         )
