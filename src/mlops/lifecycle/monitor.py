@@ -14,7 +14,7 @@ from mlops.events import publish
 from mlops.lifecycle import labels as known
 from mlops.lifecycle.evidence import DIGEST_TAG, REPORT, live_version
 from mlops.lifecycle.performance import judged_performance
-from mlops.lifecycle.reference import reference_of
+from mlops.lifecycle.reference import most_important, reference_of
 from mlops.monitoring import judge
 from mlops.monitoring.distance import CORRECTIONS
 from mlops.monitoring.profile import Profile
@@ -136,6 +136,8 @@ def _judge(
         return _unknown(facts, f"no release of {model} is live in {env}")
     try:
         release = _release(target.registry, live)
+        if thresholds.ranked:
+            thresholds = thresholds.among(most_important(target.registry, live))
     except Inconclusive as why:
         return _unknown(facts | {"release": live.version}, str(why))
     facts |= {
