@@ -32,6 +32,7 @@ BUILT_IN: Final = {
 """Built-in roles and their ids, the same in every tenant (learn.microsoft.com, "Azure built-in roles")."""
 
 PROMOTER: Final = "Model promoter"
+SCALER: Final = "Endpoint scaler"
 INGESTION_STARTER: Final = "Ingestion starter"
 REGISTRY_READER: Final = "Model registry reader"
 REGISTRY_PUBLISHER: Final = "Model registry publisher"
@@ -62,6 +63,7 @@ CUSTOM: Final = (
             f"{_ML}/workspaces/onlineEndpoints/deployments/delete",
             f"{_ML}/workspaces/onlineEndpoints/score/action",
             f"{_ML}/workspaces/onlineEndpoints/token/action",
+            f"{_ML}/workspaces/onlineEndpoints/listKeys/action",  # the smoke test of an endpoint with keys
             f"{_ML}/workspaces/onlineEndpoints/deployments/getLogs/action",
             f"{_ML}/workspaces/batchEndpoints/write",
             f"{_ML}/workspaces/batchEndpoints/deployments/write",
@@ -70,10 +72,21 @@ CUSTOM: Final = (
             f"{_ML}/workspaces/models/versions/write",
             f"{_ML}/workspaces/environments/versions/write",
             f"{_ML}/workspaces/codes/versions/write",
+            f"{_ML}/workspaces/components/versions/write",  # of scheduled and batch pipelines
             f"{_ML}/workspaces/data/versions/write",  # what a deployment's data collector writes
             f"{_ML}/workspaces/schedules/write",
             f"{_ML}/workspaces/metadata/artifacts/write",
             f"{_ML}/workspaces/metadata/snapshots/write",
+        ),
+    ),
+    CustomRole(
+        SCALER,
+        "Makes and removes scaling rules; Monitoring Contributor could also change alerts and diagnostics.",
+        "environment",
+        (
+            "Microsoft.Insights/autoscaleSettings/read",
+            "Microsoft.Insights/autoscaleSettings/write",
+            "Microsoft.Insights/autoscaleSettings/delete",
         ),
     ),
     CustomRole(
@@ -169,7 +182,7 @@ GRANTS: Final = (
         "train",
         "Storage Blob Data Contributor",
         "storage account",
-        "reads data, writes artifacts; no keys exist",
+        "reads data and captured traffic, writes artifacts, labels and verdicts; no keys exist",
     ),
     Grant(
         "train",
@@ -199,9 +212,10 @@ GRANTS: Final = (
         "promote",
         "Storage Blob Data Contributor",
         "storage account",
-        "uploads scoring code, reads the release",
+        "uploads scoring code, reads the release, keeps journal and lock",
     ),
     Grant("promote", "Monitoring Reader", "resource group", "judges a canary by the endpoint's metrics"),
+    Grant("promote", SCALER, "resource group", "instances follow the load (max_instances of mlops.toml)"),
     Grant("promote", "Log Analytics Reader", "log analytics", "judges a canary by the endpoint's logs"),
     Grant("promote", REGISTRY_PUBLISHER, "model registry", "tags what is live where; reads the release"),
     Grant("serve", "AcrPull", "container registry", "pulls the serving image"),

@@ -127,11 +127,13 @@ def test_custom_roles_cannot_delete_models_assign_roles_or_use_wildcards_to_writ
     for role in roles.CUSTOM:
         for action in role.actions:
             assert re.fullmatch(
-                r"Microsoft\.MachineLearningServices(/[A-Za-z*]+)+/(read|write|delete|action)", action
+                r"Microsoft\.(MachineLearningServices(/[A-Za-z*]+)+/(read|write|delete|action)"
+                r"|Insights/autoscaleSettings/(read|write|delete))",
+                action,
             )
             assert "*" not in action or action.endswith("/read")
             if action.endswith("/delete"):
-                assert action.endswith("deployments/delete")
+                assert action.endswith(("deployments/delete", "autoscaleSettings/delete"))
 
 
 def test_apply_may_assign_the_listed_roles_only_and_to_no_person() -> None:
