@@ -2,13 +2,36 @@
 
 from __future__ import annotations
 
-from mlops.errors import Inconclusive, InvalidInput, NotFound
+import json
+
+from mlops.errors import Inconclusive, InvalidInput, NotFound, TargetError
 from mlops.lifecycle.evidence import TEST_ROWS
 from mlops.monitoring.profile import FILE, Profile, profile_file, read_profile
 from mlops.spec.evaluation import PREDICTIONS
 from mlops.spec.schema import ModelSchema
+from mlops.steps.explain import EXPLANATION, IMPORTANCE
 from mlops.steps.profile import ARTIFACT, prediction_profile
 from mlops.targets.base import ModelVersion, Registry
+
+
+def most_important(registry: Registry, version: ModelVersion) -> list[str]:
+    """Input columns by what their loss costs, as its explain step measured; the most important one first.
+
+    Raises `Inconclusive` when the version was never explained, `TargetError` when that cannot be read.
+    """
+    where = f"{EXPLANATION}/{IMPORTANCE}"
+    try:
+        path = registry.artifacts(version.run_id, where)
+    except NotFound:
+        raise Inconclusive(
+            f"monitor.yml looks at the most important columns, and {version.model} {version.version} does "
+            f"not say which they are (its run has no {where}); name the columns in `features`, or train with a "
+            "pipeline that explains"
+        ) from None
+    try:
+        return [str(column["name"]) for column in json.loads(path.read_text(encoding="utf-8"))["columns"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise TargetError(f"{where} of run {version.run_id} cannot be read: {error!r}") from None
 
 
 def reference_of(registry: Registry, version: ModelVersion, schema: ModelSchema) -> Profile:

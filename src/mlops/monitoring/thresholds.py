@@ -7,8 +7,8 @@ Only the fields that `mlops monitor` uses are read here; the whole file is held 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -35,6 +35,7 @@ _SIGNALS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
 }
 _PERIOD = re.compile(r"P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?)?")
 _DEFAULT = timedelta(days=1)
+_TOP = "top_n_feature_importance"
 
 Limits = Mapping[Kind, Mapping[str, float]]
 """Metric to threshold, for numbers and for categories."""
@@ -46,6 +47,8 @@ class Rules:
 
     limits: Limits
     features: tuple[str, ...] | None = None
+    top: int | None = None
+    """Look at this many columns only, the most important ones: the release that is judged says which."""
 
     def admits(self, column: str) -> bool:
         return self.features is None or column in self.features
@@ -61,6 +64,23 @@ class Thresholds:
     prediction: Rules | None = None
     ignored: tuple[str, ...] = field(default=())
     """Signals of other kinds, which only Azure ML evaluates."""
+
+    @property
+    def ranked(self) -> bool:
+        """Whether a signal looks at the most important columns, so that their order must be known."""
+        return any(rules and rules.top for rules in (self.quality, self.drift, self.prediction))
+
+    def among(self, columns: Sequence[str]) -> Thresholds:
+        """With the first of `columns`, the most important one first, for each signal that wants those."""
+
+        def named(rules: Rules | None) -> Rules | None:
+            if rules is None or rules.top is None:
+                return rules
+            return replace(rules, features=tuple(columns[: rules.top]), top=None)
+
+        return replace(
+            self, quality=named(self.quality), drift=named(self.drift), prediction=named(self.prediction)
+        )
 
 
 def monitor_path(model: str) -> str:
@@ -117,7 +137,8 @@ class _Reader:
         limits = {kind: dict(self._limits(kind, known[kind])) for kind in KINDS}
         if not any(limits.values()) and not self.problems:
             self._say(("metric_thresholds",), "needs a threshold for numerical or categorical columns")
-        return Rules(limits, self._features())
+        features, top = self._features()
+        return Rules(limits, features, top)
 
     def lookback(self) -> dict[str, timedelta]:
         """At most one entry: how far back production data are looked at."""
@@ -146,14 +167,23 @@ class _Reader:
             else:
                 yield str(metric), float(limit)
 
-    def _features(self) -> tuple[str, ...] | None:
+    def _features(self) -> tuple[tuple[str, ...] | None, int | None]:
+        """The columns by name, or how many of the most important ones."""
         given = self._signal.get("features")
         if given is None or given == "all_features":
-            return None
+            return None, None
         if isinstance(given, list) and given and all(isinstance(name, str) for name in given):
-            return tuple(given)
-        self._say(("features",), f"must be a list of input columns or all_features; got {given!r}")
-        return ()
+            return tuple(given), None
+        if isinstance(given, dict) and given.keys() == {_TOP}:
+            count = given[_TOP]
+            if isinstance(count, int) and not isinstance(count, bool) and count > 0:
+                return (), count
+            self._say(("features", _TOP), f"must be a whole number of 1 or more; got {count!r}")
+            return (), None
+        self._say(
+            ("features",), f"must be a list of input columns, all_features or {{{_TOP}: N}}; got {given!r}"
+        )
+        return (), None
 
     def _say(self, loc: tuple[str, ...], message: str) -> None:
         self.problems.append(self._document.problem((*self._loc, *loc), message))

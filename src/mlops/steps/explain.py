@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     from mlops.serving.core import Scorer
 
+EXPLANATION = "explanation"
+"""Run artifacts: the folder of this step."""
 IMPORTANCE = "importance.json"
 ROWS = 5000
 REPEATS = 3
@@ -60,7 +62,7 @@ def _explain(given: argparse.Namespace) -> None:
         found["metric"],
     )
     tracking.log_metrics({f"importance_{c['name']}": c["mean"] for c in columns})
-    tracking.log_artifacts(given.explanation, "explanation")
+    tracking.log_artifacts(given.explanation, EXPLANATION)
 
 
 def importance(scorer: Scorer, sample: pd.DataFrame, truth: Any, seconds: float = SECONDS) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
+import yaml
 from monitor_world import ENV, MODEL, NOW, MonitorWorld, rows
 
 from mlops.errors import InvalidInput, TargetError
@@ -285,6 +286,45 @@ def test_a_version_without_profile_is_compared_with_its_test_rows(world: Monitor
     assert [s.detail for s in report.signals if s.kind == "prediction"] == [
         "the release's reference has no predictions"
     ]
+
+
+def explained(world: MonitorWorld, text: str) -> None:
+    """Drift is watched for the most important column alone, and the live release says this of it."""
+    path = world.root / "pipelines" / MODEL / "monitor.yml"
+    monitor = yaml.safe_load(path.read_text())
+    monitor["create_monitor"]["monitoring_signals"]["drift"]["features"] = {"top_n_feature_importance": 1}
+    path.write_text(yaml.safe_dump(monitor))
+    folder = world.root / "runs/run-1/explanation"
+    folder.mkdir()
+    (folder / "importance.json").write_text(text)
+
+
+@pytest.mark.parametrize(
+    ("order", "outcome"), [(("seats", "origin"), "breach"), (("origin", "seats"), "pass")]
+)
+def test_the_most_important_columns_are_those_of_the_live_release(
+    world: MonitorWorld, order: tuple[str, str], outcome: str
+):
+    explained(world, json.dumps({"columns": [{"name": name, "mean": 0.1} for name in order]}))
+    world.capture(rows(1000, seed=3, seats=60))
+    report = judge(world)
+    assert report.outcome == outcome
+    assert (signal(report, "drift.seats.psi").observed or 0) > 0.2, "measured in any case"
+
+
+def test_a_release_without_importance_gives_no_verdict_and_says_what_to_write(world: MonitorWorld):
+    explained(world, "")
+    (world.root / "runs/run-1/explanation/importance.json").unlink()
+    world.capture(rows(1000, seed=3, seats=60))
+    report = judge(world)
+    assert report.outcome == "inconclusive" and "name the columns in `features`" in report.reason
+
+
+def test_importance_that_cannot_be_read_is_no_verdict_on_the_model(world: MonitorWorld):
+    explained(world, '{"columns": [{"mean": 0.1}]}')
+    world.capture(rows(1000, seed=3))
+    with pytest.raises(TargetError, match=r"importance\.json of run run-1 cannot be read"):
+        judge(world)
 
 
 def test_a_metric_that_the_task_does_not_have_is_refused(world: MonitorWorld):

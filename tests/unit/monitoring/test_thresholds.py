@@ -72,7 +72,12 @@ WRONG = {
     ),
     ("0.3", "high"): ("numerical.population_stability_index", "must be a number of 0 or more; got 'high'"),
     ("0.01", "-1"): ("categorical.pearsons_chi_squared_test", "0 or more"),
-    ("[a, b]", "{top_n_feature_importance: 5}"): ("drift.features", "a list of input columns"),
+    ("[a, b]", "{top_n_feature_importance: none}"): (
+        "top_n_feature_importance",
+        "a whole number of 1 or more",
+    ),
+    ("[a, b]", "{top_n_feature_importance: 0}"): ("top_n_feature_importance", "a whole number of 1 or more"),
+    ("[a, b]", "{top_feature: 5}"): ("drift.features", "a list of input columns"),
     ("P2DT12H", "7 days"): ("lookback_window_size", "a period such as P7D"),
     ("P2DT12H", "P0D"): ("lookback_window_size", "a period such as P7D"),
     (f"{NUMERICAL}\n        {CATEGORICAL}", "{}"): ("metric_thresholds", "needs a threshold"),
@@ -88,6 +93,17 @@ def test_what_would_be_ignored_is_refused(tmp_path: Path, edit: tuple[str, str],
         load_thresholds(write(tmp_path, GOOD.replace(old, new)), "toy")
     assert field in str(refused.value) and sentence in str(refused.value)
     assert str(refused.value).startswith("pipelines/toy/monitor.yml:"), "with file and line"
+
+
+def test_the_most_important_columns_are_named_by_whoever_knows_them(tmp_path: Path):
+    text = GOOD.replace("[a, b]", "{top_n_feature_importance: 2}")
+    found = load_thresholds(write(tmp_path, text), "toy")
+    assert [p for p in lint(tmp_path / monitor_path("toy")) if "features" in p.field] == []
+    assert found.ranked and found.drift and not found.drift.admits("a"), "nothing is looked at by mistake"
+    named = found.among(["c", "a", "b"])
+    assert not named.ranked and named.drift
+    assert [name for name in "abc" if named.drift.admits(name)] == ["a", "c"]
+    assert not load_thresholds(write(tmp_path, GOOD), "toy").ranked
 
 
 def test_two_lookbacks_are_refused(tmp_path: Path):
