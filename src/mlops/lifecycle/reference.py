@@ -25,7 +25,7 @@ def most_important(registry: Registry, version: ModelVersion) -> list[str]:
     except NotFound:
         raise Inconclusive(
             f"monitor.yml looks at the most important columns, and {version.model} {version.version} does "
-            f"not say which they are (its run has no {where}); name the columns in `features`, or train with a "
+            f"not say which (its run has no {where}); name the columns in `features`, or train with a "
             "pipeline that explains"
         ) from None
     try:
