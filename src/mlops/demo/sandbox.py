@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import TargetError
+from mlops.forge.pushed import warm
 from mlops.forge.pushed.hook import FOLLOW
 from mlops.forge.pushed.install import install
 from mlops.forge.pushed.store import ENDED, Store
@@ -91,6 +92,8 @@ class Sandbox:
 
     def remove(self) -> None:
         """Everything that the demo made."""
+        if self.store.enabled:
+            warm.stop(self.store.settings())
         shutil.rmtree(self.folder, ignore_errors=False)
 
     def quiet(self) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 from mlops.errors import InvalidInput, TargetError
-from mlops.forge.pushed import stand_in
+from mlops.forge.pushed import stand_in, warm
 from mlops.forge.pushed.locked import lock_digest
 from mlops.forge.pushed.store import Settings, Store
 
@@ -51,6 +52,33 @@ def test_the_environment_here_is_used_with_the_code_of_the_commit_which_outlives
     assert (code / "pkg" / "a.py").read_text() == "A = 1\n"
     assert not code.is_relative_to(runner.workspace), "the job's folder is removed when the job ends"
     assert ".venv" not in runner.git("status", "--porcelain"), "a model would count as trained from changes"
+
+
+def test_mlops_of_a_job_comes_from_the_warm_server_or_is_the_program_itself(
+    runner: stand_in.Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    stand_in.setup_python(runner)
+    program = runner.workspace / ".venv" / "bin" / "mlops"
+    settings = runner.store.settings()
+    assert str(warm.address(settings)) in program.read_text()
+    done = subprocess.run([program, "--help"], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "train" in done.stdout
+
+
+def test_a_folder_that_others_can_write_to_has_no_socket_in_it(
+    runner: stand_in.Runner, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    settings = runner.store.settings()
+    place = warm.address(settings)
+    assert place is not None
+    place.parent.chmod(0o777)
+    assert warm.address(settings) is None
+    assert warm.script(settings) is None
+    stand_in.setup_python(runner)
+    assert (runner.workspace / ".venv" / "bin" / "mlops").is_symlink()
 
 
 def test_a_commit_that_locks_other_packages_gets_an_environment_of_its_own(

@@ -15,6 +15,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mlops.errors import InvalidInput, MlopsError, TargetError
+from mlops.forge.pushed import warm
 from mlops.forge.pushed.admit import admit
 from mlops.forge.pushed.locked import lock_digest
 from mlops.forge.pushed.store import Store
@@ -103,12 +104,24 @@ def setup_python(runner: Runner) -> None:
     made = Path(settings.python).parents[1]
     own = runner.workspace / ".venv"
     own.mkdir()
-    for part in ("bin", "lib", "pyvenv.cfg"):
+    for part in ("lib", "pyvenv.cfg"):
         (own / part).symlink_to(made / part)
+    _programs(own / "bin", made / "bin", warm.script(settings))
     (own / ".ready").touch()  # `make setup` finds nothing to do
     _ignore(runner, ".venv")
     runner.export("PYTHONPATH", str(_code(runner)))
     runner.say(f"uses {made}, with the code of this commit")
+
+
+def _programs(folder: Path, made: Path, script: str | None) -> None:
+    """Those of the environment, of which `mlops` starts without its imports."""
+    folder.mkdir()
+    for program in made.iterdir():
+        if script is None or program.name != "mlops":
+            (folder / program.name).symlink_to(program)
+    if script is not None:
+        (folder / "mlops").write_text(script, encoding="utf-8")
+        (folder / "mlops").chmod(0o755)
 
 
 def _code(runner: Runner) -> Path:

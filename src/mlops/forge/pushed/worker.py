@@ -20,7 +20,7 @@ from typing import IO
 
 from mlops.errors import Blocked, InvalidInput, MlopsError
 from mlops.forge.git import Git
-from mlops.forge.pushed import act
+from mlops.forge.pushed import act, warm
 from mlops.forge.pushed.admit import context_of
 from mlops.forge.pushed.expressions import fill
 from mlops.forge.pushed.stand_in import IMPOSSIBLE
@@ -84,6 +84,8 @@ class Worker:
         command = act.command(run, self.folder, self.store.settings(), places, runners)
         for name, value in act.context(run, self.store.bare).items():
             command += ["--env", f"{name}={value}"]
+        variables = act.environment(run, self.store.bare, os.environ)
+        warm.start(self.store.settings(), variables)
         with subprocess.Popen(
             command,
             cwd=source,
@@ -92,7 +94,7 @@ class Worker:
             stderr=subprocess.STDOUT,
             text=True,
             errors="replace",
-            env=act.environment(run, self.store.bare, os.environ),
+            env=variables,
         ) as process:
             try:
                 lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()

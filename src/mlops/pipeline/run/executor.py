@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import TargetError
+from mlops.pipeline.run.warm_client import ADDRESS, connect
+from mlops.pipeline.run.zygote import BETTER, EARLY
 
 PRELOAD = (
     "pandas",
@@ -35,21 +37,6 @@ PRELOAD = (
 _ZYGOTE = Path(__file__).with_name("zygote.py")
 _QUOTED = re.compile(r"'[^']*'")
 _SHELL = frozenset('$`*?~[]{}()<>|&;#!\n"\\')
-# Read while an interpreter starts or a library loads: too late in a fork.
-_EARLY = (
-    "PYTHON",
-    "OMP_",
-    "MKL_",
-    "OPENBLAS_",
-    "KMP_",
-    "NUMEXPR_",
-    "LD_",
-    "DYLD_",
-    "MALLOC_",
-    "LC_",
-    "LANG",
-    "TZ",
-)
 _WATCH = 0.25
 """Seconds between two questions whether a process shall end."""
 _GRACE = 3.0
@@ -70,7 +57,7 @@ def plan_invocation(command: str, variables: Mapping[str, str]) -> Invocation:
     `variables` are those that the step itself sets: one that is read at start-up needs a process of its own.
     """
     joined = command.replace("\\\n", " ").strip()
-    plain = not _SHELL & set(_QUOTED.sub("", joined)) and not any(v.startswith(_EARLY) for v in variables)
+    plain = not _SHELL & set(_QUOTED.sub("", joined)) and not any(v.startswith(EARLY) for v in variables)
     words = shlex.split(joined) if plain else []
     if len(words) >= 2 and words[0] in ("python", "python3"):
         if words[1] == "-m" and len(words) >= 3:
@@ -87,8 +74,8 @@ class StepServer:
     """
 
     def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
-        ours, theirs = socket.socketpair()
-        self._socket = ours
+        self._process: subprocess.Popen[bytes] | None = None
+        self._socket = self._reach() or self._start()
         self._write = threading.Lock()
         self._changed = threading.Condition()
         self._exits: dict[str, int] = {}
@@ -96,10 +83,18 @@ class StepServer:
         self._count = 0
         self._running: set[str] = set()
         self._preload = list(preload)
-        # Read when OpenMP loads, which is here and not in the fork. Threads that wait must not burn a core
-        # that the next step could use: on two busy cores a fit took ten times as long.
-        env = {"OMP_WAIT_POLICY": "PASSIVE", **os.environ}
-        env |= {"PYTHONUNBUFFERED": "1", "MLFLOW_DISABLE_TELEMETRY": "true", "MPLBACKEND": "agg"}
+        threading.Thread(target=self._read, name="step-server", daemon=True).start()
+
+    @staticmethod
+    def _reach() -> socket.socket | None:
+        """The server that this process was forked from makes a step server at once."""
+        address = os.environ.get(ADDRESS)
+        return connect(address, os.environ) if address else None
+
+    def _start(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        # Read when OpenMP loads, which is here and not in the fork.
+        env = {**BETTER, **os.environ, "PYTHONUNBUFFERED": "1"}
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, str(_ZYGOTE), str(theirs.fileno())],
@@ -110,7 +105,7 @@ class StepServer:
                 stderr=subprocess.DEVNULL,
                 start_new_session=True,
             )
-        threading.Thread(target=self._read, name="step-server", daemon=True).start()
+        return ours
 
     def run(
         self,
@@ -182,12 +177,13 @@ class StepServer:
     def close(self) -> None:
         """End the server and whatever still runs."""
         self._socket.shutdown(socket.SHUT_RDWR)
-        try:
-            self._process.wait(_GRACE)
-        except subprocess.TimeoutExpired:
-            # It is inside an import and will not look at its socket soon.
-            self._process.kill()
-            self._process.wait()
+        if self._process is not None:
+            try:
+                self._process.wait(_GRACE)
+            except subprocess.TimeoutExpired:
+                # It is inside an import and will not look at its socket soon.
+                self._process.kill()
+                self._process.wait()
         self._socket.close()
 
     def _send(self, message: Mapping[str, object], *, quiet: bool = False) -> None:

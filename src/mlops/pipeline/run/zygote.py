@@ -5,7 +5,8 @@ because a step must import the project from its code snapshot. It never starts a
 safe: libraries are imported, not used (OpenBLAS's pool, which `import numpy` starts, stops around a fork).
 
 Requests and answers are JSON lines on the socket whose descriptor is the argument.
-Request: {id, argv | shell, cwd, env, log}, {kill: id, signal} or {preload: [module]}.
+Request: {id, argv | shell, cwd, env, log}, {kill: id, signal} or {preload: [module]}. In place of a log three
+descriptors may come with the request: its standard input, output and error.
 Answers: {id, pid}, {id, exit}.
 Requests are served between two imports too: a step that comes early imports what is missing itself.
 When the socket closes, the runner is gone: all steps are killed, so that a `kill -9` leaves no orphan.
@@ -26,7 +27,34 @@ import socket
 import sys
 import threading
 import traceback
+from collections.abc import Mapping
 from typing import Any, NoReturn
+
+# Read while an interpreter starts or a library loads: too late in a fork.
+EARLY = (
+    "PYTHON",
+    "OMP_",
+    "MKL_",
+    "OPENBLAS_",
+    "KMP_",
+    "NUMEXPR_",
+    "LD_",
+    "DYLD_",
+    "MALLOC_",
+    "LC_",
+    "LANG",
+    "TZ",
+)
+LATE = ("PYTHONPATH", "PYTHONUNBUFFERED")
+"""What `run` makes up for."""
+# Threads that wait must not burn a core that the next step could use: on two busy cores a fit took ten times
+# as long.
+BETTER = {"OMP_WAIT_POLICY": "PASSIVE", "MLFLOW_DISABLE_TELEMETRY": "true", "MPLBACKEND": "agg"}
+
+
+def early(variables: Mapping[str, str]) -> dict[str, str]:
+    """Those of `variables` that a fork cannot change."""
+    return {n: v for n, v in variables.items() if n.startswith(EARLY) and n not in LATE}
 
 
 class Server:
@@ -37,6 +65,8 @@ class Server:
         self.buffer = b""
         self.children: dict[int, str] = {}
         self.modules: list[str] = []
+        self.given: list[int] = []
+        """Descriptors that came with the request that is being read."""
         self.wake_read, self.wake_write = os.pipe()
         os.set_blocking(self.wake_read, False)
         os.set_blocking(self.wake_write, False)
@@ -56,10 +86,11 @@ class Server:
         self._reap()
         if self.connection not in ready:
             return None
-        chunk = self.connection.recv(1 << 16)
+        chunk, given, _, _ = socket.recv_fds(self.connection, 1 << 16, 3)
         if not chunk:
             self._leave()
         self.buffer += chunk
+        self.given += given
         while b"\n" in self.buffer:
             line, _, self.buffer = self.buffer.partition(b"\n")
             request = json.loads(line)
@@ -68,7 +99,10 @@ class Server:
             elif "preload" in request:
                 self.modules += request["preload"]
             elif self._fork(request):
-                return dict(request)
+                return {**request, "streams": self.given}
+            else:
+                while self.given:
+                    os.close(self.given.pop())
         return None
 
     def _fork(self, request: dict[str, Any]) -> bool:
@@ -129,14 +163,19 @@ class Server:
         os.close(self.wake_write)
 
 
+def _take_streams(request: dict[str, Any]) -> None:
+    streams = request["streams"]
+    if not streams:
+        log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+        streams = [os.open(os.devnull, os.O_RDONLY), log, os.dup(log)]
+    for target, source in enumerate(streams):
+        os.dup2(source, target)
+        os.close(source)
+
+
 def run(request: dict[str, Any]) -> None:
     """In the child: become the step that was asked for, as if `python` or `bash` had been started anew."""
-    log = os.open(request["log"], os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    for source, target in ((nothing, 0), (log, 1), (log, 2)):
-        os.dup2(source, target)
-    os.close(log)
-    os.close(nothing)
+    _take_streams(request)
     os.chdir(request["cwd"])
     if "shell" in request:
         os.execvpe("bash", ["bash", "-c", request["shell"]], request["env"])  # noqa: S606 (no shell around it)
@@ -147,6 +186,8 @@ def run(request: dict[str, Any]) -> None:
     if "numpy" in sys.modules:
         # Forked processes would otherwise draw the same "random" numbers.
         sys.modules["numpy"].random.seed()
+    # An interpreter reads it when it starts.
+    sys.path[1:1] = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p]
     argv = request["argv"]
     if argv[0] == "-m":
         sys.argv = argv[1:]
@@ -184,8 +225,9 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
-def main() -> None:
-    server = Server(socket.socket(fileno=int(sys.argv[1])))
+def answer(connection: socket.socket) -> NoReturn:
+    """Serve one connection to its end; forks return from here as the processes that were asked for."""
+    server = Server(connection)
     while True:
         request = server.serve(0 if server.modules else None)
         if request is not None:
@@ -202,4 +244,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    answer(socket.socket(fileno=int(sys.argv[1])))

@@ -1,0 +1,84 @@
+"""`python …/warm.py SOCKET SECONDS MODULE…`: imports modules once, then is a step server for each connection.
+
+Importing MLflow takes longer than most of what a verb does. Where many short processes follow each other, as
+in the jobs of the local forge, they are forked from here. Run by path, with the standard library only, for
+the reason that `zygote.py` gives. Ends when its socket's file is gone, or when nobody came for SECONDS.
+
+The first line to a client is {early: {variable: value}, prefixes, except}: the variables that had been read
+when the modules were imported and cannot be changed in a fork, and how they are told from others. A client
+for whom they differ goes without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+
+import zygote  # type: ignore[import-not-found]  # beside this script
+
+_LOOK = 1.0
+"""Seconds between two looks at whether it is still wanted."""
+
+
+def main() -> None:
+    """Entry point."""
+    path, idle, modules = sys.argv[1], float(sys.argv[2]), sys.argv[3:]
+    hello = {"early": zygote.early(os.environ), "prefixes": zygote.EARLY, "except": zygote.LATE}
+    for name, value in zygote.BETTER.items():
+        os.environ.setdefault(name, value)
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        draft = f"{path}.{os.getpid()}"
+        listener.bind(draft)
+        listener.listen(64)
+        # The name appears with somebody behind it, and takes over from one that is there.
+        os.rename(draft, path)  # noqa: PTH104 (pathlib would be an import)
+        _serve(listener, path, idle, modules, json.dumps(hello).encode() + b"\n")
+
+
+def _serve(listener: socket.socket, path: str, idle: float, modules: list[str], hello: bytes) -> None:
+    own = os.stat(path).st_ino  # noqa: PTH116
+    busy: set[int] = set()
+    last = time.monotonic()
+    while time.monotonic() - last < idle and _inode(path) == own:
+        listener.settimeout(0.001 if modules else _LOOK)
+        with contextlib.suppress(TimeoutError):
+            connection, _ = listener.accept()
+            pid = os.fork()
+            if pid == 0:
+                listener.close()
+                connection.settimeout(None)
+                connection.sendall(hello)
+                zygote.answer(connection)
+            connection.close()
+            busy.add(pid)
+        if modules:
+            # What is absent or broken is for those to report who need it.
+            with contextlib.suppress(Exception):
+                importlib.import_module(modules.pop(0))
+            if not modules:
+                gc.collect()
+                gc.freeze()
+        busy = {pid for pid in busy if os.waitpid(pid, os.WNOHANG) == (0, 0)}
+        if busy or modules:
+            last = time.monotonic()
+    if _inode(path) == own:
+        os.unlink(path)  # noqa: PTH108
+
+
+def _inode(path: str) -> int | None:
+    try:
+        return os.stat(path).st_ino  # noqa: PTH116
+    except FileNotFoundError:
+        return None
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    main()
