@@ -35,6 +35,14 @@ def measure(calls: Sequence[tuple[Scorer, Sequence[Row]]], repeats: int = REPEAT
     All take turns, so load hits all alike, and nobody always comes first: who comes after the yardstick
     finds the caches cold. The lowest tenth is what the model costs; the rest is what else the machine did.
     """
+    from threadpoolctl import threadpool_limits
+
+    # A second thread of BLAS waits for a core of its own: where all are busy, for a time slice a call.
+    with threadpool_limits(1):
+        return _measure(calls, repeats)
+
+
+def _measure(calls: Sequence[tuple[Scorer, Sequence[Row]]], repeats: int) -> list[Latency]:
     reference = _reference()
     took: list[list[float]] = [[] for _ in calls]
     yardstick: list[float] = []
