@@ -12,25 +12,23 @@ import stat
 import subprocess
 import tempfile
 from collections.abc import Mapping
-from importlib.resources import files
 from pathlib import Path
 
+import mlops
 from mlops.forge.pushed.store import Settings
-from mlops.pipeline.run.executor import PRELOAD
 
 IDLE_SECONDS = 300
-MODULES = (
+BEFORE = (
     "rich.console",
     "typer",
     "mlflow.tracking",
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
-    *PRELOAD,
-    "onnx",
-    "scipy.stats",
 )
-"""What verbs and steps import, third-party only, in the order in which the first job needs it."""
-_CODE = Path(str(files("mlops.pipeline.run")))
+"""What verbs import beside what steps do, third-party only, in the order in which the first job needs it."""
+AFTER = ("onnx", "scipy.stats")
+# Looked up without importing it: a job's small scripts import this module.
+_CODE = Path(mlops.__file__).parent / "pipeline" / "run"
 
 
 def address(settings: Settings) -> Path | None:
@@ -56,8 +54,11 @@ def start(settings: Settings, variables: Mapping[str, str]) -> None:
     place = address(settings)
     if place is None or place.exists():
         return
+    from mlops.pipeline.run.executor import PRELOAD
+
+    modules = (*BEFORE, *PRELOAD, *AFTER)
     with subprocess.Popen(
-        [settings.python, str(_CODE / "warm.py"), str(place), str(IDLE_SECONDS), *MODULES],
+        [settings.python, str(_CODE / "warm.py"), str(place), str(IDLE_SECONDS), *modules],
         env=dict(variables),
         cwd=place.parent,
         stdin=subprocess.DEVNULL,
