@@ -41,8 +41,7 @@ def _answer(words: Sequence[str]) -> list[str] | None:
         case ["fork-owned", folder]:
             from mlops.template import manifest
 
-            template = manifest.load(Path(folder))
-            return [path for path in json.load(sys.stdin) if template.owned_by_fork(path)]
+            return manifest.load(Path(folder)).of_fork(json.load(sys.stdin))
         case ["migrate", folder, since]:
             from mlops.template.migrations import migrate
 

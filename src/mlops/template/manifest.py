@@ -64,6 +64,13 @@ class Template(Spec):
         """Whether an update leaves `path` as the fork has it."""
         return bool(self._fork.match_file(path))
 
+    def of_fork(self, paths: Iterable[str]) -> list[str]:
+        """Those of `paths`, all files of a repository, that belong to the fork: its models' tests too."""
+        known = list(paths)
+        packages = {p.split("/")[1] for p in known if p.startswith("src/") and self.owned_by_fork(p)}
+        tests = tuple(f"tests/unit/{package}/" for package in packages)
+        return [p for p in known if self.owned_by_fork(p) or p.startswith(tests)]
+
 
 def spec(lines: Iterable[str]) -> PathSpec[Any]:
     """A matcher of paths, relative and with '/', that reads lines as git reads a .gitignore."""

@@ -1,0 +1,174 @@
+"""What `init` does to single files: a cut too many breaks a fork at once, one too few leaves a name."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from mlops.errors import InvalidInput
+from mlops.template import values
+from mlops.template.answers import answers
+from mlops.template.migrations import migrate
+from mlops.template.migrations.edit import rename_toml_key, rename_yaml_key
+from mlops.template.regions import without_example
+from mlops.template.versions import notes, order
+
+GIVEN = answers(project="demand", contact="a@b.org", forge="github", repository="Acme/demand", model="prices")
+
+
+# --- marked parts ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        ("a\n# <example>\nb\n# </example>\nc\n", "a\nc\n"),
+        ("a\n\n\n# <example>\nb\n# </example>\n\n\nc\n", "a\n\n\nc\n"),
+        ("a\n<!-- <example> -->\nb\n<!-- </example> -->\n", "a\n"),
+        ("a\n\n\n// <example>\nb\n// </example>\n", "a\n"),
+        ("(\n    a,\n    b,  # <example/>\n)\n", "(\n    a,\n)\n"),
+        ("| a |\n| b <!-- <example/> --> |\n| c |\n", "| a |\n| c |\n"),
+        ("say <example> in words\n", "say <example> in words\n"),
+    ],
+)
+def test_marked_parts_go_with_the_gap_around_them(before: str, after: str) -> None:
+    assert without_example("f", before) == after
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("# <example>\nb\n", r"f:1: <example> is never closed"),
+        ("a\n# </example>\n", r"f:2: .*has no other half"),
+        ("# <example>\n# <example>\n# </example>\n", r"f:2: .*has no other half"),
+    ],
+)
+def test_a_mark_without_its_other_half_is_found(text: str, says: str) -> None:
+    with pytest.raises(InvalidInput, match=says):
+        without_example("f", text)
+
+
+# --- names ----------------------------------------------------------------------------------------------
+
+
+def test_settings_keep_all_but_the_example() -> None:
+    text = (
+        '# Settings.\ntarget = "local"\n\n[project]\nname = "old"\n\n[models.old]\nusecase = "old"\n\n'
+        '# About old.\n[models.old.capture]\nenabled = true\n\n[models.prices]\nusecase = "prices"\n\n'
+        '# Who.\n[forge]\nkind = "local"\n'
+    )
+    edit = values.edits("mlops.toml")
+    assert edit is not None
+    assert values.without_model(edit(text, GIVEN), "old") == (
+        '# Settings.\ntarget = "local"\n\n[project]\nname = "demand"\n\n'
+        '[models.prices]\nusecase = "prices"\n\n'
+        '# Who.\n[forge]\nkind = "github"\nrepository = "Acme/demand"\n'
+    )
+
+
+def test_a_file_without_the_place_for_a_name_stops_everything() -> None:
+    edit = values.edits("pyproject.toml")
+    assert edit is not None
+    with pytest.raises(InvalidInput, match=r"pyproject\.toml: nothing here matches"):
+        edit("[tool.ruff]\n", GIVEN)
+
+
+def test_commands_and_paths_of_a_page_speak_of_the_new_model_and_prose_does_not() -> None:
+    page = (
+        "All 9 old things of `src/old/model.py` and `pipelines/old/x.yml`, [here](../pipelines/old/x.yml).\n"
+        '```sh\nmlops train --model old\nrun = "old.alerts:post"\n```\nIn gold and `gold`, old.\n'
+    )
+    assert values.in_code(page, "old", "late-payers") == (
+        "All 9 old things of `src/late_payers/model.py` and `pipelines/late-payers/x.yml`, "
+        "[here](../pipelines/late-payers/x.yml).\n"
+        '```sh\nmlops train --model late-payers\nrun = "late_payers.alerts:post"\n```\n'
+        "In gold and `gold`, old.\n"
+    )
+
+
+def test_the_lock_has_the_new_name_in_its_place_and_lacks_what_nobody_needs() -> None:
+    lock = (
+        'version = 1\n\n[[package]]\nname = "alpha"\nversion = "1"\n\n'
+        '[[package]]\nname = "data"\nversion = "2"\n\n[[package]]\nname = "pandas"\nversion = "3"\n\n'
+        '[[package]]\nname = "template"\nsource = { editable = "." }\ncore = [\n    { name = "alpha" },\n'
+        '    { name = "data" },\n]\nmetadata = [\n    { name = "data", specifier = "==2" },\n]\n'
+    )
+    assert values.locked(lock, "template", "beta", ["data"]) == (
+        'version = 1\n\n[[package]]\nname = "alpha"\nversion = "1"\n\n'
+        '[[package]]\nname = "beta"\nsource = { editable = "." }\ncore = [\n    { name = "alpha" },\n]\n'
+        'metadata = [\n]\n\n[[package]]\nname = "pandas"\nversion = "3"\n'
+    )
+
+
+# --- migrations and versions ----------------------------------------------------------------------------
+
+
+def test_a_renamed_key_keeps_comments_and_every_other_byte(tmp_path: Path) -> None:
+    toml, yaml = tmp_path / "a.toml", tmp_path / "a.yaml"
+    toml.write_text("rate = 1\n[models.a.capture] # x\nrate = 2  # half\nrates = 3\n[models.a]\nrate = 4\n")
+    assert rename_toml_key(toml, r"models\.\w+\.capture", "rate", "share")
+    assert toml.read_text() == (
+        "rate = 1\n[models.a.capture] # x\nshare = 2  # half\nrates = 3\n[models.a]\nrate = 4\n"
+    )
+    yaml.write_text("soak: 1\nenvironments:\n  a:\n    soak: 2  # two\n  b:\n    soak: 3\nlast: {soak: 4}\n")
+    assert rename_yaml_key(yaml, ("environments", "a", "soak"), "wait")
+    assert yaml.read_text() == (
+        "soak: 1\nenvironments:\n  a:\n    wait: 2  # two\n  b:\n    soak: 3\nlast: {soak: 4}\n"
+    )
+    assert not rename_toml_key(toml, r"models\.\w+\.capture", "rate", "share"), "the second time: nothing"
+    assert not rename_yaml_key(yaml, ("environments", "a", "soak"), "wait")
+    assert not rename_yaml_key(tmp_path / "none.yaml", ("a",), "b")
+
+
+def test_migrations_run_in_the_order_of_versions_and_only_those_that_are_new(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlops.template import migrations
+
+    for name in ("v0_10_0_later", "v0_9_0_b", "v0_9_0_a", "v0_8_0_known", "edit"):
+        (tmp_path / f"{name}.py").write_text(
+            "def migrate(root):\n    (root / 'log').open('a').write(WHAT + ' ')\n"
+            "    return WHAT != 'v0_9_0_b'\n"
+            f"WHAT = {name!r}\n"
+        )
+    monkeypatch.setattr(migrations, "__path__", [str(tmp_path)])
+    assert migrate(tmp_path, "0.8.0") == ["v0_9_0_a", "v0_10_0_later"]
+    assert (tmp_path / "log").read_text() == "v0_9_0_a v0_9_0_b v0_10_0_later "
+    with pytest.raises(InvalidInput, match="'main' is no version"):
+        migrate(tmp_path, "main")
+
+
+def test_versions_are_numbers() -> None:
+    assert max(["0.9.0", "0.10.0"], key=order) == "0.10.0"
+
+
+def test_a_fork_is_told_of_what_is_new_to_it_and_not_of_what_is_not_released() -> None:
+    log = (
+        "# Changelog\n\n## [Unreleased]\n\n- x\n\n## [0.10.0] - d\n\n- ten\n\n"
+        "## [0.9.0] - d\n\n- nine\n\n## [0.8.0]\n\n- eight\n"
+    )
+    assert notes(log, "0.8.0", "0.10.0") == "## [0.10.0] - d\n\n- ten\n\n## [0.9.0] - d\n\n- nine"
+    assert notes(log, "0.10.0", "0.10.0") == ""
+
+
+# --- what the template asks another version of itself ---------------------------------------------------
+
+
+@pytest.mark.processes
+def test_the_interface_between_versions_refuses_in_a_sentence(tmp_path: Path) -> None:
+    import sys
+
+    def ask(*words: str, given: str = "{}") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "mlops.template", *words],
+            input=given, capture_output=True, text=True, check=False,
+        )  # fmt: skip
+
+    unknown = ask("dance", str(tmp_path))
+    assert (unknown.returncode, unknown.stdout) == (5, "") and "cannot 'dance" in unknown.stderr
+    without = ask("initialise", str(tmp_path), given='{"project": "a1", "contact": "a@b.org"}')
+    assert without.returncode == 5 and "template.toml: does not exist" in without.stderr
+    newer = ask("initialise", str(tmp_path), given='{"project": "a1", "contact": "a@b.org", "colour": "red"}')
+    assert newer.returncode == 5 and "--colour" in newer.stderr and "Traceback" not in newer.stderr
