@@ -108,5 +108,5 @@ def _problem(place: tuple[int | str, ...], message: str) -> Problem:
     if not place and colon:
         return Problem(f"--{option}", rest)
     if sentence == "Field required":
-        sentence = "is needed; nobody can be asked here"
+        sentence = "is needed"
     return Problem(f"--{'.'.join(map(str, place))}", sentence)

@@ -17,6 +17,9 @@ Ask = Callable[[str, str], str]
 _GITHUB = re.compile(r"github\.com[:/](?P<repository>[^/]+/[^/]+?)(?:\.git)?/?$")
 _AZURE = re.compile(r"dev\.azure\.com[:/](?:v3/)?(?P<o>[^/]+)/(?P<p>[^/]+)/(?:_git/)?(?P<n>[^/]+?)/?$")
 
+_STAND_INS = {"project": "project", "contact": "nobody@example.org"}
+"""For answers that are still to come."""
+
 QUESTIONS: Mapping[str, str] = {
     "project": "Name of the project",
     "organisation": "Prefix of your organisation in names in Azure (empty: none)",
@@ -71,9 +74,29 @@ def gather(root: Path, given: Mapping[str, str | None], *, keep_example: bool, a
             if name in known:
                 told[name] = known[name]
             continue
-        if answer := ask(question, known.get(name, "")) or known.get(name, ""):
+        if answer := _asked(ask, name, question, known.get(name, ""), told):
             told[name] = answer
     return answers(**told)
+
+
+def _asked(ask: Ask, name: str, question: str, default: str, told: Mapping[str, str]) -> str:
+    """An answer that fits what was told before; asked again, with what is wrong, until it does."""
+    said = ""
+    while True:
+        answer = ask(f"{said}{question}", default) or default
+        wrong = _wrong(name, {**told, name: answer} if answer else told)
+        if not wrong:
+            return answer
+        said = f"{wrong}\n"
+
+
+def _wrong(name: str, told: Mapping[str, str]) -> str:
+    """What is wrong with the answer to `name`; what was not asked yet does not count."""
+    try:
+        answers(**{**_STAND_INS, **told} if name in told else dict(told))
+    except InvalidInput as error:
+        return next((p.message for p in error.problems if p.where == f"--{name}"), "")
+    return ""
 
 
 def _name(text: str) -> str:
