@@ -13,7 +13,15 @@ from template_copy import REVIEWER, Repository
 pytestmark = [pytest.mark.e2e]
 
 FORK_FOLDERS = ("src/{0}/", "pipelines/{0}/", "tests/unit/{0}/", "releases/{0}/")
-FORK_FILES = ("mlops.toml", "environments/staging/{0}.yaml", "environments/prod/{0}.yaml")
+FORK_FILES = (
+    "mlops.toml",
+    "environments/staging/{0}.yaml",
+    "environments/prod/{0}.yaml",
+    ".github/workflows/train-{0}.yml",
+    "pipelines/azure-devops/train-{0}.yml",
+)
+CI = ("test_parity.py", "test_names.py", "test_rules.py")
+"""Tests of the template that read the CI files and mlops.toml: a fork runs them on its own."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +49,7 @@ def test_a_scaffolded_model_goes_from_commit_to_production(fork: Repository, nam
     fork.call("release", "--model", name).ok()
     fork.commit(f"Release {name} 1 to staging")
     fork.git("push", "--quiet")
-    fork.call("apply", "staging", "--model", name).ok()
+    fork.call("apply", "staging", "--all").ok()
     pull = fork.call("promote", "prod", "--model", name, "--json").ok().json["pull_request"]["number"]
     fork.call("pr", "merge", str(pull), "--approver", REVIEWER).ok()
     fork.git("pull", "--quiet", "--ff-only")
@@ -57,30 +65,57 @@ def test_a_scaffolded_model_goes_from_commit_to_production(fork: Repository, nam
     assert [path for path in touched if not path.startswith(allowed)] == []
 
 
+def tool(fork: Repository, *words: str) -> subprocess.CompletedProcess[str]:
+    """A tool of this environment, run in the fork on the fork's own code."""
+    return subprocess.run(
+        [str(Path(sys.executable).with_name(words[0])), *words[1:]],
+        cwd=fork.root,
+        env={**fork.env, "PYTHONPATH": str(fork.root / "src")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
 def test_what_was_scaffolded_keeps_the_rules_of_the_house(fork: Repository) -> None:
     """Format, lint and the use case's own tests, as `make lint` and `make test` of the fork run them."""
     names = ("ab", "late-payers-of-the-north-ea")  # sorted before `mlops`, and as long as names may be
     for name in names:
         fork.call("new-model", name, "--task", "binary").ok()
     packages = [name.replace("-", "_") for name in names]
-    bin_folder = Path(sys.executable).parent
     tests = [f"tests/unit/{package}" for package in packages]
     folders = [*(f"src/{package}" for package in packages), *tests]
     for words in (
-        ["ruff", "format", "--check"],
-        ["ruff", "check"],
-        ["pytest", "-q", "-p", "no:cacheprovider"],
+        ["ruff", "format", "--check", *folders],
+        ["ruff", "check", *folders],
+        ["pytest", "-q", "-p", "no:cacheprovider", *tests],
     ):
-        chosen = folders if words[0] == "ruff" else tests
-        done = subprocess.run(
-            [str(bin_folder / words[0]), *words[1:], *chosen],
-            cwd=fork.root,
-            env={**fork.env, "PYTHONPATH": str(fork.root / "src")},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = tool(fork, *words)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_a_second_model_is_trained_by_its_own_changes_on_both_ci_systems(fork: Repository) -> None:
+    """The fork's own tests and linters hold its new pipelines to what they hold the first ones to."""
+    name = "late-payers"
+    fork.call("new-model", name, "--task", "binary").ok()
+    github, azure = f".github/workflows/train-{name}.yml", f"pipelines/azure-devops/train-{name}.yml"
+    schema = ("check-jsonschema", "--builtin-schema")
+    pytest_ = ("pytest", "-q", "-p", "no:cacheprovider")
+    for words in (
+        (*pytest_, *(f"tests/ci/{test}" for test in CI)),
+        (*pytest_, "tests/unit/forge/test_push_decisions.py"),
+        ("actionlint",),
+        ("zizmor", "--quiet", "--offline", "--persona=pedantic", ".github"),
+        ("yamllint", "--strict", github, azure),
+        (*schema, "vendor.github-workflows", github),
+        (*schema, "vendor.azure-pipelines", "--data-transform", "azure-pipelines",
+         "--regex-variant", "nonunicode", azure),
+    ):  # fmt: skip
+        done = tool(fork, *words)
+        assert done.returncode == 0, f"{words[0]}: {done.stdout}{done.stderr}"
+    (fork.root / github).unlink()
+    done = tool(fork, *pytest_, "tests/ci/test_parity.py")
+    assert done.returncode, "a model without a workflow that trains it is not noticed"
 
 
 @pytest.mark.parametrize(
