@@ -126,7 +126,7 @@ def test_a_new_use_of_the_example_elsewhere_is_found(clone: Repository) -> None:
     path = clone.root / "src" / "mlops" / "errors.py"
     path.write_text(f"{path.read_text()}\n# as the flights do\n")
     clone.commit("A slip")
-    done = with_own_code(clone, "init", *OPTIONS, "--dry-run", "--json").ok()
+    done = clone.call("init", *OPTIONS, "--dry-run", "--json").ok()
     (left,) = done.json["leftovers"]
     assert (left["path"], left["text"]) == ("src/mlops/errors.py", "# as the flights do")
 
@@ -225,7 +225,7 @@ def test_the_same_answers_again_are_nothing_to_do_and_others_are_refused(fork: R
 
 
 def test_a_dry_run_says_the_same_and_changes_nothing(clone: Repository, fork: Repository) -> None:
-    done = with_own_code(clone, "init", *OPTIONS, "--dry-run", "--json").ok().json
+    done = clone.call("init", *OPTIONS, "--dry-run", "--json").ok().json
     assert clone.git("status", "--porcelain") == ""
     changes = fork.git("diff", "--name-status", "--no-renames", "HEAD~1", "HEAD").splitlines()
     real = {kind: [line[2:] for line in changes if line.startswith(kind)] for kind in "AMD"}
@@ -236,7 +236,7 @@ def test_uncommitted_work_is_never_touched(clone: Repository) -> None:
     path = clone.root / "docs" / "architecture.md"
     path.write_text("mine\n")
     (clone.root / "notes.txt").write_text("mine too\n")
-    with_own_code(clone, "init", *OPTIONS).refused(
+    clone.call("init", *OPTIONS).refused(
         5, "not committed", "docs/architecture.md", "notes.txt", "git restore"
     )
     assert path.read_text() == "mine\n"
@@ -259,10 +259,10 @@ def test_an_interrupted_run_is_finished_by_the_next(
     monkeypatch.undo()
     assert len(clone.git("status", "--porcelain").splitlines()) > 0
     other = [word if word != "swedencentral" else "westus2" for word in OPTIONS]
-    with_own_code(clone, "init", *other).refused(5, "not committed", "environments/Pulumi.dev.yaml")
+    clone.call("init", *other).refused(5, "not committed", "environments/Pulumi.dev.yaml")
     with_own_code(clone, "init", *OPTIONS).ok()
     assert tree(clone) == fork.git("rev-parse", "HEAD^{tree}")
-    assert "nothing to do" in with_own_code(clone, "init", *OPTIONS).ok().out
+    assert "nothing to do" in clone.call("init", *OPTIONS).ok().out
 
 
 # --- other answers --------------------------------------------------------------------------------------
@@ -270,14 +270,14 @@ def test_an_interrupted_run_is_finished_by_the_next(
 
 def test_the_example_may_stay(clone: Repository) -> None:
     options = ["--project", "late", "--contact", "a@b.org", "--keep-example", "--region", "uksouth"]
-    done = with_own_code(clone, "init", *options, "--json").ok().json
+    done = clone.call("init", *options, "--json").ok().json
     assert done["leftovers"] == []
     assert (clone.root / "src/flights/model.py").is_file() and not (clone.root / "CHANGELOG.md").exists()
     assert "demo" in with_own_code(clone, "--help").ok().out
-    with_own_code(clone, "check").ok()
+    clone.call("check").ok()
     assert 'name = "late"' in (clone.root / "uv.lock").read_text()
     clone.commit("Initialise")
-    assert "nothing to do" in with_own_code(clone, "init", *options).ok().out
+    assert "nothing to do" in clone.call("init", *options).ok().out
 
 
 @pytest.mark.parametrize(
