@@ -14,7 +14,7 @@ _ABOUT = re.compile(
     r"github\.event_name != 'repository_dispatch' "
     r"\|\| github\.event\.client_payload\.data\.model == '([\w-]+)'"
 )
-"""The condition of a job that calls, where an event must be about a model; a filter of the webhook on Azure."""
+"""The condition of a job that calls, where an event must be about a model; on Azure the webhook filters."""
 
 
 def load(

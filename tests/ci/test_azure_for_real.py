@@ -16,7 +16,7 @@ from azure_pipelines import Event, Result, execute
 from azure_pipelines.agent import Tools
 from azure_pipelines.triggers import by_push
 from azure_world import file_of
-from ci_model import NAMES
+from ci_model import NAMES, TRAINING
 from tests.azure.conftest import provision, settle
 from tests.azure.emulator import Emulator
 from tests.azure.emulator.jobs import HEAVY
@@ -28,6 +28,7 @@ from mlops.targets import open_target
 from mlops.tracking import sqlite_uri
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.timeout(900)]
+TRAIN = TRAINING[MODEL]
 TOUCH = "\n# Nothing but a reason to train.\n"
 VARIABLES = "pipelines/azure-devops/templates/variables.yml"
 
@@ -86,9 +87,9 @@ def test_a_push_of_model_code_ends_in_a_served_release(agent: Agent) -> None:
     repository.git("push", "--quiet")
 
     trained = agent.push()
-    assert list(trained) == ["train"]
-    assert trained["train"].outcome == "Succeeded", trained["train"].log.output
-    assert "version 1 is registered" in trained["train"].log.output
+    assert list(trained) == [TRAIN]
+    assert trained[TRAIN].outcome == "Succeeded", trained[TRAIN].log.output
+    assert "version 1 is registered" in trained[TRAIN].log.output
 
     repository.git("pull", "--quiet")
     asked = repository.root / f"environments/staging/{MODEL}.yaml"
@@ -113,7 +114,7 @@ def test_a_model_that_its_gates_block_is_registered_and_not_released(agent: Agen
     repository.commit("Ask for more than anybody can give")
     repository.git("push", "--quiet")
 
-    result = agent.push()["train"]
+    result = agent.push()[TRAIN]
     assert result.stages == {"submit": "Skipped", "train": "Failed"}
     assert any(step.startswith("train: --show gate.md mlops gate") for step in result.log.steps)
     assert not any("mlops release" in step for step in result.log.steps)
@@ -162,7 +163,7 @@ def test_on_azure_one_stage_submits_and_another_waits(on_azure: Agent) -> None:
     repository.commit("Train on Azure; touch the model")
     repository.git("push", "--quiet")
 
-    result = on_azure.push()["train"]
+    result = on_azure.push()[TRAIN]
     assert result.stages == {"submit": "Succeeded", "train": "Succeeded"}, result.log.output
     assert result.deployments == ["dev-train", "dev-train"]
     assert set(result.log.connections) == {"dev-train"}

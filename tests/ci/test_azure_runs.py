@@ -297,7 +297,7 @@ def test_a_breach_is_shown_and_answered(world: World) -> None:
 
 
 def test_no_verdict_is_a_failure_and_what_was_found_before_is_still_answered(world: World) -> None:
-    """One model without traffic must not hide the breach of another; whether there is one, retrain decides."""
+    """One model without traffic must not hide the breach of another; whether there is one, retrain says."""
     world.settings(MLOPS_TARGET="azure")
     world.answer("mlops monitor", code=4, says="no credential")
     result = world.run("monitor", "Schedule")
