@@ -6,6 +6,7 @@ from mlops.reference.markdown import code, page, table
 
 PERSON = {
     "MLOPS_TARGET": "`local` or `azure`; before `target` of `mlops.toml`, after `--target`.",
+    "MLOPS_MODEL": "The model that verbs are about, as `--model` names it.",
     "MLOPS_DEBUG": "`1`: show the traceback of an error, not its sentence.",
     "MLOPS_SIGNING_KEY": "File of the private key that `mlops release` and `mlops sign` sign with.",
     "MLOPS_SIGNING_KEY_PASSWORD": "Its password, where it is encrypted.",
