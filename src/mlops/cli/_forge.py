@@ -18,7 +18,7 @@ forge = typer.Typer(no_args_is_help=True, help="The local forge: git push runs t
 app.add_typer(forge, name="forge")
 
 RunArgument = Annotated[int, typer.Argument(min=1, help="As in `mlops forge runs`.", metavar="RUN")]
-WorkflowArgument = Annotated[str, typer.Argument(help="A workflow's file name, such as train.")]
+WorkflowArgument = Annotated[str, typer.Argument(help="A workflow's file name, such as release.")]
 
 
 def _store() -> Store:
@@ -140,7 +140,7 @@ def cancel(number: RunArgument) -> None:
     out().print(f"run {number} is asked to end")
 
 
-@forge.command(epilog="Example: mlops forge start train --input window=2013-01..2013-04")
+@forge.command(epilog="Example: mlops forge start train-prices --input window=2013-01..2013-04")
 @verb
 def start(
     workflow: WorkflowArgument,
