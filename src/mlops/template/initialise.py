@@ -10,13 +10,11 @@ import os
 import re
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import InvalidInput
-from mlops.forge.git import Git
 from mlops.scaffold.new_model import new_model
 from mlops.spec.settings import FILE as SETTINGS
 from mlops.spec.settings import load_settings
@@ -169,13 +167,3 @@ def _remove(folder: Path, lines: Sequence[str]) -> None:
     for path in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
         if ".git" not in path.relative_to(folder).parts and not any(path.iterdir()):
             path.rmdir()
-
-
-def export(root: Path, commit: str, to: Path) -> None:
-    """The files of a commit, with their modes and nothing else; `to` must not exist."""
-    to.mkdir(parents=True)
-    packed = to.with_suffix(".tar")
-    Git(root).run("archive", "--format=tar", f"--output={packed}", commit)
-    with tarfile.open(packed) as archive:
-        archive.extractall(to, filter="data")
-    packed.unlink()

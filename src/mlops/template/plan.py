@@ -18,8 +18,8 @@ from mlops.errors import InvalidInput
 from mlops.forge.git import Git
 from mlops.template import manifest
 from mlops.template.answers import Answers
-from mlops.template.initialise import Leftover, export, initialise, leftovers
-from mlops.template.trees import read_tree, tree_of_folder
+from mlops.template.initialise import Leftover, initialise, leftovers
+from mlops.template.trees import export, read_tree, tree_of_folder
 
 BACK = "git restore --source=HEAD --staged --worktree . && git clean -fd"
 """How to forget what was not committed."""
@@ -73,7 +73,7 @@ def plan(root: Path, answers: Answers) -> Iterator[Plan]:
     template = manifest.parse(git.show("HEAD", manifest.FILE) or "")
     with tempfile.TemporaryDirectory(prefix="mlops-init-") as place:
         folder = Path(place) / "fork"
-        export(root, "HEAD", folder)
+        export(git, "HEAD", folder)
         if template.answers is None:
             initialise(folder, answers)
             missed = leftovers(folder, template, answers)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -64,18 +65,44 @@ def write_tree(git: Git, tree: Tree) -> str:
         return git.run("write-tree", env=env)
 
 
+# Line ends of the user would make the two sides of a merge differ.
+_PLAIN = ("-c", "core.autocrlf=false", "-c", "core.fileMode=true", "-c", "core.symlinks=true")
+_SUBMODULE = "160000 "
+
+
+def export(git: Git, rev: str, to: Path) -> None:
+    """The files of a commit or a tree, as a checkout would have them; `to` must not exist."""
+    # Not `git archive`: a fork may keep files out of its archives.
+    to.mkdir(parents=True)
+    with _at(git, to) as (place, env):
+        place.run("read-tree", rev, env=env)
+        place.run(*_PLAIN, "checkout-index", "--all", "--quiet", env=env)
+
+
 def tree_of_folder(git: Git, folder: Path) -> Tree:
     """The files of a folder outside of the repository, put into its store; nothing is ignored."""
+    with _at(git, folder) as (place, env):
+        place.run(*_PLAIN, "add", "--all", "--force", ".", env=env)
+        return read_tree(git, place.run("write-tree", env=env))
+
+
+def submodules(tree: Tree) -> Tree:
+    """What a folder cannot hold."""
+    return {path: entry for path, entry in tree.items() if entry.startswith(_SUBMODULE)}
+
+
+@contextmanager
+def _at(git: Git, folder: Path) -> Iterator[tuple[Git, dict[str, str]]]:
+    """The repository's store with `folder` for a work tree and an index of its own."""
     with tempfile.TemporaryDirectory(prefix="mlops-index-") as place:
-        env = {
-            "GIT_INDEX_FILE": str(Path(place) / "index"),
-            "GIT_DIR": git.run("rev-parse", "--absolute-git-dir"),
-            "GIT_WORK_TREE": str(folder),
-        }
-        # Line ends and filters of the user would make the two sides of a merge differ.
-        plain = ("-c", "core.autocrlf=false", "-c", "core.excludesFile=", "-c", "core.fileMode=true")
-        Git(folder).run(*plain, "add", "--all", "--force", ".", env=env)
-        return read_tree(git, Git(folder).run("write-tree", env=env))
+        yield (
+            Git(folder),
+            {
+                "GIT_INDEX_FILE": str(Path(place) / "index"),
+                "GIT_DIR": git.run("rev-parse", "--absolute-git-dir"),
+                "GIT_WORK_TREE": str(folder),
+            },
+        )
 
 
 def merge_trees(git: Git, base: Tree, ours: Tree, theirs: Tree) -> Merged:

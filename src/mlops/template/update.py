@@ -24,8 +24,16 @@ from mlops.errors import Blocked, InvalidInput
 from mlops.forge.git import Git
 from mlops.template import manifest, versions
 from mlops.template.checkout import Checkout
-from mlops.template.initialise import export
-from mlops.template.trees import Conflict, Tree, merge_trees, read_tree, tree_of_folder, write_tree
+from mlops.template.trees import (
+    Conflict,
+    Tree,
+    export,
+    merge_trees,
+    read_tree,
+    submodules,
+    tree_of_folder,
+    write_tree,
+)
 
 _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
 _LOCK_SECONDS = 300
@@ -87,10 +95,10 @@ def update(root: Path, url: str, wanted: str, *, write: bool) -> Update:
             side.initialise(answers)
         work = Path(place) / "merged"
         tree, conflicts, remarks = _merged(git, base, theirs)
-        export(root, tree, work)
+        export(git, tree, work)
         migrations = theirs.migrate(work, template.version)
         remarks += _locked(work, git, tree, conflicts)
-        after = tree_of_folder(git, work)
+        after = tree_of_folder(git, work) | submodules(read_tree(git, tree))
     before = read_tree(git, "HEAD")
     done = Update(
         current=template.version,
