@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mlops.errors import InvalidInput
 from mlops.spec.gates import Interval
@@ -111,9 +112,11 @@ class Scores:
 def resamples_of(rows: int, resamples: int, seed: int) -> Iterator[tuple[Array, Array]]:
     """Bootstrap resamples of `rows` rows: the drawn indices [n] and the same as weights [n]."""
     generator = np.random.default_rng(seed)
-    for _ in range(resamples):
-        drawn = generator.integers(rows, size=rows)
-        yield drawn, np.bincount(drawn, minlength=rows).astype(np.float64)
+    # A product of two columns is too short for a second thread, which waits for a core wherever all are busy.
+    with threadpool_limits(1, "blas"):
+        for _ in range(resamples):
+            drawn = generator.integers(rows, size=rows)
+            yield drawn, np.bincount(drawn, minlength=rows).astype(np.float64)
 
 
 def intervals(
