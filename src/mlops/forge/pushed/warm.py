@@ -17,7 +17,7 @@ from pathlib import Path
 import mlops
 from mlops.forge.pushed.store import Settings
 
-IDLE_SECONDS = 300
+IDLE_SECONDS = 60
 BEFORE = (
     "rich.console",
     "typer",
