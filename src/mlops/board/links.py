@@ -43,7 +43,7 @@ class Links:
                 f"/providers/Microsoft.MachineLearningServices/workspaces/{azure.workspace}"
             )
             studio = f"?wsid={quote(path, safe='/')}"
-        tracking = settings.local.tracking_uri if target == "local" else ""
+        tracking = settings.local.server() if target == "local" else ""
         http = tracking.startswith(("http://", "https://"))
         return cls(web, forge.kind, tracking.rstrip("/") if http else "", studio)
 

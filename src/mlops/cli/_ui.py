@@ -20,7 +20,7 @@ def ui(
     """Open MLflow's page over the local runs and models; Ctrl-C stops it."""
     import socket
 
-    uri = state.settings.local.tracking_uri
+    uri = state.settings.local.server()
     if uri:
         raise InvalidInput(f"this repository tracks on {uri}; open that address in a browser")
     store = state.root / state.settings.local.state

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 from typing import Literal
@@ -44,7 +45,22 @@ class LocalSettings(Spec):
     state: str = ".mlops"
     """Folder of the local target, relative to the repository."""
     tracking_uri: str = ""
-    """An MLflow server; empty means SQLite and files inside `state`."""
+    """An MLflow server, or `$NAME` for the address in that variable; empty: SQLite and files in `state`."""
+
+    def server(self) -> str:
+        """The MLflow server's address; empty when there is none. Raises `InvalidInput` for an unset variable.
+
+        MLFLOW_TRACKING_URI alone decides nothing: set for another project, it would send models there.
+        """
+        if not self.tracking_uri.startswith("$"):
+            return self.tracking_uri
+        name = self.tracking_uri[1:].strip("{}")
+        if found := os.environ.get(name):
+            return found
+        message = (
+            f"is {self.tracking_uri}, and the variable {name} is not set; set it to the server's address"
+        )
+        raise InvalidInput(Problem(FILE, message, "local.tracking_uri"))
 
 
 class AzurePlace(Spec):

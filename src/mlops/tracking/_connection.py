@@ -182,6 +182,15 @@ def _sentence(error: Exception, uri: str, what: str) -> TargetError:
         return TargetError(f"cannot {what}: {unreachable(uri, text[-160:])}")
     if uri.startswith("sqlite:"):
         return TargetError(f"cannot {what}: {_sqlite.sentence(text, shown(uri))}")
+    if "error code 401" in text:
+        return TargetError(
+            f"cannot {what}: {shown(uri)} does not know this login; set MLFLOW_TRACKING_USERNAME and "
+            "MLFLOW_TRACKING_PASSWORD, or MLFLOW_TRACKING_TOKEN"
+        )
+    if "error code 403" in text:
+        return TargetError(
+            f"cannot {what}: this login may not do that on {shown(uri)}; ask its administrator"
+        )
     return TargetError(f"cannot {what}: {shown(uri)} answers: {text[:400]}")
 
 

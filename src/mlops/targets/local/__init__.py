@@ -21,7 +21,7 @@ def open_local(root: Path, settings: Settings) -> Target:
     from mlops.targets.local.sweeps import LocalSweeps
 
     folder = (root / settings.local.state).resolve()
-    uri = settings.local.tracking_uri
+    uri = settings.local.server()
     data = LocalData(root, folder, {name: model.usecase for name, model in settings.models.items()})
     return Target(
         name="local",
