@@ -138,9 +138,10 @@ class Endpoint(Spec):
 class GitHub(Spec):
     """Trust in workflows of one GitHub repository."""
 
-    subject_prefix: str = Field(pattern=r"^[^\s:]+:\S+[^:\s]$")
-    """Read it from GitHub, never build it: newer repositories have immutable subjects with numeric ids.
-    `gh api repos/<owner>/<repo>/actions/oidc/customization/sub` and docs/infrastructure.md say how."""
+    subject_prefix: str | None = Field(None, pattern=r"^[^\s:]+:\S+[^:\s]$")
+    """Read from GitHub, never built: newer repositories have immutable subjects with numeric ids;
+    `mlops bootstrap azure` writes it. Without it no workflow of GitHub is trusted, and `environments` only
+    names the duties."""
     environments: dict[CiDuty, Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]] = Field(min_length=1)
     """Which GitHub environment a workflow must run in to take on a duty."""
 

@@ -27,7 +27,8 @@ from infra.exports import EnvironmentExports, export
 from infra.naming import Names
 from infra.private_access import open_private_access
 from infra.tags import tags_of
-from infra.wanted import federations, granted, served_models
+from infra.trust import federations
+from infra.wanted import granted, served_models
 from mlops.spec.settings import Settings
 
 DUTIES = ("plan", "apply", "train", "promote", "serve")

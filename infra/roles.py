@@ -10,6 +10,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from infra.naming import Names, guid
+
 BUILT_IN: Final = {
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
     "Azure AI Enterprise Network Connection Approver": "b556d68e-0be0-4f35-a333-ad7ee1ce17ea",
@@ -306,3 +308,22 @@ def grants(when: Iterable[When]) -> tuple[Grant, ...]:
 def custom(name: str) -> CustomRole | None:
     """The custom role of this name, or None for a built-in one."""
     return next((r for r in CUSTOM if r.name == name), None)
+
+
+def custom_id(names: Names, role: str) -> str:
+    """The id of the custom role `role` as the stack of `names` defines it."""
+    return guid("role", names.project, names.environment, role.lower().replace(" ", "-"))
+
+
+def only(role_ids: Iterable[str]) -> str:
+    """An ABAC condition for who may assign roles: these only, given to and taken from service principals."""
+    ids = ", ".join(role_ids)
+    clauses = [
+        f"((!(ActionMatches{{'Microsoft.Authorization/roleAssignments/{action}'}})) OR "
+        f"(@{source}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] "
+        f"ForAnyOfAnyValues:GuidEquals {{{ids}}} AND "
+        f"@{source}[Microsoft.Authorization/roleAssignments:PrincipalType] "
+        "ForAnyOfAnyValues:StringEqualsIgnoreCase {'ServicePrincipal'}))"
+        for action, source in (("write", "Request"), ("delete", "Resource"))
+    ]
+    return " AND ".join(clauses)

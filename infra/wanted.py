@@ -1,9 +1,8 @@
-"""What a stack file amounts to, as pure functions: models to serve, trust, grants."""
+"""What a stack file amounts to, as pure functions: models to serve, grants. Trust is in `infra.trust`."""
 
 from __future__ import annotations
 
 from infra import roles
-from infra.components.identities import GITHUB_ISSUER, Federation
 from infra.config import Endpoint, EnvironmentStack
 from mlops.errors import InvalidInput, Problem
 from mlops.spec.settings import Settings
@@ -24,27 +23,6 @@ def served_models(config: EnvironmentStack, settings: Settings, stack: str) -> d
             ]
         )
     return {name: config.endpoints.get(name, Endpoint()) for name in known}
-
-
-def federations(config: EnvironmentStack) -> list[Federation]:
-    """Every workflow that may take on a duty: GitHub first, then Azure DevOps."""
-    found = []
-    if github := config.github:
-        found += [
-            Federation(
-                duty=duty,
-                name="github",
-                issuer=GITHUB_ISSUER,
-                subject=f"{github.subject_prefix}:environment:{environment}",
-            )
-            for duty, environment in github.environments.items()
-        ]
-    if devops := config.azure_devops:
-        found += [
-            Federation(duty=duty, name="azure-devops", issuer=devops.issuer, subject=subject)
-            for duty, subject in devops.subjects.items()
-        ]
-    return found
 
 
 def granted(config: EnvironmentStack) -> tuple[roles.Grant, ...]:

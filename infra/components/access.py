@@ -38,7 +38,7 @@ class CustomRoles(Component):
             definition = authorization.RoleDefinition(
                 f"role-{slug}",
                 scope=props.scope,
-                role_definition_id=guid("role", props.names.project, props.names.environment, slug),
+                role_definition_id=roles.custom_id(props.names, role.name),
                 role_name=f"{role.name} ({props.names.project} {props.names.environment})",
                 description=role.description,
                 role_type="CustomRole",
@@ -103,18 +103,5 @@ def _only_listed_roles(names: Names) -> str:
         {roles.BUILT_IN[g.role] for g in roles.GRANTS if g.role in roles.BUILT_IN}
         - {roles.BUILT_IN["Role Based Access Control Administrator"]}
     )
-    allowed += [
-        guid("role", names.project, names.environment, r.name.lower().replace(" ", "-"))
-        for r in roles.CUSTOM
-        if r.home == "environment"
-    ]
-    ids = ", ".join(allowed)
-    clauses = [
-        f"((!(ActionMatches{{'Microsoft.Authorization/roleAssignments/{action}'}})) OR "
-        f"(@{source}[Microsoft.Authorization/roleAssignments:RoleDefinitionId] "
-        f"ForAnyOfAnyValues:GuidEquals {{{ids}}} AND "
-        f"@{source}[Microsoft.Authorization/roleAssignments:PrincipalType] "
-        "ForAnyOfAnyValues:StringEqualsIgnoreCase {'ServicePrincipal'}))"
-        for action, source in (("write", "Request"), ("delete", "Resource"))
-    ]
-    return " AND ".join(clauses)
+    allowed += [roles.custom_id(names, r.name) for r in roles.CUSTOM if r.home == "environment"]
+    return roles.only(allowed)

@@ -10,19 +10,7 @@ import pulumi
 from pulumi_azure_native import managedidentity
 
 from infra.components.base import Component, Place
-
-AUDIENCE = "api://AzureADTokenExchange"
-GITHUB_ISSUER = "https://token.actions.githubusercontent.com"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Federation:
-    """A workflow whose token is exchanged for the identity's: both values as the issuer states them."""
-
-    duty: str
-    name: str
-    issuer: str
-    subject: str
+from infra.trust import AUDIENCE, Federation
 
 
 @dataclass(frozen=True, kw_only=True)
