@@ -64,9 +64,13 @@ class Router:
     def __init__(self) -> None:
         self._routes: list[tuple[str, re.Pattern[str], re.Pattern[str], Handler]] = []
 
-    def add(self, method: str, host: str, path: str, handler: Handler) -> None:
-        """`handler(request, **named groups of path)`; `method` may be `*`. The first match wins."""
-        self._routes.append((method, re.compile(host, re.I), re.compile(path, re.I), handler))
+    def add(self, method: str, host: str, path: str, handler: Handler, *, first: bool = False) -> None:
+        """`handler(request, **named groups of path)`; `method` may be `*`. The first match wins.
+
+        `first`: before what was added already, for an exception from a route that takes everything.
+        """
+        route = (method, re.compile(host, re.I), re.compile(path, re.I), handler)
+        self._routes.insert(0 if first else len(self._routes), route)
 
     def knows(self, host: str) -> bool:
         """Whether any route is for this host: all others are refused."""
