@@ -15,8 +15,8 @@ SOURCE = ROOT / "src" / "mlops"
 LAYERS: list[set[str]] = [
     {"reference"},
     {"cli"},
-    {"demo", "template"},
-    {"board", "scaffold"},
+    {"demo", "doctor", "template"},
+    {"board", "bootstrap", "scaffold"},
     {"lifecycle"},
     {"targets", "forge"},
     {"pipeline", "steps"},

@@ -13,11 +13,16 @@ _ATTEMPTS = 3
 """For reads only: a write that got no answer may have happened."""
 
 
+class Denied(TargetError):
+    """The forge does not let this token do that."""
+
+
 class Rest:
     """A client of one API; `token_name` is the variable that the errors talk about."""
 
     def __init__(self, base: str, headers: Mapping[str, str], token_name: str) -> None:
         self._base, self._headers, self._token_name = base.rstrip("/"), dict(headers), token_name
+        self._tls: Any = None
 
     def call(
         self,
@@ -31,11 +36,14 @@ class Rest:
     ) -> Any:
         """The answer's JSON, None when it is empty. `content` are the bytes to send in place of `body`.
 
-        Raises `NotFound` (404), `Blocked` (405, 409: the forge forbids it now), `TargetError` for the rest.
+        Raises `NotFound` (404), `Denied` (401, 403), `Blocked` (405, 409: the forge forbids it now), and
+        `TargetError` for the rest.
         """
         import httpx
 
         url = self._base + path
+        # Reading the certificates takes longer than the request: once for all of them.
+        self._tls = self._tls or httpx.create_ssl_context()
         attempts = _ATTEMPTS if method == "GET" else 1
         for attempt in range(1, attempts + 1):
             try:
@@ -47,6 +55,7 @@ class Rest:
                     content=content,
                     headers={**self._headers, **(headers or {})},
                     timeout=TIMEOUT,
+                    verify=self._tls,
                 )
             except httpx.HTTPError as error:
                 if attempt == attempts:
@@ -60,7 +69,7 @@ class Rest:
         status, said = answer.status_code, answer.text[:500]
         # Azure DevOps answers a bad token with a sign-in page and 203.
         if status in (203, 401, 403):
-            raise TargetError(
+            raise Denied(
                 f"{method} {url}: refused ({status}); {self._token_name} is wrong, or may not do this: {said}"
             )
         if status == 404:

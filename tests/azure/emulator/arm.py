@@ -75,8 +75,9 @@ class Arm:
     # --- for tests and other modules
 
     def kind(self, name: str, behaviour: Kind) -> None:
-        """`name` is the type below `Microsoft.MachineLearningServices/`."""
-        self._kinds[f"{ML}/{name}".lower()] = behaviour
+        """`name` is the type below `Microsoft.MachineLearningServices/`, or one with its namespace."""
+        whole = name if name.startswith("Microsoft.") else f"{ML}/{name}"
+        self._kinds[whole.lower()] = behaviour
 
     def get(self, path: str) -> Resource | None:
         """The resource of this id."""
@@ -92,6 +93,18 @@ class Arm:
                 for key, r in self._resources.items()
                 if key.startswith(start) and "/" not in key[len(start) :]
             ]
+
+    def of_type(self, kind: str) -> list[Resource]:
+        """All resources of a type, oldest first."""
+        with self.lock:
+            return [r for r in self._resources.values() if str(r["type"]).lower() == kind.lower()]
+
+    def in_group(self, path: str) -> list[Resource]:
+        """What lies directly in a resource group; what extends or is part of something else does not."""
+        start = f"{path.lower()}/providers/"
+        with self.lock:
+            found = [(key[len(start) :], r) for key, r in self._resources.items() if key.startswith(start)]
+        return [r for rest, r in found if rest.count("/") == 2]
 
     def put(self, path: str, resource: Resource) -> Resource:
         """Store a resource as if it had always been there."""
@@ -138,18 +151,18 @@ class Arm:
     def problems(self, request: Request) -> list[str]:
         """What the official types say about a PUT of one of our resources."""
         path = _DATA_PLANE.sub("", request.path)
-        if (
-            request.method != "PUT"
-            or not path.lower().startswith("/subscriptions/")
-            or f"/{ML.lower()}/" not in path.lower()
-        ):
+        if request.method != "PUT" or not path.lower().startswith("/subscriptions/"):
             return []
+        if type_of(path).split("/")[0].lower() != ML.lower():
+            return types.platform_problems(
+                type_of(path), request.query.get("api-version", ""), path, request.json or {}
+            )
         return types.problems(type_of(path), request.query.get("api-version", ""), request.json or {})
 
     # --- requests
 
-    def handle(self, request: Request) -> Answer:
-        """Any request below /subscriptions."""
+    def admit(self, request: Request) -> None:
+        """Refuse who is not logged in, and who lacks the right (see `deny`)."""
         self._emulator.entra.check(request)
         path = _DATA_PLANE.sub("", request.path).rstrip("/")
         for part, methods in self._denied:
@@ -161,6 +174,11 @@ class Arm:
                     f"The client '{CLIENT}' with object id '{CLIENT}' does not have authorization "
                     f"to perform action '{action}' over scope '{path}' or the scope is invalid.",
                 )
+
+    def handle(self, request: Request) -> Answer:
+        """Any request below /subscriptions."""
+        self.admit(request)
+        path = _DATA_PLANE.sub("", request.path).rstrip("/")
         if "/mfeoperationsstatus/" in path.lower():
             return self._poll(path)
         with self.lock:
@@ -248,7 +266,7 @@ class Arm:
     def _parent(self, path: str) -> None:
         """A workspace, registry or endpoint comes before what lies in it; assets make their container."""
         parts = path.rsplit("/providers/", maxsplit=1)[-1].split("/")
-        if len(parts) <= 3:
+        if len(parts) <= 3 or "/providers/" not in path:
             return
         home = "/".join(path.split("/")[: path.split("/").index("providers") + 4])
         if self.get(home) is None:

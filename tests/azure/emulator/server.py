@@ -20,11 +20,14 @@ from . import (
     blobs,
     entra,
     history,
+    identity,
     jobs,
     monitor,
     online,
     schedules,
+    subscription,
     tracking,
+    vaults,
     workspaces,
 )
 from .certs import Authority
@@ -63,6 +66,8 @@ class Emulator:
         self.blobs = blobs.install(self)
         self.monitor = monitor.install(self)
         self.arm = arm.install(self)
+        self.subscription = subscription.install(self)
+        self.identity, self.vaults = identity.install(self), vaults.install(self)
         self.workspaces = workspaces.install(self)
         self.assets = assets.install(self)
         self.tracking = tracking.install(self)
@@ -166,6 +171,9 @@ class _Server(ThreadingHTTPServer):
 class _Handler(BaseHTTPRequestHandler):
     owner: Emulator
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = (
+        True  # head and body go in two writes; together they would wait 40 ms for an ACK
+    )
     tunnel = ""
 
     def do_CONNECT(self) -> None:

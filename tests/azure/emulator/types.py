@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.infra.arm_oracle import check
+from tests.infra.arm_oracle import Oracle, check
 
 _ENVELOPE = frozenset({"id", "name", "type", "apiVersion", "systemData"})
 
@@ -85,3 +85,25 @@ def _differs_in_case(sentence: str) -> bool:
     where the types say `Day` and `AADToken`; Azure compares such values without case."""
     found = _SPELLED.search(sentence)
     return found is not None and f"'{found[3].lower()}'" in found[2].lower()
+
+
+@functools.cache
+def _oracle(path: Path) -> tuple[Oracle, dict[str, str]]:
+    entries = json.loads((path / "infra.json").read_text(encoding="utf-8"))
+    return Oracle(path), {entry["type"].lower(): token for token, entry in entries.items()}
+
+
+def platform_problems(kind: str, api_version: str, path: str, body: Mapping[str, Any]) -> list[str]:
+    """The same for types of other providers, which are judged at the version that `infra/` uses.
+
+    `path` gives the name; one that is no legal name is a problem too.
+    """
+    there = folder()
+    if there is None or not (there / "infra.json").is_file():
+        return []
+    oracle, tokens = _oracle(there)
+    whole = "Microsoft.Resources/resourceGroups" if kind == "/subscriptions/resourceGroups" else kind
+    if whole.lower() not in tokens:
+        return [f"there is no official type of {whole} to judge this by"]
+    about = {"type": whole, "apiVersion": api_version, "name": path.rsplit("/", 1)[-1]}
+    return oracle.problems(tokens[whole.lower()], {**body, **about})

@@ -1,0 +1,172 @@
+"""Role assignments that Pulumi does not make: on its own state, and on the registry's group for `apply`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mlops.bootstrap import program
+from mlops.bootstrap.steps import Look, Step
+from mlops.bootstrap.world import KEY, SHARED, STATE, Stack, World
+from mlops.errors import TargetError
+from mlops.spec.naming import guid
+
+CRYPTO_USER: Final = ("Key Vault Crypto User", "12338af0-0e69-4776-bea7-57ae8d297424")
+BLOB_CONTRIBUTOR: Final = ("Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe")
+ACCESS_ADMINISTRATOR: Final = (
+    "Role Based Access Control Administrator",
+    "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
+)
+"""Built-in roles and their ids, the same in every tenant."""
+_NEEDS: Final = "the role Owner, or Role Based Access Control Administrator, on the subscription"
+MADE_BY: Final = "mlops bootstrap"
+
+
+@dataclass(frozen=True)
+class Assignment:
+    """`who` is a duty of `stack`, or the person who runs this when `stack` is None.
+
+    Its name is computed from what it grants, so that a second run finds it.
+    """
+
+    world: World
+    stack: Stack | None
+    who: str
+    role: tuple[str, str]
+    scope: str
+    place: str
+    """The scope in words."""
+    condition: str = ""
+    needs: str = _NEEDS
+
+    @property
+    def key(self) -> str:
+        return f"grant:{self._subject}:{self.role[0]}:{self.place}".lower().replace(" ", "-")
+
+    @property
+    def title(self) -> str:
+        return f"{self.role[0]} for {self._subject} on {self.place}"
+
+    @property
+    def _subject(self) -> str:
+        return f"{self.stack.name}/{self.who}" if self.stack else self.who
+
+    @property
+    def path(self) -> str:
+        principal = "" if self.stack else str(self.world.claims["oid"])
+        name = guid("bootstrap", self.world.project, self.key, principal)
+        return f"{self.scope}/providers/Microsoft.Authorization/roleAssignments/{name}"
+
+    def principal(self) -> str | None:
+        """Object id; None while the identity is not there."""
+        if self.stack is None:
+            return str(self.world.claims["oid"])
+        found = self.world.identity(self.stack, self.who)
+        return found["principalId"] if found else None
+
+    def look(self) -> Look:
+        principal = self.principal()
+        if principal is None:
+            return Look("create", "as soon as Pulumi has made the identity")
+        found = self.world.arm.get(self.path)
+        if found is not None:
+            there = found["properties"]
+            if there.get("principalId") != principal:
+                return Look("change", "it was given to an identity that is gone")
+            if (there.get("condition") or "") != self.condition:
+                return Look("change", "its condition is another one")
+            return Look("keep")
+        if self._given_by_others(principal):
+            return Look("keep", "somebody else's")
+        return Look("create")
+
+    def make(self, look: Look) -> None:
+        principal = self.principal()
+        if principal is None:
+            raise TargetError(f"the identity of {self._subject} is not there; bring its stack up first")
+        if look.action == "change":  # an assignment cannot be changed
+            self.world.arm.delete(self.path)
+        self.world.arm.put(
+            self.path, {"properties": self._properties(principal)}, what=f"assign {self.title}"
+        )
+
+    def ours(self) -> str:
+        found = self.world.arm.get(self.path)
+        return f"take back {self.title}" if found is not None else ""
+
+    def remove(self) -> None:
+        self.world.arm.delete(self.path, what=f"take back {self.title}")
+
+    def _properties(self, principal: str) -> dict[str, Any]:
+        person = self.stack is None and self.world.claims.get("idtyp") != "app"
+        properties: dict[str, Any] = {
+            "roleDefinitionId": f"{self._home}/roleDefinitions/{self.role[1]}",
+            "principalId": principal,
+            "principalType": "User" if person else "ServicePrincipal",
+            "description": f"{MADE_BY} for {self._subject}",
+        }
+        if self.condition:
+            properties |= {"condition": self.condition, "conditionVersion": "2.0"}
+        return properties
+
+    @property
+    def _home(self) -> str:
+        return "/".join(self.scope.split("/")[:3]) + "/providers/Microsoft.Authorization"
+
+    def _given_by_others(self, principal: str) -> bool:
+        """The same role at this scope or above, under another name and without a condition of its own."""
+        rows = self.world.arm.list(
+            f"{self.scope}/providers/Microsoft.Authorization/roleAssignments",
+            **{"$filter": f"principalId eq '{principal}'"},
+        )
+        return any(self._covers(row["properties"]) for row in rows)
+
+    def _covers(self, there: Mapping[str, Any]) -> bool:
+        same = str(there["roleDefinitionId"]).rsplit("/", 1)[-1] == self.role[1]
+        above = self.scope.lower().startswith(str(there["scope"]).lower())
+        return same and above and (there.get("condition") or "") in ("", self.condition)
+
+
+def own_grants(world: World) -> list[Step]:
+    """What the person who runs this needs to run Pulumi: owners of a subscription may not read its blobs."""
+    oid = world.claims["oid"]
+    return [
+        Assignment(world, None, f"you ({oid})", BLOB_CONTRIBUTOR, container_path(world), "Pulumi's state"),
+        Assignment(world, None, f"you ({oid})", CRYPTO_USER, key_path(world), "Pulumi's key"),
+    ]
+
+
+def workflow_grants(world: World) -> list[Step]:
+    """What `plan` and `apply` of each environment need beside what `infra/roles.py` gives them."""
+    found: list[Step] = []
+    for stack in world.stacks:
+        for duty in ("plan", "apply"):
+            if stack.name == SHARED or duty not in stack.environments:
+                continue
+            found += [
+                Assignment(world, stack, duty, BLOB_CONTRIBUTOR, container_path(world), "Pulumi's state"),
+                Assignment(world, stack, duty, CRYPTO_USER, key_path(world), "Pulumi's key"),
+            ]
+            if duty == "apply":
+                found.append(_registry_grant(world, stack))
+    return found
+
+
+def container_path(world: World) -> str:
+    return f"{world.account_path}/blobServices/default/containers/{STATE}"
+
+
+def key_path(world: World) -> str:
+    return f"{world.vault_path}/keys/{KEY}"
+
+
+def _registry_grant(world: World, stack: Stack) -> Assignment:
+    """`apply` keeps the assignments of its environment on the shared registry, of these two roles only."""
+    roles = program.module(world.root, "roles")
+    shared = next(s for s in world.stacks if s.name == SHARED)
+    allowed = [roles.custom_id(shared.names, r.name) for r in roles.CUSTOM if r.home == SHARED]
+    if not allowed:
+        raise TargetError("infra/roles.py defines no role of the model registry")
+    place, condition = "the model registry's group", roles.only(allowed)
+    return Assignment(world, stack, "apply", ACCESS_ADMINISTRATOR, world.group_of(shared), place, condition)

@@ -1,0 +1,251 @@
+"""What each environment needs of Azure: quota, names, roles and trust."""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from mlops.bootstrap import grants, program
+from mlops.bootstrap.pulumi import trust_differences
+from mlops.bootstrap.state import name_taken
+from mlops.bootstrap.world import SHARED, Stack, World, read_stack
+from mlops.doctor.case import Case
+from mlops.doctor.finding import Check, Finding
+
+_ML: Final = "Microsoft.MachineLearningServices"
+RESERVE: Final = 1.2
+"""Azure ML keeps 20 % of an endpoint's instances free for its own updates, and counts them."""
+_LOW: Final = "TotalLowPriorityCores"
+CI_DUTIES: Final = ("plan", "apply", "train", "promote")
+"""Identities that workflows take on; the others belong to resources, and Pulumi alone speaks of them."""
+
+
+@dataclass
+class Need:
+    """Cores of one family: `all` at the same time, `one` for the smallest thing that must start."""
+
+    all: int = 0
+    one: int = 0
+    what: tuple[str, ...] = ()
+
+    def add(self, cores: int, count: int, what: str) -> None:
+        self.all += cores * count
+        self.one = max(self.one, cores)
+        self.what = (*self.what, what)
+
+
+def quota(case: Case) -> Iterator[Finding]:
+    """Azure gives the cores that clusters and endpoints may use at most. No quota of its own is ever enough:
+    others in the subscription use it too, so what is in use now only counts when nothing would start."""
+    places: dict[tuple[str, str], list[Stack]] = defaultdict(list)
+    for stack in case.environments:
+        places[case.world.subscription(stack), stack.names.region].append(stack)
+    for (number, location), stacks in places.items():
+        home = f"/subscriptions/{number}/providers/{_ML}/locations/{location}"
+        arm = case.world.arm.of(number)
+        sizes = {str(r["name"]).lower(): r for r in arm.list(f"{home}/vmSizes", what="list VM sizes")}
+        usages = arm.list(f"{home}/usages", what="look at the quota")
+        needs, unknown = _needs(case, stacks, sizes)
+        for size in unknown:
+            fix = f"az ml compute list-sizes --location {location} --output table"
+            yield Finding("quota", "error", f"{location} has no VM size {size}", fix)
+        for (family, dedicated), need in sorted(needs.items()):
+            yield from _short(usages, family, dedicated, need, home)
+
+
+def _needs(
+    case: Case, stacks: list[Stack], sizes: Mapping[str, Mapping[str, Any]]
+) -> tuple[dict[tuple[str, bool], Need], list[str]]:
+    needs: dict[tuple[str, bool], Need] = defaultdict(Need)
+    unknown: list[str] = []
+
+    def add(size: str, dedicated: bool, count: int, what: str) -> None:
+        row = sizes.get(size.lower())
+        if row is None:
+            unknown.append(size)
+            return
+        family = str(row["family"]) if dedicated else _LOW
+        needs[family, dedicated].add(int(row["vCPUs"]), count, what)
+
+    for stack in stacks:
+        for name, cluster in getattr(stack.config, "clusters", {}).items():
+            dedicated = cluster.priority == "dedicated"
+            add(cluster.vm_size, dedicated, cluster.max_nodes, f"cluster {name} of {stack.name}")
+        if stack.name not in case.world.policy.order:
+            continue
+        for name, model in case.settings.models.items():
+            own = getattr(stack.config, "endpoints", {}).get(name)
+            if (own is None or own.online) and model.online.kubernetes is None:
+                most = max(model.online.instances, model.online.max_instances)
+                # While a release rolls out, the old and the new deployment both run.
+                count = 2 * math.ceil(most * RESERVE)
+                add(model.online.instance_type, True, count, f"endpoint of {name} in {stack.name}")
+    return needs, sorted(set(unknown))
+
+
+def _short(
+    usages: list[dict[str, Any]], family: str, dedicated: bool, need: Need, home: str
+) -> Iterator[Finding]:
+    kind = "dedicated" if dedicated else "low-priority"
+    row = next((r for r in usages if _is(r, family, dedicated)), None)
+    limit = int(row["limit"]) if row else 0
+    if limit < 0 or limit >= need.all:
+        return
+    what = ", ".join(need.what)
+    scope = home.replace("'", "")
+    fix = f"az quota update --resource-name {family!r} --scope {scope} --limit-object value={need.all}"
+    if limit < need.one:
+        sentence = (
+            f"no {kind} node of {family} can start: the quota is {limit} cores, one needs {need.one} ({what})"
+        )
+        yield Finding("quota", "error", sentence, fix)
+        return
+    sentence = f"the quota of {kind} cores of {family} is {limit}, {need.all} may be needed at once ({what})"
+    yield Finding("quota", "warning", sentence, fix)
+
+
+def _is(row: Mapping[str, Any], family: str, dedicated: bool) -> bool:
+    if str(row["name"]["value"]).lower() != family.lower():
+        return False
+    kind = str(row.get("type", "")).lower()
+    return family == _LOW or ("dedicatedcores" in kind) == dedicated
+
+
+def free_names(case: Case) -> Iterator[Finding]:
+    """What is not there yet can have its name: nobody has it, and no deleted one holds it."""
+    world = case.world
+    vaults = {
+        str(r["name"]): r
+        for r in world.arm.list(f"{world.arm.home}/providers/Microsoft.KeyVault/deletedVaults")
+    }
+    logs = {str(r["name"]) for r in world.arm.list(_deleted_logs(world))}
+    there = {"storage_account": "Microsoft.Storage/storageAccounts", "key_vault": "Microsoft.KeyVault/vaults",
+             "container_registry": "Microsoft.ContainerRegistry/registries"}  # fmt: skip
+    for stack in case.environments:
+        arm, group = world.arm_of(stack), world.group_of(stack)
+        for kind, resource in there.items():
+            name = stack.names(kind)
+            if arm.get(f"{group}/providers/{resource}/{name}") is not None:
+                continue
+            if kind == "key_vault" and name in vaults:
+                location = vaults[name]["properties"]["location"]
+                sentence = f"a deleted key vault holds the name {name}, which stack {stack.name} needs"
+                yield Finding(
+                    "free names", "error", sentence, f"az keyvault purge --name {name} --location {location}"
+                )
+            elif taken := name_taken(arm, kind, name):
+                fix = f"pulumi config set mlops:salt {stack.names.digest[0]}x --stack {stack.name}"
+                yield Finding("free names", "error", f"stack {stack.name}: {taken}", fix)
+        name = stack.names("log_analytics")
+        path = f"{group}/providers/Microsoft.OperationalInsights/workspaces/{name}"
+        if name in logs and arm.get(path) is None:
+            sentence = (
+                f"a deleted Log Analytics workspace holds the name {name}, which stack {stack.name} needs"
+            )
+            fix = f"az monitor log-analytics workspace recover -g {stack.group} --workspace-name {name}"
+            yield Finding("free names", "error", sentence, fix)
+        path = f"{group}/providers/{_ML}/workspaces/{stack.names('ml_workspace')}"
+        if arm.get(path) is None:
+            sentence = (
+                f"stack {stack.name} has no workspace yet, and Azure lists no deleted ones: if its name is "
+                "held for 14 days, this shows how to free it"
+            )
+            yield Finding("free names", "note", sentence, f"mlops infra purge --stack {stack.name}")
+
+
+def _deleted_logs(world: World) -> str:
+    return f"{world.arm.home}/providers/Microsoft.OperationalInsights/deletedWorkspaces"
+
+
+def roles(case: Case) -> Iterator[Finding]:
+    """Identities of workflows hold the roles of docs/security.md and no others."""
+    world = case.world
+    table, wanted_module = program.module(case.root, "roles"), program.module(case.root, "wanted")
+    shared = next((s for s in case.stacks if s.name == SHARED), None) or read_stack(
+        case.root, case.settings, SHARED
+    )
+    extra = {
+        (a.role[1], a.scope.lower())
+        for a in grants.workflow_grants(world)
+        if isinstance(a, grants.Assignment)
+    }
+    for stack in case.environments:
+        scopes = _scopes(world, stack, shared)
+        for duty in CI_DUTIES:
+            identity = world.identity(stack, duty)
+            if identity is None:
+                continue
+            wanted = {
+                (_role_id(table, g.role, stack, shared), scopes[g.scope].lower()): g
+                for g in wanted_module.granted(stack.config)
+                if g.identity == duty
+            }
+            found = _held(world, stack, identity["principalId"])
+            for key, grant in wanted.items():
+                if key not in found:
+                    sentence = f"{stack.name}/{duty} lacks {grant.role} on the {grant.scope}: {grant.why}"
+                    yield Finding("roles", "error", sentence, f"pulumi up --stack {stack.name} --refresh")
+            for key in sorted(set(found) - set(wanted) - extra):
+                what = f"the role {key[0]} on {key[1]}"
+                sentence = f"{stack.name}/{duty} also holds {what}, which docs/security.md does not list"
+                yield Finding("roles", "warning", sentence, f"az role assignment delete --ids {found[key]}")
+
+
+def _held(world: World, stack: Stack, principal: str) -> dict[tuple[str, str], str]:
+    """(role id, scope) to the id of the assignment, anywhere in the stack's subscription."""
+    rows = world.arm_of(stack).list(
+        f"/subscriptions/{world.subscription(stack)}/providers/Microsoft.Authorization/roleAssignments",
+        what="list role assignments",
+        **{"$filter": f"principalId eq '{principal}'"},
+    )
+    return {
+        (str(p["roleDefinitionId"]).rsplit("/", 1)[-1].lower(), str(p["scope"]).lower()): str(row["id"])
+        for row in rows
+        for p in [row["properties"]]
+    }
+
+
+def _role_id(table: Any, role: str, stack: Stack, shared: Stack) -> str:
+    custom = table.custom(role)
+    if custom is None:
+        return str(table.BUILT_IN[role]).lower()
+    return str(table.custom_id((shared if custom.home == SHARED else stack).names, role)).lower()
+
+
+def _scopes(world: World, stack: Stack, shared: Stack) -> dict[str, str]:
+    """Where the roles of workflows' identities are held, by the name of the table in `infra.roles`."""
+    names = stack.names
+    group = f"{world.group_of(stack)}/providers"
+    registry = f"{world.group_of(shared)}/providers/{_ML}/registries/{shared.names('ml_registry')}"
+    return {
+        "resource group": world.group_of(stack),
+        "storage account": f"{group}/Microsoft.Storage/storageAccounts/{names('storage_account')}",
+        "container registry": f"{group}/Microsoft.ContainerRegistry/registries/{names('container_registry')}",
+        "application insights": f"{group}/Microsoft.Insights/components/{names('app_insights')}",
+        "log analytics": f"{group}/Microsoft.OperationalInsights/workspaces/{names('log_analytics')}",
+        "workspace": f"{group}/{_ML}/workspaces/{names('ml_workspace')}",
+        "key vault": f"{group}/Microsoft.KeyVault/vaults/{names('key_vault')}",
+        "model registry": registry,
+    }
+
+
+def trust(case: Case) -> Iterator[Finding]:
+    """Identities in Azure trust exactly the workflows of the stack files."""
+    for stack in case.environments:
+        if case.world.identity(stack, "apply") is None:
+            sentence = f"stack {stack.name} has not been made, so nothing is trusted yet"
+            yield Finding("trust", "error", sentence, f"{case.bootstrap} --stack {stack.name}")
+            continue
+        for sentence in trust_differences(case.world, stack.name):
+            yield Finding("trust", "error", sentence, f"{case.bootstrap} --stack {stack.name}")
+
+
+CHECKS: Final = (
+    Check("quota", "azure", quota, "clusters and endpoints fit"),
+    Check("free names", "azure", free_names, "nothing holds a name that is needed"),
+    Check("roles", "azure", roles, "as docs/security.md says"),
+    Check("trust", "azure", trust, "Azure trusts what the stack files say"),
+)
