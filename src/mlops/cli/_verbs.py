@@ -5,6 +5,7 @@ from mlops.cli import (  # isort: skip
     _demo,
     # </example>
     _template,
+    _doctor,
     _scaffold,
     _ui,
     _train,
@@ -24,6 +25,7 @@ from mlops.cli import (  # isort: skip
     _events,
     _board,
     _card,
+    _bootstrap,
     _infra,
 )
 from mlops.cli._app import app
@@ -32,12 +34,12 @@ PANELS = {
     # <example>
     "The example": (_demo,),
     # </example>
-    "Start": (_template, _scaffold, _ui),
+    "Start": (_template, _doctor, _scaffold, _ui),
     "From data to a release": (_train, _tune, _data, _ingest, _versions, _sign),
     "What is served": (_serve, _batch, _schedule, _profile),
     "Promotion and review": (_promote, _forge, _repository),
     "Production": (_monitor, _events, _board, _card),
-    "Azure resources": (_infra,),
+    "Azure resources": (_bootstrap, _infra),
 }
 """Headings of the help and whose verbs stand below them."""
 
