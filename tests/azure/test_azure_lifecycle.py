@@ -1,20 +1,26 @@
-"""The command line on the target `azure`: real training by unmodified clients, judged, shared, released."""
+"""The whole demo by the command line on the target `azure`, with unmodified clients and a real model:
+trained, judged, shared, served, promoted, scored in batch, watched, trained anew, and taken back."""
 
 from __future__ import annotations
 
+import json
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 import pytest
+import yaml
 from tests.azure.conftest import provision, settle
 from tests.azure.emulator import Emulator, types
 from tests.azure.emulator.jobs import HEAVY
 from tests.azure.emulator.workspaces import SUBSCRIPTION
-from tests.e2e.template_copy import MODEL, Repository
+from tests.e2e.template_copy import MODEL, REVIEWER, Repository
 
 from mlops.spec.files import load_desired, load_release
 from mlops.spec.settings import load_settings
+from mlops.targets.azure.connect import Connection
 from mlops.tracking import sqlite_uri
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
@@ -29,6 +35,7 @@ def azure(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[
     with Emulator(folder) as made:
         made.tracking.start(sqlite_uri(folder / "mlflow.db"))
         made.jobs.preload = HEAVY
+        made.entra.renew_assertion(seconds=3600)  # what a workload's platform does by itself
         yield made
         settle(made)
 
@@ -37,9 +44,63 @@ def azure(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[
 def repository(azure: Emulator, raw_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
     """A commit of the template whose verbs work on Azure, with its data pushed."""
     made = Repository.make(tmp_path_factory.mktemp("lifecycle"), raw_sample)
+    _hurry(made)
     provision(azure, made.root, load_settings(made.root))
+    connection = Connection(made.root, load_settings(made.root))
+    for env in ("staging", "prod"):
+        workspace = _workspace(azure, connection, env)
+        place = connection.place(env)
+        azure.online.add(workspace.id, place.endpoint("online_endpoint", MODEL), auth="AADToken")
+        azure.batch.add(workspace.id, place.endpoint("batch_endpoint", MODEL))
     made.env |= {**azure.env, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "MLOPS_TARGET": "azure"}
     return made
+
+
+def _workspace(azure: Emulator, connection: Connection, env: str) -> Any:
+    wanted = connection.place(env).workspace
+    return next(w for w in azure.workspaces.workspaces.values() if w.name == wanted)
+
+
+def _hurry(repository: Repository) -> None:
+    """Nobody sends requests here, so apply does; and May is always found to be off its limits."""
+    policy = repository.root / "environments" / "policy.yaml"
+    told = yaml.safe_load(policy.read_text())
+    for environment in told["environments"].values():
+        environment["synthetic_traffic"] = True
+    policy.write_text(yaml.safe_dump(told, sort_keys=False))
+    gates = repository.root / "pipelines" / MODEL / "model.yaml"
+    told = yaml.safe_load(gates.read_text())
+    told["monitoring"]["performance"] = [{"metric": "calibration_gap", "min": 0.3}]
+    gates.write_text(yaml.safe_dump(told, sort_keys=False))
+    repository.commit("Quick canaries")
+    repository.git("push", "--quiet")
+
+
+def _strategy(repository: Repository, env: str) -> None:
+    """Seconds in place of minutes; a busy machine's latency, and what a month moves, decide nothing."""
+    path = repository.root / "environments" / env / f"{MODEL}.yaml"
+    told = yaml.safe_load(path.read_text())
+    told["strategy"] = {
+        "canary": [50, 100],
+        "analysis": "1s",
+        "min_requests": 20,
+        "max_latency_p99_ratio": 500,
+        "max_prediction_shift": 9,
+    }
+    path.write_text(yaml.safe_dump(told, sort_keys=False))
+    repository.commit(f"Quick steps in {env}")
+    repository.git("push", "--quiet")
+
+
+def _served(repository: Repository) -> dict[str, dict[int, int]]:
+    """Share of traffic by release, in each environment."""
+    rows = repository.call("endpoints", "--json").ok().json
+    return {r["environment"]: {d["release"]: d["traffic"] for d in r["deployments"]} for r in rows}
+
+
+def _merge(repository: Repository, number: int) -> None:
+    repository.call("pr", "merge", str(number), "--approver", REVIEWER).ok()
+    repository.git("pull", "--quiet", "--ff-only")
 
 
 @pytest.mark.timeout(900)  # a minute on a quiet machine; every process imports heavy clients
@@ -84,3 +145,75 @@ def test_from_a_commit_to_a_release(repository: Repository, azure: Emulator) -> 
     assert puts, "jobs were submitted and assets registered"
     if types.folder() is not None:
         assert [p for e in puts for p in e.problems] == [], "a body breaks the official types"
+
+
+@pytest.mark.timeout(1200)  # a minute and a half on a quiet machine
+def test_from_a_release_to_what_production_has_learned(
+    repository: Repository, azure: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Goes on where the test above has ended."""
+    monkeypatch.setattr("mlops.targets.azure._metrics.PAUSE", 0.2)
+    monkeypatch.setattr("mlops.targets.azure.batch._PAUSE", 0.2)
+    assert load_desired(repository.root, "staging", MODEL), "the test above did not release"
+    repository.commit(f"Release {MODEL} 1")
+    _strategy(repository, "staging")
+
+    # Staging, then production by a reviewed pull request.
+    repository.call("apply", "staging").ok()
+    assert _served(repository)["staging"] == {1: 100}
+    (server,) = [s.process.args for s in azure.online._serving.values()]
+    assert "azmlinfsrv" in str(server), "Azure's own inference server answers behind the scoring host"
+    request = repository.call("promote", "prod", "--json").ok().json["pull_request"]
+    _merge(repository, request["number"])
+    _strategy(repository, "prod")
+    assert repository.call("diff", "prod").code == 2
+    repository.call("apply", "prod").ok()
+    assert _served(repository)["prod"] == {1: 100}
+
+    # A folder is scored by what is live.
+    connection = Connection(repository.root, load_settings(repository.root))
+    workspace = _workspace(azure, connection, "prod")
+    digest = load_release(repository.root, MODEL, 1).digest.removeprefix("sha256:")
+    sample = json.loads((repository.root / ".mlops/models" / digest / "sample.json").read_text())[
+        "input_data"
+    ]
+    path = tmp_path / "rows.parquet"
+    pd.DataFrame(sample["data"], columns=sample["columns"]).to_parquet(path)
+    azure.blobs.write(workspace.account, workspace.container, "in/rows.parquet", path.read_bytes())
+    repository.call("batch-job", "--env", "prod", "--data", workspace.datastore("in/")).ok()
+    (scored,) = azure.batch.results.values()
+    (written,) = scored.rglob("*.parquet")
+    assert len(pd.read_parquet(written)) == len(sample["data"])
+
+    # May is asked of production and captured by Azure's collector; its labels come later.
+    may = repository.call(
+        "replay", "2013-05", "--env", "prod", "--labels", str(tmp_path / "may.parquet")
+    ).ok()
+    repository.call("labels", "add", str(tmp_path / "may.parquet"), "--env", "prod").ok()
+    again = repository.call("labels", "add", str(tmp_path / "may.parquet"), "--env", "prod").ok()
+    assert "nothing to do" in again.out
+    window = may.out.strip()
+    report = repository.call("monitor", "--env", "prod", "--window", window, "--json")
+    assert report.code == 3, report.out + report.err
+    verdict = report.json
+    assert verdict["rows"] == verdict["labelled"] == len(pd.read_parquet(tmp_path / "may.parquet")) > 500
+    assert (verdict["release"], verdict["set_aside"], verdict["unpaired"]) == (1, 0, 0)
+    assert {s["verdict"] for s in verdict["signals"] if s["metric"] == "calibration_gap"} == {"breach"}
+
+    # The breach becomes a pull request with a model that learned from April and passed the gates.
+    retrained = repository.call("retrain", "--env", "prod", "--json").ok().json
+    assert (retrained["outcome"], retrained["version"]) == ("released", 2), retrained
+    assert (retrained["window"], retrained["test_window"]) == ("2013-01..2013-04", "2013-05")
+    assert retrained["pull_request"]
+    repository.git("pull", "--quiet", "--ff-only")
+    assert load_release(repository.root, MODEL, 2).data.window == "2013-01..2013-04"
+
+    # It goes to staging through the canary; a person takes it back.
+    repository.call("apply", "staging").ok()
+    assert _served(repository)["staging"] == {2: 100}
+    back = repository.call("rollback", "staging", "--reason", "somebody complained", "--json").ok().json
+    _merge(repository, back["pull_request"]["number"])
+    repository.call("apply", "staging").ok()
+    assert _served(repository) == {"staging": {1: 100}, "prod": {1: 100}}
+    versions = {v["version"]: v["live"] for v in repository.call("versions", "list", "--json").ok().json}
+    assert (sorted(versions[1]), versions[2]) == (["prod", "staging"], [])

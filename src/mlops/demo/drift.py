@@ -6,15 +6,12 @@ has seen. Together with `mlops monitor` and `mlops retrain` they tell what drift
 
 from __future__ import annotations
 
-import http.client
-import json
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.lifecycle.evidence import DIGEST_TAG, live_version
@@ -77,9 +74,9 @@ def replay(
     ids, columns = [], [c.name for c in schema.columns]
     for first in range(0, len(frame), ROWS):
         part = frame.iloc[first : first + ROWS]
-        ids.append(f"{month}-{first:06d}")
         data = [list(row) for row in rows_of(schema, part, len(part))]
-        client.send(ids[-1], {"input_data": {"columns": columns, "data": data}})
+        payload = {"input_data": {"columns": columns, "data": data}}
+        ids.append(client.send(f"{month}-{first:06d}", payload))
     client.close()
     _wait(keep, env, model, start, before + len(frame))
     end = datetime.now(UTC)
@@ -133,9 +130,15 @@ def _recorded(
     root: Path, target: Target, version: ModelVersion, model: str, month: Window
 ) -> tuple[UseCase, pd.DataFrame]:
     """The use case and its rows of a month, from the raw data that the version was trained on."""
-    _, settings = load_settings(root).model(model)
-    usecase = load_usecase(settings.usecase, root / "src")
-    raw = Path(target.data.resolve(version.tags["mlops.data.name"], version.tags["mlops.data.version"]))
+    settings = load_settings(root)
+    usecase = load_usecase(settings.model(model)[1].usecase, root / "src")
+    asset = version.tags["mlops.data.name"], version.tags["mlops.data.version"]
+    raw = Path(target.data.resolve(*asset))
+    if not raw.is_dir():  # it lies in Azure; this machine has, or makes, the same version
+        from mlops.targets.local.data import LocalData
+
+        usecases = {name: found.usecase for name, found in settings.models.items()}
+        raw = Path(LocalData(root, (root / settings.local.state).resolve(), usecases).resolve(*asset))
     frame = usecase.features(raw, month)
     if usecase.target not in frame:
         raise InvalidInput(
@@ -163,35 +166,30 @@ class _Client:
     """One connection to an endpoint, with the request ids that we choose."""
 
     def __init__(self, target: Target, env: str, model: str) -> None:
-        url = target.endpoints.state(env, model).url
-        if not url:
-            raise TargetError(f"nothing of {model} is served in {env}; mlops apply {env} starts it")
-        parts = urlsplit(url)
-        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
-        self._place = f"the endpoint of {model} in {env}"
-        self._path = parts.path
-        self._connection = kind(parts.hostname or "", parts.port, timeout=60)
-        self._headers = {
-            "content-type": "application/json",
-            "authorization": f"Bearer {target.endpoints.key(env, model)}",
-        }
+        import requests
 
-    def send(self, request_id: str, payload: Mapping[str, Any]) -> None:
+        self._url = target.endpoints.state(env, model).url
+        if not self._url:
+            raise TargetError(f"nothing of {model} is served in {env}; mlops apply {env} starts it")
+        self._place = f"the endpoint of {model} in {env}"
+        self._session = requests.Session()
+        self._session.headers["authorization"] = f"Bearer {target.endpoints.key(env, model)}"
+
+    def send(self, request_id: str, payload: Mapping[str, Any]) -> str:
+        """The id under which it is captured: a server in front of the model may have chosen another."""
+        import requests
+
         try:
-            self._connection.request(
-                "POST", self._path, json.dumps(payload), {**self._headers, "x-request-id": request_id}
-            )
-            answer = self._connection.getresponse()
-            text = answer.read()
-        except (OSError, http.client.HTTPException) as error:
+            headers = {"x-request-id": request_id}
+            answer = self._session.post(self._url, json=payload, headers=headers, timeout=60)
+        except requests.RequestException as error:
             raise TargetError(f"{self._place} is down: {error}") from None
-        if answer.status != 200:
-            raise TargetError(
-                f"{self._place} answered {answer.status}: {text[:300].decode(errors='replace')}"
-            )
+        if answer.status_code != requests.codes.ok:
+            raise TargetError(f"{self._place} answered {answer.status_code}: {answer.text[:300]}")
+        return str(answer.headers.get("x-request-id", request_id))
 
     def close(self) -> None:
-        self._connection.close()
+        self._session.close()
 
 
 def _captured(keep: Observations, env: str, model: str, since: datetime) -> int:

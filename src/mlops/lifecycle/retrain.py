@@ -196,6 +196,8 @@ class _Work:
         judged = gate(self.target, self.root, self.model, made.version)
         if judged.passed:
             version = self.target.registry.get(self.model, made.version)
+            # As `mlops release` does: a release must never name a version that an environment cannot read.
+            self.target.registry.share(self.model, made.version)
             request = self.propose(
                 f"version {made.version} was trained on these months and passes its gates",
                 gates=judged,

@@ -13,8 +13,11 @@ _LOGIN = (
     "log in with `az login`, or give a job its federated identity (AZURE_TENANT_ID, AZURE_CLIENT_ID and an "
     "OIDC token; docs/azure.md)"
 )
-_AADSTS = re.compile(r"AADSTS\d+:[^\r\n]*")
+_AADSTS = re.compile(r"AADSTS\d+:.*?(?=' Content:|\.? Trace ID:|\r|\n|$)")
 _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
+_CODE = re.compile(r"^\((\w+)\) (?=\S)")
+_REPEATED = re.compile(r"\n(?=Code: )")
+_REFUSED = 400
 _SHOWN = 400
 """Characters of Azure's own words that a sentence repeats."""
 
@@ -109,11 +112,15 @@ def _answered(error: Any, what: str, text: str) -> MlopsError:
             f"cannot {what}: Azure failed with {status} ({text[:200]}); run the same command again, "
             "and see https://status.azure.com if it goes on"
         )
-    return TargetError(f"cannot {what}: Azure answers {status or 'with an error'}: {text[:_SHOWN]}")
+    # A long operation that fails is told by an answer that is 200.
+    code = f"Azure answers {status}: " if status >= _REFUSED else ""
+    return TargetError(f"cannot {what}: {code}{text[:_SHOWN]}")
 
 
 def _words(error: Any) -> str:
     """Azure's message on one line, without what repeats it."""
     inner = getattr(error, "error", None)
-    message = getattr(inner, "message", None) or getattr(error, "message", None) or str(error)
-    return " ".join(str(message).split())
+    message = str(getattr(inner, "message", None) or getattr(error, "message", None) or str(error))
+    # "(Code) sentence", and below it both once more, each on a line of its own.
+    first = _REPEATED.split(message, maxsplit=1)[0]
+    return " ".join(_CODE.sub("", first).split())

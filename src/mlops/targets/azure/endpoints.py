@@ -24,7 +24,7 @@ from mlops.targets.azure._scoring import Answered, Scoring
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.shared import SharedModels
 from mlops.targets.base import EndpointState, TrafficSample
-from mlops.tracking.azure_errors import azure_sentences, status_of
+from mlops.tracking.azure_errors import Unavailable, azure_sentences, status_of
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -287,6 +287,9 @@ class AzureEndpoints:
         self._counters.forget(endpoint.id, name)
         try:
             _patiently(f"make the deployment {name} of {endpoint.name}", begin)
+        except Unavailable as error:
+            # What Azure has begun it goes on with; the next run waits for it (`_settled`).
+            raise Unavailable(f"{error}; if Azure has begun it, that run waits for its end") from error
         except TargetError as error:
             words = self._log(environment, endpoint.name, name)
             with contextlib.suppress(TargetError):

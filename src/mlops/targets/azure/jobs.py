@@ -246,7 +246,8 @@ def described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]
 
 
 def _goes_on(name: str, error: TargetError) -> str:
-    return f"{error}. The job goes on without this command; follow it with: mlops train --resume {name}"
+    said = str(error).rstrip(".")
+    return f"{said}. The job goes on without this command; follow it with: mlops train --resume {name}"
 
 
 def _binding(output: Any) -> str:
