@@ -7,9 +7,11 @@ starts them as on GitHub, and those of the pull request are its checks; elsewher
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from urllib.parse import unquote, urlparse
@@ -61,9 +63,10 @@ class LocalForge:
             if there.head != head:
                 self._started(made, "synchronize", _actor())
             return made
-        number = max((p.number for p in self._all()), default=0) + 1
-        url = (self._pulls / f"{number}.json").as_uri()
-        made = self._write(PullRequest(number, branch, base, title, "open", head, url, body))
+        with self._alone():
+            number = max((p.number for p in self._all()), default=0) + 1
+            url = (self._pulls / f"{number}.json").as_uri()
+            made = self._write(PullRequest(number, branch, base, title, "open", head, url, body))
         self._started(made, "opened", _actor())
         return made
 
@@ -79,23 +82,35 @@ class LocalForge:
             self._write(replace(request, state="closed", body=f"{request.body}\n\n{reason}\n"))
 
     def merge(self, number: int, approver: str = "") -> str:
-        request = self.get(number)
-        if request.state != "open":
-            raise Blocked(f"pull request {number} is {request.state}")
-        if (unchecked := self._unchecked(number)) is not None:
-            raise Blocked(f"pull request {number} cannot be merged: {unchecked}")
-        base, head = f"refs/heads/{request.base}", self.git.head(f"refs/heads/{request.branch}")
-        before = self.git.head(base)
-        approved = f"\nApproved-by: {approver}\n" if approver else ""
-        made = self.git.merge(before, head, f"Merge pull request {number}: {request.title}\n{approved}")
-        # Compare-and-set: whoever pushed to the base meanwhile makes this fail instead of being undone.
-        self.git.run("update-ref", base, made, before)
-        self._write(replace(request, state="merged", head=head))
+        # Jobs of several models may open and merge at once.
+        with self._alone():
+            request = self.get(number)
+            if request.state != "open":
+                raise Blocked(f"pull request {number} is {request.state}")
+            if (unchecked := self._unchecked(number)) is not None:
+                raise Blocked(f"pull request {number} cannot be merged: {unchecked}")
+            base, head = f"refs/heads/{request.base}", self.git.head(f"refs/heads/{request.branch}")
+            before, made = self._merged(request, base, head, approver)
+            self._write(replace(request, state="merged", head=head))
         if self._store.enabled:
             from mlops.forge.pushed import trigger
 
             trigger.push(self._store, base, before, made, approver or _actor())
         return made
+
+    def _merged(self, request: PullRequest, base: str, head: str, approver: str) -> tuple[str, str]:
+        """Where `base` was and is now; what somebody pushes meanwhile is built upon, never undone."""
+        approved = f"\nApproved-by: {approver}\n" if approver else ""
+        message = f"Merge pull request {request.number}: {request.title}\n{approved}"
+        while True:
+            before = self.git.head(base)
+            made = self.git.merge(before, head, message)
+            if self.git.ok("update-ref", base, made, before):
+                return before, made
+            if self.git.head(base) == before:
+                raise TargetError(
+                    f"{base} of {self.git.root} cannot be moved; look at the files in its refs/"
+                )
 
     def auto_merge(self, number: int) -> None:
         if self._unchecked(number) is None:
@@ -136,6 +151,13 @@ class LocalForge:
             number = failed[0].number
             return f"{failed[0].workflow} (run {number}) did not pass; see: mlops forge log {number}"
         return None
+
+    @contextlib.contextmanager
+    def _alone(self) -> Iterator[None]:
+        """While nobody else opens or merges a pull request."""
+        with self._pulls.with_suffix(".lock").open("w") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
 
     def _wish(self, number: int) -> Path:
         """There when a pull request is to be merged once its checks passed."""
