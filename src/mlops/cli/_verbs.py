@@ -27,6 +27,7 @@ from mlops.cli import (  # isort: skip
     _card,
     _bootstrap,
     _infra,
+    _smoke,
 )
 from mlops.cli._app import app
 
@@ -39,7 +40,7 @@ PANELS = {
     "What is served": (_serve, _batch, _schedule, _profile),
     "Promotion and review": (_promote, _forge, _repository),
     "Production": (_monitor, _events, _board, _card),
-    "Azure resources": (_bootstrap, _infra),
+    "Azure resources": (_bootstrap, _infra, _smoke),
 }
 """Headings of the help and whose verbs stand below them."""
 

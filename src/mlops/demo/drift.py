@@ -173,6 +173,8 @@ class _Client:
             raise TargetError(f"nothing of {model} is served in {env}; mlops apply {env} starts it")
         self._place = f"the endpoint of {model} in {env}"
         self._session = requests.Session()
+        # A proxy of the environment is for the way to Azure, not for a server of this machine.
+        self._session.trust_env = self._url.startswith("https:")
         self._session.headers["authorization"] = f"Bearer {target.endpoints.key(env, model)}"
 
     def send(self, request_id: str, payload: Mapping[str, Any]) -> str:
