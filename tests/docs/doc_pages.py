@@ -14,6 +14,8 @@ from markdown_it.token import Token
 
 ROOT = Path(__file__).resolve().parents[2]
 _PARSER = MarkdownIt("commonmark").enable("table")
+FRONT = ("README.md", "tests/README.md")
+"""Pages without notes: they show what there is. What they say in order, the tutorial does."""
 _NOTE = re.compile(r"<!-- (needs|run): (.+?) -->")
 
 
@@ -61,6 +63,8 @@ def blocks(page: str, text: str | None = None) -> list[Block]:
             notes += _NOTE.findall(token.content)
         elif token.type == "fence":
             line = (token.map or [0])[0] + 1
+            if page in FRONT and not notes:
+                notes = [("needs", "context")]
             found.append(Block(page, line, token.info.strip(), token.content, tuple(notes)))
             notes = []
         elif token.nesting == 0:

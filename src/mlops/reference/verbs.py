@@ -15,10 +15,13 @@ from mlops.cli._app import app
 from mlops.cli._verbs import PANELS
 from mlops.reference.markdown import code, literal, page, slug, table
 
-# Typer carries a copy of click that is no public module, so commands and parameters have no type to name
-# here.
+# Typer carries a copy of click that is no public module: commands and parameters have no type to name here.
 Command = Any
 Parameter = Any
+
+THE_EXAMPLE = "The example"
+EXAMPLE = ("<!-- <example> -->", "<!-- </example> -->")
+"""What a fork loses with the example stands between these; see template.toml."""
 
 
 _KINDS = {"str": "TEXT", "path": "PATH", "int": "NUMBER", "float": "NUMBER", "datetime": "TIME"}
@@ -76,7 +79,8 @@ def overview() -> str:
             for v in verbs()
             if v.panel == panel
         ]
-        parts += [f"### {panel}", table(("verb", "what it does"), rows)]
+        listed = [f"### {panel}", table(("verb", "what it does"), rows)]
+        parts += [EXAMPLE[0], *listed, EXAMPLE[1]] if panel == THE_EXAMPLE else listed
     parts += [
         "## Exit codes",
         "They are an interface: CI branches on them. An error is a sentence on standard error; "

@@ -1,0 +1,73 @@
+"""The site: these pages, by Sphinx with MyST; `make docs` builds it (docs/decisions/0016-docs-site.md).
+
+The pages stay plain Markdown that the forge shows too: their order is said here and nowhere else.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+project = "mlops"
+html_title = "Machine learning on Azure, the GitOps way"
+
+NAVIGATION: dict[str, tuple[str, ...]] = {
+    "Start": (
+        "tutorial",  # <example/>
+        "updating",
+    ),
+    "Guides": (
+        "guides/github",
+        "guides/azure-devops",
+        "guides/another-model",
+        "guides/customise",
+        "guides/operate",
+        "guides/contribute",
+        "azure",
+        "infrastructure",
+        "ci",
+        "scaling",
+        "tracking-server",
+        "tuning",
+        "monitoring",
+        "serving",
+        "events",
+        "board",
+    ),
+    "Reference": ("reference/index",),
+    "Explanation": ("architecture", "security", "threat-model", "decisions/README"),
+}
+"""Every page, in order; `reference/` and `decisions/` list their own."""
+FOLDERS = {"reference/index": "reference/*", "decisions/README": "decisions/*"}
+
+extensions = ["myst_parser"]
+source_suffix = {".md": "markdown"}
+exclude_patterns = ["schemas"]
+nitpicky = True
+myst_enable_extensions = ["colon_fence"]
+myst_heading_anchors = 4
+# Diagrams are drawn by GitHub. The site shows their text: drawing them would take a script from another host.
+suppress_warnings = ["misc.highlighting_failure"]
+
+html_theme = "furo"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_copy_source = False
+html_show_sphinx = False
+html_permalinks = True
+
+
+def _lists(app: Any, docname: str, source: list[str]) -> None:
+    """Sphinx wants the order of pages inside a page; on GitHub nobody wants to see it there."""
+    if docname == "index":
+        source[0] += "".join(_toctree(title, pages) for title, pages in NAVIGATION.items())
+    if docname in FOLDERS:
+        source[0] += _toctree("", (FOLDERS[docname].split("/")[1],), glob=True)
+
+
+def _toctree(caption: str, pages: tuple[str, ...], *, glob: bool = False) -> str:
+    options = [":hidden:", *([f":caption: {caption}"] if caption else []), *([":glob:"] if glob else [])]
+    return "\n".join(["", "", "```{toctree}", *options, "", *pages, "```", ""])
+
+
+def setup(app: Any) -> None:
+    app.connect("source-read", _lists)
