@@ -17,7 +17,7 @@ from ci_model import MODELS, NAMES, TRAINING
 
 MODEL, PACKAGE = next(iter(MODELS.items()))
 TRAIN = TRAINING[MODEL]
-MONITOR = ["mlops monitor --env prod", "mlops retrain --env prod --all", "mlops board --out board"]
+MONITOR = ["mlops monitor --env prod", "mlops retrain --env prod --all", "mlops board --out site/board"]
 GATE, RELEASE = "mlops gate --markdown gate.md", "mlops release --propose"
 
 
@@ -293,7 +293,7 @@ def test_a_breach_is_shown_and_answered(world: World) -> None:
     assert world.calls == MONITOR
     assert result.log.summaries[0].startswith("### Verdict: `mlops monitor --env prod`")
     assert "dep_delay drifts: PSI 0.31, limit 0.2" in result.log.summaries[0]
-    assert (world.work / "artifacts" / "board").is_dir()
+    assert (world.work / "artifacts" / "site" / "board").is_dir()
 
 
 def test_no_verdict_is_a_failure_and_what_was_found_before_is_still_answered(world: World) -> None:
