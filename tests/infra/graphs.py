@@ -16,6 +16,8 @@ from mlops.spec.settings import load_settings
 ROOT = Path(__file__).resolve().parents[2]
 MODEL = min(load_settings(ROOT).models)
 """One of those that every stack serves."""
+TAKES = [m for m in sorted(load_settings(ROOT).models) if (ROOT / f"pipelines/{m}/ingest.yml").is_file()][:1]
+"""The first model that takes deliveries, if any."""
 STACKS = ("shared", "dev", "staging", "prod")
 ENVIRONMENTS = ("dev", "staging", "prod")
 EVERYTHING: Mapping[str, Any] = {
@@ -27,11 +29,18 @@ EVERYTHING: Mapping[str, Any] = {
     "options": {
         "aks": {"inference_secret": "router-certificate"},
         "databricks": {},
-        "data_factory": {
-            "source": "https://example.com/new/freight.csv?v=1",
-            "model": MODEL,
-            "start": "2026-01-01",
-        },
+        # Data Factory has something to start only where a model takes deliveries.
+        **(
+            {
+                "data_factory": {
+                    "source": "https://example.com/new/freight.csv?v=1",
+                    "model": TAKES[0],
+                    "start": "2026-01-01",
+                }
+            }
+            if TAKES
+            else {}
+        ),
         "container_instance": {"image": f"score@sha256:{'0' * 64}"},
     },
 }

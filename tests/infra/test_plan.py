@@ -299,8 +299,8 @@ def test_plan_purge_lists_what_a_destroy_leaves_taken(stacks: Mapping[str, Captu
 
     assert {s.kind for s in names(stacks["dev"])} == {"workspace", "key vault", "log analytics"}
     text = runbook([stacks["dev"], stacks["prod"]])
-    vault = stacks["dev"].of("keyvault:Vault")[0].get("vaultName")
-    assert f"az keyvault purge --name {vault} --location westeurope" in text
+    vault, region = (stacks["dev"].of("keyvault:Vault")[0].get(key) for key in ("vaultName", "location"))
+    assert f"az keyvault purge --name {vault} --location {region}" in text
     protected = stacks["prod"].of("keyvault:Vault")[0].get("vaultName")
     assert f"purge --name {protected}" not in text, "purge protection refuses it"
     assert "change `mlops:salt`" in text

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphs import ENVIRONMENTS, EVERYTHING, MODEL, ROOT, STACKS, plan
+from graphs import ENVIRONMENTS, EVERYTHING, MODEL, ROOT, STACKS, TAKES, plan
 from infra.exports import EnvironmentExports, SharedExports
 from infra.plan.capture import ORGANIZATION, capture
 from infra.plan.model import UNKNOWN, Captured, Resource, texts
@@ -361,15 +361,14 @@ def test_how_a_model_is_served_is_config() -> None:
 
 def test_options_are_off_unless_named() -> None:
     kinds = {
-        "containerservice:ManagedCluster", "databricks:Workspace", "datafactory:Factory",
-        "containerinstance:ContainerGroup",
-    }  # fmt: skip
+        "containerservice:ManagedCluster", "databricks:Workspace", "containerinstance:ContainerGroup",
+    } | {"datafactory:Factory" for _ in TAKES}  # fmt: skip
     for stack in ENVIRONMENTS:
         assert not kinds & {r.kind for r in plan(stack).azure}
         assert kinds <= {r.kind for r in plan(stack, everything=True).azure}
 
 
-@pytest.mark.parametrize("option", ["aks", "databricks", "data_factory", "container_instance"])
+@pytest.mark.parametrize("option", sorted(EVERYTHING["options"]))
 def test_each_option_works_alone(option: str) -> None:
     graph = plan("staging", options={option: EVERYTHING["options"][option]})
     assert len(graph.azure) > len(plan("staging").azure)

@@ -55,7 +55,7 @@ def examples(command: Any) -> list[list[str]]:
 
 
 def test_the_verbs_of_the_readme_are_there() -> None:
-    expected = "demo train gate release diff apply promote rollback status score ui check history stop"
+    expected = "init train gate release diff apply promote rollback status score ui check history stop"
     assert {(verb,) for verb in expected.split()} | {("infra", "plan"), ("pr", "merge")} <= set(ALL)
 
 
