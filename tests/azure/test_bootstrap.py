@@ -6,117 +6,27 @@ make would each leave a person with a half-made platform or without their own th
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.azure.conftest import ROOT, settle
 from tests.azure.emulator import Answer, Emulator
 from tests.azure.emulator.entra import TENANT
 from tests.azure.emulator.workspaces import SUBSCRIPTION
-from tests.azure.forges import azure_devops as devops_api
 from tests.azure.forges import github as github_api
-from tests.azure.forges.azure_devops import FakeAzureDevOps
 from tests.azure.forges.github import FakeGitHub
-from tests.azure.provisioned import StandInPulumi, snapshot
+from tests.azure.fork import Place, killed, place
+from tests.azure.provisioned import snapshot
 
 from mlops.bootstrap import steps as engine
-from mlops.bootstrap.azure import Wanted, steps_for
-from mlops.bootstrap.steps import Step
-from mlops.errors import Blocked, MlopsError, TargetError
-from mlops.spec.settings import load_settings
+from mlops.errors import Blocked, TargetError
 
 pytestmark = pytest.mark.processes
-
-
-class Place:
-    """A fresh repository, an empty subscription, a forge, and a Pulumi that makes what the program would."""
-
-    def __init__(self, root: Path, azure: Emulator, forge: FakeGitHub | FakeAzureDevOps) -> None:
-        self.root, self.azure, self.forge = root, azure, forge
-        self.pulumi = StandInPulumi(azure, root)
-        self.env: dict[str, str] = {}
-
-    def steps(
-        self, stacks: Sequence[str] = ("dev",), *, protect: bool = False, reviewers: Sequence[str] = ()
-    ) -> list[Step]:
-        kind = "github" if isinstance(self.forge, FakeGitHub) else "azure-devops"
-        wanted = Wanted(kind, stacks, tuple(reviewers), protect)
-        return self.of(wanted)
-
-    def of(self, wanted: Wanted) -> list[Step]:
-        return steps_for(self.root, load_settings(self.root), wanted, cli=self.pulumi, wait=0.01)
-
-    def run(self, stacks: Sequence[str] = ("dev",), *, protect: bool = False) -> int:
-        return engine.carry_out(self.steps(stacks, protect=protect), lambda step, look: None)
-
-    def actions(self, stacks: Sequence[str] = ("dev",)) -> dict[str, str]:
-        return {p.step.key: p.look.action for p in engine.plan(self.steps(stacks))}
-
-    def undo(self) -> list[str]:
-        kind = "github" if isinstance(self.forge, FakeGitHub) else "azure-devops"
-        found = engine.removals(self.of(Wanted(kind).ever))
-        engine.undo(found, lambda step, said: None)
-        return [said for _, said in found]
-
-    def writes(self) -> list[str]:
-        """Every change that was asked for: of Azure, the forge and Pulumi. Questions by POST are none."""
-        azure = [
-            f"{e.request.method} {e.request.path}"
-            for e in self.azure.exchanges
-            if e.request.method in ("PUT", "PATCH", "DELETE")
-            or (e.request.method == "POST" and e.request.path.endswith("/register"))
-        ]
-        return azure + self.forge.writes() + self.pulumi.calls
-
-
-def repository(folder: Path) -> Path:
-    for name in ("environments", "pipelines/azure-devops"):
-        shutil.copytree(ROOT / name, folder / name)
-    for name in ("mlops.toml", "Makefile"):
-        shutil.copy(ROOT / name, folder / name)
-    return folder
-
-
-@contextmanager
-def place(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forge: FakeGitHub | FakeAzureDevOps
-) -> Iterator[Place]:
-    root = repository(tmp_path / "repository")
-    with Emulator(tmp_path / "azure") as azure, forge:
-        made = Place(root, azure, forge)
-        made.env = {**azure.env, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION}
-        if isinstance(forge, FakeGitHub):
-            made.env |= {"GITHUB_API_URL": forge.url, "GH_TOKEN": github_api.TOKEN}
-            write_forge(root, "github", github_api.REPOSITORY)
-        else:
-            made.env |= {"AZURE_DEVOPS_URL": forge.url}
-            names = (devops_api.ORGANIZATION, devops_api.PROJECT, devops_api.REPOSITORY)
-            write_forge(root, "azure-devops", "/".join(names))
-        for name, value in made.env.items():
-            monkeypatch.setenv(name, value)
-        yield made
-        settle(azure)
-
-
-def write_forge(root: Path, kind: str, repository: str) -> None:
-    path = root / "mlops.toml"
-    path.write_text(
-        path.read_text().replace('kind = "local"', f'kind = "{kind}"\nrepository = "{repository}"')
-    )
 
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     with place(tmp_path, monkeypatch, FakeGitHub()) as made:
-        yield made
-
-
-@pytest.fixture
-def devops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
-    with place(tmp_path, monkeypatch, FakeAzureDevOps()) as made:
         yield made
 
 
@@ -226,53 +136,6 @@ def test_plan_and_apply_reach_the_state_and_only_apply_the_registry(hub: Place):
     ]
     assert "ForAnyOfAnyValues:GuidEquals {" in admin["condition"]
     assert admin["conditionVersion"] == "2.0"
-
-
-class Killed(BaseException):
-    """The process is gone: nothing of it runs any more."""
-
-
-def killed(made: Place, stacks: Sequence[str], count: int, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """Run until `count` changes have reached Azure, the forge or Pulumi, and die before the answer is used.
-
-    False when the run ended before.
-    """
-    import httpx
-
-    from mlops.targets.azure.arm import Arm
-
-    left = [count]
-
-    def dies(changes: bool) -> None:
-        left[0] -= changes
-        if changes and left[0] <= 0:
-            raise Killed
-
-    send, request, run = Arm._send, httpx.request, made.pulumi.run
-
-    def arm(self: Arm, method: str, path: str, **more: object) -> object:
-        answer = send(self, method, path, **more)  # type: ignore[arg-type]
-        dies(method in ("PUT", "DELETE"))
-        return answer
-
-    def forge(method: str, url: str, **more: object) -> object:
-        answer = request(method, url, **more)  # type: ignore[arg-type]
-        dies(method != "GET")
-        return answer
-
-    def pulumi(*arguments: str, subscription: str) -> None:
-        run(*arguments, subscription=subscription)
-        dies(True)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(Arm, "_send", arm)
-        patch.setattr(httpx, "request", forge)
-        patch.setattr(made.pulumi, "run", pulumi)
-        try:
-            made.run(stacks)
-        except Killed:
-            return True
-    return False
 
 
 def test_a_run_that_is_killed_at_any_change_is_completed_by_the_next(
@@ -475,91 +338,3 @@ def test_chosen_reviewers_are_looked_up(hub: Place):
     steps = hub.steps(("prod",), reviewers=("grace", "contoso/ml-owners"))
     prod = next(s for s in steps if s.key == "environment:prod")
     assert prod.reviewers == [{"type": "User", "id": 12}, {"type": "Team", "id": 99}]
-
-
-# --- Azure DevOps
-
-
-def test_azure_devops_first_run_makes_all_and_the_second_changes_nothing(devops: Place):
-    stacks = ("dev", "staging", "prod")
-    assert devops.run(stacks) > 40
-    first = len(devops.writes())
-    assert devops.run(stacks) == 0
-    assert devops.writes()[first:] == []
-    forge = devops.forge
-    assert isinstance(forge, FakeAzureDevOps)
-    approved = {
-        forge.environments[n]["name"]
-        for n, c in forge.checks.items()
-        if any(x["type"]["name"] == "Approval" for x in c)
-    }
-    locked = {
-        forge.environments[n]["name"]
-        for n, c in forge.checks.items()
-        if any(x["type"]["name"] == "ExclusiveLock" for x in c)
-    }
-    assert approved == {"staging", "prod", "prod-promote"}
-    assert locked == set(forge.connections) - {"dev-plan", "staging-plan", "prod-plan"}
-
-
-def test_trust_is_what_the_service_connections_show_and_no_repository_of_github(devops: Place):
-    devops.run()
-    forge = devops.forge
-    assert isinstance(forge, FakeAzureDevOps)
-    shown = {
-        c["authorization"]["parameters"]["workloadIdentityFederationSubject"]
-        for c in forge.connections.values()
-    }
-    rows = devops.azure.arm.of_type(
-        "Microsoft.ManagedIdentity/userAssignedIdentities/federatedIdentityCredentials"
-    )
-    assert {r["properties"]["subject"] for r in rows} == shown
-    assert {r["properties"]["issuer"] for r in rows} == {f"https://login.microsoftonline.com/{TENANT}/v2.0"}
-    assert "subject_prefix" not in (devops.root / "environments/Pulumi.dev.yaml").read_text()
-    variables = (devops.root / "pipelines/azure-devops/templates/variables.yml").read_text()
-    assert "\n  MLOPS_TARGET: azure\n" in variables
-    assert "\n  PULUMI_BACKEND_URL: azblob://state?storage_account=st" in variables
-    assert sum(call.startswith("up --stack dev") for call in devops.pulumi.calls) == 2, (
-        "identities, then trust"
-    )
-
-
-def test_azure_devops_runs_that_were_killed_are_completed_and_undone(
-    devops: Place, monkeypatch: pytest.MonkeyPatch
-):
-    before = snapshot(devops.azure)
-    deaths = 0
-    while killed(devops, ("dev",), 3, monkeypatch):
-        deaths += 1
-        assert deaths < 60
-    assert deaths >= 7
-    assert set(devops.actions().values()) == {"keep"}
-    for name in ("dev", "shared"):
-        devops.pulumi.destroy(name)
-    devops.undo()
-    assert snapshot(devops.azure) == before
-    forge = devops.forge
-    assert isinstance(forge, FakeAzureDevOps)
-    assert (forge.connections, forge.environments) == ({}, {})
-
-
-def test_somebody_elses_connection_is_not_touched(devops: Place):
-    forge = devops.forge
-    assert isinstance(forge, FakeAzureDevOps)
-    forge.connections["dev"] = {
-        "id": "1",
-        "name": "dev",
-        "authorization": {"parameters": {"serviceprincipalid": "x"}},
-    }
-    with pytest.raises(
-        Blocked, match="service connection dev: it was not made by bootstrap and has no workload"
-    ):
-        engine.enforce(engine.plan(devops.steps()))
-
-
-def test_an_unknown_project_is_a_sentence(devops: Place):
-    path = devops.root / "mlops.toml"
-    path.write_text(path.read_text().replace(devops_api.PROJECT, "nowhere"))
-    devops.forge.faults.append(lambda a: (404, {"message": "no"}) if "nowhere" in a.path else None)
-    with pytest.raises(MlopsError, match="no project contoso/nowhere that you can see"):
-        devops.steps()

@@ -21,8 +21,8 @@ from tests.azure.emulator.workspaces import SUBSCRIPTION
 from tests.azure.forges import github as github_api
 from tests.azure.forges.azure_devops import FakeAzureDevOps
 from tests.azure.forges.github import FakeGitHub
+from tests.azure.fork import Place, place
 from tests.azure.provisioned import assign, bring_up, principal, scopes_of
-from tests.azure.test_bootstrap import Place, place
 
 from mlops.bootstrap.world import read_stack
 from mlops.doctor import azure, forge, locks, platform

@@ -53,8 +53,8 @@ def stacks(case: Case) -> Iterator[Finding]:
 def policy(case: Case) -> Iterator[Finding]:
     """What is promoted to has a stack."""
     known = set(stack_names(case.root))
-    for name in spec_files.load_policy(case.root).order if case.azure else ():
-        if name not in known:
+    for name in spec_files.load_policy(case.root).order:
+        if case.azure and name not in known:
             sentence = (
                 f"environments/policy.yaml promotes to {name}, which has no environments/Pulumi.{name}.yaml"
             )

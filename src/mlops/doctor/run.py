@@ -22,6 +22,8 @@ CHECKS: Final[tuple[Check, ...]] = (
     *forge.CHECKS,
 )
 """In the order in which they are shown."""
+FIRST: Final = frozenset({"python", "git", "settings"})
+"""What can be said when mlops.toml cannot be read."""
 LOGIN: Final = "login"
 """Without it no other check of Azure can be made."""
 
@@ -52,13 +54,12 @@ def diagnose(case: Case, *, offline: bool = False, checks: Sequence[Check] = CHE
 
 
 def _applies(case: Case, check: Check) -> bool:
-    if check.needs == "files":
+    if check.name in FIRST:
         return True
     try:
-        applies = case.azure if check.needs == "azure" else case.forge != "local"
+        return {"files": True, "azure": case.azure, "forge": case.forge != "local"}[check.needs]
     except InvalidInput:
-        return False  # mlops.toml is wrong, which the first check says
-    return applies
+        return False  # mlops.toml is wrong, which the check `settings` says once
 
 
 def _judge(case: Case, check: Check) -> list[Finding]:
