@@ -13,12 +13,12 @@ html_title = "Machine learning on Azure, the GitOps way"
 NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": (
         "tutorial",  # <example/>
+        "guides/another-model",
         "updating",
     ),
     "Guides": (
         "guides/github",
         "guides/azure-devops",
-        "guides/another-model",
         "guides/customise",
         "guides/operate",
         "guides/contribute",
