@@ -23,6 +23,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "guides/operate",
         "guides/contribute",
         "azure",
+        "bootstrap",
         "infrastructure",
         "ci",
         "scaling",
