@@ -22,7 +22,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "guides/customise",
         "guides/operate",
         "guides/contribute",
-        "azure",
+        "azure*",
         "bootstrap",
         "infrastructure",
         "ci",
@@ -37,7 +37,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Reference": ("reference/index",),
     "Explanation": ("architecture", "security", "threat-model", "decisions/README"),
 }
-"""Every page, in order; `reference/` and `decisions/` list their own."""
+"""Every page, in order; a star is for pages of one subject. `reference/` and `decisions/` list their own."""
 FOLDERS = {"reference/index": "reference/*", "decisions/README": "decisions/*"}
 
 extensions = ["myst_parser"]
@@ -60,7 +60,7 @@ html_permalinks = True
 def _lists(app: Any, docname: str, source: list[str]) -> None:
     """Sphinx wants the order of pages inside a page; on GitHub nobody wants to see it there."""
     if docname == "index":
-        source[0] += "".join(_toctree(title, pages) for title, pages in NAVIGATION.items())
+        source[0] += "".join(_toctree(title, pages, glob=True) for title, pages in NAVIGATION.items())
     if docname in FOLDERS:
         source[0] += _toctree("", (FOLDERS[docname].split("/")[1],), glob=True)
 

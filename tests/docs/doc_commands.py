@@ -22,22 +22,36 @@ from mlops.cli._verbs import app
 
 PLAIN = {
     *(
+        "apt-get",
+        "base64",
         "cat",
         "cd",
+        "chmod",
+        "code",
         "cp",
-        "cmp",
+        "createdb",
         "curl",
         "docker",
         "echo",
         "export",
+        "grep",
+    ),
+    *(
+        "head",
+        "initdb",
+        "kill",
         "ls",
         "mkdir",
         "mv",
+        "nohup",
+        "npm",
         "openssl",
+        "pg_ctl",
+        "printf",
         "rm",
         "sed",
     ),
-    *("set", "source", "test", "true", "unset", "code"),
+    *("set", "source", "test", "tr", "true", "unset"),
 }
 """Programs whose arguments are not looked at."""
 

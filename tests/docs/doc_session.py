@@ -21,6 +21,11 @@ from doc_pages import ROOT, Block
 
 MARK = "@@ block "
 BIN = Path(sys.executable).parent
+INSTALLERS = ("uv", "pip", "apt-get", "npm", "az", "gh", "pulumi", "docker")
+"""What would change this machine, or another: a block that needs one of them says so and is not run."""
+REFUSES = (
+    "echo '{} is not run by the tests of the documentation; say above the block what it needs' >&2; exit 97"
+)
 
 
 class Session:
@@ -31,7 +36,7 @@ class Session:
         home = folder / "home"
         home.mkdir(parents=True)
         self.env = {
-            "PATH": f"{BIN}:{os.environ['PATH']}",
+            "PATH": f"{self.root / '.venv/bin'}:{os.environ['PATH']}",
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TERM": "dumb",
@@ -63,9 +68,23 @@ class Session:
         self._git("commit", "--quiet", "--message", "Template")
         # A clone has a history; where there is none, the workflows must take every file for changed.
         self._git("commit", "--quiet", "--allow-empty", "--message", "History")
-        # A folder of its own that is ready: `make setup` finds nothing to do, and nothing can change ours.
-        (self.root / ".venv").mkdir()
-        (self.root / ".venv/bin").symlink_to(BIN)
+        self._environment()
+
+    def _environment(self) -> None:
+        """A `.venv` that is ready: `make setup` finds nothing to do, and nothing in it can change ours."""
+        programs = self.root / ".venv/bin"
+        programs.mkdir(parents=True)
+        for path in BIN.iterdir():
+            (programs / path.name).symlink_to(path)
+        for name in ("python", "python3", *INSTALLERS):
+            (programs / name).unlink(missing_ok=True)
+            does = (
+                f'exec {shlex.quote(sys.executable)} "$@"'
+                if name.startswith("python")
+                else REFUSES.format(name)
+            )
+            (programs / name).write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
+            (programs / name).chmod(0o755)
         (self.root / ".venv/.ready").touch()
 
     def _git(self, *words: str) -> None:

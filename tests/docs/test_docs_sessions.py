@@ -26,7 +26,7 @@ def has_slow(page: str) -> bool:
     return any(b.note("run") == "slow" for b in blocks(page))
 
 
-QUICK = [page for page in pages() if session_of(page, slow=False) and not has_slow(page)]
+QUICK = [page for page in pages() if any(b.language == "sh" for b in session_of(page, slow=False))]
 SLOW = [page for page in pages() if has_slow(page)]
 
 
@@ -69,6 +69,12 @@ def test_an_edit_that_does_not_apply_is_told(session: Session) -> None:
     edit = "--- a/mlops.toml\n+++ b/mlops.toml\n@@ -1,1 +1,1 @@\n-no such line\n+another\n"
     with pytest.raises(AssertionError, match=r"page\.md:1 ended with 1"):
         session.run(blocks("page.md", f"```diff\n{edit}```\n"), seconds=60)
+
+
+@pytest.mark.parametrize("command", ["uv sync", ".venv/bin/uv lock", "az login", "apt-get install x"])
+def test_nothing_is_installed_or_asked_for(session: Session, command: str) -> None:
+    with pytest.raises(AssertionError, match=r"ended with 97:\n.*is not run by the tests"):
+        session.run(blocks("page.md", f"```sh\n{command}\n```\n"), seconds=60)
 
 
 def test_a_command_that_hangs_is_ended(session: Session) -> None:

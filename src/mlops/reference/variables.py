@@ -37,12 +37,13 @@ DEPLOYMENT = {
 """Set for a deployment, by `mlops apply` or by whoever runs the container."""
 
 FORGE = {
-    "MLOPS_FORGE": "The bare repository.",
+    "MLOPS_WARM": "Where the server listens that steps and jobs are forked from.",
+    "MLOPS_FORGE": "The bare repository of the local forge.",
     "MLOPS_FORGE_PYTHON": "The Python that jobs use.",
     "MLOPS_FORGE_RUN": "The run's number.",
     "MLOPS_FORGE_TOKEN": "Stands for the job's token, so that a push with it starts nothing.",
 }
-"""Set by the local forge for the jobs of a run; not to be set by hand."""
+"""Set by the lifecycle for what it starts itself; not to be set by hand."""
 
 
 def variables() -> str:
@@ -51,7 +52,7 @@ def variables() -> str:
     for title, names in (
         ("Set by people and CI", PERSON),
         ("Set for a deployment", DEPLOYMENT),
-        ("Set by the local forge for its jobs", FORGE),
+        ("Set by mlops for steps and jobs, never by hand", FORGE),
     ):
         rows = [(code(name), meaning) for name, meaning in names.items()]
         parts += [f"## {title}", table(("variable", "meaning"), rows)]
