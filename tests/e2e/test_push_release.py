@@ -6,7 +6,8 @@ One push does it all, as on GitHub: what `train` proposes is merged by policy, a
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,11 @@ def repository(raw_sample: Path, tmp_path: Path) -> Iterator[Repository]:
     made.stop()
 
 
-def push(repository: Repository) -> str:
+def push(repository: Repository, **variables: str) -> str:
     """What the forge said."""
     done = subprocess.run(
         ["git", "-C", str(repository.root), "push", "--quiet"],
-        env=repository.env,
+        env=repository.env | variables,
         capture_output=True,
         text=True,
         check=True,
@@ -75,3 +76,24 @@ def test_a_push_that_touches_the_model_trains_releases_and_serves_it(repository:
     assert "Exit code 3: blocked" in said
     workflows = [r.workflow for r in store.runs()]
     assert workflows == [f"train-{MODEL}", "release", f"train-{MODEL}"], "a blocked model was released"
+
+
+def until(true: Callable[[], bool], what: str) -> None:
+    deadline = time.monotonic() + 120
+    while not true():
+        assert time.monotonic() < deadline, what
+        time.sleep(0.2)
+
+
+def test_a_training_that_is_cancelled_leaves_no_run_that_nobody_ends(repository: Repository) -> None:
+    store = Store(repository.origin)
+    training = repository.root / "pipelines" / MODEL / "training.yml"
+    training.write_text(training.read_text().replace("max_iter: 200", "max_iter: 2000"))
+    repository.commit("Learn for long")
+    push(repository, MLOPS_FORGE_FOLLOW="0")
+    until(lambda: len(repository.runs("RUNNING")) > 1, "no step of the training ever runs")
+    store.cancel(1, "not wanted")
+    until(lambda: store.get(1).state == "cancelled", "the run of the workflow does not end")
+    until(lambda: repository.runs("RUNNING") == [], "a tracked run stays open")
+    assert repository.runs("KILLED")
+    assert repository.target.registry.versions(MODEL) == []
