@@ -56,6 +56,7 @@ ONE: dict[str, tuple[str, ...]] = {
     "backtest": ("1", "--window", "2013-06"),
     "card": (),
     "data push": (),
+    "smoke": (),
     "versions list": (),
     "versions delete": ("1",),
     "schedule apply": ("prod", "monitor.yml"),
@@ -113,9 +114,9 @@ VERBS = dict(leaves(typer.main.get_command(_app.app)))
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Two models and no data; the target is one that must not be needed."""
+    """Two models and no data; of the target nothing but its name may be needed."""
     monkeypatch.delenv("MLOPS_MODEL", raising=False)
-    monkeypatch.setattr(_app.State, "target", SimpleNamespace(name="none"))
+    monkeypatch.setattr(_app.State, "target", SimpleNamespace(name="azure"))
     (tmp_path / "mlops.toml").write_text(TWO)
     shutil.copytree(ROOT / "environments", tmp_path / "environments")
     for env in ("staging", "prod"):
