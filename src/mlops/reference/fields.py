@@ -39,18 +39,29 @@ def sections(model: type[Spec], *, prefix: str = "", level: int = 2) -> str:
     for name in _order(schema):
         inner = schema["$defs"][name]
         if "properties" in inner:
-            parts += [f"{'#' * level} {name}", prose(inner.get("description", "")), fields(inner)]
+            parts += [
+                f"{'#' * level} {name}",
+                prose(inner.get("description", "")),
+                fields(inner, definitions=schema["$defs"]),
+            ]
     return "\n\n".join(part for part in parts if part)
 
 
-def fields(schema: Schema, prefix: str = "") -> str:
-    """One row a field."""
+def fields(schema: Schema, prefix: str = "", definitions: Schema | None = None) -> str:
+    """One row a field. A field without a text of its own has the first sentence of the model it refers to."""
+    definitions = definitions or schema.get("$defs", {})
     required = set(schema.get("required", ()))
     rows = []
     for name, field in schema["properties"].items():
         default = "required" if name in required else _default(field)
-        rows.append((code(prefix + name), kind(field), default, literal(field.get("description", ""))))
+        meaning = field.get("description") or _meant(field, definitions)
+        rows.append((code(prefix + name), kind(field), default, literal(meaning)))
     return table(TITLES, rows)
+
+
+def _meant(field: Schema, definitions: Schema) -> str:
+    referred = [definitions[name].get("description", "") for name in _refs(field)]
+    return str(referred[0]).partition(". ")[0] if len(referred) == 1 else ""
 
 
 def kind(field: Schema) -> str:

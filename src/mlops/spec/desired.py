@@ -39,6 +39,7 @@ class Strategy(Spec):
     min_requests: int = Field(default=50, ge=1)
     """Fewer in a window give no verdict."""
     max_error_rate: float = Field(default=0.01, ge=0, le=1)
+    """Share of requests of a step that the new release may fail."""
     max_latency_p99_ratio: float = Field(default=1.5, gt=0)
     """New against live, in the same window."""
     max_prediction_shift: float = Field(default=0.2, gt=0)
@@ -58,27 +59,37 @@ class Hold(Spec):
     """Automation stays off until a person removes this."""
 
     reason: str = Field(min_length=1)
+    """Why."""
     since: datetime
+    """When it was set."""
     by: str
+    """Who set it."""
 
 
 class Bypass(Spec):
     """A hotfix: which checks it skips, why, and who answers for it. Provenance is never skipped."""
 
     gates: list[str] = Field(min_length=1)
+    """Names of rules: order, soak, or a gate that the release records as blocked."""
     reason: str = Field(min_length=10)
+    """Why waiting would do more harm."""
     approver: str = Field(min_length=1)
+    """Who answers for it."""
 
 
 class DesiredState(Spec):
     """One model in one environment."""
 
     release: Version
+    """The release to serve."""
     replaces: Version | None = None
     """Compare-and-set: refused when another release is what is served."""
     strategy: Strategy = Strategy()
+    """How it takes over."""
     hold: Hold | None = None
+    """Set by a rollback."""
     bypass: Bypass | None = None
+    """Set by a hotfix."""
 
     @model_validator(mode="after")
     def _moves(self) -> DesiredState:

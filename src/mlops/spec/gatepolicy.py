@@ -25,7 +25,9 @@ class Limits(Spec):
     """Legal values of a metric, bounds included; the metric's point value counts, not its interval."""
 
     min: FiniteFloat | None = None
+    """The lowest legal value."""
     max: FiniteFloat | None = None
+    """The highest legal value."""
 
     @model_validator(mode="after")
     def _bounded(self) -> Limits:
@@ -46,12 +48,17 @@ class ChampionGate(Spec):
     """
 
     metric: str
+    """One of the evaluation, or one of the use case's own."""
     direction: Direction
     """Which way is better."""
     max_drop: Drop
+    """By how much the candidate may be worse, in units of the metric."""
     confidence: Share = 0.95
+    """Of the one-sided interval."""
     resamples: int = Field(default=1000, ge=200, le=100_000)
+    """Of the bootstrap."""
     seed: int = 0
+    """Of the bootstrap: the same evidence gives the same verdict."""
 
 
 class SliceGate(Spec):
@@ -65,16 +72,25 @@ class SliceGate(Spec):
     """
 
     column: str
+    """One of the use case's `slices`."""
     metric: str
+    """As for the champion."""
     direction: Direction
+    """Which way is better."""
     min_rows: int = Field(ge=1)
     """Smaller slices are not judged; the report says how many there were."""
     min: FiniteFloat | None = None
+    """The lowest legal value in any slice."""
     max: FiniteFloat | None = None
+    """The highest legal value in any slice."""
     max_drop: Drop | None = None
+    """By how much a slice may be worse than the champion's."""
     confidence: Share = 0.95
+    """Of all slices of the column together."""
     resamples: int = Field(default=500, ge=200, le=100_000)
+    """Of the bootstrap."""
     seed: int = 0
+    """Of the bootstrap."""
 
     @model_validator(mode="after")
     def _bounded(self) -> SliceGate:
@@ -89,7 +105,9 @@ class OnnxGate(Spec):
     required: bool
     """Whether a model without an ONNX export is blocked."""
     max_abs_difference: NonNegativeFloat = Field(allow_inf_nan=False)
+    """Between the graph's answers and the trained model's, over all test rows."""
     max_label_flips: int = Field(default=0, ge=0)
+    """Rows whose label differs."""
 
 
 class SizeGate(Spec):

@@ -15,10 +15,15 @@ class GateResult(Spec):
     """One gate's verdict. `observed` and `limit` are for people: text with units."""
 
     name: str
+    """What was judged."""
     verdict: Verdict
+    """What came of it."""
     observed: str
+    """What was found."""
     limit: str
+    """What was asked."""
     detail: str = ""
+    """Why, and what to do; empty when there is nothing to add."""
 
 
 class Interval(Spec):
@@ -28,9 +33,13 @@ class Interval(Spec):
     """
 
     value: FiniteFloat
+    """On the test rows."""
     low: FiniteFloat
+    """Lower end of the interval."""
     high: FiniteFloat
+    """Upper end of the interval."""
     champion: FiniteFloat | None = None
+    """The champion's value on the same rows."""
 
 
 class GateReport(Spec):

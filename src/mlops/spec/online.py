@@ -13,8 +13,11 @@ class Kubernetes(Spec):
     compute: str = Field(min_length=1)
     """The cluster's name in the workspace, as it was attached."""
     instance_type: str = "defaultinstancetype"
+    """As the cluster's extension defines it."""
     cpu: str = "1"
+    """Cores, as Kubernetes writes them."""
     memory: str = "1Gi"
+    """As Kubernetes writes it."""
 
 
 class OnlineSettings(Spec):
@@ -26,11 +29,15 @@ class OnlineSettings(Spec):
     image: str = ""
     """A container of our server that was built elsewhere."""
     instance_type: str = "Standard_DS3_v2"
+    """A VM size of managed online endpoints."""
     instances: int = Field(default=1, ge=1, le=50)
+    """How many; the fewest, with `max_instances`."""
     max_instances: int = Field(default=1, ge=1, le=50)
     """More than `instances`: one is added above `scale_out_cpu`, and taken away below `scale_in_cpu`."""
     scale_out_cpu: int = Field(default=70, ge=2, le=99)
+    """Percent, the average of five minutes."""
     scale_in_cpu: int = Field(default=25, ge=1, le=98)
+    """Percent, the average of twenty minutes."""
     request_seconds: float = Field(default=10.0, gt=0, le=180)
     """Azure gives up on a request after this; 180 s is its limit."""
     concurrent_requests: int = Field(default=32, ge=1)

@@ -28,7 +28,9 @@ class Policy(Spec):
     """Environments in the order a release passes through them, first to last."""
 
     order: list[EnvName] = Field(min_length=1)
+    """First to last."""
     environments: dict[EnvName, EnvironmentPolicy]
+    """By name."""
 
     @model_validator(mode="after")
     def _complete(self) -> Policy:
@@ -46,13 +48,19 @@ class FreezeWindow(Spec):
     """No forward move between `start` and `end`, local time in `timezone`."""
 
     environments: list[EnvName] = Field(min_length=1)
+    """Where."""
     models: list[ModelName] = []
     """Empty means all."""
     start: datetime
+    """Local time, included."""
     end: datetime
+    """Local time, excluded."""
     timezone: str
+    """IANA name, such as Europe/Berlin."""
     reason: str = Field(min_length=1)
+    """Why; shown to whoever is refused."""
     by: str
+    """Who decided it."""
 
     @field_validator("timezone")
     @classmethod
@@ -78,3 +86,4 @@ class FreezeWindow(Spec):
 
 class Freeze(Spec):
     windows: list[FreezeWindow] = []
+    """All of them; none means no freeze."""

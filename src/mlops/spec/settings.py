@@ -21,6 +21,8 @@ FILE = "mlops.toml"
 
 
 class Project(Spec):
+    """What this repository is called."""
+
     name: ModelName
     """Prefix of names in Azure and of the MLflow experiments."""
 
@@ -35,6 +37,8 @@ class ModelSettings(Spec):
 
 
 class ForgeSettings(Spec):
+    """Where the repository is."""
+
     kind: Literal["local", "github", "azure-devops"] = "local"
     """Where pull requests are opened."""
     repository: str = ""
@@ -42,6 +46,8 @@ class ForgeSettings(Spec):
 
 
 class LocalSettings(Spec):
+    """The target `local`."""
+
     state: str = ".mlops"
     """Folder of the local target, relative to the repository."""
     tracking_uri: str = ""
@@ -67,8 +73,11 @@ class AzurePlace(Spec):
     """Resources of one stack that `infra/` did not make. What is empty has the name that `infra/` gives."""
 
     subscription_id: str = ""
+    """Empty: that of all stacks."""
     resource_group: str = ""
+    """Empty: as `infra/` names it."""
     workspace: str = ""
+    """Empty: as `infra/` names it."""
 
 
 class AzureSettings(Spec):
@@ -85,6 +94,7 @@ class AzureSettings(Spec):
     registry: str = ""
     """The Azure ML registry that all environments read; `none` when there is only one workspace."""
     stacks: dict[ModelName, AzurePlace] = {}
+    """By stack."""
 
 
 class Settings(Spec):
@@ -92,7 +102,9 @@ class Settings(Spec):
 
     project: Project
     target: Literal["local", "azure"] = "local"
+    """Where verbs work, unless `--target` or MLOPS_TARGET says otherwise."""
     models: dict[ModelName, ModelSettings] = Field(min_length=1)
+    """By name; each has its folders under pipelines/, releases/ and environments/."""
     forge: ForgeSettings = ForgeSettings()
     local: LocalSettings = LocalSettings()
     azure: AzureSettings = AzureSettings()
