@@ -37,6 +37,12 @@ def session(tmp_path: Path) -> Iterator[Session]:
     made.stop()
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Session:
+    """For blocks that change nothing."""
+    return Session(tmp_path_factory.mktemp("copy"))
+
+
 @pytest.mark.parametrize("page", QUICK)
 def test_the_commands_of_a_page_work(page: str, session: Session) -> None:
     session.run(session_of(page, slow=False), seconds=120)
@@ -55,28 +61,28 @@ def test_the_tutorial_is_run_as_a_whole():
     assert len(left_out) == 1, f"only the clone and the set-up of the tutorial are not run, but {left_out}"
 
 
-def test_a_command_that_fails_is_told_with_its_line(session: Session) -> None:
+def test_a_command_that_fails_is_told_with_its_line(copy: Session) -> None:
     first, second = (
         "```sh\ntrue\ncd environments\n```\n",
         "```sh\ntest -f policy.yaml\nmlops history nowhere\n```\n",
     )
     page = f"Text.\n\n{first}\n{second}"
     with pytest.raises(AssertionError, match=r"page\.md:8 ended with 5:\n.*no environment 'nowhere'"):
-        session.run(blocks("page.md", page), seconds=60)
+        copy.run(blocks("page.md", page), seconds=60)
 
 
-def test_an_edit_that_does_not_apply_is_told(session: Session) -> None:
+def test_an_edit_that_does_not_apply_is_told(copy: Session) -> None:
     edit = "--- a/mlops.toml\n+++ b/mlops.toml\n@@ -1,1 +1,1 @@\n-no such line\n+another\n"
     with pytest.raises(AssertionError, match=r"page\.md:1 ended with 1"):
-        session.run(blocks("page.md", f"```diff\n{edit}```\n"), seconds=60)
+        copy.run(blocks("page.md", f"```diff\n{edit}```\n"), seconds=60)
 
 
 @pytest.mark.parametrize("command", ["uv sync", ".venv/bin/uv lock", "az login", "apt-get install x"])
-def test_nothing_is_installed_or_asked_for(session: Session, command: str) -> None:
+def test_nothing_is_installed_or_asked_for(copy: Session, command: str) -> None:
     with pytest.raises(AssertionError, match=r"ended with 97:\n.*is not run by the tests"):
-        session.run(blocks("page.md", f"```sh\n{command}\n```\n"), seconds=60)
+        copy.run(blocks("page.md", f"```sh\n{command}\n```\n"), seconds=60)
 
 
-def test_a_command_that_hangs_is_ended(session: Session) -> None:
+def test_a_command_that_hangs_is_ended(copy: Session) -> None:
     with pytest.raises(AssertionError, match="not done after 1 s"):
-        session.run(blocks("page.md", "```sh\nsleep 60\n```\n"), seconds=1)
+        copy.run(blocks("page.md", "```sh\nsleep 60\n```\n"), seconds=1)
