@@ -10,8 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.azure.emulator import Answer, Emulator
-from tests.azure.emulator.entra import TENANT
+from tests.azure.emulator import Answer, Emulator, types
+from tests.azure.emulator.entra import CLIENT, TENANT
 from tests.azure.emulator.workspaces import SUBSCRIPTION
 from tests.azure.forges import github as github_api
 from tests.azure.forges.github import FakeGitHub
@@ -136,6 +136,16 @@ def test_plan_and_apply_reach_the_state_and_only_apply_the_registry(hub: Place):
     ]
     assert "ForAnyOfAnyValues:GuidEquals {" in admin["condition"]
     assert admin["conditionVersion"] == "2.0"
+
+
+def test_a_person_is_a_user_and_a_workflow_a_service_principal(hub: Place):
+    steps = hub.steps()
+    own = next(s for s in steps if s.key.startswith("grant:you"))
+    own.world.claims = {**own.world.claims, "scp": "user_impersonation"}
+    engine.carry_out(steps, lambda step, look: None)
+    rows = [r["properties"] for r in hub.azure.identity.assignments(group(hub.azure))]
+    kinds = {(r["principalId"] == CLIENT, r["principalType"]) for r in rows}
+    assert kinds == {(True, "User"), (False, "ServicePrincipal")}
 
 
 def test_a_run_that_is_killed_at_any_change_is_completed_by_the_next(
@@ -338,3 +348,22 @@ def test_chosen_reviewers_are_looked_up(hub: Place):
     steps = hub.steps(("prod",), reviewers=("grace", "contoso/ml-owners"))
     prod = next(s for s in steps if s.key == "environment:prod")
     assert prod.reviewers == [{"type": "User", "id": 12}, {"type": "Team", "id": 99}]
+
+
+@pytest.mark.skipif(types.folder() is None, reason="ARM_TYPES does not name Azure's official types")
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"minimumTlsVersion": "TLS1.2"}, "properties.minimumTlsVersion must be one of"),
+        ({"allowSharedKeys": False}, "properties.allowSharedKeys is no property"),
+    ],
+)
+def test_the_official_types_block_a_wrong_body(change: dict[str, object], sentence: str):
+    """What holds every body that the tests above make."""
+    body = {"location": "westeurope", "kind": "StorageV2", "sku": {"name": "Standard_LRS"}}
+    kind, path = "Microsoft.Storage/storageAccounts", "/x/stflights"
+    right = {**body, "properties": {"minimumTlsVersion": "TLS1_2"}}
+    assert types.platform_problems(kind, "2024-01-01", path, right) == []
+    found = types.platform_problems(kind, "2024-01-01", path, {**body, "properties": change})
+    assert any(sentence in problem for problem in found), found
+    assert types.platform_problems(kind, "2015-01-01", path, right), "another api-version is found too"

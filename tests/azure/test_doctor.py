@@ -232,7 +232,7 @@ DAMAGE: list[tuple[str, Callable[[Place], None], str, str, str]] = [
     ("trust", _stranger_trusted, "error", "trusts 'repo:contoso/flights:environment:dev'", "mlops bootstrap azure --forge github --stack dev"),
     ("roles", _role_taken, "error", "dev/train lacks AzureML Data Scientist on the workspace", "pulumi up --stack dev --refresh"),
     ("roles", _role_added, "warning", f"dev/train also holds the role {OWNER}", "az role assignment delete --ids /subscriptions/"),
-    ("free names", _name_taken, "error", "already taken", "pulumi config set mlops:salt"),
+    ("free names", _name_taken, "error", "already taken", "pulumi config set mlops:salt x"),
     ("free names", _vault_deleted, "error", "a deleted key vault holds the name", "az keyvault purge --name kv-"),
     ("free names", _logs_deleted, "error", "a deleted Log Analytics workspace", "az monitor log-analytics workspace recover"),
     ("quota", _no_cores, "error", "no low-priority node", "az quota update --resource-name 'TotalLowPriorityCores'"),
@@ -256,7 +256,8 @@ def test_every_damage_is_found(hub: Place, case: tuple[str, Callable[[Place], No
     found = [f for f in problems(hub, check) if sentence in f.sentence]
     assert found, ask(hub, "login", check)
     assert {f.severity for f in found} == {severity}
-    assert all(f.fix.startswith(fix) or fix in f.fix for f in found)
+    assert all(fix in f.fix for f in found)
+    assert all(f.fix.startswith("PULUMI_BACKEND_URL='azblob://state?") for f in found if "pulumi" in fix)
 
 
 def test_the_command_for_a_wrong_subject_corrects_it(hub: Place):
@@ -271,6 +272,16 @@ def test_a_lock_of_a_living_update_is_only_a_note(hub: Place):
     _lock(hub, timestamp=(datetime.now(UTC) - timedelta(minutes=3)).isoformat())
     (found,) = [f for f in ask(hub, "login", "pulumi state") if f.check != "login"]
     assert (found.severity, found.fix) == ("note", "")
+
+
+def test_a_family_that_azure_does_not_show_is_no_verdict(hub: Place):
+    path = hub.root / "environments/Pulumi.dev.yaml"
+    path.write_text(path.read_text().replace(", priority: low_priority", ""))
+    hub.azure.subscription.unlisted = {"standardDDSv5Family"}
+    found = [f for f in problems(hub, "quota") if f.severity == "unknown"]
+    assert [f.sentence for f in found] == [
+        "not checked: Azure shows no quota of dedicated cores of standardDDSv5Family"
+    ]
 
 
 def test_a_provider_that_is_not_registered_is_named_with_its_command(hub: Place):

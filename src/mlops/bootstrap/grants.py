@@ -99,7 +99,8 @@ class Assignment:
         self.world.arm.delete(self.path, what=f"take back {self.title}")
 
     def _properties(self, principal: str) -> dict[str, Any]:
-        person = self.stack is None and self.world.claims.get("idtyp") != "app"
+        # A token that acts for a person says for which scope; one of an application does not.
+        person = self.stack is None and "scp" in self.world.claims
         properties: dict[str, Any] = {
             "roleDefinitionId": f"{self._home}/roleDefinitions/{self.role[1]}",
             "principalId": principal,

@@ -57,7 +57,8 @@ class PulumiCli:
         if done.returncode:
             raise TargetError(
                 f"pulumi {' '.join(arguments)} failed with exit code {done.returncode}; what it said is "
-                "above. Correct that and run the same command again: it goes on where it stopped"
+                "above. Correct that (`mlops doctor` finds locks of a dead process) and run the same command "
+                "again: it goes on where it stopped"
             )
 
     def _call(

@@ -132,7 +132,7 @@ def rights(step: Step) -> Iterator[None]:
         yield
     except (Forbidden, Denied) as error:
         raise TargetError(
-            f"{step.title}: {error}. This step needs {step.needs}; nothing else was undone"
+            f"{step.title}: {error}. This step needs {step.needs}. What was made before stays"
         ) from None
     except NotFound as error:
         raise NotFound(f"{step.title}: {error}") from None

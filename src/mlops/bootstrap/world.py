@@ -120,6 +120,10 @@ class World:
         """What `pulumi login` takes, and the variable PULUMI_BACKEND_URL."""
         return f"azblob://{STATE}?storage_account={self.account}"
 
+    def pulumi(self, arguments: str) -> str:
+        """A command of Pulumi's to type, on this backend."""
+        return f"PULUMI_BACKEND_URL='{self.backend}' pulumi {arguments}"
+
     @property
     def secrets_provider(self) -> str:
         return f"azurekeyvault://{self.vault}.vault.azure.net/keys/{KEY}"

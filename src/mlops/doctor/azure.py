@@ -17,7 +17,7 @@ def login(case: Case) -> Iterator[Finding]:
     try:
         world = case.world
     except TargetError as error:
-        yield Finding("login", "error", str(error), "az account set --subscription <id>")
+        yield Finding("login", "error", str(error), "az login && az account set --subscription <id>")
         return
     try:
         claims = world.claims

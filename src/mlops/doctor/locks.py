@@ -48,7 +48,8 @@ def pulumi_here(case: Case) -> Iterator[Finding]:
     if backend.startswith("file://"):
         home = Path(backend.removeprefix("file://")).expanduser()
         for path in sorted((home / LOCKS).rglob("*.json")):
-            yield from _judge(path.parent.name, path.read_text(encoding="utf-8"))
+            stack = path.parent.name
+            yield from _judge(stack, path.read_text(encoding="utf-8"), f"pulumi cancel {stack} --yes")
 
 
 def pulumi_there(case: Case) -> Iterator[Finding]:
@@ -65,13 +66,13 @@ def pulumi_there(case: Case) -> Iterator[Finding]:
         try:
             for blob in container.list_blobs(name_starts_with=LOCKS):
                 stack = blob.name.split("/")[-2]
-                yield from _judge(stack, container.download_blob(blob.name).readall().decode())
+                text = container.download_blob(blob.name).readall().decode()
+                yield from _judge(stack, text, world.pulumi(f"cancel {stack} --yes"))
         except ResourceNotFoundError:
             return
 
 
-def _judge(stack: str, text: str) -> Iterator[Finding]:
-    fix = f"pulumi cancel {stack} --yes"
+def _judge(stack: str, text: str, fix: str) -> Iterator[Finding]:
     try:
         row: dict[str, Any] = json.loads(text)
         since = datetime.fromisoformat(str(row["timestamp"]).replace("Z", "+00:00"))

@@ -91,12 +91,21 @@ def _short(
 ) -> Iterator[Finding]:
     kind = "dedicated" if dedicated else "low-priority"
     row = next((r for r in usages if _is(r, family, dedicated)), None)
-    limit = int(row["limit"]) if row else 0
+    if row is None:
+        sentence = f"not checked: Azure shows no quota of {kind} cores of {family}"
+        yield Finding(
+            "quota", "unknown", sentence, f"az ml compute list-usage --location {home.rsplit('/', 1)[-1]}"
+        )
+        return
+    limit = int(row["limit"])
     if limit < 0 or limit >= need.all:
         return
     what = ", ".join(need.what)
-    scope = home.replace("'", "")
-    fix = f"az quota update --resource-name {family!r} --scope {scope} --limit-object value={need.all}"
+    resource = "dedicated" if dedicated else "lowPriority"
+    fix = (
+        f"az quota update --resource-name {family!r} --resource-type {resource} "
+        f"--scope {home} --limit-object value={need.all}"
+    )
     if limit < need.one:
         sentence = (
             f"no {kind} node of {family} can start: the quota is {limit} cores, one needs {need.one} ({what})"
@@ -108,10 +117,15 @@ def _short(
 
 
 def _is(row: Mapping[str, Any], family: str, dedicated: bool) -> bool:
-    if str(row["name"]["value"]).lower() != family.lower():
+    if _letters(row["name"]["value"]) != _letters(family):
         return False
     kind = str(row.get("type", "")).lower()
     return family == _LOW or ("dedicatedcores" in kind) == dedicated
+
+
+def _letters(name: str) -> str:
+    """Azure ML spells a family with and without spaces."""
+    return "".join(c for c in name.lower() if c.isalnum())
 
 
 def free_names(case: Case) -> Iterator[Finding]:
@@ -137,7 +151,7 @@ def free_names(case: Case) -> Iterator[Finding]:
                     "free names", "error", sentence, f"az keyvault purge --name {name} --location {location}"
                 )
             elif taken := name_taken(arm, kind, name):
-                fix = f"pulumi config set mlops:salt {stack.names.digest[0]}x --stack {stack.name}"
+                fix = world.pulumi(f"config set mlops:salt x{stack.names.digest} --stack {stack.name}")
                 yield Finding("free names", "error", f"stack {stack.name}: {taken}", fix)
         name = stack.names("log_analytics")
         path = f"{group}/providers/Microsoft.OperationalInsights/workspaces/{name}"
@@ -187,7 +201,8 @@ def roles(case: Case) -> Iterator[Finding]:
             for key, grant in wanted.items():
                 if key not in found:
                     sentence = f"{stack.name}/{duty} lacks {grant.role} on the {grant.scope}: {grant.why}"
-                    yield Finding("roles", "error", sentence, f"pulumi up --stack {stack.name} --refresh")
+                    fix = world.pulumi(f"up --stack {stack.name} --refresh")
+                    yield Finding("roles", "error", sentence, fix)
             for key in sorted(set(found) - set(wanted) - extra):
                 what = f"the role {key[0]} on {key[1]}"
                 sentence = f"{stack.name}/{duty} also holds {what}, which docs/security.md does not list"

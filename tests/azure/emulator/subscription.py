@@ -36,6 +36,8 @@ class Subscription:
         self.limits: dict[tuple[str, bool], int] = {}
         self.used: dict[tuple[str, bool], int] = {}
         self.deleted_logs: set[str] = set()
+        self.unlisted: set[str] = set()
+        """Families whose quota Azure does not show."""
 
     def show(self, request: Request, subscription: str) -> Answer:
         self._emulator.arm.admit(request)
@@ -88,7 +90,7 @@ class Subscription:
         """As Azure ML answers: the same family once for dedicated cores and once for low priority."""
         self._emulator.arm.admit(request)
         rows: list[dict[str, Any]] = []
-        for family in sorted({family for family, _ in FAMILIES.values()}):
+        for family in sorted({family for family, _ in FAMILIES.values()} - self.unlisted):
             for dedicated, kind in ((True, "dedicatedCores"), (False, "lowPriorityCores")):
                 rows.append(
                     {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -262,3 +263,14 @@ def test_offline_it_answers_within_two_seconds_of_work():
     spent = after.children_user + after.children_system - before.children_user - before.children_system
     assert "stack files" in done.stdout, done.stderr
     assert spent < 2, f"{spent:.1f} s of CPU in {time.monotonic() - started:.1f} s"
+
+
+def test_the_actions_of_the_docs_name_every_check_and_no_other():
+    """The list from the template to the first model promises that each of its actions is checked."""
+    text = (ROOT / "docs/bootstrap.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d) \| (.+) \|$", text, re.MULTILINE)
+    named = [name for _, cell in rows for name in re.findall(r"`([a-z ]+)`", cell)]
+    assert [number for number, _ in rows] == ["1", "2", "3", "4", "5"]
+    assert sorted(named) == sorted(c.name for c in CHECKS)
+    actions = re.findall(r"^(\d)\. ", text, re.MULTILINE)
+    assert actions == ["1", "2", "3", "4", "5"]
