@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,8 @@ import pytest
 import yaml
 from tests.azure.conftest import provision, settle
 from tests.azure.emulator import Emulator, types
-from tests.azure.emulator.jobs import HEAVY
+from tests.azure.emulator.jobs import ENDED, HEAVY
+from tests.azure.emulator.schedules import fire
 from tests.azure.emulator.workspaces import SUBSCRIPTION
 from tests.e2e.template_copy import MODEL, REVIEWER, Repository
 
@@ -199,6 +201,26 @@ def test_from_a_release_to_what_production_has_learned(
     assert verdict["rows"] == verdict["labelled"] == len(pd.read_parquet(tmp_path / "may.parquet")) > 500
     assert (verdict["release"], verdict["set_aside"], verdict["unpaired"]) == (1, 0, 0)
     assert {s["verdict"] for s in verdict["signals"] if s["metric"] == "calibration_gap"} == {"breach"}
+
+    # The same verdict by the clock: our own drift job, as the cluster's identity.
+    schedule = repository.root / "pipelines" / MODEL / "drift-schedule.yml"
+    repository.call("schedule", "apply", "prod", str(schedule)).ok()
+    made = azure.arm.get(f"{workspace.id}/schedules/{MODEL}-drift-prod")
+    assert made is not None
+    job = azure.jobs.find(fire(azure, made))
+    until = time.monotonic() + 300
+    while job.status not in ENDED:
+        assert time.monotonic() < until
+        time.sleep(0.2)
+    (step,) = azure.jobs.children(job.name)
+    log = azure.history.files(
+        workspace, f"azureml://datastores/workspaceartifactstore/paths/ExperimentRun/dcid.{step.name}"
+    )
+    said = log["user_logs/std_log.txt"].decode()
+    assert job.status == "Failed" and "calibration_gap" in said, said
+    place = "environments/prod/monitor/"
+    verdicts = [n for n in azure.blobs.names(workspace.account, "mlops", place) if "/verdicts/" in n]
+    assert len(verdicts) == 2, "the job keeps its verdict beside those of the command line"
 
     # The breach becomes a pull request with a model that learned from April and passed the gates.
     retrained = repository.call("retrain", "--env", "prod", "--json").ok().json

@@ -91,3 +91,15 @@ def test_azure_pipelines_logs_in_by_its_service_connection(monkeypatch: pytest.M
     }.items():
         monkeypatch.setenv(name, value)
     assert isinstance(login.credential(), AzurePipelinesCredential)
+
+
+def test_a_job_on_a_cluster_is_the_identity_that_was_assigned_to_it(
+    logged_in: Emulator, monkeypatch: pytest.MonkeyPatch
+):
+    for name in logged_in.entra.login:
+        monkeypatch.delenv(name)
+    for name, value in logged_in.entra.identity.items():
+        monkeypatch.setenv(name, value)
+    uri = Connection(ROOT, load_settings(ROOT)).tracking_uri()
+    assert uri.endswith("/workspaces/mlw-flights-mlops-dev-we")
+    assert not logged_in.calls("POST", "login.microsoftonline.com"), "no assertion was exchanged"

@@ -64,12 +64,14 @@ def test_each_component_loads_validates_and_names_its_file(path: Path) -> None:
     result = component._validate()
     assert result.passed, result.error_messages
     assert component.name == path.stem
-    assert component.is_deterministic is (path.stem != "register")
+    assert component.is_deterministic is (path.stem not in ("register", "monitor"))
 
 
 def test_there_is_a_component_for_every_step() -> None:
     ingests = ["ingest"]  # of ingest.yml: a pipeline of its own
-    assert sorted([*STEPS, *ingests]) == [p.stem for p in COMPONENTS]
+    others = ["prep_spark"]  # the same step on Spark, for a pipeline that chooses it
+    watches = ["monitor"]  # of drift.yml: `mlops monitor` as a job
+    assert sorted([*STEPS, *ingests, *others, *watches]) == [p.stem for p in COMPONENTS]
 
 
 def test_data_and_environment_load() -> None:
@@ -101,10 +103,18 @@ def _options(module: str) -> dict[str, argparse.Action]:
     return found
 
 
+def _command(component: dict[str, Any]) -> str:
+    """What runs; `on_spark.py` runs the module that its arguments begin with."""
+    if component["type"] == "command":
+        return str(component["command"])
+    assert component["entry"] == {"file": "on_spark.py"}
+    return f"python -m {component['args']}"
+
+
 @pytest.mark.parametrize("path", COMPONENTS, ids=lambda p: p.stem)
 def test_the_command_gives_the_script_what_it_needs_and_nothing_unknown(path: Path) -> None:
     component = _read(path)
-    words = shlex.split(component["command"])
+    words = shlex.split(_command(component))
     module = words[2]
     assert words[:2] == ["python", "-m"]
     assert (ROOT / "src" / Path(*module.split("."))).with_suffix(".py").is_file(), f"{module} does not exist"
@@ -112,7 +122,7 @@ def test_the_command_gives_the_script_what_it_needs_and_nothing_unknown(path: Pa
     given = {w for w in words if w.startswith("--")}
     required = {o for o, action in options.items() if action.required}
     assert required <= given <= set(options)
-    used = set(re.findall(r"\$\{\{(inputs|outputs)\.(\w+)\}\}", component["command"]))
+    used = set(re.findall(r"\$\{\{(inputs|outputs)\.(\w+)\}\}", _command(component)))
     declared = {(kind, name) for kind in ("inputs", "outputs") for name in component[kind]}
     assert used == declared
 
@@ -133,7 +143,7 @@ def _pins(name: str) -> dict[str, str]:
     return dict(pin.split("==") for pin in pip)
 
 
-@pytest.mark.parametrize("name", ["conda.yml", "serving-conda.yml"])
+@pytest.mark.parametrize("name", ["conda.yml", "monitor-conda.yml", "serving-conda.yml", "spark/conda.yml"])
 def test_the_environment_pins_what_the_lock_pins(name: str) -> None:
     lock = tomllib.loads((ROOT / "uv.lock").read_text(encoding="utf-8"))
     locked: dict[str, set[str]] = {}

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 import time
 import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from .http import Answer, Refused, Request
 
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 TENANT = "11111111-1111-1111-1111-111111111111"
 CLIENT = "22222222-2222-2222-2222-222222222222"
 _HOST = "login.microsoftonline.com"
+_SECRET = "of the machine"
 _BASE = f"https://{_HOST}/{TENANT}"
 
 
@@ -31,6 +34,7 @@ class Entra:
         self.lifetime = 3600.0
         self.unknown = False
         self.tokens = 0
+        self._managed: ThreadingHTTPServer | None = None
         self._file = folder / "assertion"
         self._file.write_text(assertion(), encoding="utf-8")
 
@@ -42,6 +46,22 @@ class Entra:
             "AZURE_CLIENT_ID": CLIENT,
             "AZURE_FEDERATED_TOKEN_FILE": str(self._file),
         }
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """The variables of a cluster with a managed identity; its endpoint starts with the first who asks."""
+        if self._managed is None:
+            self._managed = ThreadingHTTPServer(("127.0.0.1", 0), _Managed)
+            self._managed.daemon_threads = True
+            self._managed.entra = self  # type: ignore[attr-defined]
+            threading.Thread(target=self._managed.serve_forever, daemon=True).start()
+        url = f"http://127.0.0.1:{self._managed.server_address[1]}/token"
+        return {"MSI_ENDPOINT": url, "MSI_SECRET": _SECRET, "DEFAULT_IDENTITY_CLIENT_ID": CLIENT}
+
+    def close(self) -> None:
+        if self._managed is not None:
+            self._managed.shutdown()
+            self._managed.server_close()
 
     def renew_assertion(self, seconds: float = 300) -> None:
         """What the workload finds in its token file from now on."""
@@ -94,6 +114,28 @@ class Entra:
         return Answer(
             200, {"token_type": "Bearer", "expires_in": life, "ext_expires_in": life, "access_token": token}
         )
+
+
+class _Managed(BaseHTTPRequestHandler):
+    """Tokens for whoever is on the machine and knows its secret."""
+
+    def do_GET(self) -> None:
+        query = dict(parse_qsl(urlsplit(self.path).query))
+        known = self.headers["secret"] == _SECRET and query.get("clientid") == CLIENT
+        entra = self.server.entra  # type: ignore[attr-defined]
+        until = str(int(time.time() + entra.lifetime))
+        token = {"access_token": entra.token(query.get("resource", "")), "expires_on": until}
+        body = json.dumps(
+            {**token, "resource": query.get("resource"), "token_type": "Bearer"} if known else {}
+        )
+        self.send_response(200 if known else 400)
+        self.send_header("content-type", "application/json")
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body.encode())
+
+    def log_message(self, *_: Any) -> None:
+        """Keep the test's output clean."""
 
 
 def assertion(seconds: float = 300) -> str:

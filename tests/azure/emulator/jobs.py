@@ -87,7 +87,7 @@ class Jobs:
         self._gate = threading.Event()
         self._gate.set()
         self._lock = threading.Lock()
-        kind = Kind(self._submitted, actions={"cancel": self._cancel})
+        kind = Kind(self.submitted, actions={"cancel": self._cancel})
         emulator.arm.kind("workspaces/jobs", kind)
 
     def hold(self) -> None:
@@ -144,6 +144,7 @@ class Jobs:
             "MLFLOW_RUN_ID": job.name,
             "MLFLOW_EXPERIMENT_ID": experiment_id,
             "MLFLOW_EXPERIMENT_NAME": job.experiment,
+            **self.emulator.entra.identity,
             "AZUREML_RUN_ID": job.name,
             "AZUREML_ARM_SUBSCRIPTION": workspace.subscription,
             "AZUREML_ARM_RESOURCEGROUP": workspace.group,
@@ -163,7 +164,7 @@ class Jobs:
 
     # --- requests
 
-    def _submitted(self, resource: Resource, before: Resource | None, request: Request) -> None:
+    def submitted(self, resource: Resource, before: Resource | None, request: Request) -> None:
         properties, name = resource["properties"], resource["name"]
         workspace = self.emulator.workspaces.of(request.path)
         if before is not None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import uuid
 from typing import TYPE_CHECKING
 
 from .arm import Kind, Resource
@@ -19,6 +21,18 @@ def _made(resource: Resource, before: Resource | None, request: Request) -> None
 def _delete(resource: Resource) -> None:
     if resource["properties"]["isEnabled"]:
         raise Refused(400, "UserError", "an enabled schedule cannot be deleted; disable it first")
+
+
+def fire(emulator: Emulator, schedule: Resource) -> str:
+    """It is time: start the schedule's job; its name."""
+    name = f"{schedule['name']}-{uuid.uuid4().hex[:8]}"
+    workspace = schedule["id"].rsplit("/schedules/", 1)[0]
+    path = f"{workspace}/jobs/{name}"
+    definition = copy.deepcopy(schedule["properties"]["action"]["jobDefinition"])
+    resource: Resource = {"properties": definition, "name": name, "id": path}
+    emulator.jobs.submitted(resource, None, Request("PUT", "management.azure.com", path, {}, {}))
+    emulator.arm.put(path, resource)
+    return name
 
 
 def install(emulator: Emulator) -> None:

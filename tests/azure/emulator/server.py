@@ -87,6 +87,7 @@ class Emulator:
         self.jobs.close()
         self.online.close()
         self.batch.close()
+        self.entra.close()
         self._server.shutdown()
         self._server.server_close()
 

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 _AUDIENCE = "api://AzureADTokenExchange"
 _SECONDS = 30.0
-_SUBSCRIPTION = ("AZURE_SUBSCRIPTION_ID", "ARM_SUBSCRIPTION_ID")
+_SUBSCRIPTION = ("AZURE_SUBSCRIPTION_ID", "ARM_SUBSCRIPTION_ID", "AZUREML_ARM_SUBSCRIPTION")
+"""The last is set in every job of Azure ML."""
 
 
 def credential() -> TokenCredential:
@@ -48,7 +49,10 @@ def credential() -> TokenCredential:
                 service_connection_id=connection,
                 system_access_token=env["SYSTEM_ACCESSTOKEN"],
             )
-    return DefaultAzureCredential(exclude_interactive_browser_credential=True)
+    # A cluster's identity is one that a user assigned; without its id nobody is found in a job of Azure ML.
+    cluster = env.get("DEFAULT_IDENTITY_CLIENT_ID", "")
+    named = {"managed_identity_client_id": cluster} if cluster else {}
+    return DefaultAzureCredential(exclude_interactive_browser_credential=True, **named)
 
 
 def github_assertion() -> str:

@@ -18,6 +18,8 @@ from mlops.pipeline import lint
 from mlops.targets.azure.connect import Connection
 from mlops.tracking.azure_errors import azure_sentences
 
+ENV = "env"
+"""Input of a scheduled job that is told its environment: our own drift job has one."""
 _COLLECTED = re.compile(r"-(model_inputs|model_outputs):\d+$")
 """The name of what a data collector writes; the client has taken `azureml:` off when it read the file."""
 
@@ -31,7 +33,8 @@ class AzureSchedules:
     def apply(self, environment: str, model: str, path: Path, deployment: str = "") -> str:
         """Make what `path` describes, or bring it up to date; the schedule's name. Idempotent.
 
-        `deployment` is the colour that a monitor watches: the names in the file are those of a file, and the
+        The job's input `env`, where it has one, becomes the environment. `deployment` is the colour that a
+        monitor watches: the names in the file are those of a file, and the
         names of endpoints and of what they collect belong to the environment.
         """
         if problems := lint(path):
@@ -40,6 +43,9 @@ class AzureSchedules:
         entity.name = f"{entity.name}-{environment}"
         if deployment and hasattr(entity, "create_monitor"):
             self._point(entity, environment, model, deployment)
+        job: Any = getattr(entity, "create_job", None)
+        if ENV in (getattr(job, "inputs", None) or {}):
+            setattr(job.inputs, ENV, environment)
         client = self._connection.client(environment)
         with azure_sentences(f"make the schedule {entity.name}"), contextlib.redirect_stdout(io.StringIO()):
             client.schedules.begin_create_or_update(entity).result()
