@@ -37,6 +37,7 @@ def _deploy(bench: AzureBench, version: int, artifact: str) -> str:
 
 def _data(bench: AzureBench, tmp_path: Path, **files: pd.DataFrame) -> str:
     """A folder in the workspace's datastore."""
+    tmp_path.mkdir(exist_ok=True)
     for name, frame in files.items():
         path = tmp_path / f"{name}.parquet"
         frame.to_parquet(path)
@@ -68,6 +69,26 @@ def test_a_bad_file_fails_the_job(bench: AzureBench, tmp_path: Path) -> None:
     with pytest.raises(StepFailed, match=f"{job} ended as Failed; https://ml.azure.com/runs/"):
         batch.wait(ENV, job)
     assert "quarantined bad.parquet" in bench.emulator.batch.logs[job]
+
+
+def test_the_whole_pipeline_as_a_deployment(bench: AzureBench, tmp_path: Path) -> None:
+    """Beside that of the model: `batch.yml` as a component, told data and model when a job starts."""
+    folder = bench.artifacts["one"]
+    bench.publish(1, folder)
+    batch = AzureBatch(bench.connection)
+    record = release(1, tree_digest(folder))
+    assert batch.deploy(ENV, record, folder, pipeline=True) == "pipeline-1"
+    assert batch.deploy(ENV, record, folder, pipeline=True) == "pipeline-1", "again: nothing changes"
+    assert len(bench.emulator.calls("PUT", "/deployments/pipeline-1")) == 1
+    uri = _data(bench, tmp_path, july=pd.DataFrame({"carrier": ["AA"], "distance": [500.0]}))
+    job = batch.start(ENV, MODEL, uri)
+    batch.wait(ENV, job)
+    (written,) = bench.emulator.batch.results[job].rglob("*.parquet")
+    values = pd.read_parquet(written).filter(like="prediction").iloc[:, 0]
+    assert list(values) == pytest.approx([testing.expected("AA", 500)], abs=1e-6)
+    bad = _data(bench, tmp_path / "bad", bad=pd.DataFrame({"carrier": ["AA"]}))
+    with pytest.raises(StepFailed, match="ended as Failed"):
+        batch.wait(ENV, batch.start(ENV, MODEL, bad, 1, pipeline=True))
 
 
 def test_what_is_deployed(bench: AzureBench) -> None:

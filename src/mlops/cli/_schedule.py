@@ -63,6 +63,9 @@ def batch_job(
     ] = None,
     release: Annotated[int | None, typer.Option(min=1, help="Score by this release instead.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end of the job.")] = False,
+    pipeline: Annotated[
+        bool, typer.Option("--pipeline", help="Deploy all steps of batch.yml, not its entry script alone.")
+    ] = False,
     model: ModelOption = None,
 ) -> None:
     """Score a folder in Azure on a cluster, through the model's batch endpoint."""
@@ -71,5 +74,14 @@ def batch_job(
     name, _ = state.model(model)
     place = state.environment(env) if env else None
     err().print(f"Scoring {data}")
-    job, what = run(state.root, state.target, name, data, env=place, release=release, wait=not detach)
+    job, what = run(
+        state.root,
+        state.target,
+        name,
+        data,
+        env=place,
+        release=release,
+        wait=not detach,
+        pipeline=pipeline,
+    )
     out().print(f"job {job} {'scores' if detach else 'has scored'} {data} by {what}")

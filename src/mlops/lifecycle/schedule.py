@@ -55,6 +55,7 @@ def batch_job(
     env: str | None,
     release: int | None,
     wait: bool,
+    pipeline: bool = False,
 ) -> tuple[str, str]:
     """Score a folder that lies where the target is; the job's name, and what scores, for people.
 
@@ -65,8 +66,8 @@ def batch_job(
     chosen = choose(root, target, model, None if release is not None else place, release)
     record = files.load_release(root, model, chosen.version)
     artifact = target.registry.fetch(model, record.version, record.digest)
-    batch.deploy(place, record, artifact)
-    job = batch.start(place, model, data, record.version)
+    batch.deploy(place, record, artifact, pipeline=pipeline)
+    job = batch.start(place, model, data, record.version, pipeline=pipeline)
     if wait:
         batch.wait(place, job)
     return job, f"{chosen.model} {chosen.version}, {chosen.why}"

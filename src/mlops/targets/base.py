@@ -331,10 +331,15 @@ class Observations(Protocol):
 class Batch(Protocol):
     """Batch endpoints: jobs over data that lies where the target is."""
 
-    def deploy(self, environment: str, release: Release, artifact: Path) -> str:
-        """Make `release` what jobs score by; the deployment's name. Idempotent."""
+    def deploy(self, environment: str, release: Release, artifact: Path, *, pipeline: bool = False) -> str:
+        """Make `release` what jobs score by; the deployment's name. Idempotent.
 
-    def start(self, environment: str, model: str, data: str, release: int | None = None) -> str:
+        `pipeline`: by the whole pipeline of `pipelines/<model>/batch.yml`, and not by its entry script alone.
+        """
+
+    def start(
+        self, environment: str, model: str, data: str, release: int | None = None, *, pipeline: bool = False
+    ) -> str:
         """A job over the folder `data`; its name."""
 
     def wait(self, environment: str, job: str) -> None:
