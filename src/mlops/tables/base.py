@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["text", "integer", "number", "boolean", "time", "moment"]
 """`time` is what a clock on a wall shows, `moment` a point in time (UTC). Numbers are of 64 bits."""
-EVER = Window(date(1, 1, 1), date(9998, 12, 1))
+EVER = Window(date(1000, 1, 1), date(9998, 12, 1))
 
 
 class Tables(Protocol):
@@ -48,10 +48,13 @@ def ordered(lazy: nw.LazyFrame[Any], time: str) -> nw.LazyFrame[Any]:
 
 
 def clock(day: date) -> nw.Expr:
-    """Midnight of `day`, to compare a column of the kind `time` with."""
+    """Midnight of `day`, to compare a column of the kind `time` with.
+
+    Made from text: Spark takes a datetime of Python for one in the driver's time zone, and moves it to UTC.
+    """
     import narwhals as nw
 
-    return nw.lit(datetime(day.year, day.month, day.day), dtype=nw.Datetime("us"))
+    return nw.lit(day.isoformat()).cast(nw.Datetime("us"))
 
 
 def uncovered(raw: str, window: Window, first: datetime | None, last: datetime | None) -> InvalidInput:
