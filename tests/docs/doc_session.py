@@ -37,6 +37,7 @@ class Session:
         home.mkdir(parents=True)
         self.env = {
             "PATH": f"{self.root / '.venv/bin'}:{os.environ['PATH']}",
+            "PYTHONPATH": str(self.root / "src"),  # where a clone's own environment would point
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TERM": "dumb",
