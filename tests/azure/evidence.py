@@ -1,6 +1,10 @@
-"""What clients asked Azure for, and who judged it: recorded while the tests run, rendered as a page.
+"""docs/azure-evidence.md: what unmodified clients asked of Azure in `tests/azure`, and who judged it.
 
-`AZURE_EVIDENCE=<file> pytest tests/azure` records; `python -m tests.azure.evidence <file> <page>` renders.
+    python -m tests.azure.evidence            runs the tests, records what they ask, writes the page
+    python -m tests.azure.evidence --page     writes the page from what is recorded
+
+Recorded is how many tests ask for an operation (`evidence.json`), which does not depend on how often a client
+polls. A test that asks for something new fails and says so.
 """
 
 from __future__ import annotations
@@ -8,41 +12,63 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tests.azure.emulator.arm import type_of
 from tests.azure.emulator.server import Exchange
-from tests.azure.emulator.types import QUIRKS, UNTYPED, folder
+from tests.azure.emulator.types import QUIRKS, SPELLED, UNJUDGED, UNTYPED, folder
+from tests.azure.failures import failures
 
-_PATH = os.environ.get("AZURE_EVIDENCE")
+RECORDED = Path(__file__).with_name("evidence.json")
+PAGE = Path(__file__).parents[2] / "docs" / "azure-evidence.md"
+COMMAND = "ARM_TYPES=<official types> python -m tests.azure.evidence"
+_INTO = "AZURE_EVIDENCE"
+_PATH = os.environ.get(_INTO)
 """Read when tests are collected: each of them starts with a clean environment."""
 _DATA_PLANE = re.compile(r"/(mlflow|history|data|artifact)/v\d\.\d/.*?/workspaces/[^/]+(?P<rest>/.*)?")
 _IDS = re.compile(r"/(runs|experiments|experimentids)/[^/]+")
-_HEADER = """\
+_HEADER = f"""\
 # What is known about requests to Azure
 
-Written by `python -m tests.azure.evidence`; do not edit. Unmodified clients asked for this in `tests/azure`.
+Written by `{COMMAND}`; do not edit.
+Unmodified clients (azure-ai-ml, azureml-mlflow, azure-identity, azure-storage-blob, azure-mgmt-monitor) asked
+for this in `tests/azure`, under production host names.
 
 "official types": the body was held to Azure's published types of that api-version. "answer": the client
 understood the answer of the emulator, which was written from documentation and from the clients' models.
+"tests": how many tests ask for it.
 
-| service | operation | api-version | judged by |
-|---|---|---|---|
+| service | operation | api-version | judged by | tests |
+|---|---|---|---|---|
 """
 
 
 def record(exchanges: Iterable[Exchange]) -> None:
-    """Add what was asked to the file that `AZURE_EVIDENCE` names; nothing without it."""
-    if not _PATH:
+    """Keep what this test asked for where `AZURE_EVIDENCE` names a file; else compare with what is recorded.
+
+    Compared only when the official types are there: without them nobody judges a body.
+    """
+    asked = sorted({"\t".join(_row(exchange)) for exchange in exchanges})
+    if _PATH:
+        path = Path(_PATH)
+        known: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
+        known |= {row: known.get(row, 0) + 1 for row in asked}
+        path.write_text(json.dumps(known, indent=1, sort_keys=True) + "\n", encoding="utf-8")
         return
-    path = Path(_PATH)
-    counts: dict[str, int] = json.loads(path.read_text()) if path.is_file() else {}
-    for exchange in exchanges:
-        key = "\t".join(_row(exchange))
-        counts[key] = counts.get(key, 0) + 1
-    path.write_text(json.dumps(counts, indent=1, sort_keys=True), encoding="utf-8")
+    if folder() is None:
+        return
+    known = recorded()
+    new = [row.replace("\t", " ") for row in asked if row not in known]
+    assert not new, f"docs/azure-evidence.md is stale, it lacks {new}; write it anew: {COMMAND}"
+
+
+def recorded() -> dict[str, int]:
+    """How many tests ask for each operation."""
+    found: dict[str, int] = json.loads(RECORDED.read_text(encoding="utf-8"))
+    return found
 
 
 def _row(exchange: Exchange) -> tuple[str, str, str, str]:
@@ -60,27 +86,73 @@ def _row(exchange: Exchange) -> tuple[str, str, str, str]:
             rest = _IDS.sub(lambda m: f"/{m[1]}/…", rest)
         return "workspace data plane", f"{request.method} {found[1]}{rest}", version, "answer"
     if path.lower().startswith("/subscriptions/"):
-        return "ARM", f"{request.method} {type_of(path)}", version, _judge(request.method, version)
+        kind = type_of(path)
+        return "ARM", f"{request.method} {kind}", version, _judge(request.method, kind, version)
     path = re.sub(r"/registries/[^/]+", "/registries/…", path)
     return request.host.split(".", 1)[-1], f"{request.method} {path}", version, "answer"
 
 
-def _judge(method: str, version: str) -> str:
+def _judge(method: str, kind: str, version: str) -> str:
     if method != "PUT":
         return "answer"
+    for name, why in UNJUDGED.items():
+        if name.lower() == kind.lower():
+            return f"answer: {why}"
     if version in UNTYPED:
         return f"answer: {UNTYPED[version]}"
     return "official types" if folder() else "not judged: ARM_TYPES is not set"
 
 
-def render(counts: dict[str, int]) -> str:
-    """The page of what was recorded, without counts: it changes only when something new is asked."""
-    lines = [f"| {' | '.join(key.split(chr(9)))} |" for key in sorted(counts)]
+def render(counts: Mapping[str, int]) -> str:
+    """The page."""
+    lines = [f"| {' | '.join(key.split(chr(9)))} | {counts[key]} |" for key in sorted(counts)]
+    judged = sum("\tPUT " in key and key.endswith("\tofficial types") for key in counts)
+    puts = sum("\tPUT " in key and key.startswith("ARM\t") for key in counts)
     quirks = [f"- `{part}`: {why}" for part, why in QUIRKS.items()]
-    known = "Known differences from the official types:"
-    return "\n".join([_HEADER + "\n".join(lines), "", known, "", *quirks, ""])
+    quirks += [
+        f"- `{field}`: azure-ai-ml writes {', '.join(f'`{v}`' for v in values)}; the type has another case"
+        for field, values in SPELLED.items()
+    ]
+    told = [f"| {f.name} | {f.happens} | {f.sentence}{' …' if f.log else ''} |" for f in failures()]
+    return "\n".join(
+        [
+            _HEADER + "\n".join(lines),
+            "",
+            f"Of {puts} kinds of PUT to ARM, {judged} are held to the official types; the others have none.",
+            "",
+            "## Known differences from the official types",
+            "",
+            *quirks,
+            "",
+            "## What goes wrong, and what the user is told",
+            "",
+            "`tests/azure/test_failures.py` provokes each and compares the sentence word for word.",
+            "",
+            "| | what happens | the sentence |",
+            "|---|---|---|",
+            *told,
+            "",
+        ]
+    )
+
+
+def main(arguments: list[str]) -> int:
+    """See the module's docstring; the exit code is that of the tests."""
+    if "--page" not in arguments:
+        if folder() is None:
+            sys.stderr.write("ARM_TYPES must name a copy of the official types (docs/infrastructure.md)\n")
+            return 2
+        fresh = RECORDED.with_suffix(".new")
+        fresh.unlink(missing_ok=True)
+        command = [sys.executable, "-m", "pytest", str(Path(__file__).parent), "-q", "-p", "no:cacheprovider"]
+        done = subprocess.run(command, env={**os.environ, _INTO: str(fresh)}, check=False)
+        if done.returncode:
+            sys.stderr.write("the tests must pass before what they ask for is evidence\n")
+            return done.returncode
+        fresh.replace(RECORDED)
+    PAGE.write_text(render(recorded()), encoding="utf-8")
+    return 0
 
 
 if __name__ == "__main__":
-    source, target = map(Path, sys.argv[1:])
-    target.write_text(render(json.loads(source.read_text(encoding="utf-8"))), encoding="utf-8")
+    sys.exit(main(sys.argv[1:]))
