@@ -149,6 +149,7 @@ def test_from_a_commit_to_a_release(repository: Repository, azure: Emulator) -> 
         assert [p for e in puts for p in e.problems] == [], "a body breaks the official types"
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(1200)  # a minute and a half on a quiet machine
 def test_from_a_release_to_what_production_has_learned(
     repository: Repository, azure: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path

@@ -135,6 +135,17 @@ def test_without_a_breach_nothing_happens(repository: Repository):
     assert (done.outcome, repository.trained, repository.forge.list_open()) == ("nothing", [], [])
 
 
+def test_what_the_pull_request_releases_can_be_read_in_every_environment(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    """On Azure they read the shared registry only; a release of what is not there cannot be applied."""
+    shared: list[int] = []
+    monkeypatch.setattr(repository.world.registry, "share", lambda model, version: shared.append(version))
+    repository.breach()
+    done = repository.retrain()
+    assert (done.outcome, shared) == ("released", [done.version])
+
+
 def test_a_breach_becomes_one_pull_request_with_a_released_model(repository: Repository):
     repository.breach()
     before = repository.git("status", "--porcelain"), repository.git("rev-parse", "HEAD")
