@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +13,13 @@ from tests.azure.forges import azure_devops as devops_api
 from tests.azure.forges import github as github_api
 from tests.azure.forges.azure_devops import FakeAzureDevOps
 from tests.azure.forges.github import FakeGitHub
+from tests.azure.pristine import pristine
 from tests.azure.provisioned import StandInPulumi
 
 from mlops.bootstrap import steps as engine
 from mlops.bootstrap.azure import Wanted, steps_for
 from mlops.bootstrap.steps import Step
 from mlops.spec.settings import load_settings
-
-ROOT = Path(__file__).parents[2]
 
 
 def sound(azure: Emulator) -> None:
@@ -76,19 +74,11 @@ class Place:
         return azure + self.forge.writes() + self.pulumi.calls
 
 
-def repository(folder: Path) -> Path:
-    for name in ("environments", "pipelines/azure-devops"):
-        shutil.copytree(ROOT / name, folder / name)
-    for name in ("mlops.toml", "Makefile"):
-        shutil.copy(ROOT / name, folder / name)
-    return folder
-
-
 @contextmanager
 def place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, forge: FakeGitHub | FakeAzureDevOps
 ) -> Iterator[Place]:
-    root = repository(tmp_path / "repository")
+    root = pristine(tmp_path / "repository")
     with Emulator(tmp_path / "azure") as azure, forge:
         made = Place(root, azure, forge)
         made.env = {**azure.env, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION}

@@ -13,7 +13,19 @@ from mlops.errors import InvalidInput
 
 ROOT = Path(__file__).parents[3]
 PREFIX = "repo:contoso@4242/flights@777"
-STACK = (ROOT / "environments/Pulumi.prod.yaml").read_text(encoding="utf-8")
+STACK = """\
+# What users of the models depend on. Keys: infra/config.py, EnvironmentStack.
+config:
+  mlops:kind: environment
+  mlops:location: westeurope
+  mlops:github:
+    # Read from GitHub.
+    subject_prefix: repo:OWNER/REPO
+    environments: {plan: prod-plan, apply: prod, train: prod-train, promote: prod-promote}
+  mlops:storage: {redundancy: GZRS, deleted_days: 30}
+  mlops:events:
+    retrain: {types: [RunStatusChanged]}
+"""
 
 
 def config(text: str) -> dict[str, object]:

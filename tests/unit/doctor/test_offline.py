@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from tests.azure.pristine import pristine
 from typer.testing import CliRunner
 
 from mlops.cli import _verbs  # noqa: F401  registers the commands
@@ -29,12 +30,9 @@ ROOT = Path(__file__).parents[3]
 @pytest.fixture
 def fork(tmp_path: Path) -> Path:
     """The files that checks read, as the template has them."""
-    for name in ("environments", "pipelines"):
-        shutil.copytree(ROOT / name, tmp_path / name)
-    for name in ("mlops.toml", "Makefile", "pyproject.toml", "uv.lock"):
-        shutil.copy(ROOT / name, tmp_path / name)
+    pristine(tmp_path)
     (tmp_path / ".github").mkdir()
-    shutil.copy(ROOT / ".github/CODEOWNERS", tmp_path / ".github/CODEOWNERS")
+    (tmp_path / ".github/CODEOWNERS").write_text("* @OWNER/ml-team\n/infra/ @OWNER/platform-team\n")
     (tmp_path / "src/flights").mkdir(parents=True)
     (tmp_path / ".git").mkdir()
     return tmp_path
