@@ -1,69 +1,18 @@
-"""The GitHub side: environments with branches and reviewers, variables, rules for the default branch.
-
-GitHub has no place for tags, so what was made is kept in the variable MLOPS_BOOTSTRAP of the repository.
-It is written before each change: a run that was killed is undone as well as one that ended.
-"""
+"""The GitHub side: environments with branches and reviewers, and variables."""
 
 from __future__ import annotations
 
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
+from mlops.bootstrap.github_record import NEEDS, Record
+from mlops.bootstrap.github_rules import Ruleset
 from mlops.bootstrap.steps import Look, Step
 from mlops.bootstrap.world import SHARED, Stack, World
-from mlops.errors import InvalidInput, TargetError
+from mlops.errors import TargetError
 from mlops.forge.github_settings import GitHubSettings
-
-RECORD: Final = "MLOPS_BOOTSTRAP"
-RULESET: Final = "mlops"
-CHECKS: Final = ("lint", "test", "check", "plan")
-"""Jobs of `ci` that must pass before a merge."""
-_NEEDS: Final = "the role Admin in the repository (a token with the scope `repo`)"
-
-
-class Record:
-    """What was made (`null`) or changed (what it was before), by key."""
-
-    def __init__(self, settings: GitHubSettings) -> None:
-        self._settings = settings
-        self._known: dict[str, Any] | None = None
-
-    def read(self, *, fresh: bool = False) -> dict[str, Any]:
-        if self._known is None or fresh:
-            text = self._settings.variables().get(RECORD, "")
-            try:
-                self._known = dict(json.loads(text)) if text else {}
-            except ValueError:
-                raise InvalidInput(
-                    f"the variable {RECORD} of {self._settings.repository} is not what bootstrap wrote; "
-                    f"delete it with: gh variable delete {RECORD}"
-                ) from None
-        return self._known
-
-    def note(self, key: str, before: Any) -> None:
-        """Before something is made or changed. The first note of a key wins: it holds the true past."""
-        known = self.read(fresh=True)
-        if key not in known:
-            self._write({**known, key: before})
-
-    def forget(self, key: str) -> None:
-        """After it was removed or put back."""
-        known = self.read(fresh=True)
-        if key in known:
-            self._write({k: v for k, v in known.items() if k != key})
-
-    def _write(self, known: dict[str, Any]) -> None:
-        text = json.dumps(known, sort_keys=True)
-        if not known:
-            self._settings.delete_variable(RECORD)
-        elif RECORD in self._settings.variables():
-            self._settings.update_variable(RECORD, text)
-        else:
-            self._settings.create_variable(RECORD, text)
-        self._known = known
 
 
 @dataclass(frozen=True)
@@ -76,7 +25,7 @@ class Variable:
     value: Callable[[], str | None]
     """None while it cannot be known."""
     environment: str = ""
-    needs: str = _NEEDS
+    needs: str = NEEDS
 
     @property
     def key(self) -> str:
@@ -135,7 +84,7 @@ class Environment:
     branch: str
     reviewers: Sequence[Mapping[str, Any]] = ()
     variables: frozenset[str] = frozenset({"AZURE_CLIENT_ID", "AZURE_SUBSCRIPTION_ID"})
-    needs: str = f"{_NEEDS}; reviewers in a private repository need GitHub Team or Enterprise"
+    needs: str = f"{NEEDS}; reviewers in a private repository need GitHub Team or Enterprise"
 
     @property
     def key(self) -> str:
@@ -214,89 +163,6 @@ class Environment:
             policy = {"protected_branches": False, "custom_branch_policies": True}
         reviewers = before.get("reviewers") or [dict(r) for r in self.reviewers] or None
         return {**before, "deployment_branch_policy": policy, "reviewers": reviewers}
-
-
-@dataclass(frozen=True)
-class Ruleset:
-    """Main changes by reviewed pull requests with passed checks only."""
-
-    github: GitHubSettings
-    record: Record
-    key: str = "ruleset"
-    title: str = "rules for the default branch"
-    needs: str = _NEEDS
-
-    def look(self) -> Look:
-        if any(row["name"] == RULESET for row in self.github.rulesets()):
-            return Look("keep")
-        missing = missing_rules(self.github, self.github.default_branch())
-        return (
-            Look("create", "; ".join(missing))
-            if missing
-            else Look("keep", "somebody else's rules are enough")
-        )
-
-    def make(self, look: Look) -> None:
-        self.record.note(self.key, None)
-        self.github.create_ruleset(
-            {
-                "name": RULESET,
-                "target": "branch",
-                "enforcement": "active",
-                "conditions": {"ref_name": {"include": ["~DEFAULT_BRANCH"], "exclude": []}},
-                "rules": _RULES,
-            }
-        )
-
-    def ours(self) -> str:
-        return f"remove {self.title}" if self.key in self.record.read() else ""
-
-    def remove(self) -> None:
-        for row in self.github.rulesets():
-            if row["name"] == RULESET:
-                self.github.delete_ruleset(row["id"])
-        self.record.forget(self.key)
-
-
-_RULES: Final = [
-    {"type": "deletion"},
-    {"type": "non_fast_forward"},
-    {
-        "type": "pull_request",
-        "parameters": {
-            "required_approving_review_count": 0,
-            "require_code_owner_review": True,
-            "dismiss_stale_reviews_on_push": True,
-            "require_last_push_approval": False,
-            "required_review_thread_resolution": False,
-        },
-    },
-    {
-        "type": "required_status_checks",
-        "parameters": {
-            "strict_required_status_checks_policy": False,
-            "required_status_checks": [{"context": name} for name in CHECKS],
-        },
-    },
-]
-
-
-def missing_rules(github: GitHubSettings, branch: str) -> list[str]:
-    """What rulesets and classic protection together do not ask of a change of `branch`, as sentences."""
-    rules = {rule["type"]: rule.get("parameters") or {} for rule in github.rules(branch)}
-    classic = github.protection(branch)
-    review = rules.get("pull_request") or classic.get("required_pull_request_reviews")
-    found = []
-    if review is None:
-        found.append(f"{branch} can be pushed to without a pull request")
-    elif not (review.get("require_code_owner_review") or review.get("require_code_owner_reviews")):
-        found.append(f"{branch} changes without a review by code owners")
-    status = rules.get("required_status_checks") or {}
-    checks = {c["context"] for c in status.get("required_status_checks") or []}
-    checks |= set((classic.get("required_status_checks") or {}).get("contexts") or [])
-    if lacking := [c for c in CHECKS if c not in checks]:
-        found.append(f"{branch} changes without the checks {', '.join(lacking)}")
-    return found
 
 
 def reviewers_of(environment: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from mlops.bootstrap import azure_devops, github
+from mlops.bootstrap.github_rules import missing_rules
 from mlops.bootstrap.steps import Step
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding
@@ -65,7 +66,7 @@ def main_branch(case: Case) -> Iterator[Finding]:
     """Main changes by reviewed pull requests with passed checks only: a commit there is a deployment."""
     if case.forge == "github":
         branch = case.github.default_branch()
-        for sentence in github.missing_rules(case.github, branch):
+        for sentence in missing_rules(case.github, branch):
             yield Finding(
                 "main branch", "warning", sentence, "mlops bootstrap azure --forge github --protect"
             )

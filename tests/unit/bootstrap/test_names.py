@@ -13,6 +13,8 @@ from infra.plan.arm_types import ARM_TYPES
 from infra.roles import BUILT_IN
 
 from mlops.bootstrap import azure, github, grants
+from mlops.bootstrap.github_record import RECORD
+from mlops.bootstrap.github_rules import CHECKS
 from mlops.bootstrap.providers import ALWAYS, OPTIONS
 from mlops.errors import InvalidInput
 from mlops.forge import login
@@ -33,7 +35,7 @@ def _read() -> set[str]:
 def _written() -> set[str]:
     """Names in the code that makes variables."""
     text = Path(github.__file__).read_text(encoding="utf-8")
-    return set(re.findall(r'"((?:AZURE|MLOPS|PULUMI)_[A-Z_]+)"', text)) - {github.RECORD}
+    return set(re.findall(r'"((?:AZURE|MLOPS|PULUMI)_[A-Z_]+)"', text)) - {RECORD}
 
 
 def test_every_variable_that_workflows_read_is_written_or_decided_by_hand():
@@ -45,7 +47,7 @@ def test_checks_that_main_must_pass_are_jobs_of_ci():
     import yaml
 
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
-    assert tuple(job["name"] for job in jobs.values()) == github.CHECKS
+    assert tuple(job["name"] for job in jobs.values()) == CHECKS
 
 
 def test_api_versions_are_those_of_the_program():
