@@ -9,7 +9,6 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final
 
 from mlops.bootstrap import files
@@ -207,12 +206,6 @@ def environment_steps(world: World, devops: AzureDevOpsSettings, approvers: Sequ
             who = approvers if world.approved(stack, duty) else ()
             found.append(PipelineEnvironment(devops, name, duty != "plan", who))
     return found
-
-
-def pipeline_files(root: Path) -> list[str]:
-    """The YAML files that are pipelines of their own."""
-    folder = root / "pipelines" / "azure-devops"
-    return ["azure-pipelines.yml", *(str(p.relative_to(root)) for p in sorted(folder.glob("*.yml")))]
 
 
 def project_there(devops: AzureDevOpsSettings) -> None:
