@@ -24,7 +24,7 @@ from mlops.template.manifest import Example, Template, spec
 from mlops.template.regions import without_example
 
 _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
-_WHERE_THEY_ARE_RULES = ("src/mlops/template/", "src/mlops/doctor/", "tests/unit/doctor/")
+_WHERE_THEY_ARE_RULES = ("src/mlops/template/", "src/mlops/doctor/", "tests/unit/doctor/", "tests/azure/")
 """Rooms that must spell what they replace, or look for."""
 _REFERENCE = "src/mlops/reference"
 """Writes pages from the code, which has fewer verbs without the example."""
@@ -95,6 +95,7 @@ def _replace_example(folder: Path, answers: Answers, example: Example) -> None:
         new = without_example(name, text) if "<example" in text else text
         if name.startswith("docs/") and name.endswith(".md"):
             new = values.in_code(new, example.model, model)
+            new = values.linked(new, path.parent)
         if new != text:
             _write(path, new)
     settings = folder / SETTINGS

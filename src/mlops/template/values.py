@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
 from mlops.template.answers import Answers
@@ -117,3 +118,12 @@ def in_code(text: str, old: str, new: str) -> str:
         return re.sub(rf"\b{old}\b", new, code)
 
     return _CODE.sub(renamed, text)
+
+
+def linked(text: str, folder: Path) -> str:
+    """A page in `folder` whose links to pages that went are their words."""
+
+    def kept(found: re.Match[str]) -> str:
+        return found.group() if (folder / found.group(2)).exists() else found.group(1)
+
+    return re.sub(r"\[([^\]\n]+)\]\((?!https?:|#)([^)#\s]+\.md)(?:#[^)\s]*)?\)", kept, text)

@@ -88,6 +88,14 @@ def test_commands_and_paths_of_a_page_speak_of_the_new_model_and_prose_does_not(
     )
 
 
+def test_a_link_to_a_page_that_went_becomes_its_words(tmp_path: Path) -> None:
+    (tmp_path / "a.md").touch()
+    page = "See [one](a.md), [two](b.md#part), [there](https://x.y/b.md), [here](#b.md) and `[c](d)`."
+    assert values.linked(page, tmp_path) == (
+        "See [one](a.md), two, [there](https://x.y/b.md), [here](#b.md) and `[c](d)`."
+    )
+
+
 def test_the_lock_has_the_new_name_in_its_place_and_lacks_what_nobody_needs() -> None:
     lock = (
         'version = 1\n\n[[package]]\nname = "alpha"\nversion = "1"\n\n'
