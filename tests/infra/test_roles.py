@@ -149,7 +149,10 @@ def test_apply_may_assign_the_listed_roles_only_and_to_no_person() -> None:
         for g in graph.of("authorization:RoleAssignment")
         if g is not grant and g.inputs["scope"] != plan("shared").exports["registry_id"]
     }
-    assert allowed == made, "apply must be able to make these assignments, and no others"
+    # Without a model that takes deliveries nothing is assigned to a data factory.
+    assert made == allowed if TAKES else made < allowed, (
+        "apply must be able to make these assignments, and no others"
+    )
     assert roles.BUILT_IN["Role Based Access Control Administrator"] not in allowed
     assert condition.count("{'ServicePrincipal'}") == 2
     assert condition.count("(") == condition.count(")")

@@ -121,7 +121,9 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     shutil.copytree(ROOT / "environments", tmp_path / "environments")
     for env in ("staging", "prod"):
         for model in ("trains", "ships"):
-            (tmp_path / f"environments/{env}/{model}.yaml").write_text("release: 1\n")
+            file = tmp_path / f"environments/{env}/{model}.yaml"
+            file.parent.mkdir(exist_ok=True)
+            file.write_text("release: 1\n")
     return tmp_path
 
 
