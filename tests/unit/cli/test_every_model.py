@@ -67,7 +67,7 @@ EVERY = ("endpoints", "stop", "status", "monitor", "board", "pipeline lint")
 """Verbs that take all models when none is named."""
 NONE = {
     # <example>
-    "demo": "it tells its story in a clone of its own, of the example's model",
+    "demo": "it tells its story in a clone of its own, of the example's model",  # <example/>
     # </example>
     "init": "its --model names the model that a fork begins with, which is not there yet",
     "update": "it takes a newer template, which holds no model of the fork",
