@@ -16,11 +16,12 @@ JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
-.PHONY: help setup test test-unit test-slow lint format pulumi
+.PHONY: help setup test test-unit test-slow lint lint-fast format hooks docs reference pulumi
 
 help: ## Show this list
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+##@ Start
 setup: $(READY) ## Create .venv with the locked dependencies
 
 $(READY): uv.lock pyproject.toml
@@ -46,6 +47,7 @@ clean: ## Stop the demo's endpoints and remove what it made
 	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
 # </example>
 
+##@ Test and lint
 test: setup ## Run all tests but the slow ones
 	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
@@ -75,10 +77,29 @@ lint: setup ## Format check, lint and strict type check
 	@LOG_LEVEL=ERROR $$($(BIN)/python -c 'from infra.policy import checkov; print(checkov.environment())') \
 	  -m checkov.main --config-file .github/checkov.yml
 
+lint-fast: setup ## What lint finds within seconds; the hook before a commit
+	@$(BIN)/ruff format --check --quiet .
+	@$(BIN)/ruff check --quiet .
+	@$(BIN)/yamllint --strict .
+	@$(BIN)/actionlint
+
 format: setup ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
+hooks: setup ## Run format and lint-fast before every commit
+	@$(BIN)/prek install
+
+##@ Documentation
+docs: setup ## Make the site in site/, in strict mode; the board goes to site/board
+	@$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet --doctree-dir .cache/docs docs site
+	@echo "open site/index.html"
+
+reference: setup ## Write docs/reference and docs/schemas from the code
+	@$(BIN)/python -m mlops.spec.jsonschema
+	@$(BIN)/python -m mlops.reference
+
+##@ Azure
 pulumi: $(PULUMI_HOME)/bin/pulumi ## Install the pinned Pulumi CLI into the cache, outside the repository
 	@echo "Pulumi $(PULUMI_VERSION) is in $(PULUMI_HOME)/bin; put it on PATH to use it by hand"
 

@@ -94,8 +94,8 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
         await router.start()
         for name, reason in router.table.failed.items():
             log.error("deployment %s cannot be loaded: %s", name, reason)
-        # What was loaded so far stays: the collector need not look at it again. A request leaves no cycle, and
-        # its few objects need not be looked through for one every 700 allocations either.
+        # What was loaded so far stays: the collector need not look at it again. A request leaves no cycle,
+        # and its few objects need not be looked through for one every 700 allocations either.
         gc.freeze()
         gc.set_threshold(GARBAGE)
         await server.serve(sockets=[sock])

@@ -22,6 +22,8 @@ from mlops.pipeline.run.zygote import BETTER, EARLY
 PRELOAD = (
     "pandas",
     "pyarrow.parquet",
+    "narwhals",
+    "duckdb",
     "mlflow",
     "pandera.pandas",
     "sklearn.ensemble",

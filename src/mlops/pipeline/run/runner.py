@@ -180,8 +180,8 @@ def _outputs(run: Run) -> dict[str, Path]:
 def interruptible() -> Iterator[None]:
     """SIGTERM, and SIGHUP of a terminal that is gone, end a run the way Control-C does.
 
-    The first one counts: a shell passes the same signal on, and a second must not end the work of ending. What
-    is ignored, as below `nohup`, stays so. Only the main thread can say what a signal does.
+    The first one counts: a shell passes the same signal on, and a second must not end the work of ending.
+    What is ignored, as below `nohup`, stays so. Only the main thread can say what a signal does.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
