@@ -29,6 +29,15 @@ def provision(emulator: Emulator, root: Path, settings: Settings) -> None:
         emulator.workspaces.add_registry("rg-shared", connection.registry, "westeurope")
 
 
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is asked again and again is asked sooner: the emulator is never behind."""
+    monkeypatch.setattr("mlops.targets.azure.batch._PAUSE", 0.1)
+    monkeypatch.setattr("mlops.targets.azure.endpoints._PAUSE", 0.1)
+    monkeypatch.setattr("mlops.targets.azure.jobs._FIRST_WAIT", 0.2)
+    monkeypatch.setattr("mlops.targets.azure.sweeps._WAIT", 0.2)
+
+
 @pytest.fixture
 def emulator(tmp_path: Path) -> Iterator[Emulator]:
     """Azure with the resources of this repository's stack files. It must meet no bug and no foreign host.

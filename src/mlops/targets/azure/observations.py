@@ -24,7 +24,7 @@ from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.serving.collector import INPUTS, OUTPUTS
 from mlops.targets.azure._collected import Hour
 from mlops.targets.azure.connect import Connection
-from mlops.targets.azure.store import AzureStore
+from mlops.targets.azure.store import BACK_OFF, AzureStore
 from mlops.targets.base import COLOURS, Record
 from mlops.tracking.azure_errors import Forbidden, azure_sentences
 
@@ -138,7 +138,8 @@ class AzureObservations:
             with azure_sentences(f"ask for the datastore {found['store']}"):
                 store: Any = client.datastores.get(found["store"])
             account = f"https://{store.account_name}.blob.core.windows.net"
-            container = ContainerClient(account, store.container_name, credential=self._connection.credential)
+            credential = self._connection.credential
+            container = ContainerClient(account, store.container_name, credential=credential, **BACK_OFF)
             self._places[environment, asset] = (container, found["path"])
         return self._places[environment, asset]
 

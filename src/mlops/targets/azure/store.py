@@ -35,6 +35,10 @@ _ATTEMPTS = 10
 _NUMBER = re.compile(r"journal-(\d{4})\.jsonl$")
 
 
+# The client's own 15 seconds before it asks again are as long as the shortest lease.
+BACK_OFF: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
+
+
 class AzureLease:
     """A held lease; a daemon thread renews it at a third of its length."""
 
@@ -174,9 +178,8 @@ class AzureStore:
             place, client = self._connection.place(stack), self._connection.client(stack)
             with azure_sentences(f"find the storage account of {place.workspace}"):
                 account = client.workspaces.get(place.workspace).storage_account.rsplit("/", 1)[-1]
-            made = ContainerClient(
-                f"https://{account}.blob.core.windows.net", CONTAINER, credential=self._connection.credential
-            )
+            url, credential = f"https://{account}.blob.core.windows.net", self._connection.credential
+            made = ContainerClient(url, CONTAINER, credential=credential, **BACK_OFF)
             with azure_sentences(f"open the container {CONTAINER} of {account}"):
                 if not made.exists():
                     with contextlib.suppress(ResourceExistsError):
