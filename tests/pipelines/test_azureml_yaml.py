@@ -6,6 +6,8 @@ import argparse
 import ast
 import re
 import shlex
+import subprocess
+import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +19,8 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipelines" / "flights"
 COMPONENTS = sorted((PIPELINE / "components").glob("*.yml"))
+VERBS = Path("src/mlops/cli/job.py")
+"""What runs a verb in a job."""
 STEPS = ["prep", "validate", "train", "evaluate", "explain", "register"]
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -115,16 +119,32 @@ def _command(component: dict[str, Any]) -> str:
 def test_the_command_gives_the_script_what_it_needs_and_nothing_unknown(path: Path) -> None:
     component = _read(path)
     words = shlex.split(_command(component))
-    module = words[2]
-    assert words[:2] == ["python", "-m"]
-    assert (ROOT / "src" / Path(*module.split("."))).with_suffix(".py").is_file(), f"{module} does not exist"
-    options = _options(module)
-    given = {w for w in words if w.startswith("--")}
-    required = {o for o, action in options.items() if action.required}
-    assert required <= given <= set(options)
+    if words[:2] == ["python", str(VERBS)]:
+        typed = [_default(component, word) for word in words[2:]]
+        assert _verb(*typed) == 0
+        assert _verb(*typed, "--unknown") == 2
+    else:
+        module = words[2]
+        assert words[:2] == ["python", "-m"]
+        assert (ROOT / "src" / Path(*module.split("."))).with_suffix(".py").is_file(), module
+        options = _options(module)
+        given = {w for w in words if w.startswith("--")}
+        required = {o for o, action in options.items() if action.required}
+        assert required <= given <= set(options)
     used = set(re.findall(r"\$\{\{(inputs|outputs)\.(\w+)\}\}", _command(component)))
-    declared = {(kind, name) for kind in ("inputs", "outputs") for name in component[kind]}
+    declared = {(kind, name) for kind in ("inputs", "outputs") for name in component.get(kind, {})}
     assert used == declared
+
+
+def _verb(*words: str) -> int:
+    """Exit code of the script that runs verbs, which reads all options before it helps."""
+    command = [sys.executable, str(VERBS), *words, "--help"]
+    return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
+
+
+def _default(component: dict[str, Any], word: str) -> str:
+    """A word of a command, with an input's default in the place of the input."""
+    return re.sub(r"\$\{\{inputs\.(\w+)\}\}", lambda m: str(component["inputs"][m[1]]["default"]), word)
 
 
 def test_hyper_parameters_are_those_of_the_use_case_with_the_same_defaults() -> None:
