@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.azure.emulator import Emulator
+from tests.azure.emulator import ONNX_TELEMETRY, Emulator
 from tests.azure.emulator.workspaces import SUBSCRIPTION
 from tests.azure.evidence import record
 
@@ -15,8 +15,6 @@ from mlops.targets.azure.connect import Connection
 
 ROOT = Path(__file__).parents[2]
 STACKS = ("dev", "staging", "prod")
-ONNX_TELEMETRY = "mobile.events.data.microsoft.com"
-"""ONNX Runtime tells Microsoft that it was used; here it is refused like any other host."""
 
 
 def provision(emulator: Emulator, root: Path, settings: Settings) -> None:

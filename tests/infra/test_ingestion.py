@@ -132,7 +132,7 @@ def test_the_job_reads_what_was_copied_and_publishes_what_it_wrote(
     assert sink["parameters"]["delivery"]["value"] == "@pipeline().RunId"
     location = graph.named("ingest-target-files").get("properties.location")
     assert location["folderPath"]["value"] == "@concat('ingested/', dataset().delivery)"
-    assert location["fileName"] == "flights.csv", "the use case knows its files by name"
+    assert location["fileName"] == "freight.csv", "the use case knows its files by name"
     job = body(calls(activities)["start"])["properties"]
     store = graph.named("datastore-data").inputs
     assert store["properties"]["containerName"] == location["container"]

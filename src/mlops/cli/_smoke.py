@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 _COLOURS = {"as assumed": "green", "better": "cyan", "wrong": "bold red"}
 
 
-@app.command(epilog="Example: mlops --target azure smoke --env staging")
+@app.command(epilog="Example: mlops smoke --env staging")
 @verb
 def smoke(
     env: Annotated[

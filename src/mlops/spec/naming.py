@@ -123,7 +123,8 @@ class Names:
     def _fit(self, kind: str, rule: Rule, head: list[str], middle: str, tail: list[str]) -> str:
         fixed = [*head, *tail]
         used = sum(len(p) + len(rule.separator) for p in fixed if p)
-        cut = middle.replace("-", "") if not rule.separator else middle
+        # Several of Azure's kinds allow no two hyphens in a row.
+        cut = middle.replace("-", "") if not rule.separator else re.sub("-+", "-", middle)
         room = max(rule.longest - used, 0)
         parts = [*head, cut[:room].strip("-"), *tail]
         name = rule.separator.join(p for p in parts if p)

@@ -11,4 +11,7 @@ from __future__ import annotations
 from .http import Answer, Refused, Request
 from .server import Emulator
 
-__all__ = ["Answer", "Emulator", "Refused", "Request"]
+ONNX_TELEMETRY = "mobile.events.data.microsoft.com"
+"""ONNX Runtime tells Microsoft that it was used; here it is refused like any other host."""
+
+__all__ = ["ONNX_TELEMETRY", "Answer", "Emulator", "Refused", "Request"]

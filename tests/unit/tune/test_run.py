@@ -162,9 +162,10 @@ def test_a_bad_trial_is_ended_early(tmp_path: Path, server: StepServer) -> None:
     path = _write(
         tmp_path,
         algorithm="{type: grid, seed: 0}",
-        space="{type: choice, values: [0.1, 1.0]}",
+        space="{type: choice, values: [1.0, 0.1]}",
         termination="early_termination: {type: bandit, slack_factor: 0.1}",
-        limits="{max_total_trials: 2, max_concurrent_trials: 2}",
+        # One after the other: side by side, the bad one may have ended before the good one has said anything.
+        limits="{max_total_trials: 2, max_concurrent_trials: 1}",
     )
     result = _run(path, server, inputs={"reports": "40", "delay": "0.1"})
     by_value = {float(t.values["x"]): t for t in result.trials}
