@@ -4,6 +4,10 @@ An ASGI task, its events and its messages cost more than the prediction. So a re
 admissible is handed to `Scoring` as soon as its last byte is parsed, and its answer is written when the
 model has it. Everything else (refusals by headers, chunked or large bodies, pipelined requests, HEAD,
 HTTP/1.0, a server that drains) goes through uvicorn and `App`, which give the same answers.
+
+Most clients send the same head with every request on a connection. Parsing it costs as much as the rest of
+the lane, so a head that has passed the parser is remembered by its bytes; what may have changed since (the
+keys, a drain, a full socket) is asked each time.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import math
 from http import HTTPStatus
-from typing import Any
+from typing import Any, ClassVar, NamedTuple
 
 from mlops.serving.guard import KEEP_ALIVE_SECONDS, GuardedProtocol
 from mlops.serving.http import Headers
@@ -21,6 +25,12 @@ from mlops.serving.scoring import PATHS, Answer, Identity, Scoring
 BODY = 256 << 10
 """Longest body of the lane; a longer one is counted against the memory for bodies."""
 
+HEAD = 2 << 10
+"""Longest head that is remembered."""
+HEADS = 512
+"""Heads that are remembered; one more, and all are forgotten."""
+
+_END = b"\r\n\r\n"
 _PATHS = {path.encode(): protocol for path, protocol in PATHS.items()}
 _STATUS = {
     s.value: b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n" % (s, s.phrase.encode())
@@ -48,8 +58,19 @@ class _Turn:
         self.message_event = event
 
 
+class _Head(NamedTuple):
+    """What the parser made of a head: a function of its bytes alone."""
+
+    protocol: Protocol
+    headers: Headers
+    length: int
+    """Bytes of the body."""
+
+
 class LaneProtocol(GuardedProtocol):
     """A connection whose scoring requests take the lane when the app has a `scoring`."""
+
+    _heads: ClassVar[dict[bytes, _Head]] = {}
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -62,12 +83,48 @@ class LaneProtocol(GuardedProtocol):
         self._event = asyncio.Event()
 
     def data_received(self, data: bytes) -> None:
+        head = b""
+        # Only between two requests of the lane do these bytes begin with a head, and the parser with nothing.
+        if self._idle:
+            head = data[: data.find(_END, 0, HEAD) + len(_END)]
+            if (known := self._heads.get(head)) is not None and self._again(known, data[len(head) :]):
+                return
         super().data_received(data)
         # Not in the parser's callback: an exception there would be taken for a malformed request.
         turn = self._complete
-        if turn is not None and self._scoring is not None:
+        if turn is not None:
             self._complete = None
             body = turn.chunks[0] if len(turn.chunks) == 1 else b"".join(turn.chunks)
+            if head.endswith(_END) and len(head) + len(body) == len(data):
+                self._remember(head, turn, len(body))
+            self._submit(turn, body)
+
+    def _again(self, head: _Head, body: bytes) -> bool:
+        """Take a request whose head is known past the parser; False when it is not complete or admissible."""
+        scoring = self._scoring
+        if scoring is None or len(body) != head.length or self._server_app.draining or self.flow.write_paused:
+            return False
+        try:
+            scoring.admit(head.headers)
+        except RequestError:
+            return False
+        self._idle = False
+        self.deadline = math.inf
+        turn = _Turn(head.protocol, head.headers, scoring.identity(head.headers), self._event)
+        self.cycle = turn  # type: ignore[assignment]
+        self._submit(turn, body)
+        return True
+
+    def _remember(self, head: bytes, turn: _Turn, length: int) -> None:
+        if turn.headers.request_id is not None or turn.headers.traceparent is not None:
+            # Each request has its own: this head will not come again.
+            return
+        if len(self._heads) >= HEADS:
+            self._heads.clear()
+        self._heads[head] = _Head(turn.protocol, turn.headers, length)
+
+    def _submit(self, turn: _Turn, body: bytes) -> None:
+        if self._scoring is not None:
             self._scoring.submit(
                 turn.protocol, turn.headers, turn.identity, body, lambda answer: self._answer(turn, answer)
             )
