@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn, ParamSpec, TypeVar
 
 import typer
 
+from mlops.cli._help import Group
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -25,15 +27,24 @@ R = TypeVar("R")
 
 app = typer.Typer(
     name="mlops",
+    cls=Group,
     no_args_is_help=True,
     add_completion=True,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Machine learning on Azure the GitOps way.",
     epilog="Exit codes: 0 done, 2 changes pending or wrong usage, 3 blocked, 4 no verdict, "
     "5 invalid input, 6 target in the way, 7 integrity, 8 a step failed.",
 )
+
+
+def group(name: str, help: str) -> typer.Typer:
+    """A verb with verbs of its own below it, such as `mlops data`."""
+    made = typer.Typer(cls=Group, no_args_is_help=True, help=help)
+    app.add_typer(made, name=name)
+    return made
+
 
 ModelOption = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
-from mlops.cli._app import JsonOption, app, changes_pending, err, out, print_json, state, verb
+from mlops.cli._app import JsonOption, changes_pending, err, group, out, print_json, state, verb
 from mlops.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -15,8 +15,7 @@ if TYPE_CHECKING:
 
     from mlops.bootstrap.steps import Look, Planned, Step
 
-bootstrap = typer.Typer(no_args_is_help=True, help="Set up what Pulumi and the workflows need first.")
-app.add_typer(bootstrap, name="bootstrap")
+bootstrap = group("bootstrap", "Set up what Pulumi and the workflows need first.")
 
 _COLOURS = {"create": "green", "change": "yellow", "keep": "dim", "refuse": "red", "remove": "red"}
 

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import typer
+from mlops.cli._app import JsonOption, ModelOption, err, group, out, print_json, state, verb
 
-from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
-
-data = typer.Typer(no_args_is_help=True, help="Data assets.")
-app.add_typer(data, name="data")
+data = group("data", "Data assets.")
 
 
 @data.command(epilog="Example: mlops data push")

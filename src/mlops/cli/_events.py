@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops.cli._app import JsonOption, app, err, out, print_json, state, verb
+from mlops.cli._app import JsonOption, err, group, out, print_json, state, verb
 from mlops.errors import InvalidInput, TargetError
 
 if TYPE_CHECKING:
@@ -20,8 +20,7 @@ if TYPE_CHECKING:
     from mlops.events.outbox import Outbox
     from mlops.spec.sinks import HandlerSettings
 
-events = typer.Typer(no_args_is_help=True, help="CloudEvents: what was told to whom, and what comes in.")
-app.add_typer(events, name="events")
+events = group("events", "CloudEvents: what was told to whom, and what comes in.")
 
 
 def _outbox() -> Outbox:

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops.cli._app import JsonOption, app, out, print_json, state, verb
+from mlops.cli._app import JsonOption, group, out, print_json, state, verb
 from mlops.errors import InvalidInput, NotFound
 
 if TYPE_CHECKING:
     from mlops.forge.pushed.store import Run, Store
 
-forge = typer.Typer(no_args_is_help=True, help="The local forge: git push runs the workflows here.")
-app.add_typer(forge, name="forge")
+forge = group("forge", "The local forge: git push runs the workflows here.")
 
 RunArgument = Annotated[int, typer.Argument(min=1, help="As in `mlops forge runs`.", metavar="RUN")]
 WorkflowArgument = Annotated[str, typer.Argument(help="A workflow's file name, such as release.")]

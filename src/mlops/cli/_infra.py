@@ -9,11 +9,10 @@ from typing import Annotated
 
 import typer
 
-from mlops.cli._app import JsonOption, app, err, out, print_json, state, verb
+from mlops.cli._app import JsonOption, err, group, out, print_json, state, verb
 from mlops.errors import InvalidInput
 
-infra = typer.Typer(no_args_is_help=True, help="Infrastructure.")
-app.add_typer(infra, name="infra")
+infra = group("infra", "Infrastructure.")
 
 StackOption = Annotated[
     list[str] | None, typer.Option("--stack", "-s", help="shared, dev, staging or prod; default: all.")

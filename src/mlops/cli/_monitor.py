@@ -13,6 +13,7 @@ from mlops.cli._app import (
     ModelOption,
     app,
     err,
+    group,
     out,
     print_json,
     state,
@@ -119,8 +120,7 @@ def _worth_telling(signal: Signal) -> bool:
     return signal.kind == "drift" and signal.verdict == "pass" and (signal.observed or 0) >= _MOVED
 
 
-labels = typer.Typer(no_args_is_help=True, help="What turned out to be true.")
-app.add_typer(labels, name="labels")
+labels = group("labels", "What turned out to be true.")
 
 
 @labels.command("add", epilog="Example: mlops labels add late.csv --env prod")

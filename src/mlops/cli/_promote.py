@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops.cli._app import EnvArgument, JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.cli._app import EnvArgument, JsonOption, ModelOption, app, group, out, print_json, state, verb
 from mlops.errors import InvalidInput
 
 if TYPE_CHECKING:
@@ -118,8 +118,7 @@ def _show(made: Promotion, as_json: bool) -> None:
         out().print(f"  {request.url}")
 
 
-requests = typer.Typer(no_args_is_help=True, help="Pull requests of the lifecycle.")
-app.add_typer(requests, name="pr")
+requests = group("pr", "Pull requests of the lifecycle.")
 
 
 @requests.command("list", epilog="Example: mlops pr list --json")

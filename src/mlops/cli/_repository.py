@@ -13,6 +13,7 @@ from mlops.cli._app import (
     JsonOption,
     ModelOption,
     app,
+    group,
     out,
     print_json,
     state,
@@ -24,8 +25,7 @@ from mlops.errors import InvalidInput
 if TYPE_CHECKING:
     from mlops.lifecycle.status import EnvironmentStatus
 
-pipeline = typer.Typer(no_args_is_help=True, help="Pipeline files.")
-app.add_typer(pipeline, name="pipeline")
+pipeline = group("pipeline", "Pipeline files.")
 
 
 @pipeline.command(epilog="Example: mlops pipeline lint pipelines")

@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from mlops.cli._app import EnvArgument, JsonOption, ModelOption, app, err, out, print_json, state, verb
+from mlops.cli._app import EnvArgument, JsonOption, ModelOption, app, err, group, out, print_json, state, verb
 
-schedule = typer.Typer(no_args_is_help=True, help="What Azure ML runs by the clock.")
-app.add_typer(schedule, name="schedule")
+schedule = group("schedule", "What Azure ML runs by the clock.")
 
 
 @schedule.command("apply", epilog="Example: mlops schedule apply prod pipelines/MODEL/monitor.yml")

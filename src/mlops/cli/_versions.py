@@ -6,10 +6,9 @@ from typing import Annotated
 
 import typer
 
-from mlops.cli._app import JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.cli._app import JsonOption, ModelOption, group, out, print_json, state, verb
 
-versions = typer.Typer(no_args_is_help=True, help="Registered versions.")
-app.add_typer(versions, name="versions")
+versions = group("versions", "Registered versions.")
 
 
 @versions.command("list", epilog="Example: mlops versions list --tag mlops.gate=pass")

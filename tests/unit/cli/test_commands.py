@@ -15,11 +15,14 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-from mlops.cli import _app, _verbs  # noqa: F401  registers the commands
+from mlops.cli import _app, _verbs
 
 HEAVY = {
+    "attr",
     "azure",
     "httpx",
+    "jinja2",
+    "markdown_it",
     "matplotlib",
     "mlflow",
     "numpy",
@@ -29,6 +32,8 @@ HEAVY = {
     "pulumi",
     "pyarrow",
     "pydantic",
+    "pygments",
+    "rich",
     "sklearn",
     "sqlalchemy",
     "uvicorn",
@@ -85,6 +90,22 @@ def test_json_is_offered_by_every_verb_that_reports() -> None:
     """A pipeline reads these; scraping a table is no interface."""
     for path in (("status",), ("history",), ("gate",), ("diff",), ("versions", "list"), ("endpoints",)):
         assert "--json" in {name for p in ALL[path].params for name in p.opts}, path
+
+
+def test_help_lists_every_verb_below_its_heading_and_cuts_no_sentence() -> None:
+    root = typer.main.get_command(_app.app)
+    shown = CliRunner().invoke(_app.app, ["--help"], terminal_width=80)
+    assert shown.exit_code == 0, shown.output
+    listed: dict[str, str] = {}
+    heading = ""
+    for line in shown.stdout.splitlines():
+        if line.endswith(":") and not line.startswith(" "):
+            heading = line.removesuffix(":")
+        elif (words := line.split()) and words[0] in root.commands and line.startswith(f"  {words[0]}"):
+            listed.setdefault(words[0], heading)
+    assert listed == {name: command.rich_help_panel for name, command in root.commands.items()}
+    assert set(listed.values()) == set(_verbs.PANELS)
+    assert "..." not in shown.stdout.partition(f"{heading}:")[2]
 
 
 def test_help_imports_nothing_heavy() -> None:

@@ -1,0 +1,32 @@
+"""What `--help` shows: plain text, verbs below the headings of `_verbs.PANELS`.
+
+Typer's boxes would import Rich with its Markdown, traceback and syntax parts, a third of the time that
+`mlops --help` takes.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from typer.core import TyperGroup
+
+ONE_SENTENCE = 1000
+"""Characters; more than a docstring's first sentence has. It is wrapped, not cut."""
+
+
+class Group(TyperGroup):
+    """A group of verbs, listed by heading."""
+
+    # Typer carries a copy of click that is no public module: neither argument has a type to name here.
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """Write a section for each heading, in the order of their first verbs."""
+        shown = [(name, command) for name, command in self.commands.items() if not command.hidden]
+        widest = max((len(name) for name, _ in shown), default=0)
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for name, command in shown:
+            heading = getattr(command, "rich_help_panel", None) or "Verbs"
+            row = (name.ljust(widest), command.get_short_help_str(ONE_SENTENCE))
+            sections.setdefault(heading, []).append(row)
+        for heading, rows in sections.items():
+            with formatter.section(heading):
+                formatter.write_dl(rows)
