@@ -59,7 +59,10 @@ def _measure(contenders: list[Contender], rounds: int, seconds: float, console: 
         console.print(f"round {number + 1} of {rounds}", style="dim")
         for rows, connections in report.SCENARIOS:
             for contender in contenders:
-                wires = [request(contender.path, b, contender.key) for b in contender.bodies[rows]]
+                wires = [
+                    request(contender.path, body, contender.key, traced=contender.traced)
+                    for body in contender.bodies[rows]
+                ]
                 drive(contender.port, wires, connections, seconds / 10)
                 spent = contender.cpu()
                 result = drive(contender.port, wires, connections, seconds)

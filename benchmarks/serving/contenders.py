@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +39,8 @@ class Contender:
     bodies: dict[int, list[bytes]]
     """Request bodies by number of rows; they differ, as those of real callers do."""
     key: str | None = None
+    traced: bool = False
+    """Whether each request has a trace id of its own, so that no two heads are the same."""
     start_seconds: float = 0.0
 
     def wait(self, begun: float) -> None:
@@ -113,6 +115,10 @@ def _ours(model: Path, work: Path) -> Contender:
     key = ensure_keys(work).primary
     process = launch(work, [sys.executable, "-m", "mlops.serving.server", "--state", str(work)])
     return Contender("ours", process, port, "/score", score_bodies(model), key)
+
+
+def _ours_traced(model: Path, work: Path) -> Contender:
+    return replace(_ours(model, work), name="ours, traced", traced=True)
 
 
 def _noop(model: Path, work: Path) -> Contender:
@@ -192,6 +198,7 @@ def _serve_mlflow(name: str, model: Path, work: Path, bodies: dict[int, list[byt
 
 STARTERS = {
     "ours": _ours,
+    "ours, traced": _ours_traced,
     "no-op app": _noop,
     "no-op scorer": _noop_lane,
     "azmlinfsrv+onnx": _azml_onnx,

@@ -14,6 +14,7 @@ Figures = dict[str, dict[str, float]]
 SCENARIOS = [(rows, connections) for rows in (1, 100) for connections in (1, 8, 32)]
 TITLES = {
     "ours": "**the endpoint**",
+    "ours, traced": "the same, each request with a trace id of its own",
     "no-op app": "no-op ASGI app on our server",
     "no-op scorer": "no-op scorer in the lane (the limit)",
     "azmlinfsrv+onnx": "azmlinfsrv, `score.py` with ONNX",
