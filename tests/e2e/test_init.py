@@ -6,6 +6,7 @@ fail on the first day is thrown away.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
@@ -41,6 +42,13 @@ KEPT = (
     "docs/architecture.md",
 )
 """What concerns a fork stays with it."""
+PACKAGES = {
+    name: value
+    for name, value in os.environ.items()
+    if re.match(r"UV_|PIP_|SSL_CERT_|\w+_proxy$", name, re.I)
+}
+PACKAGES["XDG_CACHE_HOME"] = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+"""How this machine reaches a package index, and what it has from there; read before it is scrubbed."""
 
 
 def make_template(folder: Path) -> Repository:
@@ -203,7 +211,7 @@ def test_what_a_pull_request_runs_passes(fork: Repository, tmp_path: Path, targe
     work = tmp_path / "work"
     shutil.copytree(fork.root, work)
     venv = Path(sys.executable).parents[1]
-    env = {**fork.env, "PYTHONPATH": str(work / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {**fork.env, **PACKAGES, "PYTHONPATH": str(work / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run(
         ["make", "-o", "setup", "-o", f"{venv}/.ready", f"VENV={venv}", target],
         cwd=work, env=env, capture_output=True, text=True, check=False,
