@@ -210,11 +210,10 @@ EnvironmentField = Annotated[Environment, BeforeValidator(_environment)]
 EnvVars = dict[str, Literal_]
 
 
-class Component(Yaml):
-    """A command component."""
+class ComponentFile(Yaml):
+    """What every component may say, whatever it runs."""
 
     schema_url: str = Field("", alias="$schema")
-    type: Literal["command"] = "command"
     name: str
     version: str | int | None = None
     display_name: str = ""
@@ -224,9 +223,15 @@ class Component(Yaml):
     is_deterministic: bool = True
     inputs: dict[str, Port] = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
-    code: str | None = None
     additional_includes: tuple[str, ...] = ()
     environment: EnvironmentField
+
+
+class Component(ComponentFile):
+    """A command component."""
+
+    type: Literal["command"] = "command"
+    code: str | None = None
     command: str
     resources: Resources | None = None
     distribution: Distribution | None = None

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
-
-from mlops.pipeline.models import Component, EnvironmentField, Literal_, Outputs, Port, Yaml
+from mlops.pipeline.models import Component, ComponentFile, Literal_, Yaml
 
 INSTANCE_TYPES = tuple(f"standard_e{size}s_v3" for size in (4, 8, 16, 32, 64))
 RUNTIMES = ("3.4", "3.5")
@@ -23,23 +21,11 @@ class Entry(Yaml):
     file: str
 
 
-class SparkComponent(Yaml):
+class SparkComponent(ComponentFile):
     """A Spark component whose entry is a Python script."""
 
-    schema_url: str = Field("", alias="$schema")
     type: Literal["spark"]
-    name: str
-    version: str | int | None = None
-    display_name: str = ""
-    description: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
-    properties: dict[str, str] = Field(default_factory=dict)
-    is_deterministic: bool = True
-    inputs: dict[str, Port] = Field(default_factory=dict)
-    outputs: Outputs = Field(default_factory=dict)
     code: str
-    additional_includes: tuple[str, ...] = ()
-    environment: EnvironmentField
     entry: Entry
     args: str
     conf: dict[str, Literal_]
@@ -50,7 +36,6 @@ class SparkComponent(Yaml):
 
     def as_command(self) -> Component:
         """What runs it without a cluster."""
-        shared = Component.model_fields.keys() & type(self).model_fields.keys()
-        same = {name: getattr(self, name) for name in shared}
+        same = {name: getattr(self, name) for name in ComponentFile.model_fields}
         command = f"python {self.entry.file} {self.args}"
-        return Component.model_construct(**{**same, "type": "command", "command": command})
+        return Component.model_construct(**same, type="command", code=self.code, command=command)

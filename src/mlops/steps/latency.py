@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mlops.spec.evaluation import Latency
 
@@ -35,27 +36,21 @@ def measure(calls: Sequence[tuple[Scorer, Sequence[Row]]], repeats: int = REPEAT
     All take turns, so load hits all alike, and nobody always comes first: who comes after the yardstick
     finds the caches cold. The lowest tenth is what the model costs; the rest is what else the machine did.
     """
-    from threadpoolctl import threadpool_limits
-
-    # A second thread of BLAS waits for a core of its own: where all are busy, for a time slice a call.
-    with threadpool_limits(1):
-        return _measure(calls, repeats)
-
-
-def _measure(calls: Sequence[tuple[Scorer, Sequence[Row]]], repeats: int) -> list[Latency]:
     reference = _reference()
     took: list[list[float]] = [[] for _ in calls]
     yardstick: list[float] = []
-    for turn in range(-_WARM_UP, repeats):
-        spent = [0.0] * len(calls)
-        for index in range(turn, turn + len(calls)):
-            scorer, rows = calls[index % len(calls)]
-            spent[index % len(calls)] = _timed(partial(scorer.predict_rows, [rows[turn % len(rows)]]))
-        unit = _timed(reference)
-        if turn >= 0:
-            yardstick.append(unit)
-            for series, seconds in zip(took, spent, strict=True):
-                series.append(seconds)
+    # A second thread of BLAS waits for a core of its own: where all are busy, for a time slice a call.
+    with threadpool_limits(1):
+        for turn in range(-_WARM_UP, repeats):
+            spent = [0.0] * len(calls)
+            for index in range(turn, turn + len(calls)):
+                scorer, rows = calls[index % len(calls)]
+                spent[index % len(calls)] = _timed(partial(scorer.predict_rows, [rows[turn % len(rows)]]))
+            unit = _timed(reference)
+            if turn >= 0:
+                yardstick.append(unit)
+                for series, seconds in zip(took, spent, strict=True):
+                    series.append(seconds)
     unit = float(np.quantile(yardstick, _UNDISTURBED))
     return [
         Latency(seconds=float(np.quantile(s, _UNDISTURBED)), repeats=repeats, reference_seconds=unit)

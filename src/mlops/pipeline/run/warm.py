@@ -12,8 +12,6 @@ for whom they differ goes without.
 from __future__ import annotations
 
 import contextlib
-import gc
-import importlib
 import json
 import os
 import signal
@@ -59,12 +57,7 @@ def _serve(listener: socket.socket, path: str, idle: float, modules: list[str], 
             connection.close()
             busy.add(pid)
         if modules:
-            # What is absent or broken is for those to report who need it.
-            with contextlib.suppress(Exception):
-                importlib.import_module(modules.pop(0))
-            if not modules:
-                gc.collect()
-                gc.freeze()
+            zygote.import_next(modules)
         busy = {pid for pid in busy if os.waitpid(pid, os.WNOHANG) == (0, 0)}
         if busy or modules:
             last = time.monotonic()

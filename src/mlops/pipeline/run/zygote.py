@@ -225,6 +225,16 @@ def _leave(code: int) -> NoReturn:
     os._exit(code)
 
 
+def import_next(modules: list[str]) -> None:
+    """Import and drop the first of `modules`; after the last one forks share their memory."""
+    # A library that is absent or broken is for those to report who need it.
+    with contextlib.suppress(Exception):
+        importlib.import_module(modules.pop(0))
+    if not modules:
+        gc.collect()
+        gc.freeze()
+
+
 def answer(connection: socket.socket) -> NoReturn:
     """Serve one connection to its end; forks return from here as the processes that were asked for."""
     server = Server(connection)
@@ -235,12 +245,7 @@ def answer(connection: socket.socket) -> NoReturn:
             del server
             _leave(_exit_code(request))
         if server.modules:
-            # A library that is absent or broken is the step's to report, if it needs it.
-            with contextlib.suppress(Exception):
-                importlib.import_module(server.modules.pop(0))
-            if not server.modules:
-                gc.collect()
-                gc.freeze()
+            import_next(server.modules)
 
 
 if __name__ == "__main__":
