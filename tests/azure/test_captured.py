@@ -24,6 +24,7 @@ from mlops.errors import InvalidInput, TargetError
 from mlops.serving import testing
 from mlops.serving.capture import Origin, Record
 from mlops.serving.capture_files import _batch
+from mlops.serving.collector import BACKLOG
 from mlops.spec.online import OnlineSettings
 from mlops.spec.schema import ModelSchema
 from mlops.targets.azure._collected import Hour
@@ -107,9 +108,11 @@ def _table(files: list[Path]) -> pa.Table:
 
 
 def test_our_container_through_the_collector_gives_the_rows_of_local_capture(
-    bench: AzureBench, observations: AzureObservations
+    bench: AzureBench, observations: AzureObservations, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Requests at once, so that the agent puts several into one event; every row keeps its own id."""
+    """Requests at once, more than the collector's backlog, so that the agent puts several into one event and
+    some have to wait; every row keeps its own id."""
+    monkeypatch.setattr("tests.azure.emulator.collector._TOGETHER", 1.0)
     assert observations.captured(ENV, MODEL) == [], "nothing was ever deployed"
     create(bench, "blue", 1, "one")
     url, key = bench.endpoints.state(ENV, MODEL).url, bench.endpoints.key(ENV, MODEL)
@@ -123,6 +126,7 @@ def test_our_container_through_the_collector_gives_the_rows_of_local_capture(
         return list(answer.json()["predictions"])
 
     began = datetime.now(UTC)
+    assert BACKLOG < 2 * 40
     with ThreadPoolExecutor(8) as pool:
         predictions = list(pool.map(ask, range(40)))
     until = time.monotonic() + 60

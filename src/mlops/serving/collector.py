@@ -12,6 +12,7 @@ costs far more than files do: 0.05 or less.
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -28,6 +29,10 @@ CORRELATION, ROW, TIME = "correlationid", "_row", "_time"
 """Columns of both collections, by which a row's two halves find each other."""
 BACKLOG = 64
 """Payloads that may wait inside the collector. Its own bound is 1,500 of any size, which may be gigabytes."""
+PATIENCE = 5.0
+"""Seconds in which a collector that is behind must make room; until then rows wait in the endpoint's own
+queue, which is bounded by bytes (`queue_megabytes`)."""
+_LOOK = 0.01
 
 
 class CollectorSink(Sink):
@@ -44,6 +49,7 @@ class CollectorSink(Sink):
         self._exclude = frozenset(settings.exclude)
         self._refusals: list[Exception] = []
         self._said = ""
+        self._behind = False
         self._inputs: Any = Collector(name=INPUTS, on_error=self._refusals.append)
         self._outputs: Any = Collector(name=OUTPUTS, on_error=self._refusals.append)
         if self._refusals:
@@ -53,7 +59,7 @@ class CollectorSink(Sink):
         """Hand each request over, with one correlation id for what was asked and what was answered."""
         for record in group:
             rows = len(record.rows)
-            if _waiting() > BACKLOG - 2:
+            if not self._room():
                 self.dropped += rows
                 self._say("it is behind; lower the sample rate")
                 continue
@@ -67,6 +73,17 @@ class CollectorSink(Sink):
 
     def flush(self, *, end: bool) -> None:
         """The collector sends by itself; at the end it gets no time: its host may be gone."""
+
+    def _room(self) -> bool:
+        """Whether both payloads of a request fit. A slow agent is waited for, one that hangs only once."""
+        until = time.monotonic() + PATIENCE
+        while _waiting() > BACKLOG - 2:
+            if self._behind or time.monotonic() > until:
+                self._behind = True
+                return False
+            time.sleep(_LOOK)
+        self._behind = False
+        return True
 
     def _collect(self, record: Record) -> None:
         import pandas as pd

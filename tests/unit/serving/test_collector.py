@@ -41,6 +41,7 @@ class Agent(ThreadingHTTPServer):
         self.received: list[tuple[dict[str, str], Any]] = []
         self.answering = threading.Event()
         self.answering.set()
+        self.pause = 0.0
         self.daemon_threads = True
 
 
@@ -51,6 +52,7 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
         assert self.path == "/modeldata/log"
         self.server.answering.wait(30)
+        time.sleep(self.server.pause)
         self.server.received.append(({k.lower(): v for k, v in self.headers.items()}, body))
         self.send_response(200)
         self.send_header("content-length", "0")
@@ -88,9 +90,9 @@ def record(capture: Capture, name: str) -> None:
 
 
 def wait(agent: Agent, payloads: int) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 30
     while len(agent.received) < payloads:
-        assert time.monotonic() < deadline, agent.received
+        assert time.monotonic() < deadline, f"{len(agent.received)} of {payloads} arrived"
         time.sleep(0.01)
 
 
@@ -119,7 +121,20 @@ def test_inputs_and_outputs_arrive_under_one_request_without_what_is_left_out(
     assert not list(tmp_path.iterdir()), "no files where the collector is on"
 
 
-def test_an_agent_that_hangs_costs_rows_and_not_memory(agent: Agent, tmp_path: Path) -> None:
+def test_a_burst_beyond_the_backlog_waits_for_a_slow_agent(agent: Agent, tmp_path: Path) -> None:
+    agent.pause = 0.005
+    capture = started(tmp_path)
+    for n in range(3 * collector.BACKLOG):
+        record(capture, str(n))
+    wait(agent, 6 * collector.BACKLOG)
+    capture.close()
+    assert (capture.written, capture.dropped) == (6 * collector.BACKLOG, 0)
+
+
+def test_an_agent_that_hangs_costs_rows_and_not_memory(
+    agent: Agent, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collector, "PATIENCE", 0.5)
     agent.answering.clear()
     capture = started(tmp_path)
     for n in range(500):
