@@ -57,11 +57,18 @@ class World:
         self.servers: list[subprocess.Popen[bytes]] = []
 
     def start(self, *modules: str, idle: float = 60.0) -> subprocess.Popen[bytes]:
-        before = self.address.stat().st_ino if self.address.exists() else None
+        """A server that has imported `modules`: it answers before, and is then no warmer than its client."""
+        last = self.folder / "last"
+        last.unlink(missing_ok=True)
+        (self.folder / "imported_last.py").write_text("open('last', 'w')\n")
+        modules = (*modules, "imported_last")
         command = [sys.executable, str(CODE / "warm.py"), str(self.address), str(idle), *modules]
-        server = subprocess.Popen(command, cwd=self.folder)
+        # A path of modules is no variable for which a client goes without.
+        server = subprocess.Popen(
+            command, cwd=self.folder, env={**os.environ, "PYTHONPATH": str(self.folder)}
+        )
         self.servers.append(server)
-        assert until(lambda: self.address.exists() and self.address.stat().st_ino != before)
+        assert until(last.exists)
         return server
 
     def program(self, text: str) -> Path:
