@@ -60,6 +60,8 @@ def _permissions(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
         yield "pages: write belongs to a job that deploys pages, and to no other"
     if publishes and (len(uses) > 2 or "environment" not in job):
         yield "deploys pages beside other steps, or without an environment"
+    if logs_in and any(re.search(r"\bmake\b", s.get("run", "")) for s in job.get("steps", [])):
+        yield "runs make where Azure can be reached: what builds or tests belongs to a job without a login"
     env = job.get("env", {})
     if logs_in and "MLOPS_TARGET" in env and not {"AZURE_CLIENT_ID", "AZURE_TENANT_ID"} <= env.keys():
         yield "mlops cannot renew its login: it needs AZURE_CLIENT_ID and AZURE_TENANT_ID in env"

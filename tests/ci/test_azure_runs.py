@@ -293,7 +293,23 @@ def test_a_breach_is_shown_and_answered(world: World) -> None:
     assert world.calls == MONITOR
     assert result.log.summaries[0].startswith("### Verdict: `mlops monitor --env prod`")
     assert "dep_delay drifts: PSI 0.31, limit 0.2" in result.log.summaries[0]
+    assert result.stages == {"monitor": "Succeeded", "site": "Succeeded"}
+    assert (world.work / "artifacts" / "board").is_dir()
     assert (world.work / "artifacts" / "site" / "board").is_dir()
+
+
+def test_the_documentation_is_built_where_nothing_is_logged_in_to(world: World) -> None:
+    world.settings(MLOPS_TARGET="azure")
+    result = world.run("monitor", "Schedule")
+    assert [step for step in result.log.steps if "make docs" in step] == ["site: make docs"]
+    assert result.deployments == ["prod-train"], "the job `monitor` alone has an environment"
+    assert result.log.connections == ["prod-train"] * len(MONITOR)
+
+
+def test_without_a_look_at_production_there_is_no_site(world: World) -> None:
+    result = world.run("monitor", "Schedule")
+    assert result.stages == {"monitor": "Skipped", "site": "Skipped"}
+    assert world.calls_and_commits == []
 
 
 def test_no_verdict_is_a_failure_and_what_was_found_before_is_still_answered(world: World) -> None:
