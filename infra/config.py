@@ -93,6 +93,7 @@ class Network(Spec):
     dns: Literal["create", "existing", "none"] = "create"
     """Private DNS zones: made here, given by `dns_zones` (a hub), or left to an Azure policy."""
     dns_zones: dict[Zone, ResourceId] = {}
+    """Resource ids of the zones that are there; with `dns: existing` only, and then all but databricks."""
     outbound: list[Annotated[str, AfterValidator(_domain)]] = []
     """Domains that jobs and endpoints may reach under `approved_outbound`."""
 
@@ -112,10 +113,13 @@ class Cluster(Spec):
     """One Azure ML compute cluster."""
 
     vm_size: VmSize
+    """A VM size of Azure, such as Standard_DS3_v2; a change replaces the cluster."""
     max_nodes: int = Field(ge=1, le=100)
+    """Nodes that may run at the same time."""
     min_nodes: int = Field(0, ge=0, le=100)
     """Nodes that are paid for while nothing runs; the policy wants 0."""
     priority: Literal["dedicated", "low_priority"] = "dedicated"
+    """low_priority costs less, and Azure may take a node away in the middle of a job."""
     idle_minutes: int = Field(10, ge=1, le=120)
     """How long an idle node is kept; the policy wants at most 30."""
 
@@ -130,7 +134,9 @@ class Endpoint(Spec):
     """How one model of `mlops.toml` is served. A model that is not listed gets the defaults."""
 
     online: bool = True
+    """Whether it has an endpoint that answers requests."""
     batch: bool = True
+    """Whether it has an endpoint that scores files."""
     auth: Literal["entra", "key"] = "entra"
     """Of the online endpoint. Batch endpoints know Entra only."""
 
@@ -151,13 +157,16 @@ class AzureDevOps(Spec):
     connection."""
 
     issuer: Url
+    """Who signs the tokens of the service connections."""
     subjects: dict[CiDuty, Annotated[str, Field(pattern=r"^\S+$")]] = Field(min_length=1)
+    """Of each duty, the subject of the service connection that may take it on."""
 
 
 class Storage(Spec):
     """The workspace's storage account."""
 
     redundancy: Literal["LRS", "ZRS", "GRS", "GZRS"] = "LRS"
+    """Where Azure keeps the copies: one data centre, three zones, a second region, or zones and a region."""
     deleted_days: int = Field(7, ge=1, le=365)
     """How long deleted blobs, containers and shares can be had back."""
     captured_days: int = Field(90, ge=1, le=3650)
@@ -167,13 +176,19 @@ class Storage(Spec):
 
 
 class Logs(Spec):
+    """The Log Analytics workspace that all resources write to."""
+
     retention_days: int = Field(30, ge=30, le=730)
+    """Days that a log is kept."""
     daily_quota_gb: int | None = Field(None, ge=1)
     """A hard stop: above it logs are lost for the day, alerts with them. None means no limit."""
 
 
 class Alerts(Spec):
+    """When somebody is told, and who."""
+
     emails: list[Email] = Field(min_length=1)
+    """Addresses that every alert is sent to."""
     latency_ms: int = Field(500, ge=1)
     """Average of the 95th percentile over 15 minutes."""
     errors_percent: float = Field(5, gt=0, le=100)
@@ -183,10 +198,14 @@ class Alerts(Spec):
 
 
 class Budget(Spec):
+    """The environment's costs of a month. It warns; Azure stops nothing by itself."""
+
     amount: int = Field(ge=1)
     """A month, in the currency of the bill."""
     start: Annotated[date, AfterValidator(_month)]
+    """The first day of the month that it counts from; Azure refuses a later change."""
     contacts: list[Email] = Field(min_length=1)
+    """Addresses that are warned."""
     thresholds: list[Annotated[int, Field(ge=1, le=1000)]] = Field([50, 80, 100], min_length=1, max_length=4)
     """Percent of the amount actually spent."""
     forecast: Annotated[int, Field(ge=1, le=1000)] = 110
@@ -199,17 +218,24 @@ class EventSubscription(Spec):
     types: list[Literal["RunCompleted", "RunStatusChanged", "ModelRegistered", "ModelDeployed"]] = Field(
         min_length=1
     )
+    """Which of Azure ML's events, without `Microsoft.MachineLearningServices.` before them."""
 
 
 class Aks(Spec):
     """A Kubernetes cluster with the Azure ML extension, attached to the workspace under `compute`."""
 
     compute: ComputeName = "k8s"
+    """What the workspace calls it; no name of `clusters`."""
     vm_size: VmSize = "Standard_D4ds_v5"
+    """Of all nodes; its local disk holds the operating system."""
     min_nodes: int = Field(1, ge=1, le=100)
+    """Nodes for jobs and endpoints that always run, beside one to three for Kubernetes itself."""
     max_nodes: int = Field(3, ge=1, le=100)
+    """Nodes for jobs and endpoints that may run at the same time."""
     kubernetes_version: str | None = Field(None, pattern=r"^1\.\d+(\.\d+)?$")
+    """Such as 1.33; patches are installed by themselves. None leaves the choice to Azure."""
     namespace: str = Field("azureml", pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
+    """Kubernetes namespace that jobs and endpoints run in."""
     inference_secret: str | None = Field(None, pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
     """Kubernetes secret in namespace azureml with the router's certificate. Without it: training only."""
 
@@ -241,6 +267,7 @@ class DataFactory(Spec):
     hour: int = Field(3, ge=0, le=23)
     """UTC."""
     start: date
+    """The first day of a copy."""
 
 
 class ContainerInstance(Spec):
@@ -249,8 +276,11 @@ class ContainerInstance(Spec):
     image: str = Field(pattern=r"^[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64}$")
     """Repository and digest in this environment's container registry; a tag can be moved."""
     cpu: float = Field(1, ge=0.5, le=4)
+    """Cores."""
     memory_gb: float = Field(2, ge=0.5, le=16)
+    """Gigabytes of memory."""
     port: int = Field(5001, ge=1024, le=65535)
+    """TCP port that the container listens at and is reached by."""
 
 
 class Options(Spec):
@@ -264,6 +294,7 @@ class Options(Spec):
 
 class _Stack(Spec):
     location: Region
+    """A public region of Azure, such as swedencentral."""
     salt: str = Field("", pattern=r"^([a-z][a-z0-9]{0,11})?$")
     """Changes the names that are unique in all of Azure; see docs/infrastructure.md, destroy and purge."""
     protect: bool = True
@@ -276,6 +307,7 @@ class SharedStack(_Stack):
     """Stack `shared`: the Azure ML registry that all environments read."""
 
     kind: Literal["shared"]
+    """Which of the two kinds of stack file this is."""
     replicas: list[Region] = []
     """Further regions that the registry's assets are copied to."""
 
@@ -284,6 +316,7 @@ class EnvironmentStack(_Stack):
     """Stacks `dev`, `staging`, `prod`: everything that one environment has."""
 
     kind: Literal["environment"]
+    """Which of the two kinds of stack file this is."""
     shared_stack: str = Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
     """`<organization>/<project>/<stack>` of the registry; a self-managed backend calls its organization
     so."""
@@ -302,6 +335,8 @@ class EnvironmentStack(_Stack):
     events: dict[Annotated[str, Field(pattern=r"^[a-z0-9](-?[a-z0-9]){2,62}$")], EventSubscription] = {}
     """Event subscriptions, each with a queue of its own name."""
     customer_managed_keys: bool = False
+    """Encrypt storage, container registry and workspace with a key in the environment's own vault. It can
+    never be taken away from a workspace again."""
     options: Options = Options()
 
     @model_validator(mode="after")

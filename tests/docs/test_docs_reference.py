@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -13,7 +14,7 @@ from mlops.lifecycle.gates import GATES
 from mlops.lifecycle.journal import Facts
 from mlops.lifecycle.transitions import Move, verdicts
 from mlops.reference import gates, pages, variables, verbs
-from mlops.reference.fields import kind
+from mlops.reference.fields import TITLES, kind
 from mlops.reference.markdown import cell, literal
 from mlops.spec.desired import DesiredState
 from mlops.spec.gatepolicy import GatePolicy
@@ -41,6 +42,27 @@ def test_a_stale_page_is_found_and_a_forgotten_one_removed(
     (folder / "old.md").write_text("of a verb that is gone\n", encoding="utf-8")
     assert pages.write(tmp_path) == ["docs/reference/a.md", "docs/reference/old.md"]
     assert not (folder / "old.md").exists()
+
+
+def test_every_field_says_what_it_means() -> None:
+    """A name and a type leave a reader to guess the unit, or what happens without it."""
+    reference = pages.pages(ROOT)
+    assert len(list(_silent("a.md", f"{FIELDS}\n|---|---|---|---|\n| `x` | text \\| y | none |  |\n"))) == 1
+    assert sum(text.count(FIELDS) for text in reference.values()) > 60
+    silent = [place for name, text in reference.items() for place in _silent(name, text)]
+    assert silent == [], "write a docstring below the field, or of the model that it refers to"
+
+
+FIELDS = f"| {' | '.join(TITLES)} |"
+
+
+def _silent(page: str, text: str) -> Iterator[str]:
+    """Rows of tables of fields whose meaning is empty."""
+    inside = False
+    for line in text.splitlines():
+        inside = line == FIELDS or (inside and line.startswith("|"))
+        if inside and not re.split(r"(?<!\\)\|", line)[-2].strip():
+            yield f"{page}: {line}"
 
 
 def test_every_verb_has_a_section_with_its_options() -> None:

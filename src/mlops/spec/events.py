@@ -35,6 +35,7 @@ class Fact(Spec):
     type: ClassVar[EventType]
 
     model: str = Field(min_length=1)
+    """Its name: in mlops.toml, or in Azure ML where somebody else made it."""
 
     @property
     def subject(self) -> str:
@@ -53,8 +54,11 @@ class RunCompleted(Fact):
     type = "mlops.run.completed"
 
     run_id: str = Field(min_length=1)
+    """The MLflow run of the pipeline as a whole."""
     commit: str = ""
+    """The commit that was trained."""
     actor: str = ""
+    """Who started the training: a person's or a bot's name."""
     version: Version | None = None
     """The version that came out."""
     new: bool | None = None
@@ -75,11 +79,15 @@ class ModelRegistered(Fact):
     type = "mlops.model.registered"
 
     version: Version
+    """Its number in the registry."""
     digest: str = ""
+    """Of all files of the model, as `sha256:` and 64 hexadecimal digits."""
     run_id: str = ""
+    """The MLflow run that made it."""
     commit: str = ""
+    """The commit that it was trained from."""
     window: str = ""
-    """Months of the training data."""
+    """Months of the training data, such as 2013-01..2013-03."""
 
     @property
     def subject(self) -> str:
@@ -92,10 +100,13 @@ class ModelRegistered(Fact):
 
 class _GateJudged(Fact):
     version: Version
+    """The version that was judged."""
     run_id: str = ""
+    """The MLflow run that made it."""
     champion: Version | None = None
     """The version it was compared with; None when nothing was live."""
     gates: list[GateResult] = []
+    """Every gate with its verdict."""
 
     @property
     def subject(self) -> str:
@@ -122,11 +133,13 @@ class GateBlocked(_GateJudged):
 
 class _Moved(Fact):
     environment: str
+    """Where it is served, such as staging or prod."""
     release: Version | None
     """What serves now; None when nothing does."""
     commit: str = ""
     """The commit that was applied."""
     actor: str = ""
+    """Who applied it: a person's or a bot's name."""
     count: int | None = Field(default=None, ge=0)
     """How many facts of this kind the environment's journal had before."""
 
@@ -141,7 +154,9 @@ class ReleaseDeployed(_Moved):
     type = "mlops.release.deployed"
 
     replaces: Version | None = None
+    """The release that served before; None when none did, or the same."""
     digest: str = ""
+    """Of the model's files, as in its release file."""
 
     @property
     def key(self) -> Key:
@@ -154,8 +169,11 @@ class ReleaseRolledBack(_Moved):
     type = "mlops.release.rolledback"
 
     withdrawn: Version | None
+    """The release that no longer gets requests."""
     cause: Literal["analysis", "request"]
+    """analysis: its canary was judged worse. request: a commit asks for an older release."""
     reason: str = ""
+    """What the analysis found, or what a person gave as the reason."""
     percent: int | None = Field(default=None, ge=0, le=100)
     """Share of the traffic that the withdrawn release had when its analysis failed."""
 
@@ -170,8 +188,11 @@ class Breach(Spec):
     name: str
     """For example `drift.dep_delay`, `performance.roc_auc`, `volume`."""
     observed: str
+    """What was measured, with its interval or p-value where there is one."""
     limit: str
+    """What was allowed."""
     value: FiniteFloat | None = None
+    """What was measured, as a number."""
 
 
 class DriftDetected(Fact):
@@ -180,11 +201,15 @@ class DriftDetected(Fact):
     type = "mlops.drift.detected"
 
     environment: str = ""
+    """Where the traffic was captured."""
     release: Version | None = None
+    """The release that served it."""
     start: AwareDatetime
     """Of the captured traffic that was looked at."""
     end: AwareDatetime
+    """Where that traffic ends."""
     breaches: list[Breach] = Field(min_length=1)
+    """Every limit that is broken."""
     report: str = ""
     """Where the verdict is, relative to the target's state."""
 
@@ -204,12 +229,17 @@ class RetrainStarted(Fact):
     type = "mlops.retrain.started"
 
     environment: str = ""
+    """Where the breach was found that it answers."""
     release: Version | None = None
     """The release that is to be replaced."""
     window: str
+    """Months to learn from, such as 2013-01..2013-06."""
     test_window: str = ""
+    """Later months to test on."""
     started: AwareDatetime
+    """When the training was started."""
     reason: str = ""
+    """What the breach was, in one sentence."""
     url: str = ""
     """The issue or pull request with the evidence."""
 

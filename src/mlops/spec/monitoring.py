@@ -23,8 +23,11 @@ class PerformanceLimit(Spec):
     """A limit on a metric of labelled production rows. It is broken when the whole interval is beyond it."""
 
     metric: str
+    """One of the evaluation, or one of the use case's own."""
     min: FiniteFloat | None = None
+    """The lowest legal value, in the metric's own unit."""
     max: FiniteFloat | None = None
+    """The highest legal value, in the metric's own unit."""
     max_loss: NonNegativeFloat | None = None
     """How much worse than the release's own test metric it may be."""
     direction: Literal["higher", "lower"] = "higher"
@@ -41,7 +44,9 @@ class SliceLimit(PerformanceLimit):
     """The same for every value of one input column that has enough labelled rows."""
 
     column: str
+    """One of the use case's `slices`."""
     min_rows: int = Field(default=500, ge=1)
+    """Values with fewer labelled rows in the window are not judged."""
 
 
 class VolumeLimit(Spec):
@@ -69,6 +74,7 @@ class RetrainPolicy(Spec):
     at_most: int = Field(default=4, ge=1)
     """Trainings within `per`."""
     per: Seconds = 30 * 86_400.0
+    """The time that `at_most` is about; it ends now."""
 
 
 class MonitoringPolicy(Spec):

@@ -51,6 +51,7 @@ class FileSink(_Sink):
     """One JSON document a line."""
 
     kind: Literal["file"]
+    """A file on this machine."""
     path: Annotated[str, AfterValidator(_path)] = ".mlops/events.jsonl"
     """Relative to the repository."""
 
@@ -59,7 +60,10 @@ class WebhookSink(_Sink):
     """CloudEvents over HTTP, structured mode, signed as Standard Webhooks says."""
 
     kind: Literal["webhook"]
+    """An HTTP request for each event."""
     url: Annotated[str, AfterValidator(_optional)] = ""
+    """The https:// address that is called (http:// only on this machine), without user and password; this or
+    `url_env`."""
     url_env: str = Field(default="", pattern=_VARIABLE + "|^$")
     """Environment variable with the address, where the address itself is a secret."""
     secret_env: str = Field(default="MLOPS_WEBHOOK_SECRET", pattern=_VARIABLE)
@@ -78,6 +82,7 @@ class EventGridSink(_Sink):
     """A custom topic of Azure Event Grid whose input schema is CloudEvents 1.0."""
 
     kind: Literal["eventgrid"]
+    """A topic of Azure Event Grid."""
     endpoint: Annotated[str, AfterValidator(check_url)]
     """For example https://<topic>.<region>-1.eventgrid.azure.net/api/events; no key, Entra ID only."""
 
@@ -98,7 +103,9 @@ class EventSettings(Spec):
     """Without any of it events are kept in the outbox, where `mlops events list` shows them."""
 
     sinks: list[Sink] = []
+    """Where events go, each with a name of its own."""
     handlers: list[HandlerSettings] = []
+    """What acts on the events that `mlops events handle` is given."""
     dispatch_webhook: str = Field(default="", pattern=r"^[A-Za-z0-9_.-]*$")
     """Azure DevOps: the name of the incoming webhook that the handler `dispatch` calls."""
 
