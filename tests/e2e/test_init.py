@@ -62,18 +62,41 @@ def make_template(folder: Path) -> Repository:
     return made
 
 
+def own_code(fork: Repository) -> dict[str, str]:
+    """Variables with which Python imports the fork's code, not that of the template that runs the test."""
+    return {"PYTHONPATH": str(fork.root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 def with_own_code(fork: Repository, *words: str) -> Done:
-    """A verb as the fork's own code has it, not that of the template that runs the test."""
-    return fork.spawn(*words, env={"PYTHONPATH": str(fork.root / "src"), "PYTHONDONTWRITEBYTECODE": "1"})
+    """A verb as the fork's own code has it."""
+    return fork.spawn(*words, env=own_code(fork))
 
 
 def tool(fork: Repository, *words: str) -> subprocess.CompletedProcess[str]:
     """A tool of the development environment, on the fork."""
     program = str(Path(sys.executable).with_name(words[0]))
-    env = {**fork.env, "PYTHONPATH": str(fork.root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    env = {**fork.env, **own_code(fork)}
     return subprocess.run(
         [program, *words[1:]], cwd=fork.root, env=env, capture_output=True, text=True, check=False
     )
+
+
+def make(fork: Repository, target: str) -> None:
+    """A target of the fork's Makefile passes, with the packages that are installed here."""
+    venv = Path(sys.executable).parents[1]
+    done = subprocess.run(
+        ["make", "-o", "setup", "-o", f"{venv}/.ready", f"VENV={venv}", target],
+        cwd=fork.root, env={**fork.env, **PACKAGES, **own_code(fork)}, capture_output=True, text=True,
+        check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+
+
+def copied(fork: Repository, folder: Path) -> Repository:
+    """A copy for one test."""
+    made = Repository(folder)
+    shutil.copytree(fork.root, made.root)
+    return made
 
 
 @pytest.fixture(scope="module")
@@ -95,9 +118,7 @@ def fork(template: Repository, tmp_path_factory: pytest.TempPathFactory) -> Repo
 @pytest.fixture
 def clone(template: Repository, tmp_path: Path) -> Repository:
     """A template of this test's own."""
-    made = Repository(tmp_path)
-    shutil.copytree(template.root, made.root)
-    return made
+    return copied(template, tmp_path)
 
 
 def tree(repository: Repository) -> str:
@@ -208,15 +229,7 @@ def test_the_tests_that_are_left_can_be_collected(fork: Repository) -> None:
 @pytest.mark.parametrize("target", ["lint", "test"])
 def test_what_a_pull_request_runs_passes(fork: Repository, tmp_path: Path, target: str) -> None:
     """`make lint` and `make test` with the locked packages of the template, which are those of the fork."""
-    work = tmp_path / "work"
-    shutil.copytree(fork.root, work)
-    venv = Path(sys.executable).parents[1]
-    env = {**fork.env, **PACKAGES, "PYTHONPATH": str(work / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(
-        ["make", "-o", "setup", "-o", f"{venv}/.ready", f"VENV={venv}", target],
-        cwd=work, env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-6000:] + done.stderr[-2000:]
+    make(copied(fork, tmp_path), target)
 
 
 # --- again, otherwise, in between -----------------------------------------------------------------------

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import pytest
 from template_copy import Done, Repository
-from test_init import OPTIONS, make_template, tool, with_own_code
+from test_init import OPTIONS, PACKAGES, copied, make_template, own_code, tool, with_own_code
 
 from mlops.template import manifest
 
@@ -128,12 +128,9 @@ def live_in(fork: Repository) -> None:
     fork.commit("Our first weeks")
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory: pytest.TempPathFactory) -> Two:
-    """A template with two releases, and a fork of the first. Read only."""
-    template = make_template(tmp_path_factory.mktemp("template"))
-    release(template, FIRST)
-    fork = Repository(tmp_path_factory.mktemp("fork"))
+def make_fork(template: Repository, folder: Path) -> Repository:
+    """What is checked out of the template, initialised with another model by its own code."""
+    fork = Repository(folder)
     # As "use this template" does: the same files, and no history in common.
     shutil.copytree(template.root, fork.root, ignore=shutil.ignore_patterns(".git"))
     for words in (
@@ -145,6 +142,15 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Two:
     fork.commit("From the template")
     with_own_code(fork, "init", *OPTIONS).ok()
     fork.commit("Initialise")
+    return fork
+
+
+@pytest.fixture(scope="module")
+def started(tmp_path_factory: pytest.TempPathFactory) -> Two:
+    """A template with two releases, and a fork of the first. Read only."""
+    template = make_template(tmp_path_factory.mktemp("template"))
+    release(template, FIRST)
+    fork = make_fork(template, tmp_path_factory.mktemp("fork"))
     live_in(fork)
     move_on(template)
     return Two(template, fork)
@@ -153,9 +159,7 @@ def started(tmp_path_factory: pytest.TempPathFactory) -> Two:
 @pytest.fixture
 def two(started: Two, tmp_path: Path) -> Two:
     """The same template and a fork of this test's own."""
-    fork = Repository(tmp_path)
-    shutil.copytree(started.fork.root, fork.root)
-    return Two(started.template, fork)
+    return Two(started.template, copied(started.fork, tmp_path))
 
 
 def files(fork: Repository, rev: str) -> dict[str, str]:
@@ -267,11 +271,11 @@ def test_the_lock_is_made_again_where_the_dependencies_are_the_forks_own(two: Tw
     edit(fork, "uv.lock", "revision = ", "# locked by us\nrevision = ")
     fork.commit("A package of ours")
     (tmp_path / "third").mkdir()
-    again = Repository(tmp_path / "third")
-    shutil.copytree(template.root, again.root)
+    again = copied(template, tmp_path / "third")
     edit(again, "uv.lock", "revision = ", "# newer\nrevision = ")
     release(again, "0.91.0")
-    done = with_own_code(fork, "update", "--from", again.root.as_uri(), "--json").ok().json
+    words = ("update", "--from", again.root.as_uri(), "--json")
+    done = fork.spawn(*words, env={**PACKAGES, **own_code(fork)}).ok().json
     assert done["conflicts"] == []
     assert '"psutil>=5.9"' in (fork.root / "pyproject.toml").read_text()
     lock = (fork.root / "uv.lock").read_text()
