@@ -4,8 +4,8 @@ test_update.py proves the mechanism on a release that it makes up. This proves t
 fork whose form has changed and has no migration, or a part that only a new fork would get, is found here and
 not in somebody's repository.
 
-The id of each test names the version that the fork started from: the newest tag of this clone, or `none` where
-it has no tag. Then the fork starts from a release that is made of what is here.
+The id of each test names the version that the fork started from: the newest tag of this clone, or `none`
+where it has no tag. Then the fork starts from a release that is made of what is here.
 """
 
 from __future__ import annotations
