@@ -226,6 +226,8 @@ def _mlops(words: list[str]) -> list[str]:
     said = ["mlops"]
     rest = words
     while True:
+        if hasattr(command, "commands") and not rest:
+            return [f"{' '.join(said)}: a verb is missing"]  # Typer answers with the help
         try:
             context = command.make_context(said[-1], list(rest), parent=context)
         except typer.Exit:
@@ -233,8 +235,7 @@ def _mlops(words: list[str]) -> list[str]:
         except Exception as error:
             if not hasattr(error, "format_message"):
                 raise
-            sentence = error.format_message() or "a verb is missing"
-            return [f"{' '.join(said)}: {sentence}"]
+            return [f"{' '.join(said)}: {error.format_message()}"]
         if not hasattr(command, "commands"):
             return []
         rest = [*getattr(context, "_protected_args", []), *context.args]
