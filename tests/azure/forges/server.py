@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from jsonschema import Draft202012Validator
+from tests.json_http import JsonServer, Sent
 
 
 class No(Exception):
@@ -50,19 +49,18 @@ class Forge:
         self.asked: list[tuple[Asked, int]] = []
         self.wrong: list[str] = []
         self.faults: list[Callable[[Asked], tuple[int, Any] | None]] = []
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = JsonServer(self._sent)
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return self._server.url
 
     def __enter__(self) -> Any:
-        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self._server.start()
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *_: BaseException | TracebackType | None) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+        self._server.stop()
         if kind is None:
             assert not self.wrong, "\n".join(self.wrong)
 
@@ -77,6 +75,11 @@ class Forge:
     def writes(self) -> list[str]:
         """Every request that changed something, as `METHOD path`."""
         return [f"{a.method} {a.path}" for a, status in self.asked if a.method != "GET" and status < 300]
+
+    def _sent(self, sent: Sent) -> tuple[int, Any]:
+        parts = urlsplit(sent.target)
+        query = dict(parse_qsl(parts.query))
+        return self.answer(Asked(sent.method, unquote(parts.path), query, sent.headers, sent.body))
 
     def answer(self, asked: Asked) -> tuple[int, Any]:
         with self._lock:
@@ -108,38 +111,6 @@ class Forge:
         if problems:
             self.wrong.append(f"{asked.method} {asked.path}: {'; '.join(problems)}")
             raise No(422, problems[0])
-
-
-def _handler(forge: Forge) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-        disable_nagle_algorithm = True
-
-        def _any(self) -> None:
-            parts = urlsplit(self.path)
-            length = int(self.headers.get("content-length") or 0)
-            raw = self.rfile.read(length)
-            asked = Asked(
-                method=self.command,
-                path=unquote(parts.path),
-                query=dict(parse_qsl(parts.query)),
-                headers={k.lower(): v for k, v in self.headers.items()},
-                body=json.loads(raw) if raw else None,
-            )
-            status, body = forge.answer(asked)
-            shown = b"" if body is None else json.dumps(body).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(shown)))
-            self.end_headers()
-            self.wfile.write(shown)
-
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815  names of the standard library
-
-        def log_message(self, *args: object) -> None:
-            """Quiet."""
-
-    return Handler
 
 
 def strict(required: list[str], **properties: Any) -> dict[str, Any]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from tests.json_http import JsonServer
 
 FIXTURES = Path(__file__).parent / "fixtures"
 
@@ -22,7 +22,7 @@ class Replay:
         self.refused: list[str] = []
         self.url = ""
 
-    def answer(self, method: str, target: str, headers: dict[str, str], body: Any) -> tuple[int, Any]:
+    def answer(self, method: str, target: str, headers: Mapping[str, str], body: Any) -> tuple[int, Any]:
         split = urlsplit(target)
         asked = {"method": method, "path": split.path, "query": dict(parse_qsl(split.query)), "body": body}
         if self.exchanges:
@@ -42,31 +42,12 @@ class Replay:
 def replay(name: str) -> Iterator[Replay]:
     recording = Replay(name)
 
-    class Handler(BaseHTTPRequestHandler):
-        def _any(self) -> None:
-            length = int(self.headers.get("content-length") or 0)
-            body = json.loads(self.rfile.read(length)) if length else None
-            headers = {k.lower(): v for k, v in self.headers.items()}
-            status, answer = recording.answer(self.command, self.path, headers, body)
-            raw = b"" if answer is None else json.dumps(answer).encode()
-            self.send_response(status)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(raw)))
-            self.end_headers()
-            self.wfile.write(raw)
-
-        do_GET = do_POST = do_PATCH = do_PUT = do_DELETE = _any  # noqa: N815  names of the standard library
-
-        def log_message(self, *args: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    recording.url = f"http://127.0.0.1:{server.server_port}"
+    server = JsonServer(lambda sent: recording.answer(sent.method, sent.target, sent.headers, sent.body))
+    recording.url = server.url
+    server.start()
     try:
         yield recording
     finally:
-        server.shutdown()
-        server.server_close()
+        server.stop()
     assert not recording.refused, recording.refused
     assert not recording.exchanges, f"never asked: {[e['request'] for e in recording.exchanges]}"
