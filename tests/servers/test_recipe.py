@@ -96,14 +96,17 @@ def test_files_are_blobs_and_rows_are_in_postgresql(trained: list[Repository], s
 
 
 def test_from_gate_to_a_served_release(trained: list[Repository]) -> None:
-    repository = trained[0]
-    assert repository.call("gate", "2", "--json").ok().json["passed"]
-    assert repository.call("release", "2", "--json").ok().json["release"] == 2
-    repository.commit(f"Release {MODEL} 2 to staging")
+    """Of her own version: the commit of the other one is in the other's repository only."""
+    repository, (window, _) = trained[0], WINDOWS[0]
+    listed = repository.call("versions", "list", "--json").ok().json
+    (number,) = [row["version"] for row in listed if row["window"] == window]
+    assert repository.call("gate", str(number), "--json").ok().json["passed"]
+    assert repository.call("release", str(number), "--json").ok().json["release"] == number
+    repository.commit(f"Release {MODEL} {number} to staging")
     repository.git("push", "--quiet")
     repository.spawn("apply", "staging").ok()
-    (row,) = repository.call("versions", "list", "--json").ok().json[:1]
-    assert (row["version"], row["live"]) == (2, ["staging"])
+    live = {row["version"]: row["live"] for row in repository.call("versions", "list", "--json").ok().json}
+    assert live == {number: ["staging"], 3 - number: []}
 
 
 def test_a_wrong_password_is_said(team: list[Repository]) -> None:
