@@ -320,6 +320,9 @@ class EnvironmentStack(_Stack):
     shared_stack: str = Field(pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
     """`<organization>/<project>/<stack>` of the registry; a self-managed backend calls its organization
     so."""
+    training_stack: str | None = Field(None, pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
+    """The stack whose workspace trains (`azure.train` of mlops.toml), named the same way. With it `train` may
+    read there what releases are compared with, and train anew. Left out in that stack itself."""
     ttl: Ttl | None = None
     """The destroy workflow removes the environment this long after its last update. Only without
     `protect`."""
@@ -338,6 +341,11 @@ class EnvironmentStack(_Stack):
     """Encrypt storage, container registry and workspace with a key in the environment's own vault. It can
     never be taken away from a workspace again."""
     options: Options = Options()
+
+    @property
+    def trains_in(self) -> str:
+        """The last part of `training_stack`; empty without one."""
+        return (self.training_stack or "").rpartition("/")[2]
 
     @model_validator(mode="after")
     def _consistent(self) -> EnvironmentStack:

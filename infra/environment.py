@@ -28,7 +28,7 @@ from infra.naming import Names
 from infra.private_access import open_private_access
 from infra.tags import tags_of
 from infra.trust import federations
-from infra.wanted import granted, served_models
+from infra.wanted import check_training, granted, served_models
 from mlops.spec.settings import Settings
 
 DUTIES = ("plan", "apply", "train", "promote", "serve")
@@ -42,8 +42,8 @@ def environment(
 ) -> None:
     """Register everything of one environment.
 
-    Raises `InvalidInput` when `endpoints` names a model that mlops.toml lacks, or when no legal name can be
-    made.
+    Raises `InvalidInput` when `endpoints` names a model that mlops.toml lacks, when `training_stack` is not
+    the stack that it trains in, or when no legal name can be made.
     """
     Environment(config, settings, stack, secrets).build()
 
@@ -62,6 +62,7 @@ class Environment:
         self.scopes: dict[str, pulumi.Input[str]] = {}
         self.custom_roles: dict[str, pulumi.Input[str]] = {}
         self.models = served_models(config, settings, stack)
+        check_training(config, settings, stack)
         self.grants = granted(config)
         self.names = Names(settings.project.name, stack, config.location, config.salt)
         self.tags = tags_of(config, self.names)
@@ -71,6 +72,8 @@ class Environment:
     def build(self) -> None:
         self.client = authorization.get_client_config_output()
         self.shared = pulumi.StackReference("shared", stack_name=self.config.shared_stack)
+        trains = self.config.training_stack
+        self.training = pulumi.StackReference("training", stack_name=trains) if trains else None
         self.foundation = self._foundation()
         self.place = Place(
             names=self.names,
@@ -187,6 +190,11 @@ class Environment:
             "log analytics": self.foundation.logs.id,
             "model registry": self.shared.require_output("registry_id"),
         }
+        if self.training:
+            self.scopes |= {
+                "training workspace": self.training.require_output("workspace_id"),
+                "training storage account": self.training.require_output("storage_account_id"),
+            }
 
     def _network(self) -> None:
         """Private access to what the workspace needs, before the workspace."""
@@ -218,7 +226,7 @@ class Environment:
                 images_id=self.images.registry.id,
                 containers={name: self.storage.containers[name].name for name in CONTAINERS},
                 isolation=config.network.isolation,
-                outbound=config.network.outbound,
+                outbound=self._outbound(),
                 private=self.private,
                 encryption=self.encryption,
                 after=[*allowed.assignments.values(), *self.reachable],
@@ -267,6 +275,17 @@ class Environment:
         )
         for model, endpoint in self.endpoints.online.items():
             self.watched[f"online-{model}"] = Watched(resource_id=endpoint.id)
+
+    def _outbound(self) -> dict[str, pulumi.Input[str]]:
+        """Approved domains by their label; a job that monitors reads from where the release was trained."""
+        network = self.config.network
+        domains: dict[str, pulumi.Input[str]] = {
+            domain.replace("*", "any").replace(".", "-"): domain for domain in network.outbound
+        }
+        if self.training and network.isolation == "approved_outbound":
+            account = self.training.require_output("storage_account")
+            domains["training-storage"] = pulumi.Output.concat(account, ".blob.core.windows.net")
+        return domains
 
     def _duties(self, done: set[roles.Grant]) -> Access:
         """Every assignment that is not made yet and whose holder exists."""
@@ -348,6 +367,7 @@ class Environment:
                 workspace_id=workspace.id,
                 registry=self.shared.require_output("registry"),
                 storage_account=self.storage.account.name,
+                storage_account_id=self.storage.account.id,
                 container_registry=self.images.registry.login_server,
                 key_vault=self.vault.vault.name,
                 log_analytics_id=self.foundation.logs.id,

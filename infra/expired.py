@@ -18,6 +18,7 @@ from typing import Any
 from infra.config import EnvironmentStack
 from infra.load import StackFile, parse_stack, raw_stack_file
 from infra.plan.stacks import stack_names
+from infra.wanted import check_lifetime
 from mlops.errors import TargetError
 
 _SECONDS = 120
@@ -48,13 +49,18 @@ def lifetimes(root: Path) -> list[Lifetime]:
 
 
 def configured(root: Path) -> dict[str, str]:
-    """Stacks with a `ttl`, and theirs."""
+    """Stacks with a `ttl`, and theirs. Raises `InvalidInput` for one that trains for another stack."""
     found: dict[str, str] = {}
+    trains: dict[str, str] = {}
     for stack in stack_names(root):
         values, secret = raw_stack_file(root, stack)
         config = parse_stack(values, secret, StackFile.of(root, stack))
-        if isinstance(config, EnvironmentStack) and config.ttl:
-            found[stack] = config.ttl
+        if isinstance(config, EnvironmentStack):
+            trains[stack] = config.trains_in
+            if config.ttl:
+                found[stack] = config.ttl
+    for stack, training in trains.items():
+        check_lifetime(stack, training, found.get(training))
     return found
 
 

@@ -29,6 +29,7 @@ class EnvironmentExports:
     workspace_id: pulumi.Input[str]
     registry: pulumi.Input[str]
     storage_account: pulumi.Input[str]
+    storage_account_id: pulumi.Input[str]
     container_registry: pulumi.Input[str]
     """Login server."""
     key_vault: pulumi.Input[str]

@@ -122,7 +122,7 @@ Scope = Literal[
     "resource group", "storage account", "data container", "captured container",
     "undelivered container", "key vault",
     "container registry", "application insights", "log analytics", "workspace", "model registry",
-    "workloads subnet",
+    "workloads subnet", "training workspace", "training storage account",
 ]  # fmt: skip
 Identity = Literal[
     "plan", "apply", "train", "promote", "serve", "workspace", "encryption", "events", "kubernetes",
@@ -135,6 +135,7 @@ When = Literal[
     "kubernetes with private endpoints",
     "databricks",
     "data factory",
+    "another stack trains",
 ]
 
 
@@ -171,7 +172,21 @@ IDENTITIES: Final = {
 
 GRANTS: Final = (
     Grant("plan", "Reader", "resource group", "refreshes the state for a preview"),
-    Grant("plan", REGISTRY_READER, "model registry", "resolves the registry in a preview"),
+    Grant("plan", "Reader", "model registry", "refreshes the assignments there for a preview"),
+    Grant(
+        "plan",
+        "Reader",
+        "training workspace",
+        "refreshes the assignments there for a preview",
+        "another stack trains",
+    ),
+    Grant(
+        "plan",
+        "Reader",
+        "training storage account",
+        "refreshes the assignments there for a preview",
+        "another stack trains",
+    ),
     Grant("apply", "Contributor", "resource group", "manages the environment's resources"),
     Grant(
         "apply",
@@ -208,6 +223,20 @@ GRANTS: Final = (
         "storage account",
         "takes the events that ask for training",
         "events",
+    ),
+    Grant(
+        "train",
+        "AzureML Data Scientist",
+        "training workspace",
+        "reads the run that a release came from (mlops monitor), trains anew (mlops retrain)",
+        "another stack trains",
+    ),
+    Grant(
+        "train",
+        "Storage Blob Data Reader",
+        "training storage account",
+        "reads what live traffic is compared with",
+        "another stack trains",
     ),
     Grant("promote", PROMOTER, "workspace", "deploys and moves traffic"),
     Grant(
@@ -303,6 +332,11 @@ def grants(when: Iterable[When]) -> tuple[Grant, ...]:
     """The grants of a stack with these settings, in the order of the table."""
     wanted = {"always", *when}
     return tuple(g for g in GRANTS if g.when in wanted)
+
+
+def held_at(scope: Scope) -> tuple[str, ...]:
+    """The roles that the table gives at a scope: those that `apply` must be able to assign there."""
+    return tuple(dict.fromkeys(g.role for g in GRANTS if g.scope == scope))
 
 
 def custom(name: str) -> CustomRole | None:

@@ -25,6 +25,30 @@ def served_models(config: EnvironmentStack, settings: Settings, stack: str) -> d
     return {name: config.endpoints.get(name, Endpoint()) for name in known}
 
 
+def check_training(config: EnvironmentStack, settings: Settings, stack: str) -> None:
+    """Raise `InvalidInput` when `training_stack` is not the stack that mlops.toml trains in."""
+    trains = settings.azure.train
+    if config.training_stack is None or config.trains_in == trains != stack:
+        return
+    sentence = (
+        "this stack trains itself (azure.train of mlops.toml); leave the field out"
+        if stack == trains
+        else f"must end with /{trains}, the stack that trains (azure.train of mlops.toml); "
+        f"got {config.training_stack!r}"
+    )
+    raise InvalidInput(Problem(f"environments/Pulumi.{stack}.yaml", sentence, "training_stack"))
+
+
+def check_lifetime(stack: str, training: str, ttl: str | None) -> None:
+    """Raise `InvalidInput` when a clock would destroy `training`, which trains for `stack`."""
+    if ttl:
+        sentence = (
+            f"{stack} is trained for here (training_stack of its file), and the clock would destroy what its "
+            "live traffic is compared with; leave the field out"
+        )
+        raise InvalidInput(Problem(f"environments/Pulumi.{training}.yaml", sentence, "ttl"))
+
+
 def granted(config: EnvironmentStack) -> tuple[roles.Grant, ...]:
     """The rows of the table in `infra.roles` that this stack needs."""
     settings: dict[roles.When, bool] = {
@@ -34,5 +58,6 @@ def granted(config: EnvironmentStack) -> tuple[roles.Grant, ...]:
         and config.network.private_endpoints,
         "databricks": config.options.databricks is not None,
         "data factory": config.options.data_factory is not None,
+        "another stack trains": config.training_stack is not None,
     }
     return roles.grants(when for when, on in settings.items() if on)

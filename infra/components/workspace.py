@@ -31,7 +31,8 @@ class WorkspaceProps:
     containers: Mapping[str, pulumi.Input[str]]
     """Container name by datastore name."""
     isolation: str
-    outbound: Sequence[str]
+    outbound: Mapping[str, pulumi.Input[str]]
+    """Domain by the name of its rule."""
     private: bool
     encryption: Encryption | None
     after: Sequence[pulumi.Resource]
@@ -118,8 +119,7 @@ class Workspace(Component):
     def _outbound_rules(self, props: WorkspaceProps) -> list[pulumi.Resource]:
         """Approved domains, one after another: the workspace refuses concurrent changes of its network."""
         rules: list[pulumi.Resource] = []
-        for domain in props.outbound:
-            label = domain.replace("*", "any").replace(".", "-")
+        for label, domain in props.outbound.items():
             rules.append(
                 ml.ManagedNetworkSettingsRule(
                     f"outbound-{label}",

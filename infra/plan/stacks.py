@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,8 +27,8 @@ def capture_stacks(
 ) -> list[Captured]:
     """What the program registers for each of `stacks` (default: all), sorted as `stack_names` does.
 
-    The shared stack is run first when there is one, because environments read what it exports; it is in
-    the result only when it was asked for. Raises `InvalidInput` for an unknown stack.
+    Stacks whose exports another one reads are run before it: `shared`, and the one that trains. They are in
+    the result only when they were asked for. Raises `InvalidInput` for an unknown stack.
     """
     known = stack_names(root)
     wanted = known if stacks is None else [s for s in known if s in stacks]
@@ -37,12 +38,27 @@ def capture_stacks(
         )
     project = project_name(root)
     outputs: dict[str, dict[str, object]] = {}
-    captured: list[Captured] = []
-    for stack in known:
-        if stack not in wanted and stack != SHARED:
-            continue
-        one = capture(root, stack, outputs, preview=preview)
-        outputs[f"{ORGANIZATION}/{project}/{stack}"] = dict(one.exports)
-        if stack in wanted:
-            captured.append(one)
-    return captured
+    captured: dict[str, Captured] = {}
+
+    def run(stack: str) -> None:
+        captured[stack] = capture(root, stack, outputs, preview=preview)
+        outputs[f"{ORGANIZATION}/{project}/{stack}"] = dict(captured[stack].exports)
+
+    for stack in wanted:
+        before = _read_by(root, stack)
+        for first in (*before, stack):
+            if first in known and first not in captured:
+                run(first)
+        check = importlib.import_module("infra.wanted").check_lifetime
+        for first in before[1:]:
+            check(stack, first, str(captured[first].exports["ttl"]))
+    return [captured[stack] for stack in wanted]
+
+
+def _read_by(root: Path, stack: str) -> tuple[str, ...]:
+    """The stacks whose exports `stack` reads, in the order in which they can be made."""
+    if stack == SHARED:
+        return ()
+    values, _ = importlib.import_module("infra.load").raw_stack_file(root, stack)
+    training = values.get("mlops:training_stack", "").rpartition("/")[2]
+    return (SHARED, training) if training not in ("", stack) else (SHARED,)

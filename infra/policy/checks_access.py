@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from infra.plan.model import UNKNOWN, Resource
+from infra.roles import BUILT_IN
 
-from .rule import Message, ResourceRule, holds, must
+from .rule import Message, ResourceRule, StackRule, holds, must
 
 OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 USER_ACCESS_ADMINISTRATOR = "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9"
 ROLE_ADMINISTRATOR = "f58310d9-a9f6-439a-9e8d-f62e7b41a168"
 CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
+ABROAD = ("AzureML Data Scientist", "Reader", "Storage Blob Data Reader")
+"""Built-in roles that an environment may hold on what another stack made: none changes that stack's data or
+infrastructure."""
 AUDIENCE = "api://AzureADTokenExchange"
 # One GitHub environment, or one service connection; the first part may hold names or immutable numbers.
 _SUBJECTS = (
@@ -38,6 +42,24 @@ def _assignment(resource: Resource) -> Iterator[Message]:
         resource, "principalType", "ServicePrincipal",
         why="roles of people and groups belong to your directory, and Azure looks the principal up too early",
     )  # fmt: skip
+
+
+def _abroad(resources: Sequence[Resource]) -> Iterator[tuple[Resource, Message]]:
+    """A scope that was made of nothing in this stack belongs to another one, and so does its custom role."""
+    own = {r.urn for r in resources}
+    refused = {identifier for name, identifier in BUILT_IN.items() if name not in ABROAD}
+    for resource in resources:
+        if resource.kind != "authorization:RoleAssignment":
+            continue
+        scope = resource.property_dependencies.get("scope", ())
+        defined_here = not own.isdisjoint(resource.property_dependencies.get("roleDefinitionId", ()))
+        role = str(resource.get("roleDefinitionId", "")).rsplit("/", 1)[-1]
+        if own.isdisjoint(scope) and (role in refused or defined_here):
+            yield (
+                resource,
+                f"the scope belongs to another stack, where only {', '.join(ABROAD)} and roles that stack "
+                "defines may be held: an environment must not be able to change another one",
+            )
 
 
 def _wildcards(resource: Resource) -> Iterator[Message]:
@@ -119,4 +141,5 @@ RULES = (
     ),
     ResourceRule("MLOPS_ACCESS_6", "Kubernetes needs Entra ID", ("containerservice:ManagedCluster",), _aks),
     ResourceRule("MLOPS_ACCESS_7", "Vaults use roles", ("keyvault:Vault",), _vault),
+    StackRule("MLOPS_ACCESS_8", "No environment changes another one", _abroad),
 )

@@ -82,6 +82,9 @@ def scopes_of(root: Path, settings: Settings, stack: Stack) -> dict[str, str]:
     registry = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{shared.group}/providers"
     name = shared.names("ml_registry")
     found["model registry"] = f"{registry}/Microsoft.MachineLearningServices/registries/{name}"
+    if stack.trains_in:
+        home = scopes_of(root, settings, read_stack(root, settings, stack.trains_in))
+        found |= {f"training {kind}": home[kind] for kind in ("workspace", "storage account")}
     return {"resource group": group, **found}
 
 

@@ -18,6 +18,8 @@ MODEL = min(load_settings(ROOT).models)
 """One of those that every stack serves."""
 TAKES = [m for m in sorted(load_settings(ROOT).models) if (ROOT / f"pipelines/{m}/ingest.yml").is_file()][:1]
 """The first model that takes deliveries, if any."""
+TRAINS = load_settings(ROOT).azure.train
+"""The stack whose workspace trains."""
 STACKS = ("shared", "dev", "staging", "prod")
 ENVIRONMENTS = ("dev", "staging", "prod")
 EVERYTHING: Mapping[str, Any] = {
@@ -55,7 +57,7 @@ def plan(stack: str, *, preview: bool = False, everything: bool = False, **edits
 
 @cache
 def _plan(stack: str, preview: bool, edits: str) -> Captured:
-    outputs = {f"{ORGANIZATION}/mlops/shared": _shared()} if stack != "shared" else {}
+    outputs = {f"{ORGANIZATION}/mlops/{name}": exports(name) for name in _before(stack)}
 
     def edit(config: dict[str, str]) -> None:
         for key, value in json.loads(edits).items():
@@ -67,6 +69,12 @@ def _plan(stack: str, preview: bool, edits: str) -> Captured:
     return capture(ROOT, stack, outputs, preview=preview, edit=edit)
 
 
+def _before(stack: str) -> tuple[str, ...]:
+    """Stacks whose exports a stack may read."""
+    return () if stack == "shared" else ("shared",) if stack == TRAINS else ("shared", TRAINS)
+
+
 @cache
-def _shared() -> Mapping[str, Any]:
-    return capture(ROOT, "shared").exports
+def exports(stack: str) -> Mapping[str, Any]:
+    """What a stack exports as its file stands."""
+    return plan(stack).exports

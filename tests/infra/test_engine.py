@@ -6,6 +6,7 @@ comes from PATH or from the cache of `make pulumi`; without one these tests are 
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -97,7 +98,6 @@ def test_engine_removed_cluster_is_deleted(another: Callable[[], Engine]) -> Non
 
 def test_engine_destroy_stops_at_protected_resources(another: Callable[[], Engine]) -> None:
     engine = another()
-    engine.edit("dev", r"^ *mlops:ttl: .*\n", "")
     engine.edit("dev", r"mlops:protect: .*", "mlops:protect: true")
     assert engine.up().returncode == 0
     kept = engine.kinds("storage:StorageAccount")
@@ -164,3 +164,39 @@ def test_engine_policy_pack_passes_the_program_and_stops_a_wrong_edit(another: C
     assert stopped.returncode != 0
     assert "MLOPS_COMPUTE_1" in stopped.stdout, stopped.stdout + stopped.stderr
     assert engine.azure["log"] == before, "the cluster was changed before the policy was asked"
+
+
+def test_engine_applies_what_was_planned_and_nothing_else(another: Callable[[], Engine]) -> None:
+    """As the workflows do: the plan that a person approved is kept, and an edit after it stops the update."""
+    engine = another()
+    engine.edit("dev", r"max_nodes: 2,", "max_nodes: 3,")
+    file = engine.project / "environments" / "Pulumi.dev.yaml"
+    approved = file.read_text()
+    planned = engine.run("preview", "--refresh", "--save-plan", "plan.json")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    engine.edit("dev", r"^    gpu: .*\n", "")
+    before = engine.kinds(COMPUTE)
+    more = engine.up("--refresh", "--plan", "plan.json")
+    assert more.returncode != 0
+    assert "violates plan" in more.stdout + more.stderr
+    assert engine.kinds(COMPUTE) == before, "what nobody approved was deleted"
+    file.write_text(approved)
+    done = engine.up("--refresh", "--plan", "plan.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_engine_environment_reaches_the_stack_that_trains(another: Callable[[], Engine]) -> None:
+    """With the exports that the engine keeps, and the rule on roles elsewhere, which sees them only here."""
+    engine = another()
+    before = set(engine.kinds("authorization:RoleAssignment"))
+    engine.init("staging")
+    pack = str(engine.project / "infra" / "policy")
+    done = engine.up("--policy-pack", pack, stack="staging")
+    assert done.returncode == 0, done.stdout + done.stderr
+    grants = set(engine.kinds("authorization:RoleAssignment")) - before
+    exported = json.loads(engine.run("stack", "output", "--json").stdout)
+    there = [exported["workspace_id"], exported["storage_account_id"]]
+    assert sorted(sum(g.lower().startswith(f"{t}/providers/".lower()) for g in grants) for t in there) == [
+        2,
+        2,
+    ], "`plan` and `train` of staging, at both"

@@ -73,17 +73,23 @@ def test_a_date_that_cannot_be_read_is_no_reason_to_delete(text: str | None) -> 
         expired.live({"dev": "1h"}, [_listed(lastUpdate=text)])
 
 
-def test_only_stacks_with_a_ttl_are_looked_at() -> None:
-    """The template gives dev two weeks, and staging and prod none."""
-    assert expired.configured(ROOT) == {"dev": "14d"}
-
-
 @pytest.fixture
 def repository(tmp_path: Path) -> Path:
+    """With a stack `trial` beside the template's, which goes after two weeks."""
     for name in ("Pulumi.yaml", "mlops.toml"):
         shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    environments = shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    dev = (environments / "Pulumi.dev.yaml").read_text()
+    (environments / "Pulumi.trial.yaml").write_text(
+        dev.replace("config:\n", "config:\n  mlops:ttl: 14d\n", 1)
+    )
     return tmp_path
+
+
+def test_only_stacks_with_a_ttl_are_looked_at(repository: Path) -> None:
+    """The template's own stay until a person destroys them."""
+    assert expired.configured(ROOT) == {}
+    assert expired.configured(repository) == {"trial": "14d"}
 
 
 def test_a_protected_stack_with_a_ttl_is_refused(repository: Path) -> None:
@@ -94,8 +100,7 @@ def test_a_protected_stack_with_a_ttl_is_refused(repository: Path) -> None:
 
 
 def test_without_any_ttl_pulumi_is_not_asked(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    file = repository / "environments/Pulumi.dev.yaml"
-    file.write_text(file.read_text().replace("  mlops:ttl: 14d\n", ""))
+    (repository / "environments/Pulumi.trial.yaml").unlink()
     monkeypatch.setenv("PATH", "")
     assert expired.lifetimes(repository) == []
 
@@ -144,20 +149,20 @@ def _verb(repository: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_the_verb_lists_what_the_destroy_workflow_deletes(repository: Path, monkeypatch: Any) -> None:
-    old = [_listed(), _listed("prod")]
+    old = [_listed("trial"), _listed("prod")]
     _pulumi(repository, monkeypatch, f"echo '{json.dumps(old)}'")
     done = _verb(repository, "--json")
     assert done.returncode == 0, done.stderr
     (one,) = json.loads(done.stdout)
-    assert (one["stack"], one["ttl"], one["expires"]) == ("dev", "14d", "2026-03-15 00:00:00+00:00")
+    assert (one["stack"], one["ttl"], one["expires"]) == ("trial", "14d", "2026-03-15 00:00:00+00:00")
 
 
 def test_the_verb_says_when_the_others_expire(repository: Path, monkeypatch: Any) -> None:
     new = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S.000Z}"
-    _pulumi(repository, monkeypatch, f"echo '{json.dumps([_listed(lastUpdate=new)])}'")
+    _pulumi(repository, monkeypatch, f"echo '{json.dumps([_listed('trial', lastUpdate=new)])}'")
     done = _verb(repository)
     assert (done.returncode, done.stdout) == (0, "")
-    assert "dev expires on" in done.stderr
+    assert "trial expires on" in done.stderr
     assert "no environment has expired" in done.stderr
 
 
@@ -173,7 +178,7 @@ def test_the_real_cli_says_what_is_read_here(repository: Path, monkeypatch: pyte
     monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{backend}")
     monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "only for tests")
     monkeypatch.setenv("PULUMI_SKIP_UPDATE_CHECK", "true")
-    subprocess.run(["pulumi", "stack", "init", "dev", "--non-interactive"], cwd=repository, check=True)
+    subprocess.run(["pulumi", "stack", "init", "trial", "--non-interactive"], cwd=repository, check=True)
     assert expired.lifetimes(repository) == []
     (listed,) = expired._listed(repository)
-    assert listed["name"].rpartition("/")[2] == "dev"
+    assert listed["name"].rpartition("/")[2] == "trial"

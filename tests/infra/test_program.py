@@ -242,7 +242,7 @@ def test_what_azure_takes_one_at_a_time_is_chained() -> None:
     assert len(subnets) == 5
     assert _chained(graph, subnets)
     rules = list(graph.of(f"{ML}ManagedNetworkSettingsRule"))
-    assert len(rules) == 2
+    assert len(rules) == 3, "two domains of the stack file, and the storage of the stack that trains"
     assert _chained(graph, rules)
 
 
@@ -431,8 +431,8 @@ def test_federation_takes_subjects_as_they_are_given() -> None:
 
 
 def test_the_ttl_is_a_tag_that_a_clock_can_read() -> None:
-    assert plan("dev").named("group").inputs["tags"]["ttl"] == "14d"
-    assert plan("dev").exports["ttl"] == "14d"
+    assert plan("dev", ttl="14d").named("group").inputs["tags"]["ttl"] == "14d"
+    assert plan("dev", ttl="14d").exports["ttl"] == "14d"
     assert "ttl" not in plan("prod").named("group").inputs["tags"]
 
 

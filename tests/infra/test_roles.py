@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from graphs import ENVIRONMENTS, ROOT, TAKES, plan
+from graphs import ENVIRONMENTS, ROOT, TAKES, TRAINS, exports, plan
 from infra.plan.mocks import guid as pretend_guid
 from infra.plan.model import Captured
 
@@ -50,7 +50,13 @@ def _scopes(graph: Captured) -> dict[str, str]:
         "logs": "log analytics", "workspace": "workspace", "subnet-workloads": "workloads subnet",
     }  # fmt: skip
     found = {graph.named(n).id: scope for n, scope in names.items() if any(r.name == n for r in graph)}
-    return {**found, plan("shared").exports["registry_id"]: "model registry"}
+    if graph.stack != TRAINS:
+        trains = exports(TRAINS)
+        found |= {
+            trains["workspace_id"]: "training workspace",
+            trains["storage_account_id"]: "training storage account",
+        }
+    return {**found, exports("shared")["registry_id"]: "model registry"}
 
 
 def _role_names(graph: Captured) -> dict[str, str]:

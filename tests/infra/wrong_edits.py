@@ -159,6 +159,21 @@ def wrong_versions(check: str, captured: Captured) -> list[tuple[Resource, ...]]
         target = next(r for r in resources if r.kind == "storage:StorageAccount")
         bare = replace(target, options={k: v for k, v in target.options.items() if k != "protect"})
         return [tuple(bare if r is target else r for r in resources)]
+    if check == "MLOPS_ACCESS_8":
+        target = captured.named("grant-train-storage-blob-data-reader-training-storage-account")
+        writer = captured.named("grant-train-storage-blob-data-contributor-storage-account")
+        own = captured.named("grant-promote-model-promoter-workspace")
+        wrong = []
+        for other in (writer, own):
+            role = {"roleDefinitionId": other.inputs["roleDefinitionId"]}
+            needs = {"roleDefinitionId": other.property_dependencies.get("roleDefinitionId", ())}
+            edited = replace(
+                target,
+                inputs={**target.inputs, **role},
+                property_dependencies={**target.property_dependencies, **needs},
+            )
+            wrong.append(tuple(edited if r is target else r for r in resources))
+        return wrong
     if check == "MLOPS_EVENTS_2":
         topic = next(r for r in resources if r.kind == "eventgrid:SystemTopic")
         return [(*resources, replace(topic, urn=f"{topic.urn}-2", name=f"{topic.name}-2"))]

@@ -1,4 +1,5 @@
-"""Role assignments that Pulumi does not make: on its own state, and on the registry's group for `apply`."""
+"""Role assignments that Pulumi does not make: on its own state, and for `apply` where its environment holds
+roles outside itself: on the registry's group, and in the stack that trains."""
 
 from __future__ import annotations
 
@@ -151,6 +152,7 @@ def workflow_grants(world: World) -> list[Step]:
             ]
             if duty == "apply":
                 found.append(_registry_grant(world, stack))
+                found += _training_grants(world, stack)
     return found
 
 
@@ -163,11 +165,28 @@ def key_path(world: World) -> str:
 
 
 def _registry_grant(world: World, stack: Stack) -> Assignment:
-    """`apply` keeps the assignments of its environment on the shared registry, of these two roles only."""
+    """`apply` keeps the assignments of its environment on the shared registry, of the table's roles only."""
+    shared = next(s for s in world.stacks if s.name == SHARED)
+    place, condition = "the model registry's group", _only(world, "model registry")
+    return Assignment(world, stack, "apply", ACCESS_ADMINISTRATOR, world.group_of(shared), place, condition)
+
+
+def _training_grants(world: World, stack: Stack) -> list[Step]:
+    """The same on workspace and storage account of the stack that trains for this one."""
+    return [
+        Assignment(world, stack, "apply", ACCESS_ADMINISTRATOR, path, f"the {scope}", _only(world, scope))
+        for scope, path in world.training_scopes(stack).items()
+    ]
+
+
+def _only(world: World, scope: str) -> str:
+    """The condition that lets roles be assigned which `infra/roles.py` gives at that scope."""
     roles = program.module(world.root, "roles")
     shared = next(s for s in world.stacks if s.name == SHARED)
-    allowed = [roles.custom_id(shared.names, r.name) for r in roles.CUSTOM if r.home == SHARED]
+    allowed = [
+        roles.custom_id(shared.names, name) if roles.custom(name) else roles.BUILT_IN[name]
+        for name in roles.held_at(scope)
+    ]
     if not allowed:
-        raise TargetError("infra/roles.py defines no role of the model registry")
-    place, condition = "the model registry's group", roles.only(allowed)
-    return Assignment(world, stack, "apply", ACCESS_ADMINISTRATOR, world.group_of(shared), place, condition)
+        raise TargetError(f"infra/roles.py gives no role at the {scope}")
+    return str(roles.only(allowed))

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from mlops.spec.policy import Policy
 
 SHARED: Final = "shared"
+WORKSPACES: Final = "Microsoft.MachineLearningServices/workspaces"
+ACCOUNTS: Final = "Microsoft.Storage/storageAccounts"
 STATE: Final = "state"
 """Stands for the environment in the names of what keeps Pulumi's state; also the container's name."""
 KEY: Final = "pulumi"
@@ -51,6 +53,11 @@ class Stack:
     def group(self) -> str:
         return self.names("resource_group")
 
+    @property
+    def trains_in(self) -> str:
+        """The stack that trains for this one; empty when it trains itself, and for `shared`."""
+        return str(getattr(self.config, "trains_in", ""))
+
 
 def read_stack(root: Path, settings: Settings, name: str) -> Stack:
     """Raises `InvalidInput` with file, line and field."""
@@ -63,7 +70,10 @@ def read_stack(root: Path, settings: Settings, name: str) -> Stack:
 
 
 def read_stacks(root: Path, settings: Settings, chosen: Sequence[str] = ()) -> list[Stack]:
-    """The chosen stacks (default: all) and always `shared`, in the order in which they are made."""
+    """The chosen stacks (default: all) in the order in which they are made.
+
+    `shared` is always the first. The stack that trains for a chosen one comes next: its exports are read.
+    """
     known = program.stack_names(root)
     if unknown := sorted(set(chosen) - set(known)):
         raise InvalidInput(
@@ -72,7 +82,10 @@ def read_stacks(root: Path, settings: Settings, chosen: Sequence[str] = ()) -> l
     if SHARED not in known:
         raise InvalidInput(f"environments/Pulumi.{SHARED}.yaml does not exist; it holds the model registry")
     wanted = set(chosen or known) | {SHARED}
-    return [read_stack(root, settings, name) for name in known if name in wanted]
+    found = {name: read_stack(root, settings, name) for name in known if name in wanted}
+    training = sorted({s.trains_in for s in found.values() if s.trains_in})
+    first = {name: found.get(name) or read_stack(root, settings, name) for name in (SHARED, *training)}
+    return list({**first, **found}.values())
 
 
 class World:
@@ -174,6 +187,18 @@ class World:
     def group_of(self, stack: Stack) -> str:
         """Path of a stack's resource group."""
         return f"/subscriptions/{self.subscription(stack)}/resourceGroups/{stack.group}"
+
+    def training_scopes(self, stack: Stack) -> dict[str, str]:
+        """What a stack reaches of the one that trains for it, by the names of the table in `infra.roles`."""
+        if not stack.trains_in:
+            return {}
+        home = next((s for s in self.stacks if s.name == stack.trains_in), None)
+        home = home or read_stack(self.root, self.settings, stack.trains_in)
+        group, names = f"{self.group_of(home)}/providers", home.names
+        return {
+            "training workspace": f"{group}/{WORKSPACES}/{names('ml_workspace')}",
+            "training storage account": f"{group}/{ACCOUNTS}/{names('storage_account')}",
+        }
 
     def identity_path(self, stack: Stack, duty: str) -> str:
         name = stack.names("identity", duty)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -197,7 +197,7 @@ def roles(case: Case) -> Iterator[Finding]:
                 for g in wanted_module.granted(stack.config)
                 if g.identity == duty
             }
-            found = _held(world, stack, identity["principalId"])
+            found = _held(world, scopes.values(), identity["principalId"])
             for key, grant in wanted.items():
                 if key not in found:
                     sentence = f"{stack.name}/{duty} lacks {grant.role} on the {grant.scope}: {grant.why}"
@@ -209,13 +209,17 @@ def roles(case: Case) -> Iterator[Finding]:
                 yield Finding("roles", "warning", sentence, f"az role assignment delete --ids {found[key]}")
 
 
-def _held(world: World, stack: Stack, principal: str) -> dict[tuple[str, str], str]:
-    """(role id, scope) to the id of the assignment, anywhere in the stack's subscription."""
-    rows = world.arm_of(stack).list(
-        f"/subscriptions/{world.subscription(stack)}/providers/Microsoft.Authorization/roleAssignments",
-        what="list role assignments",
-        **{"$filter": f"principalId eq '{principal}'"},
-    )
+def _held(world: World, scopes: Iterable[str], principal: str) -> dict[tuple[str, str], str]:
+    """(role id, scope) to the id of the assignment, anywhere in the subscriptions of `scopes`."""
+    rows = [
+        row
+        for subscription in dict.fromkeys(scope.split("/")[2] for scope in scopes)
+        for row in world.arm.of(subscription).list(
+            f"/subscriptions/{subscription}/providers/Microsoft.Authorization/roleAssignments",
+            what="list role assignments",
+            **{"$filter": f"principalId eq '{principal}'"},
+        )
+    ]
     return {
         (str(p["roleDefinitionId"]).rsplit("/", 1)[-1].lower(), str(p["scope"]).lower()): str(row["id"])
         for row in rows
@@ -244,6 +248,7 @@ def _scopes(world: World, stack: Stack, shared: Stack) -> dict[str, str]:
         "workspace": f"{group}/{_ML}/workspaces/{names('ml_workspace')}",
         "key vault": f"{group}/Microsoft.KeyVault/vaults/{names('key_vault')}",
         "model registry": registry,
+        **world.training_scopes(stack),
     }
 
 
