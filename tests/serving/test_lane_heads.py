@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,6 +28,8 @@ class Echo:
         self.draining = False
         self.admits = True
         self.later: list[Any] | None = None
+        self.seen: list[tuple[bytes | None, bytes | None]] = []
+        """Ids of each request that took the lane."""
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         body = (await receive())["body"] if self.admits and not self.draining else REFUSED
@@ -35,6 +38,7 @@ class Echo:
         await send({"type": "http.response.body", "body": body})
 
     def identity(self, headers: Any) -> list[Any]:
+        self.seen.append((headers.request_id, headers.traceparent))
         return []
 
     def admit(self, headers: Any) -> None:
@@ -161,20 +165,75 @@ def test_a_request_before_the_last_answer_waits_its_turn() -> None:
     asyncio.run(run())
 
 
+TRACE = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+OTHER = b"00-1af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
+
+
 @pytest.mark.parametrize(
     "lines",
     [
-        [b"x-request-id: 7"],
-        [b"traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"],
-        [b"x-long: " + b"x" * HEAD],
+        [b"x-request-id: %d"],
+        [b"X-Request-Id:%d"],
+        [b"traceparent: 00-%032x-b7ad6b7169203331-01"],
+        [b"Traceparent: 00-%032x-b7ad6b7169203331-01", b"x-request-id: a"],
     ],
-    ids=["a request's id", "a trace", "long"],
 )
-def test_a_head_that_will_not_come_again_is_not_remembered(lines: list[bytes]) -> None:
+def test_ids_of_a_request_do_not_make_its_head_another(lines: list[bytes]) -> None:
+    async def run() -> None:
+        talk = Talk()
+        for n in range(1, 6):
+            own = [line % n if b"%" in line else line for line in lines]
+            assert await talk.say(post(b"{}", *own)) == [b"{}"]
+        assert len(talk.parser.fed) == 2
+        assert len(set(talk.app.seen)) == 5
+
+    asyncio.run(run())
+
+
+def test_ids_are_those_that_the_parser_would_have_found() -> None:
+    pieces = [
+        b"x-request-id: a", b"X-Request-ID: b", b"x-request-id:c", b"x-request-id:  d", b"x-request-id: e ",
+        b"x-request-id: two words", b"x-request-id:", b"x-request-id: " + b"x" * 129, b"x-request-id: \xff",
+        b"traceparent: " + TRACE, b"TraceParent:" + OTHER, b"traceparent: nonsense",
+        b"traceparent: \t" + TRACE,
+        b"x-my-traceparent: " + TRACE, b"x-other: 1", b"x-other: x-request-id: f",
+    ]  # fmt: skip
+    chance = random.Random(7)  # noqa: S311
+
+    async def run() -> None:
+        warm, hits = Talk(), 0
+        await warm.say(post(b"{}"))
+        for _ in range(800):
+            request = post(b"{}", *chance.choices(pieces, k=chance.randint(0, 4)))
+            parsed, before = Talk(), len(warm.parser.fed)
+            assert await parsed.say(request) == await warm.say(request) == [b"{}"]
+            assert warm.app.seen[-1] == parsed.app.seen[-1], request
+            hits += len(warm.parser.fed) == before
+        assert hits > 80
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("line", [b"x-request-id: a\r\n b", b"traceparent: " + TRACE + b"\r\n\tb"])
+def test_a_line_that_is_continued_goes_to_the_parser_which_refuses_it(line: bytes) -> None:
+    async def run() -> None:
+        talk = Talk()
+        for _ in range(3):
+            await talk.say(post(b"{}"))
+        fed = len(talk.parser.fed)
+        await talk.say(post(b"{}", line))
+        assert len(talk.parser.fed) == fed + 1
+        assert talk.wire.sent.startswith(b"HTTP/1.1 400 ")
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("line", [b"x-long: " + b"x" * HEAD, b"x-request-id: two words"], ids=["long", "odd"])
+def test_a_head_that_is_long_or_odd_is_not_remembered(line: bytes) -> None:
     async def run() -> None:
         talk = Talk()
         for _ in range(4):
-            assert await talk.say(post(b"{}", *lines)) == [b"{}"]
+            assert await talk.say(post(b"{}", line)) == [b"{}"]
         assert len(talk.parser.fed) == 4
         assert not LaneProtocol._heads
 

@@ -48,10 +48,23 @@ class Headers:
         self.encoding: bytes | None = get(b"content-encoding")
         self.length: bytes | None = get(b"content-length")
         self.expect = b"expect" in found
-        given: bytes | None = get(b"x-request-id")
-        self.request_id: bytes | None = given if given and _REQUEST_ID.fullmatch(given) else None
-        trace: bytes | None = get(b"traceparent")
-        self.traceparent: bytes | None = trace if trace and _TRACE.fullmatch(trace) else None
+        self._identify(get(b"x-request-id"), get(b"traceparent"))
+
+    def with_ids(self, request_id: bytes | None, traceparent: bytes | None) -> Headers:
+        """The same but for the ids, which are as they were sent."""
+        other = Headers.__new__(Headers)
+        other.authorization = self.authorization
+        other.content_type = self.content_type
+        other.deployment = self.deployment
+        other.encoding = self.encoding
+        other.length = self.length
+        other.expect = self.expect
+        other._identify(request_id, traceparent)
+        return other
+
+    def _identify(self, given: bytes | None, trace: bytes | None) -> None:
+        self.request_id = given if given and _REQUEST_ID.fullmatch(given) else None
+        self.traceparent = trace if trace and _TRACE.fullmatch(trace) else None
 
 
 class Keyring:

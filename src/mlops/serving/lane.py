@@ -5,15 +5,16 @@ admissible is handed to `Scoring` as soon as its last byte is parsed, and its an
 model has it. Everything else (refusals by headers, chunked or large bodies, pipelined requests, HEAD,
 HTTP/1.0, a server that drains) goes through uvicorn and `App`, which give the same answers.
 
-Most clients send the same head with every request on a connection. Parsing it costs as much as the rest of
-the lane, so a head that has passed the parser is remembered by its bytes; what may have changed since (the
-keys, a drain, a full socket) is asked each time.
+Most clients send the same head with every request, but for the ids that a gateway or a tracer gives it.
+Parsing it costs as much as the rest of the lane, so a head that has passed the parser is remembered by its
+bytes without these ids; what may have changed since (the keys, a drain, a full socket) is asked each time.
 """
 
 from __future__ import annotations
 
 import asyncio
 import math
+import re
 from http import HTTPStatus
 from typing import Any, ClassVar, NamedTuple
 
@@ -31,6 +32,8 @@ HEADS = 512
 """Heads that are remembered; one more, and all are forgotten."""
 
 _END = b"\r\n\r\n"
+_IDS = re.compile(rb"\r\n(?i:(traceparent|x-request-id)): ?([\x21-\x7e]{1,128})(?=\r\n)")
+"""Lines with an id of the request. The parser refuses a line that continues one: it is never remembered."""
 _PATHS = {path.encode(): protocol for path, protocol in PATHS.items()}
 _STATUS = {
     s.value: b"HTTP/1.1 %d %b\r\ncontent-type: application/json\r\n" % (s, s.phrase.encode())
@@ -58,8 +61,12 @@ class _Turn:
         self.message_event = event
 
 
+Ids = tuple[bytes | None, bytes | None]
+"""`x-request-id` and `traceparent` as they were sent."""
+
+
 class _Head(NamedTuple):
-    """What the parser made of a head: a function of its bytes alone."""
+    """What the parser made of a head without ids: a function of its bytes alone."""
 
     protocol: Protocol
     headers: Headers
@@ -85,9 +92,10 @@ class LaneProtocol(GuardedProtocol):
     def data_received(self, data: bytes) -> None:
         head = b""
         # Only between two requests of the lane do these bytes begin with a head, and the parser with nothing.
-        if self._idle:
-            head = data[: data.find(_END, 0, HEAD) + len(_END)]
-            if (known := self._heads.get(head)) is not None and self._again(known, data[len(head) :]):
+        end = data.find(_END, 0, HEAD) + len(_END) if self._idle else 0
+        if end >= len(_END):
+            head, ids = _parted(data[:end])
+            if (known := self._heads.get(head)) is not None and self._again(known, ids, data[end:]):
                 return
         super().data_received(data)
         # Not in the parser's callback: an exception there would be taken for a malformed request.
@@ -95,33 +103,34 @@ class LaneProtocol(GuardedProtocol):
         if turn is not None:
             self._complete = None
             body = turn.chunks[0] if len(turn.chunks) == 1 else b"".join(turn.chunks)
-            if head.endswith(_END) and len(head) + len(body) == len(data):
+            if head and end + len(body) == len(data):
                 self._remember(head, turn, len(body))
             self._submit(turn, body)
 
-    def _again(self, head: _Head, body: bytes) -> bool:
+    def _again(self, head: _Head, ids: Ids | None, body: bytes) -> bool:
         """Take a request whose head is known past the parser; False when it is not complete or admissible."""
         scoring = self._scoring
         if scoring is None or len(body) != head.length or self._server_app.draining or self.flow.write_paused:
             return False
+        headers = head.headers if ids is None else head.headers.with_ids(*ids)
         try:
-            scoring.admit(head.headers)
+            scoring.admit(headers)
         except RequestError:
             return False
         self._idle = False
         self.deadline = math.inf
-        turn = _Turn(head.protocol, head.headers, scoring.identity(head.headers), self._event)
+        turn = _Turn(head.protocol, headers, scoring.identity(headers), self._event)
         self.cycle = turn  # type: ignore[assignment]
         self._submit(turn, body)
         return True
 
     def _remember(self, head: bytes, turn: _Turn, length: int) -> None:
-        if turn.headers.request_id is not None or turn.headers.traceparent is not None:
-            # Each request has its own: this head will not come again.
+        if b"traceparent" in (low := head.lower()) or b"x-request-id" in low:
+            # Written in a way that `_IDS` does not know: left to the parser.
             return
         if len(self._heads) >= HEADS:
             self._heads.clear()
-        self._heads[head] = _Head(turn.protocol, turn.headers, length)
+        self._heads[head] = _Head(turn.protocol, turn.headers.with_ids(None, None), length)
 
     def _submit(self, turn: _Turn, body: bytes) -> None:
         if self._scoring is not None:
@@ -223,3 +232,12 @@ class LaneProtocol(GuardedProtocol):
             self.transport.close()
         else:
             super().expire()
+
+
+def _parted(head: bytes) -> tuple[bytes, Ids | None]:
+    """A head without the lines of its ids, and these; None when it has none."""
+    parts = _IDS.split(head)
+    if len(parts) == 1:
+        return head, None
+    ids = {name.lower(): value for name, value in zip(parts[1::3], parts[2::3], strict=True)}
+    return b"".join(parts[::3]), (ids.get(b"x-request-id"), ids.get(b"traceparent"))
