@@ -96,7 +96,8 @@ def move_on(template: Repository) -> None:
     edit(template, "src/flights/model.py", '"""', '"""Better. ')
     edit(template, "mlops.toml", "# The fork's settings.", "# All of the fork's settings.")
     edit(template, "environments/Pulumi.prod.yaml", "max_nodes: 8", "max_nodes: 9")
-    edit(template, "CHANGELOG.md", "## [Unreleased]\n\n", f"## [Unreleased]\n\n{NOTES}")
+    changes = template.root / "CHANGELOG.md"
+    changes.write_text(re.sub(r"(?m)^(?=## \[\d)", NOTES, changes.read_text(), count=1))
     (template.root / "docs/novelty.md").write_text("# A new page\n")
     (template.root / "docs/events.md").unlink()
     everywhere(template, "synthetic_traffic", "probe_traffic", ("src", "docs", "environments"))
