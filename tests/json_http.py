@@ -12,7 +12,10 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Sent:
-    """One request; `target` is path and query as they were sent, names of headers are in lower case."""
+    """One request; `target` is path and query as they were sent, names of headers are in lower case.
+
+    `body` is what JSON says, None when there is none, and bytes when it is said to be no JSON.
+    """
 
     method: str
     target: str
@@ -50,9 +53,10 @@ def _handler(answer: Answer) -> type[BaseHTTPRequestHandler]:
         def _any(self) -> None:
             raw = self.rfile.read(int(self.headers.get("content-length") or 0))
             headers = {k.lower(): v for k, v in self.headers.items()}
-            sent = Sent(self.command, self.path, headers, json.loads(raw) if raw else None)
-            status, body = answer(sent)
-            shown = b"" if body is None else json.dumps(body).encode()
+            plain = "json" not in headers.get("content-type", "")
+            body = None if not raw else raw if plain else json.loads(raw)
+            status, told = answer(Sent(self.command, self.path, headers, body))
+            shown = b"" if told is None else json.dumps(told).encode()
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(shown)))
