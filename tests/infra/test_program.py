@@ -354,7 +354,8 @@ def test_another_model_is_one_entry_of_mlops_toml(tmp_path: Path) -> None:
 def test_how_a_model_is_served_is_config() -> None:
     graph = plan("dev", endpoints={MODEL: {"auth": "key", "batch": False}})
     assert graph.named(f"online-{MODEL}").get("properties.authMode") == "Key"
-    assert not graph.of(f"{ML}BatchEndpoint")
+    others = {f"batch-{model}" for model in load_settings(ROOT).models if model != MODEL}
+    assert {endpoint.name for endpoint in graph.of(f"{ML}BatchEndpoint")} == others
     with pytest.raises(InvalidInput, match=r"endpoints\.flihgts: mlops\.toml has no model 'flihgts'"):
         plan("dev", endpoints={"flihgts": {}})
 
