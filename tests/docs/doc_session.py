@@ -10,14 +10,14 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import shutil
 import signal
 import subprocess
 import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from doc_pages import ROOT, Block
+from doc_pages import Block
+from tests.e2e.template_copy import copy_template
 
 MARK = "@@ block "
 BIN = Path(sys.executable).parent
@@ -55,15 +55,7 @@ class Session:
 
     def _copy(self) -> None:
         """What git would commit of this repository, committed, with the programs of our environment."""
-        listed = subprocess.run(
-            ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
-            capture_output=True,
-            check=True,
-        ).stdout.decode()
-        for name in filter(None, listed.split("\0")):
-            if (ROOT / name).is_file():
-                (self.root / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy2(ROOT / name, self.root / name)
+        copy_template(self.root)
         for words in (["init", "--quiet", "--initial-branch", "main"], ["add", "--all"]):
             self._git(*words)
         self._git("commit", "--quiet", "--message", "Template")
