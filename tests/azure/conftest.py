@@ -48,13 +48,12 @@ def emulator(tmp_path: Path) -> Iterator[Emulator]:
         settle(azure)
 
 
-def settle(azure: Emulator, *, recorded: bool = True) -> None:
+def settle(azure: Emulator) -> None:
     """What must hold at the end of every test: no bug, no foreign host, every body of the official type.
 
-    What was asked is recorded as evidence where somebody wants it, unless a test says that it is none.
+    What was asked is recorded as evidence where somebody wants it.
     """
-    if recorded:
-        record(azure.exchanges)
+    record(azure.exchanges)
     assert not azure.errors, azure.errors[0]
     foreign = set(azure.refused) - {ONNX_TELEMETRY}
     assert not foreign, f"clients asked for hosts that are not Azure's: {foreign}"

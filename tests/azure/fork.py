@@ -82,8 +82,7 @@ def place(
         for name, value in made.env.items():
             monkeypatch.setenv(name, value)
         yield made
-        # What is asked here is no evidence of how Azure's own clients behave.
-        settle(azure, recorded=False)
+        settle(azure)
 
 
 def write_forge(root: Path, kind: str, repository: str) -> None:
