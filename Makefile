@@ -74,8 +74,8 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/check-jsonschema --builtin-schema vendor.azure-pipelines --data-transform azure-pipelines --regex-variant nonunicode \
 	  azure-pipelines.yml $(filter-out %/variables.yml,$(wildcard pipelines/azure-devops/*.yml pipelines/azure-devops/*/*.yml))
 	@$(BIN)/hadolint --config container/hadolint.yaml container/Dockerfile
-	@LOG_LEVEL=ERROR $$($(BIN)/python -c 'from infra.policy import checkov; print(checkov.environment())') \
-	  -m checkov.main --config-file .github/checkov.yml
+	@python=$$($(BIN)/python -c 'from infra.policy import checkov; print(checkov.environment())') \
+	  && LOG_LEVEL=ERROR $$python -m checkov.main --config-file .github/checkov.yml
 
 lint-fast: setup ## What lint finds within seconds; the hook before a commit
 	@$(BIN)/ruff format --check --quiet .
