@@ -22,8 +22,17 @@ TRAINS = load_settings(ROOT).azure.train
 """The stack whose workspace trains."""
 STACKS = ("shared", "dev", "staging", "prod")
 ENVIRONMENTS = ("dev", "staging", "prod")
+CLUSTERS: Mapping[str, Any] = {
+    "cpu": {"vm_size": "Standard_D4ds_v5", "max_nodes": 2, "priority": "low_priority"},
+    "gpu": {"vm_size": "Standard_NC4as_T4_v3", "max_nodes": 1, "priority": "low_priority"},
+}
+EVENTS: Mapping[str, Any] = {
+    "retrain": {"types": ["RunStatusChanged"]},
+    "registered": {"types": ["ModelRegistered"]},
+}
 EVERYTHING: Mapping[str, Any] = {
     "customer_managed_keys": True,
+    "events": EVENTS,
     "azure_devops": {
         "issuer": "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/v2.0",
         "subjects": {"plan": "/eid1/c/pub/t/x/a/y/sc/1/2", "apply": "/eid1/c/pub/t/x/a/y/sc/1/3"},

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pulumi
 import pytest
+import yaml
+from graphs import CLUSTERS, plan
 from infra.plan import api
 from infra.plan.arm import body, template
 from infra.plan.arm_types import ARM_TYPES, arm_type
@@ -137,8 +139,8 @@ def test_plan_recovers_after_a_program_that_failed(stacks: Mapping[str, Captured
     assert capture_stacks(ROOT, ["shared"])[0] == stacks["shared"]
 
 
-def test_plan_diff_names_create_update_replace_and_delete(stacks: Mapping[str, Captured]) -> None:
-    before = stacks["prod"]
+def test_plan_diff_names_create_update_replace_and_delete() -> None:
+    before = plan("prod", clusters=CLUSTERS)
     kept = [r for r in before if r.name != "compute-gpu"]
     edited = tuple(_edited(r) for r in kept)
     new = replace(
@@ -187,16 +189,18 @@ def test_plan_diff_tells_that_a_secret_changed_without_showing_it() -> None:
 
 
 def test_plan_against_a_commit_runs_that_commits_program(tmp_path: Path) -> None:
-    """A repository of its own: the base has one cluster less."""
+    """A repository of its own: the base has one cluster more."""
     head = _repository(tmp_path)
     stack = tmp_path / "environments" / "Pulumi.dev.yaml"
     text = stack.read_text()
-    stack.write_text(re.sub(r"(?m)^    gpu: .*\n", "", text))
-    _git(tmp_path, "commit", "--quiet", "--all", "--message", "less")
+    more = yaml.safe_load(text)
+    more["config"]["mlops:clusters"]["more"] = CLUSTERS["cpu"]
+    stack.write_text(yaml.safe_dump(more))
+    _git(tmp_path, "commit", "--quiet", "--all", "--message", "more")
     stack.write_text(text)
     base = captured_at(tmp_path, "HEAD", ["dev"])
     now = {c.stack: c for c in capture_stacks(ROOT, ["dev"])}
-    assert [(c.kind, c.name) for c in changes(base["dev"], now["dev"])] == [("create", "compute-gpu")]
+    assert [(c.kind, c.name) for c in changes(base["dev"], now["dev"])] == [("delete", "compute-more")]
     assert changes(captured_at(tmp_path, head, ["dev"])["dev"], now["dev"]) == []
 
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from google.protobuf import json_format, struct_pb2
+from graphs import EVENTS, plan
 from infra.plan import api
 from infra.plan.model import UNKNOWN, Captured, Resource, Skip
 from infra.plan.report import Plan, StackPlan
@@ -25,9 +26,9 @@ CHECKS = [rule.check for rule in RULES]
 
 
 @pytest.fixture(scope="session")
-def prod(stacks: Mapping[str, Captured]) -> Captured:
-    """Stack prod, with a Kubernetes cluster as the option would make it."""
-    captured = stacks["prod"]
+def prod() -> Captured:
+    """Stack prod, with events, and a Kubernetes cluster as the option would make it."""
+    captured = plan("prod", events=EVENTS)
     if any(r.kind == "containerservice:ManagedCluster" for r in captured):
         return captured
     workspace = captured.named("workspace")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphs import ENVIRONMENTS, EVERYTHING, MODEL, ROOT, STACKS, TAKES, plan
+from graphs import CLUSTERS, ENVIRONMENTS, EVENTS, EVERYTHING, MODEL, ROOT, STACKS, TAKES, plan
 from infra.exports import EnvironmentExports, SharedExports
 from infra.plan.capture import ORGANIZATION, capture
 from infra.plan.model import UNKNOWN, Captured, Resource, texts
@@ -241,8 +241,10 @@ def test_what_azure_takes_one_at_a_time_is_chained() -> None:
     subnets = list(graph.of("network:Subnet"))
     assert len(subnets) == 5
     assert _chained(graph, subnets)
+    outbound = {"isolation": "approved_outbound", "outbound": ["pypi.org", "files.pythonhosted.org"]}
+    graph = plan("prod", network=outbound)
     rules = list(graph.of(f"{ML}ManagedNetworkSettingsRule"))
-    assert len(rules) == 3, "two domains of the stack file, and the storage of the stack that trains"
+    assert len(rules) == 3, "two domains, and the storage of the stack that trains"
     assert _chained(graph, rules)
 
 
@@ -266,7 +268,7 @@ def test_the_key_and_its_role_come_before_what_it_encrypts() -> None:
 
 
 def test_event_subscriptions_wait_for_the_roles_of_the_topic() -> None:
-    graph = plan("prod")
+    graph = plan("prod", events=EVENTS)
     topics = graph.of("eventgrid:SystemTopic")
     assert len(topics) == 1
     for subscription in graph.of("eventgrid:SystemTopicEventSubscription"):
@@ -327,12 +329,8 @@ def test_another_region_is_one_line() -> None:
 
 
 def test_another_cluster_is_one_line() -> None:
-    more = {
-        "cpu": {"vm_size": "Standard_D4ds_v5", "max_nodes": 2, "priority": "low_priority"},
-        "gpu": {"vm_size": "Standard_NC4as_T4_v3", "max_nodes": 1, "priority": "low_priority"},
-        "memory": {"vm_size": "Standard_E8ds_v5", "max_nodes": 3, "idle_minutes": 5},
-    }
-    before, after = plan("dev"), plan("dev", clusters=more)
+    more = {**CLUSTERS, "memory": {"vm_size": "Standard_E8ds_v5", "max_nodes": 3, "idle_minutes": 5}}
+    before, after = plan("dev", clusters=CLUSTERS), plan("dev", clusters=more)
     assert {r.name for r in after} - {r.name for r in before} == {"compute-memory"}
     scale = after.named("compute-memory").get("properties.properties.scaleSettings")
     assert scale == {"maxNodeCount": 3, "minNodeCount": 0, "nodeIdleTimeBeforeScaleDown": "PT5M"}
