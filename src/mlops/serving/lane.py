@@ -109,17 +109,13 @@ class LaneProtocol(GuardedProtocol):
 
     def _again(self, head: _Head, ids: Ids | None, body: bytes) -> bool:
         """Take a request whose head is known past the parser; False when it is not complete or admissible."""
-        scoring = self._scoring
-        if scoring is None or len(body) != head.length or self._server_app.draining or self.flow.write_paused:
+        if len(body) != head.length:
             return False
-        headers = head.headers if ids is None else head.headers.with_ids(*ids)
-        try:
-            scoring.admit(headers)
-        except RequestError:
+        turn = self._welcome(head.protocol, head.headers if ids is None else head.headers.with_ids(*ids))
+        if turn is None:
             return False
         self._idle = False
         self.deadline = math.inf
-        turn = _Turn(head.protocol, headers, scoring.identity(headers), self._event)
         self.cycle = turn  # type: ignore[assignment]
         self._submit(turn, body)
         return True
@@ -175,14 +171,12 @@ class LaneProtocol(GuardedProtocol):
     # --- in and out of the lane -------------------------------------------------------------------------
 
     def _admitted(self) -> _Turn | None:
-        protocol, scoring, parser = _PATHS.get(self.url), self._scoring, self.parser
+        protocol, parser = _PATHS.get(self.url), self.parser
         if (
             protocol is None
-            or scoring is None
+            or self._scoring is None
             or (self.cycle is not None and not self.cycle.response_complete)
             or self.expect_100_continue
-            or self._server_app.draining
-            or self.flow.write_paused
             or parser.get_method() != b"POST"
             or parser.get_http_version() != "1.1"
             or not parser.should_keep_alive()
@@ -191,6 +185,13 @@ class LaneProtocol(GuardedProtocol):
             return None
         headers = Headers(self.headers)
         if headers.length is None or int(headers.length) > BODY:
+            return None
+        return self._welcome(protocol, headers)
+
+    def _welcome(self, protocol: Protocol, headers: Headers) -> _Turn | None:
+        """A request of the lane, unless what may change from one to the next forbids it."""
+        scoring = self._scoring
+        if scoring is None or self._server_app.draining or self.flow.write_paused:
             return None
         try:
             scoring.admit(headers)
