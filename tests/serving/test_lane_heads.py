@@ -100,6 +100,14 @@ def post(body: bytes, *lines: bytes) -> bytes:
     return b"\r\n".join(head) + b"\r\n\r\n" + body
 
 
+async def warmed() -> Talk:
+    """A connection on which the head of `post(b"{}")` is known."""
+    talk = Talk()
+    for _ in range(3):
+        assert await talk.say(post(b"{}")) == [b"{}"]
+    return talk
+
+
 def test_a_head_that_came_before_is_not_parsed_again_on_any_connection() -> None:
     async def run() -> None:
         talk = Talk()
@@ -124,9 +132,7 @@ def test_a_head_that_came_before_is_not_parsed_again_on_any_connection() -> None
 )
 def test_what_may_change_is_asked_each_time(change: str, wanted: bytes) -> None:
     async def run() -> None:
-        talk = Talk()
-        for _ in range(3):
-            assert await talk.say(post(b"{}")) == [b"{}"]
+        talk = await warmed()
         setattr(talk.app, change, not getattr(talk.app, change))
         assert await talk.say(post(b"{}")) == [wanted]
 
@@ -136,9 +142,7 @@ def test_what_may_change_is_asked_each_time(change: str, wanted: bytes) -> None:
 @pytest.mark.parametrize("parts", [1, 2, 3])
 def test_a_known_head_with_more_or_less_than_its_body_is_parsed(parts: int) -> None:
     async def run() -> None:
-        talk = Talk()
-        for _ in range(3):
-            await talk.say(post(b"{}"))
+        talk = await warmed()
         several = post(b"{1}") + post(b"{}") + post(b"{2}")
         cut = [several[k * len(several) // parts : (k + 1) * len(several) // parts] for k in range(parts)]
         assert [body for part in cut for body in await talk.say(part)] == [b"{1}", b"{}", b"{2}"]
@@ -151,9 +155,7 @@ def test_a_known_head_with_more_or_less_than_its_body_is_parsed(parts: int) -> N
 
 def test_a_request_before_the_last_answer_waits_its_turn() -> None:
     async def run() -> None:
-        talk = Talk()
-        for _ in range(3):
-            await talk.say(post(b"{}"))
+        talk = await warmed()
         talk.app.later = []
         assert await talk.say(post(b"{}")) == []
         assert await talk.say(post(b"[]")) == []
@@ -217,9 +219,7 @@ def test_ids_are_those_that_the_parser_would_have_found() -> None:
 @pytest.mark.parametrize("line", [b"x-request-id: a\r\n b", b"traceparent: " + TRACE + b"\r\n\tb"])
 def test_a_line_that_is_continued_goes_to_the_parser_which_refuses_it(line: bytes) -> None:
     async def run() -> None:
-        talk = Talk()
-        for _ in range(3):
-            await talk.say(post(b"{}"))
+        talk = await warmed()
         fed = len(talk.parser.fed)
         await talk.say(post(b"{}", line))
         assert len(talk.parser.fed) == fed + 1
@@ -242,9 +242,7 @@ def test_a_head_that_is_long_or_odd_is_not_remembered(line: bytes) -> None:
 
 def test_bytes_before_a_head_never_become_part_of_it() -> None:
     async def run() -> None:
-        talk = Talk()
-        for _ in range(3):
-            await talk.say(post(b"{}"))
+        talk = await warmed()
         request = post(b"{new}", b"x-new: 1")
         # The end of one request's body, and the next request, in one piece.
         whole = post(b"{}") + request
