@@ -59,6 +59,7 @@ def _read_by(root: Path, stack: str) -> tuple[str, ...]:
     """The stacks whose exports `stack` reads, in the order in which they can be made."""
     if stack == SHARED:
         return ()
-    values, _ = importlib.import_module("infra.load").raw_stack_file(root, stack)
-    training = values.get("mlops:training_stack", "").rpartition("/")[2]
+    load = importlib.import_module("infra.load")
+    values, secret = load.raw_stack_file(root, stack)
+    training = load.parse_stack(values, secret, load.StackFile.of(root, stack)).trains_in
     return (SHARED, training) if training not in ("", stack) else (SHARED,)
