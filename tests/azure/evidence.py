@@ -17,10 +17,10 @@ import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from tests.azure.emulator import documented
 from tests.azure.emulator.arm import type_of
-from tests.azure.emulator.documented import SCHEMAS
 from tests.azure.emulator.server import Exchange
-from tests.azure.emulator.types import NEXT, QUIRKS, SPELLED, UNTYPED, folder
+from tests.azure.emulator.types import NEXT, QUIRKS, SPELLED, folder
 from tests.azure.failures import failures
 
 RECORDED = Path(__file__).with_name("evidence.json")
@@ -40,7 +40,8 @@ for this in `tests/azure`, under production host names. Resource groups, provide
 and storage accounts are what `mlops bootstrap azure` and `mlops doctor` ask for, through azure-core.
 
 "official types": the body was held to Azure's published types of that api-version, or of the next one that
-has any. "documented fields": it was held to a schema after Azure's documentation. "answer": the client
+has any; where Azure/bicep-types-az has none, to those of the same specification that pulumi-azure-native has,
+or to a schema after the specification itself (`tests/azure/emulator/documented.py`). "answer": the client
 understood the answer of the emulator, which was written from documentation and from the clients' models.
 "tests": how many tests ask for it.
 
@@ -98,13 +99,10 @@ def _row(exchange: Exchange) -> tuple[str, str, str, str]:
 def _judge(method: str, kind: str, version: str) -> str:
     if method != "PUT":
         return "answer"
-    for name, why in UNTYPED.items():
-        if name.lower() == kind.lower():
-            return f"answer: {why}"
     if folder() is None:
         return "not judged: ARM_TYPES is not set"
-    if kind.lower() in SCHEMAS:
-        return "documented fields"
+    if judge := documented.judge(kind):
+        return judge
     return f"official types of {NEXT[version]}" if version in NEXT else "official types"
 
 
@@ -113,7 +111,6 @@ def render(counts: Mapping[str, int]) -> str:
     lines = [f"| {' | '.join(key.split(chr(9)))} | {counts[key]} |" for key in sorted(counts)]
     puts = [key.rsplit("\t", 1)[-1] for key in counts if key.startswith("ARM\tPUT ")]
     typed = sum(judge.startswith("official types") for judge in puts)
-    documented = sum(judge == "documented fields" for judge in puts)
     quirks = [f"- `{part}`: {why}" for part, why in QUIRKS.items()]
     quirks += [
         f"- `{field}`: azure-ai-ml writes {', '.join(f'`{v}`' for v in values)}; the type has another case"
@@ -124,8 +121,7 @@ def render(counts: Mapping[str, int]) -> str:
         [
             _HEADER + "\n".join(lines),
             "",
-            f"Of {len(puts)} kinds of PUT to ARM, {typed} are held to the official types, {documented} to "
-            f"documented fields; of {len(puts) - typed - documented} no type is published.",
+            f"Of {len(puts)} kinds of PUT to ARM, {typed} are held to official types.",
             "",
             "## Known differences from the official types",
             "",

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
+import re
+import sys
 from typing import Any
 
 import pytest
+from pulumi_azure_native.monitor import AutoscaleSetting
 from tests.azure import evidence
 from tests.azure.emulator import Request, documented, types
 from tests.azure.emulator.server import Exchange
@@ -29,28 +33,53 @@ def test_an_operation_that_is_not_recorded_makes_the_page_stale(monkeypatch: pyt
         )
 
 
-def test_every_put_is_judged_or_says_why_not() -> None:
-    untyped = {name.lower() for name in types.UNTYPED}
-    puts = 0
-    for row in evidence.recorded():
-        service, operation, _version, judge = row.split("\t")
-        if service == "ARM" and operation.startswith("PUT "):
-            puts += 1
-            kind = operation.removeprefix("PUT ").lower()
-            wanted = "documented fields" if kind in documented.SCHEMAS else "official types"
-            assert judge.startswith("answer: " if kind in untyped else wanted), row
-    assert puts > 15, "hardly anything was recorded"
+def test_every_put_is_held_to_official_types() -> None:
+    puts = [row for row in evidence.recorded() if row.startswith("ARM\tPUT ")]
+    assert len(puts) > 15, "hardly anything was recorded"
+    for row in puts:
+        assert row.rsplit("\t", 1)[-1].startswith("official types"), row
+
+
+def test_the_types_of_scaling_rules_are_of_the_version_that_the_page_names() -> None:
+    source = inspect.getsource(sys.modules[AutoscaleSetting.__module__])
+    (version,) = set(re.findall(r"Uses Azure REST API version (\S+)\.\s", source))
+    judge = documented.judge("Microsoft.Insights/autoscalesettings")
+    assert judge is not None
+    assert f"of {version}," in judge
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"assetId": "flights:3"}, "does not match '^azureml://registries/"),
+        ({"temporaryDataReferenceType": "Blob"}, "'Blob' is not one of"),
+        ({"uri": "x"}, "'uri' was unexpected"),
+    ],
+)
+def test_room_in_a_registry_is_asked_for_in_the_form_of_the_specification(
+    change: dict[str, str], sentence: str
+) -> None:
+    kind = "Microsoft.MachineLearningServices/registries/tempdatarefs/versions"
+    right = {
+        "assetId": "azureml://registries/contoso/models/flights/versions/3",
+        "temporaryDataReferenceType": "TemporaryBlobReference",
+    }
+    assert documented.problems(kind, right) == []
+    (found,) = documented.problems(kind, {**right, **change})
+    assert sentence in found
 
 
 @pytest.mark.parametrize(
     ("path", "value", "sentence"),
     [
         ("profiles.0.capacity.minimum", 1, "1 is not of type 'string'"),
+        ("profiles.0.capacity.maximum", "many", "'many' does not match"),
         ("profiles.0.rules.0.scaleAction.direction", "Up", "'Up' is not one of"),
+        ("profiles.0.rules.0.scaleAction.cooldown", "5m", "'5m' does not match"),
         ("profiles.0.rules.0.metricTrigger.window", "PT5M", "'window' was unexpected"),
     ],
 )
-def test_documented_fields_refuse_what_azure_would(path: str, value: object, sentence: str) -> None:
+def test_scaling_rules_are_held_to_their_types(path: str, value: object, sentence: str) -> None:
     trigger = {
         "metricName": "CpuUtilizationPercentage",
         "metricResourceUri": "/subscriptions/s/x",
@@ -67,13 +96,13 @@ def test_documented_fields_refuse_what_azure_would(path: str, value: object, sen
     profile = {"name": "p", "capacity": capacity, "rules": [rule]}
     body: Any = {"location": "westeurope", "properties": {"profiles": [profile]}}
     kind = "Microsoft.Insights/autoscalesettings"
-    assert types.platform_problems(kind, "2022-10-01", "/x/y", body) == []
+    assert documented.problems(kind, body) == []
     *parents, last = path.split(".")
     inner = body["properties"]
     for part in parents:
         inner = inner[int(part)] if part.isdigit() else inner[part]
     inner[last] = value
-    (found,) = types.platform_problems(kind, "2022-10-01", "/x/y", body)
+    (found,) = documented.problems(kind, body)
     assert sentence in found
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from . import types
+from . import documented, types
 from .entra import CLIENT
 from .http import Answer, Refused, Request
 
@@ -153,11 +153,12 @@ class Arm:
         path = _DATA_PLANE.sub("", request.path)
         if request.method != "PUT" or not path.lower().startswith("/subscriptions/"):
             return []
-        if type_of(path).split("/")[0].lower() != ML.lower():
-            return types.platform_problems(
-                type_of(path), request.query.get("api-version", ""), path, request.json or {}
-            )
-        return types.problems(type_of(path), request.query.get("api-version", ""), request.json or {})
+        kind, version, body = type_of(path), request.query.get("api-version", ""), request.json or {}
+        if documented.judge(kind):
+            return documented.problems(kind, body)
+        if kind.split("/")[0].lower() != ML.lower():
+            return types.platform_problems(kind, version, path, body)
+        return types.problems(kind, version, body)
 
     # --- requests
 
