@@ -4,26 +4,21 @@ trained, judged, shared, served, promoted, scored in batch, watched, trained ane
 from __future__ import annotations
 
 import json
-import shutil
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
-from tests.azure.conftest import provision, settle
 from tests.azure.emulator import Emulator, types
-from tests.azure.emulator.jobs import ENDED, HEAVY
+from tests.azure.emulator.jobs import ENDED
 from tests.azure.emulator.schedules import fire
-from tests.azure.emulator.workspaces import SUBSCRIPTION
-from tests.e2e.template_copy import MODEL, REVIEWER, Repository
+from tests.azure.lifecycle import merge, promote, quick_steps, repository_on, subscription, workspace_of
+from tests.e2e.template_copy import MODEL, Repository
 
 from mlops.spec.files import load_desired, load_release
 from mlops.spec.settings import load_settings
 from mlops.targets.azure.connect import Connection
-from mlops.tracking import sqlite_uri
 
 pytestmark = [pytest.mark.e2e, pytest.mark.processes]
 
@@ -32,77 +27,20 @@ STEPS = ["prep", "validate", "train", "evaluate", "explain", "register"]
 
 @pytest.fixture(scope="module")
 def azure(tmp_path_factory: pytest.TempPathFactory, database: Path) -> Iterator[Emulator]:
-    folder = tmp_path_factory.mktemp("azure")
-    shutil.copy(database, folder / "mlflow.db")
-    with Emulator(folder) as made:
-        made.tracking.start(sqlite_uri(folder / "mlflow.db"))
-        made.jobs.preload = HEAVY
-        made.entra.renew_assertion(seconds=3600)  # what a workload's platform does by itself
+    with subscription(tmp_path_factory.mktemp("azure"), database) as made:
         yield made
-        settle(made)
 
 
 @pytest.fixture(scope="module")
 def repository(azure: Emulator, raw_sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Repository:
-    """A commit of the template whose verbs work on Azure, with its data pushed."""
-    made = Repository.make(tmp_path_factory.mktemp("lifecycle"), raw_sample)
-    _hurry(made)
-    provision(azure, made.root, load_settings(made.root))
-    connection = Connection(made.root, load_settings(made.root))
-    for env in ("staging", "prod"):
-        workspace = _workspace(azure, connection, env)
-        place = connection.place(env)
-        azure.online.add(workspace.id, place.endpoint("online_endpoint", MODEL), auth="AADToken")
-        azure.batch.add(workspace.id, place.endpoint("batch_endpoint", MODEL))
-    made.env |= {**azure.env, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "MLOPS_TARGET": "azure"}
-    return made
-
-
-def _workspace(azure: Emulator, connection: Connection, env: str) -> Any:
-    wanted = connection.place(env).workspace
-    return next(w for w in azure.workspaces.workspaces.values() if w.name == wanted)
-
-
-def _hurry(repository: Repository) -> None:
-    """Nobody sends requests here, so apply does; and May is always found to be off its limits."""
-    policy = repository.root / "environments" / "policy.yaml"
-    told = yaml.safe_load(policy.read_text())
-    for environment in told["environments"].values():
-        environment["synthetic_traffic"] = True
-    policy.write_text(yaml.safe_dump(told, sort_keys=False))
-    gates = repository.root / "pipelines" / MODEL / "model.yaml"
-    told = yaml.safe_load(gates.read_text())
-    told["monitoring"]["performance"] = [{"metric": "calibration_gap", "min": 0.3}]
-    gates.write_text(yaml.safe_dump(told, sort_keys=False))
-    repository.commit("Quick canaries")
-    repository.git("push", "--quiet")
-
-
-def _strategy(repository: Repository, env: str) -> None:
-    """Seconds in place of minutes; a busy machine's latency, and what a month moves, decide nothing."""
-    path = repository.root / "environments" / env / f"{MODEL}.yaml"
-    told = yaml.safe_load(path.read_text())
-    told["strategy"] = {
-        "canary": [50, 100],
-        "analysis": "1s",
-        "min_requests": 20,
-        "max_latency_p99_ratio": 500,
-        "max_prediction_shift": 9,
-    }
-    path.write_text(yaml.safe_dump(told, sort_keys=False))
-    repository.commit(f"Quick steps in {env}")
-    repository.git("push", "--quiet")
+    """A commit of the template whose verbs work on Azure. Nothing is trained yet."""
+    return repository_on(azure, tmp_path_factory.mktemp("lifecycle"), raw_sample)
 
 
 def _served(repository: Repository) -> dict[str, dict[int, int]]:
     """Share of traffic by release, in each environment."""
     rows = repository.call("endpoints", "--json").ok().json
     return {r["environment"]: {d["release"]: d["traffic"] for d in r["deployments"]} for r in rows}
-
-
-def _merge(repository: Repository, number: int) -> None:
-    repository.call("pr", "merge", str(number), "--approver", REVIEWER).ok()
-    repository.git("pull", "--quiet", "--ff-only")
 
 
 @pytest.mark.timeout(900)  # a minute on a quiet machine; every process imports heavy clients
@@ -159,23 +97,21 @@ def test_from_a_release_to_what_production_has_learned(
     monkeypatch.setattr("mlops.targets.azure.batch._PAUSE", 0.2)
     assert load_desired(repository.root, "staging", MODEL), "the test above did not release"
     repository.commit(f"Release {MODEL} 1")
-    _strategy(repository, "staging")
+    quick_steps(repository, "staging")
 
     # Staging, then production by a reviewed pull request.
     repository.call("apply", "staging").ok()
     assert _served(repository)["staging"] == {1: 100}
     (server,) = [s.process.args for s in azure.online._serving.values()]
     assert "azmlinfsrv" in str(server), "Azure's own inference server answers behind the scoring host"
-    request = repository.call("promote", "prod", "--json").ok().json["pull_request"]
-    _merge(repository, request["number"])
-    _strategy(repository, "prod")
+    promote(repository)
     assert repository.call("diff", "prod").code == 2
     repository.call("apply", "prod").ok()
     assert _served(repository)["prod"] == {1: 100}
 
     # A folder is scored by what is live.
     connection = Connection(repository.root, load_settings(repository.root))
-    workspace = _workspace(azure, connection, "prod")
+    workspace = workspace_of(azure, connection, "prod")
     digest = load_release(repository.root, MODEL, 1).digest.removeprefix("sha256:")
     sample = json.loads((repository.root / ".mlops/models" / digest / "sample.json").read_text())[
         "input_data"
@@ -235,7 +171,7 @@ def test_from_a_release_to_what_production_has_learned(
     repository.call("apply", "staging").ok()
     assert _served(repository)["staging"] == {2: 100}
     back = repository.call("rollback", "staging", "--reason", "somebody complained", "--json").ok().json
-    _merge(repository, back["pull_request"]["number"])
+    merge(repository, back["pull_request"]["number"])
     repository.call("apply", "staging").ok()
     assert _served(repository) == {"staging": {1: 100}, "prod": {1: 100}}
     versions = {v["version"]: v["live"] for v in repository.call("versions", "list", "--json").ok().json}

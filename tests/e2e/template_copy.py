@@ -134,10 +134,10 @@ class Repository:
 
     # --- verbs ------------------------------------------------------------------------------------------
 
-    def call(self, *words: str) -> Done:
-        """Run a verb inside this process."""
+    def call(self, *words: str, answer: str | None = None) -> Done:
+        """Run a verb inside this process; `answer` is what a person types when it asks."""
         with self.environment():
-            result = CliRunner().invoke(_app.app, ["-C", str(self.root), *words])
+            result = CliRunner().invoke(_app.app, ["-C", str(self.root), *words], input=answer)
         if result.exception is not None and not isinstance(result.exception, SystemExit):
             raise result.exception
         return Done(words, result.exit_code, result.stdout, result.stderr)

@@ -161,7 +161,9 @@ class Batch:
         """`entry` as `_entry` and `_step` tell it."""
         script, limit, uri, words, variables = entry
         paths = []
-        for name, content in self._emulator.history.files(workspace, uri).items():
+        asset = self._emulator.arm.get(uri) if uri.startswith("/subscriptions/") else None
+        place = asset["properties"]["dataUri"] if asset else uri
+        for name, content in self._emulator.history.files(workspace, place).items():
             path = folder / "data" / name
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(content)
