@@ -78,7 +78,7 @@ def flush() -> None:
     from mlops.events import flush as deliver
 
     if not state.settings.events.sinks:
-        out().print("no sink is configured; add [[events.sinks]] to mlops.toml")
+        out().print("no sink is configured; add [[events.sinks]] to mlops.toml", markup=False)
         return
     troubles = deliver(state.root, patient=True)
     if troubles:

@@ -118,7 +118,7 @@ def test_list_flush_and_replay(repository: Path):
     (repository / "environments").mkdir()
     (repository / "environments/policy.yaml").write_text("order: [prod]\nenvironments: {prod: {}}\n")
     assert "nothing was told yet" in call(repository, "list").stdout
-    assert "no sink is configured" in call(repository, "flush").stdout
+    assert "no sink is configured; add [[events.sinks]] to mlops.toml" in call(repository, "flush").stdout
     publish(repository, ModelRegistered(model="freight", version=1))
     (repository / "mlops.toml").write_text(SETTINGS + '[[events.sinks]]\nkind = "file"\npath = "t.jsonl"\n')
     assert "every sink has every event" in call(repository, "flush").stdout
