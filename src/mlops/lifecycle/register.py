@@ -132,7 +132,7 @@ def _schema(
         raise InvalidInput(f"{path} has no {FILE}; say what the model predicts with --task")
     if (task == "regression") == bool(classes):
         raise InvalidInput(
-            "give the class labels of a classifier with --class, in the order of its probabilities; "
+            "give the class labels of a classifier with --classes, in the order of its probabilities; "
             "a regression has none"
         )
     columns = [

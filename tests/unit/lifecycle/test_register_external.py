@@ -136,7 +136,7 @@ def test_what_cannot_be_served_is_refused(folder, changes, sentence):
     ("options", "sentence"),
     [
         ({"task": None}, "--task"),
-        ({"classes": []}, "--class"),
+        ({"classes": []}, "--classes, in the order"),
         ({"task": "regression"}, "a regression has none"),
     ],
 )
