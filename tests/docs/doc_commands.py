@@ -1,8 +1,8 @@
 """Whether a documented command exists: verbs and options of `mlops` are asked of its own parser.
 
-Commands of other programs are compared with tables below, of what these pages use and somebody has looked
-up. A command
-that is in no table is a problem too, so that a typing error cannot pass for a program that we do not know.
+Commands of other programs are compared with tables below, of what these pages use and somebody has looked up.
+A command that is in no table is a problem too, so that a typing error cannot pass for a program that we do
+not know.
 """
 
 from __future__ import annotations
@@ -20,112 +20,40 @@ from doc_pages import ROOT
 
 from mlops.cli._verbs import app
 
-PLAIN = {
-    *(
-        "apt-get",
-        "base64",
-        "cat",
-        "cd",
-        "chmod",
-        "code",
-        "cp",
-        "createdb",
-        "curl",
-        "docker",
-        "echo",
-        "export",
-        "grep",
-    ),
-    *(
-        "head",
-        "initdb",
-        "kill",
-        "ls",
-        "mkdir",
-        "mv",
-        "nohup",
-        "npm",
-        "openssl",
-        "pg_ctl",
-        "printf",
-        "rm",
-        "sed",
-    ),
-    *("set", "source", "test", "tr", "true", "unset"),
-}
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(re.split(r",\s+", text.strip()))
+
+
+PLAIN = _names("""
+    apt-get, base64, cat, cd, chmod, code, cp, createdb, curl, docker, echo, export, grep, head, initdb,
+    kill, ls, mkdir, mv, nohup, npm, openssl, pg_ctl, printf, rm, sed, set, source, test, tr, true, unset
+""")
 """Programs whose arguments are not looked at."""
 
-KNOWN: dict[str, set[str]] = {
-    "git": {
-        *(
-            "add",
-            "branch",
-            "checkout",
-            "clone",
-            "commit",
-            "config",
-            "diff",
-            "fetch",
-            "init",
-            "log",
-            "merge",
-            "mv",
-        ),
-        *("pull", "push", "remote", "reset", "restore", "revert", "rm", "show", "status", "switch", "tag"),
-    },
-    "gh": {
-        "api",
-        "auth login",
-        "pr merge",
-        "pr view",
-        "pr checks",
-        "repo create",
-        "repo clone",
-        "repo fork",
-        "run list",
-    }
-    | {"run view", "run watch", "secret set", "variable set", "workflow run", "repo edit"},
-    "az": {
-        *(
-            "account set",
-            "account show",
-            "login",
-            "provider register",
-            "ml component create",
-            "ml job create",
-        ),
-        *(
-            "ml model archive",
-            "datafactory trigger start",
-            "datafactory trigger stop",
-            "datafactory pipeline create-run",
-        ),
-        *("pipelines create", "pipelines run", "repos pr set-vote", "extension add", "devops configure"),
-        *(
-            "role assignment create",
-            "storage account create",
-            "keyvault create",
-            "group create",
-            "group delete",
-        ),
-    },
-    "pulumi": {
-        *(
-            "config set",
-            "destroy",
-            "login",
-            "preview",
-            "refresh",
-            "stack init",
-            "stack ls",
-            "stack output",
-            "stack rm",
-        ),
-        *("stack select", "up", "cancel", "state unprotect"),
-    },
-    "uv": {"sync", "lock", "run", "pip compile", "pip install"},
-    "docker": {"build", "run", "push", "pull"},
-    "mlflow": {"run", "ui", "server"},
+KNOWN = {
+    "git": _names("""
+        add, branch, checkout, clone, commit, config, diff, fetch, init, log, merge, mv, pull, push,
+        remote, reset, restore, revert, rm, show, status, switch, tag
+    """),
+    "gh": _names("""
+        api, auth login, pr checks, pr merge, pr view, repo clone, repo create, repo edit, repo fork,
+        run list, run view, run watch, secret set, variable set, workflow run
+    """),
+    "az": _names("""
+        account set, account show, datafactory pipeline create-run, datafactory trigger start,
+        datafactory trigger stop, devops configure, extension add, group create, group delete,
+        keyvault create, login, ml component create, ml job create, ml model archive, pipelines create,
+        pipelines run, provider register, repos pr set-vote, role assignment create,
+        storage account create
+    """),
+    "pulumi": _names("""
+        cancel, config set, destroy, login, preview, refresh, stack init, stack ls, stack output,
+        stack rm, stack select, state unprotect, up
+    """),
+    "uv": _names("lock, pip compile, pip install, run, sync"),
+    "docker": _names("build, pull, push, run"),
+    "mlflow": _names("run, server, ui"),
 }
 """Words that may follow; options and their values are not looked at."""
 
@@ -143,8 +71,10 @@ def problems(text: str) -> list[str]:
 
 
 def commands(text: str) -> Iterator[list[str]]:
-    """The simple commands of a script as words, those inside `$( )` too; without redirections and
-    assignments."""
+    """The simple commands of a script as words, without redirections and assignments.
+
+    Those inside `$( )` come first.
+    """
     for inner in re.findall(r"\$\(([^()]*)\)", text):
         yield from commands(inner)
     flat = re.sub(r"\$\(([^()]*)\)", "SUBSTITUTED", text).replace("\\\n", " ")
@@ -167,7 +97,7 @@ def commands(text: str) -> Iterator[list[str]]:
 
 def _without_comments(text: str) -> Iterator[str]:
     """Tokens; shlex knows comments only where the line is still a line."""
-    for line in _logical_lines(text):
+    for line in logical_lines(text):
         lexer = shlex.shlex(line, posix=True, punctuation_chars=";&|()<>")
         lexer.whitespace_split = True
         lexer.commenters = "#" if re.search(r"(^|\s)#", line) else ""
@@ -175,7 +105,7 @@ def _without_comments(text: str) -> Iterator[str]:
         yield ";"
 
 
-def _logical_lines(text: str) -> Iterator[str]:
+def logical_lines(text: str) -> Iterator[str]:
     """Lines, joined while a quotation is open."""
     waiting = ""
     for line in text.splitlines():
@@ -250,8 +180,10 @@ def _mlops(words: list[str]) -> list[str]:
 
 
 def options_of(words: list[str]) -> list[str]:
-    """For `mlops …` in prose, where arguments may be missing or spelt ENV: verbs and names of options
-    only."""
+    """What is wrong with `mlops …` in prose: verbs and names of options only.
+
+    There, arguments may be missing or spelt ENV.
+    """
     command = _root()
     known = {name for p in command.params for name in (*p.opts, *p.secondary_opts)} | {"-h", "--help"}
     found = []

@@ -1,5 +1,4 @@
-"""Pages as Markdown parsers see them: blocks of commands with the notes above them, code in prose, links,
-anchors."""
+"""Pages as Markdown parsers see them: blocks with the notes above them, code in prose, links, anchors."""
 
 from __future__ import annotations
 
@@ -15,7 +14,7 @@ from markdown_it.token import Token
 ROOT = Path(__file__).resolve().parents[2]
 _PARSER = MarkdownIt("commonmark").enable("table")
 FRONT = ("README.md", "tests/README.md")
-"""Pages without notes: they show what there is. What they say in order, the tutorial does."""
+"""Pages without notes: they show what there is, and each line stands for itself."""
 _NOTE = re.compile(r"<!-- (needs|run): (.+?) -->")
 
 
@@ -64,7 +63,7 @@ def blocks(page: str, text: str | None = None) -> list[Block]:
         elif token.type == "fence":
             line = (token.map or [0])[0] + 1
             if page in FRONT and not notes:
-                notes = [("needs", "context")]
+                notes = [("run", "example")]
             found.append(Block(page, line, token.info.strip(), token.content, tuple(notes)))
             notes = []
         elif token.nesting == 0:

@@ -1,9 +1,8 @@
 """Every command in the documentation exists. A page that says what nobody can type costs its reader an hour.
 
-A block of `sh` is either executed (test_docs_sessions.py) or says above itself, in a comment, what it needs
-that is not
-here; both are checked here, against the parser of `mlops` itself. Code in prose that starts with `mlops` is
-checked too.
+A block of `sh` is executed (test_docs_sessions.py, test_docs_examples.py), or a comment above it says what it
+needs that is not here. Both are checked here, against the parser of `mlops` itself, and so is code in prose
+that starts with `mlops`.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ NEEDS = {
     "azure-devops": "a project on Azure DevOps",
     "docker": "a container engine",
     "network": "a host of the internet",
-    "a release": "something that was trained or is served already, and that the page does not make",
-    "context": "an example that stands for itself, such as those of the reference",
 }
-RUN = {"slow", "served"}
-"""`slow`: in the page's session, in the slow suite. `served`: where a release is live. Or the test that runs
-it."""
+RUN = {"slow", "example"}
+"""`slow`: in the page's session, in the slow suite. `example`: each line by itself, where it makes sense.
+
+Or the path of the test that runs it.
+"""
 
 
 def shell_blocks():

@@ -165,7 +165,7 @@ def _examples(epilog: str) -> str:
     if not text.startswith("Example: "):
         return text
     lines = re.split(r"; (?:then|or): ", text.removeprefix("Example: "))
-    return "<!-- needs: context -->\n```sh\n" + "\n".join(lines) + "\n```"
+    return "<!-- run: example -->\n```sh\n" + "\n".join(lines) + "\n```"
 
 
 def plain(marked: str) -> str:
