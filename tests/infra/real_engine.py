@@ -1,5 +1,4 @@
-"""Drive the real Pulumi engine on a copy of the program, with the stand-in as its Azure and a folder as
-its backend."""
+"""Drive the real Pulumi engine on a copy of the program; the stand-in is its Azure, a folder its backend."""
 
 from __future__ import annotations
 
@@ -12,6 +11,9 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import yaml
+from graphs import CLUSTERS
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -31,8 +33,7 @@ def find_cli() -> Path | None:
 
 
 class Engine:
-    """One backend, one pretend subscription. `run` returns what the CLI printed; exit codes are part of
-    it."""
+    """One backend, one pretend subscription. `run` returns what the CLI printed with its exit code."""
 
     def __init__(self, folder: Path, cli: Path, like: Engine | None = None) -> None:
         """Start from nothing, or from a copy of what another engine has deployed."""
@@ -51,6 +52,7 @@ class Engine:
                 copy = shutil.copytree if source.is_dir() else shutil.copy2
                 copy(source, self.project / name)
             (self.project / ".venv").symlink_to(sys.prefix)
+            _known(self.project / "environments" / "Pulumi.dev.yaml")
         self._plugin(plugins / "pulumi-resource-azure-native")
         self.environment = {
             "PATH": os.pathsep.join(
@@ -117,6 +119,14 @@ class Engine:
     def kinds(self, kind: str) -> list[str]:
         """Ids of the existing resources of a kind."""
         return sorted(r["id"] for r in self.azure["resources"].values() if r["kind"] == kind)
+
+
+def _known(path: Path) -> None:
+    """Give a stack file, whoever owns it, the clusters that the tests change; its stack may be deleted."""
+    stack = yaml.safe_load(path.read_text(encoding="utf-8"))
+    stack["config"] |= {"mlops:clusters": dict(CLUSTERS), "mlops:protect": False}
+    text = yaml.safe_dump(stack, sort_keys=False, default_flow_style=None, width=200)
+    path.write_text(text, encoding="utf-8")
 
 
 def counts(output: str) -> dict[str, int]:
