@@ -107,6 +107,11 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
             f"It learned from {learned} and was tested on {tested}. How good it is in any other time is not "
             "measured here; mlops monitor measures it in production."
         )
+    if version.tags.get("mlops.source") == "external":
+        found.append(
+            "It was trained elsewhere. By whom, from which code and with which parameters is not known here; "
+            "what it learned from is what was said when it was registered."
+        )
     found += _slice_limits(model, version)
     if schema := version.schema:
         ranged = [c.name for c in schema.columns if c.minimum is not None or c.maximum is not None]
@@ -187,7 +192,9 @@ def markdown(card: Card) -> str:
     facts = {
         "Digest": digest(version.digest),
         "Registered": f"{version.created:%Y-%m-%d %H:%M} UTC",
-        "Trained by": tags.get("mlops.actor", ""),
+        "Registered by" if tags.get("mlops.source") == "external" else "Trained by": tags.get(
+            "mlops.actor", ""
+        ),
         "Commit": short(version.commit_id),
         "Run": version.run_id,
         "Pipeline": tags.get("mlops.pipeline", ""),

@@ -241,15 +241,21 @@ def register(
         str | None, typer.Option(help="binary, multiclass or regression; when the folder does not say it.")
     ] = None,
     classes: Annotated[str, typer.Option(help="Class labels in the order of the probabilities.")] = "",
+    window: Annotated[
+        str | None, typer.Option(help="Months it learned from; default: those of training.yml.")
+    ] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Accept a model that runs its own code when it is loaded.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Register a model that was trained elsewhere; it goes through the same gates."""
+    from mlops.lifecycle.examine import examine
     from mlops.lifecycle.register import register_external
+    from mlops.spec.window import Window
 
     name, _ = state.model(model)
+    learned = Window.parse(_windows(window=window)["window"]) if window else None
     if task not in (None, "binary", "multiclass", "regression"):
         raise InvalidInput(f"--task must be binary, multiclass or regression; got {task!r}")
     labels = [label for label in classes.split(",") if label]
@@ -261,6 +267,9 @@ def register(
         task=cast("Task | None", task),
         classes=labels,
         allow_pickle=allow_pickle,
+        examine=lambda folder, to: examine(
+            state.root, state.target.data, name, folder=folder, to=to, window=learned
+        ),
     )
     if as_json:
         print_json(vars(made))

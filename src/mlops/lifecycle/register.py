@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,10 @@ from mlops.targets.base import ModelVersion, Registry
 MLMODEL = "MLmodel"
 SAMPLE = "sample.json"
 SAMPLE_ROWS = 50
+EXTERNAL = {"mlops.source": "external"}
+"""The tag of a version that was trained elsewhere."""
+Examine = Callable[[Path, Path], Mapping[str, str]]
+"""(model folder, folder to write to) -> tags; see `mlops.lifecycle.examine`."""
 _PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill")
 _TYPES: dict[str, ColumnType] = {
     "string": "string",
@@ -43,23 +47,31 @@ def register_external(
     task: Task | None = None,
     classes: Sequence[str] = (),
     allow_pickle: bool = False,
+    examine: Examine | None = None,
 ) -> ModelVersion:
     """Register a copy of the MLflow model folder `path`; the folder itself is not changed.
 
-    `task` and `classes` (in the order of the probabilities) are needed when the folder has no `serving.json`.
-    Raises `InvalidInput` for a folder that is no MLflow model, has no column signature, would run code when
-    it is loaded (unless `allow_pickle`), or is of another model.
+    `examine` makes what the gates look at, before anything is registered; without it they block. `task` and
+    `classes` (in the order of the probabilities) are needed when the folder has no `serving.json`. Raises
+    `InvalidInput` for a folder that is no MLflow model, has no column signature, would run code when it is
+    loaded (unless `allow_pickle`), or is of another model, and what `examine` raises.
     """
     described = _mlmodel(path)
     if not allow_pickle:
         _refuse_code(path, described)
     signature = _inputs(path, described)
-    tags = {**checkout(root).as_tags(), "mlops.source": "external"}
+    tags = {**checkout(root).as_tags(), **EXTERNAL}
     with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(scratch) / "model"
+        folder, evidence = Path(scratch) / "model", Path(scratch) / "evidence"
         shutil.copytree(path, folder)
         _complete(folder, described, _schema(path, model, signature, task, classes))
-        made = registry.register(model, folder, tree_digest(folder), tags)
+        found = examine(folder, evidence) if examine else {}
+        made = registry.register(model, folder, tree_digest(folder), {**tags, **found})
+        # The same artifact may be there already: one that was trained here has evidence of its own.
+        if examine and EXTERNAL.items() <= made.tags.items():
+            for part in sorted(evidence.iterdir()):
+                registry.add_artifacts(made.run_id, part, part.name)
+            registry.tag(model, made.version, found)
     publish(root, facts.registered(made), made.created)
     return made
 

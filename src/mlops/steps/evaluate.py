@@ -38,27 +38,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _evaluate(given: argparse.Namespace) -> None:
     from mlops import tracking
-    from mlops.serving import core
-    from mlops.steps import _plots, dataset
-    from mlops.steps.metrics import Scores, encode_truth
     from mlops.usecase import load_usecase
 
-    usecase = load_usecase(given.usecase)
-    frame, _ = dataset.read(given.test)
-    if missing := [c for c in (usecase.target, usecase.time, *usecase.slices) if c not in frame]:
-        raise InvalidInput(f"the test rows lack the columns {', '.join(missing)}")
-    scorer = core.load(given.model)
-    truth = encode_truth(scorer.schema, frame[usecase.target])
-    prediction = scorer.predict_frame(frame)
-    scores = Scores(scorer.schema.task, truth, prediction, scorer.schema.threshold)
-    evaluation = evaluate(usecase, scorer, given.model, frame, scores)
-    given.report.mkdir(parents=True, exist_ok=True)
-    text = evaluation.model_dump_json(indent=2) + "\n"
-    (given.report / FILE).write_text(text, encoding="utf-8")
-    _predictions(usecase, scorer, frame, truth, prediction).to_parquet(
-        given.report / PREDICTIONS, index=False
-    )
-    _plots.evaluation(given.report / "plots", evaluation, truth, prediction)
+    evaluation = report(load_usecase(given.usecase), given.model, given.test, given.report)
     found = {name: interval.value for name, interval in evaluation.metrics.items()}
     found |= {
         "latency_seconds": evaluation.latency.seconds,
@@ -68,6 +50,31 @@ def _evaluate(given: argparse.Namespace) -> None:
         found["onnx_max_abs_difference"] = evaluation.onnx.max_abs_difference
     tracking.log_metrics(found)
     tracking.log_artifacts(given.report, "report")
+
+
+def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | None = None) -> Evaluation:
+    """Test the artifact `model` on the rows of the folder `test`; write evaluation.json and the rest to `to`.
+
+    `digest` as in `mlops.serving.core.load`, which raises when the model cannot be loaded. Raises
+    `InvalidInput` when the rows lack a column, or no metric is defined on them.
+    """
+    from mlops.serving import core
+    from mlops.steps import _plots, dataset
+    from mlops.steps.metrics import Scores, encode_truth
+
+    frame, _ = dataset.read(test)
+    if missing := [c for c in (usecase.target, usecase.time, *usecase.slices) if c not in frame]:
+        raise InvalidInput(f"the test rows lack the columns {', '.join(missing)}")
+    scorer = core.load(model, digest=digest)
+    truth = encode_truth(scorer.schema, frame[usecase.target])
+    prediction = scorer.predict_frame(frame)
+    scores = Scores(scorer.schema.task, truth, prediction, scorer.schema.threshold)
+    evaluation = evaluate(usecase, scorer, model, frame, scores)
+    to.mkdir(parents=True, exist_ok=True)
+    (to / FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _predictions(usecase, scorer, frame, truth, prediction).to_parquet(to / PREDICTIONS, index=False)
+    _plots.evaluation(to / "plots", evaluation, truth, prediction)
+    return evaluation
 
 
 def evaluate(

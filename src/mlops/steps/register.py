@@ -58,7 +58,7 @@ def _register(given: argparse.Namespace) -> None:
     own = tracker.get(here.run_id)
     parent = tracker.get(own.parent) if own.parent else own
     params = _params(tracker, parent)
-    data = _data_tags(train, test)
+    data = data_tags(train, test)
     tracker.log(parent.run_id, params, _metrics(evaluation))
     tracker.set_tags(parent.run_id, {**data, "mlops.digest": digest})
     _log_inputs(tracker, parent, train, test)
@@ -116,7 +116,8 @@ def _params(tracker: PipelineTracker, parent: Run) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def _data_tags(train: Manifest, test: Manifest) -> dict[str, str]:
+def data_tags(train: Manifest, test: Manifest) -> dict[str, str]:
+    """Tags of a version: which rows it learned from, and which it was tested on."""
     return {
         "mlops.data.name": train.name,
         "mlops.data.version": train.version,

@@ -359,6 +359,15 @@ def test_a_card_of_a_model_made_elsewhere_claims_nothing():
     assert "it was made elsewhere" in files["freight/1/card.html"]
 
 
+def test_a_card_of_a_model_that_was_tested_here_says_that_it_was_trained_elsewhere():
+    facts = board()
+    model = facts.models[1]
+    version = replace(model.versions[2], tags=model.versions[2].tags | {"mlops.source": "external"})
+    for text in (markdown(card_of(model, version)), card_page(facts, card_of(model, version))):
+        assert "It was trained elsewhere." in text and "Registered by" in text
+        assert "Trained by" not in text
+
+
 def test_where_lower_is_better_the_largest_is_the_weakest():
     model = replace(board().models[1], higher_is_better=False)
     assert card_of(model, model.versions[2]).slices[0].value == "UA"

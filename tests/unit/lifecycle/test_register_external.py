@@ -36,11 +36,22 @@ class Records:
 
     def __init__(self) -> None:
         self.calls: list[tuple[str, dict[str, bytes], dict[str, str]]] = []
+        self.added: dict[str, list[str]] = {}
+        self.tagged: dict[str, str] = {}
+        self.there: dict[str, str] | None = None
+        """Tags of a version with this digest, when there is one."""
 
     def register(self, model: str, folder: Path, digest: str, tags: dict[str, str]) -> Any:
         assert digest == tree_digest(folder)
         self.calls.append((model, {p.name: p.read_bytes() for p in folder.rglob("*") if p.is_file()}, tags))
-        return ModelVersion(model, 1, "run", str(folder), tags, datetime.now(UTC))
+        found = tags if self.there is None else self.there
+        return ModelVersion(model, 1, "run", str(folder), found, datetime.now(UTC))
+
+    def add_artifacts(self, run_id: str, folder: Path, path: str) -> None:
+        self.added[f"{run_id}/{path}"] = sorted(p.name for p in folder.iterdir())
+
+    def tag(self, model: str, version: int, tags: dict[str, str]) -> None:
+        self.tagged |= tags
 
 
 @pytest.fixture(autouse=True)
@@ -64,8 +75,9 @@ def describe(path: Path, **changes: Any) -> None:
     (path / "MLmodel").write_text(yaml.safe_dump({**MLMODEL, **changes}))
 
 
-def take(folder: Path, **options: Any) -> Records:
+def take(folder: Path, there: dict[str, str] | None = None, **options: Any) -> Records:
     records = Records()
+    records.there = there
     options.setdefault("task", "binary")
     options.setdefault("classes", ["no", "yes"])
     register_external(folder.parent, records, folder, "freight", **options)
@@ -148,3 +160,44 @@ def test_what_the_folder_does_not_say_must_be_given(folder, options, sentence):
 def test_a_folder_that_is_no_model_is_refused(tmp_path):
     with pytest.raises(InvalidInput, match="is no MLflow model"):
         take(tmp_path)
+
+
+def evidence(folder: Path, to: Path) -> dict[str, str]:
+    """What `examine` makes, in short; the model's folder is complete by then."""
+    assert (folder / "serving.json").is_file() and (folder / "sample.json").is_file()
+    for name in ("report/evaluation.json", "evaluation/test.parquet"):
+        (to / name).parent.mkdir(parents=True)
+        (to / name).touch()
+    return {"mlops.data.window": "2013-01"}
+
+
+EVIDENCE = {"run/report": ["evaluation.json"], "run/evaluation": ["test.parquet"]}
+
+
+def test_evidence_for_the_gates_comes_with_it(folder):
+    records = take(folder, examine=evidence)
+    [(_, files, tags)] = records.calls
+    assert (tags["mlops.source"], tags["mlops.data.window"]) == ("external", "2013-01")
+    assert records.added == EVIDENCE and "evaluation.json" not in files
+
+
+def test_a_version_without_evidence_gets_it_when_it_is_registered_again(folder):
+    records = take(folder, there={"mlops.source": "external"}, examine=evidence)
+    assert records.added == EVIDENCE and records.tagged == {"mlops.data.window": "2013-01"}
+
+
+def test_the_evidence_of_a_version_that_was_trained_here_stays(folder):
+    records = take(folder, there={"mlops.pipeline": "pipelines/freight/training.yml"}, examine=evidence)
+    assert records.added == {} and records.tagged == {}
+
+
+def test_what_cannot_be_examined_is_not_registered(folder):
+    def refused(*_: object) -> dict[str, str]:
+        raise InvalidInput("no such rows")
+
+    records = Records()
+    with pytest.raises(InvalidInput, match="no such rows"):
+        register_external(
+            folder.parent, records, folder, "freight", task="binary", classes=["no", "yes"], examine=refused
+        )
+    assert records.calls == []

@@ -1,0 +1,86 @@
+"""Evidence for a model that was trained elsewhere: what the training pipeline would have left for the gates.
+
+It is tested on the months that `training.yml` tests on, by the same step. So the gates compare it with the
+champion on the same rows, and monitoring has something to compare its traffic with.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from mlops.errors import InvalidInput
+from mlops.lifecycle.evidence import REPORT, TEST_ROWS
+from mlops.lifecycle.lineage import lineage
+from mlops.pipeline.read import load_pipeline
+from mlops.serving.core import read_schema
+from mlops.spec.digest import tree_digest
+from mlops.spec.files import training_path
+from mlops.spec.settings import load_settings
+from mlops.spec.window import Window
+from mlops.steps import dataset, evaluate, profile
+from mlops.steps.register import data_tags
+from mlops.targets.base import DataAssets
+from mlops.targets.local.data import LocalData
+from mlops.usecase import load_usecase
+
+_ASSET = re.compile(r"azureml:(?P<name>[^:/]+):(?P<version>[^:/]+)")
+
+
+def examine(
+    root: Path, data: DataAssets, model: str, *, folder: Path, to: Path, window: Window | None = None
+) -> dict[str, str]:
+    """Write `evaluation/`, `report/` and `monitoring/` for the model in `folder` below `to`.
+
+    `window` are the months that the model learned from; None means those of the training pipeline. Answers
+    tags of data and pipeline, as a version has them that was trained here.
+
+    Raises `InvalidInput` when the pipeline has no such inputs, when a month is in both windows, or when the
+    model cannot be asked for the rows, and `NotFound` when the raw data are not there.
+    """
+    _, settings = load_settings(root).model(model)
+    usecase = load_usecase(settings.usecase, root / "src")
+    learned = window or Window.parse(_input(root, model, "window"))
+    tested = Window.parse(_input(root, model, "test_window"))
+    if tested.first < learned.end:
+        raise InvalidInput(
+            f"the model learned from {learned} and would be tested on {tested} of {training_path(model)}; a "
+            "model is tested on later months that it has not seen: say with --window what it learned from"
+        )
+    raw = _raw(root, data, model)
+    manifest = dataset.read_raw(raw)
+    rows = to.parent / "rows"
+    for name, months in (("train", learned), ("test", tested)):
+        dataset.write(rows / name, usecase.features(raw, months), manifest, str(months))
+    # Named, so that code may run where whoever registers it has allowed that (`register` asks).
+    evaluate.report(usecase, folder, rows / "test", to / REPORT, digest=tree_digest(folder))
+    (to / TEST_ROWS).parent.mkdir(parents=True)
+    dataset.copy_rows(rows / "test", to / TEST_ROWS)
+    (to / profile.ARTIFACT).mkdir()
+    profile.write_profile(rows / "train", to / REPORT, read_schema(folder), to / profile.ARTIFACT)
+    parts = (dataset.read_manifest(rows / name) for name in ("train", "test"))
+    return {**lineage(root, root / training_path(model)).as_tags(), **data_tags(*parts)}
+
+
+def _raw(root: Path, data: DataAssets, model: str) -> Path:
+    given = _input(root, model, "raw")
+    found = _ASSET.fullmatch(given)
+    if found is None:
+        raise InvalidInput(f"{training_path(model)}: raw must be azureml:<name>:<version>; got {given!r}")
+    name, version = found["name"], found["version"]
+    place = Path(data.resolve(name, version))
+    if place.is_dir():
+        return place
+    # In Azure. What `mlops data push` brought there is made on this machine, and had the same digest.
+    settings = load_settings(root)
+    usecases = {key: value.usecase for key, value in settings.models.items()}
+    return Path(LocalData(root, root / settings.local.state, usecases).resolve(name, version))
+
+
+def _input(root: Path, model: str, name: str) -> str:
+    path = training_path(model)
+    inputs = load_pipeline(root / path).job.inputs
+    value = inputs[name].given if name in inputs else None
+    if value is None:
+        raise InvalidInput(f"{path} has no input {name!r}, so nothing says what the model is tested on")
+    return str(value)
