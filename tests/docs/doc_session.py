@@ -121,7 +121,10 @@ class Session:
         return "\n".join(lines) + "\n"
 
     def stop(self) -> None:
-        """No endpoint stays behind."""
+        """No endpoint and no run of a forge stays behind."""
+        if (self.root / ".mlops/demo").is_dir():
+            words = [BIN / "mlops", "-C", str(self.root), "demo", "--clean"]
+            subprocess.run(words, env=self.env, check=False)
         for folder in (self.root, *self.root.parent.glob("*/")):
             if (folder / ".mlops/endpoints").is_dir():
                 subprocess.run([BIN / "mlops", "-C", str(folder), "stop"], env=self.env, check=False)

@@ -28,8 +28,7 @@ IN_A_CLONE = World(
         Act("mlops infra expired --json", parses=True),
         Act(
             "python container/build.py requirements",
-            before="mv container/requirements.txt ../locked.txt",
-            makes="container/requirements.txt",
+            swaps={"requirements": "requirements && git diff --exit-code container"},
         ),
         Act("python container/build.py sbom --output sbom.cdx.json", makes="sbom.cdx.json"),
         Act(".venv/bin/pytest tests/unit/gates -q", sees=r"\d+ passed"),
@@ -50,9 +49,9 @@ ON_A_FORGE = World(
     "a forge of one's own",
     [
         Act("mlops forge init ../origin.git --off ci", sees="origin"),
-        Act("git push --set-upstream origin HEAD", sees="train-flights, run 1: success"),
+        Act("git push --set-upstream origin HEAD", sees="train-flights 3: success"),
         Act("mlops forge runs", sees="train-flights"),
-        Act("mlops forge log 3", swaps={"3": "1"}, sees="mlops gate"),
+        Act("mlops forge log 3", sees="mlops gate"),
         Act("mlops forge on ci"),
         Act("mlops forge off ci"),
     ],
@@ -78,7 +77,11 @@ WITH_A_SECOND_MODEL = World(
             before=ELSEWHERE_REGRESSION,
             sees="prices version 1 is registered",
         ),
-        Act("mlops gate --model prices"),
+        Act(
+            "mlops gate --model prices",
+            before="sed -i 's/required: true/required: false/' pipelines/prices/model.yaml",
+            sees="prices version 1, with no champion yet on 147 test rows, passes all gates",
+        ),
     ],
 )
 

@@ -10,7 +10,7 @@ from doc_examples import Act, World
 
 LOOK = [
     Act("mlops status", sees="staging"),
-    Act("mlops status --json", parses=True, sees='"environment": "prod"'),
+    Act("mlops status --json", parses=True, sees='"env": "prod"'),
     Act("mlops history prod", sees="rolled back|served"),
     Act("mlops doctor", sees="0 errors"),
     Act("mlops doctor --offline", sees="0 errors"),
