@@ -6,6 +6,9 @@ import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pytest
+
+from mlops.errors import Blocked
 from mlops.lifecycle import transitions
 from mlops.lifecycle.apply import Outcome, execute
 from mlops.lifecycle.clock import ManualClock
@@ -15,7 +18,7 @@ from mlops.spec.gates import GateResult, Interval
 from mlops.spec.policy import EnvironmentPolicy, Freeze, FreezeWindow, Policy
 from mlops.spec.release import Data, Release, Source
 from mlops.targets.base import Target
-from mlops.targets.memory import MemoryEndpoints, MemoryRegistry, MemoryStore
+from mlops.targets.memory import Behaviour, MemoryEndpoints, MemoryRegistry, MemoryStore
 
 MODEL = "freight"
 START = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -135,6 +138,24 @@ class World:
         if replaces == release:
             base["replaces"] = history[-1].replaces
         history.append(DesiredState(**{**base, **fields}))
+
+    def ship(self, env: str = "staging", **fields: object) -> int:
+        """A new release, merged and applied."""
+        version = self.release()
+        self.ask(env, version, **fields)
+        self.apply(env)
+        return version
+
+    def hold(self) -> int:
+        """A release that staging has sent back, behind one that it serves; automation is on hold."""
+        self.ship()
+        bad = self.release()
+        self.endpoints.behaviours[bad] = Behaviour(error_every=5)
+        self.ask("staging", bad)
+        with pytest.raises(Blocked):
+            self.apply("staging")
+        self.endpoints.behaviours.pop(bad)
+        return bad
 
     def revert(self, env: str) -> None:
         """`git revert` of the last change of release."""
