@@ -56,7 +56,8 @@ def since(version: str, folder: Path) -> Two:
     fork = make_fork(template, folder / "fork")
     template.git("rm", "-r", "--quiet", "--force", ".")
     copy_template(template.root)
-    template.commit("What is here")
+    template.git("add", "--all")
+    template.git("commit", "--quiet", "--allow-empty", "--message", "What is here")  # empty at the tag itself
     release(template, f"{versions.order(version)[0]}.{versions.order(version)[1] + 1}.0")
     return Two(template, fork)
 
