@@ -49,6 +49,8 @@ class _Check:
         settings = self.attempt(load_settings, self.root)
         policy = self.attempt(files.load_policy, self.root)
         freeze = self.attempt(files.load_freeze, self.root)
+        if policy is not None and settings is not None and freeze is not None and freeze.windows:
+            self.freezes(settings, policy, freeze)
         self.releases(settings)
         if settings is not None:
             for model in settings.models:
@@ -73,6 +75,23 @@ class _Check:
         return None
 
     # --- every file by itself -------------------------------------------------------------------------
+
+    def freezes(self, settings: Settings, policy: Policy, freeze: Freeze) -> None:
+        """A window that names what does not exist would freeze nothing, and nobody would know."""
+        document = Document.read(self.root / files.FREEZE, files.FREEZE)
+        for number, window in enumerate(freeze.windows):
+            for field_name, given, known in (
+                ("environments", window.environments, policy.order),
+                ("models", window.models, sorted(settings.models)),
+            ):
+                for index, name in enumerate(given):
+                    if name not in known:
+                        self.problems.append(
+                            document.problem(
+                                ("windows", number, field_name, index),
+                                f"there is no {field_name[:-1]} {name!r}; known: {', '.join(known)}",
+                            )
+                        )
 
     def releases(self, settings: Settings | None) -> None:
         for path in sorted((self.root / "releases").glob("*/*")):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -17,18 +17,44 @@ Loc = tuple[str | int, ...]
 
 
 class _Loader(yaml.SafeLoader):
-    """Safe YAML that refuses duplicate keys, where PyYAML silently keeps the last."""
+    """Safe YAML that refuses duplicate keys, where PyYAML silently keeps the last.
+
+    What looks like a date or a number and is none is told with its line, where PyYAML raises `ValueError`.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except ValueError:
+            kind = {"timestamp": "date"}.get(name := str(node.tag).rpartition(":")[2], name)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r} is no {kind}; put text in quotes", node.start_mark
+            ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a field's name must be a text or a number", key_node.start_mark
+                )
             if key in seen:
                 raise yaml.constructor.ConstructorError(
                     None, None, f"key {key!r} is given twice", key_node.start_mark
                 )
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def refuse_conflict(text: str, name: str) -> None:
+    """Raises `InvalidInput` with the line of the first conflict that `git merge` left in a file."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+            message = (
+                "a merge conflict; keep what is right, and remove the lines <<<<<<<, ======= and >>>>>>>"
+            )
+            raise InvalidInput(Problem(f"{name}:{number}", message))
 
 
 class Document:
@@ -39,7 +65,13 @@ class Document:
 
     def __init__(self, text: str, name: str) -> None:
         self.name = name
-        loader = _Loader(text)
+        refuse_conflict(text, name)
+        try:
+            loader = _Loader(text)
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            message = f"not valid YAML: the control character U+{ord(text[error.position]):04X}; remove it"
+            raise InvalidInput(Problem(f"{name}:{line}", message)) from None
         try:
             self._node = loader.get_single_node()
             self.value: Any = loader.construct_document(self._node) if self._node else None
@@ -47,8 +79,8 @@ class Document:
             mark = error.problem_mark
             where = f"{name}:{mark.line + 1}" if mark else name
             raise InvalidInput(Problem(where, f"not valid YAML: {error.problem}")) from None
-        except yaml.YAMLError as error:
-            raise InvalidInput(Problem(name, f"not valid YAML: {error}")) from None
+        except RecursionError:
+            raise InvalidInput(Problem(name, "not valid YAML: lists or mappings nest too deeply")) from None
         finally:
             loader.dispose()
 

@@ -11,7 +11,7 @@ from pydantic import Field, ValidationError
 
 from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import ModelName, Spec
-from mlops.spec._yaml import problems_of
+from mlops.spec._yaml import problems_of, refuse_conflict
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.online import OnlineSettings
 from mlops.spec.signing import SigningSettings
@@ -133,13 +133,17 @@ def load_settings(root: Path) -> Settings:
     """Read `<root>/mlops.toml`; raises `InvalidInput` with the field and what is allowed."""
     path = root / FILE
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        text = path.read_text(encoding="utf-8-sig")  # some editors on Windows begin a file with a mark
+        refuse_conflict(text, FILE)
+        raw = tomllib.loads(text)
     except FileNotFoundError:
         raise InvalidInput(
             Problem(str(path), "does not exist; run mlops inside a repository made from the template")
         ) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except tomllib.TOMLDecodeError as error:
         raise InvalidInput(Problem(FILE, f"not valid TOML: {error}")) from None
+    except UnicodeDecodeError as error:
+        raise InvalidInput(Problem(FILE, f"not UTF-8 text (byte {error.start}); save it as UTF-8")) from None
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:

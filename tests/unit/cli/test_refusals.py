@@ -12,6 +12,7 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from mlops.cli import _app, _verbs  # noqa: F401  registers the commands
+from mlops.spec.settings import load_settings
 
 ROOT = Path(__file__).parents[3]
 
@@ -109,6 +110,24 @@ def test_a_wrong_window(repository: Path, option: str, text: str, says: str) -> 
 def test_settings_that_are_no_toml(repository: Path) -> None:
     (repository / "mlops.toml").write_text('target = "local\n')
     refused(call(repository, "status"), 5, "mlops.toml: not valid TOML", "line 1")
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        (b"\xff\xfe\x00", "mlops.toml: not UTF-8 text (byte 0); save it as UTF-8"),
+        (b'\n<<<<<<< HEAD\ntarget = "local"\n', "mlops.toml:2: a merge conflict"),
+    ],
+)
+def test_settings_that_a_tool_has_spoilt(repository: Path, text: bytes, says: str) -> None:
+    (repository / "mlops.toml").write_bytes(text)
+    refused(call(repository, "status"), 5, says)
+
+
+def test_settings_saved_on_windows(repository: Path) -> None:
+    path = repository / "mlops.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes().replace(b"\n", b"\r\n"))
+    assert load_settings(repository).project.name
 
 
 def test_settings_with_an_unknown_key(repository: Path) -> None:

@@ -93,6 +93,18 @@ def test_a_wrong_file_is_named_with_line_and_field(two: GitWorld, name: str, old
     assert any(says in line for line in found), found
 
 
+def test_a_freeze_that_would_freeze_nothing(two: GitWorld):
+    window = "start: 2030-12-23T18:00, end: 2031-01-02T08:00, timezone: UTC, reason: audit, by: ann"
+    right = f"{{environments: [staging, prod], models: [freight], {window}}}"
+    wrong = f"{{environments: [prd], models: [fright], {window}}}"
+    edit(two, "environments/freeze.yaml", "windows: []", f"windows:\n- {right}\n- {wrong}")
+    at = "environments/freeze.yaml:3: windows.1"
+    assert problems(two, None) == [
+        f"{at}.environments.0: there is no environment 'prd'; known: staging, prod",
+        f"{at}.models.0: there is no model 'fright'; known: freight",
+    ]
+
+
 def test_all_problems_are_told_at_once(two: GitWorld):
     edit(two, STAGING, "release: 2", "release: 7")
     edit(two, PROD, "release: 1", "release: 8")
