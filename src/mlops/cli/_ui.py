@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from typing import Annotated
@@ -34,4 +35,13 @@ def ui(
     artifacts = str(store / "artifacts")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]
     command += ["--backend-store-uri", database, "--artifacts-destination", artifacts, "--workers", "1"]
-    raise typer.Exit(subprocess.call(command))
+    # MLflow would also start runners of jobs that judge language models; nothing here asks for any.
+    environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with subprocess.Popen(command, env=environment) as server:
+        try:
+            code = server.wait()
+        except KeyboardInterrupt:
+            # The terminal has told the server as well; to be stopped so is how it ends.
+            server.wait()
+            code = 0
+    raise typer.Exit(code)
