@@ -46,7 +46,7 @@ IN_A_CLONE = World(
 )
 
 ON_A_FORGE = World(
-    "a forge of one's own",
+    "a local forge",
     [
         Act("mlops forge init ../origin.git --off ci", sees="origin"),
         Act("git push --set-upstream origin HEAD", sees="train-flights 3: success"),

@@ -164,7 +164,7 @@ BRING = [
         "mlops ingest --source https://example.com/deliveries/2013-07/ --window 2013-07",
         swaps={"https://example.com/deliveries": "http://127.0.0.1:$PORT"},
         before=given.SERVED,
-        sees="nothing new",
+        sees="nothing to do: nycflights:2 came of this delivery",
     ),
     Act(
         "mlops register ./trained-elsewhere --task binary --classes no,yes",

@@ -80,7 +80,7 @@ PYTHON
 """
 
 SERVED = """
-python -m http.server --bind 127.0.0.1 --directory delivered 0 > ../web.log 2>&1 &
+python -u -m http.server --bind 127.0.0.1 --directory delivered 0 > ../web.log 2>&1 &
 trap "kill $!" EXIT
 until PORT=$(grep --only-matching --max-count 1 'port [0-9]*' ../web.log | grep --only-matching '[0-9]*'); do
   sleep 0.1
