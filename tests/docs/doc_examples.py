@@ -182,6 +182,7 @@ def type_in(folder: Path, env: Mapping[str, str], script: str, act: Act, seconds
         deadline = time.monotonic() + seconds
         while process.poll() is None and time.monotonic() < deadline:
             if act.until and re.search(act.until, _text(out) + _text(err)):
+                time.sleep(min(1.0, seconds))  # nobody presses it within the millisecond
                 os.killpg(process.pid, signal.SIGINT)
                 process.wait(30)
             time.sleep(0.05)

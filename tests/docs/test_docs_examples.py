@@ -49,11 +49,16 @@ def test_the_examples_of_a_world_work(world: World, tmp_path: Path, raw_sample: 
     (tmp_path / "sample").symlink_to(raw_sample)
     session = Session(tmp_path)
     session.env |= PACKAGES
+    failed = []
     try:
         for act in world.acts:
-            perform(session, world, act)
+            try:
+                perform(session, world, act)
+            except AssertionError as error:
+                failed.append(str(error))
     finally:
         session.stop()
+    assert not failed, "\n\n".join(failed)
 
 
 def test_every_example_is_typed_somewhere_and_nothing_else_is() -> None:
