@@ -28,13 +28,13 @@ python - <<'PYTHON'
 import mlflow.sklearn
 from mlflow.models import infer_signature
 from sklearn.datasets import load_diabetes
-from sklearn.ensemble import HistGradientBoostingRegressor
+from sklearn.linear_model import Ridge
 
 from prices.columns import INPUTS
 
 table = load_diabetes(as_frame=True, scaled=False)
 rows = table.data.set_axis(list(INPUTS), axis="columns").astype("float64")
-model = HistGradientBoostingRegressor(max_iter=50).fit(rows, table.target)
+model = Ridge().fit(rows, table.target)
 mlflow.sklearn.save_model(
     model, "trained-elsewhere", serialization_format="skops", pip_requirements=["scikit-learn"],
     signature=infer_signature(rows, model.predict(rows)), input_example=rows.head(5),
