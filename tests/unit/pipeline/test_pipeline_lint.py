@@ -101,6 +101,7 @@ def test_the_line_is_that_of_the_mistake(project):
     assert [p.where for p in lint(project.pipeline)] == [f"pipeline.yml:{line}"]
 
 
+SWEEP = "https://azuremlschemas.azureedge.net/latest/sweepJob.schema.json"
 OTHER_CASES = [
     ("schedule.yml", "0 3 * *", "0 25 * *", "trigger.expression", "hour '25' is wrong"),
     ("schedule.yml", "0 3 * * mon-fri", "0 3 * *", "trigger.expression", "five fields"),
@@ -177,6 +178,21 @@ def test_a_wrong_edit_of_another_kind_is_found(others, case):
     hits = [p for p in found if p.field.startswith(field) and re.search(message, p.message)]
     assert hits, [str(p) for p in found]
     assert all(re.fullmatch(rf".*{file}:\d+", p.where) for p in hits), hits
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "says"),
+    [
+        ("pipeline.yml", "type: pipeline", "type: pipelin", "type: .*'pipeline'; got 'pipelin'"),
+        ("pipeline.yml", "type: pipeline", "typ: pipeline", "typ: unknown field.*did you mean 'type'"),
+        ("sweep.yml", "type: sweep", f"$schema: {SWEEP}\ntype: sweeep", "type: .*'sweep'; got 'sweeep'"),
+        ("components/left.yml", "type: command", "type: comand", "type: .*'command'.*got 'comand'"),
+    ],
+)
+def test_a_file_of_a_folder_is_not_left_unread_because_its_type_is_misspelt(others, file, old, new, says):
+    others.edit(file, old, new)
+    found = [str(p) for p in lint(others.root)]
+    assert any(p.startswith(f"{file}:") and re.search(says, p) for p in found), found
 
 
 def test_a_folder_is_linted_whole_and_only_once(others):

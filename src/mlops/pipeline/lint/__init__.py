@@ -20,6 +20,13 @@ from mlops.pipeline.models import Environment, Node
 from mlops.pipeline.read import Step, open_document, read_component, read_pipeline, shown
 from mlops.spec._yaml import Document
 
+# What `type` must say in a file of these schemas: with another one the file would be left alone, unread.
+_TYPES = {
+    "pipelinejob.schema.json": "pipeline",
+    "sweepjob.schema.json": "sweep",
+    "commandcomponent.schema.json": "command",
+    "sparkcomponent.schema.json": "spark",
+}
 KINDS = (
     "pipeline, sweep, command component, spark component, schedule, monitor, environment, online endpoint, "
     "online deployment"
@@ -84,11 +91,12 @@ def _dispatch(path: Path, document: Document, *, strict: bool) -> list[Problem]:
 
 
 def kind_of(raw: dict[str, object]) -> str:
-    """What a file is, told by its fields (and its `$schema` for what has no `type`); empty when unknown."""
+    """What a file is, told by its fields (and its `$schema` where `type` does not); empty when unknown."""
     schema = str(raw.get("$schema", "")).rsplit("/", 1)[-1].lower()
+    kind = str(raw["type"]) if raw.get("type") in _TYPES.values() else _TYPES.get(schema, "")
     signs = {
-        "parallel": raw.get("type") == "pipeline" and is_parallel(raw),
-        str(raw.get("type")): raw.get("type") in ("pipeline", "sweep", "command", "spark"),
+        "parallel": kind == "pipeline" and is_parallel(raw),
+        kind: kind != "",
         "monitor": "create_monitor" in raw,
         # Azure Pipelines' own files have a `trigger` too.
         "schedule": ("trigger" in raw and "stages" not in raw)
