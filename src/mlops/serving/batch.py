@@ -100,7 +100,9 @@ def _files(source: Path, destination: Path) -> list[Path]:
         raise InvalidInput(
             Problem(str(destination), f"lies in the input {source}, so the next run would score predictions")
         )
-    files = sorted(p.relative_to(source) for p in source.rglob("*") if p.suffix in SUFFIXES and p.is_file())
+    files = sorted(
+        p.relative_to(source) for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
+    )
     if not files:
         raise InvalidInput(Problem(str(source), f"holds no file that ends in {' or '.join(SUFFIXES)}"))
     return files

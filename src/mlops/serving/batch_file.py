@@ -162,7 +162,7 @@ def _batches(schema: ModelSchema, path: Path, keep: Sequence[str]) -> Iterator[A
     """Record batches of at most `ROWS` rows. Raises `_Unreadable` for whatever Arrow cannot read."""
     import pyarrow as pa
 
-    read = _parquet if path.suffix == ".parquet" else _csv
+    read = _parquet if path.suffix.lower() == ".parquet" else _csv
     try:
         for batch in read(schema, path, keep):
             # A block of CSV may hold any number of rows.

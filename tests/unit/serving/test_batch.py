@@ -193,6 +193,18 @@ def test_a_wrong_digest_and_an_empty_folder_are_refused(model: Path, tmp_path: P
         score(model, folder_of(tmp_path / "in", 1), tmp_path / "out", digest="sha256:" + "0" * 64)
 
 
+def test_files_that_windows_named_are_scored_too(model: Path, tmp_path: Path) -> None:
+    from pyarrow import csv
+
+    source = tmp_path / "in"
+    source.mkdir()
+    pq.write_table(table(3), source / "A.PARQUET")
+    csv.write_csv(table(4), source / "B.Csv")
+    score(model, source, tmp_path / "out")
+    rows = {p.name: pq.read_table(p).num_rows for p in (tmp_path / "out").glob("*.parquet")}
+    assert rows == {"A.PARQUET.predictions.parquet": 3, "B.Csv.predictions.parquet": 4}
+
+
 def test_a_file_is_shared_by_threads_in_order(model: Path, tmp_path: Path) -> None:
     source = tmp_path / "in"
     source.mkdir()
