@@ -41,7 +41,9 @@ class Case:
             return True
         paths = (self.root / f"environments/Pulumi.{name}.yaml" for name in stack_names(self.root))
         return any(
-            re.search(r"^secretsprovider:", p.read_text(encoding="utf-8"), re.MULTILINE) for p in paths
+            # One that is no text is for the check of stack files to report.
+            re.search(r"^secretsprovider:", p.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+            for p in paths
         )
 
     @property

@@ -117,7 +117,8 @@ def placeholders(case: Case) -> Iterator[Finding]:
         for path in sorted(case.root.glob(pattern)):
             if not path.is_file():
                 continue
-            code = "\n".join(_without_comment(line) for line in path.read_text(encoding="utf-8").splitlines())
+            text = path.read_text(encoding="utf-8", errors="replace")
+            code = "\n".join(_without_comment(line) for line in text.splitlines())
             marks = [shown for expression, shown in _PLACEHOLDERS if expression.search(code)]
             if marks:
                 found.append((str(path.relative_to(case.root)), marks))

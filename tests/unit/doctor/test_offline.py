@@ -98,6 +98,12 @@ def test_a_wrong_file_is_an_error_with_its_place(fork: Path, case: tuple[str, st
     assert code(found, offline=True) == 5
 
 
+def test_a_stack_file_that_is_no_text_is_found(fork: Path):
+    (fork / DEV).write_bytes(b"\xff\xfe\x00")
+    (wrong,) = of(look(fork), "stack files")
+    assert f"{DEV}: not UTF-8 text" in wrong.sentence
+
+
 def test_a_model_without_a_pipeline_is_found(fork: Path):
     shutil.rmtree(fork / "pipelines/flights")
     assert "there is no pipelines/flights" in of(look(fork), "settings")[0].sentence
