@@ -48,7 +48,9 @@ def promote(
     excused = None
     if bypass or reason or approver:
         try:
-            excused = Bypass(gates=[g for g in bypass.split(",") if g], reason=reason, approver=approver)
+            excused = Bypass(
+                gates=[g.strip() for g in bypass.split(",") if g.strip()], reason=reason, approver=approver
+            )
         except ValidationError as error:
             wrong = "; ".join(f"--{e['loc'][0]}: {e['msg']}" for e in error.errors())
             raise InvalidInput(f"a hotfix needs --bypass, --reason and --approver ({wrong})") from None

@@ -164,7 +164,7 @@ class _Check:
         if release is None:
             return
         skipped = state.bypass.gates if state.bypass else []
-        allowed = [*transitions.POLICY_GATES, *(g.name for g in release.gates)]
+        allowed = transitions.bypassable(release)
         for index, gate in enumerate(skipped):
             if gate not in allowed:
                 self.problems.append(

@@ -110,6 +110,7 @@ def promote(
     if current is not None and current.release == chosen:
         return Promotion(env, model, chosen, current.replaces, (), None)
     record = provenance.release_at(tip.git, model, chosen, tip.commit)
+    _bypassable(bypass, record)
     text = desired_text(tip.text, tip.path, release=chosen, replaces=replaces, bypass=bypass)
     desired = Document(text, tip.path).parse(DesiredState)
     intent = Intent(
@@ -170,6 +171,8 @@ def rollback(
 
     `to`: another release that was verified here. Raises `Blocked` when there is nothing to go back to.
     """
+    if not reason.strip():
+        raise InvalidInput("--reason is empty; say why, because it is what holds automation off")
     tip = _tip(root, env, model)
     current = tip.current
     if current is None or tip.text is None:
@@ -207,6 +210,14 @@ def rollback(
     )
     request = propose(tip.git, forge, proposal, tip.base, tip.commit)
     return Promotion(env, model, before.release, current.release, (), request)
+
+
+def _bypassable(bypass: Bypass | None, release: Release) -> None:
+    """Raises `InvalidInput` for what the checks of the pull request would refuse."""
+    allowed = transitions.bypassable(release)
+    for gate in bypass.gates if bypass else ():
+        if gate not in allowed:
+            raise InvalidInput(f"--bypass: {gate!r} cannot be skipped; allowed: {', '.join(allowed)}")
 
 
 def _upstream_release(policy: Policy, target: Target, env: str, model: str) -> int:

@@ -172,7 +172,7 @@ def _freeze(move: Move) -> GateResult:
 
 def _order_and_soak(move: Move) -> list[GateResult]:
     soak = move.policy.environments[move.env].soak
-    limit = f"{timedelta(seconds=soak)}"
+    limit = _hours(soak)
     version = move.release.version
     if move.upstream is None or not move.forward or version in move.facts.verified:
         why = "first environment" if move.upstream is None else "verified here before, or a way back"
@@ -201,13 +201,24 @@ def _order_and_soak(move: Move) -> list[GateResult]:
         name="order", verdict="pass", observed=f"verified in {name}", limit=f"release {version} in {name}"
     )
     since = (move.now - current.at).total_seconds()
-    waited = f"{timedelta(seconds=round(since))}"
+    waited = _hours(since)
     if since >= soak:
         return [order, GateResult(name="soak", verdict="pass", observed=waited, limit=limit)]
     until = current.at + timedelta(seconds=soak)
     detail = f"release {version} has been healthy in {name} for {waited} of {limit}; "
     detail += f"wait until {until:%Y-%m-%d %H:%M} UTC"
     return [order, GateResult(name="soak", verdict="blocked", observed=waited, limit=limit, detail=detail)]
+
+
+def bypassable(release: Release) -> list[str]:
+    """What a file may say is skipped for this release: rules of the move, and gates of the release."""
+    return [*POLICY_GATES, *(gate.name for gate in release.gates)]
+
+
+def _hours(seconds: float) -> str:
+    """Hours, minutes and seconds: a policy says 24h, not one day."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
 
 
 def _quality(move: Move) -> GateResult:

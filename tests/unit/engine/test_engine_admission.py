@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from engine_world import MODEL, World
+from engine_world import MODEL, World, policy
 
 from mlops.errors import Blocked, InvalidInput
 from mlops.lifecycle.apply import execute
@@ -96,6 +96,10 @@ def test_prod_takes_only_what_staging_verified_and_soaked(artifact):
     world.apply("staging")
     with pytest.raises(Blocked, match=r"healthy in staging for 0:00:00 of 1:00:00; wait until"):
         world.apply("prod")
+    world.policy = policy(48 * 3600)
+    with pytest.raises(Blocked, match=r"healthy in staging for 0:00:00 of 48:00:00; wait until"):
+        world.apply("prod")
+    world.policy = policy(3600)
     world.clock.sleep(3601)
     world.apply("prod")
     assert world.served("prod") == version

@@ -135,6 +135,15 @@ def test_a_bypass_is_written_to_the_file_and_shown(repository: GitWorld):
     assert "login is broken in prod" in git(repository.bare, "show", f"{request.branch}:{PATH}")
 
 
+def test_only_what_can_be_bypassed_is_proposed(repository: GitWorld):
+    """The checks of the pull request would refuse it."""
+    staged(repository)
+    bypass = Bypass(gates=["soak", "freeze"], reason="login is broken in prod", approver="grace")
+    with pytest.raises(InvalidInput, match="--bypass: 'freeze' cannot be skipped; allowed: order, soak"):
+        propose(repository, bypass=bypass)
+    assert repository.forge.list_open() == []
+
+
 def test_nothing_upstream_and_unknown_names_are_sentences(repository: GitWorld):
     with pytest.raises(Blocked, match="staging has not served freight yet"):
         propose(repository)
@@ -203,6 +212,16 @@ def test_rollback_closes_the_promotion_that_is_open(repository: GitWorld):
     closed = repository.forge.get(promotion.number)
     assert closed.state == "closed"
     assert "Superseded by" in closed.body
+
+
+@pytest.mark.parametrize("reason", ["", "  "])
+def test_a_rollback_says_why(repository: GitWorld, reason: str):
+    in_prod(repository)
+    in_prod(repository)
+    options = {"actor": "ada", "now": repository.clock.now(), "reason": reason}
+    with pytest.raises(InvalidInput, match="--reason is empty; say why"):
+        rollback(repository.root, repository.target, repository.forge, "prod", MODEL, **options)
+    assert repository.forge.list_open() == []
 
 
 def test_there_is_no_way_back_from_the_first_release(repository: GitWorld):
