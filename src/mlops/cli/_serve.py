@@ -165,14 +165,16 @@ def score(
 
 
 def _payload(source: Path) -> dict[str, Any]:
-    if not source.exists():
-        raise InvalidInput(f"{source} does not exist")
+    if not source.is_file():
+        raise InvalidInput(f"{source} {'is no file' if source.exists() else 'does not exist'}")
     if source.suffix.lower() == ".csv":
         return _csv(source)
     try:
         payload = json.loads(source.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{source} is not JSON: {error}") from None
+    except RecursionError:
+        raise InvalidInput(f"{source} is not what POST /score takes: its lists nest too deeply") from None
     if not isinstance(payload, dict):
         raise InvalidInput(f'{source} must hold an object such as {{"input_data": {{…}}}}')
     return payload
@@ -246,4 +248,8 @@ def stop(
         state.target.endpoints.stop(endpoint.environment, endpoint.model)
         out().print(f"stopped {endpoint.model} in {endpoint.environment}")
     if not found:
+        if env is not None:
+            state.environment(
+                env
+            )  # an environment that the policy no longer knows can be stopped, a typo not
         out().print("nothing is served there")
