@@ -52,6 +52,10 @@ def init(
     install(bare, state.root, state.root / state.settings.local.state, off=reasons)
     if "origin" not in git.run("remote").split():
         git.run("remote", "add", "origin", str(bare.resolve()))
+    elif Path(origin := git.run("remote", "get-url", "origin")).resolve() != bare.resolve():
+        out().print(f"{bare} runs .github/workflows on every push, but origin is {origin}; to push to it:")
+        out().print(f"git remote set-url origin {bare.resolve()}", soft_wrap=True)
+        return
     out().print(f"{bare} runs .github/workflows on every push; next: git push --set-upstream origin HEAD")
 
 
@@ -134,7 +138,9 @@ def approve(
 def cancel(number: RunArgument) -> None:
     """End a run."""
     store = _store()
-    store.get(number)
+    if (run := store.get(number)).ended is not None:
+        out().print(f"nothing to do: run {number} ended before ({run.state})")
+        return
     store.cancel(number, "cancelled by hand")
     out().print(f"run {number} is asked to end")
 

@@ -35,13 +35,19 @@ class LocalForge:
     @classmethod
     def of(cls, git: Git) -> LocalForge:
         """The one of the remote `origin`, which must be a folder of this machine; raises `TargetError`."""
+        if "origin" not in git.run("remote").split():
+            raise TargetError(
+                "there is no remote origin, and pull requests are opened there; "
+                "make one that is a forge with `mlops forge init ../origin.git`"
+            )
         url = git.run("remote", "get-url", "origin")
         path = Path(unquote(urlparse(url).path) if url.startswith("file://") else url)
         bare = path if path.is_absolute() else git.root / path
         if not (bare / "objects").is_dir():
             raise TargetError(
                 f"the remote origin is {url}, and the forge `local` needs a bare repository in a folder; "
-                "set [forge] in mlops.toml to github or azure-devops, or add such a remote (git init --bare)"
+                "set [forge] in mlops.toml to github or azure-devops, or run `git remote remove origin` and "
+                "`mlops forge init ../origin.git`"
             )
         return cls(bare)
 
