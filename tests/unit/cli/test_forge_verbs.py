@@ -49,7 +49,7 @@ def test_init_says_when_origin_is_another_repository(repository: Path) -> None:
 
 
 def test_no_forge_is_answered_with_the_command_that_makes_one(repository: Path) -> None:
-    git(repository, "remote", "add", "origin", "https://example.com/somebody/flights.git")
+    git(repository, "remote", "add", "origin", "https://example.com/somebody/repository.git")
     done = call(repository, "forge", "runs")
     assert done.exit_code == 6
     for command in ("git remote remove origin", "forge init ../origin.git"):
