@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 import sys
 from typing import Annotated
@@ -37,11 +38,14 @@ def ui(
     command += ["--backend-store-uri", database, "--artifacts-destination", artifacts, "--workers", "1"]
     # MLflow would also start runners of jobs that judge language models; nothing here asks for any.
     environment = os.environ | {"MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-    with subprocess.Popen(command, env=environment) as server:
+    # In a group of its own: for Ctrl-C it would print a traceback, for SIGTERM it does not.
+    with subprocess.Popen(command, env=environment, process_group=0) as server:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.default_int_handler)
         try:
             code = server.wait()
         except KeyboardInterrupt:
-            # The terminal has told the server as well; to be stopped so is how it ends.
+            os.killpg(server.pid, signal.SIGTERM)
             server.wait()
             code = 0
     raise typer.Exit(code)
