@@ -115,7 +115,7 @@ MOVE = [
         sees="5",
     ),
     Act("mlops apply staging", sees="serves release 5"),
-    Act("mlops promote prod", sees="Promote flights 5 to prod"),
+    Act("mlops promote prod", before=given.NOBODY_ASKS, sees="Promote flights 5 to prod"),
     Act(
         "mlops promote prod --release 8 --bypass soak "
         '--reason "release 7 fails for every row of one carrier" --approver ann',
