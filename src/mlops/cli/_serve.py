@@ -233,6 +233,16 @@ def endpoints(model: EachModelOption = None, as_json: JsonOption = False) -> Non
     out().print(table)
 
 
+def _served(env: str | None) -> list[tuple[str, str]]:
+    """Environment and model of all endpoints; those of `env` also when the state of one cannot be read."""
+    try:
+        return [(e.environment, e.model) for e in state.target.endpoints.list()]
+    except InvalidInput:
+        if env is None:
+            raise
+        return [(state.environment(env), model) for model in state.settings.models]
+
+
 @app.command(epilog="Example: mlops stop staging")
 @verb
 def stop(
@@ -241,12 +251,10 @@ def stop(
 ) -> None:
     """Stop serving; `mlops apply` starts again."""
     name = state.model(model)[0] if model else None
-    found = [
-        e for e in state.target.endpoints.list() if env in (None, e.environment) and name in (None, e.model)
-    ]
-    for endpoint in found:
-        state.target.endpoints.stop(endpoint.environment, endpoint.model)
-        out().print(f"stopped {endpoint.model} in {endpoint.environment}")
+    found = [pair for pair in _served(env) if env in (None, pair[0]) and name in (None, pair[1])]
+    for environment, one in found:
+        state.target.endpoints.stop(environment, one)
+        out().print(f"stopped {one} in {environment}")
     if not found:
         if env is not None:
             state.environment(

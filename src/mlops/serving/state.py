@@ -67,9 +67,9 @@ def read_state(folder: Path) -> ServerState | None:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"])
-        raise InvalidInput(
-            Problem(str(path), f"{first['msg']}; stop the endpoint and apply again", place)
-        ) from None
+        env = folder.parent.name
+        cure = f"run `mlops stop {env}`, then `mlops apply {env}`"
+        raise InvalidInput(Problem(str(path), f"{first['msg']}; {cure}", place)) from None
 
 
 def write_state(folder: Path, state: ServerState) -> None:

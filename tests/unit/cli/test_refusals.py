@@ -81,6 +81,18 @@ def test_unknown_environment(
     refused(result, 5, "there is no environment 'moon'; environments/policy.yaml knows staging, prod")
 
 
+def test_an_endpoint_whose_state_cannot_be_read_can_be_stopped(repository: Path) -> None:
+    """The sentence names commands that help."""
+    folder = repository / ".mlops/endpoints/staging/flights"
+    folder.mkdir(parents=True)
+    (folder / "endpoint.json").write_text("{")
+    refused(call(repository, "endpoints"), 5, "run `mlops stop staging`, then `mlops apply staging`")
+    refused(call(repository, "stop"), 5, "run `mlops stop staging`")
+    done = call(repository, "stop", "staging")
+    assert (done.exit_code, "stopped flights in staging" in done.output) == (0, True), done.output
+    assert call(repository, "endpoints").exit_code == 0
+
+
 def test_unknown_target(repository: Path) -> None:
     refused(
         call(repository, "--target", "moon", "status"), 5, "there is no target 'moon'; known: azure, local"

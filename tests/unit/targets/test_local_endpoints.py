@@ -403,6 +403,18 @@ def test_stop_ends_the_endpoint_and_the_next_one_keeps_port_and_keys(bench: Benc
     assert bench.shares() == {"blue": 100}
 
 
+def test_an_endpoint_whose_state_nobody_can_read_is_stopped_and_made_anew(bench: Bench) -> None:
+    bench.create("blue", 1, "one")
+    (bench.folder / STATE).write_text("{")
+    with pytest.raises(InvalidInput, match="run `mlops stop prod`, then `mlops apply prod`"):
+        bench.endpoints.state(ENV, MODEL)
+    bench.endpoints.stop(ENV, MODEL)
+    assert owner(bench.folder) is None
+    assert bench.endpoints.list() == []
+    bench.create("blue", 2, "two")
+    assert bench.shares() == {"blue": 100}
+
+
 def test_the_server_survives_whoever_started_it(bench: Bench) -> None:
     bench.create("blue", 1, "one")
     server = owner(bench.folder)

@@ -20,11 +20,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from mlops import errors
-from mlops.errors import Inconclusive, Locked, MlopsError, NotFound, TargetError
+from mlops.errors import Inconclusive, InvalidInput, Locked, MlopsError, NotFound, TargetError
 from mlops.serving.client import Unreachable, call
 from mlops.serving.core import read_schema
 from mlops.serving.lock import Owner, owner
-from mlops.serving.state import ServerState, ensure_keys, read_keys, read_state, write_state
+from mlops.serving.state import STATE, ServerState, ensure_keys, read_keys, read_state, write_state
 from mlops.spec.capture import CaptureSettings, check_capture
 from mlops.spec.digest import data_digest
 from mlops.spec.release import Release
@@ -148,7 +148,12 @@ class LocalEndpoints:
             return
         with self._changing(folder):
             self._end(folder)
-            known = read_state(folder)
+            try:
+                known = read_state(folder)
+            except InvalidInput:
+                # The way out of a file that nobody can read: the next apply writes it anew.
+                (folder / STATE).unlink()
+                return
             if known is not None and known.deployments:
                 write_state(folder, known.model_copy(update={"deployments": []}))
 
