@@ -168,6 +168,7 @@ BRING = [
     ),
     Act(
         "mlops register ./trained-elsewhere --task binary --classes no,yes",
+        swaps={"no,yes": "0,1"},
         before=given.ELSEWHERE_BINARY,
         sees="flights version 6 is registered",
     ),
