@@ -157,6 +157,8 @@ def write(folder: Path, files: Mapping[str, str]) -> Sequence[str]:
     """
     manifest = folder / MANIFEST
     before = manifest.read_text(encoding="utf-8").splitlines() if manifest.is_file() else []
+    if folder.exists() and not folder.is_dir():
+        raise InvalidInput(f"--out must be a folder; {folder} is a file")
     if not before and folder.is_dir() and any(folder.iterdir()):
         raise InvalidInput(f"{folder} has files that no board wrote; give --out a folder of its own")
     changed = []

@@ -9,6 +9,7 @@ import typer
 
 from mlops.cli._app import (
     EachModelOption,
+    EnvOption,
     JsonOption,
     ModelOption,
     app,
@@ -27,7 +28,6 @@ if TYPE_CHECKING:
     from mlops.spec.monitoring import MonitorReport, Signal
     from mlops.spec.window import Window
 
-EnvOption = Annotated[str, typer.Option("--env", help="An environment of environments/policy.yaml.")]
 
 _MOVED = 0.1
 """A PSI that people look at."""
@@ -57,6 +57,8 @@ def monitor(
     names, now = every(model), datetime.now(UTC)
     if report and len(names) > 1:
         raise InvalidInput(f"--report writes the page of one model; {state.settings.which()}")
+    if report and not report.parent.is_dir():
+        raise InvalidInput(f"--report: there is no folder {report.parent}")
     env, span = state.environment(env), parse_window(window, now) if window else None
     verdicts: list[MonitorReport] = []
 

@@ -62,7 +62,7 @@ def check(
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
-    """Validate every file under environments/, releases/ and pipelines/, and every transition."""
+    """Validate every file under environments/ and releases/, the gates of models, and every transition."""
     from datetime import UTC, datetime
 
     from mlops.lifecycle.check import check as problems_of

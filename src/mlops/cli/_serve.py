@@ -11,6 +11,7 @@ import typer
 from mlops.cli._app import (
     EachModelOption,
     EnvArgument,
+    EnvOption,
     JsonOption,
     ModelOption,
     app,
@@ -27,8 +28,6 @@ from mlops.errors import InvalidInput
 if TYPE_CHECKING:
     from mlops.lifecycle.apply import Outcome
     from mlops.lifecycle.plan import Plan
-
-EnvOption = Annotated[str, typer.Option("--env", "-e", help="An environment of environments/policy.yaml.")]
 
 
 @app.command(epilog="Example: mlops diff prod")
@@ -257,7 +256,5 @@ def stop(
         out().print(f"stopped {one} in {environment}")
     if not found:
         if env is not None:
-            state.environment(
-                env
-            )  # an environment that the policy no longer knows can be stopped, a typo not
+            state.environment(env)  # one that the policy no longer has can be stopped; a typo is an error
         out().print("nothing is served there")

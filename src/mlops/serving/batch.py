@@ -100,6 +100,8 @@ def _files(source: Path, destination: Path) -> list[Path]:
         raise InvalidInput(
             Problem(str(destination), f"lies in the input {source}, so the next run would score predictions")
         )
+    if destination.exists() and not destination.is_dir():
+        raise InvalidInput(Problem(str(destination), "is a file; predictions go to a folder"))
     files = sorted(
         p.relative_to(source) for p in source.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()
     )

@@ -245,6 +245,8 @@ def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path: Path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(InvalidInput, match="folder of its own"):
         write(tmp_path, {"index.html": "x"})
+    with pytest.raises(InvalidInput, match="must be a folder"):
+        write(tmp_path / "thesis.txt", {"index.html": "x"})
     assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
 
 

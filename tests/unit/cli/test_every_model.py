@@ -295,6 +295,8 @@ def test_every_model_is_monitored(
     assert one["outcome"] == ships
     page = call(repository, "monitor", "--env", "prod", "--report", "x.html")
     assert page.exit_code == 5 and "--report writes the page of one model" in page.stderr
+    page = call(repository, "monitor", "-e", "prod", "-m", "ships", "--report", "nowhere/x.html")
+    assert page.exit_code == 5 and "there is no folder nowhere" in page.stderr
 
 
 def test_every_breach_is_answered(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -256,6 +256,9 @@ def test_folders_that_overlap_or_are_none_are_refused(model: Path, tmp_path: Pat
         score(model, source, source / "out")
     with pytest.raises(InvalidInput, match="is no folder"):
         score(model, tmp_path / "nowhere", tmp_path / "out")
+    (tmp_path / "file").touch()
+    with pytest.raises(InvalidInput, match="predictions go to a folder"):
+        score(model, source, tmp_path / "file")
 
 
 def test_two_runs_never_write_to_one_output(model: Path, tmp_path: Path) -> None:
