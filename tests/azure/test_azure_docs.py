@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -114,6 +115,15 @@ def test_from_the_data_to_what_watches_production(
     for name in ("flights-to-score", "to-score"):
         properties = {"dataType": "uri_folder", "dataUri": workspace.datastore("in/"), "isArchived": False}
         azure.arm.put(f"{workspace.id}/data/{name}/versions/1", {"properties": properties})
+
+    # One that was trained elsewhere: the same artifact with a word of its maker is another one.
+    elsewhere = repository.root / "trained-elsewhere"
+    shutil.copytree(repository.root / ".mlops/models" / digest, elsewhere)
+    (elsewhere / "NOTICE").write_text("By another team.\n")
+    made = repository.call("register", str(elsewhere), "--json").ok().json
+    assert (made["version"], made["tags"]["mlops.source"]) == (2, "external")
+    judged = repository.call("gate", "2", "--json").ok().json
+    assert judged["passed"] is True and judged["champion"] == 1
 
     done = typed(repository, SERVED)
     assert len(azure.batch.results) == 2, "both folders were scored"
