@@ -81,6 +81,7 @@ def place(
             write_forge(root, "azure-devops", "/".join(names))
         for name, value in made.env.items():
             monkeypatch.setenv(name, value)
+        monkeypatch.setattr("mlops.bootstrap.azure.PulumiCli", lambda root, backend: made.pulumi)
         yield made
         settle(azure)
 

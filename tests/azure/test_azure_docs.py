@@ -7,7 +7,6 @@ stand there, but for MODEL, which every fork has another name for. A question is
 from __future__ import annotations
 
 import json
-import re
 import shlex
 import shutil
 from collections.abc import Iterator
@@ -20,7 +19,8 @@ from tests.azure.forges.azure_devops import FakeAzureDevOps
 from tests.azure.forges.github import FakeGitHub
 from tests.azure.fork import Place, place
 from tests.azure.lifecycle import promote, quick_steps, repository_on, subscription, workspace_of
-from tests.e2e.template_copy import MODEL, ROOT, Done, Repository
+from tests.docs.doc_pages import blocks, pages
+from tests.e2e.template_copy import MODEL, Done, Repository
 from typer.testing import CliRunner
 
 from mlops.cli import _verbs  # noqa: F401  registers the commands
@@ -158,7 +158,6 @@ WELL = [
 @pytest.mark.timeout(600)
 def test_bootstrap_on_github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with place(tmp_path, monkeypatch, FakeGitHub()) as hub:
-        monkeypatch.setattr("mlops.bootstrap.azure.PulumiCli", lambda root, backend: hub.pulumi)
         found = typed_in(hub, GITHUB)
         assert {words: done.code for words, done in found.items() if "doctor" not in words} == {
             "bootstrap azure --forge github --dry-run": 2,
@@ -177,7 +176,6 @@ def test_bootstrap_on_github(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.timeout(600)
 def test_bootstrap_on_azure_devops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with place(tmp_path, monkeypatch, FakeAzureDevOps()) as made:
-        monkeypatch.setattr("mlops.bootstrap.azure.PulumiCli", lambda root, backend: made.pulumi)
         found = typed_in(made, AZURE_DEVOPS)
         assert found["bootstrap azure --forge azure-devops --dry-run"].code == 2
         found["bootstrap azure --forge azure-devops"].ok()
@@ -186,13 +184,13 @@ def test_bootstrap_on_azure_devops(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def documented() -> set[str]:
     """The verbs in blocks that need Azure, or a forge, on the pages that people read."""
-    found = set()
-    for page in (ROOT / "docs").rglob("*.md"):
-        text = page.read_text(encoding="utf-8")
-        for block in re.findall(
-            r"<!-- needs: (?:azure|github|azure-devops) -->\n```sh\n(.*?)```", text, re.S
-        ):
-            found |= {" ".join(shlex.split(line, comments=True)) for line in block.splitlines()}
+    needing = [
+        block
+        for page in pages()
+        for block in blocks(page)
+        if block.language == "sh" and block.note("needs") in ("azure", "github", "azure-devops")
+    ]
+    found = {" ".join(shlex.split(line, comments=True)) for b in needing for line in b.text.splitlines()}
     return {line for line in found if line.startswith("mlops ")}
 
 

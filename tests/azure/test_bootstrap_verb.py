@@ -21,7 +21,6 @@ pytestmark = pytest.mark.processes
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
     with place(tmp_path, monkeypatch, FakeGitHub()) as made:
-        monkeypatch.setattr("mlops.bootstrap.azure.PulumiCli", lambda root, backend: made.pulumi)
         yield made
 
 

@@ -6,7 +6,6 @@ The table is in example_acts.py. That it is complete is proven in seconds; typin
 from __future__ import annotations
 
 import os
-import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,16 +14,9 @@ from doc_examples import Act, World, examples, gaps, perform
 from doc_pages import blocks
 from doc_session import Session
 from example_acts import ELSEWHERE, WORLDS
+from tests.e2e.template_copy import PACKAGES
 
 ACTS = [act for world in WORLDS for act in world.acts]
-PACKAGES = {
-    name: value
-    for name, value in os.environ.items()
-    if re.match(r"UV_|PIP_|SSL_CERT_|\w+_proxy$", name, re.I)
-} | {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")}
-"""How this machine reaches a package index, and what it has from there; read before it is scrubbed."""
-
-
 WORLD = World("nowhere", [], prelude="two() { echo 2; }")
 
 

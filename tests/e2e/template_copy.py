@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -30,6 +31,12 @@ ROOT = Path(__file__).resolve().parents[2]
 MODEL = "flights"
 DATA = ".mlops/data/nycflights/1"
 REVIEWER = "bea"
+PACKAGES = {
+    name: value
+    for name, value in os.environ.items()
+    if re.match(r"UV_|PIP_|SSL_CERT_|\w+_proxy$", name, re.I)
+} | {"XDG_CACHE_HOME": os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")}
+"""How this machine reaches a package index, and what it has from there; read before it is scrubbed."""
 
 
 def mlops_command(*words: str) -> list[str]:

@@ -6,7 +6,6 @@ fail on the first day is thrown away.
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,7 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from template_copy import Done, Repository, copy_template
+from template_copy import PACKAGES, Done, Repository, copy_template
 
 from mlops.template import manifest, plan
 from mlops.template.answers import Answers, answers
@@ -42,13 +41,6 @@ KEPT = (
     "docs/architecture.md",
 )
 """What concerns a fork stays with it."""
-PACKAGES = {
-    name: value
-    for name, value in os.environ.items()
-    if re.match(r"UV_|PIP_|SSL_CERT_|\w+_proxy$", name, re.I)
-}
-PACKAGES["XDG_CACHE_HOME"] = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
-"""How this machine reaches a package index, and what it has from there; read before it is scrubbed."""
 
 
 def make_template(folder: Path) -> Repository:

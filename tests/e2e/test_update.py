@@ -15,8 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from template_copy import Done, Repository
-from test_init import OPTIONS, PACKAGES, copied, make_template, own_code, tool, with_own_code
+from template_copy import PACKAGES, Done, Repository
+from test_init import OPTIONS, copied, make_template, own_code, tool, with_own_code
 
 from mlops.template import manifest
 

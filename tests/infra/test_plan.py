@@ -38,9 +38,14 @@ def in_stack(program: Callable[[], None]) -> Captured:
 
 
 def test_plan_knows_the_stacks_of_the_repository() -> None:
-    """`shared` first, which the others read; a team may have more."""
-    found = stack_names(ROOT)
-    assert found[0] == "shared" and set(STACKS) <= set(found)
+    assert set(STACKS) <= set(stack_names(ROOT)), "a team may have more"
+
+
+def test_plan_sorts_stacks_on_the_way_to_production_and_others_behind(tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    for name in ("trial", "prod", "another", *STACKS):
+        (tmp_path / f"environments/Pulumi.{name}.yaml").touch()
+    assert stack_names(tmp_path) == [*STACKS, "another", "trial"]
 
 
 def test_plan_is_the_same_twice(stacks: Mapping[str, Captured]) -> None:

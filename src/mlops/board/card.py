@@ -107,7 +107,7 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
             f"It learned from {learned} and was tested on {tested}. How good it is in any other time is not "
             "measured here; mlops monitor measures it in production."
         )
-    if version.tags.get("mlops.source") == "external":
+    if version.external:
         found.append(
             "It was trained elsewhere. By whom, from which code and with which parameters is not known here; "
             "what it learned from is what was said when it was registered."
@@ -192,9 +192,7 @@ def markdown(card: Card) -> str:
     facts = {
         "Digest": digest(version.digest),
         "Registered": f"{version.created:%Y-%m-%d %H:%M} UTC",
-        "Registered by" if tags.get("mlops.source") == "external" else "Trained by": tags.get(
-            "mlops.actor", ""
-        ),
+        "Registered by" if version.external else "Trained by": tags.get("mlops.actor", ""),
         "Commit": short(version.commit_id),
         "Run": version.run_id,
         "Pipeline": tags.get("mlops.pipeline", ""),

@@ -9,6 +9,7 @@ from datetime import datetime
 from mlops.board.links import Links
 from mlops.forge.git import Commit
 from mlops.lifecycle.history import Row
+from mlops.lifecycle.register import EXTERNAL
 from mlops.spec.desired import Hold
 from mlops.spec.evaluation import Evaluation
 from mlops.spec.gates import GateReport
@@ -55,6 +56,11 @@ class VersionFacts:
     explanation: Explanation | None = None
     schema: ModelSchema | None = None
     release: Release | None = None
+
+    @property
+    def external(self) -> bool:
+        """Whether it was trained elsewhere, and only registered here."""
+        return EXTERNAL.items() <= self.tags.items()
 
     @property
     def verdict(self) -> str:

@@ -22,6 +22,7 @@ from mlops.spec.window import Window
 from mlops.steps.latency import rows_of
 from mlops.steps.metrics import Scores, encode_truth
 from mlops.targets.base import ModelVersion, Observations, Target
+from mlops.targets.local.data import on_this_machine
 from mlops.usecase import UseCase, load_usecase
 
 if TYPE_CHECKING:
@@ -133,13 +134,7 @@ def _recorded(
     settings = load_settings(root)
     usecase = load_usecase(settings.model(model)[1].usecase, root / "src")
     asset = version.tags["mlops.data.name"], version.tags["mlops.data.version"]
-    raw = Path(target.data.resolve(*asset))
-    if not raw.is_dir():  # it lies in Azure; this machine has, or makes, the same version
-        from mlops.targets.local.data import LocalData
-
-        usecases = {name: found.usecase for name, found in settings.models.items()}
-        raw = Path(LocalData(root, (root / settings.local.state).resolve(), usecases).resolve(*asset))
-    frame = usecase.features(raw, month)
+    frame = usecase.features(on_this_machine(target.data, root, settings, *asset), month)
     if usecase.target not in frame:
         raise InvalidInput(
             f"the raw data have no labels for {month}, so nothing can be learned from a replay"

@@ -21,7 +21,7 @@ from mlops.spec.window import Window
 from mlops.steps import dataset, evaluate, profile
 from mlops.steps.register import data_tags
 from mlops.targets.base import DataAssets
-from mlops.targets.local.data import LocalData
+from mlops.targets.local.data import on_this_machine
 from mlops.usecase import load_usecase
 
 _ASSET = re.compile(r"azureml:(?P<name>[^:/]+):(?P<version>[^:/]+)")
@@ -38,8 +38,8 @@ def examine(
     Raises `InvalidInput` when the pipeline has no such inputs, when a month is in both windows, or when the
     model cannot be asked for the rows, and `NotFound` when the raw data are not there.
     """
-    _, settings = load_settings(root).model(model)
-    usecase = load_usecase(settings.usecase, root / "src")
+    settings = load_settings(root)
+    usecase = load_usecase(settings.model(model)[1].usecase, root / "src")
     learned = window or Window.parse(_input(root, model, "window"))
     tested = Window.parse(_input(root, model, "test_window"))
     if tested.first < learned.end:
@@ -47,7 +47,7 @@ def examine(
             f"the model learned from {learned} and would be tested on {tested} of {training_path(model)}; a "
             "model is tested on later months that it has not seen: say with --window what it learned from"
         )
-    raw = _raw(root, data, model)
+    raw = on_this_machine(data, root, settings, *_asset(root, model))
     manifest = dataset.read_raw(raw)
     rows = to.parent / "rows"
     for name, months in (("train", learned), ("test", tested)):
@@ -62,19 +62,13 @@ def examine(
     return {**lineage(root, root / training_path(model)).as_tags(), **data_tags(*parts)}
 
 
-def _raw(root: Path, data: DataAssets, model: str) -> Path:
+def _asset(root: Path, model: str) -> tuple[str, str]:
+    """Name and version of the raw data."""
     given = _input(root, model, "raw")
     found = _ASSET.fullmatch(given)
     if found is None:
         raise InvalidInput(f"{training_path(model)}: raw must be azureml:<name>:<version>; got {given!r}")
-    name, version = found["name"], found["version"]
-    place = Path(data.resolve(name, version))
-    if place.is_dir():
-        return place
-    # In Azure. What `mlops data push` brought there is made on this machine, and had the same digest.
-    settings = load_settings(root)
-    usecases = {key: value.usecase for key, value in settings.models.items()}
-    return Path(LocalData(root, root / settings.local.state, usecases).resolve(name, version))
+    return found["name"], found["version"]
 
 
 def _input(root: Path, model: str, name: str) -> str:

@@ -148,7 +148,7 @@ def test_a_pipeline_must_say_what_is_tested_on(root: Path, data: Any, edit: tupl
 def test_data_in_azure_are_those_that_were_pushed_from_here(
     root: Path, data: Any, model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "LocalData", lambda *_: data)
+    monkeypatch.setattr("mlops.targets.local.data.LocalData.of", lambda *_: data)
     away: Any = SimpleNamespace(resolve=lambda *_: "azureml://datastores/x/paths/y")
     tags = examine(root, away, "freight", folder=model, to=tmp_path / "evidence")
     assert tags["mlops.data.version"] == "3"

@@ -38,8 +38,8 @@ class AzureData:
         wrong file and what `LocalData.resolve` raises.
         """
         connection = self._connection
-        usecases = {key: value.usecase for key, value in connection.settings.models.items()}
-        asset, folder, digest = LocalData(connection.root, connection.state, usecases).declared(model)
+        local = LocalData.of(connection.root, connection.settings)
+        asset, folder, digest = local.declared(model)
         name, version, window = str(asset["name"]), str(asset["version"]), window_of(asset)
         known = self._find(name, version)
         if known is not None:

@@ -22,7 +22,7 @@ def open_local(root: Path, settings: Settings) -> Target:
 
     folder = (root / settings.local.state).resolve()
     uri = settings.local.server()
-    data = LocalData(root, folder, {name: model.usecase for name, model in settings.models.items()})
+    data = LocalData.of(root, settings)
     return Target(
         name="local",
         jobs=LocalJobs(local_tracker(folder, uri), folder, data, root),

@@ -11,9 +11,10 @@ from typing import Any
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound, TargetError
 from mlops.spec._yaml import Document
 from mlops.spec.digest import data_digest, tree_digest
+from mlops.spec.settings import Settings
 from mlops.steps.ingest import RECORD
 from mlops.targets._folders import whole
-from mlops.targets.base import PushedData
+from mlops.targets.base import DataAssets, PushedData
 from mlops.usecase import UseCase, load_usecase
 
 MANIFEST = "manifest.json"
@@ -30,6 +31,12 @@ class LocalData:
         self._root = root
         self._folder = state / "data"
         self._usecases = usecases
+
+    @classmethod
+    def of(cls, root: Path, settings: Settings) -> LocalData:
+        """Those of a repository, in its state folder."""
+        usecases = {name: model.usecase for name, model in settings.models.items()}
+        return cls(root, (root / settings.local.state).resolve(), usecases)
 
     def resolve(self, name: str, version: str) -> str:
         """The folder with the raw data, made when it is not there.
@@ -128,6 +135,16 @@ class LocalData:
             if (self._root / path).is_file():
                 found[_asset(Document.read(self._root / path, path))] = package
         return found
+
+
+def on_this_machine(data: DataAssets, root: Path, settings: Settings, name: str, version: str) -> Path:
+    """The folder of an asset here, whatever the target.
+
+    Of one that lies in Azure, this machine has, or makes, the same version: what `mlops data push` brought
+    there was made here, and had the same digest. Raises what `resolve` of both raises.
+    """
+    place = Path(data.resolve(name, version))
+    return place if place.is_dir() else Path(LocalData.of(root, settings).resolve(name, version))
 
 
 def _asset(document: Document) -> tuple[str, str]:
