@@ -123,7 +123,7 @@ def test_what_is_behind_a_link_is_neither_registered_nor_fetched(registry, artif
     folder = registry.fetch("freight", 1, digest)
     shutil.move(folder / "onnx", tmp_path / "onnx")
     (folder / "onnx").symlink_to(tmp_path / "onnx")
-    with pytest.raises(IntegrityError, match=f"onnx .a symbolic link.*delete {folder}"):
+    with pytest.raises(IntegrityError, match=rf"onnx \(a symbolic link\).*delete {folder}"):
         registry.fetch("freight", 1, digest)
     (artifact / "more").symlink_to(tmp_path)
     with pytest.raises(IntegrityError):
