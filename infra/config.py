@@ -204,8 +204,7 @@ class Budget(Spec):
     """A month, in the currency of the bill."""
     start: Annotated[date, AfterValidator(_month)] | None = None
     """The first day of a month to come, at most a year ahead. Left out, or once it has passed, a new budget
-    counts
-    from the month in which it is made; one that exists keeps its own."""
+    counts from the month in which it is made; one that exists keeps its own."""
     contacts: list[Email] = Field(min_length=1)
     """Addresses that are warned."""
     thresholds: list[Annotated[int, Field(ge=1, le=1000)]] = Field([50, 80, 100], min_length=1, max_length=4)
