@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
 from typing import Literal
 
 from pydantic import Field, FiniteFloat
@@ -25,11 +24,6 @@ class GateResult(Spec):
     """What was asked."""
     detail: str = ""
     """Why, and what to do; empty when there is nothing to add."""
-
-
-def blocking(gates: Iterable[GateResult], skipped: Collection[str] = ()) -> list[GateResult]:
-    """The gates that block, in order, but for those that a bypass skips."""
-    return [gate for gate in gates if gate.verdict == "blocked" and gate.name not in skipped]
 
 
 class Interval(Spec):
@@ -65,9 +59,9 @@ class GateReport(Spec):
     @property
     def passed(self) -> bool:
         """Whether no gate blocks."""
-        return not self.blocking
+        return all(gate.verdict != "blocked" for gate in self.gates)
 
     @property
     def blocking(self) -> list[GateResult]:
         """The gates that block, in order."""
-        return blocking(self.gates)
+        return [gate for gate in self.gates if gate.verdict == "blocked"]
