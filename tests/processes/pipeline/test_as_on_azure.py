@@ -16,7 +16,6 @@ from tiny_pipeline import MemoryTracker
 
 from mlops.errors import InvalidInput, StepFailed
 from mlops.pipeline import JobResult, StepEvent, run_pipeline
-from mlops.pipeline.binding import expand
 
 HEAD = "type: pipeline\nsettings: {default_compute: azureml:small}\n"
 OUT = "outputs: {o: {type: uri_folder}}"
@@ -102,24 +101,6 @@ def test_a_path_with_a_space_is_one_word_however_it_stands(world: World, quote: 
         'inputs: {d: {type: uri_folder, path: "./da ta"}}',
     )
     assert world.said(text) == "1"
-
-
-@pytest.mark.parametrize(
-    ("before", "path", "after"),
-    [
-        ("", "a b", "'a b'"),
-        ('x "', "a b", 'x "a b'),
-        ('x "', 'a"$`\\b', 'x "a\\"\\$\\`\\\\b'),
-        ("x '", "it's", "x 'it'\\''s"),
-        ('"x" ', "a b", "\"x\" 'a b'"),
-        ('\\" ', "a b", "\\\" 'a b'"),
-        ("'\\' ", "a b", "'\\' 'a b'"),
-        ('"\'" ', "a b", "\"'\" 'a b'"),
-        ("'\"", "a b", "'\"a b"),
-    ],
-)
-def test_a_path_is_quoted_for_the_place_where_it_stands(before: str, path: str, after: str) -> None:
-    assert expand(before + "${{inputs.p}}", {"p": path}, {}, paths=["p"]) == after
 
 
 def test_a_pattern_in_a_value_is_expanded_by_the_shell(world: World) -> None:
