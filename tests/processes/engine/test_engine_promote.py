@@ -226,7 +226,7 @@ def test_a_rollback_says_why(repository: GitWorld, reason: str):
 
 def test_there_is_no_way_back_from_the_first_release(repository: GitWorld):
     in_prod(repository)
-    with pytest.raises(Blocked, match="prod never had another release; verified here: none"):
+    with pytest.raises(Blocked, match="prod never had an older one; verified here: none"):
         rollback(
             repository.root,
             repository.target,
