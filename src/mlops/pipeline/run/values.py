@@ -11,7 +11,7 @@ from mlops.errors import InvalidInput, Problem
 from mlops.pipeline.binding import parse_parent
 from mlops.pipeline.models import DATA_TYPES, Value
 from mlops.pipeline.read import Pipeline, Step
-from mlops.pipeline.run.cache import content_digest
+from mlops.pipeline.run.snapshot import input_digest
 from mlops.pipeline.types import literal_text, mismatch
 from mlops.spec._yaml import Document
 
@@ -25,6 +25,9 @@ class Given:
 
     text: str
     identity: str
+    is_path: bool = False
+    kept: bool = False
+    """Another step has made it, and later runs read it again."""
 
 
 def pipeline_inputs(
@@ -61,7 +64,7 @@ def job_inputs(
     """Every declared input of a job (the file `path`) that has a value.
 
     Raises `InvalidInput` for an override of an unknown name, an input without a value, a path or an asset
-    that is not there.
+    that is not there, and data that lie elsewhere: nothing is mounted on this machine.
     """
     problems = [
         Problem(
@@ -85,6 +88,7 @@ def job_inputs(
             given,
             is_data=value.is_path or value.type is not None,
             base=base,
+            mode=value.mode,
             resolve=resolve,
         )
     if problems:
@@ -111,7 +115,13 @@ def step_input(
         loc = ("jobs", step.name, "inputs", key)
         is_data = value.is_path or value.type is not None or port.type in DATA_TYPES
         return _given(
-            pipeline.document, loc, value.given, is_data=is_data, base=pipeline.path.parent, resolve=resolve
+            pipeline.document,
+            loc,
+            value.given,
+            is_data=is_data,
+            base=pipeline.path.parent,
+            mode=value.mode or port.mode,
+            resolve=resolve,
         )
     if bound.kind == "job":
         return outputs[bound.job, bound.name]
@@ -133,6 +143,7 @@ def _given(
     *,
     is_data: bool,
     base: Path,
+    mode: str | None,
     resolve: AssetResolver,
 ) -> Given:
     text = literal_text(given)
@@ -142,11 +153,22 @@ def _given(
         name, _, version = text.removeprefix("azureml:").partition(":")
         text = resolve(name, version)
         base = Path.cwd()
+    text = text.removeprefix("file://")
     if "://" in text:
-        return Given(text, text)
+        if mode == "direct":  # the address itself is what the step gets, on Azure ML too
+            return Given(text, text)
+        scheme = text.partition("://")[0]
+        raise InvalidInput(
+            document.problem(
+                loc,
+                f"{text!r} lies behind {scheme}://, and nothing is mounted on this machine; download it and "
+                f"give the copy when you run it here ({loc[-1]}=PATH), or run it on Azure ML "
+                "(--target azure)",
+            )
+        )
     path = Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises for an unknown user)
     path = path if path.is_absolute() else base / path
     if not path.exists():
         raise InvalidInput(document.problem(loc, f"{text!r} does not exist ({path})"))
     path = path.resolve()
-    return Given(str(path), content_digest(path))
+    return Given(str(path), input_digest(path), is_path=True)
