@@ -17,6 +17,7 @@ from mlops.lifecycle import journal, provenance, transitions
 from mlops.lifecycle.apply import plan_for
 from mlops.lifecycle.desired_files import desired_text
 from mlops.lifecycle.intent import Intent
+from mlops.lifecycle.proven import proven
 from mlops.lifecycle.proposal import promotion_body, rollback_body
 from mlops.spec import files
 from mlops.spec._yaml import Document
@@ -125,6 +126,7 @@ def promote(
         lineage=transitions.lineage([desired, *(state for _, state in tip.history)]),
     )
     provenance.verify_source(root, intent)
+    proven(target, record, tip.policy, env)
     plan = plan_for(intent, target, now)
     if plan.refusal:
         raise Blocked(f"release {chosen} of {model} may not be promoted to {env}: {plan.refusal}")

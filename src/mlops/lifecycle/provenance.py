@@ -8,12 +8,13 @@ from mlops.errors import IntegrityError, InvalidInput, NotFound
 from mlops.forge.git import Git
 from mlops.lifecycle import transitions
 from mlops.lifecycle.intent import Intent
+from mlops.lifecycle.proven import proven
 from mlops.spec import files
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.policy import Freeze, Policy
 from mlops.spec.release import Release
-from mlops.targets.base import Registry
+from mlops.targets.base import Target
 
 
 def read_intent(root: Path, env: str, model: str, rev: str = "HEAD") -> Intent:
@@ -120,17 +121,7 @@ def is_newer(root: Path, applied: str, ours: str) -> bool:
     return applied != ours and Git(root).is_ancestor(ours, applied)
 
 
-def fetch(intent: Intent, registry: Registry) -> Path:
-    """The verified artifact; raises `NotFound` and `IntegrityError`."""
-    release = intent.release
-    version = registry.get(release.model, release.version)
-    name = files.release_path(release.model, release.version)
-    recorded = {"mlops.digest": release.digest, "mlops.commit": release.source.commit}
-    for tag, expected in recorded.items():
-        found = version.tags.get(tag)
-        if found != expected:
-            raise IntegrityError(
-                f"{name} and version {release.version} in the registry disagree on {tag}: "
-                f"{expected} and {found or 'nothing'}. One of them was changed; nothing was deployed"
-            )
-    return registry.fetch(release.model, release.version, release.digest)
+def fetch(intent: Intent, target: Target) -> Path:
+    """The artifact of a release that the lifecycle made; raises `NotFound` and `IntegrityError`."""
+    proven(target, intent.release, intent.policy, intent.env)
+    return target.registry.fetch(intent.model, intent.release.version, intent.release.digest)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import Blocked, IntegrityError, Locked, NotFound, TargetError
+from mlops.spec.proof import Recorded, fact_tags, released_tags
 from mlops.spec.release import Release
 from mlops.targets.base import (
     Deployment,
@@ -57,7 +58,9 @@ class MemoryRegistry:
 
     def add(self, release: Release, artifact: Path) -> None:
         key = (release.model, release.version)
-        tags = {"mlops.digest": release.digest, "mlops.commit": release.source.commit}
+        facts = fact_tags(release)
+        found = Recorded(*key, facts, release.source.run_id)
+        tags = facts | {k: v for k, v in released_tags(found, release).items() if v is not None}
         self._versions[key] = ModelVersion(*key, release.source.run_id, "memory", tags, release.created)
         self._artifacts[key] = (release.digest, artifact)
 
@@ -98,6 +101,9 @@ class MemoryRegistry:
         merged = {k: v for k, v in {**found.tags, **tags}.items() if v is not None}
         self._versions[model, version] = replace(found, tags=merged)
         self.hook(f"tagged {version}")
+
+    def seal(self, make: bool = False) -> bytes | None:
+        return None
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         self.hook(f"alias {alias}")
