@@ -58,7 +58,10 @@ def check(
         str | None, typer.Option(help="Also judge every change since this commit, as a pull request needs.")
     ] = None,
     registry: Annotated[
-        bool, typer.Option("--registry", help="Also compare each release with what the target's registry recorded.")
+        bool,
+        typer.Option(
+            "--registry", help="Also compare each release with what the target's registry recorded."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:

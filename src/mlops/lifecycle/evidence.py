@@ -17,8 +17,8 @@ from mlops.lifecycle.gates import Evidence, decide
 from mlops.lifecycle.proven import VERDICT, keep_released, recorded
 from mlops.lifecycle.proven import stored_report as stored_report  # noqa: PLC0414 (asked of this room)
 from mlops.lifecycle.report import markdown
-from mlops.spec.evaluation import FILE, read_evaluation
 from mlops.spec.digest import text_digest
+from mlops.spec.evaluation import FILE, read_evaluation
 from mlops.spec.files import gates_path, load_policy
 from mlops.spec.gatepolicy import load_gates
 from mlops.spec.gates import GateReport

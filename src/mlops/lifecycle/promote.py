@@ -17,8 +17,8 @@ from mlops.lifecycle import journal, provenance, transitions
 from mlops.lifecycle.apply import plan_for
 from mlops.lifecycle.desired_files import desired_text
 from mlops.lifecycle.intent import Intent
-from mlops.lifecycle.proven import proven
 from mlops.lifecycle.proposal import promotion_body, rollback_body
+from mlops.lifecycle.proven import proven
 from mlops.spec import files
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
@@ -111,7 +111,9 @@ def promote(
     if current is not None and current.release == chosen:
         return Promotion(env, model, chosen, current.replaces, (), None)
     record = provenance.release_at(tip.git, model, chosen, tip.commit)
-    _bypassable(bypass, record)
+    if wrong := transitions.not_bypassable(bypass, record):
+        allowed = ", ".join(transitions.bypassable(record))
+        raise InvalidInput(f"--bypass: {wrong[0]!r} cannot be skipped; allowed: {allowed}")
     text = desired_text(tip.text, tip.path, release=chosen, replaces=replaces, bypass=bypass)
     desired = Document(text, tip.path).parse(DesiredState)
     intent = Intent(
@@ -212,14 +214,6 @@ def rollback(
     )
     request = propose(tip.git, forge, proposal, tip.base, tip.commit)
     return Promotion(env, model, before.release, current.release, (), request)
-
-
-def _bypassable(bypass: Bypass | None, release: Release) -> None:
-    """Raises `InvalidInput` for what the checks of the pull request would refuse."""
-    allowed = transitions.bypassable(release)
-    for gate in bypass.gates if bypass else ():
-        if gate not in allowed:
-            raise InvalidInput(f"--bypass: {gate!r} cannot be skipped; allowed: {', '.join(allowed)}")
 
 
 def _upstream_release(policy: Policy, target: Target, env: str, model: str) -> int:

@@ -6,7 +6,6 @@ The rule is `mlops.spec.proof.proof`, pure; here its two sides are read and writ
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound, TargetError
@@ -32,26 +31,27 @@ def proven(target: Target, release: Release, policy: Policy, env: str) -> None:
     """The lifecycle made this release; raises `NotFound` and `IntegrityError`, which names every field."""
     registry = target.registry
     found = recorded(registry, registry.get(release.model, release.version))
-    if wrong := unproven(release, found, lambda: before(target, policy, env, release)):
+    verified = not found.known and before(target, policy, env, release)
+    if wrong := unproven(release, found, verified=verified):
         name = files.release_path(release.model, release.version)
         told = "\n".join(f"{name}: {field}: {why}" for field, why in wrong)
         raise IntegrityError(f"{told}\nNothing was deployed")
 
 
-def unproven(release: Release, found: Recorded, verified: Callable[[], bool]) -> list[tuple[str, str]]:
+def unproven(release: Release, found: Recorded, *, verified: bool) -> list[tuple[str, str]]:
     """(field, sentence) of each fact that is not as recorded.
 
     A version without any record, from before there were records, counts as it did then where it was
     `verified`: an upgrade never bars the way back.
     """
     wrong = differences(release, found)
-    if wrong and not found.known and verified():
+    if wrong and not found.known and verified:
         return [(field, why) for field, why in wrong if field in ("digest", "source.commit")]
     return wrong
 
 
 def before(target: Target, policy: Policy, env: str, release: Release) -> bool:
-    """Whether an environment up to `env` verified this release once; its journal is out of a branch's reach."""
+    """Whether an environment up to `env` verified this release; no branch reaches its journal."""
     upto = policy.order[: policy.order.index(env) + 1]
     entries = (target.store.entries(name, release.model) for name in upto)
     return any(release.version in journal.read(found).verified for found in entries)
@@ -62,9 +62,7 @@ def stored_report(registry: Registry, version: ModelVersion) -> GateReport:
     return _report(registry, version, f"{version.version}.json")
 
 
-def counting_report(
-    registry: Registry, version: ModelVersion, last: GateReport | None = None
-) -> GateReport:
+def counting_report(registry: Registry, version: ModelVersion, last: GateReport | None = None) -> GateReport:
     """The report that its release was made of; what `gate` said `last` when it was not released yet."""
     if recorded(registry, version).released:
         try:

@@ -152,13 +152,16 @@ def _judgement(release: Release, recorded: Recorded) -> Iterator[GateResult]:
         yield _no("gates", f"the record of version {release.version} cannot be read; {again}")
         return
     said = _said(release.metrics, release.gates, release.created, release.gates_digest)
-    yield _verdict("created", said["created"], found.get("created", ""))
-    yield _verdict("gates_digest", said["policy"], found.get("policy", ""))
-    yield from _metrics(said, metrics)
-    yield from _gates(release, said, gates)
-    if said != found and said["all"] != found.get("all"):
+    verdicts = [
+        _verdict("created", said["created"], found.get("created", "")),
+        _verdict("gates_digest", said["policy"], found.get("policy", "")),
+        *_metrics(said, metrics),
+        *_gates(release, said, gates),
+    ]
+    if all(v.verdict == "pass" for v in verdicts):
         # Short digests name the field; the whole one decides.
-        yield _verdict("gates", said["all"], str(found.get("all", "")))
+        verdicts.append(_verdict("gates", said["all"], str(found.get("all", ""))))
+    yield from verdicts
 
 
 def _metrics(said: Mapping[str, Any], found: Any) -> Iterator[GateResult]:

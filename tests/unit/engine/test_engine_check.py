@@ -16,8 +16,10 @@ STAGING, PROD = "environments/staging/freight.yaml", "environments/prod/freight.
 BYPASS = "{gates: [order], reason: login is broken, approver: grace}"
 
 
-def problems(world: GitWorld, base: str | None = "HEAD") -> list[str]:
-    return [str(p) for p in check(world.root, base, now=world.clock.now(), target=world.target)]
+def problems(world: GitWorld, base: str | None = "HEAD", *, asks: bool = False) -> list[str]:
+    """`asks`: the registry and the journals too."""
+    target = world.target if asks else None
+    return [str(p) for p in check(world.root, base, now=world.clock.now(), target=target)]
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,7 @@ def test_a_git_revert_is_legal(two: GitWorld):
             STAGING,
             "hold: null",
             "bypass: {gates: [freeze], reason: because I can, approver: me}",
-            "cannot be bypassed",
+            "'freeze' cannot be skipped; allowed: order, soak, absolute",
         ),
         ("environments/policy.yaml", "order: [staging, prod]", "order: [staging]", "exactly once"),
         ("environments/freeze.yaml", "windows: []", "windows: 7", "environments/freeze.yaml:1: windows"),
@@ -137,24 +139,24 @@ def test_releases_are_immutable(two: GitWorld):
 
 def test_a_dirty_release_is_a_problem(two: GitWorld):
     edit(two, "releases/freight/2.yaml", "dirty: false", "dirty: true")
-    assert any("source.dirty: trained from uncommitted changes" in line for line in problems(two, None))
+    assert any("source.dirty: was trained from uncommitted changes" in line for line in problems(two, None))
 
 
 def test_a_digest_that_the_registry_does_not_know_is_a_problem(two: GitWorld):
     edit(two, "releases/freight/2.yaml", f"sha256:{2:064x}", f"sha256:{9:064x}")
-    assert any("digest: the registry says sha256:" in line for line in problems(two, None))
+    assert any("digest: the release says sha256:" in line for line in problems(two, None, asks=True))
 
 
 def test_a_version_that_the_registry_does_not_have_is_a_problem(two: GitWorld):
     text = (two.root / "releases/freight/2.yaml").read_text().replace("version: 2", "version: 9")
     two.write("releases/freight/9.yaml", text)
-    assert any("the registry has no version 9 of freight" in line for line in problems(two, None))
+    assert any("the registry has no version 9 of freight" in line for line in problems(two, None, asks=True))
 
 
 def test_prod_names_only_what_staging_named(two: GitWorld):
     edit(two, PROD, "release: 1", f"release: {two.released()}")
     edit(two, PROD, "replaces: null", "replaces: 1")
-    assert any("was never asked for in staging" in line for line in problems(two))
+    assert any("staging asks for release 2, not release 3" in line for line in problems(two))
     edit(two, PROD, "hold: null", f"bypass: {BYPASS}")
     assert problems(two) == []
 
@@ -184,13 +186,13 @@ def test_a_freeze_blocks_forward_and_not_backward(two: GitWorld):
     git(two.root, "revert", "--no-edit", promoted)
     assert check(two.root, promoted, now=two.clock.now()) == []
     # The journal knows better than the file's history: prod never served release 1, so it is no way back.
-    assert any("prod is frozen until" in line for line in problems(two, promoted))
+    assert any("prod is frozen until" in line for line in problems(two, promoted, asks=True))
 
 
 def test_a_hold_blocks_forward(two: GitWorld):
     promote(two)
     edit(two, PROD, "hold: null", "hold: {reason: wait, since: 2026-03-01T00:00:00Z, by: ada}")
-    assert any(f"{PROD}:5: hold: ada holds freight (wait)" in line for line in problems(two))
+    assert any(f"{PROD}:5: hold: ada put freight in prod on hold" in line for line in problems(two))
 
 
 def test_deleting_desired_state_is_a_problem(two: GitWorld):
@@ -215,3 +217,52 @@ def test_a_signature_lies_beside_its_release_and_may_be_made_anew_but_not_be_los
     assert any(
         "releases/freight/9.sig: is the signature of no release" in line for line in problems(two, head)
     )
+
+
+# --- a release counts when the lifecycle made it ----------------------------------------------------
+
+
+def forge(world: GitWorld, **wrong: object) -> int:
+    """A release that its gates had blocked; a hand-written file says that it passed, and staging asks for it."""
+    version = world.released()
+    made = world.releases[version]
+    blocked = [made.gates[0].model_copy(update={"verdict": "blocked", "observed": "0.41"})]
+    found = recorded(world.registry, world.registry.get(MODEL, version))
+    world.registry.tag(MODEL, version, released_tags(found, made.model_copy(update={"gates": blocked})))
+    world.stage(version, replaces=2)
+    return version
+
+
+def test_check_promote_and_apply_refuse_a_release_that_its_author_wrote(two: GitWorld):
+    two.run("staging")
+    base = git(two.root, "rev-parse", "HEAD")
+    version = forge(two)
+    assert problems(two, base) == [], "who asks no registry sees a file as good as any"
+    found = check(two.root, base, now=two.clock.now(), target=two.target)
+    assert [(type(p), p.field) for p in found] == [(Unproven, "gates.0.verdict")]
+    assert found[0].where.startswith(f"releases/freight/{version}.yaml:")
+    with pytest.raises(IntegrityError, match=r"gates\.0\.verdict: the release says pass") as refusal:
+        two.run("staging")
+    assert refusal.value.exit_code == 7 and two.served("staging") == 2
+    with pytest.raises(IntegrityError, match=r"gates\.0\.verdict"):
+        start(two, "prod", version)
+    assert two.forge.list_open() == []
+
+
+def forget(world: GitWorld, version: int) -> None:
+    """As a registry from before there were records has it."""
+    tags = world.registry.get(MODEL, version).tags
+    world.registry.tag(MODEL, version, {k: None for k in tags if k.startswith("mlops.released")})
+
+
+def test_a_release_from_before_there_were_records_counts_where_it_was_verified(two: GitWorld):
+    two.run("staging")
+    forget(two, 2)
+    two.run("staging")
+    assert problems(two, None, asks=True) == [], "an upgrade bars no way back"
+    third = two.released()
+    forget(two, third)
+    two.stage(third, replaces=2)
+    assert any("mlops gate 3" in line for line in problems(two, None, asks=True))
+    with pytest.raises(IntegrityError, match="mlops gate 3"):
+        two.run("staging")
