@@ -30,11 +30,14 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     from .arm import template
     from .base import captured_at
     from .diff import changes
-    from .stacks import capture_stacks
+    from .renames import told
+    from .stacks import capture_stacks, stack_names
 
-    captured = capture_stacks(root, stacks)
+    captured, known = capture_stacks(root, stacks), set(stack_names(root))
     found = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}
+    gone = [c for name, c in before.items() if name not in known]
+    notes = told(gone, [c for c in captured if c.stack not in before])
     violations, accepted, planned = [], [], []
     for one in captured:
         # Without the scanner its suppressions have nothing to match.
@@ -43,7 +46,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
         violations += standing
         accepted += excused
         planned.append(StackPlan(one, changes(before.get(one.stack), one) if against else None))
-    return Plan(tuple(planned), tuple(violations), tuple(accepted), against)
+    return Plan(tuple(planned), tuple(violations), tuple(accepted), against, tuple(notes))
 
 
 def enforce(planned: Plan) -> None:

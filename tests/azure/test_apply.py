@@ -28,7 +28,7 @@ from mlops.spec.settings import load_settings
 from mlops.spec.proof import fact_tags, released_tags
 from mlops.targets.azure.registry import AzureRegistry
 
-pytestmark = [pytest.mark.processes, pytest.mark.e2e]
+pytestmark = pytest.mark.e2e
 
 DIGEST = "sha256:" + "1" * 64
 EXAMPLE = ROOT / "pipelines/flights"

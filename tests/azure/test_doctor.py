@@ -31,8 +31,6 @@ from mlops.doctor.finding import Finding, code
 from mlops.doctor.run import CHECKS, diagnose
 from mlops.spec.settings import load_settings
 
-pytestmark = pytest.mark.processes
-
 OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 ONLINE = (*azure.CHECKS, *platform.CHECKS, *forge.CHECKS, *locks.CHECKS)
 

@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, TargetError
-from mlops.monitoring.contract import columns_of
+from mlops.monitoring.rules import columns_of, unchecked
 from mlops.spec.schema import FILE, ModelSchema
 from mlops.steps.export import export
+from mlops.steps.sample import ROWS
+from mlops.steps.sample import write as write_sample
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops.usecase import UseCase
 
-SAMPLE = "sample.json"
-SAMPLE_ROWS = 50
 REQUIREMENTS = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops")
 """What loading the scikit-learn flavour needs, pinned to what trained it."""
 
@@ -32,7 +31,7 @@ def save(folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame) -
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise TargetError(f"{folder} is not empty; a model artifact is written once")
-    sample = inputs.iloc[:: max(1, len(inputs) // SAMPLE_ROWS)].head(SAMPLE_ROWS).reset_index(drop=True)
+    sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
     _save_mlflow(folder, estimator, sample, classifies=usecase.task != "regression")
     columns = columns_of(usecase.contract(), _categories(inputs))
     schema = ModelSchema(
@@ -41,10 +40,10 @@ def save(folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame) -
         columns=columns,
         classes=[str(label) for label in getattr(estimator, "classes_", [])],
         onnx=export(estimator, columns, usecase.task, folder),
+        unchecked=unchecked(usecase.contract()),
     )
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    body = {"input_data": json.loads(sample.to_json(orient="split", double_precision=9))}
-    (folder / SAMPLE).write_text(json.dumps(body) + "\n", encoding="utf-8")
+    write_sample(folder, schema, usecase.contract(), inputs)
     return schema
 
 
