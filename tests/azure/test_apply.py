@@ -19,13 +19,13 @@ from typer.testing import CliRunner, Result
 
 from mlops.cli import _verbs  # noqa: F401  registers the commands
 from mlops.cli._app import app
-from mlops.serving import testing
 from mlops.lifecycle.proven import recorded
+from mlops.serving import testing
 from mlops.spec.digest import tree_digest
 from mlops.spec.gates import GateResult, Interval
+from mlops.spec.proof import fact_tags, released_tags
 from mlops.spec.release import Data, Release, Source
 from mlops.spec.settings import load_settings
-from mlops.spec.proof import fact_tags, released_tags
 from mlops.targets.azure.registry import AzureRegistry
 
 pytestmark = pytest.mark.e2e

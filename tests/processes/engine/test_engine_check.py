@@ -6,10 +6,13 @@ from datetime import timedelta
 
 import pytest
 from engine_world import write_artifact
-from git_world import GitWorld, git
+from git_world import MODEL, GitWorld, git
 
-from mlops.errors import InvalidInput
+from mlops.errors import IntegrityError, InvalidInput, Unproven
 from mlops.lifecycle.check import check
+from mlops.lifecycle.promote import promote as propose_promotion
+from mlops.lifecycle.proven import recorded
+from mlops.spec.proof import released_tags
 
 STAGING, PROD = "environments/staging/freight.yaml", "environments/prod/freight.yaml"
 
@@ -222,8 +225,8 @@ def test_a_signature_lies_beside_its_release_and_may_be_made_anew_but_not_be_los
 # --- a release counts when the lifecycle made it ----------------------------------------------------
 
 
-def forge(world: GitWorld, **wrong: object) -> int:
-    """A release that its gates had blocked; a hand-written file says that it passed, and staging asks for it."""
+def forge(world: GitWorld) -> int:
+    """A release whose gates had blocked it; a hand-written file says pass, and staging asks for it."""
     version = world.released()
     made = world.releases[version]
     blocked = [made.gates[0].model_copy(update={"verdict": "blocked", "observed": "0.41"})]
@@ -245,7 +248,9 @@ def test_check_promote_and_apply_refuse_a_release_that_its_author_wrote(two: Git
         two.run("staging")
     assert refusal.value.exit_code == 7 and two.served("staging") == 2
     with pytest.raises(IntegrityError, match=r"gates\.0\.verdict"):
-        start(two, "prod", version)
+        propose_promotion(
+            two.root, two.target, two.forge, "prod", MODEL, actor="ada", now=two.clock.now(), release=version
+        )
     assert two.forge.list_open() == []
 
 
@@ -263,6 +268,6 @@ def test_a_release_from_before_there_were_records_counts_where_it_was_verified(t
     third = two.released()
     forget(two, third)
     two.stage(third, replaces=2)
-    assert any("mlops gate 3" in line for line in problems(two, None, asks=True))
-    with pytest.raises(IntegrityError, match="mlops gate 3"):
+    assert any(f"mlops gate {third} " in line for line in problems(two, None, asks=True))
+    with pytest.raises(IntegrityError, match=f"mlops gate {third} "):
         two.run("staging")
