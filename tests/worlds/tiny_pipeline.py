@@ -87,6 +87,12 @@ class MemoryTracker:
         self.runs[to_run]["copied"] = from_run
         self._save()
 
+    def log_artifacts(self, run_id: str, folder: Path, path: str) -> None:
+        kept = self.runs[run_id].setdefault("artifacts", {})
+        for file in sorted(p for p in folder.rglob("*") if p.is_file()):
+            kept[f"{path}/{file.relative_to(folder)}"] = file.read_text()
+        self._save()
+
     def children(self, parent: str) -> dict[str, dict[str, Any]]:
         self.load()
         found = [r for r in self.runs.values() if r["tags"].get("mlflow.parentRunId") == parent]

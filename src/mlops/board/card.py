@@ -125,6 +125,7 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
             )
         found += [f"No request is held to all of the contract: {sentence}." for sentence in schema.unchecked]
     if evaluation := version.evaluation:
+        found += [f"{sentence}." for sentence in evaluation.undefined]
         if evaluation.contract_violations:
             found.append(
                 "Its test rows break the data contract: " + "; ".join(evaluation.contract_violations)

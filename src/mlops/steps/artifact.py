@@ -43,7 +43,7 @@ def save(folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame) -
         unchecked=unchecked(usecase.contract()),
     )
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    write_sample(folder, schema, usecase.contract(), inputs)
+    write_sample(folder, schema, inputs)
     return schema
 
 

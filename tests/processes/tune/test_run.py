@@ -76,6 +76,8 @@ class FileTracker:
 
     def copy_results(self, from_run: str, to_run: str) -> None: ...
 
+    def log_artifacts(self, run_id: str, folder: Path, path: str) -> None: ...
+
     def history(self, run_id: str, metric: str) -> list[float]:
         path = self.folder / run_id
         return [float(line) for line in path.read_text().splitlines()] if path.exists() else []

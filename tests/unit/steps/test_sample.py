@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 from pandera.pandas import Check, Column, DataFrameSchema
 
-from mlops.errors import ContractViolation, InvalidInput
+from mlops.errors import InvalidInput
 from mlops.monitoring.rules import columns_of
 from mlops.serving.request import RequestParser
 from mlops.spec.schema import ModelSchema
@@ -20,7 +20,7 @@ from mlops.steps import sample
 
 def written(folder: Path, contract: DataFrameSchema, frame: pd.DataFrame) -> list[Any]:
     schema = ModelSchema(model="sample", task="regression", columns=columns_of(contract))
-    sample.write(folder, schema, contract, frame)
+    sample.write(folder, schema, frame)
     return RequestParser(schema).parse((folder / sample.FILE).read_bytes(), "score")
 
 
@@ -68,8 +68,10 @@ def test_long_texts_leave_room_for_fewer_rows(tmp_path: Path) -> None:
 
 def test_rows_that_break_the_contract_are_no_sample(tmp_path: Path) -> None:
     contract = DataFrameSchema({"a": Column("int64", Check.ge(0))})
-    with pytest.raises(ContractViolation, match="column 'a'"):
-        written(tmp_path, contract, pd.DataFrame({"a": [1, -1]}))
+    assert written(tmp_path, contract, pd.DataFrame({"a": [1, -1, 2]})) == [(1,), (2,)]
+    (tmp_path / sample.FILE).unlink()
+    with pytest.raises(InvalidInput, match="refuse every training row"):
+        written(tmp_path, contract, pd.DataFrame({"a": [-1, -2]}))
     assert not (tmp_path / sample.FILE).exists()
 
 

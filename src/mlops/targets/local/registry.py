@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
 import secrets
-import tempfile
 from pathlib import Path
 
 from mlops.errors import TargetError
+from mlops.spec import writing
 from mlops.targets._mlflow_registry import MlflowRegistry
 from mlops.tracking import PipelineTracker, sqlite_uri
 
@@ -34,24 +32,11 @@ class LocalRegistry(MlflowRegistry):
         """A key beside the database; None for a server, where who may write tags is the server's business."""
         if self._key is None:
             return None
-        if make and not self._key.exists():
-            _make_key(self._key)
         try:
+            if make and not self._key.exists():
+                writing.create(self._key, secrets.token_bytes(32), mode=0o600)
             return self._key.read_bytes()
         except FileNotFoundError:
             return b""
         except OSError as error:
-            raise TargetError(f"the key {self._key} cannot be read: {error.strerror}") from None
-
-
-def _make_key(path: Path) -> None:
-    """Whole and private, or not at all; of two that make it at once the first one's counts."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.") as draft:
-            draft.write(secrets.token_bytes(32))
-            draft.flush()
-            with contextlib.suppress(FileExistsError):
-                os.link(draft.name, path)
-    except OSError as error:
-        raise TargetError(f"cannot make the key {path}: {error.strerror}") from None
+            raise TargetError(f"the key {self._key} cannot be used: {error.strerror}") from None
