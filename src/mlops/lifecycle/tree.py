@@ -5,8 +5,8 @@ Reading never stops at the first wrong file: what cannot be read is a problem, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from itertools import dropwhile
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -14,14 +14,16 @@ from typing import ParamSpec, TypeVar
 from mlops.errors import InvalidInput, NotFound, Problem, TargetError
 from mlops.forge.git import Git
 from mlops.lifecycle import provenance, transitions
+from mlops.lifecycle.proven import before, recorded
 from mlops.spec import files
 from mlops.spec._yaml import Document, read_text
 from mlops.spec.desired import DesiredState
 from mlops.spec.gatepolicy import load_gates
 from mlops.spec.policy import Freeze, Policy
+from mlops.spec.proof import Recorded
 from mlops.spec.release import Release
 from mlops.spec.settings import Settings, load_settings
-from mlops.targets.base import Registry
+from mlops.targets.base import Registry, Target
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -79,8 +81,10 @@ class Tree:
     """Desired-state files of the base that are gone."""
     strange: Mapping[Key, str] = field(default_factory=dict)
     """Of releases that a file begins to ask for: why their code is none of this history."""
-    recorded: Mapping[Key, Mapping[str, str] | str] = field(default_factory=dict)
-    """Tags of the versions in the registry, or why they cannot be read; empty when it was not asked."""
+    recorded: Mapping[Key, Recorded | str] = field(default_factory=dict)
+    """What the registry recorded of versions, or why it cannot be read; empty when it was not asked."""
+    verified: Set[Key] = frozenset()
+    """Of those without a record: what some environment verified before there were records."""
 
     def said(self, env: str, model: str) -> list[DesiredState]:
         """What the file of an environment says, and said before, newest first."""
@@ -88,16 +92,16 @@ class Tree:
         return [*([there.state] if there else []), *self.heads.get((env, model), ())]
 
 
-def read(root: Path, base: str | None, registry: Registry | None) -> tuple[Tree, list[Problem]]:
+def read(root: Path, base: str | None, target: Target | None) -> tuple[Tree, list[Problem]]:
     """Raises `InvalidInput` when `base` is no commit."""
-    return _Reader(root, Git(root), registry).read(base)
+    return _Reader(root, Git(root), target).read(base)
 
 
 @dataclass
 class _Reader:
     root: Path
     git: Git
-    registry: Registry | None
+    target: Target | None
     problems: list[Problem] = field(default_factory=list)
 
     def read(self, base: str | None) -> tuple[Tree, list[Problem]]:
@@ -130,9 +134,18 @@ class _Reader:
             base_releases=self.git.tree(commit, "releases") if commit else {},
             lost=lost,
             strange={key: provenance.unknown(self.git, releases[key][1], head) for key in asked},
-            recorded={key: tags_of(self.registry, *key) for key in releases} if self.registry else {},
         )
+        if self.target is not None:
+            tree = self.asked(tree, self.target)
         return tree, self.problems
+
+    def asked(self, tree: Tree, target: Target) -> Tree:
+        """The tree with what the target knows of its releases."""
+        found = {key: recorded_of(target.registry, *key) for key in tree.releases}
+        bare = [k for k, r in found.items() if isinstance(r, Recorded) and not r.known]
+        last = tree.policy.order[-1] if tree.policy else ""
+        verified = {k for k in bare if tree.policy and before(target, tree.policy, last, tree.releases[k][1])}
+        return replace(tree, recorded=found, verified=verified)
 
     def attempt(self, reads: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """None when it raised; its problems are kept."""
@@ -201,9 +214,9 @@ class _Reader:
             return []
 
 
-def tags_of(registry: Registry, model: str, version: int) -> Mapping[str, str] | str:
-    """What the registry says of a version, or why it says nothing."""
+def recorded_of(registry: Registry, model: str, version: int) -> Recorded | str:
+    """What the registry recorded of a version, or why it says nothing."""
     try:
-        return registry.get(model, version).tags
+        return recorded(registry, registry.get(model, version))
     except TargetError as error:
         return str(error)
