@@ -8,10 +8,10 @@ Files that are no Python always count, and so do names of modules that came or w
 
 from __future__ import annotations
 
-import ast
 import hashlib
+import io
 import json
-import threading
+import tokenize
 from pathlib import Path
 
 from mlops.pipeline.run.snapshot import code_files
@@ -22,8 +22,8 @@ _KEEP = 8
 """Sets of files that a step is known to have used; the newest."""
 
 Files = tuple[str, ...]
-_PARSER = threading.Lock()
-"""Python 3.11 counts the depth of a tree for all threads at once (python/cpython#106905)."""
+_LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING)
+_BLOCKS = (tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT)
 
 
 class UsedFiles:
@@ -78,11 +78,16 @@ def digest(code: Path, files: Files) -> str | None:
 
 
 def meaning(file: Path) -> str:
-    """Digest of a module without its comments and layout; of its bytes when it cannot be parsed."""
-    content = file.read_bytes()
+    """Digest of a module without its comments and layout; of its bytes when it is no Python.
+
+    By tokens: a tree costs more, and Python 3.11 cannot make one in two threads (python/cpython#106905).
+    """
+    hasher = hashlib.sha256()
     try:
-        with _PARSER:
-            told = ast.dump(ast.parse(content))
-    except (SyntaxError, ValueError, RecursionError):
+        for token in tokenize.tokenize(io.BytesIO(file.read_bytes()).readline):
+            if token.type not in _LAYOUT:
+                text = "" if token.type in _BLOCKS else token.string
+                hasher.update(f"{token.type}:{len(text)}:{text};".encode("utf-8", "surrogatepass"))
+    except (SyntaxError, ValueError, tokenize.TokenError):
         return file_digest(file)
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    return hasher.hexdigest()
