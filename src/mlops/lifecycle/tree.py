@@ -73,6 +73,8 @@ class Tree:
     releases: Mapping[Key, tuple[Document, Release]]
     environment_names: Sequence[str]
     wanted: Mapping[Place, Wanted]
+    heads: Mapping[Place, Sequence[DesiredState]] = field(default_factory=dict)
+    """What each file said at HEAD, newest first, also one that is gone or wrong now."""
     base_releases: Mapping[str, str] = field(default_factory=dict)
     """The texts of all release files at the base."""
     lost: Sequence[str] = ()
@@ -87,7 +89,7 @@ class Tree:
     def said(self, env: str, model: str) -> list[DesiredState]:
         """What the file of an environment says, and said before, newest first."""
         there = self.wanted.get((env, model))
-        return [there.state, *there.head] if there else []
+        return [*([there.state] if there else []), *self.heads.get((env, model), ())]
 
 
 def read(root: Path, base: str | None, target: Target | None) -> tuple[Tree, list[Problem]]:
@@ -112,7 +114,8 @@ class _Reader:
             self.attempt(load_gates, self.root, model)
         names, texts, releases = self.releases(settings)
         places = [(env, m) for env in policy.order for m in settings.models] if policy and settings else []
-        wanted, lost = self.wanted(places, commit)
+        heads = self.said(places, "HEAD")
+        wanted, lost = self.wanted(heads, self.said(places, commit) if commit else None)
         asked = {(w.model, w.state.release) for w in wanted.values() if w.moves} & set(releases)
         head = self.git.head() if asked else ""
         tree = Tree(
@@ -127,6 +130,7 @@ class _Reader:
             releases=releases,
             environment_names=self.names("environments", "*/*.y*ml"),
             wanted=wanted,
+            heads=heads,
             base_releases=self.git.tree(commit, "releases") if commit else {},
             lost=lost,
             strange={key: provenance.unknown(self.git, releases[key][1], head) for key in asked},
@@ -178,23 +182,28 @@ class _Reader:
                 found[key] = document, release
         return names, texts, found
 
-    def wanted(self, places: Sequence[Place], base: str | None) -> tuple[dict[Place, Wanted], list[str]]:
+    def said(self, places: Sequence[Place], rev: str) -> dict[Place, list[DesiredState]]:
+        """What each file said up to a commit, newest first."""
+        texts = self.git.texts("environments", rev) if places and self.git.has(rev) else {}
+        names = {place: files.desired_path(*place) for place in places}
+        return {place: self.states(texts.get(name, []), name) for place, name in names.items()}
+
+    def wanted(
+        self, heads: Mapping[Place, list[DesiredState]], bases: Mapping[Place, list[DesiredState]] | None
+    ) -> tuple[dict[Place, Wanted], list[str]]:
         """The files that are there and valid, and the names of those that were there at the base."""
-        head = self.git.texts("environments") if places and self.git.has("HEAD") else {}
-        before = self.git.texts("environments", base) if base is not None else None
         found: dict[Place, Wanted] = {}
         lost = []
-        for env, model in places:
+        for (env, model), head in heads.items():
             name = files.desired_path(env, model)
-            then = self.states(before.get(name, []), name) if before is not None else None
+            base = bases[env, model] if bases is not None else None
             if not (self.root / name).is_file():
-                lost += [name] if then else []
+                lost += [name] if base else []
                 continue
             document = self.attempt(Document.read, self.root / name, name)
             state = self.attempt(document.parse, DesiredState) if document else None
             if document is not None and state is not None:
-                now = self.states(head.get(name, []), name)
-                found[env, model] = Wanted(env, model, document, state, now, then)
+                found[env, model] = Wanted(env, model, document, state, head, base)
         return found, lost
 
     def states(self, texts: Sequence[tuple[str, str | None]], name: str) -> list[DesiredState]:
