@@ -25,6 +25,7 @@ from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder, recover
 from mlops.pipeline.run.step import Run
 from mlops.pipeline.run.tracker import RunStatus, Tracker
+from mlops.pipeline.run.used import UsedFiles
 from mlops.pipeline.run.values import AssetResolver, pipeline_inputs
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -91,6 +92,7 @@ def run_pipeline(
                 resolve=resolve_asset,
                 progress=progress,
                 installed=environment_digest,
+                used=UsedFiles(state / "cache" / "used"),
             )
             return _drive(run, workers or os.cpu_count() or 1)
     except OSError as error:
