@@ -123,6 +123,10 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
                 f"Values of {', '.join(unknown)} that were not in training are scored as unknown, which is "
                 "less exact."
             )
+    if version.schema and version.schema.onnx is None and version.schema.no_graph:
+        found.append(
+            f"It is served by the library that trained it, not by an ONNX graph: {version.schema.no_graph}."
+        )
     if evaluation := version.evaluation:
         if evaluation.contract_violations:
             found.append(

@@ -116,7 +116,7 @@ class OnnxScorer(Scorer):
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         # ONNX Runtime raises classes of its own, without a common root: a missing file is one of them.
         except Exception as error:
-            raise TargetError(f"{path} cannot be loaded by ONNX Runtime: {_first_line(error)}") from error
+            raise TargetError(f"{path} cannot be loaded by ONNX Runtime: {first_line(error)}") from error
         self._graph = schema.onnx
         self._strings = [i for i, c in enumerate(schema.columns) if c.type == "string"]
         self._floats = [i for i, c in enumerate(schema.columns) if c.type != "string"]
@@ -176,7 +176,7 @@ class OnnxScorer(Scorer):
             (raw,) = self._session.run([self._graph.output], feeds)
         # ONNX Runtime raises classes of its own, without a common root: all of them are the model's failure.
         except Exception as error:
-            raise TargetError(f"the ONNX graph failed: {_first_line(error)}") from error
+            raise TargetError(f"the ONNX graph failed: {first_line(error)}") from error
         return self._shaped(raw, rows)
 
 
@@ -194,7 +194,7 @@ class PyfuncScorer(Scorer):
             self._model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
         # Foreign code runs here: whatever it raises means that the model does not load.
         except Exception as error:
-            raise TargetError(f"{folder} cannot be loaded by MLflow: {_first_line(error)}") from error
+            raise TargetError(f"{folder} cannot be loaded by MLflow: {first_line(error)}") from error
         finally:
             sys.dont_write_bytecode = keep
         signature = self._model.metadata.get_input_schema()
@@ -218,7 +218,7 @@ class PyfuncScorer(Scorer):
         try:
             raw = self._model.predict(table)
         except Exception as error:
-            raise TargetError(f"the model failed: {_first_line(error)}") from error
+            raise TargetError(f"the model failed: {first_line(error)}") from error
         return self._shaped(raw, len(table))
 
 
@@ -276,6 +276,10 @@ def load(folder: Path, *, digest: str | None = None) -> Scorer:
     schema = read_schema(folder)
     if schema.onnx is not None:
         return OnnxScorer(schema, folder)
+    if schema.library is not None:
+        from mlops.serving.library import LibraryScorer
+
+        return LibraryScorer.load(schema, folder, vouched=digest is not None)
     if digest is None and not _loads_without_code(folder):
         raise IntegrityError(
             f"{folder} holds a model whose loading can run code (pickle or Python files); "
@@ -339,6 +343,7 @@ def _dtype(kind: str) -> Any:
     return {"string": np.dtype(object), "boolean": np.dtype(bool)}.get(kind, np.dtype(np.float32))
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an exception of foreign code says, short enough for a sentence."""
     text = str(error).strip()
     return (text.splitlines()[0] if text else type(error).__name__)[:400]

@@ -128,14 +128,18 @@ def _slices(usecase: UseCase, frame: pd.DataFrame, scores: Scores) -> list[Slice
 
 
 def _parity(scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores) -> OnnxParity | None:
-    """The graph against the scikit-learn flavour of the same folder; None when there is no graph."""
+    """The graph against the trained model in the same folder; None when there is no graph."""
     import numpy as np
 
     from mlops.serving.core import PyfuncScorer
+    from mlops.serving.library import LibraryScorer
 
-    if scorer.schema.onnx is None:
+    schema = scorer.schema
+    if schema.onnx is None:
         return None
-    original = np.asarray(PyfuncScorer(scorer.schema, folder).predict_frame(frame), dtype=np.float64)
+    # The folder's digest was verified, or this pipeline has just made it.
+    trained = LibraryScorer.load(schema, folder, vouched=True) if schema.library else PyfuncScorer(schema, folder)
+    original = np.asarray(trained.predict_frame(frame), dtype=np.float64)
     return OnnxParity(
         max_abs_difference=float(np.abs(original - scores.prediction).max()),
         label_flips=int((_labels(scores, original) != _labels(scores, scores.prediction)).sum()),
