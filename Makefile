@@ -2,7 +2,10 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 UV_VERSION := 0.13.8
-PYTHON ?= python3.11
+# The first on PATH that will do; a name may be there and not start, as pyenv's are.
+SUITS := import sys; sys.exit(not (3, 11) <= sys.version_info[:2] < (3, 14))
+PYTHON ?= $(shell for name in python3.11 python3.12 python3.13 python3 python; do \
+  if $$name -c '$(SUITS)' >/dev/null 2>&1; then echo $$name; break; fi; done)
 VENV := .venv
 BIN := $(VENV)/bin
 # Containers often set this; without byte code every start would compile MLflow and scikit-learn again.
@@ -25,11 +28,13 @@ help: ## Show this list
 setup: $(READY) ## Create .venv with the locked dependencies
 
 $(READY): uv.lock pyproject.toml
-	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed, and $(PYTHON) is not on PATH; set PYTHON=python3"; exit 1; }
+	@$(or $(PYTHON),false) -c '$(SUITS)' 2>/dev/null || { \
+	  echo "Python 3.11, 3.12 or 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is none of them,PATH has none of them)."; \
+	  echo "Install one, or say where it is: make $(firstword $(MAKECMDGOALS) setup) PYTHON=/path/to/python3.12"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(BIN)/uv || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 	@echo "Installing the locked dependencies into $(VENV) (once)"
-	@$(BIN)/uv sync --locked --quiet
+	@$(BIN)/uv sync --locked --quiet --python $(BIN)/python
 	@cd $(VENV)/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) >/dev/null 2>&1 || true
 	@touch $@
 

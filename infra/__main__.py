@@ -6,6 +6,13 @@ from pathlib import Path
 # Pulumi runs this file with `infra/` on the path; the program is the package that holds it.
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from infra.program import main
+import pulumi
 
-main()
+from infra.program import main
+from mlops.errors import MlopsError
+
+try:
+    main()
+except MlopsError as error:
+    # Of everything else Pulumi prints the trace, which hides the sentence.
+    raise pulumi.RunError(str(error)) from None

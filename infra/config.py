@@ -59,7 +59,7 @@ def _email(value: str) -> str:
 
 def _month(value: date) -> date:
     if value.day != 1:
-        raise ValueError("must be the first day of a month; Azure refuses others and later changes")
+        raise ValueError("must be the first day of a month; Azure refuses others")
     return value
 
 
@@ -202,8 +202,9 @@ class Budget(Spec):
 
     amount: int = Field(ge=1)
     """A month, in the currency of the bill."""
-    start: Annotated[date, AfterValidator(_month)]
-    """The first day of the month that it counts from; Azure refuses a later change."""
+    start: Annotated[date, AfterValidator(_month)] | None = None
+    """The first day of a month to come, at most a year ahead. Left out, or once it has passed, a new budget
+    counts from the month in which it is made; one that exists keeps its own."""
     contacts: list[Email] = Field(min_length=1)
     """Addresses that are warned."""
     thresholds: list[Annotated[int, Field(ge=1, le=1000)]] = Field([50, 80, 100], min_length=1, max_length=4)

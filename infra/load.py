@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from infra.config import SECRETS, EnvironmentStack, SharedStack
+from infra.unread import unread_fields, unread_keys
 from mlops.errors import InvalidInput, Problem
 from mlops.spec._yaml import Document, problems_of
 
@@ -19,6 +20,7 @@ _KINDS: Mapping[str, type[EnvironmentStack | SharedStack]] = {
     "environment": EnvironmentStack,
     "shared": SharedStack,
 }
+_FIELDS = frozenset({*SECRETS, *EnvironmentStack.model_fields, *SharedStack.model_fields})
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,8 @@ class StackFile:
             return problem
         document = Document.read(self.path, self.name)
         first, *rest = problem.field.split(".") if problem.field else [""]
+        if ":" in problem.field:
+            first, rest = problem.field, []
         parts: list[str | int] = [int(p) if p.isdigit() else p for p in rest]
         keys = (document.value or {}).get("config") or {}
         key = f"{NAMESPACE}:{first}" if f"{NAMESPACE}:{first}" in keys else first
@@ -56,7 +60,8 @@ def parse_stack(
     """
     own = {k.removeprefix(f"{NAMESPACE}:"): v for k, v in raw.items() if k.startswith(f"{NAMESPACE}:")}
     hidden = {k.removeprefix(f"{NAMESPACE}:") for k in secret}
-    problems = [
+    problems = [Problem(file.name, said, key) for key, said in unread_keys(raw, NAMESPACE, _FIELDS)]
+    problems += [
         Problem(file.name, "must be encrypted: pulumi config set --secret", key)
         for key in sorted(SECRETS & set(own) - hidden)
     ] + [
@@ -76,6 +81,17 @@ def parse_stack(
         raise InvalidInput([file.locate(p) for p in problems_of(error, model, file.name)]) from None
 
 
+def check_file(file: StackFile) -> None:
+    """Raise `InvalidInput` for what Pulumi would ignore beside `config`; a file that is not there is fine."""
+    if not file.path.is_file():
+        return
+    document = Document.read(file.path, file.name)
+    if isinstance(document.value, dict):
+        problems = [document.problem((key,), said) for key, said in unread_fields(document.value)]
+        if problems:
+            raise InvalidInput(problems)
+
+
 def raw_stack_file(root: Path, stack: str) -> tuple[dict[str, str], list[str]]:
     """What `pulumi up` would hand over for `stack`, without the CLI: (values, keys that are encrypted).
 
@@ -84,6 +100,7 @@ def raw_stack_file(root: Path, stack: str) -> tuple[dict[str, str], list[str]]:
     """
     file = StackFile.of(root, stack)
     document = Document.read(file.path, file.name)
+    check_file(file)
     config = (document.value or {}).get("config") if isinstance(document.value, dict | None) else None
     if not isinstance(config, dict):
         raise InvalidInput(Problem(f"{file.name}:1", "must be a mapping with the field `config`"))

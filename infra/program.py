@@ -13,7 +13,7 @@ import pulumi
 from pulumi.runtime import config as runtime_config
 
 from infra.config import SECRETS, SharedStack
-from infra.load import NAMESPACE, StackFile, parse_stack
+from infra.load import NAMESPACE, StackFile, check_file, parse_stack
 from mlops.spec.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -25,7 +25,9 @@ def main(root: Path = ROOT) -> None:
     stack = pulumi.get_stack()
     raw = {**runtime_config.get_config_env(), **runtime_config.CONFIG.get()}
     secret = [key for key in raw if runtime_config.is_config_secret(key)]
-    config = parse_stack(raw, secret, StackFile.of(root, stack))
+    file = StackFile.of(root, stack)
+    check_file(file)
+    config = parse_stack(raw, secret, file)
     if isinstance(config, SharedStack):
         from infra.shared import shared
 

@@ -9,6 +9,7 @@ from datetime import date
 import pulumi
 from pulumi_azure_native import consumption
 
+from infra.clock import budget_period
 from infra.components.base import Component, Place
 
 
@@ -17,8 +18,8 @@ class BudgetProps:
     place: Place
     scope: pulumi.Input[str]
     amount: int
-    start: date
-    """First day of a month."""
+    start: date | None
+    """First day of a month that is still to come; else the month in which the budget is made counts."""
     contacts: Sequence[str]
     action_group_id: pulumi.Input[str]
     thresholds: Sequence[int]
@@ -41,22 +42,23 @@ class Budget(Component):
                 contact_groups=[props.action_group_id],
             )
 
+        start, end = budget_period(props.start)
+        name_in_azure = props.place.names("budget")
         self.budget = consumption.Budget(
-            "budget",
+            # A replacement keeps ignored values of the old state, and Azure refuses a month that has passed:
+            # in another group the budget is a new resource, with a month of its own.
+            name_in_azure,
             scope=props.scope,
-            budget_name=props.place.names("budget"),
+            budget_name=name_in_azure,
             amount=props.amount,
             category="Cost",
             time_grain="Monthly",
-            time_period=consumption.BudgetTimePeriodArgs(
-                start_date=f"{props.start.isoformat()}T00:00:00Z",
-                end_date=f"{props.start.replace(year=props.start.year + 10).isoformat()}T00:00:00Z",
-            ),
+            time_period=consumption.BudgetTimePeriodArgs(start_date=start, end_date=end),
             notifications={
                 **{f"actual-{t}": notification(t, "Actual") for t in props.thresholds},
                 f"forecast-{props.forecast}": notification(props.forecast, "Forecasted"),
             },
-            # Azure refuses a new start for a budget that exists.
-            opts=self.child(replace_on_changes=["timePeriod.startDate"], delete_before_replace=True),
+            # Azure refuses a new start for a budget that exists, and every month would bring one.
+            opts=self.child(ignore_changes=["timePeriod"], aliases=[pulumi.Alias(name="budget")]),
         )
         self.register_outputs({"budget": self.budget.id})

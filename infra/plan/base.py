@@ -70,7 +70,12 @@ def _extract(root: Path, ref: str, base: Path) -> None:
     if archive.returncode:
         raise InvalidInput(f"--against: git cannot read {ref}: {archive.stderr.decode().strip()}")
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as tar:
-        tar.extractall(base, filter="data")
+        try:
+            tar.extractall(base, filter="data")
+        except tarfile.FilterError as error:
+            raise InvalidInput(
+                f"--against: {ref} holds what leads outside of the repository: {error}"
+            ) from None
 
 
 def _git(root: Path, *args: str) -> subprocess.CompletedProcess[bytes]:

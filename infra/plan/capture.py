@@ -16,6 +16,7 @@ import importlib
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from datetime import date
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -46,16 +47,19 @@ def capture(
     preview: bool = False,
     program: Program | None = None,
     edit: Edit | None = None,
+    day: date | None = None,
 ) -> Captured:
     """What the program in `root` registers for `stack`.
 
     `stack_outputs` are the exports of other stacks by full name (`organization/<project>/<stack>`). With
     `preview` values that only Azure knows stay unknown. `edit` may change the configuration (as Pulumi
-    hands it over: text, objects as JSON); `program` replaces the program's own entry. Both are for tests
-    of what a wrong edit does. Raises `InvalidInput` for an invalid configuration or program.
+    hands it over: text, objects as JSON); `program` replaces the program's own entry; `day` is today. All
+    three are for tests. Raises `InvalidInput` for an invalid configuration or program.
     """
     with _no_collection():
-        run = partial(_run, root, stack, stack_outputs or {}, preview=preview, program=program, edit=edit)
+        run = partial(
+            _run, root, stack, stack_outputs or {}, preview=preview, program=program, edit=edit, day=day
+        )
         return contextvars.copy_context().run(run)
 
 
@@ -82,9 +86,11 @@ def _run(
     preview: bool,
     program: Program | None,
     edit: Edit | None,
+    day: date | None,
 ) -> Captured:
     load = importlib.import_module("infra.load")
     suppress = importlib.import_module("infra.suppress")
+    _stop_clock(day)
     project = project_name(root)
     config, secret = load.raw_stack_file(root, stack)
     if edit is not None:
@@ -118,6 +124,15 @@ def _run(
     captured = Captured(project, stack, _ordered(monitor.seen), monitor.exports, skips)
     _refuse_nonsense(captured)
     return captured
+
+
+def _stop_clock(day: date | None) -> None:
+    """A plan has no day. The program of an older commit may not ask for one."""
+    try:
+        clock = importlib.import_module("infra.clock")
+    except ModuleNotFoundError:
+        return
+    clock.pin(day or clock.NO_DAY)
 
 
 def _entry() -> Program:
@@ -191,6 +206,8 @@ def _options(request: Any) -> dict[str, Any]:
         "replace_on_changes": sorted(request.replaceOnChanges),
         "additional_secret_outputs": sorted(request.additionalSecretOutputs),
         "timeouts": timeouts,
+        "aliases": sorted(a.spec.name for a in request.aliases if a.spec.name),
+        "deleted_with": request.deletedWith,
     }
     return {k: v for k, v in options.items() if v}
 

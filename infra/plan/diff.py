@@ -42,8 +42,8 @@ class Change:
 def changes(before: Captured | None, after: Captured | None) -> list[Change]:
     """All changes from `before` to `after`, sorted by kind of change and URN; None stands for no such
     stack."""
-    old = {r.urn: r for r in before} if before else {}
     new = {r.urn: r for r in after} if after else {}
+    old = {_now(r.urn, new): r for r in before} if before else {}
     found = [_whole("create", new[u]) for u in new.keys() - old.keys() if new[u].custom]
     found += [_whole("delete", old[u]) for u in old.keys() - new.keys() if old[u].custom]
     for urn in old.keys() & new.keys():
@@ -52,6 +52,17 @@ def changes(before: Captured | None, after: Captured | None) -> list[Change]:
             kind: Kind = "replace" if any(p.replaces for p in properties) else "update"
             found.append(_whole(kind, new[urn], properties, protected=bool(old[urn].options.get("protect"))))
     return sorted(found, key=lambda c: (ORDER.index(c.kind), c.urn))
+
+
+def _now(urn: str, new: Mapping[str, Resource]) -> str:
+    """The URN under which `new` has the resource: it may have another name there, with an alias."""
+    if urn in new:
+        return urn
+    path, _, name = urn.rpartition("::")
+    same = (
+        u for u, r in new.items() if u.rpartition("::")[0] == path and name in r.options.get("aliases", ())
+    )
+    return next(same, urn)
 
 
 def _whole(

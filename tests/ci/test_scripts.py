@@ -186,12 +186,15 @@ def _commit(folder: Path, name: str) -> str:
         ("environments/prod/freight.yaml", "false", "true"),
         ("environments/freeze.yaml", "true", "true"),
         ("environments/policy.yaml", "true", "true"),
+        ("environments/prod/.gitkeep", "false", "true"),
         ("environments/Pulumi.prod.yaml", "false", "false"),
         ("releases/freight/7.yaml", "false", "false"),
     ],
 )
 def test_only_what_changed_is_deployed(tmp_path: Path, changed: str, staging: str, prod: str) -> None:
     _git(tmp_path, "init", "--quiet")
+    for environment in ("staging", "prod"):
+        _commit(tmp_path, f"environments/{environment}/prices.yaml")
     before = _commit(tmp_path, "README.md")
     _commit(tmp_path, changed)
     output = tmp_path / "output"
@@ -213,9 +216,29 @@ def test_a_push_of_several_commits_is_looked_at_as_a_whole(tmp_path: Path) -> No
 def test_what_cannot_be_known_counts_as_changed(tmp_path: Path) -> None:
     """By hand ("-"), and for the first commit of a repository."""
     _git(tmp_path, "init", "--quiet")
-    _commit(tmp_path, "README.md")
+    _commit(tmp_path, "environments/prod/freight.yaml")
     assert _run(tmp_path, "changed", "", "HEAD", "prod").stdout == "prod=true\n"
     _commit(tmp_path, "docs/page.md")
     assert _run(tmp_path, "changed", "-", "HEAD", "prod").stdout == "prod=true\n"
     on_azure = _run(tmp_path, "changed", "", "HEAD", "prod", TF_BUILD="True").stdout
     assert "##vso[task.setvariable variable=prod;isOutput=true]false" in on_azure
+
+
+@pytest.mark.parametrize("old", ["", "-", "0" * 40, "HEAD^1"])
+@pytest.mark.parametrize(
+    "name", ["environments/policy.yaml", "environments/freeze.yaml", "environments/prod/.gitkeep"]
+)
+def test_an_environment_that_serves_nothing_asks_nobody(tmp_path: Path, old: str, name: str) -> None:
+    """The first push of a fork, and every change of policy before its first promotion."""
+    _git(tmp_path, "init", "--quiet")
+    _commit(tmp_path, "README.md")
+    _commit(tmp_path, name)
+    assert _run(tmp_path, "changed", old, "HEAD", "prod").stdout == "prod=false\n"
+
+
+def test_the_last_file_that_goes_is_a_change(tmp_path: Path) -> None:
+    _git(tmp_path, "init", "--quiet")
+    before = _commit(tmp_path, "environments/prod/freight.yaml")
+    _git(tmp_path, "rm", "--quiet", "environments/prod/freight.yaml")
+    _git(tmp_path, "commit", "--quiet", "--message", "gone")
+    assert _run(tmp_path, "changed", before, "HEAD", "prod").stdout == "prod=true\n"

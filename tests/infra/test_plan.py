@@ -315,3 +315,13 @@ def test_plan_purge_lists_what_a_destroy_leaves_taken(stacks: Mapping[str, Captu
     protected = stacks["prod"].of("keyvault:Vault")[0].get("vaultName")
     assert f"purge --name {protected}" not in text, "purge protection refuses it"
     assert "change `mlops:salt`" in text
+
+
+def test_a_link_out_of_the_repository_is_refused_before_anything_is_unpacked(tmp_path: Path) -> None:
+    (tmp_path / "infra").symlink_to("/etc")
+    for words in (["init", "-q"], ["add", "infra"]):
+        subprocess.run(["git", "-C", str(tmp_path), *words], check=True)
+    identity = ["-c", "user.name=a", "-c", "user.email=a@b"]
+    subprocess.run(["git", "-C", str(tmp_path), *identity, "commit", "-qm", "Link"], check=True)
+    with pytest.raises(InvalidInput, match="leads outside of the repository"):
+        captured_at(tmp_path, "HEAD", ["dev"])

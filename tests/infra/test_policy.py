@@ -25,6 +25,10 @@ from mlops.errors import Blocked
 CHECKS = [rule.check for rule in RULES]
 
 
+def _budget(captured: Captured) -> str:
+    return captured.of("consumption:Budget")[0].name
+
+
 @pytest.fixture(scope="session")
 def prod() -> Captured:
     """Stack prod, with events, and a Kubernetes cluster as the option would make it."""
@@ -143,12 +147,12 @@ def test_policy_does_not_judge_what_a_preview_cannot_know(prod: Captured) -> Non
 def test_policy_takes_a_finding_with_a_reason_out_and_keeps_the_reason(prod: Captured) -> None:
     resources = wrong_versions("MLOPS_COST_1", prod)[0]
     captured = replace(
-        prod, resources=resources, skips=(Skip("budget", "MLOPS_COST_1", "finance watches it"),)
+        prod, resources=resources, skips=(Skip(_budget(prod), "MLOPS_COST_1", "finance watches it"),)
     )
     standing, accepted = accept(captured, judge(captured.azure))
     assert standing == []
     assert [(f.check, why) for f, why in accepted] == [("MLOPS_COST_1", "finance watches it")]
-    budget = {("budget", "MLOPS_COST_1")}
+    budget = {(_budget(prod), "MLOPS_COST_1")}
     assert "MLOPS_COST_1" not in {c for c, _ in analyzed(resources, skipped=budget)}, (
         "the pack takes it out as well"
     )
@@ -156,13 +160,13 @@ def test_policy_takes_a_finding_with_a_reason_out_and_keeps_the_reason(prod: Cap
 
 def test_policy_refuses_a_suppression_without_a_reason(prod: Captured) -> None:
     resources = wrong_versions("MLOPS_COST_1", prod)[0]
-    captured = replace(prod, resources=resources, skips=(Skip("budget", "MLOPS_COST_1", "  "),))
+    captured = replace(prod, resources=resources, skips=(Skip(_budget(prod), "MLOPS_COST_1", "  "),))
     standing, accepted = accept(captured, judge(captured.azure))
     assert {f.check for f in standing} == {"MLOPS_COST_1", REASONLESS}
     assert accepted == []
 
 
 def test_policy_refuses_a_suppression_that_suppresses_nothing(prod: Captured) -> None:
-    captured = replace(prod, skips=(Skip("budget", "MLOPS_COST_1", "was needed last year"),))
+    captured = replace(prod, skips=(Skip(_budget(prod), "MLOPS_COST_1", "was needed last year"),))
     standing, _ = accept(captured, judge(captured.azure))
-    assert [(f.check, f.resource) for f in standing] == [(UNUSED, "budget")]
+    assert [(f.check, f.resource) for f in standing] == [(UNUSED, _budget(prod))]

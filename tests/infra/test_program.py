@@ -463,7 +463,8 @@ def test_somebody_hears_of_latency_errors_failed_jobs_and_money(stack: str) -> N
     assert graph.named(f"alert-latency-{MODEL}").inputs["actions"][0]["actionGroupId"] == group
     for name in (f"alert-errors-{MODEL}", "alert-failed-jobs"):
         assert graph.named(name).get("actions.actionGroups") == [group]
-    notifications = graph.named("budget").inputs["notifications"]
+    (budget,) = graph.of("consumption:Budget")
+    notifications = budget.inputs["notifications"]
     assert {n["thresholdType"] for n in notifications.values()} == {"Actual", "Forecasted"}
     assert all(n["contactEmails"] and n["contactGroups"] == [group] for n in notifications.values())
 

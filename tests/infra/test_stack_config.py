@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from infra.config import EnvironmentStack, SharedStack
-from infra.load import StackFile, parse_stack, raw_stack_file
+from infra.load import StackFile, check_file, parse_stack, raw_stack_file
 
 from mlops.errors import InvalidInput
 
@@ -166,8 +166,70 @@ def test_nothing_else_may_be_encrypted() -> None:
         parse_stack(_config(), ["mlops:budget"], FILE)
 
 
-def test_keys_of_other_programs_are_left_alone() -> None:
-    assert parse_stack(_config() | {"azure-native:subscriptionId": "x"}, (), FILE)
+@pytest.mark.parametrize("key", ["azure-native:subscriptionId", "azure-native:useOidc", "pulumi:tags"])
+def test_keys_that_a_provider_or_pulumi_reads_are_left_alone(key: str) -> None:
+    assert parse_stack(_config() | {key: "x"}, (), FILE)
+
+
+@pytest.mark.parametrize(
+    ("key", "sentence"),
+    [
+        (
+            "mlop:customer_managed_keys",
+            r"nothing reads keys of 'mlop'.*did you mean mlops:customer_managed_keys\?",
+        ),
+        ("mlopsx:location", r"did you mean mlops:location\?"),
+        ("MLOPS:ttl", r"did you mean mlops:ttl\?"),
+        ("azure:protect", r"did you mean mlops:protect\?"),
+        ("flights:clusters", r"known: azure-native, mlops, pulumi; did you mean mlops:clusters\?"),
+        ("mlop:budgt", r"did you mean mlops:budget\?"),
+        ("aws:region", r"nothing reads keys of 'aws'; known: azure-native, mlops, pulumi$"),
+        ("plumi:tags", r"did you mean pulumi:tags\?"),
+        ("azure-native:location", "takes its region from mlops:location"),
+        ("azure-native:subscriptionID", "azure-native reads no such key; .*did you mean 'subscriptionId'"),
+        ("azure-native:clientSecret", "must not be here"),
+        ("pulumi:tag", "pulumi reads no such key; .*did you mean 'tags'"),
+    ],
+)
+def test_a_key_that_nobody_reads_is_refused_with_its_line(tmp_path: Path, key: str, sentence: str) -> None:
+    """Pulumi ignores it: prod without encryption, in a region that nobody chose."""
+    (tmp_path / "environments").mkdir()
+    config = {k: json.loads(v) if v[0] in "{[tf" else v for k, v in _config().items()}
+    text = yaml.safe_dump({"config": {**config, key: "true"}}, sort_keys=False)
+    (tmp_path / "environments/Pulumi.dev.yaml").write_text(text)
+    values, secret = raw_stack_file(tmp_path, "dev")
+    with pytest.raises(InvalidInput) as caught:
+        parse_stack(values, secret, StackFile.of(tmp_path, "dev"))
+    line = next(n for n, content in enumerate(text.splitlines(), 1) if key in content)
+    assert str(caught.value).startswith(f"environments/Pulumi.dev.yaml:{line}: {key}: ")
+    assert re.search(sentence, str(caught.value)), str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("field", "near"),
+    [
+        ("cofig", "config"),
+        ("secretprovider", "secretsprovider"),
+        ("encryptedKey", "encryptedkey"),
+        ("stack", ""),
+    ],
+)
+def test_a_field_beside_config_that_pulumi_ignores_is_refused(tmp_path: Path, field: str, near: str) -> None:
+    (tmp_path / "environments").mkdir()
+    path = tmp_path / "environments/Pulumi.dev.yaml"
+    path.write_text(f"config: {{mlops:kind: shared}}\n{field}: {{mlops:location: westeurope}}\n")
+    with pytest.raises(InvalidInput) as caught:
+        check_file(StackFile.of(tmp_path, "dev"))
+    assert str(caught.value).startswith(f"environments/Pulumi.dev.yaml:2: {field}: Pulumi ignores this field")
+    assert (f"did you mean {near!r}?" in str(caught.value)) == bool(near)
+
+
+def test_what_pulumi_itself_writes_into_a_stack_file_is_fine(tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    text = "secretsprovider: azurekeyvault://v\nencryptedkey: abc\nconfig: {mlops:kind: shared}\n"
+    (tmp_path / "environments/Pulumi.dev.yaml").write_text(text)
+    check_file(StackFile.of(tmp_path, "dev"))
+    check_file(StackFile.of(tmp_path, "elsewhere"))
 
 
 @pytest.mark.parametrize("text", ["", "config: []\n", "encryptedkey: x\n"])

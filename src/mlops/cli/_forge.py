@@ -102,8 +102,8 @@ def log(number: RunArgument) -> None:
 @forge.command(epilog="Example: mlops forge watch 3")
 @verb
 def watch(number: RunArgument) -> None:
-    """Follow a run, and those that it starts, to their end."""
-    from mlops.forge.pushed.watch import follow, printer
+    """Follow a run, and those that it starts, to their end, or until one waits for an approval."""
+    from mlops.forge.pushed.watch import follow, printer, unanswered
 
     def say(lines: Iterable[str]) -> None:
         for line in lines:
@@ -111,7 +111,7 @@ def watch(number: RunArgument) -> None:
 
     store = _store()
     store.get(number)
-    follow(store, [number], printer(store, say))
+    say(unanswered(store, follow(store, [number], printer(store, say))))
 
 
 @forge.command(epilog="Example: mlops forge approve 4 --by bea")

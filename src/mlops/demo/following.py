@@ -39,7 +39,7 @@ class Following:
                     stack.enter_context(meanwhile())
                 self._seen(what)
 
-            return follow(self.store, running, seen)
+            return follow(self.store, running, seen, attended=True)
 
     def until(
         self, done: Callable[[], bool], workflow: str, meanwhile: Meanwhile = contextlib.nullcontext

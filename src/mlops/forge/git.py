@@ -6,10 +6,11 @@ temporary index and pushed by their id.
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -41,6 +42,11 @@ class Commit:
         ]
 
 
+def _lines(text: str) -> str:
+    """As a file that is opened as text: every end of line is a line feed."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
 class Git:
     """A repository on this machine, bare or not."""
 
@@ -59,17 +65,18 @@ class Git:
     def _call(
         self, args: Sequence[str], text: str | None = None, env: Mapping[str, str] | None = None
     ) -> subprocess.CompletedProcess[str]:
+        done = self._bytes(args, None if text is None else text.encode(), env)
+        out, error = (said.decode("utf-8", "replace") for said in (done.stdout, done.stderr))
+        return subprocess.CompletedProcess(done.args, done.returncode, _lines(out), _lines(error))
+
+    def _bytes(
+        self, args: Sequence[str], data: bytes | None = None, env: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[bytes]:
         clean = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
         clean |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(env or {})}
+        command = ["git", "-C", str(self.root), *args]
         try:
-            return subprocess.run(
-                ["git", "-C", str(self.root), *args],
-                input=text,
-                capture_output=True,
-                text=True,
-                env=clean,
-                check=False,
-            )
+            return subprocess.run(command, input=data, capture_output=True, env=clean, check=False)
         except FileNotFoundError:
             raise TargetError("git is not on PATH; install it") from None
 
@@ -96,15 +103,63 @@ class Git:
         done = self._call(("show", f"{rev}:{path}"))
         return done.stdout if done.returncode == 0 else None
 
-    def log(self, path: str, rev: str = "HEAD", limit: int = 50) -> list[Commit]:
-        """First-parent commits that changed `path`, newest first: what the branch said, and when."""
+    def log(self, path: str, rev: str = "HEAD", limit: int | None = None) -> list[Commit]:
+        """First-parent commits that changed `path`, newest first: what the branch said, and when.
+
+        All of them unless the caller has a use for the newest `limit` only: a decision never has.
+        """
         form = _FIELD.join(("%H", "%cI", "%an", "%s", "%b")) + _RECORD
-        done = self._call(("log", "--first-parent", f"-{limit}", f"--format={form}", rev, "--", path))
+        most = () if limit is None else (f"-{limit}",)
+        done = self._call(("log", "--first-parent", *most, f"--format={form}", rev, "--", path))
         records = [r.strip("\n") for r in done.stdout.split(_RECORD) if r.strip()]
         rows = [r.split(_FIELD) for r in records]
         return [
             Commit(i, datetime.fromisoformat(at), who, subject, body) for i, at, who, subject, body in rows
         ]
+
+    def texts(self, path: str, rev: str = "HEAD") -> dict[str, list[tuple[str, str | None]]]:
+        """What each file at or below `path` said: (commit, text), newest first; None where it was removed.
+
+        First-parent commits, as `log`. Two processes, however long the history is.
+        """
+        options = ("--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames")
+        config = ("-c", "core.quotePath=false", "-c", "log.showRoot=true")
+        out = self._call((*config, "log", *options, f"--format={_RECORD}%H", rev, "--", path)).stdout
+        changes: list[tuple[str, str, str]] = []
+        for record in out.split(_RECORD)[1:]:
+            commit, *lines = record.split("\n")
+            for line in filter(None, lines):
+                facts, name = line.split("\t", 1)
+                changes.append((commit, facts.split()[3], name))
+        blobs = self._blobs(dict.fromkeys(blob for _, blob, _ in changes if blob.strip("0")))
+        found: dict[str, list[tuple[str, str | None]]] = {}
+        for commit, blob, name in changes:
+            found.setdefault(name, []).append((commit, blobs.get(blob)))
+        return found
+
+    def tree(self, rev: str, *folders: str) -> dict[str, str]:
+        """The text of every file at a commit below `folders`; two processes, however many there are."""
+        out = self.run("ls-tree", "-r", "-z", rev, "--", *folders)
+        ids = {}
+        for entry in filter(None, out.split("\0")):
+            facts, name = entry.split("\t", 1)
+            ids[name] = facts.split()[2]
+        blobs = self._blobs(dict.fromkeys(ids.values()))
+        return {name: blobs[blob] for name, blob in ids.items() if blob in blobs}
+
+    def _blobs(self, ids: Iterable[str]) -> dict[str, str]:
+        """The text of each, in one process; what is no blob (a submodule) is left out."""
+        wanted = list(ids)
+        said = io.BytesIO(self._bytes(("cat-file", "--batch"), "\n".join(wanted).encode()).stdout)
+        found = {}
+        for blob in wanted:
+            header = said.readline().split()
+            if len(header) != 3:  # <id> missing
+                continue
+            content = said.read(int(header[2]) + 1)[:-1]
+            if header[1] == b"blob":
+                found[blob] = _lines(content.decode("utf-8", "replace"))
+        return found
 
     def has(self, commit: str) -> bool:
         return self.ok("cat-file", "-e", f"{commit}^{{commit}}")

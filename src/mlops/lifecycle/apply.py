@@ -17,8 +17,9 @@ from mlops.lifecycle import journal, provenance
 from mlops.lifecycle.clock import Clock, SystemClock
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.journal import Kind
-from mlops.lifecycle.plan import CoolDown, Plan, Retire, Step, plan
+from mlops.lifecycle.plan import Plan, plan
 from mlops.lifecycle.rollout import LIVE, LIVE_TAG, Event, Progress, Rollout
+from mlops.lifecycle.rollout_steps import CoolDown, Retire, Step
 from mlops.lifecycle.transitions import Direction, Upstream
 from mlops.targets.base import Target
 

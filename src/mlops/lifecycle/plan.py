@@ -8,122 +8,24 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import ClassVar
 
 from mlops.lifecycle import transitions
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.journal import Facts
+from mlops.lifecycle.rollout_steps import (
+    Analyse,
+    CoolDown,
+    Create,
+    Finish,
+    Retire,
+    Shift,
+    Smoke,
+    Step,
+    StopEndpoint,
+)
 from mlops.lifecycle.transitions import Direction, Move, Upstream
 from mlops.spec.gates import GateResult
 from mlops.targets.base import COLOURS, Deployment, EndpointState
-
-
-@dataclass(frozen=True)
-class Create:
-    """A deployment of the release at zero traffic (all of it when it is the endpoint's first)."""
-
-    kind: ClassVar[str] = "create"
-    colour: str
-    release: int
-    replaces: str = ""
-    """The colour of a deployment of the same release that was made by other settings."""
-
-    @property
-    def text(self) -> str:
-        why = f", because the settings of {self.replaces} have changed" if self.replaces else ""
-        return f"start release {self.release} as {self.colour}, without traffic{why}"
-
-
-@dataclass(frozen=True)
-class Smoke:
-    """Score the release's own sample by the deployment's name."""
-
-    kind: ClassVar[str] = "smoke"
-    colour: str
-    replaces: str = ""
-    """As `Create.replaces`: the release is known to be good, so a failure is no verdict on it."""
-
-    @property
-    def text(self) -> str:
-        return f"ask {self.colour} to score the release's sample"
-
-
-@dataclass(frozen=True)
-class Shift:
-    """Set the traffic; `traffic` is (colour, percent), summing to 100."""
-
-    kind: ClassVar[str] = "shift"
-    traffic: tuple[tuple[str, int], ...]
-
-    @property
-    def text(self) -> str:
-        return "send " + ", ".join(f"{percent} % to {colour}" for colour, percent in self.traffic)
-
-
-@dataclass(frozen=True)
-class Analyse:
-    """Watch `colour` at `percent` against `live`, and go back when it is worse."""
-
-    kind: ClassVar[str] = "analyse"
-    colour: str
-    live: str
-    percent: int
-    seconds: float
-
-    @property
-    def text(self) -> str:
-        return f"compare {self.colour} with {self.live} for {self.seconds:g} s at {self.percent} %"
-
-
-@dataclass(frozen=True)
-class Finish:
-    """Tags and aliases of the registry say that this release, and no other, is live."""
-
-    kind: ClassVar[str] = "finish"
-    release: int
-
-    @property
-    def text(self) -> str:
-        return f"tag release {self.release} as live"
-
-
-@dataclass(frozen=True)
-class CoolDown:
-    """Keep the old deployment warm until then; the lock is not held meanwhile."""
-
-    kind: ClassVar[str] = "cool-down"
-    colour: str
-    seconds: float
-
-    @property
-    def text(self) -> str:
-        return f"keep {self.colour} warm for {self.seconds:g} s"
-
-
-@dataclass(frozen=True)
-class Retire:
-    """Drain and remove a deployment without traffic."""
-
-    kind: ClassVar[str] = "retire"
-    colour: str
-
-    @property
-    def text(self) -> str:
-        return f"retire {self.colour}"
-
-
-@dataclass(frozen=True)
-class StopEndpoint:
-    """The only deployment there ever was does not answer; nothing is better than wrong answers."""
-
-    kind: ClassVar[str] = "stop"
-
-    @property
-    def text(self) -> str:
-        return "stop the endpoint: its first deployment does not answer correctly"
-
-
-Step = Create | Smoke | Shift | Analyse | Finish | CoolDown | Retire | StopEndpoint
 
 
 @dataclass(frozen=True)
@@ -192,8 +94,8 @@ def plan(
     )
     gates = [*transitions.verdicts(move), _integrity(intent, observed)]
     recovery = _recovery(intent, observed, well) if held is not None else ()
-    steps = _steps(intent, observed, facts, well=well, direction=move.direction, tagged=tagged, now=now)
-    return Plan(move.direction, tuple(steps), tuple(gates), tuple(recovery), served)
+    scene = _scene(intent, observed, facts, well=well, direction=move.direction, tagged=tagged, now=now)
+    return Plan(move.direction, _steps(scene), tuple(gates), tuple(recovery), served)
 
 
 def _served(version: int, well: Deployment | None, facts: Facts) -> int | None:
@@ -218,7 +120,71 @@ def _integrity(intent: Intent, observed: EndpointState) -> GateResult:
     )
 
 
-def _steps(
+@dataclass(frozen=True)
+class Scene:
+    """What a plan starts from, with a role for every deployment that is there.
+
+    | role     | which deployment                                                                   |
+    |----------|------------------------------------------------------------------------------------|
+    | `target` | the wanted release, ready, made by the settings of now: it takes over              |
+    | `broken` | the wanted release, not ready, when there is no target: started again in its place |
+    | `keep`   | what serves until the target has taken over: the stable one of another release, or |
+    |          | else the wanted release as it was made by other settings                           |
+    | `rest`   | all others: a third release on its way in, what is not ready, what waits to go     |
+    """
+
+    intent: Intent
+    observed: EndpointState
+    facts: Facts
+    direction: Direction
+    tagged: frozenset[int]
+    now: datetime
+    target: Deployment | None
+    broken: Deployment | None
+    keep: Deployment | None
+    rest: tuple[Deployment, ...]
+
+    @property
+    def version(self) -> int:
+        return self.intent.release.version
+
+    @property
+    def done(self) -> bool:
+        """Whether the wanted release is the last that took over completely."""
+        return self.facts.current is not None and self.facts.current.release == self.version
+
+    @property
+    def present(self) -> Deployment | None:
+        return self.target or self.broken
+
+    @property
+    def colour(self) -> str:
+        """Where the wanted release is, or will be: a colour that neither serves nor is kept."""
+        if self.present is not None:
+            return self.present.name
+        busy = {self.keep.name} if self.keep else {d.name for d in self.rest if d.traffic}
+        return next(c for c in COLOURS if c not in busy)
+
+    @property
+    def replaces(self) -> str:
+        """The colour of the same release by other settings, when that is what is kept."""
+        return self.keep.name if self.keep is not None and self.keep.release == self.version else ""
+
+    @property
+    def due(self) -> list[int]:
+        """Canary steps that this deployment has not passed; those of one that was lost do not count."""
+        canary = self.intent.desired.strategy.canary
+        return [p for p in canary if self.target is None or p not in self.facts.passed]
+
+    @property
+    def staying(self) -> list[Deployment]:
+        """Of the rest, what is there until the end: nothing when something is kept (`_clear`)."""
+        if self.keep is not None:
+            return []
+        return [d for d in self.rest if self.present is not None or d.name != self.colour]
+
+
+def _scene(
     intent: Intent,
     observed: EndpointState,
     facts: Facts,
@@ -227,58 +193,108 @@ def _steps(
     direction: Direction,
     tagged: frozenset[int],
     now: datetime,
-) -> list[Step]:
-    version, strategy = intent.release.version, intent.desired.strategy
+) -> Scene:
+    """Give every deployment its role."""
+    version = intent.release.version
     same = [d for d in observed.deployments if d.release == version and d.state == "ready"]
     target = next((d for d in same if not observed.outdated(d)), None)
-    keep = well if well is not None and well.release != version else None
-    # Settings have changed: what was made by the old ones serves until its successor does.
-    old = next((d for d in same if observed.outdated(d)), None) if keep is None else None
-    keep, replaces = keep or old, old.name if old is not None else ""
-    # One that was lost with its server is started again in place; starting it is what an apply is for.
     broken = next((d for d in observed.deployments if _to_repair(d, intent)), None) if not target else None
-    leftovers = [d for d in observed.deployments if d not in (keep, target, broken)]
-    done = facts.current is not None and facts.current.release == version
-    steps: list[Step] = []
-    if keep is not None:
-        # An interrupted rollout of some third release ends first, in favour of what is known to be good.
-        if any(d.traffic for d in leftovers):
-            steps.append(Shift(_all_to(observed, keep.name)))
-        steps += [Retire(d.name) for d in leftovers]
-        leftovers = []
-    present = target or broken
-    colour = present.name if present else _idle(observed, keep, leftovers)
-    if target is None:
-        # An unhealthy deployment without traffic may sit in the colour that is needed.
-        blocking = [d for d in leftovers if d.name == colour]
-        steps += [Retire(d.name) for d in blocking]
-        leftovers = [d for d in leftovers if d not in blocking]
-        steps.append(Create(colour, version, replaces))
-    if target is None or not (facts.smoked or done) or (replaces and not target.traffic):
-        steps.append(Smoke(colour, replaces))
-    due = [p for p in strategy.canary if target is None or p not in facts.passed]
-    if keep is not None and direction == "forward" and due:
-        for percent in due:
-            steps.append(Shift(((colour, percent), (keep.name, 100 - percent))))
-            steps.append(Analyse(colour, keep.name, percent, strategy.analysis))
-    elif present is None or present.traffic < 100:
-        others = [*leftovers, *([keep] if keep else [])]
-        steps.append(Shift(((colour, 100), *((d.name, 0) for d in others))))
-    if tagged != {version} or not done:
-        steps.append(Finish(version))
-    since = facts.current.at if done and facts.current else now
-    for last in [*leftovers, *([keep] if keep else [])]:
-        warm = strategy.cool_down - (now - since).total_seconds()
-        if warm > 0 and any(s.release == last.release for s in facts.served):
-            steps.append(CoolDown(last.name, warm))
-        steps.append(Retire(last.name))
-    return steps
+    if well is not None and well.release != version:
+        keep: Deployment | None = well
+    else:
+        # Settings have changed: what was made by the old ones serves until its successor does.
+        keep = next((d for d in same if observed.outdated(d)), None)
+    rest = tuple(d for d in observed.deployments if d not in (keep, target, broken))
+    return Scene(intent, observed, facts, direction, tagged, now, target, broken, keep, rest)
 
 
 def _to_repair(deployment: Deployment, intent: Intent) -> bool:
     release = intent.release
     same = (deployment.release, deployment.digest) == (release.version, release.digest)
     return same and deployment.state != "ready"
+
+
+def _steps(scene: Scene) -> tuple[Step, ...]:
+    """From what is there to what the file says: six small decisions, each of which may have nothing to do.
+
+    | decision     | it acts when                               | its steps                               |
+    |--------------|--------------------------------------------|-----------------------------------------|
+    | `_clear`     | something is kept, and there is a rest     | all traffic to what is kept, retire     |
+    | `_start`     | there is no target                         | free the colour, create                 |
+    | `_prove`     | nobody has proved this deployment          | smoke                                   |
+    | `_take_over` | forward, something is kept, canary is due  | for each percent that is due: shift,    |
+    |              |                                            | analyse                                 |
+    |              | else, when it has not all traffic          | shift all of it                         |
+    | `_record`    | the tags or the journal say something else | finish                                  |
+    | `_clean_up`  | anything else is still there               | cool down when it served here, retire   |
+    """
+    return (
+        *_clear(scene),
+        *_start(scene),
+        *_prove(scene),
+        *_take_over(scene),
+        *_record(scene),
+        *_clean_up(scene),
+    )
+
+
+def _clear(scene: Scene) -> list[Step]:
+    """An interrupted rollout of some third release ends first, in favour of what is known to be good."""
+    if scene.keep is None:
+        return []
+    back = [Shift(_all_to(scene.observed, scene.keep.name))] if any(d.traffic for d in scene.rest) else []
+    return [*back, *(Retire(d.name) for d in scene.rest)]
+
+
+def _start(scene: Scene) -> list[Step]:
+    """One that was lost with its server is started again in place; starting it is what an apply is for."""
+    if scene.target is not None:
+        return []
+    # An unhealthy deployment without traffic may sit in the colour that is needed.
+    sitting = [] if scene.keep else [d for d in scene.rest if d.name == scene.colour]
+    return [*(Retire(d.name) for d in sitting), Create(scene.colour, scene.version, scene.replaces)]
+
+
+def _prove(scene: Scene) -> list[Step]:
+    """What took over once needs no smoke test; what was made anew by other settings does before it serves."""
+    known = scene.facts.smoked or scene.done
+    anew = scene.replaces and scene.target is not None and not scene.target.traffic
+    if scene.target is not None and known and not anew:
+        return []
+    return [Smoke(scene.colour, scene.replaces)]
+
+
+def _take_over(scene: Scene) -> list[Step]:
+    """In canary steps where there is something to compare with; a way back takes all traffic at once."""
+    keep, colour = scene.keep, scene.colour
+    if keep is not None and scene.direction == "forward" and scene.due:
+        seconds = scene.intent.desired.strategy.analysis
+        steps: list[Step] = []
+        for percent in scene.due:
+            steps.append(Shift(((colour, percent), (keep.name, 100 - percent))))
+            steps.append(Analyse(colour, keep.name, percent, seconds))
+        return steps
+    if scene.present is not None and scene.present.traffic == 100:
+        return []
+    others = [*scene.staying, *([keep] if keep else [])]
+    return [Shift(((colour, 100), *((d.name, 0) for d in others)))]
+
+
+def _record(scene: Scene) -> list[Step]:
+    return [Finish(scene.version)] if scene.tagged != {scene.version} or not scene.done else []
+
+
+def _clean_up(scene: Scene) -> list[Step]:
+    """What served here stays warm for a while, counted from when the wanted release took over."""
+    current = scene.facts.current if scene.done else None
+    since = current.at if current else scene.now
+    warm = scene.intent.desired.strategy.cool_down - (scene.now - since).total_seconds()
+    steps: list[Step] = []
+    for last in [*scene.staying, *([scene.keep] if scene.keep else [])]:
+        if warm > 0 and any(s.release == last.release for s in scene.facts.served):
+            steps.append(CoolDown(last.name, warm))
+        steps.append(Retire(last.name))
+    return steps
 
 
 def _recovery(intent: Intent, observed: EndpointState, well: Deployment | None) -> list[Step]:
@@ -297,11 +313,6 @@ def turn_back(observed: EndpointState, live: str, failed: list[str]) -> list[Ste
     """All traffic to `live` at once, then remove what failed."""
     shift = [Shift(_all_to(observed, live))]
     return [*shift, *(Retire(name) for name in failed)]
-
-
-def _idle(observed: EndpointState, keep: Deployment | None, leftovers: list[Deployment]) -> str:
-    busy = {d.name for d in leftovers if d.traffic} | ({keep.name} if keep else set())
-    return next(c for c in COLOURS if c not in busy)
 
 
 def _all_to(observed: EndpointState, colour: str) -> tuple[tuple[str, int], ...]:

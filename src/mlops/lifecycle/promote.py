@@ -110,7 +110,9 @@ def promote(
     if current is not None and current.release == chosen:
         return Promotion(env, model, chosen, current.replaces, (), None)
     record = provenance.release_at(tip.git, model, chosen, tip.commit)
-    _bypassable(bypass, record)
+    if wrong := transitions.not_bypassable(bypass, record):
+        allowed = ", ".join(transitions.bypassable(record))
+        raise InvalidInput(f"--bypass: {wrong[0]!r} cannot be skipped; allowed: {allowed}")
     text = desired_text(tip.text, tip.path, release=chosen, replaces=replaces, bypass=bypass)
     desired = Document(text, tip.path).parse(DesiredState)
     intent = Intent(
@@ -125,6 +127,7 @@ def promote(
         lineage=transitions.lineage([desired, *(state for _, state in tip.history)]),
     )
     provenance.verify_source(root, intent)
+    provenance.agreed(record, target.registry)
     plan = plan_for(intent, target, now)
     if plan.refusal:
         raise Blocked(f"release {chosen} of {model} may not be promoted to {env}: {plan.refusal}")
@@ -210,14 +213,6 @@ def rollback(
     )
     request = propose(tip.git, forge, proposal, tip.base, tip.commit)
     return Promotion(env, model, before.release, current.release, (), request)
-
-
-def _bypassable(bypass: Bypass | None, release: Release) -> None:
-    """Raises `InvalidInput` for what the checks of the pull request would refuse."""
-    allowed = transitions.bypassable(release)
-    for gate in bypass.gates if bypass else ():
-        if gate not in allowed:
-            raise InvalidInput(f"--bypass: {gate!r} cannot be skipped; allowed: {', '.join(allowed)}")
 
 
 def _upstream_release(policy: Policy, target: Target, env: str, model: str) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound
@@ -16,15 +17,20 @@ from mlops.spec.release import Release
 from mlops.targets.base import Registry
 
 
+def whole(git: Git) -> None:
+    """Raises `InvalidInput` for a shallow clone: what it does not have would never have been."""
+    if git.shallow():
+        raise InvalidInput(
+            "this clone is shallow, so what was served and where a release comes from cannot be checked; "
+            "fetch all of it (git fetch --unshallow, or fetch-depth: 0 in CI)"
+        )
+
+
 def read_intent(root: Path, env: str, model: str, rev: str = "HEAD") -> Intent:
     """What the commit `rev` wants. Raises `InvalidInput` (also for uncommitted changes) and `NotFound`."""
     git = Git(root)
     commit = git.head(rev)
-    if git.shallow():
-        raise InvalidInput(
-            "this clone is shallow, so where a release comes from cannot be checked; "
-            "fetch all of it (git fetch --unshallow, or fetch-depth: 0 in CI)"
-        )
+    whole(git)
     name = files.desired_path(env, model)
     history = desired_history(git, name, commit)
     if not history:
@@ -55,13 +61,17 @@ def desired_history(git: Git, name: str, rev: str) -> list[tuple[str, DesiredSta
 
     Ends where the file did not exist or an older state is not valid today; the newest state must be.
     """
+    return states(git.texts(name, rev).get(name, []), name)
+
+
+def states(texts: Iterable[tuple[str, str | None]], name: str) -> list[tuple[str, DesiredState]]:
+    """`desired_history` of texts that were read already (`Git.texts`)."""
     found: list[tuple[str, DesiredState]] = []
-    for entry in git.log(name, rev):
-        text = git.show(entry.id, name)
+    for commit, text in texts:
         if text is None:
             break
         try:
-            found.append((entry.id, Document(text, name).parse(DesiredState)))
+            found.append((commit, Document(text, name).parse(DesiredState)))
         except InvalidInput:
             if not found:
                 raise
@@ -75,10 +85,7 @@ def release_at(git: Git, model: str, version: int, rev: str) -> Release:
     text = git.show(rev, name)
     if text is None:
         raise NotFound(f"there is no release {version} of {model}: {name} is not in commit {rev[:8]}")
-    release = Document(text, name).parse(Release)
-    if (release.model, release.version) != (model, version):
-        raise InvalidInput(f"{name} says {release.model} {release.version}, its name says {model} {version}")
-    return release
+    return files.as_release(Document(text, name), model, version)
 
 
 def _refuse_uncommitted(git: Git, *names: str) -> None:
@@ -93,26 +100,40 @@ def verify_source(root: Path, intent: Intent) -> None:
     """The release file is as it was written, from a clean and known commit; raises `IntegrityError`."""
     git, release = Git(root), intent.release
     name = files.release_path(release.model, release.version)
-    edits = git.log(name, intent.commit)
-    if len(edits) > 1:
-        raise IntegrityError(
-            f"{name} was written by {edits[-1].id[:8]} and changed by {edits[0].id[:8]} ({edits[0].author}); "
-            "a release is never edited. Restore it, and make a new release for a new model"
-        )
-    if release.source.dirty:
-        raise IntegrityError(
-            f"{name} was trained from uncommitted changes (source.dirty); train from a commit"
-        )
-    if not git.has(release.source.commit):
-        raise IntegrityError(
-            f"{name} comes from commit {release.source.commit[:8]}, which this repository does not have; "
+    if why := edited(git, name, intent.commit) or unclean(release) or unknown(git, release, intent.commit):
+        raise IntegrityError(f"{name} {why}")
+
+
+def edited(git: Git, name: str, rev: str) -> str:
+    """Who changed a release after it was written; empty when nobody did."""
+    edits = git.log(name, rev)
+    if len(edits) < 2:
+        return ""
+    return (
+        f"was written by {edits[-1].id[:8]} and changed by {edits[0].id[:8]} ({edits[0].author}); "
+        "a release is never edited. Restore it, and make a new release for a new model"
+    )
+
+
+def unclean(release: Release) -> str:
+    """Why nobody can make this release again; empty when one can."""
+    return "was trained from uncommitted changes; train from a commit" if release.source.dirty else ""
+
+
+def unknown(git: Git, release: Release, rev: str) -> str:
+    """Why the code of a release is none of this history; empty when it is."""
+    commit = release.source.commit
+    if not git.has(commit):
+        return (
+            f"comes from commit {commit[:8]}, which this repository does not have; "
             "fetch it, or train again from a commit of this repository"
         )
-    if not git.is_ancestor(release.source.commit, intent.commit):
-        raise IntegrityError(
-            f"{name} comes from commit {release.source.commit[:8]}, which is not part of the history of "
-            f"{intent.commit[:8]}; merge its branch with a merge commit, or train again from here"
+    if not git.is_ancestor(commit, rev):
+        return (
+            f"comes from commit {commit[:8]}, which is not part of the history of {rev[:8]}; "
+            "merge its branch with a merge commit, or train again from here"
         )
+    return ""
 
 
 def is_newer(root: Path, applied: str, ours: str) -> bool:
@@ -120,17 +141,30 @@ def is_newer(root: Path, applied: str, ours: str) -> bool:
     return applied != ours and Git(root).is_ancestor(ours, applied)
 
 
+def disagreement(release: Release, tags: Mapping[str, str]) -> tuple[str, str]:
+    """(field of the release, sentence) of the first fact on which the registry disagrees; empty when none."""
+    recorded = (
+        ("digest", "mlops.digest", release.digest),
+        ("source.commit", "mlops.commit", release.source.commit),
+    )
+    for place, tag, expected in recorded:
+        if tags.get(tag) != expected:
+            return place, (
+                f"the registry says {tags.get(tag) or 'nothing'} ({tag} of version {release.version}); "
+                f"the release says {expected}. One of them was changed"
+            )
+    return "", ""
+
+
+def agreed(release: Release, registry: Registry) -> None:
+    """The registry says what the release says; raises `NotFound` and `IntegrityError`."""
+    _, why = disagreement(release, registry.get(release.model, release.version).tags)
+    if why:
+        name = files.release_path(release.model, release.version)
+        raise IntegrityError(f"{name} does not agree with the registry: {why}; nothing was deployed")
+
+
 def fetch(intent: Intent, registry: Registry) -> Path:
     """The verified artifact; raises `NotFound` and `IntegrityError`."""
-    release = intent.release
-    version = registry.get(release.model, release.version)
-    name = files.release_path(release.model, release.version)
-    recorded = {"mlops.digest": release.digest, "mlops.commit": release.source.commit}
-    for tag, expected in recorded.items():
-        found = version.tags.get(tag)
-        if found != expected:
-            raise IntegrityError(
-                f"{name} and version {release.version} in the registry disagree on {tag}: "
-                f"{expected} and {found or 'nothing'}. One of them was changed; nothing was deployed"
-            )
-    return registry.fetch(release.model, release.version, release.digest)
+    agreed(intent.release, registry)
+    return registry.fetch(intent.release.model, intent.release.version, intent.release.digest)

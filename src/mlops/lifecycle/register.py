@@ -11,11 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from mlops.errors import InvalidInput, Problem
+from mlops.errors import IntegrityError, InvalidInput, Problem
 from mlops.events import publish
 from mlops.lifecycle import facts
 from mlops.lifecycle.lineage import checkout
 from mlops.spec._yaml import Document, problems_of
+from mlops.spec.artifact import artifact_files, inside, leads_outside
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import FILE, Column, ColumnType, ModelSchema, Task
 from mlops.targets.base import ModelVersion, Registry
@@ -57,6 +58,7 @@ def register_external(
     loaded (unless `allow_pickle`), or is of another model, and what `examine` raises.
     """
     described = _mlmodel(path)
+    _refuse_outside(path, described)
     if not allow_pickle:
         _refuse_code(path, described)
     signature = _inputs(path, described)
@@ -83,6 +85,21 @@ def _mlmodel(path: Path) -> dict[str, Any]:
     if not isinstance(value, dict) or not isinstance(value.get("flavors"), dict):
         raise InvalidInput(Problem(str(path / MLMODEL), "names no flavors; save the model by save_model"))
     return value
+
+
+def _refuse_outside(path: Path, described: dict[str, Any]) -> None:
+    """What is not in the folder itself would be in no digest, and missing elsewhere."""
+    try:
+        artifact_files(path)
+    except IntegrityError as error:
+        raise InvalidInput(str(error)) from None
+    if outside := leads_outside(described):
+        raise InvalidInput(
+            Problem(
+                str(path / MLMODEL),
+                f"names files outside of the model ({'; '.join(outside)}); save it with all its files inside",
+            )
+        )
 
 
 def _refuse_code(path: Path, described: dict[str, Any]) -> None:
@@ -162,7 +179,8 @@ def _complete(folder: Path, described: dict[str, Any], schema: ModelSchema | Non
     info = described.get("saved_input_example_info")
     if (folder / SAMPLE).exists() or not isinstance(info, dict):
         return
-    example = _example(folder / str(info.get("artifact_path", "")))
+    name = str(info.get("artifact_path", ""))
+    example = _example(folder / name) if inside(name) else None
     if example is not None:
         (folder / SAMPLE).write_text(json.dumps({"input_data": example}) + "\n", encoding="utf-8")
 

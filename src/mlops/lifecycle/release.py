@@ -19,6 +19,7 @@ from mlops.forge.git import Git
 from mlops.lifecycle.desired_files import write_atomically, write_desired
 from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version, stored_report
 from mlops.lifecycle.proposal import gate_table
+from mlops.lifecycle.transitions import on_hold
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
@@ -75,12 +76,8 @@ def release(root: Path, target: Target, model: str, version: int | None = None) 
     made = describe(chosen, stored_report(target.registry, chosen))
     env = load_policy(root).order[0]
     current = load_desired(root, env, model)
-    if current is not None and current.hold is not None:
-        hold = current.hold
-        raise Blocked(
-            f"{desired_path(env, model)} is on hold since {hold.since:%Y-%m-%d %H:%M} by {hold.by}: "
-            f"{hold.reason}. Clear `hold` by a pull request, then release again"
-        )
+    if why := on_hold(current, env, model):
+        raise Blocked(f"{why} by a pull request, then release again")
     # Before the file: a release must never name a version that an environment cannot read.
     target.registry.share(model, made.version)
     written = []

@@ -25,6 +25,7 @@ from mlops.lifecycle.proposal import gate_table
 from mlops.lifecycle.release import describe, release_text, retrain_branch
 from mlops.lifecycle.retraining import Answer, Decision, Months, Outcome, Start, decide
 from mlops.lifecycle.train import train
+from mlops.lifecycle.transitions import frozen, on_hold
 from mlops.pipeline import StepEvent
 from mlops.spec._base import Spec
 from mlops.spec._yaml import Document
@@ -147,20 +148,13 @@ def held(root: Path, env: str, model: str, now: datetime) -> str:
     for place in dict.fromkeys((first, env)):
         path = desired_path(place, model)
         text = git.show(tip, path)
-        hold = Document(text, path).parse(DesiredState).hold if text is not None else None
-        if hold is not None:
-            return (
-                f"{path} is on hold by {hold.by}: {hold.reason}; nothing is trained until a person clears it"
-            )
+        desired = Document(text, path).parse(DesiredState) if text is not None else None
+        if why := on_hold(desired, place, model):
+            return f"{why}, and nothing is trained before"
     text = git.show(tip, FREEZE)
-    frozen = Document(text, FREEZE).parse(Freeze).windows if text else []
-    window = next((w for w in frozen if w.covers(now, first, model)), None)
-    if window is None:
-        return ""
-    return (
-        f"{first} is frozen until {window.end:%Y-%m-%d %H:%M} {window.timezone} by {window.by}: "
-        f"{window.reason}; nothing is trained before"
-    )
+    freeze = Document(text, FREEZE).parse(Freeze) if text else Freeze()
+    why = frozen(freeze, now, first, model)
+    return f"{why}, and nothing is trained before" if why else ""
 
 
 @dataclass(frozen=True)
@@ -275,8 +269,8 @@ class _Work:
         replaces = None
         if before is not None:
             there = Document(before, path).parse(DesiredState)
-            if there.hold is not None:
-                raise Blocked(f"{path} is on hold by {there.hold.by}: {there.hold.reason}")
+            if why := on_hold(there, first, self.model):
+                raise Blocked(why)
             replaces = there.release if there.release != made.version else there.replaces
         text = desired_text(before, path, release=made.version, replaces=replaces)
         return {release_path(self.model, made.version): release_text(made), path: text}

@@ -20,7 +20,8 @@ from mlops.lifecycle.clock import Clock
 from mlops.lifecycle.facts import tell
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.journal import Kind
-from mlops.lifecycle.plan import (
+from mlops.lifecycle.plan import turn_back
+from mlops.lifecycle.rollout_steps import (
     Analyse,
     CoolDown,
     Create,
@@ -30,7 +31,6 @@ from mlops.lifecycle.plan import (
     Smoke,
     Step,
     StopEndpoint,
-    turn_back,
 )
 from mlops.spec.files import POLICY
 from mlops.targets.base import JournalEntry, Lease, Target, TrafficSample

@@ -14,8 +14,9 @@ from itertools import pairwise
 from typing import Literal
 
 from mlops.lifecycle.journal import Facts, Held
-from mlops.spec.desired import DesiredState
-from mlops.spec.gates import GateResult
+from mlops.spec.desired import Bypass, DesiredState
+from mlops.spec.files import desired_path
+from mlops.spec.gates import GateResult, blocking
 from mlops.spec.policy import Freeze, Policy
 from mlops.spec.release import Release
 
@@ -43,6 +44,16 @@ def is_revert(state: DesiredState, older: Iterable[DesiredState]) -> bool:
     return any(same_release(state, o) for o in older)
 
 
+def follows(state: DesiredState, older: Sequence[DesiredState]) -> bool:
+    """Whether a change of the file to `state` says truly what it replaced. `older` is newest first.
+
+    It names what the file named before, or it is a revert. Nothing came before the first.
+    """
+    if not older:
+        return state.replaces is None
+    return older[0].release in (state.release, state.replaces) or is_revert(state, older[1:])
+
+
 def lineage(history: Sequence[DesiredState]) -> frozenset[int]:
     """Releases that may be what is served when `history[0]` is applied. `history` is newest first.
 
@@ -54,8 +65,7 @@ def lineage(history: Sequence[DesiredState]) -> frozenset[int]:
         return frozenset()
     allowed: set[int | None] = {history[0].release, history[0].replaces}
     for index, (state, before) in enumerate(pairwise(history)):
-        linked = before.release in (state.release, state.replaces) or is_revert(state, history[index + 2 :])
-        if not linked:
+        if not follows(state, history[index + 1 :]):
             break
         allowed |= {before.release, before.replaces}
     return frozenset(r for r in allowed if r is not None)
@@ -67,6 +77,8 @@ class Upstream:
 
     environment: str
     facts: Facts
+    witness: str = "serves"
+    """What `facts` tell of it: what it serves, or, read from files alone, what it "asks for"."""
 
 
 @dataclass(frozen=True)
@@ -98,8 +110,36 @@ class Move:
 def verdicts(move: Move) -> list[GateResult]:
     """Every rule with its verdict; a rule that a backward move need not meet is `skipped`."""
     results = [_replaces(move), _analysis(move), _hold(move), _freeze(move), *_order_and_soak(move)]
-    results += [_quality(move)]
+    results += [_quality(move), *_bypass(move)]
     return [_bypassed(r, move) for r in results]
+
+
+# --- what keeps automation off: asked by every verb that would act ------------------------------------------
+
+
+def on_hold(desired: DesiredState | None, env: str, model: str) -> str:
+    """Who holds the model there, since when and why: a sentence; empty when nobody does."""
+    hold = desired.hold if desired is not None else None
+    if hold is None:
+        return ""
+    return (
+        f"{hold.by} put {model} in {env} on hold since {hold.since:%Y-%m-%d %H:%M} ({hold.reason}); "
+        f"a person removes `hold` from {desired_path(env, model)}"
+    )
+
+
+def frozen(freeze: Freeze, now: datetime, env: str, model: str) -> str:
+    """Until when no release may move forward there, and why: a sentence; empty when one may."""
+    window = next((w for w in freeze.windows if w.covers(now, env, model)), None)
+    if window is None:
+        return ""
+    return (
+        f"{env} is frozen until {window.end:%Y-%m-%d %H:%M} {window.timezone} ({window.reason}, "
+        f"{window.by}); going back to an earlier release stays possible"
+    )
+
+
+# --- the rules ----------------------------------------------------------------------------------------------
 
 
 def refusal(results: Iterable[GateResult]) -> str:
@@ -137,37 +177,22 @@ def _analysis(move: Move) -> GateResult:
 
 
 def _hold(move: Move) -> GateResult:
-    hold = move.desired.hold
-    if hold is None or not move.forward:
-        verdict: Literal["pass", "skipped"] = "pass" if hold is None else "skipped"
-        return GateResult(
-            name="hold", verdict=verdict, observed="none" if hold is None else "set", limit="none"
-        )
-    return GateResult(
-        name="hold",
-        verdict="blocked",
-        observed=f"set by {hold.by}",
-        limit="none",
-        detail=f"{hold.by} put {move.model} in {move.env} on hold since {hold.since:%Y-%m-%d %H:%M} "
-        f"({hold.reason}); a person removes `hold` from environments/{move.env}/{move.model}.yaml",
-    )
+    why = on_hold(move.desired, move.env, move.model)
+    return _brake("hold", why, move, observed="set" if why else "none", limit="none")
 
 
 def _freeze(move: Move) -> GateResult:
-    window = next((w for w in move.freeze.windows if w.covers(move.now, move.env, move.model)), None)
-    if window is None or not move.forward:
-        verdict: Literal["pass", "skipped"] = "pass" if window is None else "skipped"
-        return GateResult(
-            name="freeze", verdict=verdict, observed="inside" if window else "outside", limit="outside"
-        )
-    return GateResult(
-        name="freeze",
-        verdict="blocked",
-        observed="inside",
-        limit="outside",
-        detail=f"{move.env} is frozen until {window.end:%Y-%m-%d %H:%M} {window.timezone} ({window.reason}, "
-        f"{window.by}); going back to an earlier release stays possible",
-    )
+    why = frozen(move.freeze, move.now, move.env, move.model)
+    return _brake("freeze", why, move, observed="inside" if why else "outside", limit="outside")
+
+
+def _brake(name: str, why: str, move: Move, *, observed: str, limit: str) -> GateResult:
+    """It stops a forward move; a way back need not ask."""
+    if not why:
+        return GateResult(name=name, verdict="pass", observed=observed, limit=limit)
+    if not move.forward:
+        return GateResult(name=name, verdict="skipped", observed=observed, limit=limit)
+    return GateResult(name=name, verdict="blocked", observed=observed, limit=limit, detail=why)
 
 
 def _order_and_soak(move: Move) -> list[GateResult]:
@@ -187,7 +212,7 @@ def _order_and_soak(move: Move) -> list[GateResult]:
         detail = (
             f"release {version} failed in {name} ({held.reason})"
             if held is not None
-            else f"{name} serves {found}, not release {version}; apply it there first"
+            else f"{name} {move.upstream.witness} {found}, not release {version}; bring it there first"
         )
         order = GateResult(
             name="order",
@@ -215,6 +240,23 @@ def bypassable(release: Release) -> list[str]:
     return [*POLICY_GATES, *(gate.name for gate in release.gates)]
 
 
+def not_bypassable(bypass: Bypass | None, release: Release) -> list[str]:
+    """The names that a bypass gives and may not, in order."""
+    allowed = bypassable(release)
+    return [name for name in (bypass.gates if bypass else ()) if name not in allowed]
+
+
+def _bypass(move: Move) -> list[GateResult]:
+    """A bypass that names what is never skipped is a mistake of whoever wrote it; it is not half done."""
+    bypass = move.desired.bypass
+    if bypass is None:
+        return []
+    wrong = not_bypassable(bypass, move.release)
+    allowed = ", ".join(bypassable(move.release))
+    why = f"{' and '.join(map(repr, wrong))} cannot be skipped; allowed: {allowed}" if wrong else ""
+    return [_brake("bypass", why, move, observed=", ".join(bypass.gates), limit=allowed)]
+
+
 def _hours(seconds: float) -> str:
     """Hours, minutes and seconds: a policy says 24h, not one day."""
     minutes, rest = divmod(round(seconds), 60)
@@ -222,8 +264,8 @@ def _hours(seconds: float) -> str:
 
 
 def _quality(move: Move) -> GateResult:
-    skipped = set(move.desired.bypass.gates) if move.desired.bypass else set()
-    blocked = [g.name for g in move.release.gates if g.verdict == "blocked" and g.name not in skipped]
+    skipped = move.desired.bypass.gates if move.desired.bypass else ()
+    blocked = [gate.name for gate in blocking(move.release.gates, skipped)]
     if not blocked or not move.forward:
         return GateResult(name="gates", verdict="pass", observed="all passed", limit="all of the release")
     return GateResult(

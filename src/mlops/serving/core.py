@@ -18,6 +18,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from mlops.errors import IntegrityError, InvalidInput, Problem, TargetError
+from mlops.spec.artifact import leads_outside
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import FILE, ModelSchema
 
@@ -285,6 +286,11 @@ def load(folder: Path, *, digest: str | None = None) -> Scorer:
             f"{folder} holds a model whose loading can run code (pickle or Python files); "
             "name its digest so that it can be verified first"
         )
+    if outside := leads_outside(_described(folder)):
+        raise IntegrityError(
+            f"{folder / 'MLmodel'} names files outside of the model ({'; '.join(outside)}), which its digest "
+            "does not count; nothing was loaded. Save the model again with all its files inside"
+        )
     return PyfuncScorer(schema, folder)
 
 
@@ -301,19 +307,27 @@ def sample_rows(folder: Path) -> dict[str, Any] | None:
     return body
 
 
-def _loads_without_code(folder: Path) -> bool:
+def _described(folder: Path) -> dict[str, Any]:
+    """The parsed MLmodel; empty when it cannot be read, which MLflow tells better."""
     import yaml
 
     try:
         described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        flavors = described["flavors"]
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+    return described if isinstance(described, dict) else {}
+
+
+def _loads_without_code(folder: Path) -> bool:
+    try:
+        flavors = _described(folder)["flavors"]
         function = flavors["python_function"]
         return (
             function["loader_module"] == "mlflow.sklearn"
             and "code" not in function
             and flavors["sklearn"]["serialization_format"] == "skops"
         )
-    except (OSError, KeyError, TypeError, yaml.YAMLError):
+    except (KeyError, TypeError):
         return False
 
 

@@ -57,6 +57,18 @@ def refuse_conflict(text: str, name: str) -> None:
             raise InvalidInput(Problem(f"{name}:{number}", message))
 
 
+def read_text(path: Path, name: str) -> str:
+    """A file's text; raises `InvalidInput` when it is missing, unreadable or not UTF-8."""
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidInput(Problem(name, "the file does not exist")) from None
+    except UnicodeDecodeError as error:
+        raise InvalidInput(Problem(name, f"not UTF-8 text (byte {error.start}); save it as UTF-8")) from None
+    except OSError as error:
+        raise InvalidInput(Problem(name, f"cannot be read: {error.strerror}")) from None
+
+
 class Document:
     """A parsed YAML file that remembers the line of every field.
 
@@ -88,16 +100,7 @@ class Document:
     def read(cls, path: Path, name: str | None = None) -> Document:
         """Read `path`; `name` is how errors call it (default: the path itself)."""
         shown = name or str(path)
-        try:
-            return cls(path.read_text(encoding="utf-8"), shown)
-        except FileNotFoundError:
-            raise InvalidInput(Problem(shown, "the file does not exist")) from None
-        except UnicodeDecodeError as error:
-            raise InvalidInput(
-                Problem(shown, f"not UTF-8 text (byte {error.start}); save it as UTF-8")
-            ) from None
-        except OSError as error:
-            raise InvalidInput(Problem(shown, f"cannot be read: {error.strerror}")) from None
+        return cls(read_text(path, shown), shown)
 
     def line(self, loc: Iterable[str | int]) -> int:
         """1-based line of the deepest part of `loc` that the file contains."""

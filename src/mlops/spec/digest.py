@@ -8,6 +8,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
+from mlops.spec.artifact import artifact_files
+
 _CHUNK = 1 << 20
 
 
@@ -23,12 +25,13 @@ def file_digest(path: Path) -> str:
 def tree_digest(folder: Path, files: Iterable[Path] | None = None) -> str:
     """`sha256:<hex>` of a folder: the digest of its sorted list of relative POSIX path and file digest.
 
-    Modification times, permissions and empty folders do not count. `files` restricts what is read.
+    Modification times, permissions and empty folders do not count. `files` restricts what is read; without
+    it, all of `folder` is an artifact, and `IntegrityError` tells what may not be in one.
     Raises `FileNotFoundError` when `folder` is not a folder.
     """
     if not folder.is_dir():
         raise FileNotFoundError(folder)
-    chosen = files if files is not None else (p for p in folder.rglob("*") if p.is_file())
+    chosen = artifact_files(folder) if files is None else files
     rows = sorted((p.relative_to(folder).as_posix(), file_digest(p)) for p in chosen)
     return data_digest(rows)
 

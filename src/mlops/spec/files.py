@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops.errors import InvalidInput, NotFound, Problem
+from mlops.errors import InvalidInput, NotFound
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.policy import Freeze, Policy
@@ -22,6 +22,14 @@ def desired_path(env: str, model: str) -> str:
 def release_path(model: str, version: int) -> str:
     """The record of one release, relative to the repository."""
     return f"releases/{model}/{version}.yaml"
+
+
+def release_of(name: str) -> tuple[str, int] | None:
+    """Model and version of `releases/<model>/<version>.yaml`; None for any other name."""
+    _, model, file = name.split("/") if name.count("/") == 2 else ("", "", "")
+    number = file.removesuffix(".yaml")
+    right = number.isascii() and number.isdigit() and file == f"{int(number)}.yaml"
+    return (model, int(number)) if right and name == release_path(model, int(number)) else None
 
 
 def gates_path(model: str) -> str:
@@ -65,20 +73,20 @@ def load_release(root: Path, model: str, version: int) -> Release:
     if not (root / name).exists():
         known = ", ".join(map(str, released_versions(root, model))) or "none"
         raise NotFound(f"there is no release {version} of {model} ({name}); released: {known}")
-    document = Document.read(root / name, name)
+    return as_release(Document.read(root / name, name), model, version)
+
+
+def as_release(document: Document, model: str, version: int) -> Release:
+    """Raises `InvalidInput` when the file is wrong, or is about another release than its name says."""
     release = document.parse(Release)
     if (release.model, release.version) != (model, version):
-        raise InvalidInput(
-            Problem(
-                f"{name}:{document.line(('version',))}",
-                f"the file says {release.model} {release.version}, its name says {model} {version}",
-                "version",
-            )
-        )
+        said, named = f"{release.model} {release.version}", f"{model} {version}"
+        field = "version" if release.model == model else "model"
+        raise InvalidInput(document.problem((field,), f"the file says {said}, its name says {named}"))
     return release
 
 
 def released_versions(root: Path, model: str) -> list[int]:
     """Versions that have a release file, lowest first."""
-    folder = root / "releases" / model
-    return sorted(int(p.stem) for p in folder.glob("*.yaml") if p.stem.isdigit())
+    found = (release_of(p.relative_to(root).as_posix()) for p in (root / "releases" / model).glob("*.yaml"))
+    return sorted(key[1] for key in found if key is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable
 from typing import Literal
 
 from pydantic import Field, FiniteFloat
@@ -24,6 +25,11 @@ class GateResult(Spec):
     """What was asked."""
     detail: str = ""
     """Why, and what to do; empty when there is nothing to add."""
+
+
+def blocking(gates: Iterable[GateResult], skipped: Collection[str] = ()) -> list[GateResult]:
+    """The gates that block, in order, but for those that a bypass skips."""
+    return [gate for gate in gates if gate.verdict == "blocked" and gate.name not in skipped]
 
 
 class Interval(Spec):
@@ -59,9 +65,9 @@ class GateReport(Spec):
     @property
     def passed(self) -> bool:
         """Whether no gate blocks."""
-        return all(gate.verdict != "blocked" for gate in self.gates)
+        return not self.blocking
 
     @property
     def blocking(self) -> list[GateResult]:
         """The gates that block, in order."""
-        return [gate for gate in self.gates if gate.verdict == "blocked"]
+        return blocking(self.gates)

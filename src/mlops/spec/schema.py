@@ -6,16 +6,23 @@ cannot disagree. Serving reads this file and nothing else of the use case.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from mlops.spec._base import ModelName, Spec
+from mlops.spec.artifact import inside
 
 FILE = "serving.json"
 
 ColumnType = Literal["string", "integer", "number", "boolean"]
 Task = Literal["binary", "multiclass", "regression"]
+
+
+def _inside(name: str) -> str:
+    if not inside(name):
+        raise ValueError("must be a path below the model's folder, without '..'")
+    return name
 
 
 class Column(Spec):
@@ -37,7 +44,8 @@ class Column(Spec):
 class OnnxGraph(Spec):
     """How columns become graph inputs: strings as [N, k] text, numbers as [N, m] float32."""
 
-    file: str = "onnx/model.onnx"
+    file: Annotated[str, AfterValidator(_inside)] = "onnx/model.onnx"
+    """Below the artifact, so that the digest counts it."""
     strings: str | None = None
     """Name of the text input, or None when there is no string column."""
     floats: str | None = None

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError
 
 from mlops.errors import IntegrityError, InvalidInput, Problem
 from mlops.spec._base import Digest, Spec, WindowText
+from mlops.spec.artifact import plain_files
 from mlops.spec.digest import tree_digest
 
 if TYPE_CHECKING:
@@ -46,11 +47,10 @@ def read_raw(folder: Path) -> RawManifest:
 
     Raises `InvalidInput` when there is no valid manifest and `IntegrityError` when a file has changed.
     """
-    files = (p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST)
     return verified(
         str(folder),
         lambda: (folder / MANIFEST).read_text(encoding="utf-8"),
-        lambda: tree_digest(folder, files),
+        lambda: tree_digest(folder, [p for p in plain_files(folder) if p != folder / MANIFEST]),
     )
 
 

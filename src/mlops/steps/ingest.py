@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops.errors import Blocked, InvalidInput
+from mlops.errors import Blocked, IntegrityError, InvalidInput
+from mlops.spec.artifact import plain_files
 from mlops.spec.digest import tree_digest
 from mlops.spec.window import Window
 from mlops.steps import _args
@@ -118,12 +119,17 @@ def take(
         "rejected": {"rows": rows, "files": files},
     }
     (fresh / RECORD).write_text(json.dumps(record, indent=2, sort_keys=True) + "\n", encoding="utf-8")
-    return Intake(accepted, rows, files, delivered, tree_digest(fresh))
+    return Intake(accepted, rows, files, delivered, tree_digest(fresh, plain_files(fresh)))
 
 
 def source_digest(source: Path) -> str:
-    """What names a delivery, whatever its folder is called."""
-    return tree_digest(source) if source.is_dir() else tree_digest(source.parent, [source])
+    """What names a delivery, whatever its folder is called. Raises `InvalidInput` for links and devices."""
+    if not source.is_dir():
+        return tree_digest(source.parent, [source])
+    try:
+        return tree_digest(source, plain_files(source))
+    except IntegrityError as error:
+        raise InvalidInput(str(error)) from None
 
 
 def write_manifest(folder: Path, name: str, version: str, digest: str) -> None:

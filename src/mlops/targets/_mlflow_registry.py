@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlops.errors import Blocked, IntegrityError, MlopsError
+from mlops.spec.artifact import artifact_files
 from mlops.spec.digest import tree_digest
 from mlops.spec.files import desired_path, load_desired
 from mlops.targets._folders import whole
@@ -41,7 +42,11 @@ class MlflowRegistry:
         return _public(self._store.get(model, version))
 
     def register(self, model: str, folder: Path, digest: str, tags: Mapping[str, str]) -> ModelVersion:
-        """A version of the artifact in `folder`, below a run of its own; made once for each digest."""
+        """A version of the artifact in `folder`, below a run of its own; made once for each digest.
+
+        Raises `IntegrityError` when the folder holds anything but regular files.
+        """
+        artifact_files(folder)
         if known := self._store.find(model, digest):
             return _public(known)
         run_id = self._tracker.create_parent(model, "register", tags)
@@ -134,8 +139,11 @@ def _is_live(key: str, value: str) -> bool:
 
 
 def verify(folder: Path, digest: str, what: str, advice: str) -> None:
-    """Raises `IntegrityError` when the files of `folder` have another digest."""
-    found = tree_digest(folder)
+    """Raises `IntegrityError` when the files of `folder` have another digest, or are no artifact at all."""
+    try:
+        found = tree_digest(folder)
+    except IntegrityError as error:
+        raise IntegrityError(f"{what}: {error}; {advice}") from None
     if found != digest:
         raise IntegrityError(f"{what} has the digest {found}, but {digest} is expected; {advice}")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -96,6 +97,23 @@ def test_it_comes_with_schema_sample_and_provenance(folder):
     assert json.loads(files["sample.json"])["input_data"]["data"] == [["AA", 1.0]]
     assert (tags["mlops.source"], tags["mlops.actor"], tags["mlops.commit"]) == ("external", "Ada", "c" * 40)
     assert tree_digest(folder) == before, "the user's folder is not changed"
+
+
+def test_only_regular_files_are_taken_and_nothing_outside_of_the_folder(folder, tmp_path):
+    (tmp_path / "elsewhere").mkdir()
+    (folder / "more").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(InvalidInput, match=r"more \(a symbolic link\)"):
+        take(folder)
+    (folder / "more").unlink()
+    describe(folder, flavors={"python_function": {"loader_module": "x", "data": "../elsewhere"}})
+    with pytest.raises(InvalidInput, match=r"MLmodel: names files outside.*flavors\.python_function\.data"):
+        take(folder)
+
+
+def test_an_example_outside_of_the_folder_is_not_read(folder, tmp_path):
+    shutil.move(folder / "input_example.json", tmp_path / "rows.json")
+    describe(folder, saved_input_example_info={"artifact_path": "../rows.json"})
+    assert "sample.json" not in take(folder).calls[0][1]
 
 
 def test_its_own_schema_is_kept_but_must_be_of_this_model(folder):

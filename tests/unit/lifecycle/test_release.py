@@ -292,7 +292,7 @@ def test_a_hold_stops_a_release_and_says_who_and_why(world: World):
     path = world.root / "environments/staging/freight.yaml"
     path.parent.mkdir(parents=True)
     path.write_text("release: 9\nhold: {reason: rolled back, since: 2026-01-02T03:04:05Z, by: ada}\n")
-    with pytest.raises(Blocked, match="on hold since 2026-01-02 03:04 by ada: rolled back"):
+    with pytest.raises(Blocked, match=r"ada put freight in staging on hold since 2026-01-02 03:04 \(rolled"):
         world.release()
     assert not (world.root / "releases").exists()
 

@@ -115,3 +115,17 @@ def test_aliases_move_and_go(registry, artifact):
     registry.register("freight", artifact, tree_digest(artifact), {})
     for version in (1, 1, None, None):
         registry.set_alias("freight", "champion", version)
+
+
+def test_what_is_behind_a_link_is_neither_registered_nor_fetched(registry, artifact, tmp_path):
+    digest = tree_digest(artifact)
+    registry.register("freight", artifact, digest, {})
+    folder = registry.fetch("freight", 1, digest)
+    shutil.move(folder / "onnx", tmp_path / "onnx")
+    (folder / "onnx").symlink_to(tmp_path / "onnx")
+    with pytest.raises(IntegrityError, match=rf"onnx \(a symbolic link\).*delete {folder}"):
+        registry.fetch("freight", 1, digest)
+    (artifact / "more").symlink_to(tmp_path)
+    with pytest.raises(IntegrityError):
+        registry.register("parcel", artifact, digest, {})
+    assert registry.versions("parcel") == []

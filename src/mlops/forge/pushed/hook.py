@@ -10,7 +10,7 @@ from pathlib import Path
 from mlops.errors import MlopsError
 from mlops.forge.pushed.store import Run, Store
 from mlops.forge.pushed.trigger import NOTHING, Started, push
-from mlops.forge.pushed.watch import follow, printer
+from mlops.forge.pushed.watch import follow, printer, unanswered
 
 JOB_TOKEN = "MLOPS_FORGE_TOKEN"  # noqa: S105  the name of a variable
 FOLLOW = "MLOPS_FORGE_FOLLOW"
@@ -73,7 +73,8 @@ def main() -> int:
     inside = "MLOPS_FORGE_RUN" in os.environ
     if runs and not inside and os.environ.get(FOLLOW) != "0":
         _say(["the push is done; you may interrupt this, the runs go on (mlops forge runs)"])
-        follow(store, [run.number for run in runs], printer(store, _say))
+        last = follow(store, [run.number for run in runs], printer(store, _say))
+        _say(unanswered(store, last))
     return 0
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mlops.forge.pushed.store import ENDED, STEP_MARK, Job, Run, Step, Store
+from mlops.forge.pushed.store import APPROVAL, ENDED, STEP_MARK, Job, Run, Step, Store
 
 PAUSE = 0.1
 
@@ -24,13 +24,18 @@ class Seen:
     """What a job waits for; a line that it said."""
 
 
-def follow(store: Store, numbers: Sequence[int], show: Callable[[Seen], None]) -> list[Run]:
-    """Until these runs and all that they started have ended; their last states."""
+def follow(
+    store: Store, numbers: Sequence[int], show: Callable[[Seen], None], *, attended: bool = False
+) -> list[Run]:
+    """Until these runs and all that they started have ended; their last states.
+
+    It also returns when only a person can move them on, unless it is `attended`: `show` answers them itself.
+    """
     watcher = Watcher(store, numbers)
     while True:
         for seen in watcher.look():
             show(seen)
-        if watcher.over:
+        if watcher.over or (not attended and watcher.stuck):
             return watcher.runs
         time.sleep(PAUSE)
 
@@ -49,6 +54,19 @@ class Watcher:
     @property
     def runs(self) -> list[Run]:
         return [run for run in self._last.values() if run is not None]
+
+    @property
+    def stuck(self) -> bool:
+        """Whether every run that goes on waits for an approval that nobody has given yet."""
+        going = [run for run in self._last.values() if run is None or run.state not in ENDED]
+        return bool(going) and all(run is not None and self._asks(run) for run in going)
+
+    def _asks(self, run: Run) -> bool:
+        working = [job.id for job in run.jobs.values() if job.state not in ENDED]
+        return bool(working) and all(
+            text.startswith(APPROVAL) and not self._store.approved(run.number, text.removeprefix(APPROVAL))
+            for text in (self._store.waits(run.number, job) for job in working)
+        )
 
     def look(self) -> Iterator[Seen]:
         """What changed since the last look, in order."""
@@ -132,6 +150,17 @@ def printer(store: Store, say: Callable[[Iterable[str]], None]) -> Callable[[See
                 say(explained(store, seen.run))
 
     return show
+
+
+def unanswered(store: Store, runs: Iterable[Run]) -> list[str]:
+    """With which verb to answer the runs that wait for a person."""
+    waiting = [(run, store.asked(run.number)) for run in runs if run.state not in ENDED]
+    return [
+        f"{run.workflow} {run.number} waits for your approval of {environment}: "
+        f"mlops forge approve {run.number} && mlops forge watch {run.number}"
+        for run, environment in waiting
+        if environment
+    ]
 
 
 def explained(store: Store, run: Run) -> list[str]:

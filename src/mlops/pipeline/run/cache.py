@@ -13,7 +13,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from mlops.errors import IntegrityError
 from mlops.pipeline.run.locks import FileLock
+from mlops.spec.artifact import plain_files
 from mlops.spec.digest import file_digest, tree_digest
 
 KEEP_ENTRIES = 60
@@ -32,9 +34,12 @@ class Entry:
 
 
 def content_digest(path: Path) -> str:
-    """Digest of a file or a folder; `absent` for nothing, since a step may leave an output unwritten."""
+    """Digest of a file or a folder; `absent` for nothing, since a step may leave an output unwritten.
+
+    Raises `IntegrityError` for a folder with links or devices: storage in Azure has neither.
+    """
     if path.is_dir():
-        return tree_digest(path)
+        return tree_digest(path, plain_files(path))
     return file_digest(path) if path.is_file() else "absent"
 
 
@@ -125,7 +130,7 @@ class StepCache:
             whole = all(
                 content_digest(self.output(key, name)) == digest for name, digest in entry.outputs.items()
             )
-        except (OSError, ValueError, TypeError, AttributeError):
+        except (OSError, ValueError, TypeError, AttributeError, IntegrityError):
             return None
         return entry if whole and entry.key == key else None
 

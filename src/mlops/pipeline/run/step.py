@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from mlops.errors import NotFound, StepFailed
+from mlops.errors import IntegrityError, NotFound, StepFailed
 from mlops.pipeline.binding import expand
 from mlops.pipeline.read import Pipeline, Step
 from mlops.pipeline.result import StepEvent
@@ -170,9 +170,14 @@ class Run:
             shutil.rmtree(work, ignore_errors=True)
             self.tell(StepEvent(step.name, "failed", seconds, str(failed)))
             raise StepFailed(failure(step.name, status, seconds, failed))
-        entry = self.cache.commit(
-            work, key=key, step=step.name, run_id=child, names=list(outputs), seconds=seconds
-        )
+        try:
+            entry = self.cache.commit(
+                work, key=key, step=step.name, run_id=child, names=list(outputs), seconds=seconds
+            )
+        except IntegrityError as error:
+            self._finish(child, "FAILED")
+            shutil.rmtree(work, ignore_errors=True)
+            raise StepFailed(f"the output of step {step.name!r} cannot be kept: {error}") from None
         self._finish(child, "FINISHED")
         return entry
 

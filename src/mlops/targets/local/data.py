@@ -10,6 +10,7 @@ from typing import Any
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound, TargetError
 from mlops.spec._yaml import Document
+from mlops.spec.artifact import plain_files
 from mlops.spec.digest import data_digest, tree_digest
 from mlops.spec.settings import Settings
 from mlops.steps.ingest import RECORD
@@ -165,7 +166,7 @@ def window_of(asset: Mapping[str, Any]) -> str:
 
 
 def _files(folder: Path) -> list[Path]:
-    return [p for p in folder.rglob("*") if p.is_file() and p != folder / MANIFEST]
+    return [p for p in plain_files(folder) if p != folder / MANIFEST]
 
 
 def _digest(folder: Path) -> str:

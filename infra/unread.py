@@ -1,0 +1,73 @@
+"""Keys of a stack file that nobody would read: Pulumi ignores them, and so a typo would switch a protection
+off."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
+
+_FILE: Final = ("config", "environment", "encryptedkey", "encryptionsalt", "secretsprovider")
+"""What Pulumi reads at the top of a stack file."""
+_PROVIDER: Final = (
+    "auxiliaryTenantIds", "clientId", "disableInstanceDiscovery", "disablePulumiPartnerId", "environment",
+    "metadataHost", "msiEndpoint", "oidcTokenFilePath", "partnerId", "subscriptionId", "tenantId",
+    "useDefaultAzureCredential", "useMsi", "useOidc",
+)  # fmt: skip
+"""Of the provider `azure-native`, without its secrets and without `location`: every resource here has its
+own."""
+_PULUMI: Final = ("autonaming", "disable-default-providers", "tags")
+_REFUSED: Final = {
+    "azure-native:location": "has no effect here: every resource takes its region from mlops:location",
+    "azure-native:clientSecret": "must not be here: workflows log in with OIDC, people with az login",
+    "azure-native:clientCertificatePassword": "must not be here: workflows log in with OIDC",
+}
+_CLOSE: Final = 0.6
+
+
+def unread_keys(keys: Iterable[str], namespace: str, fields: Collection[str]) -> Iterator[tuple[str, str]]:
+    """(key, sentence) for each `<namespace>:<name>` that neither the program nor a provider reads.
+
+    Names below `namespace` are not judged here; its model does that.
+    """
+    known = {namespace: tuple(sorted(fields)), "azure-native": _PROVIDER, "pulumi": _PULUMI}
+    for key in sorted(keys):
+        first, colon, name = key.partition(":")
+        if first == namespace and colon:
+            continue
+        if key in _REFUSED:
+            yield key, _REFUSED[key]
+        elif first in known and name in known[first]:
+            continue
+        elif first in known:
+            yield (
+                key,
+                f"{first} reads no such key; allowed: {', '.join(known[first])}" + _hint(name, known[first]),
+            )
+        else:
+            yield key, _foreign(first, name, namespace, known)
+
+
+def unread_fields(fields: Iterable[str]) -> Iterator[tuple[str, str]]:
+    """(field, sentence) for each field at the top of a stack file that Pulumi ignores."""
+    for field in fields:
+        if str(field) not in _FILE:
+            yield (
+                str(field),
+                f"Pulumi ignores this field; allowed: {', '.join(_FILE)}" + _hint(str(field), _FILE),
+            )
+
+
+def _foreign(first: str, name: str, namespace: str, known: dict[str, tuple[str, ...]]) -> str:
+    sentence = f"nothing reads keys of {first!r}; known: {', '.join(sorted(known))}"
+    near = difflib.get_close_matches(first.lower(), [*known], n=1, cutoff=_CLOSE)
+    owner = near[0] if near else next((n for n, names in known.items() if name in names), "")
+    if not owner:
+        return sentence
+    close = difflib.get_close_matches(name, known[owner], n=1, cutoff=_CLOSE)
+    return f"{sentence}; did you mean {owner}:{close[0] if close else name}?"
+
+
+def _hint(name: str, names: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, list(names), n=1, cutoff=_CLOSE)
+    return f"; did you mean {close[0]!r}?" if close else ""

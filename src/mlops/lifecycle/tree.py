@@ -1,0 +1,200 @@
+"""What `mlops check` judges, read once: a work tree, what its files said before, what a registry says.
+
+Reading never stops at the first wrong file: what cannot be read is a problem, and is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import dropwhile
+from pathlib import Path
+from typing import ParamSpec, TypeVar
+
+from mlops.errors import InvalidInput, NotFound, Problem, TargetError
+from mlops.forge.git import Git
+from mlops.lifecycle import provenance, transitions
+from mlops.spec import files
+from mlops.spec._yaml import Document, read_text
+from mlops.spec.desired import DesiredState
+from mlops.spec.gatepolicy import load_gates
+from mlops.spec.policy import Freeze, Policy
+from mlops.spec.release import Release
+from mlops.spec.settings import Settings, load_settings
+from mlops.targets.base import Registry
+
+P = ParamSpec("P")
+T = TypeVar("T")
+Place = tuple[str, str]
+"""Environment and model."""
+Key = tuple[str, int]
+"""Model and version."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One desired-state file. `head` and `base`: what it said there, newest first."""
+
+    env: str
+    model: str
+    document: Document
+    state: DesiredState
+    head: Sequence[DesiredState]
+    base: Sequence[DesiredState] | None
+    """None when no base was given: then only what stands is judged."""
+
+    @property
+    def moves(self) -> bool:
+        """Whether another release is asked for than at the base."""
+        if self.base is None:
+            return False
+        return not self.base or not transitions.same_release(self.state, self.base[0])
+
+    @property
+    def older(self) -> list[DesiredState]:
+        """What the file said before the change that made it ask for this release, newest first."""
+        known = self.head if self.base is None else self.base
+        return list(dropwhile(lambda s: transitions.same_release(self.state, s), known))
+
+
+@dataclass(frozen=True)
+class Tree:
+    """Plain data. Names are paths relative to the repository."""
+
+    settings: Settings | None
+    policy: Policy | None
+    freeze: Freeze
+    freeze_document: Document | None
+    release_names: Sequence[str]
+    """Every file below `releases/<model>/`."""
+    release_texts: Mapping[str, str]
+    releases: Mapping[Key, tuple[Document, Release]]
+    environment_names: Sequence[str]
+    wanted: Mapping[Place, Wanted]
+    base_releases: Mapping[str, str] = field(default_factory=dict)
+    """The texts of all release files at the base."""
+    lost: Sequence[str] = ()
+    """Desired-state files of the base that are gone."""
+    strange: Mapping[Key, str] = field(default_factory=dict)
+    """Of releases that a file begins to ask for: why their code is none of this history."""
+    recorded: Mapping[Key, Mapping[str, str] | str] = field(default_factory=dict)
+    """Tags of the versions in the registry, or why they cannot be read; empty when it was not asked."""
+
+    def said(self, env: str, model: str) -> list[DesiredState]:
+        """What the file of an environment says, and said before, newest first."""
+        there = self.wanted.get((env, model))
+        return [there.state, *there.head] if there else []
+
+
+def read(root: Path, base: str | None, registry: Registry | None) -> tuple[Tree, list[Problem]]:
+    """Raises `InvalidInput` when `base` is no commit."""
+    return _Reader(root, Git(root), registry).read(base)
+
+
+@dataclass
+class _Reader:
+    root: Path
+    git: Git
+    registry: Registry | None
+    problems: list[Problem] = field(default_factory=list)
+
+    def read(self, base: str | None) -> tuple[Tree, list[Problem]]:
+        commit = self.git.head(base) if base is not None else None
+        self.attempt(provenance.whole, self.git)
+        settings = self.attempt(load_settings, self.root)
+        policy = self.attempt(files.load_policy, self.root)
+        freeze = self.attempt(files.load_freeze, self.root)
+        for model in settings.models if settings else ():
+            self.attempt(load_gates, self.root, model)
+        names, texts, releases = self.releases(settings)
+        places = [(env, m) for env in policy.order for m in settings.models] if policy and settings else []
+        wanted, lost = self.wanted(places, commit)
+        asked = {(w.model, w.state.release) for w in wanted.values() if w.moves} & set(releases)
+        head = self.git.head() if asked else ""
+        tree = Tree(
+            settings=settings,
+            policy=policy,
+            freeze=freeze or Freeze(),
+            freeze_document=Document.read(self.root / files.FREEZE, files.FREEZE)
+            if freeze and freeze.windows
+            else None,
+            release_names=names,
+            release_texts=texts,
+            releases=releases,
+            environment_names=self.names("environments", "*/*.y*ml"),
+            wanted=wanted,
+            base_releases=self.git.tree(commit, "releases") if commit else {},
+            lost=lost,
+            strange={key: provenance.unknown(self.git, releases[key][1], head) for key in asked},
+            recorded={key: tags_of(self.registry, *key) for key in releases} if self.registry else {},
+        )
+        return tree, self.problems
+
+    def attempt(self, reads: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
+        """None when it raised; its problems are kept."""
+        try:
+            return reads(*args, **kwargs)
+        except InvalidInput as error:
+            self.problems += error.problems or (Problem(".", str(error)),)
+        except NotFound as error:
+            self.problems.append(Problem(".", str(error)))
+        return None
+
+    def names(self, folder: str, pattern: str) -> list[str]:
+        found = (self.root / folder).glob(pattern)
+        return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+    def releases(
+        self, settings: Settings | None
+    ) -> tuple[list[str], dict[str, str], dict[Key, tuple[Document, Release]]]:
+        """All names, the text of each that is a release by its name, and those that are valid."""
+        names = self.names("releases", "*/*")
+        texts: dict[str, str] = {}
+        found: dict[Key, tuple[Document, Release]] = {}
+        for name in names:
+            key = files.release_of(name)
+            if key is None or (settings is not None and key[0] not in settings.models):
+                continue
+            text = self.attempt(read_text, self.root / name, name)
+            if text is None:
+                continue
+            texts[name] = text
+            document = self.attempt(Document, text, name)
+            release = self.attempt(files.as_release, document, *key) if document else None
+            if document is not None and release is not None:
+                found[key] = document, release
+        return names, texts, found
+
+    def wanted(self, places: Sequence[Place], base: str | None) -> tuple[dict[Place, Wanted], list[str]]:
+        """The files that are there and valid, and the names of those that were there at the base."""
+        head = self.git.texts("environments") if places and self.git.has("HEAD") else {}
+        before = self.git.texts("environments", base) if base is not None else None
+        found: dict[Place, Wanted] = {}
+        lost = []
+        for env, model in places:
+            name = files.desired_path(env, model)
+            then = self.states(before.get(name, []), name) if before is not None else None
+            if not (self.root / name).is_file():
+                lost += [name] if then else []
+                continue
+            document = self.attempt(Document.read, self.root / name, name)
+            state = self.attempt(document.parse, DesiredState) if document else None
+            if document is not None and state is not None:
+                now = self.states(head.get(name, []), name)
+                found[env, model] = Wanted(env, model, document, state, now, then)
+        return found, lost
+
+    def states(self, texts: Sequence[tuple[str, str | None]], name: str) -> list[DesiredState]:
+        """What a file said, newest first; one that is not valid ends the list."""
+        try:
+            return [state for _, state in provenance.states(texts, name)]
+        except InvalidInput:
+            return []
+
+
+def tags_of(registry: Registry, model: str, version: int) -> Mapping[str, str] | str:
+    """What the registry says of a version, or why it says nothing."""
+    try:
+        return registry.get(model, version).tags
+    except TargetError as error:
+        return str(error)
