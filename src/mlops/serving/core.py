@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -38,6 +38,9 @@ SAMPLE = "sample.json"
 
 class Scorer(ABC):
     """A loaded model. Thread-safe: any number of threads may predict at once."""
+
+    steady = False
+    """Whether the time of a call follows from its number of rows, so that it may be measured beforehand."""
 
     def __init__(self, schema: ModelSchema) -> None:
         self.schema = schema
@@ -96,6 +99,8 @@ class Scorer(ABC):
 
 class OnnxScorer(Scorer):
     """The ONNX export: text columns as one [N, k] input, all others as one [N, m] float32 input."""
+
+    steady = True
 
     def __init__(self, schema: ModelSchema, folder: Path) -> None:
         super().__init__(schema)
@@ -265,11 +270,12 @@ def verify(folder: Path, digest: str) -> None:
         )
 
 
-def load(folder: Path, *, digest: str | None = None) -> Scorer:
+def load(folder: Path, *, digest: str | None = None, trusted: Collection[str] = ()) -> Scorer:
     """A scorer for a model artifact.
 
     With `digest` every file is verified before any is read. Without one, only formats that cannot run
-    code when they are loaded are accepted: ONNX, and scikit-learn saved by skops.
+    code when they are loaded are accepted: ONNX, and the formats of `mlops.serving.formats`, which then make
+    only types that they vouch for and those of `trusted`.
     Raises `IntegrityError`, `InvalidInput` (serving.json) or `TargetError` (the model does not load).
     """
     if digest is not None:
@@ -280,7 +286,7 @@ def load(folder: Path, *, digest: str | None = None) -> Scorer:
     if schema.library is not None:
         from mlops.serving.library import LibraryScorer
 
-        return LibraryScorer.load(schema, folder, vouched=digest is not None)
+        return LibraryScorer.load(schema, folder, trusted=None if digest is not None else trusted)
     if digest is None and not _loads_without_code(folder):
         raise IntegrityError(
             f"{folder} holds a model whose loading can run code (pickle or Python files); "
@@ -319,15 +325,15 @@ def _described(folder: Path) -> dict[str, Any]:
 
 
 def _loads_without_code(folder: Path) -> bool:
+    import yaml
+
+    from mlops.serving.elsewhere import code_in
+
     try:
-        flavors = _described(folder)["flavors"]
-        function = flavors["python_function"]
-        return (
-            function["loader_module"] == "mlflow.sklearn"
-            and "code" not in function
-            and flavors["sklearn"]["serialization_format"] == "skops"
-        )
-    except (KeyError, TypeError):
+        described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        loader = described["flavors"]["python_function"]["loader_module"]
+        return loader == "mlflow.sklearn" and not code_in(folder, described)
+    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return False
 
 

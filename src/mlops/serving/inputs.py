@@ -109,9 +109,7 @@ def _of_column(column: Any, kind: str) -> Array:
         missing = pc.is_null(column, nan_is_null=pa.types.is_floating(column.type))
         # A null leaves what is no value behind; 0 is one of every type.
         values = pc.if_else(missing, pa.scalar(0).cast(column.type), column)
-        return _typed(
-            values.to_numpy(zero_copy_only=False), missing.to_numpy(zero_copy_only=False), kind
-        )
+        return _typed(values.to_numpy(zero_copy_only=False), missing.to_numpy(zero_copy_only=False), kind)
     gone = column.isna().to_numpy()
     held = column.to_numpy()
     if gone.any():
@@ -167,5 +165,6 @@ _EXTENSION: dict[str, Callable[[Any, Array, str], Array]] = {
 }
 """The types of pandas that have a null of their own."""
 
-KNOWN = (*_TEXT, *_EXTENSION, "bool", "float16", "float32", "float64", *(f"{u}int{b}" for u in ("", "u") for b in (8, 16, 32, 64)))  # fmt: skip
+_WHOLE = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
+KNOWN = (*_TEXT, *_EXTENSION, "bool", "float16", "float32", "float64", *_WHOLE)
 """Types of training rows that requests can be brought to."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,19 +24,25 @@ class LibraryScorer(Scorer):
 
     def __init__(self, schema: ModelSchema, library: Library, answer: Answer) -> None:
         super().__init__(schema)
+        # Numbers only: a long text takes as long as it is.
+        self.steady = library.arrays
         self._inputs = Inputs(schema, library)
         self._answer = answer
 
     @classmethod
-    def load(cls, schema: ModelSchema, folder: Path, *, vouched: bool) -> LibraryScorer:
-        """The saved model. `vouched`: this repository made the artifact, so its further types are trusted.
+    def load(
+        cls, schema: ModelSchema, folder: Path, *, trusted: Collection[str] | None = None
+    ) -> LibraryScorer:
+        """The saved model. `trusted` are types to trust beside those of the format; None means those that
+        `serving.json` names: only for an artifact that was verified, or has just been made.
 
         Raises `TargetError` when it does not load.
         """
-        if schema.library is None:
+        library = schema.library
+        if library is None:
             raise TargetError(f"model {schema.model}: {FILE} names no library that could answer")
-        trusted = schema.library.trusted if vouched else []
-        return cls(schema, schema.library, open_model(folder, schema.library.format, schema.task, trusted))
+        further = library.trusted if trusted is None else sorted(trusted)
+        return cls(schema, library, open_model(folder, library.format, schema.task, further))
 
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
         return self._call(self._inputs.of_rows, rows, len(rows))

@@ -54,12 +54,14 @@ class OnnxGraph(Spec):
 
 
 class Library(Spec):
-    """How the model is called by the library that trained it: where there is no graph, or to compare with one."""
+    """How the model is called by the library that trained it: where there is no graph, or to compare
+    with one."""
 
     format: str
     """One of `mlops.serving.formats`."""
     dtypes: dict[str, str]
-    """Of each column, the type of its values in training, as pandas names it (`float32`, `Int64`, `object`)."""
+    """Of each column, the type of its values in training, as pandas names it (`float32`, `Int64`,
+    `object`)."""
     arrays: bool = False
     """Whether a plain array of numbers was proven to be answered as the table with names is."""
     trusted: list[str] = []

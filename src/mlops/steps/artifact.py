@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,17 +17,18 @@ import numpy as np
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.contract import columns_of
 from mlops.serving.core import OnnxScorer, Scorer
-from mlops.serving.formats import format_of
+from mlops.serving.formats import Format, Saved, format_of
 from mlops.serving.inputs import KNOWN, matrix_type
 from mlops.serving.library import LibraryScorer
 from mlops.spec.schema import FILE, Library, ModelSchema
 from mlops.steps import fidelity, probes
 from mlops.steps.export import NoGraphError, export
+from mlops.usecase import trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.spec.schema import Column, Task
+    from mlops.spec.schema import Column
     from mlops.usecase import UseCase
 
 log = logging.getLogger(__name__)
@@ -40,14 +42,12 @@ COMPARED_ROWS = 20_000
 
 
 @dataclass(frozen=True)
-class _Given:
-    """Where an MLflow model goes, and what it says of itself; see `mlops.serving.formats.Saved`."""
+class _Truth:
+    """What a candidate is held against."""
 
-    folder: Path
-    task: Task
-    signature: Any
-    example: Any
-    trusted: tuple[str, ...]
+    trained: LibraryScorer
+    inputs: pd.DataFrame
+    asked: fidelity.Asked
 
 
 def save(
@@ -55,16 +55,25 @@ def save(
 ) -> ModelSchema:
     """Write the fitted `estimator` to the empty or absent `folder` and return its `serving.json`.
 
-    `inputs` are its training rows; the sample is spread evenly over them. `test` are more rows on which what is
-    served is compared with the estimator; nothing is learned from them.
+    `inputs` are its training rows; the sample is spread evenly over them. `test` are more rows on which
+    what is served is compared with the estimator; nothing is learned from them.
     Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust, when it refuses
     what the contract admits, or when it cannot be saved so that it answers the same.
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise TargetError(f"{folder} is not empty; a model artifact is written once")
+    # Numbers at the ends of their type overflow within a model; what counts is what it answers.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _write(folder, usecase, estimator, inputs, test)
+
+
+def _write(
+    folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame, test: pd.DataFrame | None
+) -> ModelSchema:
     estimator = _chosen(estimator)
     name, saver = format_of(estimator)
-    trusted = tuple(getattr(usecase, "trusted_types", ()))
+    trusted = trusted_types(usecase)
     schema = ModelSchema(
         model=usecase.name,
         task=usecase.task,
@@ -77,10 +86,10 @@ def save(
     for note in notes:
         log.warning(note)
     sample = inputs.iloc[:: max(1, len(inputs) // SAMPLE_ROWS)].head(SAMPLE_ROWS).reset_index(drop=True)
-    _save(saver, folder, schema, estimator, sample, trusted)
-    asked = _asked(schema, trained, inputs, test)
-    schema = _proven(schema, folder, trained, inputs, asked)
-    schema = _with_graph(schema, folder, estimator, trained, inputs, asked)
+    _save(folder, saver, estimator, schema, sample)
+    truth = _Truth(trained, inputs, _asked(schema, trained, inputs, test))
+    schema = _proven(schema, folder, truth)
+    schema = _with_graph(schema, folder, estimator, truth)
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
     body = {"input_data": json.loads(sample.to_json(orient="split", double_precision=9))}
     (folder / SAMPLE).write_text(json.dumps(body) + "\n", encoding="utf-8")
@@ -110,7 +119,8 @@ def _dtypes(inputs: pd.DataFrame) -> dict[str, str]:
     found = {str(name): str(inputs[name].dtype) for name in inputs}
     if odd := [f"{name} ({kind})" for name, kind in found.items() if kind not in KNOWN]:
         raise InvalidInput(
-            f"the training rows have columns of types that no request can bring: {', '.join(odd)}; let `features` "
+            f"the training rows have columns of types that no request can bring: {', '.join(odd)}; let "
+            f"`features` "
             f"make them {', '.join(KNOWN[:4])}, an integer or a float of NumPy or pandas"
         )
     return found
@@ -130,16 +140,15 @@ def _held(column: Column, inputs: pd.DataFrame) -> Column:
     )
 
 
-def _save(
-    saver: Any, folder: Path, schema: ModelSchema, estimator: Any, sample: pd.DataFrame, trusted: tuple[str, ...]
-) -> None:
+def _save(folder: Path, saver: Format, estimator: Any, schema: ModelSchema, sample: pd.DataFrame) -> None:
     from mlflow.exceptions import MlflowException
     from mlflow.models import infer_signature
 
     answer = estimator.predict(sample) if schema.task == "regression" else estimator.predict_proba(sample)
     signature = infer_signature(model_output=answer)
     signature.inputs = _signature(schema)
-    given = _Given(folder, schema.task, signature, sample.head(3), trusted)
+    trusted = tuple(schema.library.trusted) if schema.library else ()
+    given = Saved(folder, schema.task, signature, sample.head(3), trusted)
     try:
         saver.save(estimator, given)
     except MlflowException as error:
@@ -149,7 +158,8 @@ def _save(
 
 
 def _signature(schema: ModelSchema) -> Any:
-    """The columns as MLflow checks them. Its integers and booleans cannot be absent: such a column is a double."""
+    """The columns as MLflow checks them. Its integers and booleans cannot be absent: such a column is "
+    "a double."""
     from mlflow.types import ColSpec, DataType, Schema
 
     dtypes = schema.library.dtypes if schema.library else {}
@@ -179,7 +189,10 @@ def _refusal(error: BaseException) -> OSError | None:
 
 
 def _categories(inputs: pd.DataFrame) -> dict[str, list[str]]:
-    return {str(c): sorted(inputs[c].dropna().unique().tolist()) for c in inputs.select_dtypes(["object", "string"])}
+    return {
+        str(c): sorted(inputs[c].dropna().unique().tolist())
+        for c in inputs.select_dtypes(["object", "string"])
+    }
 
 
 # --- proof ----------------------------------------------------------------------------------------------
@@ -200,27 +213,28 @@ def _asked(
         alone = np.asarray(trained.predict_rows([usual[index].row]), dtype=np.float64).reshape(1, -1)
         if (np.abs(alone - asked.answers[index]) > asked.allowed[index]).any():
             raise InvalidInput(
-                "the trained model answers a row otherwise alone than among others, so its answers would depend on "
+                "the trained model answers a row otherwise alone than among others, so its answers "
+                "would depend on "
                 "who else asks; let the estimator use nothing of a row but the row itself"
             )
     return asked
 
 
-def _proven(
-    schema: ModelSchema, folder: Path, trained: Scorer, inputs: pd.DataFrame, asked: fidelity.Asked
-) -> ModelSchema:
+def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
     """`schema` once the saved model was loaded and has answered as the one in memory, by arrays if it can."""
     library = schema.library
     assert library is not None  # noqa: S101 - `save` has just made it
-    saved = LibraryScorer.load(schema, folder, vouched=True)
-    some = inputs.iloc[:: max(1, len(inputs) // COMPARED_ROWS)].head(COMPARED_ROWS)
-    truth = _raw(trained, some)
-    scale = fidelity.scale_of(schema.task, truth)
-    problem = fidelity.difference(saved, asked) or fidelity.in_a_table(saved, some, truth, scale)
-    if problem is not None:
+    some = truth.inputs.iloc[:: max(1, len(truth.inputs) // COMPARED_ROWS)].head(COMPARED_ROWS)
+    expected = _raw(truth.trained, some)
+
+    def apart(candidate: LibraryScorer) -> str | None:
+        found = fidelity.difference(candidate, truth.asked)
+        return found or fidelity.in_a_table(candidate, some, expected, truth.asked.scale)
+
+    if (problem := apart(LibraryScorer.load(schema, folder))) is not None:
         raise InvalidInput(
-            f"the saved model {problem}; a null text must be None in training, and an estimator must keep all that "
-            "it has learned in what it saves"
+            f"the saved model {problem}; a null text must be None in training, and an estimator must keep "
+            "all that it has learned in what it saves"
         )
     nullable = [c.nullable for c in schema.columns]
     try:
@@ -228,10 +242,7 @@ def _proven(
     except TypeError:
         return schema
     quick = schema.model_copy(update={"library": library.model_copy(update={"arrays": True})})
-    by_arrays = LibraryScorer.load(quick, folder, vouched=True)
-    if fidelity.difference(by_arrays, asked) or fidelity.in_a_table(by_arrays, some, truth, scale):
-        return schema
-    return quick
+    return schema if apart(LibraryScorer.load(quick, folder)) else quick
 
 
 def _raw(trained: LibraryScorer, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
@@ -240,14 +251,12 @@ def _raw(trained: LibraryScorer, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     return found.reshape(len(found), -1)
 
 
-def _with_graph(
-    schema: ModelSchema, folder: Path, estimator: Any, trained: Scorer, inputs: pd.DataFrame, asked: fidelity.Asked
-) -> ModelSchema:
+def _with_graph(schema: ModelSchema, folder: Path, estimator: Any, truth: _Truth) -> ModelSchema:
     """`schema` with the graph, when there is one that answers as the trained model does."""
     try:
         graph = export(estimator, schema.columns, schema.task, folder)
         served = schema.model_copy(update={"onnx": graph})
-        why = _unfaithful(served, folder, trained, inputs, asked)
+        why = _unfaithful(served, folder, truth)
         if why is None:
             return served
         path = folder / graph.file
@@ -259,16 +268,13 @@ def _with_graph(
     return schema.model_copy(update={"no_graph": why})
 
 
-def _unfaithful(
-    schema: ModelSchema, folder: Path, trained: Scorer, inputs: pd.DataFrame, asked: fidelity.Asked
-) -> str | None:
+def _unfaithful(schema: ModelSchema, folder: Path, truth: _Truth) -> str | None:
     """Why the graph must not answer in the model's place; None when it may."""
     try:
         candidate = OnnxScorer(schema, folder)
     except TargetError as error:
         return f"the exported graph does not load: {error}"
-    found = fidelity.difference(candidate, asked)
-    if found is None and (near := probes.borders(schema, inputs, trained)):
-        found = fidelity.difference(candidate, fidelity.ask(trained, near, asked.scale))
+    found = fidelity.difference(candidate, truth.asked)
+    if found is None and (near := probes.borders(schema, truth.inputs, truth.trained)):
+        found = fidelity.difference(candidate, fidelity.ask(truth.trained, near, truth.asked.scale))
     return None if found is None else f"the exported graph {found}"
-

@@ -25,7 +25,7 @@ _INSTEAD = {
 def usable(estimator: Any, task: Task) -> Any:
     """`estimator`, when it can be trained and asked. Raises `InvalidInput` with the way out otherwise."""
     name = type(estimator).__name__
-    if missing := [m for m in ("fit", "predict") if not callable(getattr(estimator, m, None))]:
+    if missing := [m for m in ("fit", "predict") if not hasattr(type(estimator), m)]:
         raise InvalidInput(
             f"`build` returned {name}, which has no {' and no '.join(missing)}; return an estimator with the "
             "interface of scikit-learn"
@@ -34,7 +34,8 @@ def usable(estimator: Any, task: Task) -> Any:
         last = type(_last(estimator)).__name__
         instead = _INSTEAD.get(last, f"CalibratedClassifierCV({last}(…)), which learns them from its scores")
         raise InvalidInput(
-            f"{last} gives no probabilities (predict_proba), and thresholds, metrics and gates of a {task} model "
+            f"{last} gives no probabilities (predict_proba), and thresholds, metrics and gates of a "
+            f"{task} model "
             f"need them; let `build` return {instead}"
         )
     return estimator

@@ -22,10 +22,11 @@ class NoGraphError(Exception):
 
 
 def export(model: Any, columns: Sequence[Column], task: Task, folder: Path) -> OnnxGraph:
-    """Write the graph of `model` below `folder`. It is a candidate: nothing says yet that it answers the same.
+    """Write the graph of `model` below `folder`. It is a candidate: nothing says yet that it answers the
+    same.
 
-    Raises `NoGraphError`. `model` is a fitted estimator, or a pipeline that may start with a `ColumnTransformer`, and has seen a
-    frame with exactly `columns`.
+    Raises `NoGraphError`. `model` is a fitted estimator, or a pipeline that may start with a
+    `ColumnTransformer`, and has seen a frame with exactly `columns`.
     """
     graph = OnnxGraph(
         strings=STRINGS if any(c.type == "string" for c in columns) else None,
@@ -72,7 +73,8 @@ def _refuse_locales(graph: Any) -> None:
         cased = [a.s for a in node.attribute if a.name == "case_change_action"]
         if node.op_type == "StringNormalizer" and cased not in ([], [b"NONE"]):
             raise NoGraphError(
-                "its graph lowers the case of text by the locale en_US.UTF-8, which slim images lack; the graph "
+                "its graph lowers the case of text by the locale en_US.UTF-8, which slim images lack; "
+                "the graph "
                 "would not load there"
             )
 

@@ -1,7 +1,7 @@
 """Whether what would be served answers as the trained model does: graph, saved file and plain arrays alike.
 
-Each of them is a candidate. It is asked for the rows that the model was asked for, in the ways in which a shell
-asks, and any difference is a sentence that says for which row.
+Each of them is a candidate. It is asked for the rows that the model was asked for, in the ways in which a
+shell asks, and any difference is a sentence that says for which row.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import numpy as np
 
 from mlops.errors import InvalidInput, MlopsError
 from mlops.serving.columns import FLOAT32_MAX
-from mlops.steps.probes import Probe, drawn
+from mlops.steps.probes import USUAL, Probe, drawn
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -26,7 +26,8 @@ TOLERANCE = 1e-5
 """Of a probability. Of a value: this share of the largest answer, which float32 just about holds."""
 _ALONE = 6
 """Rows that are also asked one by one."""
-_STEPS = (1e30, 1e18, 1e12, 1e9, 1e6)
+_STEPS = (1e30, 1e18, 1e12, 1e9, 1e6, 1e5, 1e4, 1e3, 1e2, 1e1)
+"""Ends of an open range, tried one after the other."""
 _FEW = 40
 
 
@@ -78,7 +79,9 @@ def _failing(candidate: Scorer, probes: Sequence[Probe]) -> str:
     return f"a row with {probes[next(iter(bad))].what}" if bad else "many rows at once"
 
 
-def in_a_table(candidate: Scorer, frame: pd.DataFrame, answers: np.ndarray[Any, Any], scale: float) -> str | None:
+def in_a_table(
+    candidate: Scorer, frame: pd.DataFrame, answers: np.ndarray[Any, Any], scale: float
+) -> str | None:
     """The same for a whole table, as batch scoring asks."""
     task = candidate.schema.task
     most = TOLERANCE if task != "regression" else TOLERANCE * np.maximum(np.abs(answers), scale)
@@ -89,7 +92,10 @@ def in_a_table(candidate: Scorer, frame: pd.DataFrame, answers: np.ndarray[Any, 
     apart = np.abs(got - answers)
     if not (apart <= most).all():
         where = int(np.nan_to_num(apart, nan=np.inf).max(axis=1).argmax())
-        return f"answers {_show(got[where])} where the model answers {_show(answers[where])} (row {where} of training)"
+        truth = _show(answers[where])
+        return (
+            f"answers {_show(got[where])} where the trained model answers {truth} (row {where} of training)"
+        )
     return None
 
 
@@ -111,7 +117,10 @@ def _worst(asked: Asked, got: np.ndarray[Any, Any]) -> str | None:
     if (got == asked.answers).all() or (excess[got != asked.answers] <= 1).all():
         return None
     excess[got == asked.answers] = 0
-    where = int(excess.max(axis=1).argmax())
+    by_row = excess.max(axis=1)
+    # The plainest row that shows it, and of these the worst: "null in 'size'" says more than a mixture.
+    plain = np.array([probe.column is not None or probe.what == USUAL for probe in asked.probes])
+    where = int(np.where(plain, by_row, 0).argmax()) if (by_row[plain] > 1).any() else int(by_row.argmax())
     return (
         f"answers {_show(got[where])} where the trained model answers {_show(asked.answers[where])} "
         f"(a row with {asked.probes[where].what})"
@@ -124,7 +133,8 @@ def _show(values: np.ndarray[Any, Any]) -> str:
 
 
 def refusals(model: Scorer, probes: Sequence[Probe]) -> dict[int, str]:
-    """Which probes `model` refuses, or answers with what is no finite number, and its words; not all of many."""
+    """Which probes `model` refuses, or answers with what is no finite number, and its words; not all "
+    "of many."""
     found: dict[int, str] = {}
 
     def look(first: int, last: int) -> None:
@@ -179,13 +189,17 @@ def settled(
                 new = _narrowed(old, probe, open_ends[name], name in stated, inputs[name])
                 if new is not None:
                     changed[name], done = _both(changed[name], new), True
-                    notes[name] = f"column {name!r}: {_taken_out(new)}, because the model refuses more ({why})"
+                    notes[name] = (
+                        f"column {name!r}: {_taken_out(new)}, because the model refuses more ({why})"
+                    )
             if not done:
                 problems.setdefault(f"{probe.column}{probe.what}", f"a row with {probe.what}: {why}")
         if problems:
             raise InvalidInput(_refusal(list(problems.values()), any("null" in p for p in problems.values())))
         schema = schema.model_copy(update={"columns": [changed[c.name] for c in schema.columns]})
-    raise InvalidInput(_refusal([f"a row with {probes[i].what}: {why}" for i, why in bad.items()], null=False))
+    raise InvalidInput(
+        _refusal([f"a row with {probes[i].what}: {why}" for i, why in bad.items()], null=False)
+    )
 
 
 def _refusal(problems: list[str], null: bool) -> str:
@@ -203,7 +217,12 @@ def _narrowed(
     """The column without what `probe` had there; None when that is the contract's own word."""
     value = probe.value if probe.column is not None else None
     if column.type == "string":
-        fits = isinstance(value, str) and not stated and column.unknown_category == "accept" and column.categories
+        fits = (
+            isinstance(value, str)
+            and not stated
+            and column.unknown_category == "accept"
+            and column.categories
+        )
         if fits and value not in (column.categories or []):
             return column.model_copy(update={"unknown_category": "refuse"})
         return None

@@ -1,8 +1,8 @@
 """Rows that the contract admits and training need not have had: what a model and its graph are compared on.
 
-Test months hold what is usual. Production sends what is allowed: null, "", a category that nobody has seen, the
-ends of each range and of each type. `drawn` makes such rows, `borders` finds numbers between which the model
-changes its answer. Whether a row is admitted is asked of the endpoint's own parser.
+Test months hold what is usual. Production sends what is allowed: null, "", a category that nobody has seen,
+the ends of each range and of each type. `drawn` makes such rows, `borders` finds numbers between which the
+model changes its answer. Whether a row is admitted is asked of the endpoint's own parser.
 """
 
 from __future__ import annotations
@@ -28,14 +28,29 @@ SEED = 20130101
 MIXED = 128
 """Rows whose every cell is drawn at random."""
 _GRID, _JUMPS = 97, 6
+USUAL = "values of training"
+"""What is said of a row that training or the test window has."""
 _UNSEEN = "never seen before"
-_TEXTS = ("", " ", _UNSEEN, "nan", "None", "0", "\x00", "İstanbul ß Σίσυφος ﬁn 東京 🚀", "don't re-enter x_1 a1 A 3.14")
+_TEXTS = (
+    "",
+    " ",
+    _UNSEEN,
+    "nan",
+    "None",
+    "0",
+    "\x00",
+    "İstanbul ß Σίσυφος ﬁn 東京 🚀",
+    "don't re-enter x_1 a1 A 3.14",
+)
 _LONG = 20_000
 _NUMBERS = (
     0.0, -0.0, 1.0, -1.0, 0.1, -1 / 3, 1e-45, -1e-45, 1.1754943508222875e-38, 5e-324, 1e-7, 1e6, 1e15, -1e15,
     16777217.0, 1700000000.5, FLOAT32_MAX, -FLOAT32_MAX,
 )  # fmt: skip
-_INTEGERS = (0, 1, -1, 2, 127, -128, 255, 32767, 2**24 + 1, -(2**24) - 1, 1_700_000_001, 2**31 - 1, -(2**31), 2**31, 2**53 - 1, -(2**53) + 1)  # fmt: skip
+_INTEGERS = (
+    0, 1, -1, 2, 127, -128, 255, 32767, 2**24 + 1, -(2**24) - 1, 1_700_000_001, 2**31 - 1, -(2**31), 2**31,
+    2**53 - 1, -(2**53) + 1,
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -71,7 +86,7 @@ def usual(schema: ModelSchema, inputs: pd.DataFrame, count: int) -> list[Probe]:
     admission = Admission(schema)
     spread = inputs.iloc[:: max(1, len(inputs) // count)]
     rows = (admission.of(row) for row in rows_of(schema, spread, count))
-    return [Probe(row, "values of training") for row in rows if row is not None]
+    return [Probe(row, USUAL) for row in rows if row is not None]
 
 
 def drawn(schema: ModelSchema, inputs: pd.DataFrame) -> list[Probe]:
@@ -81,7 +96,7 @@ def drawn(schema: ModelSchema, inputs: pd.DataFrame) -> list[Probe]:
     if not bases:
         return []
     special = [list(_specials(column, inputs[column.name])) for column in schema.columns]
-    found = [Probe(row, "values of training") for row in bases]
+    found = [Probe(row, USUAL) for row in bases]
     for place, (column, values) in enumerate(zip(schema.columns, special, strict=True)):
         for value, words in values:
             for base in bases[:2]:
@@ -96,8 +111,8 @@ def _together(
 ) -> Iterator[Probe]:
     """Several columns special at once: the same kind in all, then any mixture."""
     kinds = list(dict.fromkeys(words for values in special for _, words in values))
+    wanted = [{words: value for value, words in values} for values in special]
     for words in kinds:
-        wanted = [dict((w, v) for v, w in values) for values in special]
         cells = [w.get(words, base) for w, base in zip(wanted, bases[0], strict=True)]
         if (row := _closest(admission, cells, bases[0])) is not None:
             yield Probe(row, f"{words} in every column that may have it")
@@ -144,7 +159,11 @@ def _texts(column: Column, seen: Sequence[str]) -> Iterator[tuple[Cell, str]]:
         yield text, f"the category {text[:20]!r}"
     some = list(seen[:: max(1, len(seen) // 8)])[:8]
     for text in some:
-        for changed, words in ((text.upper(), "upper case"), (text.lower(), "lower case"), (f" {text} ", "blanks")):
+        for changed, words in (
+            (text.upper(), "upper case"),
+            (text.lower(), "lower case"),
+            (f" {text} ", "blanks"),
+        ):
             yield changed, f"{words} for {text[:20]!r}"
     if some:
         yield " ".join(some), "several texts at once"
@@ -166,7 +185,10 @@ def _numbers(column: Column, seen: pd.Series[Any]) -> Iterator[tuple[Cell, str]]
                 yield int(bound) + (1 if aim > 0 else -1), f"a neighbour of {words} value"
             else:
                 yield float(np.nextafter(bound, aim)), f"a neighbour of {words} value"
-                yield float(np.nextafter(np.float32(bound), np.float32(aim))), f"a float32 neighbour of {words} value"
+                yield (
+                    float(np.nextafter(np.float32(bound), np.float32(aim))),
+                    f"a float32 neighbour of {words} value",
+                )
     if len(seen) > 1 and not whole:
         yield float(seen.mean()), "the mean"
     for value in _INTEGERS if whole else _NUMBERS:
@@ -211,7 +233,9 @@ def borders(schema: ModelSchema, inputs: pd.DataFrame, model: Scorer) -> list[Pr
         name = schema.columns[place].name
         for value in ends:
             if (parsed := admission.of(_with(row, place, value))) is not None:
-                found.append(Probe(parsed, f"{value!r} in {name!r}, next to a split of the model", name, value))
+                found.append(
+                    Probe(parsed, f"{value!r} in {name!r}, next to a split of the model", name, value)
+                )
     return found
 
 
@@ -220,8 +244,9 @@ def _jumps(
 ) -> list[tuple[int, Any, Any]]:
     """Neighbours among training's values with the largest change of the answer."""
     values = seen.dropna().drop_duplicates().sort_values().to_numpy()
-    picked = values[np.unique(np.linspace(0, len(values) - 1, min(_GRID, len(values))).astype(int))] if len(values) else []  # fmt: skip
-    grid = [v for v in (value.item() for value in picked) if admission.of(_with(base, place, v)) is not None]
+    spread = np.unique(np.linspace(0, max(len(values) - 1, 0), _GRID).astype(int))
+    picked = [values[i].item() for i in spread if i < len(values)]
+    grid = [value for value in picked if admission.of(_with(base, place, value)) is not None]
     if len(grid) < 2:
         return []
     answers = np.asarray(model.predict_rows([_with(base, place, v) for v in grid]), dtype=np.float64)

@@ -24,7 +24,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--test",
         type=_args.existing,
-        help="folder that prep wrote; what is served is compared with the trained model on it, nothing is learned",
+        help="folder that prep wrote; what is served is compared on it with the trained model",
     )
     options.add_argument("--model", type=Path, required=True, help="output folder")
     options.add_argument(

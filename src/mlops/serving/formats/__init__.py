@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Protocol, cast
@@ -17,7 +18,8 @@ Answer = Callable[[Any], Any]
 """From a table or an array to probabilities ([n, classes]) or values ([n])."""
 
 
-class Saved(Protocol):
+@dataclass(frozen=True)
+class Saved:
     """What a format needs to know of the MLflow model that it writes."""
 
     folder: Path

@@ -17,7 +17,7 @@ REQUIREMENTS = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops")
 FILE = "model.skops"
 
 
-def fits(estimator: Any) -> bool:  # noqa: ARG001 - the last format: it takes what no other one has taken
+def fits(estimator: Any) -> bool:
     """Anything."""
     return True
 
@@ -84,11 +84,14 @@ def _asked(estimator: Any, trusted: Sequence[str]) -> list[str]:
         asked: list[str] = io.get_untrusted_types(data=io.dumps(estimator))
     except UnsupportedTypeException as error:
         raise InvalidInput(
-            f"the model holds a part that skops cannot save ({str(error).strip()}); use another estimator for it"
+            f"the model holds a part that skops cannot save ({str(error).strip()}); use another "
+            f"estimator for it"
         ) from None
     if foreign := refused(asked, trusted):
         raise InvalidInput(
-            f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run code. Use parts "
-            "of scikit-learn, or name the type as trusted once somebody has read it (docs/guides/another-model.md)"
+            f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run "
+            f"code. Use parts "
+            "of scikit-learn, or name the type as trusted once somebody has read it "
+            "(docs/guides/another-model.md)"
         )
     return asked

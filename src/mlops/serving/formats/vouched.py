@@ -7,7 +7,8 @@ type is vouched for when making one from any state whatever, and calling it on r
 - functions of scikit-learn that compute and do nothing else, by their modules in `_PURE`;
 - the few of NumPy, SciPy and Python in `REVIEWED`.
 
-Not vouched for, on purpose: `scipy.stats` distributions execute a text of their own state when they are loaded.
+Not vouched for, on purpose: `scipy.stats` distributions execute a text of their own state when they are
+loaded.
 """
 
 from __future__ import annotations
