@@ -57,7 +57,7 @@ test: setup ## Run all tests but the slow ones
 	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-unit: setup ## Run the tests that need no other process, in under a minute
-	@$(BIN)/pytest tests/unit -m "not slow and not processes"
+	@$(BIN)/pytest tests/unit -m "not slow"
 
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest

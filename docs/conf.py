@@ -26,6 +26,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "bootstrap",
         "infrastructure",
         "ci",
+        "pipelines",
         "scaling",
         "tracking-server",
         "tuning",

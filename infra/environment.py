@@ -28,7 +28,7 @@ from infra.naming import Names
 from infra.private_access import open_private_access
 from infra.tags import tags_of
 from infra.trust import federations
-from infra.wanted import check_training, granted, served_models
+from infra.wanted import check_endpoints, check_training, granted, served_models
 from mlops.spec.settings import Settings
 
 DUTIES = ("plan", "apply", "train", "promote", "serve")
@@ -65,6 +65,7 @@ class Environment:
         check_training(config, settings, stack)
         self.grants = granted(config)
         self.names = Names(settings.project.name, stack, config.location, config.salt)
+        check_endpoints(self.names, self.models)
         self.tags = tags_of(config, self.names)
         self.private = config.network.private_endpoints
         self.watched: dict[str, Watched] = {}

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from infra.config import SECRETS, EnvironmentStack, SharedStack
+from infra.naming import check_stack
 from infra.unread import unread_fields, unread_keys
 from mlops.errors import InvalidInput, Problem
 from mlops.spec._yaml import Document, problems_of
@@ -32,6 +33,8 @@ class StackFile:
 
     @classmethod
     def of(cls, root: Path, stack: str) -> StackFile:
+        """Raises `InvalidInput` for a name that no stack may have."""
+        check_stack(stack)
         relative = f"environments/Pulumi.{stack}.yaml"
         return cls(root / relative, relative)
 

@@ -1,5 +1,25 @@
 """Physical names. The rules are in `mlops.spec.naming`: the target `azure` must find what is made here."""
 
-from mlops.spec.naming import ENVIRONMENTS, REGIONS, RULES, Names, Rule, check, check_compute, guid
+from mlops.spec.naming import (
+    ENVIRONMENTS,
+    REGIONS,
+    RULES,
+    Names,
+    Rule,
+    check,
+    check_compute,
+    check_stack,
+    guid,
+)
 
-__all__ = ["ENVIRONMENTS", "REGIONS", "RULES", "Names", "Rule", "check", "check_compute", "guid"]
+__all__ = [
+    "ENVIRONMENTS",
+    "REGIONS",
+    "RULES",
+    "Names",
+    "Rule",
+    "check",
+    "check_compute",
+    "check_stack",
+    "guid",
+]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from infra import roles
 from infra.config import Endpoint, EnvironmentStack
+from infra.naming import Names
 from mlops.errors import InvalidInput, Problem
 from mlops.spec.settings import Settings
 
@@ -23,6 +26,22 @@ def served_models(config: EnvironmentStack, settings: Settings, stack: str) -> d
             ]
         )
     return {name: config.endpoints.get(name, Endpoint()) for name in known}
+
+
+def check_endpoints(names: Names, models: Iterable[str]) -> None:
+    """Raise `InvalidInput` when two models would get one endpoint: names in Azure ML are short."""
+    for kind in ("online_endpoint", "batch_endpoint"):
+        taken: dict[str, str] = {}
+        for model in models:
+            name = names.endpoint(kind, model).lower()
+            if other := taken.get(name):
+                sentence = (
+                    f"{other} and {model} would share the endpoint {name} in {names.environment}: only "
+                    "the first "
+                    "letters of a long name fit; give one of them a name that begins differently"
+                )
+                raise InvalidInput(Problem("mlops.toml", sentence, f"models.{model}"))
+            taken[name] = model
 
 
 def check_training(config: EnvironmentStack, settings: Settings, stack: str) -> None:

@@ -27,27 +27,6 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
 
 
-# Rooms and files under unit/ that start servers, git or steps, kill processes, or train on the real data:
-# they prove more than a unit and take longer. `make test` runs them too; `make test-unit` does not.
-PROCESSES = {"lifecycle", "pipeline", "targets", "tracking", "steps", "evaluation"}
-# <example>
-PROCESSES.add("flights")
-# </example>
-PROCESS_FILES = {
-    "test_batch.py",
-    "test_capture.py",
-    "test_engine_check.py",
-    "test_engine_promote.py",
-    "test_engine_store.py",
-    "test_score.py",
-    "test_server.py",
-}
-
-
-def _starts_processes(path: Path) -> bool:
-    return "unit" in path.parts and (path.parent.name in PROCESSES or path.name in PROCESS_FILES)
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """For `pytest -n`: a file stays on one worker, and so does the one lifecycle that two files tell."""
@@ -55,8 +34,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         chapter = item.path.parent.name == "e2e" and "trained" in getattr(item, "fixturenames", ())
         shared = "lifecycle" if chapter else str(item.path)
         item.add_marker(pytest.mark.xdist_group(shared))
-        if _starts_processes(item.path):
-            item.add_marker(pytest.mark.processes)
 
 
 @pytest.fixture(scope="session")

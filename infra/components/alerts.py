@@ -41,7 +41,7 @@ class Alerts(Component):
             "action-group",
             resource_group_name=place.resource_group,
             action_group_name=place.names("action_group"),
-            group_short_name=f"ml-{place.names.short_environment}",
+            group_short_name=f"ml-{place.names.short_environment}"[:12],
             location="Global",
             enabled=True,
             email_receivers=[

@@ -17,6 +17,7 @@ from typing import Any
 from mlops.errors import InvalidInput
 
 from .model import Captured, Resource, Skip
+from .stacks import stack_names
 
 TIMEOUT = 180
 """Seconds for all stacks of the base; it needs about ten."""
@@ -25,15 +26,16 @@ _HARNESS = Path(__file__).resolve().parents[1]
 
 
 def captured_at(root: Path, ref: str, stacks: Sequence[str]) -> dict[str, Captured]:
-    """What the program of commit `ref` registers, by stack; a stack that the commit lacks is not in the
-    answer.
+    """What the program of commit `ref` registers, by stack: `stacks`, as far as the commit has them, and
+    those
+    whose files are gone from `root`.
 
     Raises `InvalidInput` when there is no such commit, or its program fails.
     """
     with tempfile.TemporaryDirectory(prefix="mlops-base-") as folder:
         base = Path(folder)
         _extract(root, ref, base)
-        present = [s for s in stacks if (base / "environments" / f"Pulumi.{s}.yaml").is_file()]
+        present = [s for s in stack_names(base) if s in stacks or s not in stack_names(root)]
         if not present or not (base / "infra" / "program.py").is_file():
             return {}
         return _worker(base, ref, present)

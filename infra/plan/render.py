@@ -43,6 +43,7 @@ def to_json(plan: Plan) -> str:
             for s in plan.stacks
         },
         "violations": [_finding(f) for f in plan.violations],
+        "notes": list(plan.notes),
         "accepted": [{**_finding(f), "reason": reason} for f, reason in plan.accepted],
     }
     return json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
@@ -55,6 +56,7 @@ def markdown(plan: Plan, limit: int = MARKDOWN_LIMIT) -> str:
     if plan.violations:
         rows = [f"| {f.stack} | `{f.resource}` | {f.check} | {_cell(f.message)} |" for f in plan.violations]
         blocks.append(_table("| stack | resource | check | what is wrong |", rows))
+    blocks += [f"\n> **Note:** {note}\n" for note in plan.notes]
     for stack in plan.stacks:
         blocks.append(_stack_markdown(stack, plan.against))
     if plan.accepted:
@@ -140,6 +142,8 @@ def _change_lines(change: Change, pad: str) -> Iterator[str]:
 
 
 def _verdict(plan: Plan) -> Iterator[str]:
+    for note in plan.notes:
+        yield f"NOTE       {note}"
     for finding, reason in plan.accepted:
         yield f"accepted   {finding.stack}: {finding.resource}: {finding.check}: {reason}"
     for finding in plan.violations:

@@ -24,3 +24,5 @@ class Plan:
     violations: tuple[Finding, ...] = ()
     accepted: tuple[tuple[Finding, str], ...] = ()
     against: str = ""
+    notes: tuple[str, ...] = ()
+    """Sentences that a person must read and that block nothing."""

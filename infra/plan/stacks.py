@@ -18,7 +18,8 @@ _FIRST = (SHARED, "dev", "staging", "prod")
 def stack_names(root: Path) -> list[str]:
     """The stacks with a file in `environments/`: shared first, then along the way to production, then the
     others."""
-    found = [p.name.split(".")[1] for p in (root / "environments").glob("Pulumi.*.yaml")]
+    files = (root / "environments").glob("Pulumi.?*.yaml")
+    found = [p.name.removeprefix("Pulumi.").removesuffix(".yaml") for p in files]
     return sorted(found, key=lambda s: (_FIRST.index(s) if s in _FIRST else len(_FIRST), s))
 
 

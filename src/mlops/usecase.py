@@ -65,7 +65,8 @@ class UseCase(Protocol):
         """Metrics beyond the task's standard ones; may be empty.
 
         `prediction` has shape [n] (regression; binary: probability of the positive class) or
-        [n, classes]. Higher-is-better is told by the gates, not here.
+        [n, classes]. Higher-is-better is told by the gates, not here. It is also asked about resamples: leave
+        a metric out (or give NaN) where it is not defined. One that half of them lack has no interval.
         """
 
 

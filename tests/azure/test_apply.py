@@ -26,7 +26,7 @@ from mlops.spec.release import Data, Release, Source
 from mlops.spec.settings import load_settings
 from mlops.targets.azure.registry import AzureRegistry
 
-pytestmark = [pytest.mark.processes, pytest.mark.e2e]
+pytestmark = pytest.mark.e2e
 
 DIGEST = "sha256:" + "1" * 64
 EXAMPLE = ROOT / "pipelines/flights"

@@ -18,8 +18,6 @@ from mlops.spec.online import OnlineSettings
 from mlops.targets.azure import batch as module
 from mlops.targets.azure.batch import AzureBatch
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def bench(logged_in: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AzureBench:

@@ -29,7 +29,7 @@ from mlops.spec.files import load_release
 from mlops.spec.settings import load_settings
 from mlops.targets.azure.connect import Connection
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+pytestmark = pytest.mark.e2e
 
 TRAINED = """\
 mlops --target azure data push

@@ -18,8 +18,6 @@ from mlops.targets.azure.connect import Connection
 from mlops.targets.base import Target
 from mlops.tracking import PipelineTracker
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Path:

@@ -20,7 +20,7 @@ from mlops.spec.files import load_desired, load_release
 from mlops.spec.settings import load_settings
 from mlops.targets.azure.connect import Connection
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+pytestmark = pytest.mark.e2e
 
 STEPS = ["prep", "validate", "train", "evaluate", "explain", "register"]
 

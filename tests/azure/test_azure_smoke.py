@@ -23,8 +23,6 @@ from mlops.targets.azure.smoke import CHECKS, Checked, smoke
 from mlops.targets.azure.smoke import MODEL as MADE
 from mlops.targets.azure.store import CONTAINER
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def connection(tracked: Emulator, tmp_path: Path) -> Connection:

@@ -21,8 +21,6 @@ from tests.azure.provisioned import snapshot
 from mlops.bootstrap import steps as engine
 from mlops.errors import Blocked, TargetError
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:

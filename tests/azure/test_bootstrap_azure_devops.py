@@ -15,8 +15,6 @@ from tests.azure.provisioned import snapshot
 from mlops.bootstrap import steps as engine
 from mlops.errors import Blocked, MlopsError
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def devops(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:

@@ -15,8 +15,6 @@ from typer.testing import CliRunner
 from mlops.cli import _verbs  # noqa: F401  registers the commands
 from mlops.cli._app import app
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:

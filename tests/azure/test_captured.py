@@ -31,8 +31,6 @@ from mlops.targets.azure._collected import Hour
 from mlops.targets.azure.observations import SET_ASIDE, AzureObservations
 from mlops.targets.azure.store import CONTAINER, AzureStore
 
-pytestmark = pytest.mark.processes
-
 NOON = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 

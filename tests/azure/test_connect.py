@@ -8,8 +8,6 @@ from tests.azure.emulator import Answer, Emulator
 from mlops.errors import NotFound, TargetError
 from mlops.targets.azure.connect import Connection
 
-pytestmark = pytest.mark.processes
-
 
 def test_names_are_those_of_infra(connection: Connection):
     place = connection.place("prod")

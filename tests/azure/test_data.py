@@ -14,8 +14,6 @@ from mlops.spec.settings import load_settings
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.data import AzureData
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:

@@ -17,8 +17,6 @@ from mlops.spec.settings import load_settings
 from mlops.targets.azure import open_azure
 from mlops.targets.base import Target
 
-pytestmark = pytest.mark.processes
-
 CASES = {
     "pytorch": (
         {"type": "pytorch", "process_count_per_instance": 4},

@@ -31,8 +31,6 @@ from mlops.doctor.finding import Finding, code
 from mlops.doctor.run import CHECKS, diagnose
 from mlops.spec.settings import load_settings
 
-pytestmark = pytest.mark.processes
-
 OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 ONLINE = (*azure.CHECKS, *platform.CHECKS, *forge.CHECKS, *locks.CHECKS)
 
@@ -276,7 +274,7 @@ def test_a_lock_of_a_living_update_is_only_a_note(hub: Place):
 
 def test_a_family_that_azure_does_not_show_is_no_verdict(hub: Place):
     path = hub.root / "environments/Pulumi.dev.yaml"
-    path.write_text(path.read_text().replace(", priority: low_priority", ""))
+    path.write_text(path.read_text().replace(", priority: spot", ""))
     hub.azure.subscription.unlisted = {"standardDDSv5Family"}
     found = [f for f in problems(hub, "quota") if f.severity == "unknown"]
     assert [f.sentence for f in found] == [

@@ -28,8 +28,6 @@ from mlops.spec.digest import tree_digest
 from mlops.spec.online import Kubernetes, OnlineSettings
 from mlops.spec.signing import SigningSettings, signature_path
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

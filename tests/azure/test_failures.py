@@ -19,8 +19,6 @@ from mlops.spec.settings import load_settings
 from mlops.targets.azure import open_azure
 from mlops.targets.azure.connect import Connection
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture(scope="module")
 def artifacts(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:

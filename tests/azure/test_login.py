@@ -19,8 +19,6 @@ from mlops.spec.settings import load_settings
 from mlops.targets.azure import login
 from mlops.targets.azure.connect import Connection
 
-pytestmark = pytest.mark.processes
-
 
 class Runner:
     """GitHub's endpoint for OIDC tokens inside a job. `status` is what it answers."""

@@ -15,8 +15,6 @@ from mlops.spec.online import OnlineSettings
 from mlops.targets.azure import _metrics
 from mlops.targets.azure._metrics import Counters, counts_as
 
-pytestmark = pytest.mark.processes
-
 
 class _Watched:
     """Counters of one endpoint of the emulator, whose requests the test invents."""

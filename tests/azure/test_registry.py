@@ -18,8 +18,6 @@ from mlops.targets.azure import open_azure
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.registry import AzureRegistry
 
-pytestmark = pytest.mark.processes
-
 MODEL = "tiny"
 WORKSPACE = "/workspaces/mlw-flights-mlops-dev-we"
 

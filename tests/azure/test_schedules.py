@@ -14,8 +14,6 @@ from mlops.errors import InvalidInput
 from mlops.spec.online import OnlineSettings
 from mlops.targets.azure.schedule import AzureSchedules
 
-pytestmark = pytest.mark.processes
-
 NIGHTLY = """
 $schema: https://azuremlschemas.azureedge.net/latest/schedule.schema.json
 name: flights-nightly

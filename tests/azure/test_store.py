@@ -16,8 +16,6 @@ from mlops.spec.settings import load_settings
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.store import CONTAINER, AzureStore
 
-pytestmark = pytest.mark.processes
-
 
 class _Stores:
     def __init__(self, emulator: Emulator) -> None:

@@ -13,8 +13,6 @@ from mlops.spec.settings import load_settings
 from mlops.targets.azure import open_azure
 from mlops.targets.base import TrialResult
 
-pytestmark = pytest.mark.processes
-
 
 def test_a_sweep_is_submitted_as_it_is(tracked: Emulator, tmp_path: Path):
     sweep = tiny.make(tmp_path / "repository").with_name("sweep.yml")

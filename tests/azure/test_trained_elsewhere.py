@@ -19,8 +19,6 @@ from mlops.doctor.finding import Finding
 from mlops.doctor.run import diagnose
 from mlops.spec.settings import load_settings
 
-pytestmark = pytest.mark.processes
-
 HERE = ("training workspace", "training storage account")
 
 

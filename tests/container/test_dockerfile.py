@@ -16,8 +16,6 @@ FOLDER = ROOT / "container"
 DOCKERFILE = FOLDER / "Dockerfile"
 HADOLINT = Path(sys.executable).with_name("hadolint")
 
-pytestmark = pytest.mark.processes
-
 WRONG = [
     # kind, pattern, replacement, hadolint rule
     ("a floating base", "python:3.11.14-slim-bookworm", "python:latest", "DL3007"),

@@ -25,7 +25,7 @@ from mlops.serving.client import Unreachable, call
 ROOT = Path(__file__).parents[2]
 DOCKERFILE = ROOT / "container" / "Dockerfile"
 
-pytestmark = [pytest.mark.slow, pytest.mark.processes]
+pytestmark = pytest.mark.slow
 
 
 class Image:

@@ -34,7 +34,6 @@ def typist(tmp_path: Path) -> Typist:
 
 
 @pytest.mark.slow
-@pytest.mark.processes
 @pytest.mark.timeout(3000)
 @pytest.mark.parametrize("world", WORLDS, ids=lambda world: world.name)
 def test_the_examples_of_a_world_work(world: World, tmp_path: Path, raw_sample: Path) -> None:

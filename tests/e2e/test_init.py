@@ -20,7 +20,7 @@ from template_copy import PACKAGES, Done, Repository, copy_template
 from mlops.template import manifest, plan
 from mlops.template.answers import Answers, answers
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes]
+pytestmark = pytest.mark.e2e
 
 GIVEN = {
     "project": "demand", "organisation": "contoso", "region": "swedencentral", "forge": "github",
@@ -30,7 +30,7 @@ OPTIONS = [word for name, value in GIVEN.items() for word in (f"--{name}", value
 KEPT = (
     "tests/unit/prices/test_prices.py",
     "tests/unit/test_import_rule.py",
-    "tests/unit/engine/test_engine_check.py",
+    "tests/processes/engine/test_engine_check.py",
     "tests/ci/test_parity.py",
     "tests/ci/test_names.py",
     "tests/ci/test_owners.py",

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from template_copy import REVIEWER, Repository
 
-pytestmark = [pytest.mark.e2e]
+pytestmark = pytest.mark.e2e
 
 FORK_FOLDERS = ("src/{0}/", "pipelines/{0}/", "tests/unit/{0}/", "releases/{0}/")
 FORK_FILES = (

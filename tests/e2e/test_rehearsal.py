@@ -23,7 +23,7 @@ from test_update import Two, edit, files, make_fork, release, started  # noqa: F
 
 from mlops.template import manifest, versions
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 
 def last_release() -> str:

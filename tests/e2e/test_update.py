@@ -20,7 +20,7 @@ from test_init import OPTIONS, copied, make_template, own_code, tool, with_own_c
 
 from mlops.template import manifest
 
-pytestmark = [pytest.mark.e2e, pytest.mark.processes, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 
 FIRST, NEXT = "0.80.0", "0.90.0"
 BRANCH = f"template/v{NEXT}"

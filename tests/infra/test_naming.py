@@ -5,34 +5,139 @@ from __future__ import annotations
 
 import re
 import string
+from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from infra.naming import ENVIRONMENTS, REGIONS, RULES, Names, check, check_compute, guid
+from infra.load import StackFile
+from infra.naming import ENVIRONMENTS, REGIONS, RULES, Names, check, check_compute, check_stack, guid
+from infra.plan.stacks import stack_names
+from infra.wanted import check_endpoints
 
+from mlops.bootstrap.program import stack_names as bootstrap_names
 from mlops.errors import InvalidInput
 
 PROJECTS = st.from_regex(r"[a-z][a-z0-9-]{1,26}", fullmatch=True)
 MODELS = PROJECTS
 
 
-@given(
-    PROJECTS,
-    st.sampled_from(["dev", "staging", "prod", "shared", "sandbox1"]),
-    st.sampled_from(sorted(REGIONS)),
-)
-def test_every_kind_of_name_is_legal_for_any_project(project: str, environment: str, region: str) -> None:
-    names = Names(project, environment, region)
-    for kind, rule in RULES.items():
-        name = (
-            names(kind)
-            if not kind.endswith("_endpoint") or kind == "private_endpoint"
-            else names.endpoint(kind, project)
-        )
+STACKS = st.one_of(
+    st.sampled_from(
+        ["dev", "staging", "prod", "shared", "sandbox", "sandy", "dev-alice", "prd", "stg", "stat"]
+    ),
+    st.from_regex(r"dev-[a-z0-9-]{0,20}", fullmatch=True),
+    st.from_regex(r"[A-Za-z0-9._-]{1,100}", fullmatch=True),
+).filter(lambda stack: stack != "state")
+
+
+def _all(names: Names, model: str) -> dict[str, str]:
+    return {
+        kind: names.endpoint(kind, model) if kind in {"online_endpoint", "batch_endpoint"} else names(kind)
+        for kind in RULES
+    }
+
+
+@settings(max_examples=1000, deadline=None)
+@given(PROJECTS, STACKS, st.sampled_from(sorted(REGIONS)), MODELS)
+def test_every_kind_of_name_is_legal_for_any_project_and_stack(
+    project: str, environment: str, region: str, model: str
+) -> None:
+    for kind, name in _all(Names(project, environment, region), model).items():
+        rule = RULES[kind]
         assert rule.shortest <= len(name) <= rule.longest
         assert re.fullmatch(rule.pattern, name)
         assert "--" not in name or kind != "key_vault"
+
+
+ODD = (
+    "Dev DEV dev dev- dev-- -dev dev_ dev. prd stg shr stat staging prod shared sand sandy sandbox a A 1 1234"
+)
+SIMILAR = [
+    *(
+        f"{word}{sep}{n}"
+        for word in ("dev", "sandbox", "dev-trial")
+        for sep in ("-", "", ".")
+        for n in range(300)
+    ),
+    *ODD.split(),
+    *("x" * n for n in range(1, 100)),
+]
+
+
+def test_no_two_of_thousands_of_stacks_get_one_name() -> None:
+    """`sandbox` and `sandy` shared every name: the second `up` met 409, or one workspace had two owners."""
+    every = [_all(Names("flights-mlops", stack, "westeurope"), "flights") for stack in dict.fromkeys(SIMILAR)]
+    for kind in RULES:
+        assert len({names[kind].lower() for names in every}) == len(every), kind
+
+
+def test_no_two_of_thousands_of_projects_get_one_name_for_their_trial() -> None:
+    projects = [f"churn-prediction-team-{n}" for n in range(3000)]
+    every = [_all(Names(project, "dev-alice", "southcentralus"), "flights") for project in projects]
+    for kind in RULES:
+        assert len({names[kind].lower() for names in every}) == len(every), kind
+
+
+@pytest.mark.parametrize("stack", ["dev", "qa", "uat", "test", "eu1", "7"])
+def test_a_short_word_is_spelt_out(stack: str) -> None:
+    assert Names("flights", stack, "westeurope")("resource_group") == f"rg-flights-{stack}-we"
+
+
+@pytest.mark.parametrize(("stack", "abbreviation"), [("prd", "prod"), ("stg", "staging"), ("shr", "shared")])
+def test_an_abbreviation_of_another_stack_is_no_name_of_its_own(stack: str, abbreviation: str) -> None:
+    one, other = (Names("flights", s, "westeurope")("resource_group") for s in (stack, abbreviation))
+    assert one != other
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [
+        ("", "no name of a stack"),
+        ("my stack", "no name of a stack"),
+        ("a" * 101, "no name of a stack"),
+        ("dév", "no name of a stack"),
+        ("org/dev", "no name of a stack"),
+        ("state", "stands for what keeps Pulumi's state"),
+    ],
+)
+def test_a_name_that_no_stack_may_have_is_refused(name: str, sentence: str) -> None:
+    with pytest.raises(InvalidInput, match=sentence):
+        check_stack(name)
+    with pytest.raises(InvalidInput, match=sentence):
+        StackFile.of(Path(), name)
+
+
+def test_models_that_begin_alike_have_endpoints_of_their_own_in_a_trial() -> None:
+    names = Names("flights", "dev-alice", "westeurope")
+    models = ["churn-prediction-daily", "churn-prediction-weekly", "churn-prediction"]
+    for kind in ("online_endpoint", "batch_endpoint"):
+        assert len({names.endpoint(kind, m) for m in models}) == 3
+    check_endpoints(names, models)
+
+
+def test_models_that_would_share_an_endpoint_are_refused() -> None:
+    alike = ["predict-customer-churn-day-a", "predict-customer-churn-day-b"]
+    with pytest.raises(InvalidInput, match="would share the endpoint predict-customer-chu"):
+        check_endpoints(Names("flights", "prod", "westeurope"), [m[:27] + m[-1:] for m in alike])
+    check_endpoints(Names("flights", "prod", "westeurope"), ["day-a", "day-b"])
+
+
+def test_stacks_are_found_by_their_whole_name(tmp_path: Path) -> None:
+    (tmp_path / "environments").mkdir()
+    for name in ("dev", "dev.eu", "dev-alice", "shared"):
+        (tmp_path / f"environments/Pulumi.{name}.yaml").touch()
+    (tmp_path / "environments/Pulumi.yaml").touch()
+    assert stack_names(tmp_path) == bootstrap_names(tmp_path) == ["shared", "dev", "dev-alice", "dev.eu"]
+
+
+def test_a_name_that_cannot_be_shortened_gets_no_advice_to_shorten_it() -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check("key_vault", "kv-flights-dev--we-da6f")
+    assert "must match" in str(caught.value)
+    assert "horten" not in str(caught.value)
+    with pytest.raises(InvalidInput, match="it has 25 characters, 24 may be"):
+        check("storage_account", "a" * 25)
 
 
 @given(PROJECTS, PROJECTS)

@@ -211,6 +211,17 @@ def test_plan_against_a_commit_runs_that_commits_program(tmp_path: Path) -> None
     assert changes(captured_at(tmp_path, head, ["dev"])["dev"], now["dev"]) == []
 
 
+def test_plan_against_a_commit_tells_a_rename(tmp_path: Path) -> None:
+    _repository(tmp_path)
+    _git(tmp_path, "mv", "environments/Pulumi.dev.yaml", "environments/Pulumi.sandbox.yaml")
+    planned = api.plan(tmp_path, stacks=["sandbox"], against="HEAD", checkov=False)
+    (note,) = planned.notes
+    assert note.startswith("stack sandbox is dev under another name: ")
+    assert f"NOTE       {note}" in api.render.text(planned)
+    assert note in api.render.markdown(planned)
+    assert json.loads(api.render.to_json(planned))["notes"] == [note]
+
+
 def test_plan_against_a_commit_without_infra_is_all_new(tmp_path: Path) -> None:
     _git(tmp_path, "init", "--quiet")
     (tmp_path / "README.md").write_text("empty\n")

@@ -22,7 +22,6 @@ from mlops.steps import dataset, prep
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.processes,
     pytest.mark.timeout(900),
     pytest.mark.skipif(
         bool(spark_environment.missing()), reason=spark_environment.missing() or "Spark is here"

@@ -5,12 +5,7 @@ Otherwise the lint would describe a format of its own, and a laptop would accept
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "pipeline"))
 from tiny_pipeline import GOOD, write_project
 
 from mlops.pipeline import lint, load_pipeline

@@ -47,7 +47,6 @@ def test_every_entry_point_is_a_verb():
 
 
 @pytest.mark.slow
-@pytest.mark.processes
 @pytest.mark.timeout(900)
 def test_mlflow_run_trains_a_version(raw_sample: Path, tmp_path: Path):
     repository = Repository.make(tmp_path, raw_sample)
@@ -103,7 +102,6 @@ class Databricks:
         return self._ANSWERS[operation]
 
 
-@pytest.mark.processes
 @pytest.mark.timeout(120)
 def test_the_cluster_of_the_page_is_what_databricks_is_asked_for(tmp_path: Path):
     """The project as it is in git, the entry point with its parameters, the page's cluster and wheel."""

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import sqlite3
-import sys
 from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "unit" / "pipeline"))
 from tiny_pipeline import write_project
 
 from mlops.targets.local.jobs import LocalJobs

@@ -11,7 +11,7 @@ from tests.e2e.template_copy import Repository
 
 from mlops.tracking import PipelineTracker, sqlite_uri
 
-pytestmark = [pytest.mark.slow, pytest.mark.processes, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def test_the_best_trial_is_trained_and_judged(raw_sample: Path, tmp_path: Path) -> None:

@@ -17,7 +17,6 @@ from mlops.targets.local.registry import local_tracker
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.processes,
     pytest.mark.timeout(900),
     pytest.mark.skipif(bool(page.missing()), reason=page.missing() or "the servers are there"),
 ]

@@ -15,8 +15,6 @@ from tests.serving.harness import Line, Reply, Server, serving
 
 from mlops.serving import testing
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:

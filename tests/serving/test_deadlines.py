@@ -2,7 +2,7 @@
 that it takes its answer. One that never reads would otherwise keep its answer in memory, its connection in
 the table, and a drain waiting.
 
-Slow headers and bodies: `tests/unit/serving/test_server.py`.
+Slow headers and bodies: `tests/processes/serving/test_server.py`.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import pytest
 from tests.serving.harness import Line, Server, serving
 
 from mlops.serving import testing
-
-pytestmark = pytest.mark.processes
 
 SECONDS = 1.0
 BIG = json.dumps(testing.body(10_000)).encode()

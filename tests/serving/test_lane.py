@@ -48,7 +48,6 @@ def split(stream: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-@pytest.mark.processes
 @pytest.mark.parametrize("seed", range(6))
 def test_pipelined_requests_are_answered_in_order_however_they_are_cut(server: Server, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311
@@ -88,7 +87,6 @@ def test_pipelined_requests_are_answered_in_order_however_they_are_cut(server: S
             assert json.loads(body)["predictions"] == [pytest.approx(value, abs=1e-6)]
 
 
-@pytest.mark.processes
 def test_a_request_may_arrive_byte_by_byte(server: Server) -> None:
     with socket.create_connection(("127.0.0.1", server.port), timeout=10) as sock:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -99,7 +97,6 @@ def test_a_request_may_arrive_byte_by_byte(server: Server) -> None:
     assert json.loads(body)["predictions"] == [pytest.approx(testing.expected("AA", 500), abs=1e-6)]
 
 
-@pytest.mark.processes
 @pytest.mark.parametrize(
     ("change", "wanted"),
     [
@@ -121,7 +118,6 @@ def test_what_is_no_plain_post_goes_the_other_way(
     assert status(server.raw(scoring(server, 1.0, "connection: close").replace(*change))) == wanted
 
 
-@pytest.mark.processes
 def test_a_body_too_long_for_the_lane_is_answered_alike(server: Server) -> None:
     body = json.dumps(testing.body(9_000), indent=2).encode()
     assert len(body) > BODY
@@ -130,7 +126,6 @@ def test_a_body_too_long_for_the_lane_is_answered_alike(server: Server) -> None:
     assert reply.status == 200 and len(reply.json()["predictions"]) == 9_000
 
 
-@pytest.mark.processes
 def test_clients_that_leave_before_their_answer_leave_nothing_behind(tmp_path_factory: Any) -> None:
     root = tmp_path_factory.mktemp("leaving")
     testing.write_onnx(root / "model", work=500)

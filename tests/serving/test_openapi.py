@@ -17,8 +17,6 @@ from tests.serving.harness import Server, serving
 
 from mlops.serving import testing
 
-pytestmark = pytest.mark.processes
-
 CHECKS: list[Any] = [
     checks.not_a_server_error,
     openapi.status_code_conformance,

@@ -20,8 +20,6 @@ from mlops.serving import testing
 from mlops.serving.client import call
 from mlops.serving.deployment import QUEUE
 
-pytestmark = pytest.mark.processes
-
 SMALL = json.dumps(testing.body()).encode()
 
 

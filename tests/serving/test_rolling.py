@@ -19,8 +19,6 @@ from tests.serving.harness import Line, Server, serving
 
 from mlops.serving import testing
 
-pytestmark = pytest.mark.processes
-
 CALLERS = 4
 COLOURS = ("blue", "green")
 

@@ -13,8 +13,6 @@ from tests.serving.inference_server import azure_serving
 
 from mlops.serving import testing
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture(scope="module")
 def shells(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Line, Line]]:

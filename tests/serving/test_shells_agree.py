@@ -18,8 +18,6 @@ from tests.serving.inference_server import AzureServer, azure_serving
 
 from mlops.serving.batch import score_folder
 
-pytestmark = pytest.mark.processes
-
 ROWS = 2_000
 """A request's share of the test set."""
 TOLERANCE = 1e-6

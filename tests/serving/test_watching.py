@@ -66,7 +66,6 @@ def server(root: Path) -> Iterator[Server]:
         yield made
 
 
-@pytest.mark.processes
 @pytest.mark.parametrize(
     ("accept", "kind"),
     [
@@ -90,7 +89,6 @@ def test_the_endpoint_speaks_the_format_that_is_asked_for(server: Server, accept
     assert ok[0] >= 1
 
 
-@pytest.mark.processes
 @pytest.mark.parametrize("chunked", [False, True], ids=["lane", "asgi"])
 def test_a_w3c_trace_is_the_request_id_of_answer_and_capture(server: Server, chunked: bool) -> None:
     trace = TRACE[:-1] + ("1" if chunked else "2")
@@ -110,7 +108,6 @@ def test_a_w3c_trace_is_the_request_id_of_answer_and_capture(server: Server, chu
         time.sleep(0.1)
 
 
-@pytest.mark.processes
 @pytest.mark.parametrize(
     "parent",
     [
@@ -130,7 +127,6 @@ def test_a_void_trace_is_ignored(server: Server, parent: str) -> None:
     assert re.fullmatch(r"[0-9a-f]{12}-[0-9a-f]+", reply.headers["x-request-id"])
 
 
-@pytest.mark.processes
 def test_a_failed_request_can_be_found_in_the_log(server: Server, root: Path) -> None:
     body = json.dumps(testing.body(1, distance=6000.0)).encode()
     with Line(server.port, server.keys.primary) as line:

@@ -123,11 +123,13 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
                 f"Values of {', '.join(unknown)} that were not in training are scored as unknown, which is "
                 "less exact."
             )
+        found += [f"No request is held to all of the contract: {sentence}." for sentence in schema.unchecked]
     if version.schema and version.schema.onnx is None and version.schema.no_graph:
         found.append(
             f"It is served by the library that trained it, not by an ONNX graph: {version.schema.no_graph}."
         )
     if evaluation := version.evaluation:
+        found += [f"{sentence}." for sentence in evaluation.undefined]
         if evaluation.contract_violations:
             found.append(
                 "Its test rows break the data contract: " + "; ".join(evaluation.contract_violations)
@@ -235,13 +237,25 @@ def inputs(columns: Sequence[Column]) -> list[tuple[str, str, str]]:
     for column in columns:
         allowed = []
         if column.minimum is not None or column.maximum is not None:
-            allowed.append(f"{_bound(column.minimum)} to {_bound(column.maximum)}")
+            allowed.append(_range(column))
+        if column.values is not None:
+            allowed.append(plural(len(column.values), "legal value"))
         if column.categories:
             allowed.append(plural(len(column.categories), "known value"))
+        if column.min_length is not None or column.max_length is not None:
+            allowed.append(f"{column.min_length or 0} to {_bound(column.max_length)} characters")
+        if more := len(column.texts) + bool(column.excluded):
+            allowed.append(plural(more, "more rule"))
         if column.nullable:
             allowed.append("may be missing")
         rows.append((column.name, column.type, ", ".join(allowed) or column.description))
     return rows
+
+
+def _range(column: Column) -> str:
+    above = "above " if column.exclusive_minimum else ""
+    below = "below " if column.exclusive_maximum else ""
+    return f"{above}{_bound(column.minimum)} to {below}{_bound(column.maximum)}"
 
 
 def _bound(value: float | None) -> str:

@@ -30,5 +30,6 @@ def module(root: Path, name: str) -> Any:
 def stack_names(root: Path) -> list[str]:
     """The stacks with a file in `environments/`: shared, dev, staging, prod, then the others."""
     first = ("shared", "dev", "staging", "prod")
-    found = [p.name.split(".")[1] for p in (root / "environments").glob("Pulumi.*.yaml")]
+    files = (root / "environments").glob("Pulumi.?*.yaml")
+    found = [p.name.removeprefix("Pulumi.").removesuffix(".yaml") for p in files]
     return sorted(found, key=lambda s: (first.index(s) if s in first else len(first), s))

@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from mlops.bootstrap import grants, program
@@ -13,7 +14,9 @@ from mlops.bootstrap.pulumi import trust_differences
 from mlops.bootstrap.state import name_taken
 from mlops.bootstrap.world import SHARED, Stack, World, read_stack
 from mlops.doctor.case import Case
-from mlops.doctor.finding import Check, Finding
+from mlops.doctor.finding import Check, Finding, Severity
+from mlops.spec.vm_sizes import sentence as size_sentence
+from mlops.spec.vm_sizes import verdict
 
 _ML: Final = "Microsoft.MachineLearningServices"
 RESERVE: Final = 1.2
@@ -126,6 +129,32 @@ def _is(row: Mapping[str, Any], family: str, dedicated: bool) -> bool:
 def _letters(name: str) -> str:
     """Azure ML spells a family with and without spaces."""
     return "".join(c for c in name.lower() if c.isalnum())
+
+
+def sizes(case: Case) -> Iterator[Finding]:
+    """Azure still makes the machines that clusters and endpoints name, and will for a year."""
+    today = datetime.now(UTC).date()
+    named = [
+        (f"environments/Pulumi.{stack.name}.yaml", f"clusters.{name}", cluster.vm_size)
+        for stack in case.environments
+        for name, cluster in getattr(stack.config, "clusters", {}).items()
+    ]
+    named += [
+        ("mlops.toml", f"models.{name}.online.instance_type", model.online.instance_type)
+        for name, model in case.settings.models.items()
+        if model.online.kubernetes is None
+    ]
+    for file, field, size in named:
+        judged = verdict(size, today)
+        if judged != "fine":
+            severity: Severity = "error" if judged == "ended" else "warning"
+            yield Finding(
+                "sizes",
+                severity,
+                f"{file}: {field}: {size_sentence(size, today)}",
+                f"${{EDITOR:-vi}} {file}",
+                True,
+            )
 
 
 def free_names(case: Case) -> Iterator[Finding]:
@@ -264,6 +293,7 @@ def trust(case: Case) -> Iterator[Finding]:
 
 
 CHECKS: Final = (
+    Check("sizes", "files", sizes, "all are made for another year"),
     Check("quota", "azure", quota, "clusters and endpoints fit"),
     Check("free names", "azure", free_names, "nothing holds a name that is needed"),
     Check("roles", "azure", roles, "as docs/security.md says"),

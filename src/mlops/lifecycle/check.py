@@ -29,7 +29,7 @@ def check(root: Path, base: str | None, *, now: datetime, target: Target | None 
     """
     there, problems = tree.read(root, base, target.registry if target else None)
     by_files = rules.by_files(there, now)
-    judge = _by_target(there, Git(root).head(), target, now) if target else by_files
+    judge = by_target(there, Git(root).head(), target, now) if target else by_files
     for rule in rules.FILES:
         problems += rule(there)
     problems += rules.may_stay(there, by_files)
@@ -37,7 +37,7 @@ def check(root: Path, base: str | None, *, now: datetime, target: Target | None 
     return sorted(set(problems), key=str)
 
 
-def _by_target(there: tree.Tree, commit: str, target: Target, now: datetime) -> rules.Judge:
+def by_target(there: tree.Tree, commit: str, target: Target, now: datetime) -> rules.Judge:
     """Judges by what is served and what the journals say: the plan that apply would carry out."""
 
     def judge(asked: rules.Asked) -> Sequence[GateResult]:

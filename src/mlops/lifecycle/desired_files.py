@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import tempfile
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
@@ -17,6 +16,7 @@ from typing import Any, Final, Literal
 import yaml
 
 from mlops.errors import InvalidInput, Problem
+from mlops.spec import writing
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
 
@@ -58,7 +58,7 @@ def write_desired(
     text = desired_text(before, str(path), release=release, replaces=replaces, hold=hold, bypass=bypass)
     if text == before:
         return False
-    write_atomically(path, text)
+    writing.write(path, text)
     return True
 
 
@@ -94,24 +94,6 @@ def desired_text(
             )
         )
     return text
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Write UTF-8 text so that a reader, or a crash, sees the old file or the new one and no other."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(
-        "w", encoding="utf-8", dir=path.parent, prefix=f".{path.name}.", delete=False
-    ) as stream:
-        temporary = Path(stream.name)
-        try:
-            stream.write(text)
-            stream.flush()
-            # The temporary file is private to its owner; a file in git is not.
-            temporary.chmod(path.stat().st_mode & 0o777 if path.exists() else 0o644)
-            temporary.replace(path)
-        except BaseException:
-            temporary.unlink(missing_ok=True)
-            raise
 
 
 def _plain(value: Hold | Bypass | None) -> dict[str, Any] | None:

@@ -143,7 +143,9 @@ def _limits(case: Case) -> list[GateResult]:
             found.append(_unknown(name, limit, _NO_REPORT))
         elif interval is None:
             known = ", ".join(evaluation.metrics)
-            found.append(_unknown(name, limit, f"the evaluation has no value for {metric}; it has {known}"))
+            why = next((s for s in evaluation.undefined if s.startswith(f"{metric} is ")), "")
+            why = why or f"the evaluation has no value for {metric}; it has {known}"
+            found.append(_unknown(name, limit, why))
         else:
             observed = f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"
             found.append(_result(name, _within(interval.value, limits.min, limits.max), observed, limit))

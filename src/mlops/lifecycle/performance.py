@@ -14,7 +14,7 @@ from mlops.spec.evaluation import Evaluation
 from mlops.spec.gates import Interval
 from mlops.spec.monitoring import MonitoringPolicy, PerformanceLimit, Signal, SliceLimit
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import METRICS, Scores, encode_truth, resamples_of
+from mlops.steps.metrics import METRICS, Scores, encode_truth, interval_of, resamples_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +56,7 @@ def judged_performance(
             "performance",
             "all rows",
             limit,
-            interval=interval_of(scores, limit.metric, policy.confidence),
+            interval=_interval(scores, limit.metric, policy.confidence),
             released=released.get(limit.metric),
             rows=rows,
         )
@@ -67,16 +67,13 @@ def judged_performance(
     return rows, told
 
 
-def interval_of(scores: Scores, metric: str, confidence: float) -> Interval | None:
+def _interval(scores: Scores, metric: str, confidence: float) -> Interval | None:
     """The metric with its two-sided percentile interval; None where it is not defined."""
     point = scores.value(metric)
     if not np.isfinite(point):
         return None
     draws = [scores.metrics[metric](w) for _, w in resamples_of(scores.rows, RESAMPLES, _SEED)]
-    usable = np.array([d for d in draws if np.isfinite(d)])
-    tail = (1 - confidence) / 2
-    low, high = np.quantile(usable, [tail, 1 - tail]) if len(usable) else (point, point)
-    return Interval(value=point, low=float(low), high=float(high))
+    return interval_of(point, draws, confidence)
 
 
 def _joined(found: Scanned, labels: pd.DataFrame | None) -> pd.DataFrame:
@@ -136,7 +133,7 @@ def _sliced(
                 "slice",
                 f"{limit.column}={value}",
                 limit,
-                interval=interval_of(part, limit.metric, shared),
+                interval=_interval(part, limit.metric, shared),
                 released=before.get(value),
                 rows=part.rows,
             )

@@ -6,6 +6,7 @@ takes over the branch, and a rollback closes the promotion that it makes pointle
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -48,42 +49,63 @@ def branch_name(verb: str, env: str, model: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Tip:
-    """The newest commit of the branch that pull requests go to; never the user's checkout."""
+class Tip:
+    """What the newest commit of the branch says that pull requests go to; never the user's checkout."""
 
-    git: Git
-    base: str
+    env: str
+    model: str
     commit: str
-    path: str
     text: str | None
-    history: list[tuple[str, DesiredState]]
+    """Of the desired-state file; None when there is none yet."""
+    history: Sequence[DesiredState]
+    """Newest first."""
     policy: Policy
     freeze: Freeze
 
     @property
+    def path(self) -> str:
+        return files.desired_path(self.env, self.model)
+
+    @property
     def current(self) -> DesiredState | None:
-        return self.history[0][1] if self.history else None
+        return self.history[0] if self.history else None
 
 
-def _tip(root: Path, env: str, model: str) -> _Tip:
-    git = Git(root)
-    base = git.default_branch()
+def _tip(git: Git, base: str, env: str, model: str) -> Tip:
     commit = git.fetch(base)
     path = files.desired_path(env, model)
     policy = Document(git.show(commit, files.POLICY) or "", files.POLICY).parse(Policy)
     if env not in policy.order:
         raise InvalidInput(f"there is no environment {env!r}; {files.POLICY} knows {', '.join(policy.order)}")
     frozen = git.show(commit, files.FREEZE)
-    return _Tip(
-        git=git,
-        base=base,
+    return Tip(
+        env=env,
+        model=model,
         commit=commit,
-        path=path,
         text=git.show(commit, path),
-        history=provenance.desired_history(git, path, commit),
+        history=[state for _, state in provenance.desired_history(git, path, commit)],
         policy=policy,
         freeze=Document(frozen, files.FREEZE).parse(Freeze) if frozen else Freeze(),
     )
+
+
+def proposed(tip: Tip, record: Release, bypass: Bypass | None) -> tuple[str, Intent]:
+    """The file's new text, and what it would ask for once it is merged; pure."""
+    replaces = tip.current.release if tip.current else None
+    text = desired_text(tip.text, tip.path, release=record.version, replaces=replaces, bypass=bypass)
+    desired = Document(text, tip.path).parse(DesiredState)
+    intent = Intent(
+        env=tip.env,
+        model=tip.model,
+        desired=desired,
+        release=record,
+        policy=tip.policy,
+        freeze=tip.freeze,
+        commit=tip.commit,
+        file_commit="",  # Of the merge that is yet to come: a person's new decision.
+        lineage=transitions.lineage([desired, *tip.history]),
+    )
+    return text, intent
 
 
 def promote(
@@ -103,42 +125,32 @@ def promote(
     Raises `Blocked` when a rule refuses, with every reason; `IntegrityError` when provenance does;
     `InvalidInput`, `NotFound`, `TargetError`.
     """
-    tip = _tip(root, env, model)
+    git = Git(root)
+    base = git.default_branch()
+    tip = _tip(git, base, env, model)
     chosen = release if release is not None else _upstream_release(tip.policy, target, env, model)
     current = tip.current
     replaces = current.release if current else None
     if current is not None and current.release == chosen:
         return Promotion(env, model, chosen, current.replaces, (), None)
-    record = provenance.release_at(tip.git, model, chosen, tip.commit)
+    record = provenance.release_at(git, model, chosen, tip.commit)
     if wrong := transitions.not_bypassable(bypass, record):
         allowed = ", ".join(transitions.bypassable(record))
         raise InvalidInput(f"--bypass: {wrong[0]!r} cannot be skipped; allowed: {allowed}")
-    text = desired_text(tip.text, tip.path, release=chosen, replaces=replaces, bypass=bypass)
-    desired = Document(text, tip.path).parse(DesiredState)
-    intent = Intent(
-        env=env,
-        model=model,
-        desired=desired,
-        release=record,
-        policy=tip.policy,
-        freeze=tip.freeze,
-        commit=tip.commit,
-        file_commit="",
-        lineage=transitions.lineage([desired, *(state for _, state in tip.history)]),
-    )
+    text, intent = proposed(tip, record, bypass)
     provenance.verify_source(root, intent)
     provenance.agreed(record, target.registry)
     plan = plan_for(intent, target, now)
     if plan.refusal:
         raise Blocked(f"release {chosen} of {model} may not be promoted to {env}: {plan.refusal}")
-    before = provenance.release_at(tip.git, model, replaces, tip.commit) if replaces else None
+    before = provenance.release_at(git, model, replaces, tip.commit) if replaces else None
     rules = tip.policy.environments[env]
     body = promotion_body(
         env=env,
         release=record,
         current=before,
         rules=plan.gates,
-        commits=_commits(tip.git, before, record),
+        commits=_commits(git, before, record),
         compare_url=forge.compare_url(before.source.commit, record.source.commit) if before else "",
         approvers=rules.approvers,
         bypass=bypass,
@@ -152,7 +164,7 @@ def promote(
         reviewers=tuple(rules.approvers),
         supersedes=(branch_name("rollback", env, model),),
     )
-    request = propose(tip.git, forge, proposal, tip.base, tip.commit)
+    request = propose(git, forge, proposal, base, tip.commit)
     if rules.auto_merge:
         request = let_in(forge, request)
     return Promotion(env, model, chosen, replaces, plan.gates, request)
@@ -176,22 +188,13 @@ def rollback(
     """
     if not reason.strip():
         raise InvalidInput("--reason is empty; say why, because it is what holds automation off")
-    tip = _tip(root, env, model)
+    git = Git(root)
+    base = git.default_branch()
+    tip = _tip(git, base, env, model)
     current = tip.current
     if current is None or tip.text is None:
-        raise NotFound(f"nothing is served in {env}: {tip.path} is not in {tip.base}")
-    facts = journal.read(target.store.entries(env, model))
-    older = (s for _, s in tip.history if s.release != current.release and to in (None, s.release))
-    before = next(older, None)
-    verified = ", ".join(map(str, sorted(facts.verified - {current.release}))) or "none"
-    if before is None:
-        asked = f"release {to} was never asked for in {env}" if to else f"{env} never had another release"
-        raise Blocked(f"{asked}; verified here: {verified}")
-    if before.release not in facts.verified:
-        raise Blocked(
-            f"release {before.release} was never verified in {env}, so going back to it is no way out; "
-            f"verified here: {verified} (mlops rollback {env} --to N)"
-        )
+        raise NotFound(f"nothing is served in {env}: {tip.path} is not in {base}")
+    before = way_back(tip, journal.read(target.store.entries(env, model)).verified, to)
     hold = Hold(reason=reason, since=now, by=actor)
     text = desired_text(
         tip.text,
@@ -211,8 +214,32 @@ def rollback(
         reviewers=tuple(tip.policy.environments[env].approvers),
         supersedes=(branch_name("promote", env, model),),
     )
-    request = propose(tip.git, forge, proposal, tip.base, tip.commit)
+    request = propose(git, forge, proposal, base, tip.commit)
     return Promotion(env, model, before.release, current.release, (), request)
+
+
+def way_back(tip: Tip, verified: Collection[int], to: int | None) -> DesiredState:
+    """What the file said of an older release that was verified here: of `to`, or of the last one; pure.
+
+    A newer one is no way back: it would go through its canary again, and the hold would stop it. Raises
+    `Blocked` when there is none.
+    """
+    current = tip.current.release if tip.current else 0
+    known = ", ".join(str(release) for release in sorted(verified) if release < current) or "none"
+    before = next((s for s in tip.history if s.release < current and to in (None, s.release)), None)
+    if before is None and to is not None and to >= current:
+        raise Blocked(f"release {to} is not older than {current}; verified here before: {known}")
+    if before is None:
+        asked = (
+            f"release {to} was never asked for in {tip.env}" if to else f"{tip.env} never had an older one"
+        )
+        raise Blocked(f"{asked}; verified here: {known}")
+    if before.release not in verified:
+        raise Blocked(
+            f"release {before.release} was never verified in {tip.env}, so going back to it is no way out; "
+            f"verified here: {known} (mlops rollback {tip.env} --to N)"
+        )
+    return before
 
 
 def _upstream_release(policy: Policy, target: Target, env: str, model: str) -> int:

@@ -16,10 +16,11 @@ from pydantic import ValidationError
 from mlops.errors import Blocked, IntegrityError
 from mlops.forge.base import Forge, Proposal, PullRequest, let_in, propose
 from mlops.forge.git import Git
-from mlops.lifecycle.desired_files import write_atomically, write_desired
+from mlops.lifecycle.desired_files import write_desired
 from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version, stored_report
 from mlops.lifecycle.proposal import gate_table
 from mlops.lifecycle.transitions import on_hold
+from mlops.spec import writing
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
@@ -158,7 +159,7 @@ def _write_release(root: Path, made: Release) -> bool:
     name = release_path(made.model, made.version)
     path = root / name
     if not path.exists():
-        write_atomically(path, release_text(made))
+        writing.write(path, release_text(made))
         return True
     # Gates may be run again, and then measure another latency or another champion: what was released stays.
     there = Document.read(path, name).parse(Release)

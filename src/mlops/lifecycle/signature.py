@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+from mlops.spec.admits import whole_bounds
 from mlops.spec.schema import Column, ModelSchema
 
 
@@ -39,15 +40,52 @@ def _narrowed(live: Column, new: Column) -> list[str]:
         found.append(f"was of type {live.type} and is {new.type}")
     if live.nullable and not new.nullable:
         found.append("could be null and no longer can")
-    if _or(new.minimum, -math.inf) > _or(live.minimum, -math.inf):
-        found.append(f"has the minimum {new.minimum:g}, which is higher than before")
-    if _or(new.maximum, math.inf) < _or(live.maximum, math.inf):
-        found.append(f"has the maximum {new.maximum:g}, which is lower than before")
+    found += _bounds(live, new)
+    found += _rules(live, new)
     if new.categories is not None and new.unknown_category == "refuse":
         if live.categories is None or live.unknown_category == "accept":
             found.append("refuses values outside its categories, which it did not before")
         elif lost := sorted(set(live.categories) - set(new.categories)):
             found.append(f"no longer takes {', '.join(lost[:5])}")
+    return found
+
+
+def _bounds(live: Column, new: Column) -> list[str]:
+    """Of whole numbers their type's range counts too; of others it is the same for all."""
+    lows, highs = zip(_ends(live), _ends(new), strict=True)
+    found = []
+    if lows[1] > lows[0]:
+        found.append(f"has the minimum {lows[1][0]:g}, which is higher than before")
+    if highs[1] < highs[0]:
+        found.append(f"has the maximum {highs[1][0]:g}, which is lower than before")
+    return found
+
+
+def _ends(column: Column) -> tuple[tuple[float, bool], tuple[float, bool]]:
+    """Lowest and highest value, each with whether it is legal itself, such that they compare."""
+    if column.type == "integer" and column.dtype:
+        low, high = whole_bounds(column)
+        return (low, False), (high, True)
+    least, most = _or(column.minimum, -math.inf), _or(column.maximum, math.inf)
+    return (least, column.exclusive_minimum), (most, not column.exclusive_maximum)
+
+
+def _rules(live: Column, new: Column) -> list[str]:
+    """Rules for single values. Whether one regular expression admits more than another is not asked."""
+    found = []
+    if new.values is not None and (live.values is None or not set(live.values) <= set(new.values)):
+        found.append(f"takes {', '.join(map(str, new.values[:5]))} only, which it did not before")
+    if lost := [value for value in new.excluded if value not in live.excluded]:
+        found.append(f"no longer takes {', '.join(map(str, lost[:5]))}")
+    if (new.min_length or 0) > (live.min_length or 0):
+        found.append(f"needs {new.min_length} characters, which is more than before")
+    if _or(new.max_length, math.inf) < _or(live.max_length, math.inf):
+        found.append(f"takes {new.max_length} characters, which is less than before")
+    found += [
+        f"has a rule for its text that it had not ({rule.kind} {rule.text!r})"
+        for rule in new.texts
+        if rule not in live.texts
+    ]
     return found
 
 

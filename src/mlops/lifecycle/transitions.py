@@ -110,7 +110,7 @@ class Move:
 def verdicts(move: Move) -> list[GateResult]:
     """Every rule with its verdict; a rule that a backward move need not meet is `skipped`."""
     results = [_replaces(move), _analysis(move), _hold(move), _freeze(move), *_order_and_soak(move)]
-    results += [_quality(move), *_bypass(move)]
+    results += [_quality(move), _bypass(move)]
     return [_bypassed(r, move) for r in results]
 
 
@@ -246,15 +246,13 @@ def not_bypassable(bypass: Bypass | None, release: Release) -> list[str]:
     return [name for name in (bypass.gates if bypass else ()) if name not in allowed]
 
 
-def _bypass(move: Move) -> list[GateResult]:
+def _bypass(move: Move) -> GateResult:
     """A bypass that names what is never skipped is a mistake of whoever wrote it; it is not half done."""
     bypass = move.desired.bypass
-    if bypass is None:
-        return []
     wrong = not_bypassable(bypass, move.release)
     allowed = ", ".join(bypassable(move.release))
     why = f"{' and '.join(map(repr, wrong))} cannot be skipped; allowed: {allowed}" if wrong else ""
-    return [_brake("bypass", why, move, observed=", ".join(bypass.gates), limit=allowed)]
+    return _brake("bypass", why, move, observed=", ".join(bypass.gates) if bypass else "none", limit=allowed)
 
 
 def _hours(seconds: float) -> str:

@@ -10,7 +10,6 @@ from typing import Any
 import yaml
 
 from mlops.errors import InvalidInput, Problem, StepFailed, TargetError
-from mlops.lifecycle.desired_files import write_atomically
 from mlops.lifecycle.lineage import checkout
 from mlops.pipeline import load_pipeline
 from mlops.pipeline.binding import parse_parent
@@ -18,6 +17,7 @@ from mlops.pipeline.models import Port
 from mlops.pipeline.read import Pipeline
 from mlops.pipeline.sweep.models import read_sweep
 from mlops.pipeline.types import mismatch
+from mlops.spec import writing
 from mlops.spec.files import sweep_path, training_path
 from mlops.spec.window import Window
 from mlops.targets.base import SweepResult, Target, TrialResult
@@ -104,7 +104,7 @@ def write(root: Path, tuned: Tuned) -> bool:
         text = _replaced(text, training_path(tuned.model), name, value)
     if text == before:
         return False
-    write_atomically(path, text)
+    writing.write(path, text)
     return True
 
 

@@ -1,17 +1,17 @@
-"""The data contract of a use case: as columns of `serving.json`, and as a check of one frame.
+"""The data contract of a use case as a check of one frame.
 
-A use case states its contract once, as a pandera schema. Training checks frames with it; the endpoint checks
-requests with the columns that `columns_of` derives from it.
+A use case states its contract once, as a pandera schema. Training checks frames with it; endpoint, batch and
+monitor check rows with the columns that `mlops.monitoring.rules` derives from it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import InvalidInput
-from mlops.spec.schema import Column, ColumnType
+from mlops.monitoring.rules import number_type, rule_name
+from mlops.spec.admits import FLOAT32_MAX
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -19,19 +19,6 @@ if TYPE_CHECKING:
 
 EXAMPLES = 5
 """How many offending values a violation quotes."""
-
-_LOWER = {
-    "greater_than_or_equal_to": "min_value",
-    "greater_than": "min_value",
-    "in_range": "min_value",
-    "between": "min_value",
-}
-_UPPER = {
-    "less_than_or_equal_to": "max_value",
-    "less_than": "max_value",
-    "in_range": "max_value",
-    "between": "max_value",
-}
 
 
 @dataclass(frozen=True)
@@ -54,74 +41,74 @@ class Violation:
         return {**asdict(self), "examples": list(self.examples), "sentence": str(self)}
 
 
-def columns_of(schema: DataFrameSchema, categories: Mapping[str, list[str]] | None = None) -> list[Column]:
-    """The contract as the columns of a `ModelSchema`, in the contract's order.
-
-    `categories` are the values that training has seen, for text columns whose contract lists none.
-    Raises `InvalidInput` for a column whose type or `unknown_category` cannot be served.
-    """
-    seen = categories or {}
-    return [_column(str(name), column, seen.get(str(name))) for name, column in schema.columns.items()]
-
-
-def _column(name: str, column: Any, seen: list[str] | None) -> Column:
-    statistics = {check.name: check.statistics for check in column.checks}
-    listed = statistics.get("isin", {}).get("allowed_values")
-    kind = _type(name, str(column.dtype))
-    policy = (column.metadata or {}).get("unknown_category", "accept" if listed is None else "refuse")
-    if policy not in ("accept", "refuse"):
-        raise InvalidInput(
-            f"the contract's column {name!r} has unknown_category {policy!r} in its metadata; "
-            "it must be accept or refuse"
-        )
-    known = sorted(str(v) for v in listed) if listed is not None else seen
-    return Column(
-        name=name,
-        type=kind,
-        nullable=bool(column.nullable),
-        minimum=_bound(statistics, _LOWER),
-        maximum=_bound(statistics, _UPPER),
-        categories=known if kind == "string" else None,
-        unknown_category=policy,
-        description=column.description or "",
-    )
-
-
-def _type(name: str, dtype: str) -> ColumnType:
-    lowered = dtype.lower()
-    if lowered.startswith(("int", "uint")):
-        return "integer"
-    if lowered.startswith("float"):
-        return "number"
-    if lowered.startswith("bool"):
-        return "boolean"
-    if lowered.startswith(("str", "object")):
-        return "string"
-    raise InvalidInput(
-        f"the contract's column {name!r} has the type {dtype}; a served column is a string, an integer, "
-        "a number or a boolean (derive one in `features`)"
-    )
-
-
-def _bound(statistics: Mapping[str, Mapping[str, Any]], where: Mapping[str, str]) -> float | None:
-    found = [float(statistics[name][key]) for name, key in where.items() if name in statistics]
-    return found[0] if found else None
-
-
 def check(frame: pd.DataFrame, schema: DataFrameSchema) -> list[Violation]:
     """Every rule of `schema` that `frame` breaks, in the contract's order; empty when it holds.
 
-    Infinite numbers break the contract even where no range is given: no rule can mean to allow them.
+    Infinite numbers, and those that a float32 cannot hold, break the contract even where no range is given:
+    no rule can mean to allow them. What pandera would do for the check alone is left out: no row is dropped,
+    no column may be missing, and text is not converted to numbers.
     """
     from pandera.errors import SchemaErrors
 
+    rules, frame = _plain(schema, frame)
     found: list[Violation] = _infinite(frame)
     try:
-        schema.validate(frame, lazy=True)
+        rules.validate(frame, lazy=True)
     except SchemaErrors as errors:
-        found += _violations(errors.failure_cases, schema)
+        found += _violations(errors.failure_cases, rules)
     place = {str(name): i for i, name in enumerate(schema.columns)}
     return sorted(found, key=lambda v: (place.get(v.column, len(place)), v.column, v.rule))
+
+
+def _plain(schema: DataFrameSchema, frame: pd.DataFrame) -> tuple[DataFrameSchema, pd.DataFrame]:
+    """Contract and frame such that the verdict is about the rows as the model learns from them.
+
+    A nullable column of whole numbers or booleans has a type with null in the contract's place, because
+    pandas makes floats or objects of one that has nulls.
+    """
+    plain = copy.deepcopy(schema)
+    plain.drop_invalid_rows = plain.add_missing_columns = False
+    given = dict(frame.items())
+    for name, column in plain.columns.items():
+        column.required, column.drop_invalid_rows = True, False
+        kind = _NULLABLE.get(str(column.dtype)) if column.nullable else None
+        if kind is not None:
+            column._dtype = type(column)(kind).dtype
+        if name in given:
+            wanted = kind or (str(column.dtype) if column.coerce or plain.coerce else "")
+            given[name] = _as(given[name], wanted)
+        column.coerce = False
+    plain.coerce = False
+    if any(values.dtype != frame[name].dtype for name, values in given.items()):
+        frame = frame.copy(deep=False)
+        for name, values in given.items():
+            frame[name] = values
+    return plain, frame
+
+
+_NULLABLE = {
+    **{f"{sign}int{bits}": f"{sign.upper()}Int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64)},
+    "bool": "boolean",
+}
+
+
+def _as(values: pd.Series[Any], wanted: str) -> pd.Series[Any]:
+    """`values` in another type of the same kind where none of them changes; as they are otherwise."""
+    import numpy as np
+    import pandas as pd
+
+    if not wanted or str(values.dtype) == wanted:
+        return values
+    number, text = number_type(wanted), wanted.lower().startswith(("str", "object"))
+    if text or (number and not pd.api.types.is_numeric_dtype(values.dtype)):
+        return values
+    try:
+        with np.errstate(invalid="ignore"):
+            made: pd.Series[Any] = values.astype(wanted)  # type: ignore[call-overload]
+    except (TypeError, ValueError, OverflowError):
+        return values
+    same = made.isna().equals(values.isna()) and bool((made == values).fillna(True).all())
+    return made if same or number.startswith("float") else values
 
 
 def _infinite(frame: pd.DataFrame) -> list[Violation]:
@@ -129,9 +116,10 @@ def _infinite(frame: pd.DataFrame) -> list[Violation]:
 
     found = []
     for name in frame.columns:
-        if frame[name].dtype.kind != "f":
+        if getattr(frame[name].dtype, "kind", "") != "f":
             continue
-        bad = frame.loc[np.isinf(frame[name]), name]
+        numbers = frame[name].to_numpy(dtype="float64", na_value=np.nan)
+        bad = frame.loc[np.abs(numbers) > FLOAT32_MAX, name]
         if len(bad):
             found.append(
                 Violation(str(name), "finite", "it must be a finite number", len(bad), _examples(bad))
@@ -169,6 +157,6 @@ def _allowed(schema: DataFrameSchema, name: str) -> str:
     column = schema.columns.get(name)
     if column is None:
         return "see the data contract of the use case"
-    rules = ", ".join(str(check.error or check.name) for check in column.checks)
+    rules = ", ".join(rule_name(check) for check in column.checks)
     null = "may be null" if column.nullable else "is never null"
     return f"it must be {column.dtype}{', ' + rules if rules else ''}, and {null}"

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from mlops.errors import TargetError
-from mlops.monitoring.profile import BATCH, ColumnProfile, Counter, Profile, as_text
+from mlops.monitoring.profile import BATCH, ColumnProfile, Counter, Profile
+from mlops.spec.admits import arrow_type, fits, refused
 from mlops.spec.monitoring import TimeSpan
 from mlops.spec.schema import Column, ModelSchema
 
@@ -168,11 +169,11 @@ class _Scan:
     def _column(self, column: Column, values: Any) -> None:
         facts = self.facts[column.name]
         facts.rows += len(values)
-        if not _fits(column, values.type):
+        if not fits(column, values.type):
             facts.wrong_type += len(values)
             return
         counter = self.counters.get(column.name)
-        facts.out_of_bounds += out_of_bounds(column, values)
+        facts.out_of_bounds += int(refused(column, values).sum())
         if counter is None:
             facts.nulls += values.null_count
             return
@@ -210,7 +211,8 @@ class _Scan:
         if self.prediction is not None and self.found.rows:
             self.found.prediction = self.prediction.result()
         if self.kept:
-            self.found.labelled = pa.concat_tables(self.kept)
+            # One file may have a column as int64 and another as float64.
+            self.found.labelled = pa.concat_tables(self.kept, promote_options="permissive")
         return self.found
 
 
@@ -222,41 +224,6 @@ def likeliest(values: Any, classes: Sequence[str]) -> Any:
     return pa.array(np.array(classes, dtype=object)[table.argmax(axis=1)], pa.string())
 
 
-def out_of_bounds(column: Column, values: Any) -> int:
-    """How many values of an Arrow array the model's contract does not admit; nulls do not count."""
-    import pyarrow as pa
-    import pyarrow.compute as pc
-
-    if column.type == "string":
-        if column.categories is None or column.unknown_category == "accept":
-            return 0
-        known = pc.is_in(as_text(values).drop_null(), value_set=pa.array(column.categories, pa.string()))
-        return len(known) - int(pc.sum(known).as_py() or 0)
-    if column.type == "boolean":
-        return 0
-    numbers = np.asarray(values.to_numpy(zero_copy_only=False), dtype=np.float64)
-    bad = np.isinf(numbers)
-    if column.minimum is not None:
-        bad |= numbers < column.minimum
-    if column.maximum is not None:
-        bad |= numbers > column.maximum
-    return int(bad.sum())
-
-
-def _fits(column: Column, kind: Any) -> bool:
-    import pyarrow.types as kinds
-
-    if column.type == "string":
-        return bool(
-            kinds.is_string(kind)
-            or kinds.is_large_string(kind)
-            or (kinds.is_dictionary(kind) and kinds.is_string(kind.value_type))
-        )
-    if column.type == "boolean":
-        return bool(kinds.is_boolean(kind))
-    return bool(kinds.is_integer(kind) or kinds.is_floating(kind))
-
-
 def _bare(profile: ColumnProfile) -> ColumnProfile:
     return profile.model_copy(update={"counts": [0] * len(profile.counts), "nulls": 0})
 
@@ -265,8 +232,7 @@ def _typed(rows: Any, schema: ModelSchema) -> Any:
     """A column in which nobody sent a value has no type of its own, but that of the model."""
     import pyarrow as pa
 
-    types = {"string": pa.string(), "boolean": pa.bool_()}
-    wanted = {c.name: types.get(c.type, pa.float64()) for c in schema.columns}
+    wanted = {c.name: arrow_type(c) for c in schema.columns}
     fields = [
         field.with_type(wanted[field.name])
         if pa.types.is_null(field.type) and field.name in wanted

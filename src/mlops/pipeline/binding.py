@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
@@ -70,8 +70,14 @@ def expand(
     inputs: Mapping[str, str],
     outputs: Mapping[str, str],
     search_space: Mapping[str, str] | None = None,
+    *,
+    paths: Collection[str] = (),
 ) -> str:
-    """The shell command: optional blocks whose inputs have no value are left out, values are quoted.
+    """The shell command, its holes filled as Azure ML fills them: by plain text, whatever stands around.
+
+    So the shell sees several words, a pattern or a quote in a value. Paths are the exception: on Azure ML
+    they never hold a space, here they may, so they are quoted as the place where they stand asks for. `paths`
+    are the inputs that are such; outputs always are. Optional blocks whose inputs have no value are left out.
 
     Raises `KeyError` for a name that has no value outside an optional block (lint finds those first).
     """
@@ -80,11 +86,36 @@ def expand(
         names = [h.name for h in holes(match["body"]) if h.side == "inputs"]
         return match["body"] if all(n in inputs for n in names) else ""
 
+    wanted = _OPTIONAL.sub(block, command)
+
     def hole(match: re.Match[str]) -> str:
         port = _PORT.match(match["body"])
         if port is None:
             raise KeyError(match[0])
         sides = {"inputs": inputs, "outputs": outputs, "search_space": search_space or {}}
-        return shlex.quote(sides[port["side"]][port["name"]])
+        value = sides[port["side"]][port["name"]]
+        is_path = port["side"] == "outputs" or (port["side"] == "inputs" and port["name"] in paths)
+        return _quoted(value, _open_quote(wanted[: match.start()])) if is_path else value
 
-    return _HOLE.sub(hole, _OPTIONAL.sub(block, command)).strip()
+    return _HOLE.sub(hole, wanted).strip()
+
+
+def _open_quote(before: str) -> str:
+    """The quote that stands open after `before`, as a shell reads it; empty when none does."""
+    quote, escaped = "", False
+    for letter in before:
+        if escaped:
+            escaped = False
+        elif letter == "\\" and quote != "'":
+            escaped = True
+        elif letter in "\"'" and quote in ("", letter):
+            quote = "" if quote else letter
+    return quote
+
+
+def _quoted(path: str, quote: str) -> str:
+    if quote == "'":
+        return path.replace("'", "'\\''")
+    if quote == '"':
+        return re.sub(r'([\\"$`])', r"\\\1", path)
+    return shlex.quote(path)

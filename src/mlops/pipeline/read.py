@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, Problem
+from mlops.pipeline.binding import parse_parent
 from mlops.pipeline.models import (
     Component,
     Distribution,
@@ -17,6 +18,7 @@ from mlops.pipeline.models import (
     PipelineJob,
     Port,
     Resources,
+    Value,
 )
 from mlops.pipeline.spark import SparkComponent
 from mlops.spec._yaml import Document
@@ -57,6 +59,15 @@ class Step:
             return None
         return (self.path.parent / self.component.code).resolve()
 
+    @property
+    def includes(self) -> tuple[Path, ...]:
+        """What is copied beside the code: `additional_includes` of the component, or of a file beside it."""
+        listed = list(self.component.additional_includes)
+        beside = self.path.with_suffix(".additional_includes")
+        if self.node.component is not None and beside.is_file():
+            listed += [line.strip() for line in beside.read_text(encoding="utf-8").splitlines()]
+        return tuple(Path(os.path.normpath(self.path.parent / line)) for line in listed if line)
+
     def problem(self, loc: Loc, message: str) -> Problem:
         """A problem at `loc` of the component."""
         if self.spark is not None and loc[:1] == ("command",):
@@ -72,6 +83,21 @@ class Pipeline:
     document: Document
     job: PipelineJob
     steps: dict[str, Step] = field(default_factory=dict)
+
+    def bound_input(self, value: Value | None) -> Value | None:
+        """The input of the pipeline that a step's input is bound to; None when it is bound to none."""
+        bound = parse_parent(value.given) if value is not None else None
+        return self.job.inputs.get(bound.name) if bound is not None and bound.kind == "input" else None
+
+    def output_type(self, step: Step, name: str) -> str | None:
+        """The type of a step's output; what the component leaves open the pipeline's own output may say."""
+        own = step.component.outputs[name].type or (
+            step.node.outputs[name].type if name in step.node.outputs else None
+        )
+        bound = parse_parent(step.node.outputs[name].binding) if name in step.node.outputs else None
+        if own or bound is None or bound.kind != "output" or bound.name not in self.job.outputs:
+            return own
+        return self.job.outputs[bound.name].type
 
 
 def shown(path: Path) -> str:

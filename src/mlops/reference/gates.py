@@ -45,6 +45,7 @@ RULES = {
     "order": "The environment before serves this release, and it passed there.",
     "soak": "It has been healthy there for as long as `soak` of `environments/policy.yaml` says.",
     "gates": "The release file records no blocked gate, or the bypass names it.",
+    "bypass": "A bypass names only rules that a hotfix may skip, and gates of the release.",
 }
 """By name: what must be true before a release may enter an environment."""
 
@@ -80,8 +81,8 @@ def gates() -> str:
         "## Rules of a move",
         "Judged by `mlops promote`, `mlops check` in the pull request, and `mlops apply`. A *backward* "
         "move, to an older "
-        "release that was verified in this environment, need not meet `hold`, `freeze`, `order`, `soak` "
-        "and `gates`. "
+        "release that was verified in this environment, need not meet `hold`, `freeze`, `order`, `soak`, "
+        "`gates` and `bypass`. "
         "That a release file, its digest and its commit are genuine is checked for every move and never "
         "skipped.",
         table(("rule", "must be true", "a hotfix may skip it"), moves),

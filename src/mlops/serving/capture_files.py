@@ -3,8 +3,8 @@
 Columns of a file: `_request_id`, `_time` (UTC, microseconds), `_deployment`, `_version`, `_row` (position
 within the request), `_prediction` (as the answer has it: probability of the last class, value, or a list
 with one probability a class), and the model's inputs under their own names but for those left out: text,
-boolean, or float64. A file holds rows of one deployment and version, in the order of their answers, and it
-appears as a whole. Sorted names are the order in time.
+boolean, int64 (uint64), or float64. A file holds rows of one deployment and version, in the order of their
+answers, and it appears as a whole. Sorted names are the order in time.
 """
 
 from __future__ import annotations
@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from mlops.serving.capture import Record, Sink
+from mlops.spec import writing
+from mlops.spec.admits import arrow_type
 from mlops.spec.capture import CaptureSettings
 
 log = logging.getLogger("mlops.serving")
@@ -82,13 +84,9 @@ class FileSink(Sink):
         self._number += 1
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         path = self.folder / f"{stamp}-{self._number:06d}-{deployment}-v{version}.parquet"
-        temporary = path.with_suffix(".tmp")
-        try:
-            pq.write_table(pa.Table.from_batches(batches), temporary)
-            size = temporary.stat().st_size
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing.replacing(path, durable=False) as draft:
+            pq.write_table(pa.Table.from_batches(batches), draft)
+            size = draft.stat().st_size
         assert self._files is not None  # noqa: S101 - `_look` has set it
         self._files.append((path, size))
         self._used += size
@@ -127,9 +125,8 @@ def _batch(group: Sequence[Record], exclude: Sequence[str]) -> Any:
             pa.list_(pa.float64()) if many else pa.float64(),
         ),
     }
-    types = {"string": pa.string(), "boolean": pa.bool_()}
     inputs = list(zip(*(row for r in group for row in r.rows), strict=True))
     for column, values in zip(schema.columns, inputs, strict=True):
         if column.name not in exclude:
-            columns[column.name] = pa.array(values, types.get(column.type, pa.float64()))
+            columns[column.name] = pa.array(values, arrow_type(column))
     return pa.RecordBatch.from_pydict(columns)

@@ -96,7 +96,8 @@ class CollectorSink(Sink):
             ROW: range(len(record.rows)),
             TIME: datetime.fromtimestamp(record.at, UTC).isoformat(timespec="microseconds"),
         }
-        inputs = pd.DataFrame(list(record.rows), columns=names)
+        # As objects: beside a null, pandas would make floats of whole numbers, which have fewer digits.
+        inputs = pd.DataFrame(list(record.rows), columns=names, dtype=object)
         inputs = inputs.drop(columns=[n for n in names if n in self._exclude]).assign(**keys)
         outputs = pd.DataFrame(
             {

@@ -6,66 +6,115 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
+from mlops.spec.admits import EXACT, real_bounds, whole_bounds
 from mlops.spec.schema import Column
 
-FLOAT32_MAX = 3.4028234663852886e38
-"""Beyond it a float32 is infinite; integers beyond 2**24 are rounded, as they were in training."""
+SHOWN = 50
+"""Legal values that a sentence lists."""
+_INT64 = 2**63
+_TEXT = {
+    "matches": "that begins with a match of",
+    "contains": "with a match of",
+    "starts_with": "that starts with",
+    "ends_with": "that ends with",
+}
 
 
-def wire_type(column: Column) -> Any:
-    """The msgspec type of a cell: strict, so that "3" is no number and true is no 1."""
+def wire_type(column: Column, *, lenient: bool = False) -> Any:
+    """The msgspec type of a cell: strict, so that "3" is no number and true is no 1.
+
+    With `lenient` a whole number may also be written as a float (3.0): as exactly as a float has it. What
+    msgspec cannot express is in `mlops.spec.admits.value_rule`.
+    """
     kind: Any
     if column.type == "string":
-        refuse = column.categories is not None and column.unknown_category == "refuse"
-        kind = Literal[tuple(column.categories or ())] if refuse else str
+        listed = column.categories is not None and column.unknown_category == "refuse"
+        if listed:
+            kind = Literal[tuple(column.categories or ())]
+        else:
+            kind = Annotated[str, Meta(min_length=column.min_length, max_length=column.max_length)]
     elif column.type == "boolean":
         kind = bool
+    elif column.type == "integer":
+        low, high = whole_bounds(column)
+        # msgspec's own bounds are those of 64 bits with a sign.
+        least, most = min(low, _INT64 - 1), max(high, -_INT64)
+        kind = Annotated[int, Meta(ge=least, le=most if most < _INT64 else None)]
+        if lenient:
+            first, last = float(max(least, -EXACT)), float(min(most, EXACT))
+            kind |= Annotated[float, Meta(ge=first, le=last, multiple_of=1.0)]
     else:
-        low, high = _bounds(column)
-        # An integer is read as a float without fraction: JSON has one kind of number, and 3.0 is 3.
-        whole = 1.0 if column.type == "integer" else None
-        kind = Annotated[float, Meta(ge=low, le=high, multiple_of=whole)]
+        first, last = real_bounds(column)
+        kind = Annotated[float, Meta(ge=first, le=last)]
     return kind | None if column.nullable else kind
 
 
 def allowed(column: Column) -> str:
     """What a client may send, in words."""
-    if column.type == "string":
-        text = "text"
-        if column.categories is not None and column.unknown_category == "refuse":
-            text = "one of " + ", ".join(repr(c) for c in column.categories[:50])
-            text += ", …" if len(column.categories) > 50 else ""
+    if column.values is not None:
+        text = "one of " + _joined(column.values)
+    elif column.type == "string":
+        text = _allowed_text(column)
     elif column.type == "boolean":
         text = "true or false"
     else:
         text = "a whole number" if column.type == "integer" else "a finite number"
-        if column.minimum is not None and column.maximum is not None:
-            text += f" between {column.minimum:g} and {column.maximum:g}"
-        elif column.minimum is not None:
-            text += f" of at least {column.minimum:g}"
-        elif column.maximum is not None:
-            text += f" of at most {column.maximum:g}"
+        text += _range(column)
+    if column.excluded:
+        text += " other than " + _joined(column.excluded)
     return f"{text}, or null" if column.nullable else text
 
 
-def json_schema(column: Column) -> dict[str, Any]:
-    """The column as JSON Schema (the subset that OpenAPI 2 and 3.0 share)."""
-    schema: dict[str, Any] = {"type": column.type}
-    if column.type in ("number", "integer"):
-        if column.minimum is not None:
-            schema["minimum"] = column.minimum
-        if column.maximum is not None:
-            schema["maximum"] = column.maximum
-        if column.type == "number":
-            schema["format"] = "double"
+def _allowed_text(column: Column) -> str:
     if column.categories is not None and column.unknown_category == "refuse":
-        schema["enum"] = list(column.categories)
-    if column.description:
-        schema["description"] = column.description
-    return schema
+        text = "one of " + _joined(column.categories)
+    elif column.min_length is not None and column.max_length is not None:
+        text = f"text of {column.min_length} to {column.max_length} characters"
+    elif column.min_length is not None:
+        text = f"text of at least {column.min_length} characters"
+    elif column.max_length is not None:
+        text = f"text of at most {column.max_length} characters"
+    else:
+        text = "text"
+    return text + "".join(f" {_TEXT[rule.kind]} {rule.text!r}" for rule in column.texts)
 
 
-def _bounds(column: Column) -> tuple[float, float]:
-    low = -FLOAT32_MAX if column.minimum is None else max(column.minimum, -FLOAT32_MAX)
-    high = FLOAT32_MAX if column.maximum is None else min(column.maximum, FLOAT32_MAX)
-    return low, high
+def _range(column: Column) -> str:
+    low, high = column.minimum, column.maximum
+    least = "above" if column.exclusive_minimum else "of at least"
+    most = "below" if column.exclusive_maximum else "of at most"
+    if low is not None and high is not None:
+        if not column.exclusive_minimum and not column.exclusive_maximum:
+            return f" between {low} and {high}"
+        return f" {least} {low} and {most.removeprefix('of ')} {high}"
+    if low is not None:
+        return f" {least} {low}"
+    return "" if high is None else f" {most} {high}"
+
+
+def _joined(values: list[Any]) -> str:
+    words = ", ".join(str(v).lower() if isinstance(v, bool) else repr(v) for v in values[:SHOWN])
+    return words + (", …" if len(values) > SHOWN else "")
+
+
+def json_schema(column: Column) -> dict[str, Any]:
+    """The column as JSON Schema (the subset that OpenAPI 2 and 3.0 share).
+
+    Rules that the subset lacks, or whose regular expressions are Python's, are in the description.
+    """
+    parts: dict[str, Any] = {
+        "minimum": column.minimum,
+        "maximum": column.maximum,
+        "exclusiveMinimum": column.exclusive_minimum or None,
+        "exclusiveMaximum": column.exclusive_maximum or None,
+        "format": "double" if column.type == "number" else None,
+        "enum": column.categories if column.unknown_category == "refuse" else column.values,
+        "minLength": column.min_length,
+        "maxLength": column.max_length,
+    }
+    told = [column.description] if column.description else []
+    if column.texts or column.excluded:
+        told.append(f"Must be {allowed(column)}.")
+    if told:
+        parts["description"] = " ".join(told)
+    return {"type": column.type, **{key: value for key, value in parts.items() if value is not None}}

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-Cell = str | float | bool | None
+Cell = str | float | int | bool | None
 Row = tuple[Cell, ...]
 """One input row in the order of the signature."""
 

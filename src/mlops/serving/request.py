@@ -11,7 +11,7 @@ Azure ML, `POST /score`: `{"input_data": {"columns", "index", "data"}}`, `{"inpu
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from operator import itemgetter
 from typing import Any, Literal, NoReturn
@@ -23,6 +23,7 @@ from mlops.errors import InvalidInput
 from mlops.serving.columns import allowed, wire_type
 from mlops.serving.core import Row
 from mlops.serving.place import SHOWN, as_json, cell_at, named_in, path_of, show, show_value, steps_of
+from mlops.spec.admits import value_rule
 from mlops.spec.schema import ModelSchema
 
 Protocol = Literal["score", "invocations"]
@@ -81,6 +82,10 @@ class _Split(msgspec.Struct, forbid_unknown_fields=True):
     index: list[Any] | None = None
 
 
+_UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
+"""What msgspec does not take in the name of a field."""
+_OBJECT = msgspec.json.Decoder(dict[str, Raw])
+_OBJECTS = msgspec.json.Decoder(list[dict[str, Raw]])
 _SPLIT = msgspec.json.Decoder(_Split)
 _ENVELOPES: dict[str, msgspec.json.Decoder[Any]] = {
     "score": msgspec.json.Decoder(_Score),
@@ -112,12 +117,19 @@ class RequestParser:
         self.limits = limits or Limits()
         self._columns = {c.name: c for c in schema.columns}
         self._names = tuple(self._columns)
-        self._types = {name: wire_type(c) for name, c in self._columns.items()}
+        self._types = {name: wire_type(c, lenient=True) for name, c in self._columns.items()}
+        rules = ((i, c.name, value_rule(c)) for i, c in enumerate(schema.columns))
+        self._rules = [(i, name, rule) for i, name, rule in rules if rule is not None]
+        self._whole = [i for i, c in enumerate(schema.columns) if c.type == "integer"]
+        # msgspec has no fields with such names; their records are read as tables.
+        self._plain = not any(_UNNAMEABLE.search(name) for name in self._names)
+        fielded = self._names if self._plain else ()
+        self._lists = {name: msgspec.json.Decoder(_list_of(kind)) for name, kind in self._types.items()}
         # Fields are numbered, because a column's name need not be a Python identifier.
-        rename = {f"c{i}": name for i, name in enumerate(self._names)}
-        fields = [(f"c{i}", self._types[name]) for i, name in enumerate(self._names)]
+        rename = {f"c{i}": name for i, name in enumerate(fielded)}
+        fields = [(f"c{i}", self._types[name]) for i, name in enumerate(fielded)]
         record = msgspec.defstruct("Record", fields, rename=rename, forbid_unknown_fields=True, gc=False)
-        lists = [(field, list[kind]) for field, kind in fields]  # type: ignore[valid-type]
+        lists = [(field, _list_of(kind)) for field, kind in fields]
         columnar = msgspec.defstruct("Columns", lists, rename=rename, forbid_unknown_fields=True)
         self._records = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
         self._columnar = msgspec.json.Decoder(columnar)
@@ -132,7 +144,7 @@ class RequestParser:
         if not body:
             raise RequestError(400, "the body is empty; send JSON", allowed=" or ".join(self._keys(protocol)))
         try:
-            rows = self._parse_usual(body, protocol) or self._parse(body, protocol)
+            rows = self._parse_usual(body, protocol) or self._exact(self._parse(body, protocol))
         except RecursionError:
             raise RequestError(400, "the JSON is nested too deeply") from None
         except UnicodeDecodeError:
@@ -146,13 +158,28 @@ class RequestParser:
                 value=len(rows),
                 allowed=f"at most {self.limits.rows} rows",
             )
+        for place, name, rule in self._rules:
+            for number, row in enumerate(rows):
+                if row[place] is not None and not rule(row[place]):
+                    self._refuse_value(name, number, show_value(row[place]))
         return rows
+
+    def _exact(self, rows: list[Row]) -> list[Row]:
+        """A whole number is an int, however it was written."""
+        if not any(isinstance(row[i], float) for i in self._whole for row in rows):
+            return rows
+        exact = [list(row) for row in rows]
+        for row in exact:
+            for i in self._whole:
+                value = row[i]
+                row[i] = int(value) if isinstance(value, float) else value
+        return [tuple(row) for row in exact]
 
     def _keys(self, protocol: Protocol) -> list[str]:
         return [key for key in _ENVELOPES[protocol].type.__struct_fields__ if key != "params"]
 
     def _usual_decoder(self, key: str) -> msgspec.json.Decoder[Any]:
-        row: Any = tuple[tuple(self._types.values())]  # type: ignore[misc]
+        row: Any = tuple[tuple(wire_type(c) for c in self._columns.values())]  # type: ignore[misc]
         split = msgspec.defstruct(
             "Split",
             [("columns", list[str]), ("data", list[row]), ("index", list[Any] | None, None)],
@@ -215,14 +242,7 @@ class RequestParser:
             raise RequestError(422, f"{key} must be {words}: {error}", field=key, allowed=words) from None
         except msgspec.DecodeError as error:
             raise _malformed(error) from None
-        columns = tuple(split.columns)
-        decoder, reorder = self._orders.get(columns) or self._order(columns)
-        try:
-            rows = decoder.decode(split.data)
-        except msgspec.ValidationError as error:
-            self._refuse_cell(error, split.data, columns)
-        except msgspec.DecodeError as error:
-            raise _malformed(error) from None
+        rows = self._cells(split.data, tuple(split.columns))
         if split.index is not None and len(split.index) != len(rows):
             raise RequestError(
                 422,
@@ -231,9 +251,22 @@ class RequestParser:
                 value=len(split.index),
                 allowed="one entry a row, or no index",
             )
+        return rows
+
+    def _cells(self, data: Raw, columns: tuple[str, ...], first: int = 0) -> list[Row]:
+        """Lists of cells in the order of `columns`; `first` is the number of the first row."""
+        decoder, reorder = self._orders.get(columns) or self._order(columns)
+        try:
+            rows = decoder.decode(data)
+        except msgspec.ValidationError as error:
+            self._refuse_cell(error, data, columns, first)
+        except msgspec.DecodeError as error:
+            raise _malformed(error) from None
         return rows if reorder is None else [reorder(row) for row in rows]
 
     def _from_records(self, raw: Raw, key: str) -> list[Row]:
+        if not self._plain:
+            return self._from_odd_records(raw, key)
         try:
             records = self._records.decode(raw)
         except msgspec.ValidationError as error:
@@ -242,19 +275,68 @@ class RequestParser:
             raise _malformed(error) from None
         return [msgspec.structs.astuple(record) for record in records]
 
+    def _from_odd_records(self, raw: Raw, key: str) -> list[Row]:
+        """Records by names that msgspec cannot have as fields: each as a row of a table."""
+        try:
+            records = _OBJECTS.decode(raw)
+        except msgspec.ValidationError as error:
+            self._refuse_record(error, raw, key)
+        except msgspec.DecodeError as error:
+            raise _malformed(error) from None
+        rows: list[Row] = []
+        for number, record in enumerate(records):
+            self._require_names(record, number)
+            cells = Raw(b"[[" + b",".join(bytes(record[name]) for name in self._names) + b"]]")
+            rows += self._cells(cells, self._names, first=number)
+        return rows
+
+    def _require_names(self, given: Collection[str], row: int | None = None) -> None:
+        for kind, names in (
+            ("unknown", [name for name in given if name not in self._columns]),
+            ("missing", [name for name in self._names if name not in given]),
+        ):
+            if names:
+                raise RequestError(
+                    422, f"{kind} column {show_value(names[0])}; needed: {', '.join(self._names)}",
+                    field=names[0][:SHOWN], row=row, allowed=", ".join(self._names),
+                )  # fmt: skip
+
+    def _from_odd_columns(self, raw: Raw, key: str) -> dict[str, list[Any]]:
+        try:
+            given = _OBJECT.decode(raw)
+        except msgspec.ValidationError as error:
+            self._refuse_record(error, raw, key)
+        except msgspec.DecodeError as error:
+            raise _malformed(error) from None
+        self._require_names(given)
+        columns = {}
+        for name in self._names:
+            cells = given[name]
+            try:
+                columns[name] = self._lists[name].decode(cells)
+            except msgspec.ValidationError as error:
+                steps = [int(i) for i in re.findall(r"\[(\d+)\]", path_of(error))]
+                self._refuse_value(name, steps[0] if steps else None, cell_at(cells, steps))
+        return columns
+
     def _from_columns(self, raw: Raw, key: str) -> list[Row]:
+        if not self._plain:
+            return self._zipped(self._from_odd_columns(raw, key), key)
         try:
             columns = msgspec.structs.astuple(self._columnar.decode(raw))
         except msgspec.ValidationError as error:
             self._refuse_record(error, raw, key)
         except msgspec.DecodeError as error:
             raise _malformed(error) from None
-        lengths = {name: len(values) for name, values in zip(self._names, columns, strict=True)}
+        return self._zipped(dict(zip(self._names, columns, strict=True)), key)
+
+    def _zipped(self, columns: Mapping[str, Sequence[Any]], key: str) -> list[Row]:
+        lengths = {name: len(values) for name, values in columns.items()}
         if len(set(lengths.values())) > 1:
             raise RequestError(
                 422, f"columns differ in length: {show_value(lengths)}", field=key, allowed="equal lengths"
             )
-        return list(zip(*columns, strict=True))
+        return list(zip(*columns.values(), strict=True))
 
     def _order(self, columns: tuple[str, ...]) -> _Order:
         for problem, names, hint in (
@@ -287,16 +369,19 @@ class RequestParser:
             422, f"{text}; allowed: {', '.join(keys)}", field=name, allowed=", ".join(keys)
         ) from None
 
-    def _refuse_cell(self, error: msgspec.ValidationError, raw: Raw, columns: tuple[str, ...]) -> NoReturn:
+    def _refuse_cell(
+        self, error: msgspec.ValidationError, raw: Raw, columns: tuple[str, ...], first: int
+    ) -> NoReturn:
         indices = [int(i) for i in re.findall(r"\[(\d+)\]", path_of(error))]
         if len(indices) == 2:
             row, name = indices[0], columns[indices[1]]
-            self._refuse_value(name, row, cell_at(raw, indices))
+            self._refuse_value(name, first + row, cell_at(raw, indices))
         row_words = f"each row must be a list of {len(columns)} values, in the order of columns"
         value = cell_at(raw, indices)
+        number = first + indices[0] if indices else None
         raise RequestError(
             422, f"{row_words}; got {as_json(value)}",
-            field="data", row=indices[0] if indices else None, value=show_value(value), allowed=row_words,
+            field="data", row=number, value=show_value(value), allowed=row_words,
         ) from None  # fmt: skip
 
     def _refuse_record(self, error: msgspec.ValidationError, raw: Raw, key: str) -> NoReturn:
@@ -326,6 +411,10 @@ class RequestParser:
             422, f"column {name!r}, row {row}: must be {words}; got {as_json(value)}",
             field=name, row=row, value=show_value(value), allowed=words,
         ) from None  # fmt: skip
+
+
+def _list_of(kind: Any) -> Any:
+    return list[kind]
 
 
 def too_large(limits: Limits) -> RequestError:

@@ -76,6 +76,8 @@ class Evaluation(Spec):
     resamples: int = Field(ge=1)
     seed: int
     metrics: dict[str, Interval] = Field(min_length=1)
+    undefined: list[str] = []
+    """Sentences: metrics without a value, or without an interval, and why."""
     slices: list[SliceMetrics] = []
     onnx: OnnxParity | None = None
     """None when the model has no ONNX export."""

@@ -3,7 +3,8 @@
 Azure's own naming is never used. Names that are unique in all of Azure end in four characters of a digest
 over project, environment, region and `salt`; change the salt when somebody holds the name, or when a
 soft-deleted resource still does. Where the limit is short, the project's part is cut, never the digest, so
-names stay distinct.
+names stay distinct. A stack whose name is no short word of its own (`dev-alice`, `sandbox`) is called by
+three of its letters and a digest over project and stack, so that no two stacks get one name.
 
 Source of the rules: learn.microsoft.com, "Naming rules and restrictions for Azure resources".
 """
@@ -64,8 +65,14 @@ RULES: Final[Mapping[str, Rule]] = {
 
 _COMPUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]")
 
-ENVIRONMENTS: Final[Mapping[str, str]] = {"staging": "stg", "prod": "prd", "shared": "shr"}
-"""Abbreviations; any other environment is cut to four characters."""
+ENVIRONMENTS: Final[Mapping[str, str]] = {"staging": "stg", "prod": "prd", "shared": "shr", "state": "stat"}
+"""Abbreviations. `state` is no stack: it stands for what keeps Pulumi's state."""
+NO_STACKS: Final = ("state",)
+
+_STACK = re.compile(r"[A-Za-z0-9._-]{1,100}")
+_SHORT = re.compile(r"[a-z0-9]{1,4}")
+_LETTERS = 3
+_DIGITS = 7
 
 REGIONS: Final[Mapping[str, str]] = {
     "australiacentral": "acl", "australiaeast": "ae", "australiasoutheast": "ase",
@@ -98,7 +105,21 @@ class Names:
 
     @property
     def short_environment(self) -> str:
-        return ENVIRONMENTS.get(self.environment, self.environment[:4])
+        """How names call the environment: at most ten lower-case letters and digits, one for one stack
+        only."""
+        if known := ENVIRONMENTS.get(self.environment):
+            return known
+        if self.spelt_out:
+            return self.environment
+        letters = re.sub(r"[^a-z0-9]", "", self.environment.lower())[:_LETTERS]
+        return letters + _base36("/".join((self.project, self.environment)), _DIGITS)
+
+    @property
+    def spelt_out(self) -> bool:
+        """Whether names hold the environment's own name, or the abbreviation that is kept for it."""
+        if self.environment in ENVIRONMENTS:
+            return True
+        return bool(_SHORT.fullmatch(self.environment)) and self.environment not in ENVIRONMENTS.values()
 
     @property
     def digest(self) -> str:
@@ -118,7 +139,12 @@ class Names:
     def endpoint(self, kind: str, model: str) -> str:
         """The name of a model's endpoint: unique in a region for all customers, so it carries the digest."""
         rule = RULES[kind]
-        return self._fit(kind, rule, [], model, [rule.prefix, self.short_environment, self.digest])
+        tail = [rule.prefix, self.short_environment, self.digest]
+        room = rule.longest - sum(len(p) + 1 for p in tail if p)
+        if not self.spelt_out and len(model) > room:
+            # Little room is left here, and models that begin alike must not share an endpoint.
+            model = f"{model[: room - 5].rstrip('-')}-{hashlib.sha256(model.encode()).hexdigest()[:4]}"
+        return self._fit(kind, rule, [], model, tail)
 
     def _fit(self, kind: str, rule: Rule, head: list[str], middle: str, tail: list[str]) -> str:
         fixed = [*head, *tail]
@@ -134,11 +160,25 @@ class Names:
 def check(kind: str, name: str) -> str:
     """`name` itself when it is legal for `kind`; raises `InvalidInput` with the rule that it breaks."""
     rule = RULES[kind]
-    if not rule.shortest <= len(name) <= rule.longest or not re.fullmatch(rule.pattern, name):
+    what = f"{kind.replace('_', ' ')} {name!r} is no legal name in Azure: "
+    size = f"it has {len(name)} characters"
+    if len(name) > rule.longest:
+        raise InvalidInput(f"{what}{size}, {rule.longest} may be. Shorten the name in mlops.toml")
+    if len(name) < rule.shortest:
+        raise InvalidInput(f"{what}{size}, {rule.shortest} must be")
+    if not re.fullmatch(rule.pattern, name):
+        raise InvalidInput(f"{what}it must match {rule.pattern}")
+    return name
+
+
+def check_stack(name: str) -> str:
+    """`name` itself when Pulumi takes it for a stack and it is free here; raises `InvalidInput` otherwise."""
+    if not _STACK.fullmatch(name):
         raise InvalidInput(
-            f"{kind.replace('_', ' ')} {name!r} is no legal name in Azure: {rule.shortest} to {rule.longest} "
-            f"characters that match {rule.pattern}; it has {len(name)}. Shorten the name in mlops.toml"
+            f"{name!r} is no name of a stack: Pulumi takes 1 to 100 letters, digits, '.', '_' and '-'"
         )
+    if name in NO_STACKS:
+        raise InvalidInput(f"no stack may be called {name!r}: that name stands for what keeps Pulumi's state")
     return name
 
 
@@ -150,6 +190,16 @@ def check_compute(name: str) -> str:
             f"and not end in '-' and digits; got {name!r}"
         )
     return name
+
+
+def _base36(text: str, length: int) -> str:
+    """`length` letters and digits that stand for `text`."""
+    number = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
+    found = ""
+    for _ in range(length):
+        number, rest = divmod(number, 36)
+        found += "0123456789abcdefghijklmnopqrstuvwxyz"[rest]
+    return found
 
 
 def guid(*parts: str) -> str:

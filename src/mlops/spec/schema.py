@@ -16,7 +16,15 @@ from mlops.spec.artifact import inside
 FILE = "serving.json"
 
 ColumnType = Literal["string", "integer", "number", "boolean"]
+Value = bool | int | float | str
 Task = Literal["binary", "multiclass", "regression"]
+
+
+class TextRule(Spec):
+    """What a text must be like. `matches` and `contains` are regular expressions of Python."""
+
+    kind: Literal["matches", "contains", "starts_with", "ends_with"]
+    text: str
 
 
 def _inside(name: str) -> str:
@@ -30,10 +38,26 @@ class Column(Spec):
 
     name: str
     type: ColumnType
+    dtype: str = ""
+    """The number's type in training (int8, uint64, float32, …): integers keep to its range, other numbers are
+    rounded to it before they are compared. Empty for text and booleans, and where it is not known."""
     nullable: bool = False
     """Whether null or a missing value is legal; the model then sees NaN (numbers) or None (strings)."""
-    minimum: float | None = None
-    maximum: float | None = None
+    minimum: int | float | None = None
+    maximum: int | float | None = None
+    exclusive_minimum: bool = False
+    """The values must be above `minimum`."""
+    exclusive_maximum: bool = False
+    """The values must be below `maximum`."""
+    values: list[Value] | None = None
+    """The only legal values of a column that is no text."""
+    excluded: list[Value] = []
+    """Values that are not legal."""
+    texts: list[TextRule] = []
+    """Rules for text; all of them hold."""
+    min_length: int | None = None
+    """Of text, in characters."""
+    max_length: int | None = None
     categories: list[str] | None = None
     """Values seen in training."""
     unknown_category: Literal["accept", "refuse"] = "accept"
@@ -84,3 +108,5 @@ class ModelSchema(Spec):
     """Why the model's own library answers: a sentence for the verdict and the model card."""
     library: Library | None = None
     """None: trained elsewhere; without a graph MLflow's pyfunc flavour is used."""
+    unchecked: list[str] = []
+    """Sentences: rules of the data contract that hold in training, and that no request is held to."""

@@ -5,7 +5,6 @@ What is served is proven here to answer as the trained model does; see `mlops.st
 
 from __future__ import annotations
 
-import json
 import logging
 import warnings
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import InvalidInput, TargetError
-from mlops.monitoring.contract import columns_of
+from mlops.monitoring.rules import columns_of, unchecked
 from mlops.serving.core import OnnxScorer, Scorer
 from mlops.serving.formats import Format, Saved, format_of
 from mlops.serving.inputs import KNOWN, matrix_type
@@ -23,20 +22,17 @@ from mlops.serving.library import LibraryScorer
 from mlops.spec.schema import FILE, Library, ModelSchema
 from mlops.steps import fidelity, probes
 from mlops.steps.export import NoGraphError, export
+from mlops.steps.sample import ROWS
+from mlops.steps.sample import write as write_sample
 from mlops.usecase import trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.spec.schema import Column
     from mlops.usecase import UseCase
 
 log = logging.getLogger(__name__)
 
-SAMPLE = "sample.json"
-SAMPLE_ROWS = 50
-_EXACT = float(2**53 - 1)
-"""Beyond it JSON's numbers are not exact."""
 COMPARED_ROWS = 20_000
 """Of training and of test rows each, evenly spread, that every candidate is compared on."""
 
@@ -77,22 +73,22 @@ def _write(
     schema = ModelSchema(
         model=usecase.name,
         task=usecase.task,
-        columns=[_held(c, inputs) for c in columns_of(usecase.contract(), _categories(inputs))],
+        columns=columns_of(usecase.contract(), _categories(inputs)),
         classes=[str(label) for label in getattr(estimator, "classes_", [])],
         library=Library(format=name, dtypes=_dtypes(inputs), trusted=sorted(trusted)),
+        unchecked=unchecked(usecase.contract()),
     )
     trained = _trained(schema, estimator)
     schema, notes = fidelity.settled(schema, trained, inputs, _stated(usecase))
     for note in notes:
         log.warning(note)
-    sample = inputs.iloc[:: max(1, len(inputs) // SAMPLE_ROWS)].head(SAMPLE_ROWS).reset_index(drop=True)
+    sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
     _save(folder, saver, estimator, schema, sample)
     truth = _Truth(trained, inputs, _asked(schema, trained, inputs, test))
     schema = _proven(schema, folder, truth)
     schema = _with_graph(schema, folder, estimator, truth)
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    body = {"input_data": json.loads(sample.to_json(orient="split", double_precision=9))}
-    (folder / SAMPLE).write_text(json.dumps(body) + "\n", encoding="utf-8")
+    write_sample(folder, schema, inputs)
     return schema
 
 
@@ -124,20 +120,6 @@ def _dtypes(inputs: pd.DataFrame) -> dict[str, str]:
             f"make them {', '.join(KNOWN[:4])}, an integer or a float of NumPy or pandas"
         )
     return found
-
-
-def _held(column: Column, inputs: pd.DataFrame) -> Column:
-    """The column without whole numbers that its type in training cannot hold."""
-    if column.type != "integer" or inputs[column.name].dtype.kind not in "iu":
-        return column
-    held = np.iinfo(str(inputs[column.name].dtype).lower())
-    low, high = max(float(held.min), -_EXACT), min(float(held.max), _EXACT)
-    return column.model_copy(
-        update={
-            "minimum": low if column.minimum is None else max(low, column.minimum),
-            "maximum": high if column.maximum is None else min(high, column.maximum),
-        }
-    )
 
 
 def _save(folder: Path, saver: Format, estimator: Any, schema: ModelSchema, sample: pd.DataFrame) -> None:

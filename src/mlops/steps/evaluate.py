@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from mlops.serving.core import Scorer
     from mlops.steps.metrics import Scores
     from mlops.usecase import UseCase
+
+log = logging.getLogger("mlops.steps")
 
 CONFIDENCE = 0.95
 RESAMPLES = 500
@@ -48,6 +51,8 @@ def _evaluate(given: argparse.Namespace) -> None:
     }
     if evaluation.onnx is not None:
         found["onnx_max_abs_difference"] = evaluation.onnx.max_abs_difference
+    for sentence in evaluation.undefined:
+        log.warning(sentence)
     tracking.log_metrics(found)
     tracking.log_artifacts(given.report, "report")
 
@@ -86,8 +91,14 @@ def evaluate(
     from mlops.steps import latency, metrics
 
     task = scorer.schema.task
+    undefined: list[str] = []
     found = metrics.intervals(
-        scores, confidence=CONFIDENCE, resamples=RESAMPLES, seed=SEED, extra=usecase.evaluate
+        scores,
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        seed=SEED,
+        extra=usecase.evaluate,
+        tell=undefined.append,
     )
     if not found:
         raise InvalidInput(
@@ -104,6 +115,7 @@ def evaluate(
         resamples=RESAMPLES,
         seed=SEED,
         metrics=found,
+        undefined=undefined,
         slices=_slices(usecase, frame, scores),
         onnx=_parity(usecase, scorer, folder, frame, scores),
         artifact_bytes=sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import InvalidInput, MlopsError
-from mlops.serving.columns import FLOAT32_MAX
+from mlops.spec.admits import FLOAT32_MAX
 from mlops.steps.probes import USUAL, Probe, drawn
 
 if TYPE_CHECKING:

@@ -7,6 +7,7 @@ a second. Point values equal scikit-learn's (tests compare them); a metric that 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -20,9 +21,13 @@ from mlops.spec.schema import ModelSchema, Task
 Array = np.ndarray[Any, np.dtype[Any]]
 Metric = Callable[[Array], float]
 """Row weights [n] -> value."""
+Extra = Callable[[Array, Array], Mapping[str, float]]
+"""Truth and prediction -> the use case's own metrics."""
 
 BINS = 10
 DEFAULT_THRESHOLD = 0.5
+DEFINED = 0.5
+"""Share of the resamples on which a metric must be defined to have an interval."""
 METRICS: Mapping[Task, tuple[str, ...]] = {
     "binary": (
         "roc_auc",
@@ -125,32 +130,82 @@ def intervals(
     confidence: float,
     resamples: int,
     seed: int,
-    extra: Callable[[Array, Array], Mapping[str, float]] | None = None,
+    extra: Extra | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> dict[str, Interval]:
-    """Each metric with its two-sided percentile interval; metrics that are not defined are left out.
+    """Each metric with its two-sided percentile interval; one that is not defined is left out, and `tell`
+    hears why in a sentence.
 
     `extra(truth, prediction)` gives the use case's own metrics, on the rows and on each resample of them;
-    one that has the name of a standard metric does not replace it.
+    one that has the name of a standard metric does not replace it. A resample that lacks one (it has no such
+    row, say) does not count: see `interval_of`. Raises `InvalidInput` for a value that is no number.
     """
     point = scores.values()
-    given = extra(scores.truth, scores.prediction) if extra else {}
+    try:
+        given = _own(extra, scores.truth, scores.prediction) if extra else {}
+    except (ValueError, ArithmeticError, LookupError) as error:
+        raise InvalidInput(
+            f"the use case's `evaluate` failed on the {scores.rows} rows ({type(error).__name__}: {error}); "
+            "leave a metric out where it is not defined"
+        ) from None
     own = {name: value for name, value in given.items() if name not in point}
     draws: dict[str, list[float]] = {name: [] for name in [*point, *own]}
     for drawn, weights in resamples_of(scores.rows, resamples, seed):
         for name, metric in scores.metrics.items():
             draws[name].append(float(metric(weights)))
         if extra and own:
-            again = extra(scores.truth[drawn], scores.prediction[drawn])
+            again = _again(extra, scores.truth[drawn], scores.prediction[drawn])
             for name in own:
-                draws[name].append(float(again[name]))
+                draws[name].append(again.get(name, math.nan))
     found = {}
     for name, value in {**point, **own}.items():
-        usable = np.array([d for d in draws[name] if np.isfinite(d)])
-        if np.isfinite(value) and len(usable):
-            tail = (1 - confidence) / 2
-            low, high = np.quantile(usable, [tail, 1 - tail])
-            found[name] = Interval(value=float(value), low=float(low), high=float(high))
+        interval = interval_of(value, draws[name], confidence)
+        if interval is not None:
+            found[name] = interval
+        elif not math.isfinite(value):
+            tell(f"{name} is not defined on the {scores.rows} rows: too few, or all of one class")
+        else:
+            defined = int(np.isfinite(draws[name]).sum())
+            tell(
+                f"{name} is {value:.4g} on the {scores.rows} rows, but defined on {defined} of {resamples} "
+                f"resamples only; {DEFINED:.0%} are needed to say how sure it is: too few rows carry it"
+            )
     return found
+
+
+def interval_of(value: float, draws: Sequence[float], confidence: float) -> Interval | None:
+    """The two-sided percentile interval of a metric from its value on resamples.
+
+    None where the metric is not defined, or on fewer than `DEFINED` of the resamples: the others do not
+    count, and an interval of few of them would tell of those alone.
+    """
+    usable = np.array([draw for draw in draws if math.isfinite(draw)])
+    if not math.isfinite(value) or not len(usable) or len(usable) < DEFINED * len(draws):
+        return None
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(usable, [tail, 1 - tail])
+    return Interval(value=float(value), low=float(low), high=float(high))
+
+
+def _own(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
+    """The use case's metrics as numbers. Raises `InvalidInput` for what is none."""
+    found = {}
+    for name, value in extra(truth, prediction).items():
+        if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
+            raise InvalidInput(
+                f"the use case's `evaluate` gives {name} = {value!r}, which is no number; "
+                "leave a metric out where it is not defined, or give NaN"
+            )
+        found[str(name)] = float(value)
+    return found
+
+
+def _again(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
+    """The same on a resample. One that a metric cannot bear (a single class) has none of them."""
+    try:
+        return _own(extra, truth, prediction)
+    except (ValueError, ArithmeticError, LookupError):
+        return {}
 
 
 def paired_differences(metric: str, one: Scores, other: Scores, *, resamples: int, seed: int) -> Array:

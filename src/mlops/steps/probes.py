@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from mlops.serving.columns import FLOAT32_MAX
 from mlops.serving.request import RequestError, RequestParser
+from mlops.spec.admits import FLOAT32_MAX, real_bounds, whole_bounds
 from mlops.steps.latency import rows_of
 
 if TYPE_CHECKING:
@@ -157,6 +157,11 @@ def _texts(column: Column, seen: Sequence[str]) -> Iterator[tuple[Cell, str]]:
         yield text, "text that training has not seen" if text == _UNSEEN else f"the text {text[:20]!r}"
     for text in (column.categories or [])[:20]:
         yield text, f"the category {text[:20]!r}"
+    for length in {column.min_length, column.max_length} - {None}:
+        yield (
+            ("".join(seen) or "x" * _LONG)[:length].ljust(length or 0, "x")[:_LONG],
+            f"a text of {length} characters",
+        )
     some = list(seen[:: max(1, len(seen) // 8)])[:8]
     for text in some:
         for changed, words in (
@@ -173,22 +178,21 @@ def _texts(column: Column, seen: Sequence[str]) -> Iterator[tuple[Cell, str]]:
 def _numbers(column: Column, seen: pd.Series[Any]) -> Iterator[tuple[Cell, str]]:
     whole = column.type == "integer"
     make: Any = int if whole else float
-    ends = [(column.minimum, "the least"), (column.maximum, "the greatest")]
+    for value in column.values or []:
+        yield value, f"the value {value!r}"
+    low, high = whole_bounds(column) if whole else real_bounds(column)
+    ends = [(low, "the least value"), (high, "the greatest value")]
     if len(seen):
         ends += [(make(seen.min()), "the least of training"), (make(seen.max()), "the greatest of training")]
     for bound, words in ends:
-        if bound is None or not np.isfinite(bound):
-            continue
-        yield make(bound), f"{words} value"
+        yield bound, words
         for aim in (-np.inf, np.inf):
             if whole:
-                yield int(bound) + (1 if aim > 0 else -1), f"a neighbour of {words} value"
+                yield int(bound) + (1 if aim > 0 else -1), f"a neighbour of {words}"
             else:
-                yield float(np.nextafter(bound, aim)), f"a neighbour of {words} value"
-                yield (
-                    float(np.nextafter(np.float32(bound), np.float32(aim))),
-                    f"a float32 neighbour of {words} value",
-                )
+                yield float(np.nextafter(bound, aim)), f"a neighbour of {words}"
+                narrow = float(np.nextafter(np.float32(bound), np.float32(aim)))
+                yield narrow, f"a float32 neighbour of {words}"
     if len(seen) > 1 and not whole:
         yield float(seen.mean()), "the mean"
     for value in _INTEGERS if whole else _NUMBERS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,11 +13,16 @@ from typing import Any
 from mlops.errors import ContractViolation, Problem
 from mlops.steps import _args
 
+log = logging.getLogger("mlops.steps")
+
 REPORT = "contract.json"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Write `report/contract.json`; exit with the code of `ContractViolation` when a rule is broken."""
+    """Write `report/contract.json`; exit with the code of `ContractViolation` when a rule is broken.
+
+    A contract that cannot be served is refused here, and what no request will be held to is told.
+    """
     options = _args.parser("validate", __doc__)
     options.add_argument("--train", type=_args.existing, required=True, help="folder that prep wrote")
     options.add_argument("--test", type=_args.existing, required=True, help="folder that prep wrote")
@@ -27,17 +33,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _validate(given: argparse.Namespace) -> None:
     from mlops import tracking
     from mlops.monitoring.contract import check
+    from mlops.monitoring.rules import columns_of, unchecked
     from mlops.steps import dataset
     from mlops.usecase import load_usecase
 
     usecase = load_usecase(given.usecase)
-    report: dict[str, Any] = {"rows": {}, "violations": []}
+    contract = usecase.contract()
+    columns_of(contract)
+    report: dict[str, Any] = {"rows": {}, "violations": [], "unchecked": unchecked(contract)}
+    for sentence in report["unchecked"]:
+        log.warning("the contract's %s", sentence)
     problems = []
     for name in ("train", "test"):
         frame, manifest = dataset.read(getattr(given, name))
         report["rows"][name] = len(frame)
         inputs = frame.drop(columns=[usecase.target, usecase.time], errors="ignore")
-        found = check(inputs, usecase.contract())
+        found = check(inputs, contract)
         report["violations"] += [{"data": name, **violation.record()} for violation in found]
         problems += [Problem(f"{name} ({manifest.window})", str(violation)) for violation in found]
         missing = [c for c in (usecase.target, usecase.time) if c not in frame or frame[c].isna().any()]

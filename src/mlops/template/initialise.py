@@ -24,7 +24,12 @@ from mlops.template.manifest import Example, Template, spec
 from mlops.template.regions import without_example
 
 _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
-_WHERE_THEY_ARE_RULES = ("src/mlops/template/", "src/mlops/doctor/", "tests/unit/doctor/", "tests/azure/")
+_WHERE_THEY_ARE_RULES = (
+    "src/mlops/template/",
+    "src/mlops/doctor/",
+    "tests/processes/doctor/",
+    "tests/azure/",
+)
 """Rooms that must spell what they replace, or look for."""
 _REFERENCE = "src/mlops/reference"
 """Writes pages from the code, which has fewer verbs without the example."""

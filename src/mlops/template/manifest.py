@@ -68,7 +68,7 @@ class Template(Spec):
         """Those of `paths`, all files of a repository, that belong to the fork: its models' tests too."""
         known = list(paths)
         packages = {p.split("/")[1] for p in known if p.startswith("src/") and self.owned_by_fork(p)}
-        tests = tuple(f"tests/unit/{package}/" for package in packages)
+        tests = tuple(f"tests/{kind}/{package}/" for kind in ("unit", "processes") for package in packages)
         return [p for p in known if self.owned_by_fork(p) or p.startswith(tests)]
 
 

@@ -17,7 +17,6 @@ from mlops.bootstrap.github_record import RECORD
 from mlops.bootstrap.github_rules import CHECKS
 from mlops.bootstrap.providers import ALWAYS, OPTIONS
 from mlops.errors import InvalidInput
-from mlops.forge import login
 from mlops.spec.settings import load_settings
 from mlops.targets.azure.arm import VERSIONS
 
@@ -91,15 +90,3 @@ def test_an_unknown_remote_is_a_sentence(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("mlops.forge.git.Git.answer", lambda self, *args: (2, "", "no such remote"))
     with pytest.raises(InvalidInput, match=r"which repository on github\? there is no remote `origin`"):
         azure.repository_of(ROOT, load_settings(ROOT), "github")
-
-
-def test_the_login_of_gh_is_used_where_no_token_is_set(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    gh = tmp_path / "gh"
-    gh.write_text('#!/bin/sh\n[ "$*" = "auth token" ] && echo gho_1\n')
-    gh.chmod(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.delenv("GH_TOKEN", raising=False)
-    assert login.github_token() == "gho_1"
-    gh.unlink()
-    with pytest.raises(Exception, match="gh auth login"):
-        login.github_token()

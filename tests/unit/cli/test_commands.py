@@ -6,8 +6,6 @@ The tests walk the command tree, so a verb that is added without an example fail
 from __future__ import annotations
 
 import shlex
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,29 +14,6 @@ import typer.main
 from typer.testing import CliRunner
 
 from mlops.cli import _app, _verbs
-
-HEAVY = {
-    "attr",
-    "azure",
-    "httpx",
-    "jinja2",
-    "markdown_it",
-    "matplotlib",
-    "mlflow",
-    "numpy",
-    "onnxruntime",
-    "pandas",
-    "pandera",
-    "pulumi",
-    "pyarrow",
-    "pydantic",
-    "pygments",
-    "rich",
-    "sklearn",
-    "sqlalchemy",
-    "uvicorn",
-    "yaml",
-}
 
 
 def verbs(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -106,19 +81,3 @@ def test_help_lists_every_verb_below_its_heading_and_cuts_no_sentence() -> None:
     assert listed == {name: command.rich_help_panel for name, command in root.commands.items()}
     assert set(listed.values()) == set(_verbs.PANELS)
     assert "..." not in shown.stdout.partition(f"{heading}:")[2]
-
-
-def test_help_imports_nothing_heavy() -> None:
-    code = (
-        "import sys\n"
-        "from mlops.cli import main\n"
-        "sys.argv = ['mlops', '--help']\n"
-        "try:\n"
-        "    main()\n"
-        "finally:\n"
-        "    sys.stderr.write('\\n'.join({name.partition('.')[0] for name in sys.modules}))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    loaded = set(done.stderr.split())
-    assert "typer" in loaded, "the list of modules was not written"
-    assert not loaded & HEAVY, f"`mlops --help` imports {sorted(loaded & HEAVY)}"

@@ -116,6 +116,7 @@ VERBS = dict(leaves(typer.main.get_command(_app.app)))
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two models and no data; of the target nothing but its name may be needed."""
     monkeypatch.delenv("MLOPS_MODEL", raising=False)
+    monkeypatch.setenv("GITHUB_ACTOR", "ada")  # so that git is not asked
     monkeypatch.setattr(_app.State, "target", SimpleNamespace(name="azure"))
     (tmp_path / "mlops.toml").write_text(TWO)
     shutil.copytree(ROOT / "environments", tmp_path / "environments")
@@ -233,8 +234,9 @@ def test_a_model_that_fails_hides_no_other(
 
 
 def test_a_model_that_no_file_asks_for_is_left_out(
-    repository: Path, applied: Callable[[Answers], list[str]]
+    repository: Path, applied: Callable[[Answers], list[str]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mlops.forge.git.Git.show", lambda *_: None)  # not in the last commit either
     asked = applied({"ships": outcome("ships"), "trains": outcome("trains")})
     (repository / "environments/prod/ships.yaml").unlink()
     assert call(repository, "apply", "prod", "--all").exit_code == 0

@@ -19,8 +19,6 @@ from mlops.spec.release import Data, Release, Source
 from mlops.targets.base import Target
 from mlops.targets.memory import MemoryRegistry
 
-pytestmark = pytest.mark.processes
-
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 from engine_world import MODEL, START, Killed, World
-from git_world import GitWorld
 
 from mlops.errors import Blocked
 from mlops.events import envelope
-from mlops.events.outbox import Outbox
 from mlops.lifecycle.apply import execute
 from mlops.lifecycle.facts import moves
 from mlops.spec.events import Fact, ReleaseDeployed, ReleaseRolledBack
@@ -106,14 +104,3 @@ def test_killed_anywhere_and_run_again_it_tells_each_fact_once(artifact: Path):
             assert effects > 10, "the rollout has effects to be killed at"
             return
         effects += 1
-
-
-def test_apply_puts_it_into_the_outbox_of_the_repository(repository: GitWorld):
-    version = repository.released()
-    repository.stage(version)
-    repository.run("staging")
-    (stored,) = Outbox(repository.root / ".mlops/events/outbox.db").events()
-    fact = envelope.fact_of(stored.event)
-    assert isinstance(fact, ReleaseDeployed)
-    assert (fact.environment, fact.release, fact.actor) == ("staging", version, "bot")
-    assert stored.event.get_source() == "/mlops/freight-mlops"

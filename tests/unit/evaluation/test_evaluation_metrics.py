@@ -13,7 +13,15 @@ from sklearn import metrics as reference
 
 from mlops.errors import InvalidInput
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import METRICS, Scores, encode_truth, intervals, paired_differences, resamples_of
+from mlops.steps.metrics import (
+    METRICS,
+    Scores,
+    encode_truth,
+    interval_of,
+    intervals,
+    paired_differences,
+    resamples_of,
+)
 
 
 def binary(seed: int, rows: int = 300, digits: int = 2):
@@ -161,3 +169,87 @@ def test_five_hundred_resamples_of_a_month_take_seconds_not_minutes():
     for _, weights in resamples_of(27_000, 500, seed=1):
         scores.metrics["roc_auc"](weights)
     assert time.process_time() - started < 3.0
+
+
+def rare(rows: int = 400, positive: int = 2):
+    """A use case whose metric exists only where there is a positive row."""
+    generator = np.random.default_rng(0)
+    truth = np.zeros(rows)
+    truth[:positive] = 1
+    generator.shuffle(truth)
+    return truth, np.clip(truth * 0.6 + generator.random(rows) * 0.4, 0, 1)
+
+
+def late_recall(truth, prediction):
+    return {"late_recall": float((prediction[truth == 1] > 0.5).mean())} if (truth == 1).any() else {}
+
+
+def test_a_resample_without_the_use_cases_metric_does_not_count():
+    truth, prediction = rare()
+    found = intervals(
+        Scores("binary", truth, prediction), confidence=0.95, resamples=100, seed=1, extra=late_recall
+    )
+    assert found["late_recall"].low <= found["late_recall"].value == 1.0 <= found["late_recall"].high
+
+
+def failing(truth, prediction):
+    """As scikit-learn does where all rows are of one class."""
+    if not (truth == 1).any():
+        raise ValueError("Only one class is present")
+    return {"late_recall": 1.0}
+
+
+@pytest.mark.parametrize("extra", [late_recall, failing], ids=["absent", "raises"])
+def test_a_metric_that_most_resamples_lack_is_told_and_has_no_interval(extra):
+    """One positive row: a resample has exactly one of it in 37 of 100."""
+    told: list[str] = []
+    truth, prediction = rare(300, 1)
+    found = intervals(
+        Scores("binary", truth, prediction),
+        confidence=0.95,
+        resamples=200,
+        seed=3,
+        extra=lambda t, p: extra(t if (t == 1).sum() == 1 else np.zeros(len(t)), p),
+        tell=told.append,
+    )
+    assert "late_recall" not in found
+    (sentence,) = [s for s in told if s.startswith("late_recall")]
+    assert "of 200 resamples only" in sentence
+
+
+@pytest.mark.parametrize(("defined", "there"), [(49, False), (50, True), (100, True), (0, False)])
+def test_half_of_the_resamples_are_enough(defined: int, there: bool):
+    draws = [0.5] * defined + [math.nan] * (100 - defined)
+    assert (interval_of(0.5, draws, 0.95) is not None) is there
+    assert interval_of(math.nan, [0.5] * 100, 0.95) is None
+
+
+def test_a_standard_metric_without_a_value_is_told():
+    told: list[str] = []
+    intervals(
+        Scores("binary", np.zeros(50), np.full(50, 0.2)),
+        confidence=0.95,
+        resamples=20,
+        seed=1,
+        tell=told.append,
+    )
+    assert any(sentence.startswith("roc_auc is not defined on the 50 rows") for sentence in told)
+
+
+@pytest.mark.parametrize("value", [None, "0.5", True, [1.0]])
+def test_a_metric_of_the_use_case_that_is_no_number_is_refused(value):
+    with pytest.raises(InvalidInput, match=r"own = .*no number"):
+        intervals(
+            Scores("binary", *rare()), confidence=0.95, resamples=5, seed=1, extra=lambda t, p: {"own": value}
+        )
+
+
+def test_an_evaluate_that_fails_on_the_rows_themselves_is_a_sentence():
+    with pytest.raises(InvalidInput, match=r"`evaluate` failed on the 50 rows.*one class"):
+        intervals(
+            Scores("binary", np.zeros(50), np.full(50, 0.2)),
+            confidence=0.95,
+            resamples=5,
+            seed=1,
+            extra=failing,
+        )

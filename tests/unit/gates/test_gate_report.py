@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import io
-import subprocess
-import sys
 from dataclasses import replace
 
 from gate_cases import CANDIDATE, CHAMPION, POLICY, SCHEMA, measured
@@ -60,8 +58,3 @@ def test_json_holds_all_of_it_and_no_nan():
     assert GateReport.model_validate_json(text) == BLOCKED
     unknown = decide(replace(CANDIDATE, latency=float("nan")), None, POLICY, None)
     assert "NaN" not in unknown.model_dump_json()
-
-
-def test_importing_the_report_does_not_import_rich():
-    code = "import sys, mlops.lifecycle.report; sys.exit('rich' in sys.modules)"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

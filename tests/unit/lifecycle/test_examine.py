@@ -21,8 +21,6 @@ from mlops.spec.digest import tree_digest
 from mlops.spec.evaluation import read_evaluation
 from mlops.spec.window import Window
 
-pytestmark = pytest.mark.processes
-
 LINEAGE = {"mlops.commit": "c" * 40, "mlops.pipeline": "pipelines/freight/training.yml"}
 PIPELINE = """\
 type: pipeline

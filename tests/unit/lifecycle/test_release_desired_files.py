@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.errors import InvalidInput
-from mlops.lifecycle.desired_files import KEEP, desired_text, write_atomically, write_desired
+from mlops.lifecycle.desired_files import KEEP, desired_text, write_desired
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
 
@@ -107,20 +107,6 @@ def test_what_cannot_be_edited_is_refused(text: str):
 def test_an_anchor_that_another_field_uses_is_not_broken():
     with pytest.raises(InvalidInput):
         edit("release: &r 7\nreplaces: 6\nstrategy: {min_requests: *r}\n", 8, 7)
-
-
-def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    path = tmp_path / "freight.yaml"
-    path.write_text("old")
-
-    def full(*_: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "replace", full)
-    with pytest.raises(OSError, match="No space left"):
-        write_atomically(path, "new")
-    assert path.read_text() == "old"
-    assert len(list(tmp_path.iterdir())) == 1
 
 
 words = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_size=30)

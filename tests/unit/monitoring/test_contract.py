@@ -12,7 +12,8 @@ from pandera.pandas import Check, Column, DataFrameSchema
 
 from flights import usecase
 from mlops.errors import InvalidInput
-from mlops.monitoring.contract import check, columns_of
+from mlops.monitoring.contract import check
+from mlops.monitoring.rules import columns_of
 from mlops.spec.window import Window
 
 Edit = Callable[[pd.DataFrame], pd.DataFrame]

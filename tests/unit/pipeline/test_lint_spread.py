@@ -6,38 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tiny_pipeline import Project
+from tiny_pipeline import SPARK_COMPONENT as COMPONENT
+from tiny_pipeline import Project, on_spark
 
 from mlops.pipeline import lint
 
-SPARK = """\
-$schema: https://azuremlschemas.azureedge.net/latest/sparkComponent.schema.json
-type: spark
-name: prep_spark
-version: "1"
-inputs:
-  raw: {type: uri_folder, mode: direct}
-  factor: {type: number, min: 0, max: 10}
-outputs:
-  out: {type: uri_folder, mode: direct}
-code: ../src
-entry: {file: steps.py}
-environment: file:../environment.yml
-args: prep --source ${{inputs.raw}} --factor ${{inputs.factor}} --out ${{outputs.out}}
-conf:
-  spark.driver.cores: 1
-  spark.driver.memory: 2g
-  spark.executor.cores: 2
-  spark.executor.memory: 2g
-  spark.executor.instances: 2
-"""
-JOB = """\
-  prep:
-    type: spark
-    component: components/prep_spark.yml
-    resources: {instance_type: standard_e4s_v3, runtime_version: "3.5"}
-"""
-COMPONENT = "components/prep_spark.yml"
 SPARK_CASES = [
     # kind, file, old, new, field, message
     ("type of the job", "pipeline.yml", "type: spark", "type: command", "jobs.prep.type", "'components/prep_spark.yml' is a spark component"),
@@ -84,10 +57,7 @@ DISTRIBUTION_CASES = [
 
 @pytest.fixture
 def spark(project: Project) -> Project:
-    """The tiny pipeline with its first step on Spark."""
-    (project.root / COMPONENT).write_text(SPARK)
-    project.edit("pipeline.yml", "  prep:\n    type: command\n    component: components/prep.yml\n", JOB)
-    return project
+    return on_spark(project)
 
 
 def test_a_good_spark_step_has_no_problem(spark: Project) -> None:
@@ -101,13 +71,6 @@ def test_a_wrong_edit_of_a_spark_step_is_found(spark: Project, case: tuple[str, 
     spark.edit(file, old, new)
     found = lint(spark.pipeline)
     assert [p for p in found if p.field.startswith(field) and message in p.message], [str(p) for p in found]
-
-
-def test_a_spark_step_runs_here_as_the_script_that_it_is(spark: Project) -> None:
-    result = spark.run()
-    assert [event.state for event in result.steps] == ["finished"] * 4
-    ran = spark.ran()
-    assert (ran[0], sorted(ran[1:3]), ran[3]) == ("prep", ["left", "right"], "join")
 
 
 @pytest.mark.parametrize("place", ["component", "node"])

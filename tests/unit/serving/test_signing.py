@@ -6,75 +6,16 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import os
-import shutil
-import signal
-import time
 from collections.abc import Callable
-from datetime import UTC, datetime
-from functools import partial
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from signed_world import Case, make_key, sign_by_another_key
 
-from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound, TargetError
+from mlops.errors import Blocked, IntegrityError, InvalidInput
 from mlops.lifecycle.sign import sign_release, verify_release
 from mlops.serving import signing, testing
-from mlops.serving.lock import owner
-from mlops.spec.release import Data, Release, Source
-from mlops.spec.signing import Signed, SigningSettings, signature_path, signed_release
-from mlops.targets.local.endpoints import LocalEndpoints
-from mlops.targets.memory import MemoryRegistry
-
-pytestmark = pytest.mark.processes
-
-
-def make_key(folder: Path, name: str, password: str | None = None) -> tuple[Path, Path]:
-    """A private and a public PEM file."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    private, public = folder / f"{name}.pem", folder / f"{name}.pub"
-    encryption = (
-        serialization.BestAvailableEncryption(password.encode()) if password else serialization.NoEncryption()
-    )
-    pem = serialization.Encoding.PEM
-    private.write_bytes(key.private_bytes(pem, serialization.PrivateFormat.PKCS8, encryption))
-    public.write_bytes(key.public_key().public_bytes(pem, serialization.PublicFormat.SubjectPublicKeyInfo))
-    return private, public
-
-
-class Case:
-    """A signed model of one release, in a repository whose settings require it."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.private, public = make_key(root, "team")
-        self.settings = SigningSettings(required=True, public_key=public.name)
-        self.folder = root / "model"
-        self.release = release(testing.write_onnx(self.folder))
-        self.registry = MemoryRegistry()
-        self.registry.add(self.release, self.folder)
-
-    @property
-    def signature(self) -> Path:
-        return self.root / signature_path("freight", 1)
-
-    def sign(self, key: Path | None = None, password: str = "") -> str | None:
-        environment = {signing.KEY: str(key or self.private), signing.PASSWORD: password}
-        return sign_release(self.root, self.registry, self.release, self.settings, environment)
-
-    def verify(self) -> None:
-        verify_release(self.root, "freight", 1, self.folder, self.settings)
-
-
-def release(digest: str) -> Release:
-    source = Source(commit="0" * 40, actor="a", run_id="r", pipeline="p", pipeline_digest=digest)
-    data = Data(name="d", version="1", digest=digest, window="2013-01..2013-03", test_window="2013-04")
-    return Release.model_construct(
-        model="freight", version=1, digest=digest, created=datetime.now(UTC), source=source, data=data,
-        environment=digest, metrics={}, gates=[],
-    )  # fmt: skip
+from mlops.spec.signing import Signed, SigningSettings
 
 
 @pytest.fixture
@@ -106,11 +47,6 @@ def remove_a_file(case: Case) -> None:
 
 def remove_the_signature(case: Case) -> None:
     case.signature.unlink()
-
-
-def sign_by_another_key(case: Case) -> None:
-    other, _ = make_key(case.root, "other")
-    signing.sign(case.folder, case.signature, other)
 
 
 def change_the_statement(case: Case) -> None:
@@ -216,42 +152,3 @@ def test_a_keyless_signature_by_a_key_is_refused_offline(case: Case) -> None:
     wanted = Signed(signature=case.signature, identity="https://github.com/o/n/.github/workflows/t.yml@x")
     with pytest.raises(IntegrityError, match="is not signed by https://github"):
         signing.verify(case.folder, wanted)
-
-
-def test_an_endpoint_loads_only_what_is_signed_also_after_a_restart(case: Case) -> None:
-    signed = partial(signed_release, case.root, case.settings)
-    endpoints = LocalEndpoints(case.root / "endpoints", signed=signed)
-    with pytest.raises(IntegrityError, match="sig does not exist, and models must be signed here"):
-        endpoints.create("prod", "blue", case.release, case.folder)
-    assert not endpoints.state("prod", "freight").deployments
-    case.sign()
-    folder = case.root / "endpoints" / "prod" / "freight"
-    endpoints.create("prod", "blue", case.release, case.folder)
-    try:
-        assert endpoints.score("prod", "freight", testing.body(1))["predictions"]
-        # The signature is exchanged while the server is down.
-        server = owner(folder)
-        assert server is not None
-        os.kill(server.pid, signal.SIGKILL)
-        while owner(folder) is not None:
-            time.sleep(0.01)
-        sign_by_another_key(case)
-        with pytest.raises(NotFound, match=r"cannot take traffic: .* is not signed by"):
-            endpoints.set_traffic("prod", "freight", {"blue": 100})
-        with pytest.raises(TargetError, match="answered 503"):
-            endpoints.score("prod", "freight", testing.body(1))
-    finally:
-        endpoints.stop("prod", "freight")
-
-
-def test_the_container_ends_before_it_loads_what_is_not_signed(
-    case: Case, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
-    from mlops.serving import container
-
-    shutil.copytree(case.folder, case.root / "mounted" / "model")
-    monkeypatch.setenv("AZUREML_MODEL_DIR", str(case.root / "mounted"))
-    monkeypatch.setenv(signing.PUBLIC_KEY, str(case.root / "team.pub"))
-    monkeypatch.setenv(signing.SIGNATURE, str(case.signature))
-    assert container.main() == IntegrityError.exit_code
-    assert "models must be signed here" in caplog.text

@@ -351,12 +351,6 @@ def test_a_stated_range_beyond_the_model_ends_training(tmp_path: Path) -> None:
         artifact.save(tmp_path / "model", Toy("regression", columns), model, rows)
 
 
-def test_whole_numbers_stay_within_their_type(tmp_path: Path) -> None:
-    rows = pd.DataFrame({"k": np.arange(N).astype("int16"), "x": numbers().a})
-    schema, _ = saved(tmp_path, HistGradientBoostingClassifier(max_iter=3).fit(rows, rows.k > 100), rows)
-    assert (schema.columns[0].minimum, schema.columns[0].maximum) == (-32768, 32767)
-
-
 def test_numbers_alone_are_asked_as_an_array(tmp_path: Path) -> None:
     rows = numbers()
     model = make_pipeline(SplineTransformer(), LinearRegression()).fit(rows, LABEL["value"](rows))

@@ -143,6 +143,34 @@ def test_violations_stop_the_pipeline_with_every_sentence_and_a_report(
     ]
 
 
+def test_what_no_request_is_held_to_is_told_and_recorded(
+    prepared: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pandera.pandas import Check
+
+    from flights import usecase
+
+    contract = usecase.contract()
+    contract.columns["seats"].checks.append(Check(lambda s: s > 0, name="some"))
+    monkeypatch.setattr(type(usecase), "contract", lambda _: contract)
+    assert _validate(prepared, tmp_path / "report") == 0
+    (sentence,) = json.loads((tmp_path / "report" / "contract.json").read_text())["unchecked"]
+    assert "column 'seats': the rule some" in sentence
+    assert sentence in caplog.text
+
+
+def test_a_contract_that_cannot_be_served_stops_before_the_fit(
+    prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from pandera.pandas import Column, DataFrameSchema
+
+    from flights import usecase
+
+    monkeypatch.setattr(type(usecase), "contract", lambda _: DataFrameSchema({"_row": Column("float32")}))
+    assert _validate(prepared, tmp_path / "report") == 5
+    assert "'_row' has a name that is taken" in capsys.readouterr().err
+
+
 def test_data_that_prep_did_not_write_are_refused(
     prepared: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -10,8 +10,6 @@ from tests.contracts.store import StoreContract
 
 from mlops.targets.local.store import LocalStore
 
-pytestmark = pytest.mark.processes
-
 
 class _Stores:
     def __init__(self, folder: Path) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -162,21 +161,3 @@ def test_a_fork_is_told_of_what_is_new_to_it_and_not_of_what_is_not_released() -
 
 
 # --- what the template asks another version of itself ---------------------------------------------------
-
-
-@pytest.mark.processes
-def test_the_interface_between_versions_refuses_in_a_sentence(tmp_path: Path) -> None:
-    import sys
-
-    def ask(*words: str, given: str = "{}") -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mlops.template", *words],
-            input=given, capture_output=True, text=True, check=False,
-        )  # fmt: skip
-
-    unknown = ask("dance", str(tmp_path))
-    assert (unknown.returncode, unknown.stdout) == (5, "") and "cannot 'dance" in unknown.stderr
-    without = ask("initialise", str(tmp_path), given='{"project": "a1", "contact": "a@b.org"}')
-    assert without.returncode == 5 and "template.toml: does not exist" in without.stderr
-    newer = ask("initialise", str(tmp_path), given='{"project": "a1", "contact": "a@b.org", "colour": "red"}')
-    assert newer.returncode == 5 and "--colour" in newer.stderr and "Traceback" not in newer.stderr

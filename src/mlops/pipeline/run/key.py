@@ -11,7 +11,7 @@ from mlops.pipeline.read import Step, read_environment
 from mlops.pipeline.run.cache import content_digest
 from mlops.spec.digest import data_digest, file_digest
 
-_FORMAT = 1
+_FORMAT = 2
 """Raise it when entries of an older layout must not be found any more."""
 
 
@@ -39,15 +39,21 @@ def environment_content(step: Step) -> Any:
 
 
 def step_key(
-    step: Step, *, inputs: Mapping[str, str], code: str, environment: Any, installed: str, nonce: str = ""
+    step: Step,
+    *,
+    inputs: Mapping[str, str],
+    outputs: Mapping[str, str | None],
+    code: str,
+    environment: Any,
+    installed: str,
+    nonce: str = "",
 ) -> str:
     """`inputs`: names to literals or content digests; `nonce` makes the key of a step never reused."""
-    outputs = {name: output.type for name, output in step.component.outputs.items()}
     parts = {
         "format": _FORMAT,
         "command": step.component.command,
         "inputs": dict(inputs),
-        "outputs": outputs,
+        "outputs": dict(outputs),
         "variables": {k: str(v) for k, v in step.node.environment_variables.items()},
         "code": code,
         "environment": environment,

@@ -66,6 +66,7 @@ def run_pipeline(
                 raise InvalidInput(problems)
             pipeline = load_pipeline(path)
             for step in pipeline.steps.values():
+                check_code(step)
                 spread(step)  # what this machine cannot start is said before anything runs
             given = pipeline_inputs(pipeline, inputs, resolve_asset)
             cache = StepCache(state / "cache", keep)
@@ -121,7 +122,8 @@ def _drive(run: Run, workers: int) -> JobResult:
 
 def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]]:
     """Run every step whose upstream steps have finished; after a failure nothing new is started, unless the
-    pipeline says `continue_on_step_failure`. What runs already is left to finish.
+    pipeline says `continue_on_step_failure`. What runs already is left to finish. No step waits inside of the
+    pool: there it would start after a failure too.
     """
     steps = run.pipeline.steps
     order = TopologicalSorter({name: upstream(step) for name, step in steps.items()})
@@ -129,11 +131,14 @@ def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]
     events: dict[str, StepEvent] = {}
     failures: list[StepFailed] = []
     running: dict[Future[StepEvent], str] = {}
+    waiting: list[str] = []
     unmet: set[str] = set()
     pool = ThreadPoolExecutor(workers, thread_name_prefix="step")
     try:
         while order.is_active():
-            for name in order.get_ready():
+            waiting += order.get_ready()
+            while waiting and len(running) < workers:
+                name = waiting.pop(0)
                 stop = failures and not run.pipeline.job.settings.continue_on_step_failure
                 if stop or upstream(steps[name]) & unmet:
                     unmet.add(name)
@@ -158,6 +163,17 @@ def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]
             run.stop()
         pool.shutdown(wait=True, cancel_futures=True)
     return [events[name] for name in steps if name in events], failures
+
+
+def check_code(step: Step) -> None:
+    """Raises `InvalidInput` for code that no folder of this machine holds: it would run in an empty one."""
+    code = step.component.code
+    if code is not None and (step.code is None or code.startswith("azureml:")):
+        raise InvalidInput(
+            step.problem(
+                ("code",), f"{code!r} is not a folder of this repository; give a path, such as ../src"
+            )
+        )
 
 
 def upstream(step: Step) -> set[str]:

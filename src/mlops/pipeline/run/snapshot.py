@@ -1,14 +1,17 @@
-"""The copy of a code folder that a step runs in, as Azure ML would upload it."""
+"""The copy of a step's code, with what its component includes, as Azure ML would upload it."""
 
 from __future__ import annotations
 
 import os
 import shutil
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from pathspec import PathSpec, Pattern
 
-from mlops.spec.digest import tree_digest
+from mlops.errors import InvalidInput
+from mlops.spec.digest import file_digest, tree_digest
 
 _NEVER = (".pyc", ".amlignore", ".gitignore")
 
@@ -44,12 +47,50 @@ def code_digest(folder: Path) -> str:
     return tree_digest(folder, code_files(folder))
 
 
-def take_snapshot(folder: Path, to: Path) -> None:
-    """Copy the files that count from `folder` to `to`, which must not exist."""
+def input_digest(path: Path) -> str:
+    """Digest of a file or folder of the user's that a step reads; links are followed, as an upload does."""
+    if path.is_file():
+        return file_digest(path)
+    files = [Path(parent, name) for parent, _, names in os.walk(path, followlinks=True) for name in names]
+    return tree_digest(path, files)
+
+
+def take_snapshot(folder: Path | None, to: Path, includes: Sequence[Path] = ()) -> None:
+    """Copy the files that count from `folder` to `to`, which must not exist, and `includes` beside them.
+
+    An include keeps its own name; `x.zip` that is a folder `x` is packed. Raises `InvalidInput` for one that
+    is not there, or whose name the code has already.
+    """
     to.mkdir(parents=True)
-    files = [folder] if folder.is_file() else code_files(folder)
+    if folder is not None:
+        _copy_files(folder, to)
+    for include in includes:
+        target = to / include.name
+        if target.exists():
+            raise InvalidInput(
+                f"additional_includes: {include} would replace {include.name} of the code; rename one of them"
+            )
+        if include.is_file():
+            shutil.copy2(include, target)
+        elif include.is_dir():
+            target.mkdir()
+            _copy_files(include, target)
+        elif include.suffix == ".zip" and include.with_suffix("").is_dir():
+            _pack(include.with_suffix(""), target)
+        else:
+            raise InvalidInput(f"additional_includes: {include} does not exist")
+
+
+def _copy_files(folder: Path, to: Path) -> None:
     base = folder.parent if folder.is_file() else folder
-    for file in files:
+    for file in [folder] if folder.is_file() else code_files(folder):
         target = to / file.relative_to(base)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, target)
+
+
+def _pack(folder: Path, to: Path) -> None:
+    """The same content makes the same bytes, whenever it is packed."""
+    with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in code_files(folder):
+            archive.writestr(zipfile.ZipInfo(file.relative_to(folder).as_posix()), file.read_bytes())

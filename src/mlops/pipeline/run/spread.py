@@ -10,7 +10,7 @@ import shlex
 import shutil
 import socket
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -73,24 +73,28 @@ def run(
     cwd: Path,
     env: Mapping[str, str],
     log: Path,
+    stop: Callable[[], bool] | None = None,
 ) -> tuple[int, Path]:
     """Run all processes of a step; the exit code of the first that failed, or 0, and its log.
 
-    When one fails the others are ended, for they would wait for it.
+    When one fails the others are ended, for they would wait for it; all are once `stop` says yes.
     """
     if planned.launcher:
         given = invocation.shell or shlex.join(("python", *invocation.argv))
         invocation = Invocation(shell=shlex.join((*planned.launcher, "bash", "-c", given)))
     if len(planned.variables) == 1:
-        return server.run(invocation, cwd, {**env, **planned.variables[0]}, log), log
+        return server.run(invocation, cwd, {**env, **planned.variables[0]}, log, stop), log
     failed = threading.Event()
     ended: list[tuple[int, Path]] = []
+
+    def ends() -> bool:
+        return failed.is_set() or (stop is not None and stop())
 
     def one(rank: int) -> None:
         own = log if rank == 0 else log.with_suffix(f".rank{rank}.log")
         if rank:
             own.write_text(f"$ rank {rank} of {log.name}\n", encoding="utf-8")
-        code = server.run(invocation, cwd, {**env, **planned.variables[rank]}, own, failed.is_set)
+        code = server.run(invocation, cwd, {**env, **planned.variables[rank]}, own, ends)
         if code:
             ended.append((code, own))
             failed.set()

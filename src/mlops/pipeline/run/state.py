@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import shutil
 from pathlib import Path
 
 from mlops.pipeline.run.cache import StepCache
 from mlops.pipeline.run.locks import FileLock
 from mlops.pipeline.run.tracker import Tracker
+from mlops.pipeline.run.work import remove
 
 _LOCK = "lock"
 _OPEN = "unfinished"
@@ -32,7 +32,13 @@ class RunFolder:
 
     @property
     def code(self) -> Path:
+        """A folder a step, in which it works."""
         return self.path / "code"
+
+    @property
+    def inputs(self) -> Path:
+        """Copies of data that steps must not change, or may change for themselves."""
+        return self.path / "inputs"
 
     def opened(self, run_id: str) -> None:
         """Remember that the tracking server shows `run_id` as running."""
@@ -49,8 +55,14 @@ class RunFolder:
     def close(self) -> None:
         """All runs have ended: only the logs stay."""
         (self.path / _OPEN).unlink(missing_ok=True)
-        shutil.rmtree(self.code, ignore_errors=True)
+        forget_work(self.path)
         self._lock.remove()
+
+
+def forget_work(folder: Path) -> None:
+    """Remove what only running steps need; logs stay."""
+    for name in ("code", "inputs"):
+        remove(folder / name)
 
 
 def recover(state: Path, cache: StepCache, tracker: Tracker) -> list[str]:
@@ -68,7 +80,7 @@ def recover(state: Path, cache: StepCache, tracker: Tracker) -> list[str]:
             tracker.finish(run_id, "KILLED")
             ended.append(run_id)
         cache.discard(folder.name)
-        shutil.rmtree(folder / "code", ignore_errors=True)
+        forget_work(folder)
         record.unlink(missing_ok=True)
         lock.remove()
     return ended

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import shutil
 import signal
@@ -14,18 +15,19 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import IntegrityError, NotFound, StepFailed
-from mlops.pipeline.binding import expand
+from mlops.pipeline.binding import parse_parent
 from mlops.pipeline.read import Pipeline, Step
 from mlops.pipeline.result import StepEvent
 from mlops.pipeline.run.cache import Entry, StepCache
 from mlops.pipeline.run.executor import StepServer, plan_invocation
 from mlops.pipeline.run.key import environment_content, step_key
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
+from mlops.pipeline.run.spread import Spread, spread
 from mlops.pipeline.run.spread import run as run_spread
-from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.values import AssetResolver, Given, step_input
+from mlops.pipeline.run.work import Workplace, workplace
 
 _LAST_LINES = 15
 _INVALID_INPUT = 5
@@ -49,7 +51,7 @@ class Run:
     _stopped: threading.Event = field(default_factory=threading.Event)
     _talk: threading.RLock = field(default_factory=threading.RLock)
     _copy: threading.Lock = field(default_factory=threading.Lock)
-    _snapshots: dict[Path, tuple[str, Path]] = field(default_factory=dict)
+    _snapshots: dict[tuple[Path | None, tuple[Path, ...]], tuple[str, Path]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
 
     def tell(self, event: StepEvent) -> StepEvent:
@@ -77,10 +79,11 @@ class Run:
         """Reuse or run one step. Raises `StepFailed`."""
         started = time.monotonic()
         given = self._given(step)
-        code, folder = self._snapshot(step)
+        code, snapshot = self._snapshot(step)
         key = step_key(
             step,
             inputs={name: value.identity for name, value in given.items()},
+            outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
             code=code,
             environment=environment_content(step),
             installed=self.installed,
@@ -96,7 +99,7 @@ class Run:
             # Another run may have made it while this one waited.
             if reusable and (entry := self.cache.find(key)) is not None and self._reuse(step, entry):
                 return self._finished(step, entry, "reused", started)
-            return self._finished(step, self._execute(step, key, given, folder), "finished", started)
+            return self._finished(step, self._execute(step, key, given, snapshot), "finished", started)
         finally:
             lock.release()
 
@@ -110,16 +113,12 @@ class Run:
         return {name: value for name, value in found.items() if value is not None}
 
     def _snapshot(self, step: Step) -> tuple[str, Path]:
-        """Digest of a step's code and the copy to run it in; one copy a run for each code folder."""
-        source = step.code
+        """Digest of a step's code, and a copy that no step works in; one a run for each code."""
+        source = (step.code, step.includes)
         with self._copy:
-            if source is None:
-                empty = self.folder.code / "none"
-                empty.mkdir(parents=True, exist_ok=True)
-                return "", empty
             if source not in self._snapshots:
-                target = self.folder.code / str(len(self._snapshots))
-                take_snapshot(source, target)
+                target = self.folder.code / f".{len(self._snapshots)}"
+                take_snapshot(step.code, target, step.includes)
                 # Digest of the copy, so that an edit during the copy cannot be recorded as something else.
                 self._snapshots[source] = (code_digest(target), target)
             return self._snapshots[source]
@@ -137,49 +136,80 @@ class Run:
         self._finish(child, "FINISHED")
         return True
 
-    def _execute(self, step: Step, key: str, given: Mapping[str, Given], code: Path) -> Entry:
+    def _execute(self, step: Step, key: str, given: Mapping[str, Given], snapshot: Path) -> Entry:
         started = time.monotonic()
         log = self.folder.log(step.name)
         planned = spread(step)
-        self.tell(StepEvent(step.name, "running", log=str(log), note=planned.note))
+        note = "; ".join((*planned.notes, *unlike_azure(self.pipeline, step)))
+        self.tell(StepEvent(step.name, "running", log=str(log), note=note))
         child = self._begin(step, {"mlops.key": key})
-        work = self.cache.begin(self.run_id, step.name)
-        outputs = {name: work / "outputs" / name for name in step.component.outputs}
-        for name, output in step.component.outputs.items():
-            if output.type != "uri_file":
-                outputs[name].mkdir()
-        texts = {name: value.text for name, value in given.items()}
-        command = expand(step.component.command, texts, {n: str(p) for n, p in outputs.items()})
-        variables = {k: str(v) for k, v in step.node.environment_variables.items()}
+        kept = self.cache.begin(self.run_id, step.name)
+        code = self.folder.code / step.name
+        shutil.copytree(snapshot, code)
+        place = workplace(
+            self.pipeline,
+            step,
+            given,
+            code=code,
+            inputs=self.folder.inputs / step.name,
+            outputs=kept / "outputs",
+        )
         with log.open("w", encoding="utf-8") as stream:
-            stream.write(f"$ {command}" + (f"  # {planned.note}\n" if planned.note else "\n"))
-        with self._talk:
-            tracking = dict(self.tracker.env())
-        env = step_environment(tracking, child) | variables
-        if len(self.pipeline.steps) - len({job for job, _ in self.outputs}) > 1:
-            # One step alone is sooner done with its own imports than with everybody's.
-            self.server.warm()
-        invocation = plan_invocation(command, variables)
-        status, failed = run_spread(self.server, planned, invocation, cwd=code, env=env, log=log)
+            stream.write(f"$ {place.command}" + (f"  # {note}\n" if note else "\n"))
+        why, failed = self._process(place, planned, child, log)
         seconds = time.monotonic() - started
         if self._stopped.is_set():
             self._finish(child, "KILLED")
             raise StepFailed(f"step {step.name!r} was interrupted; log: {log}")
-        if status != 0:
+        for name in place.left:
+            with self._talk:
+                self.tracker.log_artifacts(child, code / name, name)
+        why = why or place.broken()
+        if why:
             self._finish(child, "FAILED")
-            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(kept, ignore_errors=True)
             self.tell(StepEvent(step.name, "failed", seconds, str(failed)))
-            raise StepFailed(failure(step.name, status, seconds, failed))
+            raise StepFailed(failure(step.name, why, seconds, failed))
         try:
             entry = self.cache.commit(
-                work, key=key, step=step.name, run_id=child, names=list(outputs), seconds=seconds
+                kept, key=key, step=step.name, run_id=child, names=list(place.outputs), seconds=seconds
             )
         except IntegrityError as error:
             self._finish(child, "FAILED")
-            shutil.rmtree(work, ignore_errors=True)
+            shutil.rmtree(kept, ignore_errors=True)
             raise StepFailed(f"the output of step {step.name!r} cannot be kept: {error}") from None
         self._finish(child, "FINISHED")
         return entry
+
+    def _process(self, place: Workplace, planned: Spread, child: str, log: Path) -> tuple[str | int, Path]:
+        """Run the step's processes; how they failed (0 when they did not), and the log that tells."""
+        step = place.step
+        variables = {k: str(v) for k, v in step.node.environment_variables.items()}
+        with self._talk:
+            tracking = dict(self.tracker.env())
+        env = step_environment(tracking, child, self.run_id) | variables
+        if len(self.pipeline.steps) - len({job for job, _ in self.outputs}) > 1:
+            # One step alone is sooner done with its own imports than with everybody's.
+            self.server.warm()
+        limit = step.node.limits.timeout if step.node.limits else math.inf
+        begun = time.monotonic()
+
+        def late() -> bool:
+            return time.monotonic() - begun > limit
+
+        invocation = plan_invocation(place.command, variables)
+        status, failed = run_spread(
+            self.server,
+            planned,
+            invocation,
+            cwd=place.code,
+            env=env,
+            log=log,
+            stop=late if step.node.limits else None,
+        )
+        if status != 0 and late():
+            return f"was ended after {limit} s, as its limits.timeout asks", failed
+        return status, failed
 
     def _begin(self, step: Step, tags: Mapping[str, str]) -> str:
         with self._talk:
@@ -197,13 +227,26 @@ class Run:
 
     def _finished(self, step: Step, entry: Entry, state: Any, started: float) -> StepEvent:
         for name, digest in entry.outputs.items():
-            self.outputs[step.name, name] = Given(str(self.cache.output(entry.key, name)), digest)
+            self.outputs[step.name, name] = Given(
+                str(self.cache.output(entry.key, name)), digest, is_path=True, kept=True
+            )
         log = self.folder.log(step.name) if state == "finished" else ""
         return self.tell(StepEvent(step.name, state, time.monotonic() - started, str(log)))
 
 
-def step_environment(tracking: Mapping[str, str], child: str) -> dict[str, str]:
-    """The environment of a step's process that reports to the run `child`."""
+def unlike_azure(pipeline: Pipeline, step: Step) -> list[str]:
+    """What Azure ML would do for this step and this machine does not; shown when it starts."""
+    notes = []
+    for name, output in step.node.outputs.items():
+        bound = parse_parent(output.binding)
+        owner = pipeline.job.outputs.get(bound.name) if bound is not None else output
+        if owner is not None and owner.path and "://" in owner.path:
+            notes.append(f"output {name} stays on this machine, on Azure ML it goes to {owner.path}")
+    return notes
+
+
+def step_environment(tracking: Mapping[str, str], child: str, root: str = "") -> dict[str, str]:
+    """The environment of a step's process that reports to the run `child`, below the run `root`."""
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_RUN")}
     # `python` in a command is this one, also when its virtual environment is not activated.
     path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
@@ -213,22 +256,26 @@ def step_environment(tracking: Mapping[str, str], child: str) -> dict[str, str]:
         "MPLBACKEND": "agg",
         "MLFLOW_DISABLE_TELEMETRY": "true",
         "MLFLOW_RUN_ID": child,
+        "AZUREML_RUN_ID": child,
+        "AZUREML_ROOT_RUN_ID": root or child,
     }
     return {**inherited, **tracking, **fixed}
 
 
-def failure(step: str, status: int, seconds: float, log: Path) -> str:
-    """Why a step failed, with what it said last."""
+def failure(step: str, how: str | int, seconds: float, log: Path) -> str:
+    """Why a step failed, with what it said last. `how`: exit code, negative for a signal; or a sentence."""
     lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     last = "\n".join(f"    {line}" for line in [x for x in lines if x.strip()][-_LAST_LINES:])
-    if status == _INVALID_INPUT and last:
+    if isinstance(how, str):
+        return f"step {step!r} {how}\n  log: {log}"
+    if how == _INVALID_INPUT and last:
         # The step has refused its input with a sentence of its own: that is what there is to read.
         return f"step {step!r} refuses its input:\n{last}\n  log: {log}"
-    if status < 0:
-        name = signal.Signals(-status).name
+    if how < 0:
+        name = signal.Signals(-how).name
         hint = "; often the machine ran out of memory" if name == "SIGKILL" else ""
-        how = f"was ended by {name}{hint}"
+        ended = f"was ended by {name}{hint}"
     else:
-        how = f"failed with exit code {status}"
+        ended = f"failed with exit code {how}"
     said = f"; the last lines of its log:\n{last}" if last else "; it wrote nothing to its log"
-    return f"step {step!r} {how} after {seconds:.1f} s{said}\n  log: {log}"
+    return f"step {step!r} {ended} after {seconds:.1f} s{said}\n  log: {log}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Literal, Protocol
 
 RunStatus = Literal["FINISHED", "FAILED", "KILLED"]
@@ -25,6 +26,9 @@ class Tracker(Protocol):
 
     def env(self) -> Mapping[str, str]:
         """What a step's process needs to reach the server, MLFLOW_TRACKING_URI first of all."""
+
+    def log_artifacts(self, run_id: str, folder: Path, path: str) -> None:
+        """Keep the files of `folder` below `path` of the run's artifacts."""
 
     def copy_results(self, from_run: str, to_run: str) -> None:
         """Copy metrics and parameters. Raises `mlops.errors.NotFound` when `from_run` is gone."""

@@ -11,7 +11,7 @@ from mlops.errors import InvalidInput, Problem
 from mlops.pipeline.binding import parse_parent
 from mlops.pipeline.models import DATA_TYPES, Value
 from mlops.pipeline.read import Pipeline, Step
-from mlops.pipeline.run.cache import content_digest
+from mlops.pipeline.run.snapshot import input_digest
 from mlops.pipeline.types import literal_text, mismatch
 from mlops.spec._yaml import Document
 
@@ -25,12 +25,15 @@ class Given:
 
     text: str
     identity: str
+    is_path: bool = False
+    kept: bool = False
+    """Another step has made it, and later runs read it again."""
 
 
 def pipeline_inputs(
-    pipeline: Pipeline, overrides: Mapping[str, str], resolve: AssetResolver
+    pipeline: Pipeline, overrides: Mapping[str, str], resolve: AssetResolver, *, here: bool = True
 ) -> dict[str, Given]:
-    """Every input of the pipeline that has a value.
+    """Every input of the pipeline that has a value. `here`: steps run on this machine, which mounts nothing.
 
     Raises `InvalidInput` for an unknown name, a value that a step's input does not admit, a path or an asset
     that is not there.
@@ -48,7 +51,7 @@ def pipeline_inputs(
                 )
     if problems:
         raise InvalidInput(problems)
-    return job_inputs(pipeline.document, pipeline.path, pipeline.job.inputs, overrides, resolve)
+    return job_inputs(pipeline.document, pipeline.path, pipeline.job.inputs, overrides, resolve, here=here)
 
 
 def job_inputs(
@@ -57,11 +60,13 @@ def job_inputs(
     declared: Mapping[str, Value],
     overrides: Mapping[str, str],
     resolve: AssetResolver,
+    *,
+    here: bool = True,
 ) -> dict[str, Given]:
     """Every declared input of a job (the file `path`) that has a value.
 
     Raises `InvalidInput` for an override of an unknown name, an input without a value, a path or an asset
-    that is not there.
+    that is not there, and data that lie elsewhere when the job runs `here`.
     """
     problems = [
         Problem(
@@ -85,6 +90,7 @@ def job_inputs(
             given,
             is_data=value.is_path or value.type is not None,
             base=base,
+            mounted=not here or value.mode == "direct",
             resolve=resolve,
         )
     if problems:
@@ -111,7 +117,13 @@ def step_input(
         loc = ("jobs", step.name, "inputs", key)
         is_data = value.is_path or value.type is not None or port.type in DATA_TYPES
         return _given(
-            pipeline.document, loc, value.given, is_data=is_data, base=pipeline.path.parent, resolve=resolve
+            pipeline.document,
+            loc,
+            value.given,
+            is_data=is_data,
+            base=pipeline.path.parent,
+            mounted=(value.mode or port.mode) == "direct",
+            resolve=resolve,
         )
     if bound.kind == "job":
         return outputs[bound.job, bound.name]
@@ -133,8 +145,10 @@ def _given(
     *,
     is_data: bool,
     base: Path,
+    mounted: bool,
     resolve: AssetResolver,
 ) -> Given:
+    """`mounted`: an address is all that is needed, because somebody reads it who can."""
     text = literal_text(given)
     if not is_data:
         return Given(text, text)
@@ -142,11 +156,22 @@ def _given(
         name, _, version = text.removeprefix("azureml:").partition(":")
         text = resolve(name, version)
         base = Path.cwd()
+    text = text.removeprefix("file://")
     if "://" in text:
-        return Given(text, text)
+        if mounted:
+            return Given(text, text)
+        scheme = text.partition("://")[0]
+        raise InvalidInput(
+            document.problem(
+                loc,
+                f"{text!r} lies behind {scheme}://, and nothing is mounted on this machine; download it and "
+                f"give the copy when you run it here ({loc[-1]}=PATH), or run it on Azure ML "
+                "(--target azure)",
+            )
+        )
     path = Path(os.path.expanduser(text))  # noqa: PTH111 (Path.expanduser raises for an unknown user)
     path = path if path.is_absolute() else base / path
     if not path.exists():
         raise InvalidInput(document.problem(loc, f"{text!r} does not exist ({path})"))
     path = path.resolve()
-    return Given(str(path), content_digest(path))
+    return Given(str(path), input_digest(path), is_path=True)

@@ -125,7 +125,8 @@ def _number(value: Any) -> None:
 
 
 def _array(values: list[Any]) -> Any:
-    """Text, booleans or float64, as the values are; what is mixed becomes text, and is told as wrong."""
+    """Text, booleans, int64 (uint64) or float64, as the values are; what is mixed becomes text, and is told
+    as wrong."""
     import pyarrow as pa
 
     kinds = {type(value) for value in values if value is not None}
@@ -133,6 +134,11 @@ def _array(values: list[Any]) -> Any:
         return pa.nulls(len(values))
     if kinds == {bool}:
         return pa.array(values, pa.bool_())
+    if kinds == {int}:
+        known = [value for value in values if value is not None]
+        for kind, low, high in ((pa.int64(), -(2**63), 2**63), (pa.uint64(), 0, 2**64)):
+            if low <= min(known) and max(known) < high:
+                return pa.array(values, kind)
     if kinds <= {int, float}:
         return pa.array(values, pa.float64())
     texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
