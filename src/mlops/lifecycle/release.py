@@ -10,7 +10,6 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from mlops.errors import Blocked, IntegrityError
@@ -21,6 +20,7 @@ from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version, stored_
 from mlops.lifecycle.proposal import gate_table
 from mlops.lifecycle.transitions import on_hold
 from mlops.spec import writing
+from mlops.spec._emit import dump
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
@@ -150,9 +150,7 @@ def describe(version: ModelVersion, report: GateReport) -> Release:
 
 def release_text(made: Release) -> str:
     """The file's text: the same release gives the same bytes."""
-    plain = made.model_dump(mode="json")
-    body = yaml.safe_dump(plain, sort_keys=False, width=110, allow_unicode=True, default_flow_style=None)
-    return HEADER + body
+    return HEADER + dump(made.model_dump(mode="json"))
 
 
 def _write_release(root: Path, made: Release) -> bool:

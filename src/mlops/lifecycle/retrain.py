@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
-
-import yaml
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, Problem
 from mlops.events import publish
@@ -28,6 +25,7 @@ from mlops.lifecycle.train import train
 from mlops.lifecycle.transitions import frozen, on_hold
 from mlops.pipeline import StepEvent
 from mlops.spec._base import Spec
+from mlops.spec._edit import Editor
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.events import RetrainStarted
@@ -305,22 +303,15 @@ def pipeline_text(text: str, name: str, inputs: dict[str, str]) -> str:
 
     Raises `InvalidInput` when an input is not there as one value on one line.
     """
-    document = yaml.compose(text, Loader=yaml.SafeLoader)
-    section = next((v for k, v in document.value if k.value == "inputs"), None) if document else None
-    places = {k.value: v for k, v in section.value} if isinstance(section, yaml.MappingNode) else {}
-    edits = []
+    editor = Editor(text, name)
     for key, value in inputs.items():
-        node = places.get(key)
-        if isinstance(node, yaml.MappingNode):
-            node = next((v for k, v in node.value if k.value == "path"), None)
-        if not isinstance(node, yaml.ScalarNode):
-            raise InvalidInput(
-                Problem(name, "must be one value on one line to be retrained", f"inputs.{key}")
-            )
-        edits.append((node.start_mark.index, node.end_mark.index, json.dumps(value)))
-    for start, end, value in sorted(edits, reverse=True):
-        text = text[:start] + value + text[end:]
-    return text
+        one_line = not isinstance(editor.get(("inputs", key)), dict)
+        place = ("inputs", key) if one_line else ("inputs", key, "path")
+        if not isinstance(editor.get(place), str):
+            message = "must be one text on one line to be retrained"
+            raise InvalidInput(Problem(f"{name}:{editor.line(place)}", message, f"inputs.{key}"))
+        editor.put(place, value)
+    return editor.text
 
 
 def _learned(live: ModelVersion) -> Months:

@@ -1,4 +1,4 @@
-"""Every estimator of scikit-learn under columns of every kind: what each is answered by, and that it is right.
+"""Every estimator of scikit-learn under columns of every kind: what answers for it, and that it is right.
 
 The table of all of them: `python -m tests.unit.steps.every_estimator`.
 """
@@ -31,8 +31,9 @@ from mlops.steps.estimators import usable
 ROWS = 160
 TOLERANCE = 2e-5
 NOT_FOR_A_TABLE = {
-    "MultiOutputClassifier", "MultiOutputRegressor", "ClassifierChain", "RegressorChain", "MultiTaskElasticNet",
-    "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV", "CCA", "PLSCanonical", "IsotonicRegression",
+    "MultiOutputClassifier", "MultiOutputRegressor", "ClassifierChain", "RegressorChain",
+    "MultiTaskElasticNet", "MultiTaskElasticNetCV", "MultiTaskLasso", "MultiTaskLassoCV",
+    "CCA", "PLSCanonical", "IsotonicRegression",
 }  # fmt: skip
 """Several targets, or one column only: no task of this template."""
 
@@ -67,7 +68,7 @@ RECIPES: Mapping[str, tuple[str, ...]] = {
 
 
 def frame(columns: str, seed: int = 0) -> pd.DataFrame:
-    """Rows with the columns of a set: n, d numbers; gap, K, B may be absent; k whole, b true; g, h, t text."""
+    """Rows with the columns of a set: n, d numbers; gap, K, B may be null; k whole, b true; g, h, t text."""
     rng = np.random.default_rng(seed)
     words = np.array(["red", "Green", "don't", "naïve", "x1", "blue", "Of"])
     made = {
@@ -157,12 +158,13 @@ def cases(task: Task) -> Iterator[Case]:
 
 
 def tried(case: Case, task: Task, folder: Path) -> tuple[str, str]:
-    """How the case ends: `graph`, `library`, `refused` (with the sentence), or `different`, which is a bug."""
+    """How the case ends: `graph`, `library`, `refused` (with the sentence), or `different`: a bug."""
     rows = frame(case.columns)
     rng = np.random.default_rng(1)
     signal = rows.iloc[:, 0].map(len) if case.columns == "text" else pd.to_numeric(rows["n"])
     value = np.abs(signal.to_numpy(dtype=float) + rng.normal(0, 0.1, ROWS)) + 0.5
-    truth: Any = value if task == "regression" else np.digitize(value, np.quantile(value, [0.5] if task == "binary" else [0.3, 0.6]))  # fmt: skip
+    cuts = np.quantile(value, [0.5] if task == "binary" else [0.3, 0.6])
+    truth: Any = value if task == "regression" else np.digitize(value, cuts)
     try:
         model = usable(behind(made(estimators(task)[case.name], task), case), task)
         model.fit(rows, truth)
@@ -187,7 +189,8 @@ def _differences(scorer: Any, schema: ModelSchema, model: Any, case: Case, task:
     odd = {
         "n": [0.25, -3.5, 1e4, None], "d": [1e-9, 2.0**-30, 1 / 3, -7.1], "gap": [None, 3.25, -1e5],
         "k": [0, 8, 77, -5, 2**40], "K": [None, 3, 10**6], "b": [True, False], "B": [None, True],
-        "g": ["a", "zz", "", "A"], "h": [None, "", "x", "nan"], "t": ["", "RED red", "İ ß", "naïve naïve", "q" * 3000],
+        "g": ["a", "zz", "", "A"], "h": [None, "", "x", "nan"],
+        "t": ["", "RED red", "İ ß", "naïve naïve", "q" * 3000],
     }  # fmt: skip
     import msgspec
 
@@ -248,8 +251,9 @@ def main() -> int:
             sys.stdout.flush()
             if end in ("different", "crashed"):
                 found.append(f"{task} {case}: {why}")
+    kinds = ("graph", "library", "refused", "different", "crashed")
     for row, ends in count.items():
-        sys.stdout.write(f"| {row} | {' | '.join(str(ends[e]) for e in ('graph', 'library', 'refused', 'different', 'crashed'))} |\n")  # fmt: skip
+        sys.stdout.write(f"| {row} | {' | '.join(str(ends[kind]) for kind in kinds)} |\n")
     sys.stdout.write("\n".join(found) + "\n")
     return bool(found)
 
