@@ -19,6 +19,7 @@ from mlops.lifecycle.labels import observations
 from mlops.lifecycle.lineage import checkout
 from mlops.lifecycle.monitor import observed, title, verdicts
 from mlops.lifecycle.proposal import gate_table
+from mlops.lifecycle.proven import counting_report, record_release
 from mlops.lifecycle.release import describe, release_text, retrain_branch
 from mlops.lifecycle.retraining import Answer, Decision, Months, Outcome, Start, decide
 from mlops.lifecycle.train import train
@@ -260,7 +261,9 @@ class _Work:
         """The same two files that `mlops release` writes, on top of the base branch."""
         git = Git(self.root)
         tip = git.fetch(git.default_branch())
-        made = describe(version, judged)
+        counts = counting_report(self.target.registry, version, judged)
+        made = describe(version, counts)
+        record_release(self.target.registry, made, counts)
         first = load_policy(self.root).order[0]
         path = desired_path(first, self.model)
         before = git.show(tip, path)

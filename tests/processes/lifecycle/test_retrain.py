@@ -315,7 +315,9 @@ def test_a_hold_that_comes_while_it_trains_is_respected(
 
 def released(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> ReleaseResult:
     """What `mlops release` makes of version 2, for `propose_release`."""
-    monkeypatch.setattr(release_module, "stored_report", lambda registry, version: gate_report(2, "pass"))
+    monkeypatch.setattr(
+        release_module, "counting_report", lambda registry, version, last=None: gate_report(2, "pass")
+    )
     repository.world.registry.tag(MODEL, 2, {"mlops.gate": "pass", "mlops.dirty": "false"})
     return release_module.release(repository.root, repository.world.target, MODEL, 2)
 

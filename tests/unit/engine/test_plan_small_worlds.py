@@ -15,11 +15,15 @@ from itertools import product
 
 import pytest
 import small_worlds as w
-from small_worlds import CANARY, NEW, NEWER, NOW, OLD, OLDER, WANTED, Small, carry_out
+from small_worlds import CANARY, ENV, NEW, NEWER, NOW, OLD, OLDER, WANTED, Small, carry_out
 
 from mlops.lifecycle.intent import Intent
-from mlops.lifecycle.plan import Plan
+from mlops.lifecycle.journal import Facts
+from mlops.lifecycle.plan import Plan, plan
 from mlops.lifecycle.rollout_steps import Analyse, CoolDown, Create, Finish, Retire, Shift, Smoke, Step
+from mlops.lifecycle.transitions import Upstream
+from mlops.spec.desired import Hold
+from mlops.spec.policy import EnvironmentPolicy, Freeze, FreezeWindow, Policy
 from mlops.targets.base import Deployment
 
 MOST_STEPS = 14
@@ -78,6 +82,12 @@ def canary(world: Small) -> bool | None:
     if by_old_settings and not any(map(fine, world.deployments)):
         return None
     return back == {False} if len(back) == 1 else None
+
+
+def frozen() -> Freeze:
+    hour, local = timedelta(hours=1), NOW.replace(tzinfo=None)
+    during = {"start": local - hour, "end": local + hour, "timezone": "UTC", "reason": "audit", "by": "ann"}
+    return Freeze(windows=[FreezeWindow(environments=[ENV], **during)])
 
 
 class Walk:
@@ -271,6 +281,38 @@ def test_a_digest_of_another_release_is_not_compared_with_the_wanted_one():
     (other,) = (w.deployment("blue", (OLDER, "ready", NEW), 100),)
     world = Small((other,), replace(w.journals()[0], served=w.served(OLDER)), frozenset({OLDER}))
     assert not world.planned(w.intent()).refusal
+
+
+BRAKES = {
+    "freeze": {"freeze": frozen()},
+    "hold": {"hold": Hold(reason="wait", since=NOW, by="ada")},
+    "order": {"upstream": Upstream("before", Facts())},
+    "soak": {"upstream": Upstream("before", Facts(served=w.served(WANTED, at=NOW - timedelta(seconds=59))))},
+}
+
+
+@pytest.mark.parametrize("brake", sorted(BRAKES))
+def test_no_forward_move_skips_what_brakes_it_and_a_way_back_is_never_braked(brake: str):
+    asked, given = w.intent(), BRAKES[brake]
+    desired = asked.desired.model_copy(update={"hold": given.get("hold")})
+    soaking = Policy(order=[ENV], environments={ENV: EnvironmentPolicy(soak=60)})
+    asked = replace(asked, desired=desired, freeze=given.get("freeze", Freeze()), policy=soaking)
+    for start in w.worlds(1):
+        made = plan(
+            asked,
+            start.observed,
+            start.facts,
+            tagged=start.tagged,
+            upstream=given.get("upstream"),
+            now=NOW,
+        )
+        names = {gate.name for gate in made.gates if gate.verdict == "blocked"}
+        braked = made.direction in ("first", "forward")
+        if brake in ("order", "soak"):
+            braked = braked and WANTED not in start.facts.verified
+        assert names == ({brake} if braked else set()) | ({"analysis"} if start.facts.held else set())
+        assert made.lines() == [s.text for s in (made.recovery if names else made.steps)]
+        assert start.facts.held or not made.recovery
 
 
 # --- what serves ----------------------------------------------------------------------------------------

@@ -115,7 +115,8 @@ def upstream(what: str, waited: int) -> Upstream | None:
 
 @cache
 def facts(served: int | None, verified: bool) -> Facts:
-    past = ([WANTED] if verified else []) + ([served] if served is not None else [])
+    """What serves may be there without a word of it in the journal; then it is not verified."""
+    past = ([WANTED] if verified else []) + ([served] if served not in (None, WANTED) else [])
     return Facts(served=tuple(Served(r, START, "bot", "c" * 40) for r in past))
 
 
@@ -182,7 +183,6 @@ def cases() -> list[Case]:
         )
         # What no rule combines is not multiplied: a failure here and a wrong history are asked of anything.
         if (held + (not led) + hold + frozen + blocked <= 2) and not (served is None and not led)
-        if not (served == WANTED and not verified)
     ]
 
 
