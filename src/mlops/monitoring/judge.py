@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from mlops.monitoring import distance
-from mlops.monitoring.profile import PREDICTION, ColumnProfile, Profile, groups, ordered
+from mlops.monitoring.profile import PREDICTION, ColumnProfile, Profile, groups, ordered, unfamiliar
 from mlops.monitoring.scan import ColumnFacts
 from mlops.monitoring.thresholds import Kind, Rules
 from mlops.spec.gates import Interval
@@ -71,7 +71,9 @@ def compare(reference: ColumnProfile, current: ColumnProfile) -> Compared:
         kind = "categorical"
         values["chi_squared"], p_value = distance.chi_squared(old, new)
         if reference.text is None:
-            ways.append((reference.counts[-1], old_some, current.counts[-1], new_some))
+            ways.append(
+                (unfamiliar(reference, reference), old_some, unfamiliar(reference, current), new_some)
+            )
             values["unseen"] = current.counts[-1] / max(1, new_some)
     # What neither side has cannot differ, and costs the other tests nothing.
     tests = [distance.rates(*way) for way in ways if way[0] + way[2]]

@@ -29,8 +29,10 @@ COARSE = 10
 """Groups of them that PSI and Jensen-Shannon compare."""
 CATEGORIES = 500
 """Most frequent values of a text column that are counted by name; the others are counted together."""
+FAMILIAR = 5
+"""How often a category must come in the reference to be compared by itself."""
 OFTEN = 20
-"""How often each value must come, on average, for a column of numbers to have these values only."""
+"""How often each value must come for a column of numbers to have these values only."""
 SAMPLE = 200_000
 """Values of a column that bins are chosen from, evenly spread over the data."""
 _READ = 2_000
@@ -248,13 +250,11 @@ def _empty(name: str, kind: ColumnType, sample: Array) -> ColumnProfile:
         chosen = sorted(str(v) for v in values[np.argsort(-often, kind="stable")][:CATEGORIES])
         return ColumnProfile(name=name, kind="category", values=chosen, counts=[0] * (len(chosen) + 1))
     finite = sample[np.isfinite(sample)]
-    known = distinct = np.unique(finite)
+    distinct, often = np.unique(finite, return_counts=True)
+    discrete = len(finite) == len(sample) and 0 < len(distinct) <= FINE and int(often.min()) >= OFTEN
     if len(distinct) > FINE:
         distinct = np.unique(np.quantile(finite, np.linspace(0, 1, FINE + 1), method="inverted_cdf"))
     edges = distinct.tolist()
-    discrete = (
-        len(finite) == len(sample) and len(edges) == len(known) and len(finite) >= OFTEN * len(edges) > 0
-    )
     return ColumnProfile(
         name=name, kind="numeric", edges=edges, discrete=discrete, counts=[0] * (len(edges) + 1)
     )
@@ -287,11 +287,22 @@ def ordered(profile: ColumnProfile) -> Array:
     return np.array([profile.below, *profile.counts])
 
 
+def unfamiliar(reference: ColumnProfile, profile: ColumnProfile) -> int:
+    """How many rows of `profile` have a category that hardly a row of the reference had, or none.
+
+    Both together, because which of the rare ones come is chance: of a long tail, each window has others, and
+    that would be news every time.
+    """
+    counts = np.array(profile.counts)
+    return int(counts[-1] + counts[:-1][np.array(reference.counts)[:-1] < FAMILIAR].sum())
+
+
 def groups(reference: ColumnProfile, current: ColumnProfile) -> tuple[Array, Array]:
     """Counts of both in the few bins that PSI, Jensen-Shannon and chi-squared compare, nulls as the last.
 
     Numeric: neighbours are put together until a group holds a tenth of the reference. What lies below its
-    lowest value, above its highest, or between values that were all it had, has a group of its own.
+    lowest value, above its highest, or between values that were all it had, has a group of its own. Of
+    categories, those that are rare in the reference are one group with those that it had not.
     """
     old, new = np.array(reference.counts), np.array(current.counts)
     if reference.kind == "numeric" and reference.edges:
@@ -305,6 +316,12 @@ def groups(reference: ColumnProfile, current: ColumnProfile) -> tuple[Array, Arr
         old, new = (
             np.append(counts, [pair[side] for pair in outside if any(pair)])
             for side, counts in enumerate(inside)
+        )
+    elif reference.kind == "category":
+        familiar = old[:-1] >= FAMILIAR
+        old, new = (
+            np.append(counts[:-1][familiar], unfamiliar(reference, profile))
+            for counts, profile in ((old, reference), (new, current))
         )
     nulls = reference.nulls, current.nulls
     if any(nulls):

@@ -16,7 +16,7 @@ from scipy import stats
 from mlops.monitoring import texts
 from mlops.monitoring.distance import holm, rates, together
 from mlops.monitoring.judge import compare, drift, prediction_drift
-from mlops.monitoring.profile import ColumnProfile, Counter, Profile, groups, profile_values
+from mlops.monitoring.profile import ColumnProfile, Counter, Profile, groups, profile_values, unfamiliar
 from mlops.monitoring.scan import ColumnFacts
 from mlops.monitoring.thresholds import PREDICTIONS, Rules, load_thresholds
 from mlops.spec.monitoring import Signal
@@ -67,7 +67,7 @@ CASES: list[tuple[str, Any, Any, str]] = [
     ("still all null", [None] * ROWS, [None] * ROWS, "pass"),
     ("a few below", NORMAL, np.where(RNG.random(ROWS) < 0.001, -1e6, NORMAL), "pass"),
     ("many below", NORMAL, np.where(RNG.random(ROWS) < 0.1, -1e6, NORMAL), "breach"),
-    ("between few values", NORMAL.round(1), NORMAL, "breach"),
+    ("between few values", RNG.integers(0, 10, ROWS) * 1.0, RNG.random(ROWS) * 9, "breach"),
     ("any value", NORMAL, NORMAL.round(1), "pass"),
     ("many above", NORMAL, np.where(RNG.random(ROWS) < 0.1, 1e6, NORMAL), "breach"),
 ]
@@ -95,6 +95,27 @@ def test_categories_that_training_had_not_are_no_chance() -> None:
     assert judged(old, RNG.choice(list("abc"), 500), "string")["c"].verdict == "pass"
 
 
+def test_a_long_tail_of_rare_categories_is_no_news() -> None:
+    """Every tenth row has a category of its own: as many new rows do again."""
+
+    def tail(rows: int, start: int) -> list[str]:
+        return [f"{i}" if i % 10 == 0 else "a" for i in range(start, start + rows)]
+
+    old = profile_values("c", pa.array(tail(2_000, 0)), "string")
+    assert old.text is None
+    quiet = compare(old, counted(old, pa.array(tail(500, 10**6)), "string"))
+    assert quiet.p_value > 0.05
+    assert quiet.values["psi"] < 0.01
+    assert compare(old, counted(old, pa.array(["b"] * 200 + ["a"] * 300), "string")).p_value < 1e-9
+
+
+@pytest.mark.parametrize(("often", "alone"), [(4, False), (5, True)])
+def test_a_category_is_compared_by_itself_when_it_is_familiar(often: int, alone: bool) -> None:
+    old = profile_values("c", pa.array(["a"] * 95 + ["b"] * often), "string")
+    assert len(groups(old, old)[0]) == 2 + alone
+    assert unfamiliar(old, counted(old, pa.array(["a", "b", "z"]), "string")) == 2 - alone
+
+
 def test_what_lies_outside_has_groups_of_its_own() -> None:
     profile = profile_values("c", pa.array(FLAG), "number")
     same = groups(profile, profile)
@@ -108,8 +129,8 @@ def test_what_lies_outside_has_groups_of_its_own() -> None:
 
 
 def test_values_between_are_told_apart_only_where_all_values_are_known() -> None:
-    some = profile_values("c", pa.array([0.0, 1.0] * 19), "number")
-    assert not some.discrete, "each value came 19 times only"
+    some = profile_values("c", pa.array([0.0] * 500 + [1.0] * 19), "number")
+    assert not some.discrete, "one of the values came 19 times only"
     often = profile_values("c", pa.array([0.0, 1.0] * 20), "number")
     assert often.discrete
     after = counted(often, pa.array([0.0, 0.5, 0.5, 2.0]), "number")
@@ -270,6 +291,7 @@ def quiet(generator: np.random.Generator, rows: int) -> dict[str, tuple[Any, Col
         "count": (pa.array(generator.geometric(0.05, rows).astype(float)), "integer"),
         "flag": (pa.array((generator.random(rows) < 0.02).astype(float)), "integer"),
         "kind": (pa.array(generator.choice(list("abcd"), rows, p=[0.6, 0.3, 0.098, 0.002])), "string"),
+        "tail": (pa.array([f"t{n}" for n in generator.zipf(1.6, rows)]), "string"),
         "text": (pa.array([" ".join(generator.choice(WORDS[:50], size=4)) for _ in range(rows)]), "string"),
     }  # fmt: skip
 
@@ -302,6 +324,5 @@ def false_alarms(windows: int, training: int, rows: int) -> tuple[int, int]:
 def test_quiet_windows_alarm_no_more_often_than_stated(windows: int, training: int, rows: int) -> None:
     by_tests, by_both = false_alarms(windows, training, rows)
     allowed = LEVEL + 3 * np.sqrt(LEVEL * (1 - LEVEL) / windows)
-    print(f"{by_tests} of {windows} by tests alone at {LEVEL:.0%}, {by_both} by effect and test")
     assert by_tests / windows <= allowed, f"{by_tests} false alarms in {windows} quiet windows"
     assert by_both <= windows * 0.002, f"{by_both} of {windows} beyond effect and test"
