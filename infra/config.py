@@ -118,8 +118,9 @@ class Cluster(Spec):
     """Nodes that may run at the same time."""
     min_nodes: int = Field(0, ge=0, le=100)
     """Nodes that are paid for while nothing runs; the policy wants 0."""
-    priority: Literal["dedicated", "low_priority"] = "dedicated"
-    """low_priority costs less, and Azure may take a node away in the middle of a job."""
+    priority: Literal["dedicated", "spot", "low_priority"] = "dedicated"
+    """`spot`: Azure may take a node away in the middle of a job; its price moves, and is mostly lower.
+    `low_priority` is the older word for it: Azure has run such nodes as Spot since March 2026."""
     idle_minutes: int = Field(10, ge=1, le=120)
     """How long an idle node is kept; the policy wants at most 30."""
 

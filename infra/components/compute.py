@@ -10,7 +10,8 @@ from pulumi_azure_native import machinelearningservices as ml
 
 from infra.components.base import Component, Place
 
-PRIORITY = {"dedicated": "Dedicated", "low_priority": "LowPriority"}
+# Azure's own word is still the old one.
+PRIORITY = {"dedicated": "Dedicated", "spot": "LowPriority", "low_priority": "LowPriority"}
 
 
 @dataclass(frozen=True, kw_only=True)

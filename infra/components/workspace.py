@@ -83,6 +83,9 @@ class Workspace(Component):
                 after=[*props.after, *(encryption.ready if encryption else ())],
                 # Azure sets it once and refuses a change; a new workspace is a decision, not a diff.
                 replace_on_changes=["hbiWorkspace"],
+                # Rules are resources of their own; Azure lists them here as well, with a state and its own
+                # ones.
+                ignore_changes=["managedNetwork.outboundRules", "managedNetwork.status"] if managed else None,
                 custom_timeouts=pulumi.CustomTimeouts(create="90m", update="90m", delete="60m"),
             ),
         )

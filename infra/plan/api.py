@@ -37,7 +37,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     found = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}
     gone = [c for name, c in before.items() if name not in known]
-    notes = told(gone, [c for c in captured if c.stack not in before])
+    notes = [*told(gone, [c for c in captured if c.stack not in before]), *_ending(captured)]
     violations, accepted, planned = [], [], []
     for one in captured:
         # Without the scanner its suppressions have nothing to match.
@@ -81,6 +81,23 @@ def purge(root: Path, *, stacks: Sequence[str] | None = None) -> str:
     from .stacks import capture_stacks
 
     return runbook(capture_stacks(root, stacks))
+
+
+def _ending(captured: Sequence[Captured]) -> list[str]:
+    """Sizes that Azure takes away within a year; those that are gone are violations."""
+    from infra.policy.checks_platform import today, vm_sizes
+    from mlops.spec.vm_sizes import sentence, verdict
+
+    return [
+        f"stack {one.stack}: {resource.name}: {sentence(size, today())}"
+        for one in captured
+        for resource in (
+            *one.of("machinelearningservices:Compute"),
+            *one.of("containerservice:ManagedCluster"),
+        )
+        for size in dict.fromkeys(vm_sizes(resource))
+        if verdict(size, today()) == "soon"
+    ]
 
 
 def _without_scanner(captured: Captured) -> Captured:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, date, datetime
 
 from infra.plan.model import UNKNOWN, Resource
+from mlops.spec.vm_sizes import sentence, verdict
 
 from .rule import Message, ResourceRule, holds, must, relaxed
 
@@ -45,6 +47,25 @@ def _stops_idling(resource: Resource) -> Iterator[Message]:
         idle = minutes(value)
         if idle is None or idle > LONGEST_IDLE:
             yield f"{path} must be at most PT{LONGEST_IDLE}M, got {value}: idle nodes are paid for"
+
+
+def today() -> date:
+    return datetime.now(UTC).date()
+
+
+def vm_sizes(resource: Resource) -> list[str]:
+    """Every VM size that a compute or a Kubernetes cluster names."""
+    if resource.kind == "containerservice:ManagedCluster":
+        named = [pool.get("vmSize") for pool in resource.get("agentPoolProfiles") or []]
+    else:
+        named = [resource.get("properties.properties.vmSize")]
+    return [str(size) for size in named if size not in (None, UNKNOWN)]
+
+
+def _size_exists(resource: Resource) -> Iterator[Message]:
+    for size in vm_sizes(resource):
+        if verdict(size, today()) == "ended":
+            yield f"vmSize: {sentence(size, today())}"
 
 
 def _no_open_nodes(resource: Resource) -> Iterator[Message]:
@@ -150,6 +171,12 @@ RULES = (
         "MLOPS_COMPUTE_5", "Computes run as a managed identity", (f"{ML}Compute",), _runs_as_identity
     ),
     ResourceRule("MLOPS_COMPUTE_6", "Remote login is closed", (f"{ML}Compute",), _no_remote_login),
+    ResourceRule(
+        "MLOPS_COMPUTE_7",
+        "VM sizes are not retired",
+        (f"{ML}Compute", "containerservice:ManagedCluster"),
+        _size_exists,
+    ),
     ResourceRule("MLOPS_WORKSPACE_1", "Outbound traffic is approved", (f"{ML}Workspace",), _isolated),
     ResourceRule("MLOPS_WORKSPACE_2", "Workspaces are private", (f"{ML}Workspace",), _workspace_private),
     ResourceRule(

@@ -274,7 +274,7 @@ def test_a_lock_of_a_living_update_is_only_a_note(hub: Place):
 
 def test_a_family_that_azure_does_not_show_is_no_verdict(hub: Place):
     path = hub.root / "environments/Pulumi.dev.yaml"
-    path.write_text(path.read_text().replace(", priority: low_priority", ""))
+    path.write_text(path.read_text().replace(", priority: spot", ""))
     hub.azure.subscription.unlisted = {"standardDDSv5Family"}
     found = [f for f in problems(hub, "quota") if f.severity == "unknown"]
     assert [f.sentence for f in found] == [

@@ -54,6 +54,10 @@ EDITS: Mapping[str, list[tuple[str, Edit]]] = {
     "MLOPS_COMPUTE_6": [
         (f"{_ML}Compute", put("properties.properties.remoteLoginPortPublicAccess", "Enabled"))
     ],
+    "MLOPS_COMPUTE_7": [
+        (f"{_ML}Compute", put("properties.properties.vmSize", "Standard_NC6s_v3")),
+        ("containerservice:ManagedCluster", put("agentPoolProfiles", [{"vmSize": "Standard_NV4as_v4"}])),
+    ],
     "MLOPS_WORKSPACE_1": [
         (f"{_ML}Workspace", put("managedNetwork.isolationMode", "Disabled")),
         (f"{_ML}Workspace", put("managedNetwork.isolationMode", "AllowInternetOutbound")),

@@ -184,7 +184,7 @@ def _only(world: World, scope: str) -> str:
     roles = program.module(world.root, "roles")
     shared = next(s for s in world.stacks if s.name == SHARED)
     allowed = [
-        roles.custom_id(shared.names, name) if roles.custom(name) else roles.BUILT_IN[name]
+        roles.custom_id(world.project, shared.name, name) if roles.custom(name) else roles.BUILT_IN[name]
         for name in roles.held_at(scope)
     ]
     if not allowed:

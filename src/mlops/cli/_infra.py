@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from datetime import date
 from pathlib import Path
 from types import ModuleType
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from mlops.cli._app import JsonOption, err, group, out, print_json, state, verb
-from mlops.errors import InvalidInput
+from mlops.errors import Inconclusive, InvalidInput, TargetError
 
 infra = group("infra", "Infrastructure.")
 
@@ -98,3 +99,76 @@ def expired(as_json: JsonOption = False) -> None:
             err().print(f"{one.stack} expires on {one.expires:%Y-%m-%d %H:%M} UTC", style="dim")
     if not over:
         err().print("no environment has expired")
+
+
+@infra.command(epilog="Example: mlops infra sizes --renew")
+@verb
+def sizes(
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Read Microsoft's page again and write its days into the table.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="That page as Markdown, where the network is absent.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the VM sizes that the stacks name, and when Azure retires them."""
+    from datetime import UTC, datetime
+
+    from mlops.spec import vm_sizes
+
+    today = datetime.now(UTC).date()
+    if renew or page:
+        _renew(page, today)
+        return
+    program = _api("infra.sizes")
+    found = program.named(state.root)
+    if as_json:
+        print_json(
+            [
+                {"stack": n.stack, "field": n.field, "size": n.size, "ends": n.ends, "gpu": n.gpu}
+                for n in found
+            ]
+        )
+        return
+    for one in found:
+        out().print(
+            f"{one.stack} {one.field}: "
+            f"{vm_sizes.sentence(one.size, today) or f'{one.size} is not known to end'}"
+        )
+    err().print(f"the table was read on {vm_sizes.table().read}", style="dim")
+
+
+def _renew(page: Path | None, today: date) -> None:
+    from mlops.spec import vm_sizes
+
+    path = state.root / "src/mlops/spec/vm_sizes.yaml"
+    if not path.is_file():
+        raise InvalidInput(f"{path} does not exist; the table is renewed in a checkout of the repository")
+    try:
+        ends = vm_sizes.ends_of_page(_page(page))
+    except ValueError as error:
+        raise InvalidInput(f"{page or vm_sizes.PAGE} {error}") from None
+    text, lacking = vm_sizes.renewed(path.read_text(encoding="utf-8"), ends, today)
+    path.write_text(text, encoding="utf-8")
+    err().print(
+        f"{path.relative_to(state.root)}: {len(ends) - len(lacking)} series have the days of the page"
+    )
+    if lacking:
+        raise Inconclusive(
+            f"the page also has {', '.join(lacking)}: add a line with the pattern of their sizes"
+        )
+
+
+def _page(page: Path | None) -> str:
+    from urllib.request import urlopen
+
+    from mlops.spec.vm_sizes import PAGE
+
+    try:
+        if page:
+            return page.read_text(encoding="utf-8")
+        with urlopen(PAGE, timeout=30) as answer:  # noqa: S310  a fixed address
+            return str(answer.read().decode("utf-8"))
+    except OSError as error:
+        raise TargetError(f"{page or PAGE} cannot be read: {error}; give it as a file with --page") from None

@@ -20,7 +20,7 @@ from mlops.cli._app import (
     verb,
 )
 from mlops.cli._models import every
-from mlops.errors import InvalidInput
+from mlops.errors import IntegrityError, InvalidInput, Unproven
 
 if TYPE_CHECKING:
     from mlops.lifecycle.status import EnvironmentStatus
@@ -58,7 +58,10 @@ def check(
         str | None, typer.Option(help="Also judge every change since this commit, as a pull request needs.")
     ] = None,
     registry: Annotated[
-        bool, typer.Option("--registry", help="Also ask the target whether versions and digests exist.")
+        bool,
+        typer.Option(
+            "--registry", help="Also compare each release with what the target's registry recorded."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,6 +74,8 @@ def check(
     problems = problems_of(state.root, base, now=datetime.now(UTC), target=target)
     if as_json:
         print_json([vars(p) for p in problems])
+    if any(isinstance(problem, Unproven) for problem in problems):
+        raise IntegrityError("\n".join(map(str, problems)))
     if problems:
         raise InvalidInput(problems)
     if not as_json:

@@ -15,6 +15,7 @@ from mlops.forge.pushed import warm
 from mlops.forge.pushed.hook import FOLLOW
 from mlops.forge.pushed.install import install
 from mlops.forge.pushed.store import ENDED, Store
+from mlops.spec import writing
 
 FOLDER = ".mlops/demo"
 OFF = {"ci": "make lint and make test take minutes, and run by hand"}
@@ -125,9 +126,7 @@ class Sandbox:
         return found if isinstance(found, dict) else {}
 
     def _write(self, stamp: object) -> None:
-        temporary = self._stamp.with_suffix(".tmp")
-        temporary.write_text(json.dumps(stamp), encoding="utf-8")
-        temporary.replace(self._stamp)
+        writing.write(self._stamp, json.dumps(stamp), durable=False)
 
     # --- git ------------------------------------------------------------------------------------------
 

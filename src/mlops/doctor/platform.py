@@ -6,6 +6,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Final
 
 from mlops.bootstrap import grants, program
@@ -13,7 +14,9 @@ from mlops.bootstrap.pulumi import trust_differences
 from mlops.bootstrap.state import name_taken
 from mlops.bootstrap.world import SHARED, Stack, World, read_stack
 from mlops.doctor.case import Case
-from mlops.doctor.finding import Check, Finding
+from mlops.doctor.finding import Check, Finding, Severity
+from mlops.spec.vm_sizes import sentence as size_sentence
+from mlops.spec.vm_sizes import verdict
 
 _ML: Final = "Microsoft.MachineLearningServices"
 RESERVE: Final = 1.2
@@ -128,6 +131,32 @@ def _letters(name: str) -> str:
     return "".join(c for c in name.lower() if c.isalnum())
 
 
+def sizes(case: Case) -> Iterator[Finding]:
+    """Azure still makes the machines that clusters and endpoints name, and will for a year."""
+    today = datetime.now(UTC).date()
+    named = [
+        (f"environments/Pulumi.{stack.name}.yaml", f"clusters.{name}", cluster.vm_size)
+        for stack in case.environments
+        for name, cluster in getattr(stack.config, "clusters", {}).items()
+    ]
+    named += [
+        ("mlops.toml", f"models.{name}.online.instance_type", model.online.instance_type)
+        for name, model in case.settings.models.items()
+        if model.online.kubernetes is None
+    ]
+    for file, field, size in named:
+        judged = verdict(size, today)
+        if judged != "fine":
+            severity: Severity = "error" if judged == "ended" else "warning"
+            yield Finding(
+                "sizes",
+                severity,
+                f"{file}: {field}: {size_sentence(size, today)}",
+                f"${{EDITOR:-vi}} {file}",
+                True,
+            )
+
+
 def free_names(case: Case) -> Iterator[Finding]:
     """What is not there yet can have its name: nobody has it, and no deleted one holds it."""
     world = case.world
@@ -193,7 +222,7 @@ def roles(case: Case) -> Iterator[Finding]:
             if identity is None:
                 continue
             wanted = {
-                (_role_id(table, g.role, stack, shared), scopes[g.scope].lower()): g
+                (_role_id(table, g.role, shared), scopes[g.scope].lower()): g
                 for g in wanted_module.granted(stack.config)
                 if g.identity == duty
             }
@@ -227,11 +256,11 @@ def _held(world: World, scopes: Iterable[str], principal: str) -> dict[tuple[str
     }
 
 
-def _role_id(table: Any, role: str, stack: Stack, shared: Stack) -> str:
+def _role_id(table: Any, role: str, shared: Stack) -> str:
     custom = table.custom(role)
     if custom is None:
         return str(table.BUILT_IN[role]).lower()
-    return str(table.custom_id((shared if custom.home == SHARED else stack).names, role)).lower()
+    return str(table.custom_id(shared.names.project, shared.name, role)).lower()
 
 
 def _scopes(world: World, stack: Stack, shared: Stack) -> dict[str, str]:
@@ -264,6 +293,7 @@ def trust(case: Case) -> Iterator[Finding]:
 
 
 CHECKS: Final = (
+    Check("sizes", "files", sizes, "all are made for another year"),
     Check("quota", "azure", quota, "clusters and endpoints fit"),
     Check("free names", "azure", free_names, "nothing holds a name that is needed"),
     Check("roles", "azure", roles, "as docs/security.md says"),

@@ -20,6 +20,7 @@ from mlops.errors import Blocked, NotFound, TargetError
 from mlops.forge.base import PullRequest
 from mlops.forge.git import Git
 from mlops.forge.pushed.store import ENDED, Run, Store
+from mlops.spec import writing
 
 FOLDER = "pulls"
 
@@ -184,11 +185,7 @@ class LocalForge:
         return [self.get(n) for n in numbers]
 
     def _write(self, request: PullRequest) -> PullRequest:
-        self._pulls.mkdir(exist_ok=True)
-        path = self._pulls / f"{request.number}.json"
-        draft = path.with_suffix(f".{os.getpid()}.tmp")
-        draft.write_text(json.dumps(asdict(request), indent=2), encoding="utf-8")
-        draft.replace(path)
+        writing.write(self._pulls / f"{request.number}.json", json.dumps(asdict(request), indent=2))
         return request
 
 

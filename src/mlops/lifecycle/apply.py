@@ -102,7 +102,7 @@ def execute(
                 f"{intent.env} already has the newer commit {facts.commit[:8]}; {intent.commit[:8]} came too "
                 "late and changes nothing. Fetch the newest commit and apply that"
             )
-        artifact = provenance.fetch(intent, target.registry)
+        artifact = provenance.fetch(intent, target)
         rollout = Rollout(intent, target, lease, artifact, actor, clock, progress, announce)
         if clear_hold:
             _clear(intent, rollout, facts, clear_hold)

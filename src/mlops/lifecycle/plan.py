@@ -6,7 +6,8 @@ continued by planning again. No step takes away the last deployment that serves.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from mlops.lifecycle import transitions
@@ -55,11 +56,12 @@ class Plan:
 def stable(observed: EndpointState, facts: Facts) -> Deployment | None:
     """The deployment that took over last and is still well; else the one with most traffic."""
     ready = [d for d in observed.deployments if d.state == "ready"]
-    if facts.current is not None:
-        for deployment in ready:
-            if deployment.release == facts.current.release:
-                return deployment
-    return max((d for d in ready if d.traffic > 0), key=lambda d: d.traffic, default=None)
+    current = facts.current.release if facts.current else None
+    return _busiest(d for d in ready if d.release == current) or _busiest(d for d in ready if d.traffic)
+
+
+def _busiest(deployments: Iterable[Deployment]) -> Deployment | None:
+    return max(deployments, key=lambda d: d.traffic, default=None)
 
 
 def plan(
@@ -75,7 +77,7 @@ def plan(
 
     `tagged`: versions that the registry calls live in this environment.
     """
-    well = stable(observed, facts)
+    well = _before(intent.release.version, observed, facts)
     served = _served(intent.release.version, well, facts)
     held = facts.hold_on(intent.release.version, intent.file_commit)
     move = Move(
@@ -93,9 +95,19 @@ def plan(
         held=held,
     )
     gates = [*transitions.verdicts(move), _integrity(intent, observed)]
-    recovery = _recovery(intent, observed, well) if held is not None else ()
+    recovery = _recovery(intent, observed, facts) if held is not None else ()
     scene = _scene(intent, observed, facts, well=well, direction=move.direction, tagged=tagged, now=now)
-    return Plan(move.direction, _steps(scene), tuple(gates), tuple(recovery), served)
+    return Plan(move.direction, _steps(scene), tuple(gates), recovery, served)
+
+
+def _before(version: int, observed: EndpointState, facts: Facts) -> Deployment | None:
+    """What the move starts from: a release on its way in is not it, even with most of the traffic."""
+    well = stable(observed, facts)
+    done = facts.current is not None and facts.current.release == version
+    if well is None or well.release != version or done or not facts.commit:
+        return well
+    others = tuple(d for d in observed.deployments if d.release != version)
+    return stable(replace(observed, deployments=others), facts) or well
 
 
 def _served(version: int, well: Deployment | None, facts: Facts) -> int | None:
@@ -159,11 +171,19 @@ class Scene:
 
     @property
     def colour(self) -> str:
-        """Where the wanted release is, or will be: a colour that neither serves nor is kept."""
-        if self.present is not None:
-            return self.present.name
+        """Where the wanted release is, or will be."""
+        return self.present.name if self.present is not None else next(iter(self._free), COLOURS[0])
+
+    @property
+    def stuck(self) -> bool:
+        """All traffic is on what is not ready, and it sits in every colour: no place to start from."""
+        return self.present is None and not self._free
+
+    @property
+    def _free(self) -> list[str]:
+        """Colours that neither serve nor are kept."""
         busy = {self.keep.name} if self.keep else {d.name for d in self.rest if d.traffic}
-        return next(c for c in COLOURS if c not in busy)
+        return [c for c in COLOURS if c not in busy]
 
     @property
     def replaces(self) -> str:
@@ -178,8 +198,8 @@ class Scene:
 
     @property
     def staying(self) -> list[Deployment]:
-        """Of the rest, what is there until the end: nothing when something is kept (`_clear`)."""
-        if self.keep is not None:
+        """Of the rest, what is there until the end: nothing when `_clear` or a stop has removed it."""
+        if self.keep is not None or self.stuck:
             return []
         return [d for d in self.rest if self.present is not None or d.name != self.colour]
 
@@ -197,13 +217,13 @@ def _scene(
     """Give every deployment its role."""
     version = intent.release.version
     same = [d for d in observed.deployments if d.release == version and d.state == "ready"]
-    target = next((d for d in same if not observed.outdated(d)), None)
+    target = _busiest(d for d in same if not observed.outdated(d))
     broken = next((d for d in observed.deployments if _to_repair(d, intent)), None) if not target else None
     if well is not None and well.release != version:
         keep: Deployment | None = well
     else:
         # Settings have changed: what was made by the old ones serves until its successor does.
-        keep = next((d for d in same if observed.outdated(d)), None)
+        keep = _busiest(d for d in same if observed.outdated(d))
     rest = tuple(d for d in observed.deployments if d not in (keep, target, broken))
     return Scene(intent, observed, facts, direction, tagged, now, target, broken, keep, rest)
 
@@ -220,7 +240,7 @@ def _steps(scene: Scene) -> tuple[Step, ...]:
     | decision     | it acts when                               | its steps                               |
     |--------------|--------------------------------------------|-----------------------------------------|
     | `_clear`     | something is kept, and there is a rest     | all traffic to what is kept, retire     |
-    | `_start`     | there is no target                         | free the colour, create                 |
+    | `_start`     | there is no target                         | free the colour or stop, create         |
     | `_prove`     | nobody has proved this deployment          | smoke                                   |
     | `_take_over` | forward, something is kept, canary is due  | for each percent that is due: shift,    |
     |              |                                            | analyse                                 |
@@ -242,7 +262,9 @@ def _clear(scene: Scene) -> list[Step]:
     """An interrupted rollout of some third release ends first, in favour of what is known to be good."""
     if scene.keep is None:
         return []
-    back = [Shift(_all_to(scene.observed, scene.keep.name))] if any(d.traffic for d in scene.rest) else []
+    # What is started again in place has to prove itself anew before it serves.
+    away = [*scene.rest, *([scene.broken] if scene.broken else [])]
+    back = [_all_to(scene.keep.name, scene.observed.deployments)] if any(d.traffic for d in away) else []
     return [*back, *(Retire(d.name) for d in scene.rest)]
 
 
@@ -250,18 +272,26 @@ def _start(scene: Scene) -> list[Step]:
     """One that was lost with its server is started again in place; starting it is what an apply is for."""
     if scene.target is not None:
         return []
+    create = Create(scene.colour, scene.version, scene.replaces)
+    if scene.stuck:
+        return [
+            StopEndpoint("nothing that has traffic is ready, and there is no place to start another"),
+            create,
+        ]
     # An unhealthy deployment without traffic may sit in the colour that is needed.
     sitting = [] if scene.keep else [d for d in scene.rest if d.name == scene.colour]
-    return [*(Retire(d.name) for d in sitting), Create(scene.colour, scene.version, scene.replaces)]
+    return [*(Retire(d.name) for d in sitting), create]
 
 
 def _prove(scene: Scene) -> list[Step]:
-    """What took over once needs no smoke test; what was made anew by other settings does before it serves."""
-    known = scene.facts.smoked or scene.done
-    anew = scene.replaces and scene.target is not None and not scene.target.traffic
-    if scene.target is not None and known and not anew:
-        return []
-    return [Smoke(scene.colour, scene.replaces)]
+    """Who serves and took over once needs no smoke test; who was made anew by other settings needs one."""
+    if scene.target is None:
+        known = False
+    elif scene.target.traffic:
+        known = scene.facts.smoked or scene.done
+    else:
+        known = scene.facts.smoked and not scene.replaces
+    return [] if known else [Smoke(scene.colour, scene.replaces)]
 
 
 def _take_over(scene: Scene) -> list[Step]:
@@ -274,10 +304,12 @@ def _take_over(scene: Scene) -> list[Step]:
             steps.append(Shift(((colour, percent), (keep.name, 100 - percent))))
             steps.append(Analyse(colour, keep.name, percent, seconds))
         return steps
-    if scene.present is not None and scene.present.traffic == 100:
+    # `_clear` has taken the traffic of what is broken, when something is kept.
+    there = scene.target or (scene.broken if keep is None else None)
+    if there is not None and there.traffic == 100:
         return []
     others = [*scene.staying, *([keep] if keep else [])]
-    return [Shift(((colour, 100), *((d.name, 0) for d in others)))]
+    return [_all_to(colour, others)]
 
 
 def _record(scene: Scene) -> list[Step]:
@@ -291,29 +323,36 @@ def _clean_up(scene: Scene) -> list[Step]:
     warm = scene.intent.desired.strategy.cool_down - (scene.now - since).total_seconds()
     steps: list[Step] = []
     for last in [*scene.staying, *([scene.keep] if scene.keep else [])]:
-        if warm > 0 and any(s.release == last.release for s in scene.facts.served):
+        served = any(s.release == last.release for s in scene.facts.served)
+        if warm > 0 and served and last.state == "ready":
             steps.append(CoolDown(last.name, warm))
         steps.append(Retire(last.name))
     return steps
 
 
-def _recovery(intent: Intent, observed: EndpointState, well: Deployment | None) -> list[Step]:
-    """What is left to do when a failed analysis was recorded and the process died right after."""
-    failed = [d.name for d in observed.deployments if d.release == intent.release.version]
-    others = [d for d in observed.deployments if d.name not in failed and d.state == "ready"]
-    if not failed:
-        return []
-    if not others:
-        return [StopEndpoint()]
-    back = well if well is not None and well in others else others[0]
-    return turn_back(observed, back.name, failed)
+def _recovery(intent: Intent, observed: EndpointState, facts: Facts) -> tuple[Step, ...]:
+    """What is left to do when a failure was recorded and the process died right after."""
+    there = any(d.release == intent.release.version for d in observed.deployments)
+    return turn_back(observed, facts, intent.release.version) if there else ()
 
 
-def turn_back(observed: EndpointState, live: str, failed: list[str]) -> list[Step]:
-    """All traffic to `live` at once, then remove what failed."""
-    shift = [Shift(_all_to(observed, live))]
-    return [*shift, *(Retire(name) for name in failed)]
+def turn_back(observed: EndpointState, facts: Facts, release: int) -> tuple[Step, ...]:
+    """All traffic away from `release` at once, then remove it; without a refuge the endpoint stops."""
+    back = refuge(observed, facts, release)
+    if back is None:
+        return (StopEndpoint(),)
+    failed = [d.name for d in observed.deployments if d.release == release]
+    return (_all_to(back.name, observed.deployments), *(Retire(name) for name in failed))
 
 
-def _all_to(observed: EndpointState, colour: str) -> tuple[tuple[str, int], ...]:
-    return ((colour, 100), *((d.name, 0) for d in observed.deployments if d.name != colour))
+def refuge(observed: EndpointState, facts: Facts, release: int) -> Deployment | None:
+    """What serves when `release` may not, and is well: what took over last, else what has most traffic."""
+    others = [d for d in observed.deployments if d.release != release and d.state == "ready"]
+    current = facts.current.release if facts.current else None
+    return max(others, key=lambda d: (d.release == current, d.traffic), default=None)
+
+
+def _all_to(colour: str, deployments: Iterable[Deployment]) -> Shift:
+    """What is not ready is not named: an endpoint refuses to hear of it; who is not named gets nothing."""
+    others = [d.name for d in deployments if d.name != colour and d.state == "ready"]
+    return Shift(((colour, 100), *((name, 0) for name in others)))

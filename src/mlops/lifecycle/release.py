@@ -10,20 +10,23 @@ from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from mlops.errors import Blocked, IntegrityError
 from mlops.forge.base import Forge, Proposal, PullRequest, let_in, propose
 from mlops.forge.git import Git
-from mlops.lifecycle.desired_files import write_atomically, write_desired
-from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version, stored_report
+from mlops.lifecycle.desired_files import write_desired
+from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version
 from mlops.lifecycle.proposal import gate_table
+from mlops.lifecycle.proven import counting_report, record_release
 from mlops.lifecycle.transitions import on_hold
+from mlops.spec import writing
+from mlops.spec._emit import dump
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
 from mlops.spec.gates import GateReport
+from mlops.spec.proof import rounded
 from mlops.spec.release import Release
 from mlops.spec.signing import signature_path
 from mlops.targets.base import ModelVersion, Target
@@ -32,7 +35,6 @@ HEADER = """\
 # yaml-language-server: $schema=../../docs/schemas/release.json
 # Written once by mlops release, never edited.
 """
-_DIGITS = 6
 
 _SOURCE = {
     "commit": "mlops.commit",
@@ -73,13 +75,15 @@ def release(root: Path, target: Target, model: str, version: int | None = None) 
     """
     chosen = find_version(target.registry, model, version)
     _refuse(chosen)
-    made = describe(chosen, stored_report(target.registry, chosen))
+    report = counting_report(target.registry, chosen)
+    made = describe(chosen, report)
     env = load_policy(root).order[0]
     current = load_desired(root, env, model)
     if why := on_hold(current, env, model):
         raise Blocked(f"{why} by a pull request, then release again")
     # Before the file: a release must never name a version that an environment cannot read.
     target.registry.share(model, made.version)
+    record_release(target.registry, made, report)
     written = []
     if _write_release(root, made):
         written.append(release_path(model, made.version))
@@ -132,11 +136,9 @@ def describe(version: ModelVersion, report: GateReport) -> Release:
         },
         "data": {field: version.tags.get(tag) for field, tag in _DATA.items()},
         "environment": version.tags.get(_ENVIRONMENT),
-        "metrics": {
-            name: {k: v if v is None else round(v, _DIGITS) for k, v in interval.model_dump().items()}
-            for name, interval in report.metrics.items()
-        },
+        "metrics": rounded(report.metrics),
         "gates": [gate.model_dump() for gate in report.gates],
+        "gates_digest": report.gates_digest,
     }
     try:
         return Release.model_validate(fields)
@@ -149,20 +151,18 @@ def describe(version: ModelVersion, report: GateReport) -> Release:
 
 def release_text(made: Release) -> str:
     """The file's text: the same release gives the same bytes."""
-    plain = made.model_dump(mode="json")
-    body = yaml.safe_dump(plain, sort_keys=False, width=110, allow_unicode=True, default_flow_style=None)
-    return HEADER + body
+    return HEADER + dump(made.model_dump(mode="json"))
 
 
 def _write_release(root: Path, made: Release) -> bool:
     name = release_path(made.model, made.version)
     path = root / name
     if not path.exists():
-        write_atomically(path, release_text(made))
+        writing.write(path, release_text(made))
         return True
-    # Gates may be run again, and then measure another latency or another champion: what was released stays.
-    there = Document.read(path, name).parse(Release)
-    if there != made.model_copy(update={"gates": there.gates, "metrics": there.metrics}):
+    # Gates may be run again, and then measure another latency or another champion: what was released is made
+    # from the report that counted then, and so is the same again.
+    if Document.read(path, name).parse(Release) != made:
         raise Blocked(
             f"{name} exists and says something else; releases are immutable. "
             "Restore the file from git, or train a new version"

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeVar
-
-import yaml
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, Problem
 from mlops.events import publish
@@ -22,12 +19,14 @@ from mlops.lifecycle.labels import observations
 from mlops.lifecycle.lineage import checkout
 from mlops.lifecycle.monitor import observed, title, verdicts
 from mlops.lifecycle.proposal import gate_table
+from mlops.lifecycle.proven import counting_report, record_release
 from mlops.lifecycle.release import describe, release_text, retrain_branch
 from mlops.lifecycle.retraining import Answer, Decision, Months, Outcome, Start, decide
 from mlops.lifecycle.train import train
 from mlops.lifecycle.transitions import frozen, on_hold
 from mlops.pipeline import StepEvent
 from mlops.spec._base import Spec
+from mlops.spec._edit import Editor
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.events import RetrainStarted
@@ -262,7 +261,9 @@ class _Work:
         """The same two files that `mlops release` writes, on top of the base branch."""
         git = Git(self.root)
         tip = git.fetch(git.default_branch())
-        made = describe(version, judged)
+        counts = counting_report(self.target.registry, version, judged)
+        made = describe(version, counts)
+        record_release(self.target.registry, made, counts)
         first = load_policy(self.root).order[0]
         path = desired_path(first, self.model)
         before = git.show(tip, path)
@@ -305,22 +306,15 @@ def pipeline_text(text: str, name: str, inputs: dict[str, str]) -> str:
 
     Raises `InvalidInput` when an input is not there as one value on one line.
     """
-    document = yaml.compose(text, Loader=yaml.SafeLoader)
-    section = next((v for k, v in document.value if k.value == "inputs"), None) if document else None
-    places = {k.value: v for k, v in section.value} if isinstance(section, yaml.MappingNode) else {}
-    edits = []
+    editor = Editor(text, name)
     for key, value in inputs.items():
-        node = places.get(key)
-        if isinstance(node, yaml.MappingNode):
-            node = next((v for k, v in node.value if k.value == "path"), None)
-        if not isinstance(node, yaml.ScalarNode):
-            raise InvalidInput(
-                Problem(name, "must be one value on one line to be retrained", f"inputs.{key}")
-            )
-        edits.append((node.start_mark.index, node.end_mark.index, json.dumps(value)))
-    for start, end, value in sorted(edits, reverse=True):
-        text = text[:start] + value + text[end:]
-    return text
+        one_line = not isinstance(editor.get(("inputs", key)), dict)
+        place = ("inputs", key) if one_line else ("inputs", key, "path")
+        if not isinstance(editor.get(place), str):
+            message = "must be one text on one line to be retrained"
+            raise InvalidInput(Problem(f"{name}:{editor.line(place)}", message, f"inputs.{key}"))
+        editor.put(place, value)
+    return editor.text
 
 
 def _learned(live: ModelVersion) -> Months:

@@ -20,7 +20,7 @@ from mlops.lifecycle.clock import Clock
 from mlops.lifecycle.facts import tell
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.journal import Kind
-from mlops.lifecycle.plan import turn_back
+from mlops.lifecycle.plan import refuge, turn_back
 from mlops.lifecycle.rollout_steps import (
     Analyse,
     CoolDown,
@@ -142,7 +142,7 @@ class Rollout:
                 f"settings of its deployment: {wrong}. {step.replaces} serves on as before; correct "
                 f"mlops.toml and run `mlops apply {self.intent.env}` again"
             )
-        self._fail(step.colour, f"the smoke test failed: {wrong}", percent=0)
+        self._fail(f"the smoke test failed: {wrong}", percent=0)
 
     def _analyse(self, step: Analyse) -> None:
         verdict, new, live = self._watch(step)
@@ -167,7 +167,7 @@ class Rollout:
                 )
             case Fail():
                 evidence = {"new": new.plain() if new else None, "live": seen.plain() if seen else None}
-                self._fail(step.colour, verdict.reason, step.percent, evidence)
+                self._fail(verdict.reason, step.percent, evidence)
             case TooFew():
                 self._stop_here(
                     step,
@@ -252,25 +252,19 @@ class Rollout:
             self._stop_here(step, f"the counters cannot be read ({error})")
             raise
 
-    def _fail(
-        self, colour: str, reason: str, percent: int, evidence: Mapping[str, Any] | None = None
-    ) -> None:
+    def _fail(self, reason: str, percent: int, evidence: Mapping[str, Any] | None = None) -> None:
         """Recorded first, so that whoever continues after a kill goes back and not forward."""
         intent = self.intent
         verdict = {"percent": percent, "reason": reason, "file_commit": intent.file_commit}
         self.note(Kind.FAILED, {**verdict, **(evidence or {})})
         observed = self.target.endpoints.state(intent.env, intent.model)
         facts = journal.read(self.target.store.entries(intent.env, intent.model))
-        others = [d for d in observed.deployments if d.name != colour and d.state == "ready"]
-        current = facts.current.release if facts.current else None
-        back = max(others, key=lambda d: (d.release == current, d.traffic), default=None)
-        if back is None:
-            self.run((StopEndpoint(),))
-            kept = "Nothing is served"
-        else:
+        back = refuge(observed, facts, intent.release.version)
+        kept = "Nothing is served"
+        if back is not None:
             self.progress(Event("back", f"all traffic back to release {back.release}"))
-            self.run(tuple(turn_back(observed, back.name, [colour])))
             kept = f"Release {back.release} serves all traffic"
+        self.run(turn_back(observed, facts, intent.release.version))
         raise Blocked(
             f"release {intent.release.version} of {intent.model} failed in {intent.env}"
             f"{f' at {percent} %' if percent else ''}: {reason}. {kept}, and automation is on hold; merge"

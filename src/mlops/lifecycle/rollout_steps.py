@@ -102,13 +102,14 @@ class Retire:
 
 @dataclass(frozen=True)
 class StopEndpoint:
-    """The only deployment there ever was does not answer; nothing is better than wrong answers."""
+    """Nothing that is there answers correctly; nothing is better than wrong answers."""
 
     kind: ClassVar[str] = "stop"
+    why: str = "its only deployment does not answer correctly"
 
     @property
     def text(self) -> str:
-        return "stop the endpoint: its first deployment does not answer correctly"
+        return f"stop the endpoint: {self.why}"
 
 
 Step = Create | Smoke | Shift | Analyse | Finish | CoolDown | Retire | StopEndpoint

@@ -29,8 +29,9 @@ COARSE = 10
 """Groups of them that PSI and Jensen-Shannon compare."""
 CATEGORIES = 500
 """Most frequent values of a text column that are counted by name; the others are counted together."""
-FAMILIAR = 5
-"""How often a category must come in the reference to be compared by itself."""
+FAMILIAR = 10
+"""How often a category must come in the reference to be compared by itself: with 5, quiet windows of a long
+tail alarm twice too often."""
 OFTEN = 20
 """How often each value must come for a column of numbers to have these values only."""
 SAMPLE = 200_000

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib.resources import files
 
 from mlops.errors import Blocked, Inconclusive
 from mlops.profile.model import OTHERS_LIMIT, Point, Profile, Recommendation, Size, Wish
+from mlops.spec.vm_sizes import verdict
 
 QUOTA = 1.2
 MEMORY_HEADROOM = 1.5
@@ -19,11 +21,13 @@ MAX_INSTANCES = 50
 
 @cache
 def sizes() -> tuple[Size, ...]:
-    """The table of `sizes.yaml`."""
+    """The table of `sizes.yaml`, without those that Azure retires within a year."""
     import yaml
 
     text = files("mlops.profile").joinpath("sizes.yaml").read_text(encoding="utf-8")
-    return tuple(Size.model_validate(row) for row in yaml.safe_load(text)["sizes"])
+    rows = (Size.model_validate(row) for row in yaml.safe_load(text)["sizes"])
+    today = datetime.now(UTC).date()
+    return tuple(row for row in rows if verdict(row.name, today) == "fine")
 
 
 def recommend(profile: Profile, wish: Wish, table: Sequence[Size]) -> Recommendation:

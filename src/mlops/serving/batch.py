@@ -30,10 +30,10 @@ from mlops.serving.batch_file import (
     SUFFIXES,
     BatchJob,
     FileResult,
-    durable_replace,
     score_file,
 )
 from mlops.serving.core import Scorer, load, verify
+from mlops.spec import writing
 from mlops.spec.digest import tree_digest
 
 MANIFEST = "_manifest"
@@ -184,11 +184,8 @@ def score(scorer: Scorer, job: BatchJob, name: Path) -> FileResult:
 
 
 def _note(destination: Path, name: Path, result: FileResult) -> None:
-    path = destination / MANIFEST / f"{name}.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    temporary.write_text(json.dumps(asdict(result)), encoding="utf-8")
-    durable_replace(temporary, path)
+    # One that is lost costs scoring a file again; the predictions themselves are durable by now.
+    writing.write(destination / MANIFEST / f"{name}.json", json.dumps(asdict(result)), durable=False)
 
 
 def finished(job: BatchJob, name: Path) -> FileResult | None:

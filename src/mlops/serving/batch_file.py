@@ -6,7 +6,6 @@ wrong with this machine: the first is a result, the second an error.
 
 from __future__ import annotations
 
-import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from mlops.errors import InvalidInput, MlopsError, TargetError
 from mlops.serving.core import Predictions, Scorer
 from mlops.serving.rows import READERS, Unreadable, batches
 from mlops.serving.table import check_table
+from mlops.spec import writing
 
 SUFFIXES = tuple(READERS)
 OUTPUT = ".predictions.parquet"
@@ -69,29 +69,18 @@ def score_file(scorer: Scorer, job: BatchJob, name: Path) -> FileResult:
     source = job.source / name
     stat = source.stat()
     output = job.destination / f"{name}{OUTPUT}"
-    output.parent.mkdir(parents=True, exist_ok=True)
-    temporary = output.with_name(f".{output.name}.{os.getpid()}.tmp")
     state: Literal["done", "quarantined"] = "done"
     rows, reason = 0, ""
     try:
-        rows = _write(scorer, job, source, temporary)
-        durable_replace(temporary, output)
+        with writing.replacing(output) as draft:
+            rows = _write(scorer, job, source, draft)
     except (MlopsError, Unreadable) as error:
         state, reason = "quarantined", str(error)
         # Of an earlier version of this file; it must not pass for this one's predictions.
         output.unlink(missing_ok=True)
-    finally:
-        temporary.unlink(missing_ok=True)
     return FileResult(
         name.as_posix(), state, rows, reason, job.digest, list(job.keep), stat.st_size, stat.st_mtime_ns
     )
-
-
-def durable_replace(temporary: Path, final: Path) -> None:
-    """Put a finished file in its place, so that after a power cut it is whole or not there."""
-    with temporary.open("rb") as stream:
-        os.fsync(stream.fileno())
-    temporary.replace(final)
 
 
 def _write(scorer: Scorer, job: BatchJob, source: Path, output: Path) -> int:

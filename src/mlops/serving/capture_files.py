@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.serving.capture import Record, Sink
+from mlops.spec import writing
 from mlops.spec.admits import arrow_type
 from mlops.spec.capture import CaptureSettings
 
@@ -83,13 +84,9 @@ class FileSink(Sink):
         self._number += 1
         stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%f")
         path = self.folder / f"{stamp}-{self._number:06d}-{deployment}-v{version}.parquet"
-        temporary = path.with_suffix(".tmp")
-        try:
-            pq.write_table(pa.Table.from_batches(batches), temporary)
-            size = temporary.stat().st_size
-            temporary.replace(path)
-        finally:
-            temporary.unlink(missing_ok=True)
+        with writing.replacing(path, durable=False) as draft:
+            pq.write_table(pa.Table.from_batches(batches), draft)
+            size = draft.stat().st_size
         assert self._files is not None  # noqa: S101 - `_look` has set it
         self._files.append((path, size))
         self._used += size

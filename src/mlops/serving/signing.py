@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import IntegrityError, InvalidInput, TargetError
+from mlops.spec import writing
 from mlops.spec.signing import GITHUB, Signed
 
 KEY = "MLOPS_SIGNING_KEY"
@@ -63,13 +64,8 @@ def sign_keyless(folder: Path, signature: Path) -> None:
 
 
 def _write(config: Any, folder: Path, signature: Path) -> None:
-    signature.parent.mkdir(parents=True, exist_ok=True)
-    temporary = signature.with_name(f".{signature.name}.{os.getpid()}.tmp")
-    try:
-        config.sign(folder, temporary)
-        temporary.replace(signature)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with writing.replacing(signature) as draft:
+        config.sign(folder, draft)
 
 
 def verify(folder: Path, signed: Signed) -> None:

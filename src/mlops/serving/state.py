@@ -7,7 +7,6 @@ state that was in effect. Keys live beside it in `keys.json`, readable by the ow
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +14,7 @@ from pathlib import Path
 from pydantic import Field, ValidationError
 
 from mlops.errors import InvalidInput, Problem
+from mlops.spec import writing
 from mlops.spec._base import Digest, EnvName, ModelName, Spec
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.signing import Signed
@@ -74,7 +74,7 @@ def read_state(folder: Path) -> ServerState | None:
 
 def write_state(folder: Path, state: ServerState) -> None:
     """Durable before it returns."""
-    _replace(folder / STATE, state.model_dump_json(indent=2).encode(), 0o644)
+    writing.write(folder / STATE, state.model_dump_json(indent=2))
 
 
 def read_keys(folder: Path) -> Keys | None:
@@ -99,20 +99,5 @@ def ensure_keys(folder: Path) -> Keys:
         secondary=secrets.token_urlsafe(32),
         admin=secrets.token_urlsafe(32),
     )
-    _replace(folder / KEYS, json.dumps(keys.model_dump()).encode(), 0o600)
+    writing.write(folder / KEYS, json.dumps(keys.model_dump()), mode=0o600)
     return keys
-
-
-def _replace(path: Path, data: bytes, mode: int) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, mode)
-    with os.fdopen(descriptor, "wb") as stream:
-        stream.write(data)
-        stream.flush()
-        os.fsync(stream.fileno())
-    temporary.replace(path)
-    directory = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(directory)
-    finally:
-        os.close(directory)

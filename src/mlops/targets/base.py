@@ -109,6 +109,12 @@ class Registry(Protocol):
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         """Set tags; None removes one. Idempotent."""
 
+    def seal(self, make: bool = False) -> bytes | None:
+        """The key that records on versions are sealed with; None where identities decide who may write them.
+
+        Empty when there is none yet; `make` makes it.
+        """
+
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Point `alias` (an environment name, or `champion`) at one version only; None removes it."""
 

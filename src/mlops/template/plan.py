@@ -6,7 +6,6 @@ as the plan wants it, any other difference is the user's own and stops everythin
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +15,7 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput
 from mlops.forge.git import Git
+from mlops.spec import writing
 from mlops.template import manifest
 from mlops.template.answers import Answers
 from mlops.template.initialise import Leftover, initialise, leftovers
@@ -131,10 +131,8 @@ def _same(before: Answers, now: Answers, *, committed: bool) -> None:
 
 
 def _replace(source: Path, place: Path) -> None:
-    place.parent.mkdir(parents=True, exist_ok=True)
-    half = place.with_name(f".{place.name}.mlops-init")
-    shutil.copy2(source, half)
-    os.replace(half, place)  # noqa: PTH105  atomic: a reader sees the old file or the new one
+    with writing.replacing(place) as draft:
+        shutil.copy2(source, draft)
 
 
 def _prune(folder: Path, root: Path) -> None:

@@ -7,14 +7,13 @@ stores, and retries an unusable file for minutes.
 from __future__ import annotations
 
 import fcntl
-import os
 import sqlite3
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
 from mlops.errors import TargetError
+from mlops.spec import writing
 
 _PREFIX = "sqlite:///"
 _PATIENCE = 20.0
@@ -61,24 +60,20 @@ def _create(path: Path) -> None:
     from mlflow.store.db.utils import _initialize_tables
     from sqlalchemy.exc import SQLAlchemyError
 
-    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
-    os.close(handle)
-    fresh = Path(name)
     try:
-        engine = sqlalchemy.create_engine(f"{_PREFIX}{fresh}")
-        try:
-            _initialize_tables(engine)
-            with closing(sqlite3.connect(fresh)) as connection:
-                # Readers (mlops ui, status) then do not block a writer, nor the other way round.
-                connection.execute("PRAGMA journal_mode=WAL")
-        finally:
-            engine.dispose()
-        fresh.replace(path)
+        with writing.replacing(path) as fresh:
+            engine = sqlalchemy.create_engine(f"{_PREFIX}{fresh}")
+            try:
+                _initialize_tables(engine)
+                with closing(sqlite3.connect(fresh)) as connection:
+                    # Readers (mlops ui, status) then do not block a writer, nor the other way round.
+                    connection.execute("PRAGMA journal_mode=WAL")
+            finally:
+                engine.dispose()
+                for suffix in ("-wal", "-shm"):
+                    fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
     except SQLAlchemyError as error:
         raise TargetError(f"cannot make the tracking database: {sentence(str(error), str(path))}") from error
-    finally:
-        for left in (fresh, *(fresh.with_name(fresh.name + suffix) for suffix in ("-wal", "-shm"))):
-            left.unlink(missing_ok=True)
 
 
 def _probe(path: Path) -> None:

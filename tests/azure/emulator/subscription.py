@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from .server import Emulator
 
 FAMILIES = {"D4ds_v5": ("standardDDSv5Family", 4), "D8ds_v5": ("standardDDSv5Family", 8),
-            "NC4as_T4_v3": ("Standard NCASv3_T4 Family", 4), "NC6s_v3": ("standardNCSv3Family", 6),
+            "NC4as_T4_v3": ("Standard NCASv3_T4 Family", 4),
             "DS3_v2": ("standardDSv2Family", 4)}  # fmt: skip
 """Sizes that the stack files name: family and cores."""
 

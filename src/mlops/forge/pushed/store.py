@@ -17,7 +17,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import json
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
@@ -26,6 +25,7 @@ from typing import Any, Literal
 
 from mlops.errors import InvalidInput, NotFound
 from mlops.forge.pushed.groups import Group, join, leave
+from mlops.spec import writing
 
 FOLDER = "actions"
 State = Literal["queued", "running", "success", "failure", "cancelled", "skipped"]
@@ -296,6 +296,4 @@ def _write(path: Path, value: Any) -> None:
 
 
 def _write_text(path: Path, text: str) -> None:
-    draft = path.with_name(f"{path.name}.{os.getpid()}.tmp")
-    draft.write_text(text, encoding="utf-8")
-    draft.replace(path)
+    writing.write(path, text, durable=False)

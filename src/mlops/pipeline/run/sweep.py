@@ -7,6 +7,7 @@ command, code, data, environment), and goes on where it was. Another number of t
 from __future__ import annotations
 
 import os
+import shutil
 import threading
 import time
 from collections.abc import Mapping
@@ -31,6 +32,7 @@ from mlops.pipeline.run.step import failure, step_environment
 from mlops.pipeline.run.study import Study
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.values import AssetResolver, Given, job_inputs
+from mlops.pipeline.run.work import DEFAULT_MODE, place_inputs, remove
 from mlops.pipeline.sweep.models import Sweep, SweepFile, Trial, read_sweep
 from mlops.pipeline.sweep.result import Progress, SweepResult, TrialResult, TrialState
 from mlops.pipeline.sweep.stopping import reason_to_stop
@@ -96,14 +98,11 @@ def run_sweep(
             name = sweep.display_name or sweep.name or path.stem
             study.parent = tracker.create_parent(experiment, name, tags or {})
         runs = RunFolder(state, study.parent)
-        work = runs.code / "0"
-        if source:
-            take_snapshot(source, work)
-            if code_digest(work) != code:
-                raise InvalidInput(f"{source} changed while it was copied; run again")
-        else:
-            work.mkdir(parents=True)
-        return _Sweeping(sweep, trial, study, tracker, server, runs, work, given, progress).run()
+        snapshot = runs.code / ".0"
+        take_snapshot(source, snapshot)
+        if source and code_digest(snapshot) != code:
+            raise InvalidInput(f"{source} changed while it was copied; run again")
+        return _Sweeping(sweep, trial, study, tracker, server, runs, snapshot, given, progress).run()
 
 
 @dataclass
@@ -116,7 +115,7 @@ class _Sweeping:
     tracker: History
     server: StepServer
     folder: RunFolder
-    code: Path
+    snapshot: Path
     inputs: Mapping[str, Given]
     progress: Progress
     _talk: threading.RLock = field(default_factory=threading.RLock)
@@ -193,22 +192,29 @@ class _Sweeping:
             place = self.folder.path / f"trial-{asked.number}" / name
             (place.parent if output.type == "uri_file" else place).mkdir(parents=True, exist_ok=True)
             outputs[name] = str(place)
-        texts = {name: value.text for name, value in self.inputs.items()}
+        code = self.folder.code / f"trial-{asked.number}"
+        shutil.copytree(self.snapshot, code, dirs_exist_ok=True)
+        modes = {name: self.sweep.inputs[name].mode or DEFAULT_MODE for name in self.inputs}
+        placed = place_inputs(self.inputs, modes, self.folder.inputs / f"trial-{asked.number}")
+        texts = {name: value.text for name, value in placed.items()}
+        paths = [name for name, value in placed.items() if value.is_path]
         drawn = {name: str(value) for name, value in asked.values.items()}
-        command = expand(self.trial.command, texts, outputs, drawn)
+        command = expand(self.trial.command, texts, outputs, drawn, paths=paths)
         variables = {k: str(v) for k, v in self.trial.environment_variables.items()}
         log.write_text(f"$ {command}\n", encoding="utf-8")
         with self._talk:
             tracking = dict(self.tracker.env())
         env = step_environment(tracking, run_id) | variables
-        code = self.server.run(plan_invocation(command, variables), self.code, env, log, stop)
+        exit_code = self.server.run(plan_invocation(command, variables), code, env, log, stop)
+        remove(code)
+        remove(self.folder.inputs / code.name)
         with self._talk:
             if self._stopped.is_set():
                 # Still running for the study, so that it is drawn again.
                 self._close(run_id, "KILLED")
                 return
             reports = self._reports[asked.number] = self._history(run_id)
-            state, detail = self._verdict(code, reports, reason, time.monotonic() - started, log)
+            state, detail = self._verdict(exit_code, reports, reason, time.monotonic() - started, log)
             self._ended.add(asked.number)
             told = self.study.tell(asked.number, state, reports, detail)
             self._close(run_id, _STATUS.get(state, "KILLED"))

@@ -31,9 +31,9 @@ class Given:
 
 
 def pipeline_inputs(
-    pipeline: Pipeline, overrides: Mapping[str, str], resolve: AssetResolver
+    pipeline: Pipeline, overrides: Mapping[str, str], resolve: AssetResolver, *, here: bool = True
 ) -> dict[str, Given]:
-    """Every input of the pipeline that has a value.
+    """Every input of the pipeline that has a value. `here`: steps run on this machine, which mounts nothing.
 
     Raises `InvalidInput` for an unknown name, a value that a step's input does not admit, a path or an asset
     that is not there.
@@ -51,7 +51,7 @@ def pipeline_inputs(
                 )
     if problems:
         raise InvalidInput(problems)
-    return job_inputs(pipeline.document, pipeline.path, pipeline.job.inputs, overrides, resolve)
+    return job_inputs(pipeline.document, pipeline.path, pipeline.job.inputs, overrides, resolve, here=here)
 
 
 def job_inputs(
@@ -60,11 +60,13 @@ def job_inputs(
     declared: Mapping[str, Value],
     overrides: Mapping[str, str],
     resolve: AssetResolver,
+    *,
+    here: bool = True,
 ) -> dict[str, Given]:
     """Every declared input of a job (the file `path`) that has a value.
 
     Raises `InvalidInput` for an override of an unknown name, an input without a value, a path or an asset
-    that is not there, and data that lie elsewhere: nothing is mounted on this machine.
+    that is not there, and data that lie elsewhere when the job runs `here`.
     """
     problems = [
         Problem(
@@ -88,7 +90,7 @@ def job_inputs(
             given,
             is_data=value.is_path or value.type is not None,
             base=base,
-            mode=value.mode,
+            mounted=not here or value.mode == "direct",
             resolve=resolve,
         )
     if problems:
@@ -120,7 +122,7 @@ def step_input(
             value.given,
             is_data=is_data,
             base=pipeline.path.parent,
-            mode=value.mode or port.mode,
+            mounted=(value.mode or port.mode) == "direct",
             resolve=resolve,
         )
     if bound.kind == "job":
@@ -143,9 +145,10 @@ def _given(
     *,
     is_data: bool,
     base: Path,
-    mode: str | None,
+    mounted: bool,
     resolve: AssetResolver,
 ) -> Given:
+    """`mounted`: an address is all that is needed, because somebody reads it who can."""
     text = literal_text(given)
     if not is_data:
         return Given(text, text)
@@ -155,7 +158,7 @@ def _given(
         base = Path.cwd()
     text = text.removeprefix("file://")
     if "://" in text:
-        if mode == "direct":  # the address itself is what the step gets, on Azure ML too
+        if mounted:
             return Given(text, text)
         scheme = text.partition("://")[0]
         raise InvalidInput(

@@ -69,7 +69,7 @@ class AzureJobs:
         if problems := lint(pipeline):
             raise InvalidInput(problems)
         # Azure ML would find a wrong input only when the step that reads it starts.
-        pipeline_inputs(load_pipeline(pipeline), inputs, self._data.resolve)
+        pipeline_inputs(load_pipeline(pipeline), inputs, self._data.resolve, here=False)
         client = self._connection.client()
         with azure_sentences(f"submit {pipeline.name} to {client.workspace_name}"), silent():
             job = described(pipeline, inputs, tags)

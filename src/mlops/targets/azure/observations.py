@@ -10,7 +10,6 @@ import contextlib
 import hashlib
 import io
 import re
-import tempfile
 import uuid
 from collections import defaultdict
 from collections.abc import Iterator
@@ -22,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.serving.collector import INPUTS, OUTPUTS
+from mlops.spec import writing
 from mlops.targets.azure._collected import Hour
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.store import BACK_OFF, AzureStore
@@ -117,7 +117,7 @@ class AzureObservations:
             for blob in container.list_blobs(name_starts_with=prefix):
                 path = folder / str(blob.name).removeprefix(prefix)
                 if not path.is_file():
-                    _write(path, container.download_blob(blob.name).readall())
+                    writing.write(path, container.download_blob(blob.name).readall(), durable=False)
                 found.append(path)
         return sorted(found)
 
@@ -182,10 +182,10 @@ def _fetched(container: ContainerClient, folder: Path, name: str, blobs: list[_B
         old.unlink(missing_ok=True)
     aside = folder / SET_ASIDE / f"{name}.jsonl"
     if hour.bad:
-        _write(aside, hour.bad_lines())
+        writing.write(aside, hour.bad_lines(), durable=False)
     else:
         aside.unlink(missing_ok=True)
-    _write(path, _parquet(hour))
+    writing.write(path, _parquet(hour), durable=False)
     return path
 
 
@@ -215,11 +215,3 @@ def _overlaps(hour: datetime, since: datetime | None, until: datetime | None) ->
 
 def _prefix(environment: str, model: str, kind: Record) -> str:
     return f"environments/{environment}/monitor/{model}/{kind}/"
-
-
-def _write(path: Path, content: bytes) -> None:
-    """The file appears as a whole."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=path.parent, prefix=".new-", delete=False) as draft:
-        draft.write(content)
-    Path(draft.name).replace(path)

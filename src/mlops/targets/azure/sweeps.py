@@ -55,7 +55,7 @@ class AzureSweeps:
         if problems := lint(sweep):
             raise InvalidInput(problems)
         file = read_sweep(sweep)
-        job_inputs(file.document, sweep, file.job.inputs, inputs, self._data.resolve)
+        job_inputs(file.document, sweep, file.job.inputs, inputs, self._data.resolve, here=False)
         key = data_digest([file_digest(sweep), sorted(inputs.items()), trials, workers, sorted(tags.items())])
         name = self._running(file, key) or self._submit(sweep, inputs, {**tags, KEY: key}, trials, workers)
         told: dict[int, TrialResult] = {}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound, TargetError
+from mlops.spec import writing
 from mlops.spec._yaml import Document
 from mlops.spec.artifact import plain_files
 from mlops.spec.digest import data_digest, tree_digest
@@ -70,7 +71,7 @@ class LocalData:
         before = _noted(note) if final.is_dir() else None
         if final.is_dir() and before in (None, now):
             if before is None:
-                note.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+                _note(note, now)
             return
         usecase = load_usecase(package, self._root / "src")
         if before is None:
@@ -79,7 +80,7 @@ class LocalData:
         else:
             self._anew(usecase, name, version, changes(before, now))
         (self._folder / name / f"{version}.stamp.json").unlink(missing_ok=True)
-        note.write_text(json.dumps(now, indent=2) + "\n", encoding="utf-8")
+        _note(note, now)
 
     def _anew(self, usecase: UseCase, name: str, version: str, changed: Sequence[str]) -> None:
         """What was made by other code is made again; raises what `_load` does, and the old data stay then."""
@@ -233,6 +234,10 @@ def _recorded(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _note(note: Path, made_by: Mapping[str, str]) -> None:
+    writing.write(note, json.dumps(made_by, indent=2) + "\n", durable=False)
 
 
 def _noted(note: Path) -> dict[str, str] | None:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import secrets
 import shutil
@@ -24,6 +23,7 @@ from mlops import errors
 from mlops.errors import MlopsError, NotFound, TargetError
 from mlops.pipeline import JobResult, StepEvent
 from mlops.pipeline.run.locks import FileLock
+from mlops.spec import writing
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 _POLL = 0.1
@@ -175,10 +175,7 @@ def _read(path: Path) -> Any:
 
 
 def _write(path: Path, value: Any) -> None:
-    """Whole or not at all."""
-    new = path.with_name(f".{path.name}.{os.getpid()}")
-    new.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-    new.replace(path)
+    writing.write(path, json.dumps(value, indent=2) + "\n", durable=False)
 
 
 if __name__ == "__main__":

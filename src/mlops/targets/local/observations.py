@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from datetime import datetime
 from pathlib import Path
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.serving.capture import FOLDER
+from mlops.spec import writing
 from mlops.targets.base import Record
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
@@ -37,21 +36,12 @@ class LocalObservations:
         folder = self.folder(environment, model, kind)
         final = folder / name
         try:
-            folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.NamedTemporaryFile(dir=folder, prefix=".new-") as draft:
-                draft.write(content)
-                draft.flush()
-                os.fsync(draft.fileno())
-                # A link fails where a rename would replace: what was said stays said.
-                os.link(draft.name, final)
-        except FileExistsError:
-            return False
+            return writing.create(final, content)
         except OSError as error:
             raise TargetError(
                 f"{final} cannot be written ({error.strerror or error}); nothing was recorded. "
                 "Free some space or fix the permission and run the same command again"
             ) from None
-        return True
 
     def files(self, environment: str, model: str, kind: Record) -> list[Path]:
         folder = self.folder(environment, model, kind)

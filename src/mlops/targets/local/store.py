@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from mlops.errors import IntegrityError, Locked, TargetError
+from mlops.spec import writing
 from mlops.targets.base import JournalEntry
 
 JOURNAL = "journal.jsonl"
@@ -55,9 +56,7 @@ class _Holder:
 
     def write(self, path: Path) -> None:
         raw = asdict(self) | {"since": self.since.isoformat(), "until": self.until.isoformat()}
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(raw), encoding="utf-8")
-        draft.replace(path)
+        writing.write(path, json.dumps(raw), durable=False)
 
     def gone(self, now: datetime) -> bool:
         """Whether somebody else may take over."""
