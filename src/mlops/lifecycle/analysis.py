@@ -155,7 +155,7 @@ def _errors(new: Window, live: Window | None, strategy: Strategy) -> str:
 def _slow(new: Window, live: Window, strategy: Strategy) -> str:
     """Are more requests over the limit than one in a hundred, and than chance explains?"""
     live_p99 = live.p99()
-    if live_p99 is None or math.isinf(live_p99):
+    if live_p99 is None:
         return ""
     limit = live_p99 * strategy.max_latency_p99_ratio
     # A bucket that contains the limit also contains faster requests, so only buckets wholly above it count.
