@@ -9,7 +9,7 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from engine_world import MODEL, World, policy
+from engine_world import MODEL, Killed, World, policy
 
 from mlops.errors import Blocked, Inconclusive, Locked, TargetError
 from mlops.lifecycle import journal
@@ -86,6 +86,62 @@ def test_the_smoke_test_asks_the_newcomer_by_name_and_not_what_serves(world: Wor
     assert (failed.release, failed.data["percent"]) == (bad, 0)
     assert failed.data["file_commit"] == world.intent("staging").file_commit
     assert shares(world) == {1: 100}
+
+
+@pytest.mark.parametrize("earlier", [1, 2])
+def test_a_newcomer_that_cannot_answer_never_gets_traffic_wherever_the_process_dies(artifact, earlier: int):
+    """What the journal says of the release before it is no smoke test of this one."""
+    tried = 0
+    for point in range(1, 100):
+        world = World(artifact)
+        for _ in range(earlier):
+            world.ship()
+        bad = world.release()
+        world.endpoints.behaviours[bad] = Behaviour(error_every=1)
+        world.ask("staging", bad)
+        given: list[int] = []
+        world.watch = lambda world=world, bad=bad, given=given: given.append(shares(world).get(bad, 0))
+        try:
+            world.apply("staging", kill_after=point)
+        except Killed:
+            tried += 1
+        except Blocked:
+            break
+        with pytest.raises(Blocked):
+            world.apply("staging")
+        assert set(given) == {0}, f"traffic after a kill at effect {point}"
+        assert shares(world) == {earlier: 100}
+    assert tried > 10
+
+
+def test_canary_steps_of_a_deployment_that_is_lost_are_watched_again(world: World):
+    world.ship()
+    world.ask("staging", world.release())
+
+    def die(event: Event) -> None:
+        if event.kind == "done" and event.text.startswith("send 50 %"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        execute(world.intent("staging"), world.target, actor="bot", clock=world.clock, progress=die)
+    world.endpoints.set_traffic("staging", MODEL, {"blue": 100, "green": 0})
+    world.endpoints.delete("staging", MODEL, "green")
+    world.apply("staging")
+    assert [e.data["percent"] for e in of_kind(world, Kind.PASSED)] == [10, 10, 50, 100]
+
+
+def test_canary_steps_that_were_passed_are_not_watched_again_by_who_goes_on(world: World):
+    world.ship()
+    world.ask("staging", world.release())
+
+    def die(event: Event) -> None:
+        if event.kind == "done" and event.text.startswith("send 50 %"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        execute(world.intent("staging"), world.target, actor="bot", clock=world.clock, progress=die)
+    world.apply("staging")
+    assert [e.data["percent"] for e in of_kind(world, Kind.PASSED)] == [10, 50, 100]
 
 
 # --- the analysis -----------------------------------------------------------------------------------------
