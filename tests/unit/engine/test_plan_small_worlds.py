@@ -244,6 +244,15 @@ def test_a_failed_release_is_removed_and_what_took_over_last_serves_even_after_a
             assert after_a_failure(world).deployments == end.deployments, "killed, it ends elsewhere"
 
 
+def test_a_plan_that_only_recovers_still_has_something_to_do():
+    """The release that serves failed when it was started again: no step leads on, and one leads back."""
+    failed = w.sent_back(at(one("blue", WANTED, 100), past=(WANTED,), smoked=True))
+    made = failed.planned(w.intent())
+    assert made.steps == ()
+    assert made.recovery
+    assert not made.empty
+
+
 def test_a_release_that_fails_anywhere_on_its_way_leaves_the_one_before_it():
     """Every smoke test and analysis of every plan with two deployments fails once."""
     tried: set[object] = set()
