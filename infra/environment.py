@@ -235,6 +235,7 @@ class Environment:
                 isolation=config.network.isolation,
                 outbound=self._outbound(),
                 private=self.private,
+                image_builds=config.builder,
                 encryption=self.encryption,
                 after=[*allowed.assignments.values(), *self.reachable],
             ),

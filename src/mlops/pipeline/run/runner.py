@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 
 from mlops.errors import InvalidInput, MlopsError, StepFailed, TargetError
+from mlops.lint import lint
 from mlops.pipeline.binding import parse_parent
-from mlops.pipeline.lint import lint_pipeline
 from mlops.pipeline.read import Step, load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
 from mlops.pipeline.run.cache import KEEP_ENTRIES, StepCache
@@ -63,7 +63,7 @@ def run_pipeline(
             if server is None:
                 server = StepServer(preload)
                 stack.callback(server.close)
-            if problems := lint_pipeline(path):
+            if problems := lint(path):
                 raise InvalidInput(problems)
             pipeline = load_pipeline(path)
             for step in pipeline.steps.values():

@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Protocol
 
 from mlops.errors import InvalidInput, Locked, MlopsError, NotFound, StepFailed
+from mlops.lint import lint
 from mlops.pipeline.binding import expand
-from mlops.pipeline.lint import lint
 from mlops.pipeline.models import Environment
 from mlops.pipeline.read import resolve_environment
 from mlops.pipeline.run.cache import StepCache, content_digest
