@@ -17,6 +17,7 @@ from mlops.cli._app import (
     app,
     changes_pending,
     err,
+    group,
     out,
     print_json,
     state,
@@ -230,6 +231,22 @@ def endpoints(model: EachModelOption = None, as_json: JsonOption = False) -> Non
                 endpoint.url,
             )
     out().print(table)
+
+
+keys = group("keys", "Keys of endpoints.")
+
+
+@keys.command(epilog="Example: mlops keys rotate prod")
+@verb
+def rotate(env: EnvArgument, model: ModelOption = None) -> None:
+    """Make a new first key; the one before stays good as the second key until the next rotation."""
+    name, _ = state.model(model)
+    env = state.environment(env)
+    state.target.endpoints.rotate(env, name)
+    out().print(
+        f"{name} in {env} has a new first key. The one before is its second key now: callers that have it go "
+        "on, and must have the new one before this verb runs again"
+    )
 
 
 def _served(env: str | None) -> list[tuple[str, str]]:
