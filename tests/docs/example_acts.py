@@ -140,6 +140,7 @@ ELSEWHERE = {
     "mlops schedule apply prod pipelines/MODEL/monitor.yml": AZURE,
     "mlops schedule list prod": AZURE,
     "mlops schedule remove prod MODEL-monitor-prod": AZURE,
+    "mlops infra sizes --renew": "asks Azure, by the Azure CLI and its login",
     "make test": "is what runs these tests",
     "make test JOBS=4": "is what runs these tests",
     "make setup lint test": "is what runs these tests, and what CI calls",

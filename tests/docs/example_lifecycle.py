@@ -132,6 +132,7 @@ MOVE = [
     Act("mlops pr merge 12 --approver ann", swaps={"12": "$(pull Roll)"}, sees="merged"),
     Act("mlops apply prod", before="git pull --quiet", sees="serves release 1"),
     Act("mlops apply prod --all", sees="nothing to do, release 1"),
+    Act("mlops keys rotate prod", sees="key"),
     Act(
         "mlops forge start train-prices --input window=2013-01..2013-04",
         swaps={"train-prices": "train-flights"},
