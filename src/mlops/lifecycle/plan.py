@@ -194,7 +194,7 @@ class Scene:
         """Of the rest, what is there until the end: nothing when `_clear` or a stop has removed it."""
         if self.keep is not None or self.stuck:
             return []
-        return [d for d in self.rest if self.present is not None or d.name != self.colour]
+        return [d for d in self.rest if d.name != self.colour]
 
 
 def _scene(

@@ -19,9 +19,10 @@ _TRUE_OR_FALSE = ("true", "false", "t", "f", "yes", "no", "y", "n", "on", "off",
 _ALSO = {
     "SparkComponent+open": {"identity", "resources"},
     "PipelineComponent+open": {"settings"},
+    "PipelineJobSettings+open": {"on_init", "on_finalize"},
     "PipelineParallelJob+open": {"identity"},
 }
-_LIKELY = {"word": 0, "arm": 1, "registry": 2}
+_LIKELY = {"arm": 0, "word": 1, "registry": 2}
 """Which alternative a sentence names when a value is as far from several."""
 _TELLING = ("type", "task", "kind")
 _OF_NODES = {"name", "display_name", "description", "tags"}

@@ -223,6 +223,10 @@ class Endpoints(Protocol):
     def key(self, environment: str, model: str) -> str:
         """What a caller sends as `Authorization: Bearer`; raises `TargetError` when the endpoint has none."""
 
+    def rotate(self, environment: str, model: str) -> None:
+        """Make a new first key; the one before stays valid as the second, and the second ends. Raises
+        `NotFound`, and `TargetError` when the endpoint has no keys."""
+
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         """Counters of a deployment; raises `Inconclusive` when they cannot be read."""
 

@@ -272,6 +272,9 @@ class MemoryEndpoints:
     def key(self, environment: str, model: str) -> str:
         return "memory"
 
+    def rotate(self, environment: str, model: str) -> None:
+        raise TargetError("endpoints in memory have no keys")
+
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         if self.state(environment, model).deployment(deployment) is None:
             raise NotFound(f"{model} in {environment} has no deployment {deployment}")

@@ -139,6 +139,21 @@ def test_a_freeze_of_what_exists_is_none(there: Tree):
     assert there.problems() == [], "and what stands does not move"
 
 
+def test_what_has_no_model_is_told_once_and_not_read(there: Tree):
+    there.write("releases/trains/1.yaml", "not: a release")
+    assert there.fields() == [("releases/trains/1.yaml", "")]
+
+
+def test_names_are_not_judged_where_what_exists_is_not_known(there: Tree):
+    there.write(FREEZE, f"windows:\n  - {{environments: [prd], {WINDOW}}}\n")
+    there.write("environments/moon/freight.yaml", "")
+    there.write("mlops.toml", "models: 1")
+    assert {where.partition(":")[0] for where, _ in there.fields()} == {"mlops.toml"}
+    there.write("mlops.toml", SETTINGS)
+    there.write(POLICY, "order: 1\n")
+    assert {where.partition(":")[0] for where, _ in there.fields()} == {POLICY}
+
+
 def test_a_signature_lies_beside_its_release(there: Tree):
     there.write("releases/freight/1.sig", "{}")
     assert there.problems() == []

@@ -9,9 +9,9 @@ from datetime import timedelta
 from itertools import pairwise
 
 import pytest
-from engine_world import MODEL, World, policy
+from engine_world import MODEL, Killed, World, policy
 
-from mlops.errors import Blocked, Inconclusive, Locked, TargetError
+from mlops.errors import Blocked, Inconclusive, InvalidInput, Locked, TargetError
 from mlops.lifecycle import journal
 from mlops.lifecycle.apply import execute, plan_for
 from mlops.lifecycle.journal import Kind
@@ -30,6 +30,12 @@ def of_kind(world: World, kind: str, env: str = "staging") -> list[JournalEntry]
 
 def shares(world: World, env: str = "staging") -> dict[int, int]:
     return {d.release: d.traffic for d in world.endpoints.state(env, MODEL).deployments}
+
+
+def steal(world: World) -> None:
+    _, lease = world.store.leases["staging"]
+    assert isinstance(lease, MemoryLease)
+    lease.stolen = True
 
 
 # --- the smoke test ---------------------------------------------------------------------------------------
@@ -88,6 +94,62 @@ def test_the_smoke_test_asks_the_newcomer_by_name_and_not_what_serves(world: Wor
     assert shares(world) == {1: 100}
 
 
+@pytest.mark.parametrize("earlier", [1, 2])
+def test_a_newcomer_that_cannot_answer_never_gets_traffic_wherever_the_process_dies(artifact, earlier: int):
+    """What the journal says of the release before it is no smoke test of this one."""
+    tried = 0
+    for point in range(1, 100):
+        world = World(artifact)
+        for _ in range(earlier):
+            world.ship()
+        bad = world.release()
+        world.endpoints.behaviours[bad] = Behaviour(error_every=1)
+        world.ask("staging", bad)
+        given: list[int] = []
+        world.watch = lambda world=world, bad=bad, given=given: given.append(shares(world).get(bad, 0))
+        try:
+            world.apply("staging", kill_after=point)
+        except Killed:
+            tried += 1
+        except Blocked:
+            break
+        with pytest.raises(Blocked):
+            world.apply("staging")
+        assert set(given) == {0}, f"traffic after a kill at effect {point}"
+        assert shares(world) == {earlier: 100}
+    assert tried > 10
+
+
+def test_canary_steps_of_a_deployment_that_is_lost_are_watched_again(world: World):
+    world.ship()
+    world.ask("staging", world.release())
+
+    def die(event: Event) -> None:
+        if event.kind == "done" and event.text.startswith("send 50 %"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        execute(world.intent("staging"), world.target, actor="bot", clock=world.clock, progress=die)
+    world.endpoints.set_traffic("staging", MODEL, {"blue": 100, "green": 0})
+    world.endpoints.delete("staging", MODEL, "green")
+    world.apply("staging")
+    assert [e.data["percent"] for e in of_kind(world, Kind.PASSED)] == [10, 10, 50, 100]
+
+
+def test_canary_steps_that_were_passed_are_not_watched_again_by_who_goes_on(world: World):
+    world.ship()
+    world.ask("staging", world.release())
+
+    def die(event: Event) -> None:
+        if event.kind == "done" and event.text.startswith("send 50 %"):
+            raise Killed
+
+    with pytest.raises(Killed):
+        execute(world.intent("staging"), world.target, actor="bot", clock=world.clock, progress=die)
+    world.apply("staging")
+    assert [e.data["percent"] for e in of_kind(world, Kind.PASSED)] == [10, 50, 100]
+
+
 # --- the analysis -----------------------------------------------------------------------------------------
 
 
@@ -97,12 +159,42 @@ def test_a_pass_waits_for_the_end_of_its_window_and_a_failure_does_not(world: Wo
     world.ship(strategy=ONE_STEP)
     assert world.clock.now() - began >= timedelta(seconds=10)
     bad = world.release()
-    world.endpoints.behaviours[bad] = Behaviour(error_every=2)
+    world.endpoints.behaviours[bad] = Behaviour(error_every=7)
     world.ask("staging", bad, strategy=ONE_STEP)
     began = world.clock.now()
-    with pytest.raises(Blocked):
+    with pytest.raises(Blocked, match="error rate"):
         world.apply("staging")
     assert world.clock.now() - began < timedelta(seconds=5)
+
+
+@pytest.mark.parametrize("length", [0.12, 1.0, 7.3])
+def test_a_window_is_as_long_as_the_file_says(world: World, length: float):
+    world.ship()
+    world.load = 400
+    world.ask("staging", world.release(), strategy=Strategy(canary=[100], analysis=length, min_requests=20))
+    world.apply("staging")
+    shifted = [e.at for e in of_kind(world, Kind.STEP) if e.data["step"] == "analyse"]
+    passed = [e.at for e in of_kind(world, Kind.PASSED)]
+    assert (passed[-1] - shifted[-1]).total_seconds() == pytest.approx(length, abs=1e-3)
+
+
+def test_what_people_send_while_the_sample_is_sent_is_not_compared(world: World):
+    """Nine in ten of their requests reach the old one, and they look unlike the sample."""
+    world.ship()
+    world.load = 0
+    world.ask("staging", world.release(), strategy=Strategy(canary=[10, 100], analysis=1, min_requests=60))
+    score = world.endpoints.score
+
+    def busy(*args: object, **options: object) -> object:
+        world.endpoints.behaviours = {v: Behaviour(predict=lambda _: 0.05) for v in world.releases}
+        answer = score(*args, **options)  # type: ignore[arg-type]
+        world.endpoints.behaviours = {v: Behaviour(predict=lambda _: 0.9) for v in world.releases}
+        world.endpoints.drive("staging", MODEL, 10)
+        return answer
+
+    world.endpoints.score = busy  # type: ignore[method-assign, assignment]
+    world.apply("staging")
+    assert world.served("staging") == 2
 
 
 def test_a_window_of_no_length_is_still_judged(world: World):
@@ -302,6 +394,13 @@ def test_a_commit_is_too_late_only_after_a_newer_one_was_applied(world: World, a
         assert asked == []
 
 
+def test_a_hold_on_what_an_older_commit_asked_for_is_none_to_clear(world: World):
+    bad = world.hold()
+    world.ask("staging", bad, strategy=ONE_STEP)
+    with pytest.raises(InvalidInput, match="no hold on release 2"):
+        world.apply("staging", clear_hold="fixed")
+
+
 def test_a_refused_apply_only_recovers_and_does_none_of_its_steps(world: World):
     world.ship()
     world.ask("staging", world.release())
@@ -385,17 +484,71 @@ def test_a_lost_lock_stops_a_window_that_is_being_watched(world: World):
     world.ship()
     world.ask("staging", world.release())
 
-    def steal(event: Event) -> None:
+    def while_watching(event: Event) -> None:
         if event.kind == "watch":
-            _, lease = world.store.leases["staging"]
-            assert isinstance(lease, MemoryLease)
-            lease.stolen = True
+            steal(world)
 
     before = world.clock.now()
     with pytest.raises(Locked):
-        execute(world.intent("staging"), world.target, actor="bot", clock=world.clock, progress=steal)
+        execute(
+            world.intent("staging"), world.target, actor="bot", clock=world.clock, progress=while_watching
+        )
     assert world.clock.now() - before < timedelta(seconds=5), "it watched on without the lock"
     assert not journal.read(world.store.entries("staging", MODEL)).passed
+
+
+def test_who_lost_the_lock_writes_nothing_more(world: World):
+    world.ship()
+    world.ask("staging", world.release())
+    written: list[int] = []
+
+    def at_the_first_shift(event: Event) -> None:
+        if event.kind == "step" and event.text.startswith("send 10 %"):
+            written.append(len(world.store.entries("staging")))
+            steal(world)
+
+    with pytest.raises(Locked):
+        execute(
+            world.intent("staging"), world.target, actor="bot", clock=world.clock, progress=at_the_first_shift
+        )
+    assert [len(world.store.entries("staging"))] == written
+
+
+def test_who_lost_the_lock_while_writing_does_nothing_more(world: World):
+    world.ship()
+    world.ask("staging", world.release())
+
+    def while_a_shift_is_written(effect: str) -> None:
+        written = world.store.entries("staging")
+        if effect == "journaled step.started" and written[-1].data["step"] == "shift":
+            steal(world)
+
+    world.store.hook = while_a_shift_is_written
+    with pytest.raises(Locked):
+        world.apply("staging")
+    assert shares(world) == {1: 100, 2: 0}
+
+
+@pytest.mark.parametrize("after", [0, 9, 10, 25])
+def test_who_loses_the_lock_while_the_sample_is_sent_stops_within_ten_rows(
+    world: World, monkeypatch: pytest.MonkeyPatch, after: int
+):
+    strategy = Strategy(canary=[100], analysis=1, min_requests=100)
+    world.ship()
+    world.load = 0
+    world.ask("staging", world.release(), strategy=strategy)
+    score, asked = world.endpoints.score, []
+
+    def counting(*args: object, **options: object) -> object:
+        asked.append(options["deployment"])
+        if asked.count("blue") == after + 1:
+            steal(world)
+        return score(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.endpoints, "score", counting)
+    with pytest.raises(Locked):
+        world.apply("staging")
+    assert asked.count("blue") <= after + 11
 
 
 def test_a_soak_counts_from_when_staging_took_over(artifact):
