@@ -63,10 +63,36 @@ def _keep_all(node: cst.CompIf) -> Iterable[cst.CompIf]:
     yield node.with_changes(test=cst.Name("True"), whitespace_before_test=cst.SimpleWhitespace(" "))
 
 
+def _is_text(node: cst.BaseExpression) -> bool:
+    if isinstance(node, cst.IfExp):
+        return _is_text(node.body) or _is_text(node.orelse)
+    if isinstance(node, cst.BinaryOperation):
+        return _is_text(node.left) or _is_text(node.right)
+    if isinstance(node, cst.SimpleString):
+        return bool(_SENTENCE.search(node.raw_value))
+    return isinstance(node, cst.FormattedString | cst.ConcatenatedString)
+
+
+def _forget_argument(node: cst.Call) -> Iterable[cst.Call]:
+    for i, arg in enumerate(node.args):
+        if not (arg.star or _is_text(arg.value) or m.matches(arg.value, m.Name("None"))):
+            changed = arg.with_changes(value=cst.Name("None"))
+            yield node.with_changes(args=[*node.args[:i], changed, *node.args[i + 1 :]])
+
+
+def _forget_value(node: cst.Assign | cst.AnnAssign) -> Iterable[cst.CSTNode]:
+    if node.value is not None and not _is_text(node.value):
+        yield from mutators.operator_assignment(node)
+
+
+_FALSY = (
+    m.Name("None") | m.Name("True") | m.Name("False") | m.SimpleString('""') | m.Tuple(elements=[])
+    | m.List(elements=[]) | m.Dict(elements=[])
+)  # fmt: skip
+
+
 def _return_nothing(node: cst.Return) -> Iterable[cst.Return]:
-    if node.value is not None and not m.matches(
-        node.value, m.Name("None") | m.Name("True") | m.Name("False")
-    ):
+    if not (node.value is None or _is_text(node.value) or m.matches(node.value, _FALSY)):
         yield node.with_changes(value=cst.Name("None"), whitespace_after_return=cst.SimpleWhitespace(" "))
 
 
@@ -96,14 +122,18 @@ def _other_text(node: cst.SimpleString) -> Iterable[cst.SimpleString]:
         yield node.with_changes(value=f"{node.prefix}{quote}XX{node.raw_value}XX{quote}")
 
 
-_OF_MUTMUT: Any = [
-    (kind, operator)
-    for kind, operator in mutators.mutation_operators
-    if operator not in {mutators.operator_string, mutators.operator_match}
-]
+_REPLACED = {
+    mutators.operator_string,  # three texts for one; a sentence is not behaviour
+    mutators.operator_match,  # of several lines, which are indented
+    mutators.operator_arg_removal,  # most of them call with too few arguments, which says nothing about a test
+    mutators.operator_assignment,
+}
+_OF_MUTMUT: Any = [pair for pair in mutators.mutation_operators if pair[1] not in _REPLACED]
 _OPERATORS: list[tuple[Any, Callable[[Any], Iterable[cst.CSTNode]]]] = [
     *_OF_MUTMUT,
     (cst.SimpleString, _other_text),
+    (cst.Call, _forget_argument),
+    ((cst.Assign, cst.AnnAssign), _forget_value),
     (cst.BooleanOperation, _drop_operand),
     (cst.CompIf, _keep_all),
     (cst.Return, _return_nothing),

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 _ENGINE = ("tests/unit/engine",)
 _GATES = ("tests/unit/gates", "tests/unit/lifecycle/test_signature*.py")
-_REQUEST = ("tests/unit/serving/test_request*.py", "tests/unit/serving/test_c*.py", "tests/unit/serving/test_w*.py")
+_REQUEST = (
+    "tests/unit/serving/test_request*.py",
+    "tests/unit/serving/test_c*.py",
+    "tests/unit/serving/test_w*.py",
+)
 _LINT = ("tests/unit/pipeline",)
 _POLICY = ("tests/unit/infra",)
 
