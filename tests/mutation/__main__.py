@@ -103,9 +103,7 @@ def _tell(judged: report.Judged, *, whole: bool) -> int:
         print(f"{judged.module}:{edit.line}: {edit.function}\n    " + edit.diff.replace("\n", "\n    "))
     stale = harmless.unused(judged.reasons, judged.module, judged.survivors) if whole else []
     for reason in stale:
-        print(
-            f"{judged.module}: {reason.function}: a reason for an edit that is noticed or gone:\n    {reason.edit}"
-        )
+        print(f"{judged.module}: {reason.function}: its reason is about no survivor:\n    {reason.edit}")
     print(f"{judged.module}: {len(judged.survivors)} of {judged.tried} survived, {len(judged.open)} are open")
     return 3 if judged.open or stale else 0
 

@@ -1,7 +1,6 @@
 """The wrong edits that can be made in a file: mutmut's, and those that decisions suffer from most.
 
-Left out is what is not behaviour: docstrings, annotations, log texts, and the sentences of errors and problems.
-A better sentence must not need another test.
+Left out is what is not behaviour: docstrings, annotations, log texts, and sentences of errors and problems. A better sentence must not need another test.
 """
 
 from __future__ import annotations
@@ -125,7 +124,7 @@ def _other_text(node: cst.SimpleString) -> Iterable[cst.SimpleString]:
 _REPLACED = {
     mutators.operator_string,  # three texts for one; a sentence is not behaviour
     mutators.operator_match,  # of several lines, which are indented
-    mutators.operator_arg_removal,  # most of them call with too few arguments, which says nothing about a test
+    mutators.operator_arg_removal,  # too few arguments say nothing about a test
     mutators.operator_assignment,
 }
 _OF_MUTMUT: Any = [pair for pair in mutators.mutation_operators if pair[1] not in _REPLACED]
@@ -232,7 +231,7 @@ class _Finder(cst.CSTVisitor):
         return isinstance(node, cst.Param) and node.default is None
 
 
-def _no_behaviour(node: cst.CSTNode) -> bool:
+def _no_behaviour(node: cst.CSTNode) -> bool:  # noqa: PLR0911 (one line a kind)
     if isinstance(node, cst.Annotation | cst.Import | cst.ImportFrom | cst.Raise | cst.ConcatenatedString):
         return True
     if isinstance(node, cst.FormattedString):

@@ -12,9 +12,9 @@ from tests.mutation.trial import SURVIVED
 INTRODUCTION = """\
 # Mutants
 
-`make mutants` makes one wrong edit after the other in the modules that decide, and runs the nearest fast tests. An edit
-that no test notices is a hole, or harmless for a reason that stands below. `make mutants` writes this page; how it
-works and what it leaves out: [decision 17](decisions/0017-mutants.md).
+`make mutants` makes one wrong edit after the other in the modules that decide, and runs the nearest fast tests.
+An edit that no test notices is a hole, or harmless for the reason that stands below. The run writes this page;
+how it works and what it leaves out: [decision 17](decisions/0017-mutants.md).
 """
 
 
@@ -72,7 +72,7 @@ def _table(modules: Sequence[Judged]) -> list[str]:
 
 def _row(name: str, figures: Sequence[int]) -> str:
     gone, left = figures[2], figures[4]
-    share = f"{100 * gone / (gone + left):.1f} %" if gone + left else "–"
+    share = f"{100 * gone / (gone + left):.1f} %" if gone + left else "-"
     return f"| {name} | " + " | ".join(str(f) for f in figures) + f" | {share} |"
 
 

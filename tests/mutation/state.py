@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import glob
 import hashlib
 import json
 from collections.abc import Iterable, Sequence
@@ -17,8 +16,10 @@ FOLDER = Path(".cache") / "mutants"
 
 @dataclass
 class State:
-    """Results of one module. One that was noticed stays so while its function is the same; one that survived is
-    tried again as soon as a nearest test changed."""
+    """Results of one module.
+
+    What was noticed stays so while its function is the same; what survived is tried again when a test changed.
+    """
 
     path: Path
     tests: str
@@ -62,7 +63,6 @@ def files(root: Path, tests: Sequence[str]) -> list[Path]:
     """The test files, with the worlds that they share."""
     found: set[Path] = set()
     for test in tests:
-        for match in glob.glob(test, root_dir=root):
-            path = root / match
+        for path in root.glob(test):
             found |= set(path.rglob("*.py")) if path.is_dir() else {path, *path.parent.glob("*.py")}
     return sorted(found | set((root / "tests" / "worlds").glob("*.py")))

@@ -1,7 +1,7 @@
-"""Makes each wrong edit in a fork of a session of pytest that has collected the nearest tests, and runs them there.
+"""Makes each wrong edit in a fork of a session of pytest that has collected the nearest tests.
 
-Nothing is imported twice: a fork exchanges the code of one function. What only an import brings about (constants,
-classes, defaults) is tried in a fork of a process that has imported other people's packages, and none of ours.
+Nothing is imported twice: a fork exchanges the code of one function. What only an import brings about
+(constants, classes, defaults) is tried in a fork of a process that has imported other people's packages only.
 """
 
 from __future__ import annotations
@@ -89,7 +89,7 @@ def _in_fork_with_answer(
             try:
                 work(lambda line: print(line, file=out))
             except BaseException as error:  # noqa: BLE001 (told to the parent, and the fork ends)
-                print(f"failed {error!r}", file=out)
+                print(f"failed {error}".replace("\n", " "), file=out)
         os._exit(0)
     os.close(writing)
     session = _Session()
@@ -117,6 +117,8 @@ def _session(place: Place, tests: Sequence[str], edits: Sequence[Edit], say: Cal
     _quiet()
     sys.setprofile(loop.at_import)
     code = pytest.main([*_options(place.root), *tests], plugins=[loop])
+    if loop.failed:
+        raise BaselineFailed(loop.failed)
     if not loop.done:
         raise BaselineFailed(f"pytest ended with {int(code)} before the tests could run")
 
@@ -137,6 +139,7 @@ class _Loop:
 
     def __init__(self, place: Place, edits: Sequence[Edit], say: Callable[[str], None]) -> None:
         self.place, self.edits, self.say, self.done = place, edits, say, False
+        self.failed = ""
         self._tops = _tops(place.file)
         self._imported: set[str] = set()
 
@@ -148,6 +151,13 @@ class _Loop:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
         sys.setprofile(None)
+        try:
+            self._try_all(session)
+        except BaselineFailed as error:  # pytest would call it an error of its own
+            self.failed = str(error)
+        return True
+
+    def _try_all(self, session: pytest.Session) -> None:
         if session.testsfailed or not session.items:
             raise BaselineFailed("the nearest tests cannot be collected, or there are none")
         reached, seconds = self._baseline(session)
@@ -165,7 +175,6 @@ class _Loop:
         for name in sorted(_imported(self.place.root)):
             self.say(f"import {name}")
         self.done = True
-        return True
 
     def _one(self, edit: Edit, items: list[pytest.Item], functions: dict[str, list[FunctionType]]) -> int:
         exchange(edit, functions, self.place.file)

@@ -1,6 +1,6 @@
 """Each rule of the policy by one resource: what it refuses, and what it must let through.
 
-A rule that only the whole program tests passes as long as the program is right; these resources are wrong by one value.
+A rule that only the whole program tests passes as long as the program is right; these are wrong by one value.
 """
 
 from __future__ import annotations

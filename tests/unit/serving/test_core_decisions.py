@@ -1,7 +1,7 @@
 """What the core loads without a digest, and which graphs it takes: each condition by itself.
 
-A model that runs code when it loads, and that nobody verified, is somebody else's program in our server. A column
-that no input of the graph takes is left out of every prediction, and no request shows it.
+A model that runs code when it loads, and that nobody verified, is somebody else's program in our server. A
+column that no input of the graph takes is left out of every prediction, and no request shows it.
 """
 
 from __future__ import annotations
