@@ -1,6 +1,7 @@
 """The wrong edits that can be made in a file: mutmut's, and those that decisions suffer from most.
 
-Left out is what is not behaviour: docstrings, annotations, log texts, and sentences of errors and problems. A better sentence must not need another test.
+Left out is what is not behaviour: docstrings, annotations, log texts, and sentences of
+errors and problems. A better sentence must not need another test.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ MODULE_LEVEL = "<module>"
 """The function of an edit that only a new import brings about: constants, classes, defaults, decorators."""
 
 _TEXT_CALLS = m.Attribute(value=m.Name("log") | m.Name("logging") | m.Name("warnings"))
+_LOGS = m.Call(func=_TEXT_CALLS)
 _UNTOUCHED = {"len", "isinstance", "cast", "TypeVar", "NewType", "field", "Field"}
 _TEXT_FIELDS = {"message", "detail", "description", "observed", "limit", "title", "help", "remedy", "reason"}
 _SENTENCE = re.compile(r"\s")
@@ -105,7 +107,7 @@ def _swap_call(node: cst.Call) -> Iterable[cst.Call]:
 
 def _no_call(node: cst.Expr) -> Iterable[cst.Expr]:
     """A statement that is a call, or a yield, is forgotten."""
-    if isinstance(node.value, cst.Call | cst.Yield):
+    if isinstance(node.value, cst.Call | cst.Yield) and not m.matches(node.value, _LOGS):
         yield node.with_changes(value=cst.Name("None"))
 
 

@@ -12,9 +12,9 @@ from tests.mutation.trial import SURVIVED
 INTRODUCTION = """\
 # Mutants
 
-`make mutants` makes one wrong edit after the other in the modules that decide, and runs the nearest fast tests.
-An edit that no test notices is a hole, or harmless for the reason that stands below. The run writes this page;
-how it works and what it leaves out: [decision 17](decisions/0017-mutants.md).
+`make mutants` makes one wrong edit after the other in the modules that decide, and runs the nearest fast
+tests. An edit that no test notices is a hole, or harmless for the reason that stands below. The run writes
+this page; how it works and what it leaves out: [decision 19](decisions/0019-mutants.md).
 """
 
 

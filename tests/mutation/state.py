@@ -18,7 +18,8 @@ FOLDER = Path(".cache") / "mutants"
 class State:
     """Results of one module.
 
-    What was noticed stays so while its function is the same; what survived is tried again when a test changed.
+    What was noticed stays so while its function is the same; what survived is tried again when a test
+    changed.
     """
 
     path: Path

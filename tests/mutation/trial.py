@@ -116,7 +116,7 @@ def _session(place: Place, tests: Sequence[str], edits: Sequence[Edit], say: Cal
     loop = _Loop(place, edits, say)
     _quiet()
     sys.setprofile(loop.at_import)
-    code = pytest.main([*_options(place.root), *tests], plugins=[loop])
+    code = pytest.main([*_options(place.root), *(str(place.root / test) for test in tests)], plugins=[loop])
     if loop.failed:
         raise BaselineFailed(loop.failed)
     if not loop.done:
@@ -348,7 +348,7 @@ def _imported(root: Path) -> set[str]:
 
 def _cold(place: Place, tests: Sequence[str], edit: Edit) -> int:
     sys.meta_path.insert(0, _Exchanged(place, edit.source))
-    return int(pytest.main([*_options(place.root), *tests]))
+    return int(pytest.main([*_options(place.root), *(str(place.root / test) for test in tests)]))
 
 
 class _Exchanged(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
