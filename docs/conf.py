@@ -29,6 +29,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "pipelines",
         "scaling",
         "tracking-server",
+        "lint",
         "tuning",
         "monitoring",
         "serving",

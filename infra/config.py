@@ -17,6 +17,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from infra.naming import REGIONS, check_compute
 from mlops.spec._base import ModelName, Spec
+from mlops.spec.vm_sizes import has_gpu
 
 SECRETS = frozenset({"alert_webhook"})
 """Keys that must be encrypted (`pulumi config set --secret`); no other key may be."""
@@ -330,6 +331,9 @@ class EnvironmentStack(_Stack):
     `protect`."""
     network: Network
     clusters: dict[ComputeName, Cluster] = Field(min_length=1)
+    image_builds: ComputeName | None = None
+    """The cluster that builds images behind a private registry, which Azure cannot reach itself. Left out:
+    the first of `clusters` without a GPU."""
     endpoints: dict[ModelName, Endpoint] = {}
     github: GitHub | None = None
     azure_devops: AzureDevOps | None = None
@@ -349,8 +353,26 @@ class EnvironmentStack(_Stack):
         """The last part of `training_stack`; empty without one."""
         return (self.training_stack or "").rpartition("/")[2]
 
+    @property
+    def builder(self) -> str | None:
+        """The cluster that builds images; None where Azure does it itself."""
+        if not self.network.private_endpoints:
+            return self.image_builds
+        plain = [name for name, cluster in sorted(self.clusters.items()) if not has_gpu(cluster.vm_size)]
+        return self.image_builds or next(iter(plain), None)
+
     @model_validator(mode="after")
     def _consistent(self) -> EnvironmentStack:
+        if self.image_builds and self.image_builds not in self.clusters:
+            raise ValueError(
+                f"image_builds: must be one of {', '.join(sorted(self.clusters))}; got {self.image_builds!r}"
+            )
+        if self.network.private_endpoints and self.builder is None:
+            raise ValueError(
+                "clusters: with private endpoints one without a GPU must build images; add one, or name "
+                "it in "
+                "`image_builds`"
+            )
         if self.ttl and self.protect:
             raise ValueError(
                 "`ttl` needs `protect: false`; a protected environment is never destroyed by a clock"

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Mapping, Sequence
 
 import pulumi
 from pulumi_azure_native import authorization
 
 from infra import roles
-from infra.components.access import Access, AccessProps, CustomRoles, CustomRolesProps
+from infra.components.access import Access, AccessProps
 from infra.components.alerts import Alerts, AlertsProps
 from infra.components.base import Place
 from infra.components.budget import Budget, BudgetProps
@@ -130,7 +131,12 @@ class Environment:
             duties.append("kubernetes")
         return Identities(
             "identities",
-            IdentitiesProps(place=self.place, duties=duties, federations=federations(self.config)),
+            IdentitiesProps(
+                place=self.place,
+                group=self.foundation.group,
+                duties=duties,
+                federations=federations(self.config),
+            ),
         )
 
     def _encryption(self) -> Encryption | None:
@@ -229,6 +235,7 @@ class Environment:
                 isolation=config.network.isolation,
                 outbound=self._outbound(),
                 private=self.private,
+                image_builds=config.builder,
                 encryption=self.encryption,
                 after=[*allowed.assignments.values(), *self.reachable],
             ),
@@ -290,11 +297,10 @@ class Environment:
 
     def _duties(self, done: set[roles.Grant]) -> Access:
         """Every assignment that is not made yet and whose holder exists."""
-        defined = CustomRoles(
-            "roles", CustomRolesProps(names=self.names, home="environment", scope=self.foundation.group.id)
-        )
+        defined = self.shared.require_output("environment_role_ids")
+        own = [role.name for role in roles.CUSTOM if role.where == "environments"]
         self.custom_roles = {
-            **defined.ids,
+            **{name: defined.apply(operator.itemgetter(name)) for name in own},
             roles.REGISTRY_READER: self.shared.require_output("reader_role_id"),
             roles.REGISTRY_PUBLISHER: self.shared.require_output("publisher_role_id"),
         }
@@ -403,6 +409,8 @@ class Environment:
             name,
             AccessProps(
                 names=self.names,
+                shared=self.config.shared_stack.rpartition("/")[2],
+                group=self.foundation.group,
                 subscription_id=self.client.subscription_id,
                 grants=grants,
                 principals={**own, **(principals or {})},

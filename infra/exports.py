@@ -17,6 +17,8 @@ class SharedExports:
     registry_id: pulumi.Input[str]
     reader_role_id: pulumi.Input[str]
     publisher_role_id: pulumi.Input[str]
+    environment_role_ids: Mapping[str, pulumi.Input[str]]
+    """By the role's name: those that environments assign in themselves."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from infra.naming import Names, guid
+from infra.naming import guid
 
 BUILT_IN: Final = {
     "AcrPull": "7f951dda-4ed3-4680-a7ca-43fe172d538d",
@@ -44,11 +44,13 @@ _ML = "Microsoft.MachineLearningServices"
 
 @dataclass(frozen=True)
 class CustomRole:
-    """A role that Azure lacks. `home` is the stack that defines it."""
+    """A role that Azure lacks. Stack `shared` defines it, because no workflow may: whoever writes a
+    definition can give all its holders any right."""
 
     name: str
     description: str
-    home: Literal["environment", "shared"]
+    where: Literal["environments", "registry"]
+    """In which resources it can be assigned."""
     actions: tuple[str, ...]
 
 
@@ -56,7 +58,7 @@ CUSTOM: Final = (
     CustomRole(
         PROMOTER,
         "Deploys registered models to existing endpoints and moves traffic; deletes no endpoint.",
-        "environment",
+        "environments",
         (
             f"{_ML}/workspaces/read",
             f"{_ML}/workspaces/*/read",
@@ -84,7 +86,7 @@ CUSTOM: Final = (
     CustomRole(
         SCALER,
         "Makes and removes scaling rules; Monitoring Contributor could also change alerts and diagnostics.",
-        "environment",
+        "environments",
         (
             "Microsoft.Insights/autoscaleSettings/read",
             "Microsoft.Insights/autoscaleSettings/write",
@@ -94,7 +96,7 @@ CUSTOM: Final = (
     CustomRole(
         INGESTION_STARTER,
         "Starts jobs and publishes data versions; changes no code, model, environment or endpoint.",
-        "environment",
+        "environments",
         (
             f"{_ML}/workspaces/read",
             f"{_ML}/workspaces/*/read",
@@ -107,13 +109,13 @@ CUSTOM: Final = (
     CustomRole(
         REGISTRY_READER,
         "Reads models, environments and components of the registry.",
-        "shared",
+        "registry",
         (f"{_ML}/registries/read", f"{_ML}/registries/assets/read"),
     ),
     CustomRole(
         REGISTRY_PUBLISHER,
         "Reads the registry and adds versions to it; deletes none.",
-        "shared",
+        "registry",
         (f"{_ML}/registries/read", f"{_ML}/registries/assets/read", f"{_ML}/registries/assets/write"),
     ),
 )
@@ -344,9 +346,9 @@ def custom(name: str) -> CustomRole | None:
     return next((r for r in CUSTOM if r.name == name), None)
 
 
-def custom_id(names: Names, role: str) -> str:
-    """The id of the custom role `role` as the stack of `names` defines it."""
-    return guid("role", names.project, names.environment, role.lower().replace(" ", "-"))
+def custom_id(project: str, shared: str, role: str) -> str:
+    """The id of the custom role `role` as the stack `shared` of `project` defines it."""
+    return guid("role", project, shared, role.lower().replace(" ", "-"))
 
 
 def only(role_ids: Iterable[str]) -> str:

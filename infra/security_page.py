@@ -30,7 +30,7 @@ def tables() -> str:
     lines += [f"| {g.identity} | {g.role} | {g.scope} | {g.why} | {g.when} |" for g in roles.GRANTS]
     lines += ["", "### Custom roles", ""]
     for role in roles.CUSTOM:
-        lines += [f"**{role.name}**, defined in stack `{role.home}`: {role.description}", ""]
+        lines += [f"**{role.name}**, for the {role.where}: {role.description}", ""]
         lines += [f"- `{action}`" for action in role.actions]
         lines += [""]
     return "\n".join(lines).rstrip()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pulumi
+from pulumi_azure_native import authorization
 
 from infra.components.access import CustomRoles, CustomRolesProps
 from infra.components.model_registry import ModelRegistry, ModelRegistryProps
@@ -27,7 +28,11 @@ def shared(config: SharedStack, settings: Settings) -> None:
             replicas=config.replicas,
         ),
     )
-    roles = CustomRoles("roles", CustomRolesProps(names=names, home="shared", scope=registry.group.id))
+    roles = CustomRoles("roles", CustomRolesProps(names=names, where="registry", scopes=[registry.group.id]))
+    for_environments = CustomRoles(
+        "environment-roles",
+        CustomRolesProps(names=names, where="environments", scopes=_subscriptions(settings)),
+    )
     export(
         SharedExports(
             resource_group=registry.group.name,
@@ -36,5 +41,19 @@ def shared(config: SharedStack, settings: Settings) -> None:
             registry_id=registry.registry.id,
             reader_role_id=roles.ids[REGISTRY_READER],
             publisher_role_id=roles.ids[REGISTRY_PUBLISHER],
+            environment_role_ids=for_environments.ids,
         )
     )
+
+
+def _subscriptions(settings: Settings) -> list[pulumi.Input[str]]:
+    """Where environments are: the login's subscription, and those that mlops.toml names."""
+    own = authorization.get_client_config_output().subscription_id
+    named = {place.subscription_id for place in settings.azure.stacks.values()} - {
+        "",
+        settings.azure.subscription_id,
+    }
+    return [
+        pulumi.Output.concat("/subscriptions/", own),
+        *(f"/subscriptions/{number}" for number in sorted(named)),
+    ]

@@ -16,10 +16,10 @@ from infra.naming import Names, guid
 @dataclass(frozen=True, kw_only=True)
 class CustomRolesProps:
     names: Names
-    home: str
-    """`environment` or `shared`: which of the custom roles to define."""
-    scope: pulumi.Input[str]
-    """Resource group that the roles can be assigned in."""
+    where: str
+    """Which of the custom roles to define; see `infra.roles`."""
+    scopes: Sequence[pulumi.Input[str]]
+    """Where the roles can be assigned; the first holds their definitions."""
 
 
 class CustomRoles(Component):
@@ -31,19 +31,19 @@ class CustomRoles(Component):
         super().__init__(name, opts)
         self.ids: dict[str, pulumi.Output[str]] = {}
         for role in roles.CUSTOM:
-            if role.home != props.home:
+            if role.where != props.where:
                 continue
             slug = role.name.lower().replace(" ", "-")
             # Role names are unique in a tenant, so the stack is part of them.
             definition = authorization.RoleDefinition(
                 f"role-{slug}",
-                scope=props.scope,
-                role_definition_id=roles.custom_id(props.names, role.name),
+                scope=props.scopes[0],
+                role_definition_id=roles.custom_id(props.names.project, props.names.environment, role.name),
                 role_name=f"{role.name} ({props.names.project} {props.names.environment})",
                 description=role.description,
                 role_type="CustomRole",
                 permissions=[authorization.PermissionArgs(actions=list(role.actions), not_actions=[])],
-                assignable_scopes=[props.scope],
+                assignable_scopes=list(props.scopes),
                 opts=self.child(),
             )
             self.ids[role.name] = definition.id
@@ -53,6 +53,10 @@ class CustomRoles(Component):
 @dataclass(frozen=True, kw_only=True)
 class AccessProps:
     names: Names
+    shared: str
+    """The stack that defines the custom roles."""
+    group: pulumi.Resource
+    """Its deletion takes the assignments of `apply` along."""
     subscription_id: pulumi.Input[str]
     grants: Sequence[roles.Grant]
     principals: Mapping[str, pulumi.Input[str]]
@@ -80,9 +84,13 @@ class Access(Component):
                 principal_id=props.principals[grant.identity],
                 principal_type="ServicePrincipal",
                 description=grant.why,
-                condition=_only_listed_roles(props.names) if conditional else None,
+                condition=_only_listed_roles(props.names.project, props.shared) if conditional else None,
                 condition_version="2.0" if conditional else None,
-                opts=self.child(delete_before_replace=True),
+                opts=self.child(
+                    delete_before_replace=True,
+                    # Whoever destroys the environment needs them to the end, and may not take away their own.
+                    deleted_with=props.group if grant.identity == "apply" else None,
+                ),
             )
         self.register_outputs({})
 
@@ -96,12 +104,12 @@ class Access(Component):
         return subscription.apply(lambda s: f"/subscriptions/{s}/{path}")
 
 
-def _only_listed_roles(names: Names) -> str:
+def _only_listed_roles(project: str, shared: str) -> str:
     """An ABAC condition: this identity may assign and remove the table's roles, to service principals
     only."""
     allowed = sorted(
         {roles.BUILT_IN[g.role] for g in roles.GRANTS if g.role in roles.BUILT_IN}
         - {roles.BUILT_IN["Role Based Access Control Administrator"]}
     )
-    allowed += [roles.custom_id(names, r.name) for r in roles.CUSTOM if r.home == "environment"]
+    allowed += [roles.custom_id(project, shared, r.name) for r in roles.CUSTOM if r.where == "environments"]
     return roles.only(allowed)

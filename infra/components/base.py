@@ -38,16 +38,18 @@ class Component(pulumi.ComponentResource):
         *,
         after: Sequence[pulumi.Resource] = (),
         protect: bool | None = None,
+        keep: bool = False,
         **options: Any,
     ) -> pulumi.ResourceOptions:
         """Options of a child: this component is its parent, `after` the resources that must exist before.
 
-        `protect` also keeps the resource in Azure when the stack forgets it (`retain_on_delete`).
+        `protect` also keeps the resource in Azure when the stack forgets it (`retain_on_delete`); `keep` only
+        that.
         """
         return pulumi.ResourceOptions(
             parent=self,
             depends_on=list(after) or None,
             protect=protect or None,
-            retain_on_delete=protect or None,
+            retain_on_delete=protect or keep or None,
             **options,
         )

@@ -16,6 +16,8 @@ from infra.trust import AUDIENCE, Federation
 @dataclass(frozen=True, kw_only=True)
 class IdentitiesProps:
     place: Place
+    group: pulumi.Resource
+    """Its deletion takes `apply` along, which deletes the environment."""
     duties: Sequence[str]
     federations: Sequence[Federation]
 
@@ -33,7 +35,7 @@ class Identities(Component):
                 resource_name_=place.names("identity", duty),
                 location=place.location,
                 tags=place.tags,
-                opts=self.child(),
+                opts=self.child(deleted_with=props.group if duty == "apply" else None),
             )
             for duty in props.duties
         }
@@ -49,6 +51,9 @@ class Identities(Component):
                 issuer=federation.issuer,
                 subject=federation.subject,
                 audiences=[AUDIENCE],
-                opts=self.child(after=[before] if before else []),
+                opts=self.child(
+                    after=[before] if before else [],
+                    deleted_with=props.group if federation.duty == "apply" else None,
+                ),
             )
         self.register_outputs({duty: identity.client_id for duty, identity in self.by_duty.items()})

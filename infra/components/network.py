@@ -155,7 +155,8 @@ class PrivateEndpoints(Component):
                     )
                 ],
                 tags=place.tags,
-                opts=self.child(),
+                # A zone group writes its names here.
+                opts=self.child(ignore_changes=["customDnsConfigs"]),
             )
             self.ready.append(endpoint)
             if props.zones:

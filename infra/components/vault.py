@@ -66,7 +66,9 @@ class Vault(Component):
                 properties=keyvault.KeyPropertiesArgs(
                     kty="RSA", key_size=3072, key_ops=["wrapKey", "unwrapKey"]
                 ),
-                opts=self.child(protect=place.protect),
+                # The provider deletes a key at the vault itself, where neither `apply` nor a person has a
+                # right. The key goes with its vault.
+                opts=self.child(protect=place.protect, keep=True),
             )
             skip(
                 "key",

@@ -34,6 +34,8 @@ class WorkspaceProps:
     outbound: Mapping[str, pulumi.Input[str]]
     """Domain by the name of its rule."""
     private: bool
+    image_builds: str | None
+    """The cluster that builds images; it is made later, and Azure looks for it at the first build."""
     encryption: Encryption | None
     after: Sequence[pulumi.Resource]
     """Role assignments of the identity and private endpoints: the workspace checks them when it is made."""
@@ -62,6 +64,7 @@ class Workspace(Component):
             identity=ml.ManagedServiceIdentityArgs(type="UserAssigned", user_assigned_identities=identities),
             primary_user_assigned_identity=props.identity_id,
             system_datastores_auth_mode="Identity",
+            image_build_compute=props.image_builds,
             public_network_access="Disabled" if props.private else "Enabled",
             managed_network=ml.ManagedNetworkSettingsArgs(isolation_mode=ISOLATION[props.isolation]),
             # Otherwise the first job waits half an hour for it.
@@ -83,6 +86,9 @@ class Workspace(Component):
                 after=[*props.after, *(encryption.ready if encryption else ())],
                 # Azure sets it once and refuses a change; a new workspace is a decision, not a diff.
                 replace_on_changes=["hbiWorkspace"],
+                # Rules are resources of their own; Azure lists them here as well, with a state and its own
+                # ones.
+                ignore_changes=["managedNetwork.outboundRules", "managedNetwork.status"] if managed else None,
                 custom_timeouts=pulumi.CustomTimeouts(create="90m", update="90m", delete="60m"),
             ),
         )

@@ -11,7 +11,7 @@ from pathlib import Path
 from mlops.errors import Blocked
 
 from . import render
-from .model import Captured
+from .model import Captured, Finding
 from .report import Plan, StackPlan
 
 __all__ = ["Plan", "enforce", "plan", "purge", "render", "write_arm"]
@@ -24,6 +24,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     The caller prints the plan and then calls `enforce`. Raises `InvalidInput` for a wrong configuration,
     stack or commit, and `Inconclusive` when checkov cannot judge.
     """
+    from infra.expired import configured
     from infra.policy.checkov import scan
     from infra.policy.judge import accept, judge
 
@@ -33,6 +34,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     from .renames import told
     from .stacks import capture_stacks, stack_names
 
+    configured(root)  # a clock that never strikes is no plan
     captured, known = capture_stacks(root, stacks), set(stack_names(root))
     found = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}
@@ -42,7 +44,8 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     for one in captured:
         # Without the scanner its suppressions have nothing to match.
         mine = one if checkov else _without_scanner(one)
-        standing, excused = accept(mine, [*judge(one.azure), *(f for f in found if f.stack == one.stack)])
+        mine_found = [*judge(one.azure), *(f for f in found if f.stack == one.stack), *_unreached(root, one)]
+        standing, excused = accept(mine, mine_found)
         violations += standing
         accepted += excused
         planned.append(StackPlan(one, changes(before.get(one.stack), one) if against else None))
@@ -98,6 +101,28 @@ def _ending(captured: Sequence[Captured]) -> list[str]:
         for size in dict.fromkeys(vm_sizes(resource))
         if verdict(size, today()) == "soon"
     ]
+
+
+UNREACHED = "MLOPS_NETWORK_1"
+
+
+def _unreached(root: Path, captured: Captured) -> list[Finding]:
+    """Hosts that building images needs and the workspace's network does not let out."""
+    from infra.outbound import lacking, needed
+    from mlops.spec.settings import load_settings
+
+    models = load_settings(root).models.values()
+    needs = needed(root, container=any(m.online.container and not m.online.image for m in models))
+    found = []
+    for workspace in captured.of("machinelearningservices:Workspace"):
+        if workspace.get("managedNetwork.isolationMode") != "AllowOnlyApprovedOutbound":
+            continue
+        rules = captured.of("machinelearningservices:ManagedNetworkSettingsRule")
+        let_out = [str(r.get("properties.destination")) for r in rules]
+        for host, file in lacking(needs, let_out).items():
+            sentence = f"{file} needs {host} when its image is built; add it to mlops:network.outbound"
+            found.append(Finding(captured.stack, UNREACHED, workspace.name, sentence))
+    return found
 
 
 def _without_scanner(captured: Captured) -> Captured:

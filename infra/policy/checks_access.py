@@ -6,10 +6,12 @@ import re
 from collections.abc import Iterator, Sequence
 
 from infra.plan.model import UNKNOWN, Resource
-from infra.roles import BUILT_IN
+from infra.roles import BUILT_IN, CUSTOM, custom_id
 
 from .rule import Message, ResourceRule, StackRule, holds, must
 
+SHARED = "shared"
+"""The stack that defines the custom roles."""
 OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 USER_ACCESS_ADMINISTRATOR = "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9"
 ROLE_ADMINISTRATOR = "f58310d9-a9f6-439a-9e8d-f62e7b41a168"
@@ -45,20 +47,21 @@ def _assignment(resource: Resource) -> Iterator[Message]:
 
 
 def _abroad(resources: Sequence[Resource]) -> Iterator[tuple[Resource, Message]]:
-    """A scope that was made of nothing in this stack belongs to another one, and so does its custom role."""
+    """A scope that was made of nothing in this stack belongs to another one."""
     own = {r.urn for r in resources}
     refused = {identifier for name, identifier in BUILT_IN.items() if name not in ABROAD}
+    for project in {str(r.get("tags.project")) for r in resources if r.kind == "resources:ResourceGroup"}:
+        refused |= {custom_id(project, SHARED, r.name) for r in CUSTOM if r.where == "environments"}
     for resource in resources:
         if resource.kind != "authorization:RoleAssignment":
             continue
         scope = resource.property_dependencies.get("scope", ())
-        defined_here = not own.isdisjoint(resource.property_dependencies.get("roleDefinitionId", ()))
         role = str(resource.get("roleDefinitionId", "")).rsplit("/", 1)[-1]
-        if own.isdisjoint(scope) and (role in refused or defined_here):
+        if own.isdisjoint(scope) and role in refused:
             yield (
                 resource,
-                f"the scope belongs to another stack, where only {', '.join(ABROAD)} and roles that stack "
-                "defines may be held: an environment must not be able to change another one",
+                f"the scope belongs to another stack, where only {', '.join(ABROAD)} and the roles of the "
+                "registry may be held: an environment must not be able to change another one",
             )
 
 

@@ -43,6 +43,10 @@ class Problem:
         return f"{place}: {self.message}"
 
 
+class Unproven(Problem):
+    """A release says something else than the lifecycle recorded: no mistake in a file, a matter of trust."""
+
+
 class InvalidInput(MlopsError):
     """A file, an option or a data set is not what it must be; lists every problem at once."""
 

@@ -121,6 +121,19 @@ class Scales(Protocol):
         """
 
 
+@runtime_checkable
+class Trusts(Protocol):
+    """What a use case has beside `UseCase` when its estimator holds types that nobody else vouches for."""
+
+    trusted_types: tuple[str, ...]
+    """Full names. Loading a model may make them and call them: read them before you name them here."""
+
+
+def trusted_types(usecase: UseCase) -> tuple[str, ...]:
+    """Those of `Trusts`; none when the use case says nothing."""
+    return tuple(usecase.trusted_types) if isinstance(usecase, Trusts) else ()
+
+
 def load_usecase(package: str, path: Path | None = None) -> UseCase:
     """Import `package` (with `path` in front of the search path) and return its use case.
 

@@ -55,7 +55,7 @@ def bring_up(azure: Emulator, root: Path, name: str, settings: Settings | None =
     shared = read_stack(root, settings, SHARED)
     for grant in granted(stack.config):
         if grant.identity in DUTIES:
-            definition = definition_of(grant.role, stack, shared)
+            definition = definition_of(grant.role, shared)
             assign(
                 azure,
                 scopes[grant.scope],
@@ -88,10 +88,9 @@ def scopes_of(root: Path, settings: Settings, stack: Stack) -> dict[str, str]:
     return {"resource group": group, **found}
 
 
-def definition_of(role: str, stack: Stack, shared: Stack) -> str:
+def definition_of(role: str, shared: Stack) -> str:
     custom = roles.custom(role)
-    home = shared if custom and custom.home == SHARED else stack
-    identity = roles.custom_id(home.names, role) if custom else roles.BUILT_IN[role]
+    identity = roles.custom_id(shared.names.project, shared.name, role) if custom else roles.BUILT_IN[role]
     return f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{identity}"
 
 

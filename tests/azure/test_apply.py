@@ -19,9 +19,11 @@ from typer.testing import CliRunner, Result
 
 from mlops.cli import _verbs  # noqa: F401  registers the commands
 from mlops.cli._app import app
+from mlops.lifecycle.proven import recorded
 from mlops.serving import testing
 from mlops.spec.digest import tree_digest
 from mlops.spec.gates import GateResult, Interval
+from mlops.spec.proof import fact_tags, released_tags
 from mlops.spec.release import Data, Release, Source
 from mlops.spec.settings import load_settings
 from mlops.targets.azure.registry import AzureRegistry
@@ -103,9 +105,13 @@ class Repository:
             gates=[GateResult(name="absolute", verdict="pass", observed="0.7", limit="0.6")],
         )  # fmt: skip
         registry = AzureRegistry(self.bench.connection)
-        made = registry.register(MODEL, artifact, digest, {"mlops.digest": digest, "mlops.commit": trained})
+        made = registry.register(MODEL, artifact, digest, fact_tags(record))
         assert made.version == version
+        source = record.source.model_copy(update={"run_id": made.run_id})
+        record = record.model_copy(update={"source": source})
         registry.share(MODEL, version)
+        found = recorded(registry, registry.get(MODEL, version), seal=True)
+        registry.tag(MODEL, version, released_tags(found, record))
         self.write(f"releases/{MODEL}/{version}.yaml", yaml.safe_dump(record.model_dump(mode="json")))
         self.commit(f"Release {version}")
 

@@ -18,6 +18,7 @@ from tests.azure.forges.github import FakeGitHub
 from tests.azure.fork import Place, killed, place
 from tests.azure.provisioned import snapshot
 
+from mlops.bootstrap import grants
 from mlops.bootstrap import steps as engine
 from mlops.errors import Blocked, TargetError
 
@@ -38,7 +39,8 @@ def test_the_plan_of_a_fresh_fork_creates_everything_and_changes_nothing(hub: Pl
     assert {
         p.look.action for p in planned if p.step.key.startswith(("state", "stack", "grant", "env", "var"))
     } == {"create"}
-    assert [p.step.key for p in planned if p.look.action == "keep"] == [
+    kept = [p.step for p in planned if p.look.action == "keep"]
+    assert [s.key for s in kept if not isinstance(s, grants.Withdrawn)] == [
         "file:forge",
         f"providers:{SUBSCRIPTION}",
     ]
@@ -365,3 +367,19 @@ def test_the_official_types_block_a_wrong_body(change: dict[str, object], senten
     found = types.platform_problems(kind, "2024-01-01", path, {**body, "properties": change})
     assert any(sentence in problem for problem in found), found
     assert types.platform_problems(kind, "2015-01-01", path, right), "another api-version is found too"
+
+
+def test_what_an_earlier_bootstrap_gave_plan_is_taken_back(hub: Place):
+    """It could write the state of every stack."""
+    hub.run(("dev",))
+    steps = hub.steps(("dev",))
+    (withdrawn,) = [s for s in steps if isinstance(s, grants.Withdrawn)]
+    (reader,) = [s for s in steps if s.title.startswith("Storage Blob Data Reader for dev/plan")]
+    assert (withdrawn.look().action, reader.look().action) == ("keep", "keep")
+    old = grants.Assignment(
+        withdrawn.world, withdrawn.stack, "plan", grants.BLOB_CONTRIBUTOR, withdrawn.scope, withdrawn.place
+    )
+    old.make(old.look())
+    assert withdrawn.look().action == "change"
+    hub.run(("dev",))
+    assert (withdrawn.look().action, old.look().action) == ("keep", "create")

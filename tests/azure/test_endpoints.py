@@ -259,3 +259,14 @@ def test_what_settings_make_of_a_deployment_is_compared(bench: AzureBench) -> No
         bench.settings = changed
         now = bench.again().state(ENV, MODEL)
         assert now.outdated(now.deployments[0])
+
+
+def test_the_first_key_becomes_the_second_and_no_request_is_turned_away(bench: AzureBench) -> None:
+    create(bench, "blue", 1, "one")
+    before = bench.endpoints.key(ENV, MODEL)
+    bench.endpoints.rotate(ENV, MODEL)
+    client = bench.connection.client(ENV).online_endpoints
+    found = client.get_keys(next(iter(client.list())).name)
+    assert found.secondary_key == before
+    assert found.primary_key == bench.endpoints.key(ENV, MODEL) != before
+    assert ask(bench) == "one"

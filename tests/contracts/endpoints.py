@@ -193,3 +193,12 @@ class EndpointsContract:
     def test_it_has_a_key(self, bench: Bench) -> None:
         create(bench, "blue", 1, "one")
         assert len(bench.endpoints.key(ENV, MODEL)) > 20
+
+    def test_new_keys_are_others_and_asking_goes_on(self, bench: Bench) -> None:
+        create(bench, "blue", 1, "one")
+        known = [bench.endpoints.key(ENV, MODEL)]
+        for _ in range(2):
+            bench.endpoints.rotate(ENV, MODEL)
+            known.append(bench.endpoints.key(ENV, MODEL))
+            assert ask(bench) == "one"
+        assert len(set(known)) == 3

@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 from real_engine import Engine, counts, find_cli
+from stand_in.rights import ADMINISTRATOR
+from test_going_away import condition
 
 CLI = find_cli()
 pytestmark = [
@@ -200,3 +202,59 @@ def test_engine_environment_reaches_the_stack_that_trains(another: Callable[[], 
         2,
         2,
     ], "`plan` and `train` of staging, at both"
+
+
+def test_engine_apply_destroys_an_environment_to_nothing(another: Callable[[], Engine]) -> None:
+    """As the destroy workflow does: its command, its identity, the rights that exist at each call."""
+    engine = another()
+    engine.log_in(_apply(engine, "dev"))
+    done = engine.run("destroy", "--yes", "--refresh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not [i for i in engine.azure["resources"] if "-dev-" in i]
+    assert json.loads(engine.run("stack", "export").stdout)["deployment"].get("resources", []) == []
+
+
+@pytest.mark.parametrize("stack", ["staging", "prod"])
+def test_engine_a_refresh_after_the_first_update_changes_nothing(
+    another: Callable[[], Engine], stack: str
+) -> None:
+    """And then `apply` destroys it: with private endpoints, outbound rules and, in prod, a key of its own."""
+    engine = another()
+    before = set(engine.azure["resources"])
+    engine.init(stack)
+    engine.edit(stack, r"mlops:protect: .*", "mlops:protect: false")
+    done = engine.up(stack=stack)
+    assert done.returncode == 0, done.stdout + done.stderr
+    still = engine.run("preview", "--refresh", "--expect-no-changes", stack=stack)
+    assert still.returncode == 0, still.stdout + still.stderr
+    engine.log_in(_apply(engine, stack))
+    gone = engine.run("destroy", "--yes", "--refresh", stack=stack)
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert set(engine.azure["resources"]) == before
+
+
+def test_engine_nobody_acts_without_a_right(another: Callable[[], Engine]) -> None:
+    engine = another()
+    engine.log_in("somebody else")
+    done = engine.run("destroy", "--yes", "--skip-preview")
+    assert done.returncode != 0
+    assert "403 AuthorizationFailed" in done.stdout + done.stderr
+
+
+def _apply(engine: Engine, stack: str) -> str:
+    """The object id of the stack's identity `apply`, with what bootstrap gives it outside its environment."""
+    short = {"staging": "stg", "prod": "prd"}.get(stack, stack)
+    (identity,) = [i for i in engine.kinds("managedidentity:UserAssignedIdentity") if f"-apply-{short}-" in i]
+    state = engine.azure
+    principal = str(state["resources"][identity.lower()]["outputs"]["principalId"])
+    found = {"model registry": engine.kinds("machinelearningservices:Registry")[0].split("/providers/")[0]}
+    if stack != "dev":
+        own = [w for w in engine.kinds("machinelearningservices:Workspace") if "-dev-" in w]
+        accounts = [a for a in engine.kinds("storage:StorageAccount") if "dev" in a.rsplit("/", 1)[1]]
+        found |= {"training workspace": own[0], "training storage account": accounts[0]}
+    state["outside"] = [
+        {"principal": principal, "role": ADMINISTRATOR, "scope": place, "condition": condition(scope)}
+        for scope, place in found.items()
+    ]
+    engine.write_azure(state)
+    return principal

@@ -31,8 +31,10 @@ def _budget(captured: Captured) -> str:
 
 @pytest.fixture(scope="session")
 def prod() -> Captured:
-    """Stack prod, with events, and a Kubernetes cluster as the option would make it."""
+    """Stack prod, with events, a role of `shared`, and a Kubernetes cluster as the option would make it."""
     captured = plan("prod", events=EVENTS)
+    role = plan("shared").of("authorization:RoleDefinition")[0]
+    captured = replace(captured, resources=(*captured.resources, role))
     if any(r.kind == "containerservice:ManagedCluster" for r in captured):
         return captured
     workspace = captured.named("workspace")

@@ -321,7 +321,9 @@ def test_the_workspace_is_given_time() -> None:
 
 def test_another_region_is_one_line() -> None:
     here, there = plan("dev"), plan("dev", location="swedencentral")
-    assert [r.urn for r in here] == [r.urn for r in there], "logical names must not change with the region"
+    # The budget's holds its region: in another one it starts anew.
+    one, other = ([r.urn for r in graph if r.kind != "consumption:Budget"] for graph in (here, there))
+    assert one == other, "logical names must not change with the region"
     assert {r.inputs["location"] for r in there.azure if "location" in r.inputs} <= {
         "swedencentral", "global", "Global"
     }  # fmt: skip

@@ -9,8 +9,42 @@ _REQUEST = (
     "tests/unit/serving/test_c*.py",
     "tests/unit/serving/test_w*.py",
 )
-_LINT = ("tests/unit/pipeline",)
+_LINT = ("tests/unit/lint",)
 _POLICY = ("tests/unit/infra",)
+
+_LINT_RULES = (
+    "asset",
+    "automl",
+    "check",
+    "classify",
+    "cluster",
+    "command",
+    "cron",
+    "derive",
+    "environment",
+    "examine",
+    "expression",
+    "finding",
+    "ignored",
+    "interface",
+    "job",
+    "kinds",
+    "machine",
+    "memory",
+    "monitor",
+    "node",
+    "parallel",
+    "pipeline",
+    "references",
+    "rules",
+    "schedule",
+    "serving",
+    "shape",
+    "silence",
+    "spark",
+    "sweep",
+    "values",
+)
 
 NEAREST: dict[str, tuple[str, ...]] = {
     "src/mlops/serving/core.py": ("tests/unit/serving/test_core*.py",),
@@ -37,15 +71,5 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "infra/policy/checks_platform.py": _POLICY,
     "infra/policy/judge.py": _POLICY,
     "infra/policy/rule.py": _POLICY,
-    "src/mlops/pipeline/lint/__init__.py": _LINT,
-    "src/mlops/pipeline/lint/command.py": _LINT,
-    "src/mlops/pipeline/lint/distribution.py": _LINT,
-    "src/mlops/pipeline/lint/environment.py": _LINT,
-    "src/mlops/pipeline/lint/graph.py": _LINT,
-    "src/mlops/pipeline/lint/monitor.py": _LINT,
-    "src/mlops/pipeline/lint/parallel.py": _LINT,
-    "src/mlops/pipeline/lint/schedule.py": _LINT,
-    "src/mlops/pipeline/lint/serving.py": _LINT,
-    "src/mlops/pipeline/lint/spark.py": _LINT,
-    "src/mlops/pipeline/lint/sweep.py": _LINT,
+    **{f"src/mlops/lint/{name}.py": _LINT for name in _LINT_RULES},
 }

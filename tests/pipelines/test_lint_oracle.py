@@ -50,3 +50,36 @@ def test_good_files_of_the_other_kinds_load(tmp_path, monkeypatch):
     assert "drift" in load_schedule(tmp_path / "monitor.yml").create_monitor.monitoring_signals
     assert load_online_endpoint(tmp_path / "endpoint.yml").traffic == {"blue": 90, "green": 10}
     assert load_online_deployment(tmp_path / "deployment.yml").instance_count == 1
+
+
+def test_every_good_file_of_the_shelf_is_good_for_azure_ai_ml_too(tmp_path, monkeypatch):
+    """What the lint finds good in any kind, `azure-ai-ml` takes: the two are asked together."""
+    from azure_shelf import put_on_shelf
+
+    from mlops.lint import Options, examine
+
+    monkeypatch.chdir(tmp_path)
+    put_on_shelf(tmp_path)
+    verdict = examine([tmp_path], Options(house=(tmp_path,)))
+    assert verdict.azure
+    assert [str(f) for f in verdict.blocking] == []
+
+
+def test_what_only_azure_ai_ml_refuses_is_told_with_its_place(tmp_path, monkeypatch):
+    from azure_shelf import put_on_shelf
+
+    from mlops.lint import examine
+
+    monkeypatch.chdir(tmp_path)
+    put_on_shelf(tmp_path)
+    component = tmp_path / "check.yml"
+    component.write_text(component.read_text().replace("name: check", "name: Check-It"))
+    (found,) = examine([component]).blocking
+    assert (found.id, found.line, found.field) == ("refused", 3, "name")
+    assert found.message.startswith("azure-ai-ml: Component name should only contain")
+
+
+def test_the_shapes_are_those_of_the_azure_ai_ml_that_is_installed():
+    from mlops.lint.derive import TARGET, derive, text
+
+    assert TARGET.read_text(encoding="utf-8") == text(derive()), "python -m mlops.lint.derive"

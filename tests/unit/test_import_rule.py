@@ -21,14 +21,14 @@ LAYERS: list[set[str]] = [
     {"targets", "forge"},
     {"pipeline", "steps"},
     {"tracking"},
-    {"serving", "monitoring", "events", "profile"},
+    {"serving", "monitoring", "events", "profile", "lint"},
     {"usecase"},
     {"tables"},
     {"spec"},
     {"errors"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-ONLY = {room: {"spec", "errors"} for room in ("serving", "monitoring", "events", "profile")}
+ONLY = {room: {"spec", "errors"} for room in ("serving", "monitoring", "events", "profile", "lint")}
 
 
 def imports_of(path: Path) -> set[str]:

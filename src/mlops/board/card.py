@@ -124,6 +124,10 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
                 "less exact."
             )
         found += [f"No request is held to all of the contract: {sentence}." for sentence in schema.unchecked]
+    if version.schema and version.schema.onnx is None and version.schema.no_graph:
+        found.append(
+            f"It is served by the library that trained it, not by an ONNX graph: {version.schema.no_graph}."
+        )
     if evaluation := version.evaluation:
         found += [f"{sentence}." for sentence in evaluation.undefined]
         if evaluation.contract_violations:

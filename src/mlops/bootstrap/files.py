@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from mlops.bootstrap.steps import Look
 from mlops.bootstrap.world import World
 from mlops.errors import InvalidInput
+from mlops.spec import writing
+from mlops.spec._edit import Editor
 
 VARIABLES = "pipelines/azure-devops/templates/variables.yml"
 """What Azure Pipelines read in place of variables of a repository."""
@@ -34,7 +36,7 @@ class Edit:
         return Look("change", "; ".join(_changed(before, after)))
 
     def make(self, look: Look) -> None:
-        (self.world.root / self.path).write_text(self.wanted(self._read()), encoding="utf-8")
+        writing.write(self.world.root / self.path, self.wanted(self._read()))
 
     def ours(self) -> str:
         return ""
@@ -51,31 +53,22 @@ class Edit:
 
 def with_subject_prefix(text: str, prefix: str) -> str:
     """A stack file with this `subject_prefix` under `mlops:github`; without one when `prefix` is empty."""
-    block = _block(text, "mlops:github")
-    if not block:
+    editor = Editor(text, "the stack file")
+    github = ("config", "mlops:github")
+    if editor.get(github) is None:
         return text
-    line = re.compile(r"^(?P<indent>[ ]+)subject_prefix:.*\n", re.MULTILINE)
-    found = line.search(block)
-    if not prefix:
-        changed = line.sub("", block, count=1)
-    elif found:
-        changed = line.sub(lambda m: f"{m['indent']}subject_prefix: {_scalar(prefix)}\n", block, count=1)
+    if prefix:
+        editor.put((*github, "subject_prefix"), prefix)
     else:
-        head, _, rest = block.partition("\n")
-        indent = re.match(r"[ ]*", rest)
-        changed = f"{head}\n{indent[0] if indent else '    '}subject_prefix: {_scalar(prefix)}\n{rest}"
-    return text.replace(block, changed, 1)
+        editor.drop((*github, "subject_prefix"))
+    return editor.text
 
 
 def with_azure_devops(text: str, issuer: str, subjects: Mapping[str, str]) -> str:
     """A stack file that trusts these service connections under `mlops:azure_devops`."""
-    lines = [f"    {duty}: {_scalar(subject)}\n" for duty, subject in subjects.items()]
-    wanted = f"  mlops:azure_devops:\n    issuer: {_scalar(issuer)}\n    subjects:\n"
-    wanted += "".join(f"  {line}" for line in lines)
-    block = _block(text, "mlops:azure_devops")
-    if block:
-        return text.replace(block, wanted, 1)
-    return text.rstrip("\n") + "\n" + wanted
+    editor = Editor(text, "the stack file")
+    editor.put(("config", "mlops:azure_devops"), {"issuer": issuer, "subjects": dict(subjects)})
+    return editor.text
 
 
 def with_forge(text: str, *, kind: str, repository: str) -> str:
@@ -96,28 +89,17 @@ def with_forge(text: str, *, kind: str, repository: str) -> str:
 
 def with_variables(text: str, values: Mapping[str, str]) -> str:
     """`variables.yml` with these values; raises `InvalidInput` when it lacks one of the names."""
+    editor = Editor(text, VARIABLES)
     for name, value in values.items():
-        line = f"  {name}: {_scalar(value)}"
-        text, count = _replace(rf"^  {name}:.*$", line, text)
-        if not count:
+        if editor.get(("variables", name)) is None:
             raise InvalidInput(f"{VARIABLES} has no variable {name}; restore it from the template")
-    return text
+        editor.put(("variables", name), value)
+    return editor.text
 
 
 def _replace(pattern: str, line: str, text: str) -> tuple[str, int]:
     """The first match becomes `line`, taken as it is."""
     return re.subn(pattern, lambda _: line, text, count=1, flags=re.MULTILINE)
-
-
-def _block(text: str, key: str) -> str:
-    """The lines of a key of `config:` with all that is indented below it."""
-    found = re.search(rf"^  {re.escape(key)}:.*\n(?:(?:    .*|\s*)\n)*", text, re.MULTILINE)
-    return found[0].rstrip("\n") + "\n" if found else ""
-
-
-def _scalar(value: str) -> str:
-    """A value as YAML takes it: plain where nothing in it has a meaning."""
-    return value if re.fullmatch(r"[A-Za-z][\w./@+-]*(:[\w./@+-]+)*(\?[\w=]+)?", value) else json.dumps(value)
 
 
 def _changed(before: str, after: str) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mlops.bootstrap import program
+from mlops.bootstrap import program, state_access
 from mlops.bootstrap.steps import Look, Step
 from mlops.bootstrap.world import KEY, SHARED, STATE, Stack, World
 from mlops.errors import TargetError
@@ -15,6 +15,7 @@ from mlops.spec.naming import guid
 
 CRYPTO_USER: Final = ("Key Vault Crypto User", "12338af0-0e69-4776-bea7-57ae8d297424")
 BLOB_CONTRIBUTOR: Final = ("Storage Blob Data Contributor", "ba92f5b4-2d11-453d-a403-e96b0029c9fe")
+BLOB_READER: Final = ("Storage Blob Data Reader", "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1")
 ACCESS_ADMINISTRATOR: Final = (
     "Role Based Access Control Administrator",
     "f58310d9-a9f6-439a-9e8d-f62e7b41a168",
@@ -130,6 +131,36 @@ class Assignment:
         return same and above and (there.get("condition") or "") in ("", self.condition)
 
 
+@dataclass(frozen=True)
+class Withdrawn(Assignment):
+    """What an earlier bootstrap gave and nobody may hold any longer."""
+
+    @property
+    def key(self) -> str:
+        return f"without:{super().key}"
+
+    @property
+    def path(self) -> str:
+        return Assignment(self.world, self.stack, self.who, self.role, self.scope, self.place).path
+
+    @property
+    def title(self) -> str:
+        return f"no {super().title}"
+
+    def look(self) -> Look:
+        found = self.world.arm.get(self.path)
+        return (
+            Look("change", "it could write the state of every stack") if found is not None else Look("keep")
+        )
+
+    def make(self, look: Look) -> None:
+        self.remove()
+
+    def ours(self) -> str:
+        found = self.world.arm.get(self.path)
+        return f"take back {super().title}" if found is not None else ""
+
+
 def own_grants(world: World) -> list[Step]:
     """What the person who runs this needs to run Pulumi: owners of a subscription may not read its blobs."""
     oid = world.claims["oid"]
@@ -147,13 +178,26 @@ def workflow_grants(world: World) -> list[Step]:
             if stack.name == SHARED or duty not in stack.environments:
                 continue
             found += [
-                Assignment(world, stack, duty, BLOB_CONTRIBUTOR, container_path(world), "Pulumi's state"),
+                *_state_grants(world, stack, duty),
                 Assignment(world, stack, duty, CRYPTO_USER, key_path(world), "Pulumi's key"),
             ]
             if duty == "apply":
                 found.append(_registry_grant(world, stack))
                 found += _training_grants(world, stack)
     return found
+
+
+def _state_grants(world: World, stack: Stack, duty: str) -> list[Step]:
+    """`plan` reads; `apply` also writes the state of its own stack."""
+    path, place = container_path(world), "Pulumi's state"
+    if duty == "plan":
+        return [
+            Assignment(world, stack, duty, BLOB_READER, path, place),
+            Withdrawn(world, stack, duty, BLOB_CONTRIBUTOR, path, place),
+        ]
+    project = str(program.module(world.root, "load").NAMESPACE)
+    only = state_access.writes_only(project, stack.name)
+    return [Assignment(world, stack, duty, BLOB_CONTRIBUTOR, path, place, only)]
 
 
 def container_path(world: World) -> str:
@@ -184,7 +228,7 @@ def _only(world: World, scope: str) -> str:
     roles = program.module(world.root, "roles")
     shared = next(s for s in world.stacks if s.name == SHARED)
     allowed = [
-        roles.custom_id(shared.names, name) if roles.custom(name) else roles.BUILT_IN[name]
+        roles.custom_id(world.project, shared.name, name) if roles.custom(name) else roles.BUILT_IN[name]
         for name in roles.held_at(scope)
     ]
     if not allowed:

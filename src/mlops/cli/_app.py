@@ -87,6 +87,16 @@ class State:
                 return folder
         raise InvalidInput(f"no {FILE} in {here} or above; run mlops in a repository made from the template")
 
+    @property
+    def repository(self) -> Path | None:
+        """The same, or None outside of a repository: for the verbs that work anywhere."""
+        from mlops.errors import InvalidInput
+
+        try:
+            return self.root
+        except InvalidInput:
+            return None
+
     @functools.cached_property
     def settings(self) -> Settings:
         from mlops.spec.settings import load_settings

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -20,12 +22,19 @@ from mlops.cli._app import (
     verb,
 )
 from mlops.cli._models import every
-from mlops.errors import InvalidInput
+from mlops.errors import IntegrityError, InvalidInput, Unproven
 
 if TYPE_CHECKING:
     from mlops.lifecycle.status import EnvironmentStatus
+    from mlops.lint import Options
 
 pipeline = group("pipeline", "Pipeline files.")
+
+
+FormatOption = Annotated[
+    Literal["text", "json", "sarif", "github"],
+    typer.Option("--format", help="Lines, JSON, SARIF, or annotations of a GitHub workflow."),
+]
 
 
 @pipeline.command(epilog="Example: mlops pipeline lint pipelines")
@@ -36,19 +45,51 @@ def lint(
     ] = None,
     model: EachModelOption = None,
     as_json: JsonOption = False,
+    form: FormatOption = "text",
+    azure: Annotated[bool, typer.Option(help="Ask azure-ai-ml too, offline, where it is installed.")] = True,
+    verbose: Annotated[
+        bool, typer.Option("--verbose", "-v", help="Also name every file and what became of it.")
+    ] = False,
 ) -> None:
-    """Find what Azure ML's own validation does not: bindings, keys, types, scripts, cycles, ranges, cron."""
-    from mlops.pipeline import lint as lint_file
+    """Find what Azure ML would refuse, drop or do otherwise, in files of any kind and place."""
+    from mlops.lint import examine, report
 
-    folder = state.root / "pipelines"
-    chosen = paths or [folder / state.model(model)[0] if model else folder]
-    problems = [problem for path in chosen for problem in lint_file(path)]
-    if as_json:
-        print_json([vars(p) for p in problems])
-    if problems:
-        raise InvalidInput(problems)
-    if not as_json:
-        out().print("no problems")
+    repository = state.repository
+    if paths:
+        chosen = paths
+    else:
+        folder = state.root / "pipelines"
+        chosen = [folder / state.model(model)[0] if model else folder]
+    verdict = examine(chosen, _options(repository, azure=azure))
+    if as_json or form == "json":
+        print_json(report.as_json(verdict))
+    elif form == "sarif":
+        print_json(report.as_sarif(verdict))
+    else:
+        lines = report.as_github(verdict) if form == "github" else report.as_text(verdict, verbose=verbose)
+        for line in lines:
+            sys.stdout.write(f"{line}\n")
+    if verdict.blocking:
+        raise typer.Exit(InvalidInput.exit_code)
+
+
+def _options(repository: Path | None, *, azure: bool) -> Options:
+    """House rules count in the folders that the repository's mlops.toml names; elsewhere only errors do."""
+    from mlops.lint import Options, rule_names
+    from mlops.pipeline.read import not_here
+
+    if repository is None:
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return Options(azure=azure, memory=cache / "mlops-lint", here=not_here)
+    chosen = state.settings.lint
+    return Options(
+        house=tuple((repository / folder).resolve() for folder in chosen.folders),
+        off=rule_names(chosen.off),
+        vm_sizes=frozenset(size.lower() for size in chosen.vm_sizes),
+        azure=azure,
+        memory=repository / state.settings.local.state / "lint",
+        here=not_here,
+    )
 
 
 @app.command(epilog="Example: mlops check --base origin/main")
@@ -58,7 +99,10 @@ def check(
         str | None, typer.Option(help="Also judge every change since this commit, as a pull request needs.")
     ] = None,
     registry: Annotated[
-        bool, typer.Option("--registry", help="Also ask the target whether versions and digests exist.")
+        bool,
+        typer.Option(
+            "--registry", help="Also compare each release with what the target's registry recorded."
+        ),
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
@@ -71,6 +115,8 @@ def check(
     problems = problems_of(state.root, base, now=datetime.now(UTC), target=target)
     if as_json:
         print_json([vars(p) for p in problems])
+    if any(isinstance(problem, Unproven) for problem in problems):
+        raise IntegrityError("\n".join(map(str, problems)))
     if problems:
         raise InvalidInput(problems)
     if not as_json:

@@ -253,8 +253,9 @@ def register(
     from mlops.lifecycle.examine import examine
     from mlops.lifecycle.register import register_external
     from mlops.spec.window import Window
+    from mlops.usecase import load_usecase, trusted_types
 
-    name, _ = state.model(model)
+    name, settings = state.model(model)
     learned = Window.parse(_windows(window=window)["window"]) if window else None
     if task not in (None, "binary", "multiclass", "regression"):
         raise InvalidInput(f"--task must be binary, multiclass or regression; got {task!r}")
@@ -267,6 +268,7 @@ def register(
         task=cast("Task | None", task),
         classes=labels,
         allow_pickle=allow_pickle,
+        trusted=trusted_types(load_usecase(settings.usecase, state.root / "src")),
         examine=lambda folder, to: examine(
             state.root, state.target.data, name, folder=folder, to=to, window=learned
         ),

@@ -222,7 +222,7 @@ def roles(case: Case) -> Iterator[Finding]:
             if identity is None:
                 continue
             wanted = {
-                (_role_id(table, g.role, stack, shared), scopes[g.scope].lower()): g
+                (_role_id(table, g.role, shared), scopes[g.scope].lower()): g
                 for g in wanted_module.granted(stack.config)
                 if g.identity == duty
             }
@@ -256,11 +256,11 @@ def _held(world: World, scopes: Iterable[str], principal: str) -> dict[tuple[str
     }
 
 
-def _role_id(table: Any, role: str, stack: Stack, shared: Stack) -> str:
+def _role_id(table: Any, role: str, shared: Stack) -> str:
     custom = table.custom(role)
     if custom is None:
         return str(table.BUILT_IN[role]).lower()
-    return str(table.custom_id((shared if custom.home == SHARED else stack).names, role)).lower()
+    return str(table.custom_id(shared.names.project, shared.name, role)).lower()
 
 
 def _scopes(world: World, stack: Stack, shared: Stack) -> dict[str, str]:

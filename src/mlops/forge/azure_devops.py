@@ -16,6 +16,7 @@ from mlops.forge.base import PullRequest
 VERSION = "7.1"
 LONGEST_BODY = 4000
 """Characters that a description may have; the API refuses more."""
+_PAGE = 1000
 _CUT = "\n\n… cut: Azure DevOps allows 4000 characters. The rest is in the files of this change."
 _STATES: dict[str, Literal["open", "merged", "closed"]] = {
     "active": "open",
@@ -41,7 +42,13 @@ class AzureDevOps:
         return found[0] if found else None
 
     def list_open(self) -> list[PullRequest]:
-        return sorted(self._search({"$top": "1000"}), key=lambda p: p.number)
+        found: list[PullRequest] = []
+        while True:
+            skip = {"$skip": str(len(found))} if found else {}
+            page = self._search({"$top": str(_PAGE), **skip})
+            found += page
+            if len(page) < _PAGE:
+                return sorted(found, key=lambda p: p.number)
 
     def open_or_update(self, branch: str, base: str, title: str, body: str) -> PullRequest:
         fields = {"title": title, "description": _fit(body)}

@@ -6,7 +6,7 @@ give a token of a GitHub App instead.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
 from mlops.errors import Blocked, NotFound
@@ -14,6 +14,7 @@ from mlops.forge._rest import Rest
 from mlops.forge.base import PullRequest
 
 API = "https://api.github.com"
+_PAGE = 100
 _AUTO_MERGE = (
     "mutation($id: ID!) { enablePullRequestAutoMerge(input: {pullRequestId: $id, mergeMethod: MERGE}) "
     "{ clientMutationId } }"
@@ -47,19 +48,18 @@ class GitHub:
         return _request(found[0]) if found else None
 
     def list_open(self) -> list[PullRequest]:
-        found: list[PullRequest] = []
+        params = {"state": "open", "sort": "created", "direction": "asc"}
+        return [_request(row) for row in self._all(f"{self._path}/pulls", params)]
+
+    def _all(self, path: str, params: Mapping[str, str]) -> list[Any]:
+        """Every row of a list, page by page."""
+        found: list[Any] = []
         page = 1
         while True:
-            params = {
-                "state": "open",
-                "sort": "created",
-                "direction": "asc",
-                "per_page": "100",
-                "page": str(page),
-            }
-            rows = self._rest.call("GET", f"{self._path}/pulls", params=params)
-            found += [_request(row) for row in rows]
-            if len(rows) < 100:
+            asked = {**params, "per_page": str(_PAGE), "page": str(page)}
+            rows = self._rest.call("GET", path, params=asked)
+            found += rows
+            if len(rows) < _PAGE:
                 return found
             page += 1
 
@@ -105,9 +105,7 @@ class GitHub:
 
     def _approvers(self, number: int) -> set[str]:
         try:
-            reviews = self._rest.call(
-                "GET", f"{self._path}/pulls/{number}/reviews", params={"per_page": "100"}
-            )
+            reviews = self._all(f"{self._path}/pulls/{number}/reviews", {})
         except NotFound:
             return set()
         return {r["user"]["login"] for r in reviews if r["state"] == "APPROVED"}

@@ -2,7 +2,8 @@
 
 A limit alone would turn noise into a verdict: the p99 of fifty requests is one request. So latency and
 predictions fail only when they are over their limit *and* chance explains that less than once in a thousand
-windows; a window is looked at up to `LOOKS` times, and each look gets its share of that.
+windows; a window is looked at up to `LOOKS` times, and each look gets its share of that. Chance is that of
+both sides: the live one's p99 is no better known than the new one's.
 """
 
 from __future__ import annotations
@@ -23,8 +24,6 @@ _Z = 3.8906
 """The normal quantile of 1 - `_CHANCE`."""
 _BINS = 10
 """Bins of the population stability index, of about equal share in both deployments together."""
-_EXACT = 1000
-"""Up to this many requests the binomial tail is summed; beyond, the normal approximation is good to 1e-4."""
 
 
 @dataclass(frozen=True)
@@ -154,9 +153,9 @@ def _errors(new: Window, live: Window | None, strategy: Strategy) -> str:
 
 
 def _slow(new: Window, live: Window, strategy: Strategy) -> str:
-    """Are more than one in a hundred requests over the limit? That is what 'p99 over the limit' means."""
+    """Are more requests over the limit than one in a hundred, and than chance explains?"""
     live_p99 = live.p99()
-    if live_p99 is None or math.isinf(live_p99):
+    if live_p99 is None:
         return ""
     limit = live_p99 * strategy.max_latency_p99_ratio
     # A bucket that contains the limit also contains faster requests, so only buckets wholly above it count.
@@ -164,7 +163,7 @@ def _slow(new: Window, live: Window, strategy: Strategy) -> str:
     lower = dict(zip(bounds, [0.0, *bounds], strict=False))
     total = sum(new.latency.values())
     over = sum(count for bound, count in new.latency.items() if lower[bound] >= limit)
-    if not total or over / total <= 0.01 or _binomial_tail(over, total, 0.01) > _CHANCE:
+    if _exceeding(over, total, sum(live.latency.values())) > _CHANCE:
         return ""
     return (
         f"latency p99 {_ms(new.p99())} against {_ms(live_p99)}, allowed ratio "
@@ -215,12 +214,24 @@ def _chi2(freedom: int) -> float:
     return freedom * (1 - part + _Z * math.sqrt(part)) ** 3
 
 
-def _binomial_tail(k: int, n: int, p: float) -> float:
-    """P(X >= k) for X binomial(n, p)."""
-    if n > _EXACT:
-        z = (k - 0.5 - n * p) / math.sqrt(n * p * (1 - p))
-        return 0.5 * math.erfc(z / math.sqrt(2))
-    return 1.0 - sum(math.comb(n, i) * p**i * (1 - p) ** (n - i) for i in range(k))
+def _exceeding(over: int, new: int, live: int) -> float:
+    """How often at least `over` of `new` requests are slower than the p99 of `live` ones, if both are equal.
+
+    It holds for any distribution (of ranks only: Epstein, "Tables for the distribution of the number of
+    exceedances", 1954), and counts that the p99 of fifty requests is itself a matter of chance. Among the
+    slowest of both together, the `over` new ones come before the live one that is the p99.
+    """
+    rank = live - math.ceil(0.99 * live) + 1
+    slowest = over + rank - 1
+    ways = _log_choose(new + live, slowest)
+    return math.fsum(
+        math.exp(_log_choose(live, j) + _log_choose(new, slowest - j) - ways)
+        for j in range(max(0, slowest - new), rank)
+    )
+
+
+def _log_choose(n: int, k: int) -> float:
+    return math.lgamma(n + 1) - math.lgamma(k + 1) - math.lgamma(n - k + 1)
 
 
 def _counts(before: Mapping[float, int], after: Mapping[float, int]) -> dict[float, int]:

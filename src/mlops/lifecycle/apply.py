@@ -102,7 +102,7 @@ def execute(
                 f"{intent.env} already has the newer commit {facts.commit[:8]}; {intent.commit[:8]} came too "
                 "late and changes nothing. Fetch the newest commit and apply that"
             )
-        artifact = provenance.fetch(intent, target.registry)
+        artifact = provenance.fetch(intent, target)
         rollout = Rollout(intent, target, lease, artifact, actor, clock, progress, announce)
         if clear_hold:
             _clear(intent, rollout, facts, clear_hold)
@@ -175,9 +175,9 @@ def _cool_down(
 ) -> None:
     """Wait without the lock, so that a rollback need not, and retire only if nobody was here meanwhile."""
     intent, clock = rollout.intent, rollout.clock
-    wait = max((step.seconds for step in rest if isinstance(step, CoolDown)), default=0.0)
     if not rest:
         return
+    wait = max(step.seconds for step in rest if isinstance(step, CoolDown))
     before = len(target.store.entries(intent.env, intent.model))
     rollout.progress(Event("wait", f"the old deployment stays warm for {wait:g} s", rest[0]))
     clock.sleep(wait)

@@ -23,11 +23,11 @@ from mlops.targets.base import Target
 def check(root: Path, base: str | None, *, now: datetime, target: Target | None = None) -> list[Problem]:
     """Problems of the work tree, in a stable order; empty when everything may be merged.
 
-    `base`: also judge every change since that commit. `target`: also ask the registry whether the versions
-    exist with these digests, and judge a change by what is served, as promote and apply do. Raises
-    `InvalidInput` when `base` is no commit.
+    `base`: also judge every change since that commit. `target`: also compare each release with what the
+    registry recorded of it (`Unproven` where they differ), and judge a change by what is served, as promote
+    and apply do. Raises `InvalidInput` when `base` is no commit.
     """
-    there, problems = tree.read(root, base, target.registry if target else None)
+    there, problems = tree.read(root, base, target)
     by_files = rules.by_files(there, now)
     judge = by_target(there, Git(root).head(), target, now) if target else by_files
     for rule in rules.FILES:

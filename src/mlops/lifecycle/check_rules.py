@@ -7,9 +7,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mlops.errors import Problem
+from mlops.errors import Problem, Unproven
 from mlops.lifecycle import provenance, transitions
 from mlops.lifecycle.journal import Facts, Served
+from mlops.lifecycle.proven import unproven
 from mlops.lifecycle.transitions import Move, Upstream
 from mlops.lifecycle.tree import Tree, Wanted
 from mlops.spec import files
@@ -68,15 +69,17 @@ def trained_from_a_commit(tree: Tree) -> Iterator[Problem]:
 
 
 def recorded(tree: Tree) -> Iterator[Problem]:
-    """The registry says of a version what its release says."""
-    for key, tags in tree.recorded.items():
+    """A release says what the lifecycle recorded; an old one that nobody asks for may have no record."""
+    named = {(w.model, w.state.release) for w in tree.wanted.values()}
+    for key, found in tree.recorded.items():
         document, release = tree.releases[key]
-        if isinstance(tags, str):
-            yield document.problem(("version",), tags)
+        if isinstance(found, str):
+            yield document.problem(("version",), found)
             continue
-        place, why = provenance.disagreement(release, tags)
-        if why:
-            yield document.problem(tuple(place.split(".")), why)
+        old = key in tree.verified or (key not in named and document.name in tree.base_releases)
+        for field, why in unproven(release, found, verified=old):
+            loc = tuple(int(part) if part.isdigit() else part for part in field.split("."))
+            yield Unproven(f"{document.name}:{document.line(loc)}", why, field)
 
 
 def environment_names(tree: Tree) -> Iterator[Problem]:

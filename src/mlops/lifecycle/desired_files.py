@@ -1,22 +1,17 @@
 """Edits of `environments/<env>/<model>.yaml`: only the fields that a move changes, every other byte stays.
 
 A person owns these files: their comments, order and strategy survive, so that the diff a reviewer sees is
-the decision and nothing else. PyYAML gives the place of each field; only that span of text is replaced.
+the decision and nothing else.
 """
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
-import yaml
-
-from mlops.errors import InvalidInput, Problem
 from mlops.spec import writing
+from mlops.spec._edit import Editor
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
 
@@ -27,9 +22,6 @@ class _Keep(Enum):
 
 KEEP: Final = _Keep.KEEP
 """Leave the field of the file as it is."""
-
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff]")
-"""What JSON writes as it is and YAML reads as something else."""
 
 _NEW = """\
 # yaml-language-server: $schema=../../docs/schemas/desired.json
@@ -73,62 +65,19 @@ def desired_text(
 ) -> str:
     """The file's new text; pure. `text` is the present one or None, `name` is how errors call the file."""
     if text is None:
-        text = _NEW.format(release=release, replaces=_scalar(replaces))
-    before = Document(text, name).parse(DesiredState)
-    if any(getattr(event, "anchor", None) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
-        raise InvalidInput(Problem(name, "cannot be edited in place: write values out, without & and *"))
-    wanted: dict[str, Any] = {"release": release, "replaces": replaces}
+        text = _NEW.format(release=release, replaces="null" if replaces is None else replaces)
+    Document(text, name).parse(DesiredState)
+    editor = Editor(text, name)
+    editor.put(("release",), release)
+    editor.put(("replaces",), replaces)
     if hold is not KEEP:
-        wanted["hold"] = _plain(hold)
-    wanted["bypass"] = _plain(bypass)
-    for key, value in wanted.items():
-        text = _set(text, name, key, value)
-    after = Document(text, name).parse(DesiredState)
-    asked: dict[str, Any] = {"release": release, "replaces": replaces, "bypass": bypass}
-    asked["hold"] = before.hold if hold is KEEP else hold
-    if after != before.model_copy(update=asked):
-        raise InvalidInput(
-            Problem(
-                name,
-                "cannot be edited in place; write one field a line, `field: value`",
-            )
-        )
-    return text
+        _put(editor, "hold", hold)
+    _put(editor, "bypass", bypass)
+    Document(editor.text, name).parse(DesiredState)
+    return editor.text
 
 
-def _plain(value: Hold | Bypass | None) -> dict[str, Any] | None:
-    return None if value is None else value.model_dump(mode="json")
-
-
-def _set(text: str, name: str, key: str, value: Any) -> str:
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    if not isinstance(root, yaml.MappingNode) or root.flow_style:
-        raise InvalidInput(Problem(f"{name}:1", "write one field a line, without braces around them all"))
-    found = next((pair for pair in root.value if pair[0].value == key), None)
-    rendered = _inline(value)
-    if found is None:
-        if value is None:
-            return text
-        return f"{text.rstrip()}\n{key}: {rendered}\n"
-    node = found[1]
-    if isinstance(node, yaml.ScalarNode) or node.flow_style:
-        if node.start_mark.index == node.end_mark.index:
-            rendered = f" {rendered}"
-        return text[: node.start_mark.index] + rendered + text[node.end_mark.index :]
-    # A block mapping ends where the next field starts; keep what stands between (comments, blank lines).
-    block = text[found[0].end_mark.index : node.end_mark.index]
-    kept = re.search(r"(?:\n[ \t]*(?:#[^\n]*)?)*\n?\Z", block)
-    tail = block[kept.start() :] if kept else "\n"
-    return text[: found[0].end_mark.index] + f": {rendered}{tail}" + text[node.end_mark.index :]
-
-
-def _inline(value: Mapping[str, Any] | int | None) -> str:
-    """A value on one line: `7`, `null` or `{reason: "…", by: "…"}`."""
-    if isinstance(value, Mapping):
-        return "{" + ", ".join(f"{k}: {_scalar(v)}" for k, v in value.items()) + "}"
-    return _scalar(value)
-
-
-def _scalar(value: Any) -> str:
-    # JSON is YAML, and quoting every text leaves nothing to YAML's guesses (no, 1e3, 12:30).
-    return _UNPRINTABLE.sub(lambda m: f"\\u{ord(m[0]):04x}", json.dumps(value, ensure_ascii=False))
+def _put(editor: Editor, key: str, value: Hold | Bypass | None) -> None:
+    # A field that is not there says null already.
+    if value is not None or editor.get((key,)) is not None:
+        editor.put((key,), None if value is None else value.model_dump(mode="json"))

@@ -14,11 +14,15 @@ from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
 from mlops.events import publish
 from mlops.lifecycle import facts
 from mlops.lifecycle.gates import Evidence, decide
+from mlops.lifecycle.proven import VERDICT, keep_released, recorded
+from mlops.lifecycle.proven import stored_report as stored_report  # noqa: PLC0414 (asked of this room)
 from mlops.lifecycle.report import markdown
+from mlops.spec.digest import text_digest
 from mlops.spec.evaluation import FILE, read_evaluation
-from mlops.spec.files import load_policy
+from mlops.spec.files import gates_path, load_policy
 from mlops.spec.gatepolicy import load_gates
 from mlops.spec.gates import GateReport
+from mlops.spec.proof import judged_tags
 from mlops.spec.schema import ModelSchema
 from mlops.spec.settings import load_settings
 from mlops.steps import latency
@@ -36,13 +40,12 @@ DIGEST_TAG = "mlops.digest"
 REPORT = "report"
 """Run artifacts: the folder of the evaluate step."""
 TEST_ROWS = "evaluation/test.parquet"
-VERDICT = "gates"
-"""Run artifacts: gates/<version>.json and .md, what `gate` said."""
 
 
 def gate(target: Target, root: Path, model: str, version: int | None = None) -> GateReport:
     """Judge a version (default: the newest), tag it `mlops.gate` and store the report beside its run.
 
+    What came of it is recorded on the version, so that a release can be proven (`mlops.spec.proof`).
     Raises `NotFound` when there is no version, `InvalidInput` for a wrong policy, `TargetError` or
     `IntegrityError` when the candidate's evidence cannot be read. A version that does not pass is no
     error: the report says so.
@@ -54,27 +57,19 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     chosen = find_version(target.registry, model, version)
     candidate, champion, live_schema = gather(target.registry, usecase, chosen, order)
     report = decide(candidate, champion, policy, live_schema)
+    report = report.model_copy(update={"gates_digest": text_digest(root / gates_path(model))})
+    keep_released(root, target.registry, chosen)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         (place / f"{chosen.version}.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
         (place / f"{chosen.version}.md").write_text(markdown(report), encoding="utf-8")
         target.registry.add_artifacts(chosen.run_id, place, VERDICT)
     # After the report: a tag must never promise a report that is not there.
-    target.registry.tag(model, chosen.version, {GATE_TAG: "pass" if report.passed else "blocked"})
+    found = recorded(target.registry, target.registry.get(model, chosen.version), seal=True)
+    tags = judged_tags(found, report, chosen.created)
+    target.registry.tag(model, chosen.version, {**tags, GATE_TAG: "pass" if report.passed else "blocked"})
     publish(root, facts.judged(report, chosen.run_id))
     return report
-
-
-def stored_report(registry: Registry, version: ModelVersion) -> GateReport:
-    """What `gate` last said of this version; raises `NotFound` when it was not judged."""
-    name = f"{VERDICT}/{version.version}.json"
-    path = registry.artifacts(version.run_id, name)
-    try:
-        return GateReport.model_validate_json(path.read_bytes())
-    except (OSError, ValueError) as error:
-        raise TargetError(
-            f"the gate report {name} of run {version.run_id} cannot be read ({error}); run mlops gate again"
-        ) from None
 
 
 def find_version(registry: Registry, model: str, version: int | None) -> ModelVersion:

@@ -278,10 +278,11 @@ def _onnx(case: Case) -> list[GateResult]:
     limit = f"difference at most {gate.max_abs_difference:g}, at most {gate.max_label_flips} label flips"
     if evaluation is None:
         return [_unknown(name, limit, _NO_REPORT)]
-    if case.candidate.schema.onnx is None and not gate.required:
-        return [_skipped(name, limit, "the model has no ONNX export, and the policy does not ask for one")]
     if case.candidate.schema.onnx is None:
-        return [_unknown(name, limit, "the model has no ONNX export, and the policy requires one")]
+        why = case.candidate.schema.no_graph or "the model has no ONNX graph"
+        if gate.required:
+            return [_unknown(name, limit, f"{why}; the policy requires a graph (onnx.required)")]
+        return [_skipped(name, limit, f"served by the model's own library: {why}")]
     parity = evaluation.onnx
     if parity is None:
         return [_unknown(name, limit, "parity of the ONNX export was not measured")]

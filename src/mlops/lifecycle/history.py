@@ -42,7 +42,7 @@ class Row:
 def history(root: Path, target: Target, env: str, model: str, limit: int = 50) -> list[Row]:
     """Newest first."""
     git = Git(root)
-    commits = {c.id: c for c in git.log(desired_path(env, model), limit=500)}
+    commits = {c.id: c for c in git.log(desired_path(env, model))}
     entries = [e for e in target.store.entries(env, model) if e.kind in _OUTCOMES and e.release is not None]
     finished = [e.at for e in entries if e.kind == Kind.FINISHED]
     rows = []

@@ -78,7 +78,8 @@ def plan(
     `tagged`: versions that the registry calls live in this environment.
     """
     well = _before(intent.release.version, observed, facts)
-    served = _served(intent.release.version, well, facts)
+    # Where nothing is well, what took over last is what a way back or a canary is about.
+    served = well.release if well else facts.current.release if facts.current else None
     held = facts.hold_on(intent.release.version, intent.file_commit)
     move = Move(
         env=intent.env,
@@ -102,19 +103,11 @@ def plan(
 
 def _before(version: int, observed: EndpointState, facts: Facts) -> Deployment | None:
     """What the move starts from: a release on its way in is not it, even with most of the traffic."""
-    well = stable(observed, facts)
     done = facts.current is not None and facts.current.release == version
-    if well is None or well.release != version or done or not facts.commit:
-        return well
+    if done or not facts.commit:
+        return stable(observed, facts)
     others = tuple(d for d in observed.deployments if d.release != version)
-    return stable(replace(observed, deployments=others), facts) or well
-
-
-def _served(version: int, well: Deployment | None, facts: Facts) -> int | None:
-    """The release that the move starts from. One that is on its way in is not it, whatever its traffic."""
-    if well is not None and (well.release != version or not facts.commit):
-        return well.release
-    return facts.current.release if facts.current else None
+    return stable(replace(observed, deployments=others), facts)
 
 
 def _integrity(intent: Intent, observed: EndpointState) -> GateResult:
@@ -201,7 +194,7 @@ class Scene:
         """Of the rest, what is there until the end: nothing when `_clear` or a stop has removed it."""
         if self.keep is not None or self.stuck:
             return []
-        return [d for d in self.rest if self.present is not None or d.name != self.colour]
+        return [d for d in self.rest if d.name != self.colour]
 
 
 def _scene(

@@ -19,6 +19,7 @@ from mlops.lifecycle.apply import plan_for
 from mlops.lifecycle.desired_files import desired_text
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.proposal import promotion_body, rollback_body
+from mlops.lifecycle.proven import proven
 from mlops.spec import files
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
@@ -139,7 +140,7 @@ def promote(
         raise InvalidInput(f"--bypass: {wrong[0]!r} cannot be skipped; allowed: {allowed}")
     text, intent = proposed(tip, record, bypass)
     provenance.verify_source(root, intent)
-    provenance.agreed(record, target.registry)
+    proven(target, record, tip.policy, env)
     plan = plan_for(intent, target, now)
     if plan.refusal:
         raise Blocked(f"release {chosen} of {model} may not be promoted to {env}: {plan.refusal}")

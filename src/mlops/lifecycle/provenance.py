@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound
 from mlops.forge.git import Git
 from mlops.lifecycle import transitions
 from mlops.lifecycle.intent import Intent
+from mlops.lifecycle.proven import proven
 from mlops.spec import files
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.policy import Freeze, Policy
 from mlops.spec.release import Release
-from mlops.targets.base import Registry
+from mlops.targets.base import Target
 
 
 def whole(git: Git) -> None:
@@ -141,30 +142,7 @@ def is_newer(root: Path, applied: str, ours: str) -> bool:
     return applied != ours and Git(root).is_ancestor(ours, applied)
 
 
-def disagreement(release: Release, tags: Mapping[str, str]) -> tuple[str, str]:
-    """(field of the release, sentence) of the first fact on which the registry disagrees; empty when none."""
-    recorded = (
-        ("digest", "mlops.digest", release.digest),
-        ("source.commit", "mlops.commit", release.source.commit),
-    )
-    for place, tag, expected in recorded:
-        if tags.get(tag) != expected:
-            return place, (
-                f"the registry says {tags.get(tag) or 'nothing'} ({tag} of version {release.version}); "
-                f"the release says {expected}. One of them was changed"
-            )
-    return "", ""
-
-
-def agreed(release: Release, registry: Registry) -> None:
-    """The registry says what the release says; raises `NotFound` and `IntegrityError`."""
-    _, why = disagreement(release, registry.get(release.model, release.version).tags)
-    if why:
-        name = files.release_path(release.model, release.version)
-        raise IntegrityError(f"{name} does not agree with the registry: {why}; nothing was deployed")
-
-
-def fetch(intent: Intent, registry: Registry) -> Path:
-    """The verified artifact; raises `NotFound` and `IntegrityError`."""
-    agreed(intent.release, registry)
-    return registry.fetch(intent.release.model, intent.release.version, intent.release.digest)
+def fetch(intent: Intent, target: Target) -> Path:
+    """The artifact of a release that the lifecycle made; raises `NotFound` and `IntegrityError`."""
+    proven(target, intent.release, intent.policy, intent.env)
+    return target.registry.fetch(intent.model, intent.release.version, intent.release.digest)

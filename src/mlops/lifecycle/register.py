@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,7 @@ from mlops.errors import IntegrityError, InvalidInput, Problem
 from mlops.events import publish
 from mlops.lifecycle import facts
 from mlops.lifecycle.lineage import checkout
+from mlops.serving.elsewhere import code_in
 from mlops.spec._yaml import Document, problems_of
 from mlops.spec.artifact import artifact_files, inside, leads_outside
 from mlops.spec.digest import tree_digest
@@ -28,7 +29,6 @@ EXTERNAL = {"mlops.source": "external"}
 """The tag of a version that was trained elsewhere."""
 Examine = Callable[[Path, Path], Mapping[str, str]]
 """(model folder, folder to write to) -> tags; see `mlops.lifecycle.examine`."""
-_PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill")
 _TYPES: dict[str, ColumnType] = {
     "string": "string",
     "integer": "integer",
@@ -48,6 +48,7 @@ def register_external(
     task: Task | None = None,
     classes: Sequence[str] = (),
     allow_pickle: bool = False,
+    trusted: Collection[str] = (),
     examine: Examine | None = None,
 ) -> ModelVersion:
     """Register a copy of the MLflow model folder `path`; the folder itself is not changed.
@@ -60,13 +61,13 @@ def register_external(
     described = _mlmodel(path)
     _refuse_outside(path, described)
     if not allow_pickle:
-        _refuse_code(path, described)
+        _refuse_code(path, described, trusted)
     signature = _inputs(path, described)
     tags = {**checkout(root).as_tags(), **EXTERNAL}
     with tempfile.TemporaryDirectory() as scratch:
         folder, evidence = Path(scratch) / "model", Path(scratch) / "evidence"
         shutil.copytree(path, folder)
-        _complete(folder, described, _schema(path, model, signature, task, classes))
+        _complete(folder, described, _schema(path, model, signature, task, classes, trusted=trusted))
         found = examine(folder, evidence) if examine else {}
         made = registry.register(model, folder, tree_digest(folder), {**tags, **found})
         # The same artifact may be there already: one that was trained here has evidence of its own.
@@ -102,19 +103,15 @@ def _refuse_outside(path: Path, described: dict[str, Any]) -> None:
         )
 
 
-def _refuse_code(path: Path, described: dict[str, Any]) -> None:
-    """A pickle, or Python files beside the model, run as whoever loads them."""
-    found = [p.relative_to(path).as_posix() for p in path.rglob("*") if p.suffix.lower() in _PICKLES]
-    flavors = described["flavors"]
-    if (form := flavors.get("sklearn", {}).get("serialization_format", "skops")) != "skops":
-        found.append(f"sklearn as {form}")
-    function = flavors.get("python_function", {})
-    if function.get("code") or function.get("python_model") or function.get("model_code_path"):
-        found.append("Python code of its own")
-    if found:
+def _refuse_code(path: Path, described: dict[str, Any], trusted: Collection[str]) -> None:
+    """A pickle, Python files, or a type that the model asks for and nobody vouches for, run when it is "
+    "loaded."""
+    if found := code_in(path, described, trusted):
         raise InvalidInput(
-            f"{path} can run code when it is loaded ({', '.join(sorted(set(found)))}); save it with "
-            "serialization_format='skops' or as ONNX, or pass --allow-pickle if you trust its maker"
+            f"{path} can run code when it is loaded ({', '.join(found)}); save it with "
+            "serialization_format='skops' or as ONNX, of types that are vouched for (trusted_types of "
+            "the use case), "
+            "or pass --allow-pickle if you trust its maker"
         )
 
 
@@ -143,7 +140,13 @@ def _inputs(path: Path, described: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _schema(
-    path: Path, model: str, inputs: list[dict[str, Any]], task: Task | None, classes: Sequence[str]
+    path: Path,
+    model: str,
+    inputs: list[dict[str, Any]],
+    task: Task | None,
+    classes: Sequence[str],
+    *,
+    trusted: Collection[str],
 ) -> ModelSchema | None:
     """None when the folder brings its own `serving.json`, which is then checked."""
     given = path / FILE
@@ -152,6 +155,15 @@ def _schema(
             found = ModelSchema.model_validate_json(given.read_bytes())
         except ValidationError as error:
             raise InvalidInput(problems_of(error, ModelSchema, str(given))) from None
+        if found.library is not None and (extra := set(found.library.trusted) - set(trusted)):
+            raise InvalidInput(
+                Problem(
+                    str(given),
+                    f"trusts types that this repository does not ({', '.join(sorted(extra))}): name "
+                    "them in `trusted_types` of the use case once somebody has read them",
+                    "library.trusted",
+                )
+            )
         if found.model != model:
             raise InvalidInput(
                 Problem(str(given), f"is of the model {found.model!r}; register it as that", "model")

@@ -5,26 +5,31 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
 from mlops.errors import Blocked, IntegrityError
 from mlops.forge.base import Forge, Proposal, PullRequest, let_in, propose
 from mlops.forge.git import Git
 from mlops.lifecycle.desired_files import write_desired
-from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version, stored_report
-from mlops.lifecycle.proposal import gate_table
+from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version
+from mlops.lifecycle.loosened import between
+from mlops.lifecycle.proposal import gate_table, loosened_words
+from mlops.lifecycle.proven import counting_report, record_release
 from mlops.lifecycle.transitions import on_hold
 from mlops.spec import writing
+from mlops.spec._emit import dump
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
 from mlops.spec.gates import GateReport
+from mlops.spec.policy import EnvironmentPolicy
+from mlops.spec.proof import rounded
 from mlops.spec.release import Release
 from mlops.spec.signing import signature_path
 from mlops.targets.base import ModelVersion, Target
@@ -33,7 +38,6 @@ HEADER = """\
 # yaml-language-server: $schema=../../docs/schemas/release.json
 # Written once by mlops release, never edited.
 """
-_DIGITS = 6
 
 _SOURCE = {
     "commit": "mlops.commit",
@@ -74,13 +78,15 @@ def release(root: Path, target: Target, model: str, version: int | None = None) 
     """
     chosen = find_version(target.registry, model, version)
     _refuse(chosen)
-    made = describe(chosen, stored_report(target.registry, chosen))
+    report = counting_report(target.registry, chosen)
+    made = describe(chosen, report)
     env = load_policy(root).order[0]
     current = load_desired(root, env, model)
     if why := on_hold(current, env, model):
         raise Blocked(f"{why} by a pull request, then release again")
     # Before the file: a release must never name a version that an environment cannot read.
     target.registry.share(model, made.version)
+    record_release(target.registry, made, report)
     written = []
     if _write_release(root, made):
         written.append(release_path(model, made.version))
@@ -133,11 +139,9 @@ def describe(version: ModelVersion, report: GateReport) -> Release:
         },
         "data": {field: version.tags.get(tag) for field, tag in _DATA.items()},
         "environment": version.tags.get(_ENVIRONMENT),
-        "metrics": {
-            name: {k: v if v is None else round(v, _DIGITS) for k, v in interval.model_dump().items()}
-            for name, interval in report.metrics.items()
-        },
+        "metrics": rounded(report.metrics),
         "gates": [gate.model_dump() for gate in report.gates],
+        "gates_digest": report.gates_digest,
     }
     try:
         return Release.model_validate(fields)
@@ -150,9 +154,7 @@ def describe(version: ModelVersion, report: GateReport) -> Release:
 
 def release_text(made: Release) -> str:
     """The file's text: the same release gives the same bytes."""
-    plain = made.model_dump(mode="json")
-    body = yaml.safe_dump(plain, sort_keys=False, width=110, allow_unicode=True, default_flow_style=None)
-    return HEADER + body
+    return HEADER + dump(made.model_dump(mode="json"))
 
 
 def _write_release(root: Path, made: Release) -> bool:
@@ -161,9 +163,9 @@ def _write_release(root: Path, made: Release) -> bool:
     if not path.exists():
         writing.write(path, release_text(made))
         return True
-    # Gates may be run again, and then measure another latency or another champion: what was released stays.
-    there = Document.read(path, name).parse(Release)
-    if there != made.model_copy(update={"gates": there.gates, "metrics": there.metrics}):
+    # Gates may be run again, and then measure another latency or another champion: what was released is made
+    # from the report that counted then, and so is the same again.
+    if Document.read(path, name).parse(Release) != made:
         raise Blocked(
             f"{name} exists and says something else; releases are immutable. "
             "Restore the file from git, or train a new version"
@@ -204,16 +206,30 @@ def propose_release(root: Path, forge: Forge, made: ReleaseResult) -> Proposed:
     paths = [release_path(model, version), desired_path(made.environment, model)]
     if (root / signature_path(model, version)).is_file():
         paths.append(signature_path(model, version))
+    weaker = loosened_since(git, tip, made.release, made.replaces)
     proposal = Proposal(
         branch=_branch(model),
         title=f"Release {model} {version} to {made.environment}",
-        body=f"{gate_table(made.release.gates)}\n",
+        body=f"{loosened_words(weaker)}{gate_table(made.release.gates)}\n",
         files={path: (root / path).read_text(encoding="utf-8") for path in paths},
     )
     request = propose(git, forge, proposal, base, tip)
-    if rules.environments[made.environment].auto_merge:
+    if merges_by_itself(rules.environments[made.environment], weaker):
         request = let_in(forge, request)
     return Proposed(request)
+
+
+def loosened_since(git: Git, tip: str, release: Release, replaces: int | None) -> list[str]:
+    """Gates that ask for less than when the release was judged that this one replaces."""
+    text = git.show(tip, release_path(release.model, replaces)) if replaces is not None else None
+    name = release_path(release.model, replaces or 0)
+    before = Document(text, name).parse(Release) if text is not None else None
+    return between(git, before, release)
+
+
+def merges_by_itself(policy: EnvironmentPolicy, loosened: Sequence[str]) -> bool:
+    """Whether the bot lets a release in; not one whose gates were loosened, unless the policy says so."""
+    return policy.auto_merge and (policy.merge_loosened or not loosened)
 
 
 def _branch(model: str) -> str:

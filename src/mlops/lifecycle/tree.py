@@ -5,8 +5,8 @@ Reading never stops at the first wrong file: what cannot be read is a problem, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence, Set
+from dataclasses import dataclass, field, replace
 from itertools import dropwhile
 from pathlib import Path
 from typing import ParamSpec, TypeVar
@@ -14,14 +14,16 @@ from typing import ParamSpec, TypeVar
 from mlops.errors import InvalidInput, NotFound, Problem, TargetError
 from mlops.forge.git import Git
 from mlops.lifecycle import provenance, transitions
+from mlops.lifecycle.proven import before, recorded
 from mlops.spec import files
 from mlops.spec._yaml import Document, read_text
 from mlops.spec.desired import DesiredState
 from mlops.spec.gatepolicy import load_gates
 from mlops.spec.policy import Freeze, Policy
+from mlops.spec.proof import Recorded
 from mlops.spec.release import Release
 from mlops.spec.settings import Settings, load_settings
-from mlops.targets.base import Registry
+from mlops.targets.base import Registry, Target
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -71,31 +73,35 @@ class Tree:
     releases: Mapping[Key, tuple[Document, Release]]
     environment_names: Sequence[str]
     wanted: Mapping[Place, Wanted]
+    heads: Mapping[Place, Sequence[DesiredState]] = field(default_factory=dict)
+    """What each file said at HEAD, newest first, also one that is gone or wrong now."""
     base_releases: Mapping[str, str] = field(default_factory=dict)
     """The texts of all release files at the base."""
     lost: Sequence[str] = ()
     """Desired-state files of the base that are gone."""
     strange: Mapping[Key, str] = field(default_factory=dict)
     """Of releases that a file begins to ask for: why their code is none of this history."""
-    recorded: Mapping[Key, Mapping[str, str] | str] = field(default_factory=dict)
-    """Tags of the versions in the registry, or why they cannot be read; empty when it was not asked."""
+    recorded: Mapping[Key, Recorded | str] = field(default_factory=dict)
+    """What the registry recorded of versions, or why it cannot be read; empty when it was not asked."""
+    verified: Set[Key] = frozenset()
+    """Of those without a record: what some environment verified before there were records."""
 
     def said(self, env: str, model: str) -> list[DesiredState]:
         """What the file of an environment says, and said before, newest first."""
         there = self.wanted.get((env, model))
-        return [there.state, *there.head] if there else []
+        return [*([there.state] if there else []), *self.heads.get((env, model), ())]
 
 
-def read(root: Path, base: str | None, registry: Registry | None) -> tuple[Tree, list[Problem]]:
+def read(root: Path, base: str | None, target: Target | None) -> tuple[Tree, list[Problem]]:
     """Raises `InvalidInput` when `base` is no commit."""
-    return _Reader(root, Git(root), registry).read(base)
+    return _Reader(root, Git(root), target).read(base)
 
 
 @dataclass
 class _Reader:
     root: Path
     git: Git
-    registry: Registry | None
+    target: Target | None
     problems: list[Problem] = field(default_factory=list)
 
     def read(self, base: str | None) -> tuple[Tree, list[Problem]]:
@@ -108,7 +114,8 @@ class _Reader:
             self.attempt(load_gates, self.root, model)
         names, texts, releases = self.releases(settings)
         places = [(env, m) for env in policy.order for m in settings.models] if policy and settings else []
-        wanted, lost = self.wanted(places, commit)
+        heads = self.said(places, "HEAD")
+        wanted, lost = self.wanted(heads, self.said(places, commit) if commit else None)
         asked = {(w.model, w.state.release) for w in wanted.values() if w.moves} & set(releases)
         head = self.git.head() if asked else ""
         tree = Tree(
@@ -123,12 +130,22 @@ class _Reader:
             releases=releases,
             environment_names=self.names("environments", "*/*.y*ml"),
             wanted=wanted,
+            heads=heads,
             base_releases=self.git.tree(commit, "releases") if commit else {},
             lost=lost,
             strange={key: provenance.unknown(self.git, releases[key][1], head) for key in asked},
-            recorded={key: tags_of(self.registry, *key) for key in releases} if self.registry else {},
         )
+        if self.target is not None:
+            tree = self.asked(tree, self.target)
         return tree, self.problems
+
+    def asked(self, tree: Tree, target: Target) -> Tree:
+        """The tree with what the target knows of its releases."""
+        found = {key: recorded_of(target.registry, *key) for key in tree.releases}
+        bare = [k for k, r in found.items() if isinstance(r, Recorded) and not r.known]
+        last = tree.policy.order[-1] if tree.policy else ""
+        verified = {k for k in bare if tree.policy and before(target, tree.policy, last, tree.releases[k][1])}
+        return replace(tree, recorded=found, verified=verified)
 
     def attempt(self, reads: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """None when it raised; its problems are kept."""
@@ -165,23 +182,28 @@ class _Reader:
                 found[key] = document, release
         return names, texts, found
 
-    def wanted(self, places: Sequence[Place], base: str | None) -> tuple[dict[Place, Wanted], list[str]]:
+    def said(self, places: Sequence[Place], rev: str) -> dict[Place, list[DesiredState]]:
+        """What each file said up to a commit, newest first."""
+        texts = self.git.texts("environments", rev) if places and self.git.has(rev) else {}
+        names = {place: files.desired_path(*place) for place in places}
+        return {place: self.states(texts.get(name, []), name) for place, name in names.items()}
+
+    def wanted(
+        self, heads: Mapping[Place, list[DesiredState]], bases: Mapping[Place, list[DesiredState]] | None
+    ) -> tuple[dict[Place, Wanted], list[str]]:
         """The files that are there and valid, and the names of those that were there at the base."""
-        head = self.git.texts("environments") if places and self.git.has("HEAD") else {}
-        before = self.git.texts("environments", base) if base is not None else None
         found: dict[Place, Wanted] = {}
         lost = []
-        for env, model in places:
+        for (env, model), head in heads.items():
             name = files.desired_path(env, model)
-            then = self.states(before.get(name, []), name) if before is not None else None
+            base = bases[env, model] if bases is not None else None
             if not (self.root / name).is_file():
-                lost += [name] if then else []
+                lost += [name] if base else []
                 continue
             document = self.attempt(Document.read, self.root / name, name)
             state = self.attempt(document.parse, DesiredState) if document else None
             if document is not None and state is not None:
-                now = self.states(head.get(name, []), name)
-                found[env, model] = Wanted(env, model, document, state, now, then)
+                found[env, model] = Wanted(env, model, document, state, head, base)
         return found, lost
 
     def states(self, texts: Sequence[tuple[str, str | None]], name: str) -> list[DesiredState]:
@@ -192,9 +214,9 @@ class _Reader:
             return []
 
 
-def tags_of(registry: Registry, model: str, version: int) -> Mapping[str, str] | str:
-    """What the registry says of a version, or why it says nothing."""
+def recorded_of(registry: Registry, model: str, version: int) -> Recorded | str:
+    """What the registry recorded of a version, or why it says nothing."""
     try:
-        return registry.get(model, version).tags
+        return recorded(registry, registry.get(model, version))
     except TargetError as error:
         return str(error)

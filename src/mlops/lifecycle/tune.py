@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlops.errors import InvalidInput, Problem, StepFailed, TargetError
 from mlops.lifecycle.lineage import checkout
 from mlops.pipeline import load_pipeline
@@ -18,6 +16,7 @@ from mlops.pipeline.read import Pipeline
 from mlops.pipeline.sweep.models import read_sweep
 from mlops.pipeline.types import mismatch
 from mlops.spec import writing
+from mlops.spec._edit import Editor
 from mlops.spec.files import sweep_path, training_path
 from mlops.spec.window import Window
 from mlops.targets.base import SweepResult, Target, TrialResult
@@ -99,29 +98,17 @@ def write(root: Path, tuned: Tuned) -> bool:
     """
     path = root / training_path(tuned.model)
     before = path.read_text(encoding="utf-8")
-    text = before
+    editor = Editor(before, training_path(tuned.model))
     for name, value in tuned.parameters.items():
-        text = _replaced(text, training_path(tuned.model), name, value)
-    if text == before:
+        place = ("inputs", name)
+        if isinstance(editor.get(place), dict | list | None):
+            message = "must be one value, `name: value`, so that it can be replaced"
+            raise InvalidInput(Problem(f"{editor.name}:{editor.line(place)}", message, f"inputs.{name}"))
+        editor.put(place, value)
+    if editor.text == before:
         return False
-    writing.write(path, text)
+    writing.write(path, editor.text)
     return True
-
-
-def _replaced(text: str, file: str, name: str, value: object) -> str:
-    """`text` with another value for the input `name`; comments, order and every other byte stay."""
-    node: Any = yaml.compose(text, Loader=yaml.SafeLoader)
-    for key in ("inputs", name):
-        pairs = node.value if isinstance(node, yaml.MappingNode) else []
-        node = next((v for k, v in pairs if k.value == key), None)
-    if not isinstance(node, yaml.ScalarNode):
-        raise InvalidInput(
-            Problem(file, "must be one value, `name: value`, so that it can be replaced", f"inputs.{name}")
-        )
-    if yaml.safe_load(text)["inputs"][name] == value:
-        return text
-    written = yaml.safe_dump(value, default_flow_style=True).splitlines()[0]
-    return text[: node.start_mark.index] + written + text[node.end_mark.index :]
 
 
 def _ports(pipeline: Pipeline) -> dict[str, list[Port]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mlops.pipeline.lint import lint
+from mlops.lint import lint
 from mlops.pipeline.read import Pipeline, load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent, StepState
 from mlops.pipeline.run.executor import StepServer

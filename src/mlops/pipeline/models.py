@@ -30,6 +30,8 @@ PortType = Literal[
 InputMode = Literal["ro_mount", "rw_mount", "download", "direct", "eval_mount", "eval_download"]
 OutputMode = Literal["rw_mount", "upload", "direct"]
 Literal_ = str | int | float | bool
+Labels = dict[str, Any]
+"""Tags and properties: Azure ML turns what is no text into text."""
 
 
 class Yaml(Spec):
@@ -105,6 +107,8 @@ class Output(Yaml):
 
 
 def _output(raw: Any) -> Any:
+    if raw is None:
+        return Output()
     if not isinstance(raw, str):
         return raw
     made = Output()
@@ -129,8 +133,8 @@ class Environment(Yaml):
     conda_file: str | dict[str, Any] | None = None
     build: Build | None = None
     description: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
-    properties: dict[str, str] = Field(default_factory=dict)
+    tags: Labels = Field(default_factory=dict)
+    properties: Labels = Field(default_factory=dict)
     os_type: Literal["linux", "windows"] | None = None
     inference_config: dict[str, Any] | None = None
 
@@ -218,8 +222,8 @@ class ComponentFile(Yaml):
     version: str | int | None = None
     display_name: str = ""
     description: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
-    properties: dict[str, str] = Field(default_factory=dict)
+    tags: Labels = Field(default_factory=dict)
+    properties: Labels = Field(default_factory=dict)
     is_deterministic: bool = True
     inputs: dict[str, Port] = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
@@ -243,14 +247,14 @@ class Node(Yaml):
     What belongs to a job of type `spark` only, or not to one, is the lint's to say (`lint/spark.py`).
     """
 
-    type: Literal["command", "spark"] = "command"
+    type: Annotated[Literal["command", "spark"], BeforeValidator(_lower)] = "command"
     component: str | None = None
     name: str | None = None
     display_name: str = ""
     description: str = ""
     comment: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
-    properties: dict[str, str] = Field(default_factory=dict)
+    tags: Labels = Field(default_factory=dict)
+    properties: Labels = Field(default_factory=dict)
     inputs: Values = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
     command: str | None = None
@@ -291,8 +295,8 @@ class JobFile(Yaml):
     display_name: str = ""
     experiment_name: str = ""
     description: str = ""
-    tags: dict[str, str] = Field(default_factory=dict)
-    properties: dict[str, str] = Field(default_factory=dict)
+    tags: Labels = Field(default_factory=dict)
+    properties: Labels = Field(default_factory=dict)
     compute: str | None = None
     identity: dict[str, Any] | None = None
     inputs: Values = Field(default_factory=dict)

@@ -140,10 +140,21 @@ def read_pipeline(path: Path, document: Document | None = None) -> tuple[Pipelin
 def _other_types(document: Document) -> Iterator[Problem]:
     jobs = document.value.get("jobs")
     for name, node in jobs.items() if isinstance(jobs, dict) else ():
-        kind = node.get("type", "command") if isinstance(node, dict) else "command"
+        kind = str(node.get("type", "command")).lower() if isinstance(node, dict) else "command"
+        if isinstance(node, dict) and isinstance(node.get("component"), dict):
+            message = "a component that is written inside of a pipeline is not read here; give it a file"
+            yield document.problem(("jobs", str(name), "component"), message)
         if kind not in KINDS:
             message = f"jobs of type {kind!r} are not read here; allowed: {', '.join(KINDS)}"
             yield document.problem(("jobs", str(name), "type"), message)
+
+
+def not_here(path: Path) -> list[Problem]:
+    """What this machine cannot run of a pipeline that Azure ML takes; empty for a file of another kind."""
+    document = open_document(path)
+    if "jobs" not in document.value:
+        return []
+    return read_pipeline(path, document)[1]
 
 
 def load_pipeline(path: Path) -> Pipeline:

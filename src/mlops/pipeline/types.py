@@ -53,15 +53,3 @@ def _parsed(value: object, *, whole: bool) -> float | None:
     except ValueError:
         return None
     return number if math.isfinite(number) else None
-
-
-def fits(produced: str, port: Port) -> bool:
-    """Whether an output of type `produced` may feed `port`: a model or table is a folder too."""
-    if produced == port.type:
-        return True
-    return port.type == "uri_folder" and produced in (
-        "mlflow_model",
-        "custom_model",
-        "mltable",
-        "triton_model",
-    )

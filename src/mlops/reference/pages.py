@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops.reference import files, gates, variables, verbs
+from mlops.reference import files, gates, lint, variables, verbs
 
 FOLDER = "docs/reference"
 
@@ -18,7 +18,7 @@ def pages(root: Path) -> dict[str, str]:
         "gates.md": gates.gates(),
         "variables.md": variables.variables(),
     }
-    return {f"{FOLDER}/{name}": text for name, text in made.items()}
+    return {lint.PAGE: lint.page(root), **{f"{FOLDER}/{name}": text for name, text in made.items()}}
 
 
 def stale(root: Path) -> list[str]:

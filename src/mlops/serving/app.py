@@ -7,6 +7,7 @@ docs/decisions. `Scoring` answers, `Router` decides which deployment does, `Load
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from urllib.parse import parse_qs
 
 from mlops.serving.admin import Admin
@@ -54,7 +55,8 @@ class App:
         self.limits = limits
         self.draining = False
         self._keyring = Keyring([keys.primary, keys.secondary]) if keys else None
-        self._admin = Admin(router, Keyring([keys.admin]), self._recapture) if keys else None
+        self._control = Keyring([keys.admin]) if keys else None
+        self._admin = Admin(router, self._control, self._recapture) if self._control else None
         self._memory = Memory(READ_MEMORY)
         self.scoring = Scoring(router, self._keyring, capture)
 
@@ -77,6 +79,12 @@ class App:
             await self._send(send, refusal(error, identity))
         except Disconnected:
             return
+
+    def rekey(self, good: Sequence[Keys]) -> None:
+        """Take these keys and no others; a request that was let in goes on."""
+        if self._keyring is not None and self._control is not None:
+            self._keyring.accept([key for keys in good for key in (keys.primary, keys.secondary)])
+            self._control.accept([keys.admin for keys in good])
 
     async def _score(
         self, protocol: Protocol, headers: Headers, identity: Identity, receive: Receive, send: Send

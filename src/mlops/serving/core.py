@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 from operator import itemgetter
 from pathlib import Path
@@ -38,6 +38,9 @@ SAMPLE = "sample.json"
 
 class Scorer(ABC):
     """A loaded model. Thread-safe: any number of threads may predict at once."""
+
+    steady = False
+    """Whether the time of a call follows from its number of rows, so that it may be measured beforehand."""
 
     def __init__(self, schema: ModelSchema) -> None:
         self.schema = schema
@@ -97,6 +100,8 @@ class Scorer(ABC):
 class OnnxScorer(Scorer):
     """The ONNX export: text columns as one [N, k] input, all others as one [N, m] float32 input."""
 
+    steady = True
+
     def __init__(self, schema: ModelSchema, folder: Path) -> None:
         super().__init__(schema)
         import onnxruntime as ort
@@ -117,7 +122,7 @@ class OnnxScorer(Scorer):
             self._session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
         # ONNX Runtime raises classes of its own, without a common root: a missing file is one of them.
         except Exception as error:
-            raise TargetError(f"{path} cannot be loaded by ONNX Runtime: {_first_line(error)}") from error
+            raise TargetError(f"{path} cannot be loaded by ONNX Runtime: {first_line(error)}") from error
         self._graph = schema.onnx
         self._strings = [i for i, c in enumerate(schema.columns) if c.type == "string"]
         self._floats = [i for i, c in enumerate(schema.columns) if c.type != "string"]
@@ -177,7 +182,7 @@ class OnnxScorer(Scorer):
             (raw,) = self._session.run([self._graph.output], feeds)
         # ONNX Runtime raises classes of its own, without a common root: all of them are the model's failure.
         except Exception as error:
-            raise TargetError(f"the ONNX graph failed: {_first_line(error)}") from error
+            raise TargetError(f"the ONNX graph failed: {first_line(error)}") from error
         return self._shaped(raw, rows)
 
 
@@ -195,7 +200,7 @@ class PyfuncScorer(Scorer):
             self._model = mlflow.pyfunc.load_model(str(folder), suppress_warnings=True)
         # Foreign code runs here: whatever it raises means that the model does not load.
         except Exception as error:
-            raise TargetError(f"{folder} cannot be loaded by MLflow: {_first_line(error)}") from error
+            raise TargetError(f"{folder} cannot be loaded by MLflow: {first_line(error)}") from error
         finally:
             sys.dont_write_bytecode = keep
         signature = self._model.metadata.get_input_schema()
@@ -219,7 +224,7 @@ class PyfuncScorer(Scorer):
         try:
             raw = self._model.predict(table)
         except Exception as error:
-            raise TargetError(f"the model failed: {_first_line(error)}") from error
+            raise TargetError(f"the model failed: {first_line(error)}") from error
         return self._shaped(raw, len(table))
 
 
@@ -265,11 +270,12 @@ def verify(folder: Path, digest: str) -> None:
         )
 
 
-def load(folder: Path, *, digest: str | None = None) -> Scorer:
+def load(folder: Path, *, digest: str | None = None, trusted: Collection[str] = ()) -> Scorer:
     """A scorer for a model artifact.
 
     With `digest` every file is verified before any is read. Without one, only formats that cannot run
-    code when they are loaded are accepted: ONNX, and scikit-learn saved by skops.
+    code when they are loaded are accepted: ONNX, and the formats of `mlops.serving.formats`, which then make
+    only types that they vouch for and those of `trusted`.
     Raises `IntegrityError`, `InvalidInput` (serving.json) or `TargetError` (the model does not load).
     """
     if digest is not None:
@@ -277,6 +283,10 @@ def load(folder: Path, *, digest: str | None = None) -> Scorer:
     schema = read_schema(folder)
     if schema.onnx is not None:
         return OnnxScorer(schema, folder)
+    if schema.library is not None:
+        from mlops.serving.library import LibraryScorer
+
+        return LibraryScorer.load(schema, folder, trusted=None if digest is not None else trusted)
     if digest is None and not _loads_without_code(folder):
         raise IntegrityError(
             f"{folder} holds a model whose loading can run code (pickle or Python files); "
@@ -315,15 +325,15 @@ def _described(folder: Path) -> dict[str, Any]:
 
 
 def _loads_without_code(folder: Path) -> bool:
+    import yaml
+
+    from mlops.serving.elsewhere import code_in
+
     try:
-        flavors = _described(folder)["flavors"]
-        function = flavors["python_function"]
-        return (
-            function["loader_module"] == "mlflow.sklearn"
-            and "code" not in function
-            and flavors["sklearn"]["serialization_format"] == "skops"
-        )
-    except (KeyError, TypeError):
+        described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
+        loader = described["flavors"]["python_function"]["loader_module"]
+        return loader == "mlflow.sklearn" and not code_in(folder, described)
+    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return False
 
 
@@ -353,6 +363,7 @@ def _dtype(kind: str) -> Any:
     return {"string": np.dtype(object), "boolean": np.dtype(bool)}.get(kind, np.dtype(np.float32))
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an exception of foreign code says, short enough for a sentence."""
     text = str(error).strip()
     return (text.splitlines()[0] if text else type(error).__name__)[:400]

@@ -24,7 +24,7 @@ import numpy as np
 
 from mlops.errors import MlopsError, TargetError
 from mlops.serving.capture import Origin
-from mlops.serving.core import OnnxScorer, Predictions, Row, Scorer, load, sample_rows
+from mlops.serving.core import Predictions, Row, Scorer, load, sample_rows
 from mlops.serving.metrics import FEW, Counters
 from mlops.serving.request import Limits, RequestError, RequestParser
 
@@ -88,7 +88,7 @@ class Loaded:
             (b"azureml-model-deployment", name.encode()),
             (b"x-model-version", str(version).encode()),
         ]
-        self._inline_rows = pace.rows_within(INLINE_SECONDS) if isinstance(scorer, OnnxScorer) else 0
+        self._inline_rows = pace.rows_within(INLINE_SECONDS) if scorer.steady else 0
         self._waiting: deque[_Job] = deque()
         self._waiting_rows = 0
         self._running = 0
@@ -221,7 +221,7 @@ def _warm_up(scorer: Scorer, folder: Path) -> Pace:
     many = (rows * (PACE_ROWS // len(rows) + 1))[:PACE_ROWS]
     try:
         scorer.predict_rows(rows)
-        if not isinstance(scorer, OnnxScorer):
+        if not scorer.steady:
             return Pace(1.0, 1.0)
         one = _best(scorer, rows[:1])
         if one > INLINE_SECONDS:

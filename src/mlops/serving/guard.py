@@ -25,8 +25,16 @@ HEADER_SECONDS = 10.0
 BODY_SECONDS = 20.0
 ANSWER_SECONDS = 20.0
 HEADER_BYTES = 64 << 10
+"""Of a request's head, from the first byte after the request before; and of a trailer's fields."""
+FRAMING_BYTES = 256 << 10
+"""Of a chunked body that are not body: sizes, extensions, the trailer. A body of 2 MiB in pieces of 64 bytes
+has fewer."""
+UNWANTED_BYTES = 2 << 20
+"""Of a body that still comes when its request is answered, for lack of a key for example: a client that
+reads only when it has sent all sees the answer. Beyond them the connection ends."""
 CONNECTIONS = 1000
 KEEP_ALIVE_SECONDS = 75
+_EMPTY_LINE = b"\r\n\r\n"
 
 
 class JoinedTransport:
@@ -91,8 +99,15 @@ class GuardedProtocol(HttpToolsProtocol):
         self.deadline = math.inf
         self._taken_by = math.inf
         self._to_take = 0
-        self._header_bytes = 0
-        self._in_headers = False
+        self._spent = 0
+        """Bytes of the head that is being read, or those of a chunked body that are not body."""
+        self._piece = 0
+        """Bytes that the parser is given now and that no callback has counted yet."""
+        self._left: int | None = None
+        """Bytes that a body with a length still has; None in a head and in a chunked body."""
+        self._body = self._trailer = self._unwanted = 0
+        self._in_headers = True
+        self._last = b""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._joined = JoinedTransport(transport)
@@ -102,25 +117,86 @@ class GuardedProtocol(HttpToolsProtocol):
             self._end(b"503 Service Unavailable\r\nretry-after: 1", b"Too many connections.")
 
     def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_headers:
-            self._header_bytes += len(data)
-            if self._header_bytes > HEADER_BYTES:
-                self._end(b"431 Request Header Fields Too Large", b"The headers are too large.")
+        """Give the parser one piece after the other, each of one request: what is counted does not depend on
+        how the network cuts the bytes.
+
+        A head ends with an empty line, and so does a chunked body. A body with a length is known by it.
+        """
+        start = 0
+        while start < len(data) and not self.transport.is_closing():
+            if self._left:
+                end = min(len(data), start + self._left)
+                self._left -= end - start
+            else:
+                end = _after_empty_line(self._last, data, start)
+                self._last = (self._last + data[max(start, end - 3) : end])[-3:]
+            self._feed(data[start:end] if start or end < len(data) else data)
+            start = end
+
+    def _feed(self, piece: bytes) -> None:
+        self._piece = len(piece)
+        late = self.cycle is not None and self.cycle.response_complete and not self._in_headers
+        super().data_received(piece)
+        if late:
+            self._unwanted += len(piece)
+            if self._unwanted > UNWANTED_BYTES:
+                self.transport.close()
+        if self._left is None:
+            # What neither a head nor a body nor an end has taken.
+            self._spend()
+
+    def _spend(self) -> bool:
+        """Count what the parser was given; whether it is not too much."""
+        self._spent += self._piece - self._body
+        self._piece = self._body = 0
+        return self._within(self._spent <= (HEADER_BYTES if self._in_headers else FRAMING_BYTES))
+
+    def _within(self, bounds: bool) -> bool:
+        if not bounds:
+            self._end(b"431 Request Header Fields Too Large", b"The headers are too large.")
+        return bounds
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_headers, self._header_bytes = True, 0
         self.deadline = self.loop.time() + self.header_seconds
 
-    def on_headers_complete(self) -> None:
-        super().on_headers_complete()
-        self._in_headers = False
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_headers:
+            super().on_header(name, value)
+            return
+        # Of a trailer. Nobody here reads one, and an endless one must not grow the request.
+        self._trailer += len(name) + len(value) + 4
+        self._within(self._trailer <= HEADER_BYTES)
+
+    def head_ends(self) -> bool:
+        """Begin to count the body; False when the head was too large, and the connection is answered."""
+        if not self._spend():
+            return False
+        self._in_headers, self._last = False, b""
+        self._spent = self._trailer = self._unwanted = 0
+        self._left = next((int(v) for n, v in self.headers if n == b"content-length"), None)
         self.deadline = self.loop.time() + self.body_seconds
+        return True
+
+    def message_ends(self) -> bool:
+        """Begin to count the next head; False when the end of a chunked body was too large."""
+        fine = self._left is not None or self._spend()
+        self._in_headers, self._left, self._last = True, None, b""
+        self._spent = self._piece = self._body = 0
+        self.deadline = math.inf
+        return fine and not self.transport.is_closing()
+
+    def on_headers_complete(self) -> None:
+        if self.head_ends():
+            super().on_headers_complete()
+
+    def on_body(self, body: bytes) -> None:
+        self._body += len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self.deadline = math.inf
+        if self.message_ends():
+            super().on_message_complete()
 
     def on_response_complete(self) -> None:
         self._joined.flush()
@@ -153,6 +229,16 @@ class GuardedProtocol(HttpToolsProtocol):
             )
             self.transport.write(head % (status, len(text)) + text)
         self.transport.close()
+
+
+def _after_empty_line(before: bytes, data: bytes, start: int) -> int:
+    """Where the first empty line ends in `data` from `start` on, or its end; `before` came just before."""
+    if before:
+        seam = before + data[start : start + 3]
+        if (found := seam.find(_EMPTY_LINE)) >= 0:
+            return start + found + len(_EMPTY_LINE) - len(before)
+    found = data.find(_EMPTY_LINE, start)
+    return found + len(_EMPTY_LINE) if found >= 0 else len(data)
 
 
 class GuardedServer(uvicorn.Server):

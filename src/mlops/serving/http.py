@@ -71,6 +71,10 @@ class Keyring:
     """Bearer keys, compared in constant time."""
 
     def __init__(self, keys: Iterable[str]) -> None:
+        self.accept(keys)
+
+    def accept(self, keys: Iterable[str]) -> None:
+        """From the next request on, these keys and no others."""
         self._expected = [f"Bearer {key}".encode() for key in keys]
 
     def check(self, authorization: bytes | None) -> None:

@@ -142,7 +142,6 @@ class LaneProtocol(GuardedProtocol):
         self.expect_100_continue = False
         self.headers = []
         self._idle = False
-        self._in_headers, self._header_bytes = True, 0
         self.deadline = self.loop.time() + self.header_seconds
 
     def on_headers_complete(self) -> None:
@@ -151,8 +150,8 @@ class LaneProtocol(GuardedProtocol):
             self._prepare()
             super().on_headers_complete()
             return
-        self._in_headers = False
-        self.deadline = self.loop.time() + self.body_seconds
+        if not self.head_ends():
+            return
         self._turn = self.cycle = turn  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
@@ -165,7 +164,7 @@ class LaneProtocol(GuardedProtocol):
         if self._turn is None:
             super().on_message_complete()
             return
-        self.deadline = math.inf
+        self.message_ends()
         self._complete, self._turn = self._turn, None
 
     # --- in and out of the lane -------------------------------------------------------------------------

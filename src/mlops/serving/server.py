@@ -9,6 +9,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import signal
 import socket
 import sys
 from collections.abc import Sequence
@@ -31,7 +32,7 @@ from mlops.serving.lane import LaneProtocol
 from mlops.serving.lock import Lock
 from mlops.serving.request import Limits
 from mlops.serving.router import DRAIN_SECONDS, Router
-from mlops.serving.state import ServerState, read_keys, read_state, write_state
+from mlops.serving.state import FOLLOWING, KEYS, ServerState, read_keys, read_state, write_state
 
 log = logging.getLogger("mlops.serving")
 
@@ -98,6 +99,7 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
         # and its few objects need not be looked through for one every 700 allocations either.
         gc.freeze()
         gc.set_threshold(GARBAGE)
+        asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, _rekey, folder, app)
         await server.serve(sockets=[sock])
 
     import uvloop
@@ -107,6 +109,18 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
         runner.run(run())
     if app.scoring.capture is not None:
         app.scoring.capture.close()
+
+
+def _rekey(folder: Path, app: App) -> None:
+    """Read the keys again: who wrote them asks for it by SIGHUP. What cannot be read changes nothing."""
+    try:
+        found = [read_keys(folder, name) for name in (KEYS, FOLLOWING)]
+    except MlopsError as error:
+        log.warning("the keys stay as they are: %s", error)
+        return
+    if any(found):
+        app.rekey([keys for keys in found if keys is not None])
+        log.info("the keys were read again")
 
 
 def _bind(folder: Path, state: ServerState, host: str) -> tuple[socket.socket, ServerState]:

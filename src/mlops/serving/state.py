@@ -21,6 +21,8 @@ from mlops.spec.signing import Signed
 
 STATE = "endpoint.json"
 KEYS = "keys.json"
+FOLLOWING = ".keys.following.json"
+"""Keys that the server shall take before anybody else sees them."""
 
 
 class DeploymentState(Spec):
@@ -77,27 +79,53 @@ def write_state(folder: Path, state: ServerState) -> None:
     writing.write(folder / STATE, state.model_dump_json(indent=2))
 
 
-def read_keys(folder: Path) -> Keys | None:
+def read_keys(folder: Path, name: str = KEYS) -> Keys | None:
     """None when there are none. Raises `InvalidInput`."""
-    path = folder / KEYS
+    path = folder / name
     try:
         return Keys.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except ValidationError:
-        raise InvalidInput(
-            Problem(str(path), "is no key file; remove it, and new keys are made at the next apply")
-        ) from None
+        cure = f"`mlops apply {folder.parent.name}` makes new keys, which callers then need"
+        raise InvalidInput(Problem(str(path), f"is no key file; {cure}")) from None
 
 
 def ensure_keys(folder: Path) -> Keys:
-    """The endpoint's keys, made on first use."""
-    if (keys := read_keys(folder)) is not None:
-        return keys
-    keys = Keys(
-        primary=secrets.token_urlsafe(32),
-        secondary=secrets.token_urlsafe(32),
-        admin=secrets.token_urlsafe(32),
+    """The endpoint's keys; new ones where there are none that can be read."""
+    try:
+        keys = read_keys(folder)
+    except InvalidInput:
+        keys = None
+    return (
+        keys
+        if keys is not None
+        else _write_keys(folder, Keys(primary=_key(), secondary=_key(), admin=_key()))
     )
+
+
+def following_keys(folder: Path) -> Keys:
+    """Announce a new first key; the one before becomes the second one, and what that was is no key any more.
+
+    A server that is asked by SIGHUP takes these too. Nobody else sees them before `keep_keys`, so that no
+    caller has a key that its server does not know yet.
+    """
+    now = ensure_keys(folder)
+    keys = Keys(primary=_key(), secondary=now.primary, admin=now.admin)
+    writing.write(folder / FOLLOWING, json.dumps(keys.model_dump()), mode=0o600)
+    return keys
+
+
+def keep_keys(folder: Path, keys: Keys) -> None:
+    """These and no others from now on."""
+    _write_keys(folder, keys)
+    (folder / FOLLOWING).unlink(missing_ok=True)
+
+
+def _key() -> str:
+    return secrets.token_urlsafe(32)
+
+
+def _write_keys(folder: Path, keys: Keys) -> Keys:
     writing.write(folder / KEYS, json.dumps(keys.model_dump()), mode=0o600)
     return keys

@@ -16,6 +16,9 @@ ModelT = TypeVar("ModelT", bound=BaseModel)
 Loc = tuple[str | int, ...]
 
 
+_MERGE = "tag:yaml.org,2002:merge"
+
+
 class _Loader(yaml.SafeLoader):
     """Safe YAML that refuses duplicate keys, where PyYAML silently keeps the last.
 
@@ -34,6 +37,8 @@ class _Loader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue  # what `<<` brings may be said again: that is what it is for
             key = self.construct_object(key_node, deep=True)
             if not isinstance(key, Hashable):
                 raise yaml.constructor.ConstructorError(
@@ -108,7 +113,8 @@ class Document:
         line = node.start_mark.line + 1 if node else 1
         for part in loc:
             if isinstance(node, yaml.MappingNode):
-                found = next(((k, v) for k, v in node.value if k.value == str(part)), None)
+                # Keys that `<<` merged stand first; the file's own come after them and win.
+                found = next(((k, v) for k, v in reversed(node.value) if k.value == str(part)), None)
                 if found is None:
                     break
                 line, node = found[0].start_mark.line + 1, found[1]

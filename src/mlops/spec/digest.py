@@ -22,6 +22,12 @@ def file_digest(path: Path) -> str:
     return f"sha256:{hasher.hexdigest()}"
 
 
+def text_digest(path: Path) -> str:
+    """`sha256:<hex>` of a text file as git keeps it: with line feeds, whatever the checkout has."""
+    text = path.read_text(encoding="utf-8")
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
 def tree_digest(folder: Path, files: Iterable[Path] | None = None) -> str:
     """`sha256:<hex>` of a folder: the digest of its sorted list of relative POSIX path and file digest.
 

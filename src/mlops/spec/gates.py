@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, FiniteFloat
 
-from mlops.spec._base import ModelName, Spec, Version
+from mlops.spec._base import Digest, ModelName, Spec, Version
 
 Verdict = Literal["pass", "blocked", "skipped", "bypassed"]
 
@@ -61,6 +61,8 @@ class GateReport(Spec):
     """Of the intervals of `metrics`."""
     metrics: dict[str, Interval]
     gates: list[GateResult] = Field(min_length=1)
+    gates_digest: Digest | None = None
+    """Of the file of gates."""
 
     @property
     def passed(self) -> bool:

@@ -61,3 +61,5 @@ class Release(Spec):
     """On the test rows, with intervals."""
     gates: list[GateResult] = Field(min_length=1)
     """Every verdict that let it through."""
+    gates_digest: Digest | None = None
+    """Of the file of gates that judged it; null in releases from before it was recorded."""

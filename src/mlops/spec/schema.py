@@ -77,6 +77,21 @@ class OnnxGraph(Spec):
     """Name of the output: [N, classes] probabilities, or [N, 1] predictions for regression."""
 
 
+class Library(Spec):
+    """How the model is called by the library that trained it: where there is no graph, or to compare
+    with one."""
+
+    format: str
+    """One of `mlops.serving.formats`."""
+    dtypes: dict[str, str]
+    """Of each column, the type of its values in training, as pandas names it (`float32`, `Int64`,
+    `object`)."""
+    arrays: bool = False
+    """Whether a plain array of numbers was proven to be answered as the table with names is."""
+    trusted: list[str] = []
+    """Types that loading may make beside those that the format knows: those that the repository names."""
+
+
 class ModelSchema(Spec):
     """Everything that the scoring core needs to know."""
 
@@ -88,6 +103,10 @@ class ModelSchema(Spec):
     threshold: float | None = None
     """Decision threshold on the probability of the last class, for binary tasks."""
     onnx: OnnxGraph | None = None
-    """None: no ONNX export; the MLflow pyfunc flavour is used."""
+    """None: no graph answers what the trained model answers; `no_graph` says why."""
+    no_graph: str = ""
+    """Why the model's own library answers: a sentence for the verdict and the model card."""
+    library: Library | None = None
+    """None: trained elsewhere; without a graph MLflow's pyfunc flavour is used."""
     unchecked: list[str] = []
     """Sentences: rules of the data contract that hold in training, and that no request is held to."""

@@ -13,6 +13,7 @@ from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import ModelName, Spec
 from mlops.spec._yaml import problems_of, refuse_conflict
 from mlops.spec.capture import CaptureSettings
+from mlops.spec.lint import LintSettings
 from mlops.spec.online import OnlineSettings
 from mlops.spec.signing import SigningSettings
 from mlops.spec.sinks import EventSettings
@@ -109,6 +110,7 @@ class Settings(Spec):
     local: LocalSettings = LocalSettings()
     azure: AzureSettings = AzureSettings()
     events: EventSettings = EventSettings()
+    lint: LintSettings = LintSettings()
     signing: SigningSettings = SigningSettings()
     """Whose signature a model must carry to be loaded."""
 

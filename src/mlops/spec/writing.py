@@ -40,10 +40,10 @@ def replacing(path: Path, *, durable: bool = True, mode: int | None = None) -> I
         draft.unlink(missing_ok=True)
 
 
-def create(path: Path, content: str | bytes) -> bool:
+def create(path: Path, content: str | bytes, *, mode: int = 0o666) -> bool:
     """Make `path` say `content` unless it is there: what was said stays said. Whether it was made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft(path.parent, None, 0o666)
+    draft = _draft(path.parent, None, mode)
     try:
         draft.write_bytes(_bytes(content))
         sync(draft)

@@ -1,76 +1,165 @@
-"""The model artifact: an MLflow model folder plus what serving needs, under one digest."""
+"""The model artifact: an MLflow model folder plus what serving needs, under one digest.
+
+What is served is proven here to answer as the trained model does; see `mlops.steps.fidelity`.
+"""
 
 from __future__ import annotations
 
+import logging
 import warnings
-from importlib.metadata import version
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
-from mlops.spec.schema import FILE, ModelSchema
-from mlops.steps.export import export
+from mlops.serving.core import OnnxScorer, Scorer
+from mlops.serving.formats import Format, Saved, format_of
+from mlops.serving.inputs import KNOWN, matrix_type
+from mlops.serving.library import LibraryScorer
+from mlops.spec.schema import FILE, Library, ModelSchema
+from mlops.steps import fidelity, probes
+from mlops.steps.export import NoGraphError, export
 from mlops.steps.sample import ROWS
 from mlops.steps.sample import write as write_sample
+from mlops.usecase import trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops.usecase import UseCase
 
-REQUIREMENTS = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops")
-"""What loading the scikit-learn flavour needs, pinned to what trained it."""
+log = logging.getLogger(__name__)
+
+COMPARED_ROWS = 20_000
+"""Of training and of test rows each, evenly spread, that every candidate is compared on."""
 
 
-def save(folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame) -> ModelSchema:
+@dataclass(frozen=True)
+class _Truth:
+    """What a candidate is held against."""
+
+    trained: LibraryScorer
+    inputs: pd.DataFrame
+    asked: fidelity.Asked
+
+
+def save(
+    folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame, test: pd.DataFrame | None = None
+) -> ModelSchema:
     """Write the fitted `estimator` to the empty or absent `folder` and return its `serving.json`.
 
-    `inputs` are its training rows; the sample is spread evenly over them.
-    Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust.
+    `inputs` are its training rows; the sample is spread evenly over them. `test` are more rows on which
+    what is served is compared with the estimator; nothing is learned from them.
+    Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust, when it refuses
+    what the contract admits, or when it cannot be saved so that it answers the same.
     """
     if folder.is_dir() and any(folder.iterdir()):
         raise TargetError(f"{folder} is not empty; a model artifact is written once")
-    sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
-    _save_mlflow(folder, estimator, sample, classifies=usecase.task != "regression")
-    columns = columns_of(usecase.contract(), _categories(inputs))
+    # Numbers at the ends of their type overflow within a model; what counts is what it answers.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _write(folder, usecase, estimator, inputs, test)
+
+
+def _write(
+    folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame, test: pd.DataFrame | None
+) -> ModelSchema:
+    estimator = _chosen(estimator)
+    name, saver = format_of(estimator)
+    trusted = trusted_types(usecase)
     schema = ModelSchema(
         model=usecase.name,
         task=usecase.task,
-        columns=columns,
+        columns=columns_of(usecase.contract(), _categories(inputs)),
         classes=[str(label) for label in getattr(estimator, "classes_", [])],
-        onnx=export(estimator, columns, usecase.task, folder),
+        library=Library(format=name, dtypes=_dtypes(inputs), trusted=sorted(trusted)),
         unchecked=unchecked(usecase.contract()),
     )
+    trained = _trained(schema, estimator)
+    schema, notes = fidelity.settled(schema, trained, inputs, _stated(usecase))
+    for note in notes:
+        log.warning(note)
+    sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
+    _save(folder, saver, estimator, schema, sample)
+    truth = _Truth(trained, inputs, _asked(schema, trained, inputs, test))
+    schema = _proven(schema, folder, truth)
+    schema = _with_graph(schema, folder, estimator, truth)
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_sample(folder, schema, inputs)
     return schema
 
 
-def _save_mlflow(folder: Path, estimator: Any, sample: pd.DataFrame, *, classifies: bool) -> None:
-    import mlflow.sklearn
+def _chosen(estimator: Any) -> Any:
+    """A search answers by the best that it has found; how it searched need not travel."""
+    searched = type(estimator).__module__.startswith("sklearn.model_selection._search")
+    return getattr(estimator, "best_estimator_", estimator) if searched else estimator
+
+
+def _trained(schema: ModelSchema, estimator: Any) -> LibraryScorer:
+    """The estimator in memory: the truth that every candidate is held against."""
+    assert schema.library is not None  # noqa: S101 - `save` has just made it
+    answer = estimator.predict if schema.task == "regression" else estimator.predict_proba
+    return LibraryScorer(schema, schema.library, answer)
+
+
+def _stated(usecase: UseCase) -> set[str]:
+    """Columns whose contract says itself what a value outside its categories means."""
+    columns = usecase.contract().columns.items()
+    return {str(name) for name, column in columns if "unknown_category" in (column.metadata or {})}
+
+
+def _dtypes(inputs: pd.DataFrame) -> dict[str, str]:
+    found = {str(name): str(inputs[name].dtype) for name in inputs}
+    if odd := [f"{name} ({kind})" for name, kind in found.items() if kind not in KNOWN]:
+        raise InvalidInput(
+            f"the training rows have columns of types that no request can bring: {', '.join(odd)}; let "
+            f"`features` "
+            f"make them {', '.join(KNOWN[:4])}, an integer or a float of NumPy or pandas"
+        )
+    return found
+
+
+def _save(folder: Path, saver: Format, estimator: Any, schema: ModelSchema, sample: pd.DataFrame) -> None:
     from mlflow.exceptions import MlflowException
     from mlflow.models import infer_signature
 
-    answer = estimator.predict_proba(sample) if classifies else estimator.predict(sample)
-    with warnings.catch_warnings():
-        # Integer columns without nulls are what the contract promises; MLflow warns of them all the same.
-        warnings.filterwarnings("ignore", message="(?s).*Inferred schema contains integer column")
-        try:
-            mlflow.sklearn.save_model(
-                estimator,
-                str(folder),
-                serialization_format="skops",
-                skops_trusted_types=_trusted(estimator),
-                signature=infer_signature(sample, answer),
-                input_example=sample.head(3),
-                pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
-                pyfunc_predict_fn="predict_proba" if classifies else "predict",
-            )
-        except MlflowException as error:
-            if refusal := _refusal(error):
-                raise refusal from None
-            raise
+    answer = estimator.predict(sample) if schema.task == "regression" else estimator.predict_proba(sample)
+    signature = infer_signature(model_output=answer)
+    signature.inputs = _signature(schema)
+    trusted = tuple(schema.library.trusted) if schema.library else ()
+    given = Saved(folder, schema.task, signature, sample.head(3), trusted)
+    try:
+        saver.save(estimator, given)
+    except MlflowException as error:
+        if refusal := _refusal(error):
+            raise refusal from None
+        raise
+
+
+def _signature(schema: ModelSchema) -> Any:
+    """The columns as MLflow checks them. Its integers and booleans cannot be absent: such a column is "
+    "a double."""
+    from mlflow.types import ColSpec, DataType, Schema
+
+    dtypes = schema.library.dtypes if schema.library else {}
+    specs = []
+    for column in schema.columns:
+        kind = dtypes[column.name].lower()
+        if column.type == "string":
+            of = DataType.string
+        elif column.type != "number" and column.nullable:
+            of = DataType.double
+        elif column.type == "boolean":
+            of = DataType.boolean
+        elif column.type == "integer":
+            of = DataType.integer if kind in ("int8", "int16", "int32", "uint8", "uint16") else DataType.long
+        else:
+            of = DataType.float if kind in ("float16", "float32") else DataType.double
+        specs.append(ColSpec(of, column.name, required=not column.nullable))
+    return Schema(specs)
 
 
 def _refusal(error: BaseException) -> OSError | None:
@@ -81,18 +170,93 @@ def _refusal(error: BaseException) -> OSError | None:
     return cause
 
 
-def _trusted(estimator: Any) -> list[str]:
-    """Types beyond skops' own list; only scikit-learn's are vouched for."""
-    from skops import io
-
-    untrusted: list[str] = io.get_untrusted_types(data=io.dumps(estimator))
-    if foreign := [name for name in untrusted if not name.startswith("sklearn.")]:
-        raise InvalidInput(
-            f"the model holds the types {', '.join(foreign)}, which cannot be loaded safely; "
-            "build it from scikit-learn's own parts"
-        )
-    return untrusted
-
-
 def _categories(inputs: pd.DataFrame) -> dict[str, list[str]]:
-    return {str(c): sorted(inputs[c].dropna().unique().tolist()) for c in inputs.select_dtypes("object")}
+    return {
+        str(c): sorted(inputs[c].dropna().unique().tolist())
+        for c in inputs.select_dtypes(["object", "string"])
+    }
+
+
+# --- proof ----------------------------------------------------------------------------------------------
+
+
+def _asked(
+    schema: ModelSchema, trained: Scorer, inputs: pd.DataFrame, test: pd.DataFrame | None
+) -> fidelity.Asked:
+    """Everything that a candidate is compared on, and what the trained model answers."""
+    usual = probes.usual(schema, inputs, COMPARED_ROWS)
+    if test is not None:
+        usual += probes.usual(schema, test[[c.name for c in schema.columns]], COMPARED_ROWS)
+    if not usual:
+        raise InvalidInput("the contract admits no row of training as a request, so nothing could be served")
+    scale = fidelity.scale_of(schema.task, np.asarray(trained.predict_rows([p.row for p in usual])))
+    asked = fidelity.ask(trained, [*usual, *probes.drawn(schema, inputs)], scale)
+    for index in range(0, len(usual), max(1, len(usual) // 5)):
+        alone = np.asarray(trained.predict_rows([usual[index].row]), dtype=np.float64).reshape(1, -1)
+        if (np.abs(alone - asked.answers[index]) > asked.allowed[index]).any():
+            raise InvalidInput(
+                "the trained model answers a row otherwise alone than among others, so its answers "
+                "would depend on "
+                "who else asks; let the estimator use nothing of a row but the row itself"
+            )
+    return asked
+
+
+def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
+    """`schema` once the saved model was loaded and has answered as the one in memory, by arrays if it can."""
+    library = schema.library
+    assert library is not None  # noqa: S101 - `save` has just made it
+    some = truth.inputs.iloc[:: max(1, len(truth.inputs) // COMPARED_ROWS)].head(COMPARED_ROWS)
+    expected = _raw(truth.trained, some)
+
+    def apart(candidate: LibraryScorer) -> str | None:
+        found = fidelity.difference(candidate, truth.asked)
+        return found or fidelity.in_a_table(candidate, some, expected, truth.asked.scale)
+
+    if (problem := apart(LibraryScorer.load(schema, folder))) is not None:
+        raise InvalidInput(
+            f"the saved model {problem}; a null text must be None in training, and an estimator must keep "
+            "all that it has learned in what it saves"
+        )
+    nullable = [c.nullable for c in schema.columns]
+    try:
+        matrix_type([library.dtypes[c.name] for c in schema.columns], nullable)
+    except TypeError:
+        return schema
+    quick = schema.model_copy(update={"library": library.model_copy(update={"arrays": True})})
+    return schema if apart(LibraryScorer.load(quick, folder)) else quick
+
+
+def _raw(trained: LibraryScorer, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """The estimator asked with the very rows it was trained on, untouched."""
+    found = np.asarray(trained.as_it_is(frame), dtype=np.float64)
+    return found.reshape(len(found), -1)
+
+
+def _with_graph(schema: ModelSchema, folder: Path, estimator: Any, truth: _Truth) -> ModelSchema:
+    """`schema` with the graph, when there is one that answers as the trained model does."""
+    try:
+        graph = export(estimator, schema.columns, schema.task, folder)
+        served = schema.model_copy(update={"onnx": graph})
+        why = _unfaithful(served, folder, truth)
+        if why is None:
+            return served
+        path = folder / graph.file
+        path.unlink()
+        path.parent.rmdir()
+    except NoGraphError as error:
+        why = str(error)
+    log.warning("there is no ONNX graph, so the model's own library answers: %s", why)
+    return schema.model_copy(update={"no_graph": why})
+
+
+def _unfaithful(schema: ModelSchema, folder: Path, truth: _Truth) -> str | None:
+    """Why the graph must not answer in the model's place; None when it may."""
+    try:
+        candidate = OnnxScorer(schema, folder)
+    except TargetError as error:
+        return f"the exported graph does not load: {error}"
+    found = fidelity.difference(candidate, truth.asked)
+    if found is None and (near := probes.borders(schema, truth.inputs, truth.trained)):
+        found = fidelity.difference(candidate, fidelity.ask(truth.trained, near, truth.asked.scale))
+    return None if found is None else f"the exported graph {found}"

@@ -66,11 +66,12 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     from mlops.serving import core
     from mlops.steps import _plots, dataset
     from mlops.steps.metrics import Scores, encode_truth
+    from mlops.usecase import trusted_types
 
     frame, _ = dataset.read(test)
     if missing := [c for c in (usecase.target, usecase.time, *usecase.slices) if c not in frame]:
         raise InvalidInput(f"the test rows lack the columns {', '.join(missing)}")
-    scorer = core.load(model, digest=digest)
+    scorer = core.load(model, digest=digest, trusted=trusted_types(usecase))
     truth = encode_truth(scorer.schema, frame[usecase.target])
     prediction = scorer.predict_frame(frame)
     scores = Scores(scorer.schema.task, truth, prediction, scorer.schema.threshold)
@@ -116,7 +117,7 @@ def evaluate(
         metrics=found,
         undefined=undefined,
         slices=_slices(usecase, frame, scores),
-        onnx=_parity(scorer, folder, frame, scores),
+        onnx=_parity(usecase, scorer, folder, frame, scores),
         artifact_bytes=sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
         latency=took,
         calibration=_calibration(scores) if task == "binary" else [],
@@ -139,15 +140,25 @@ def _slices(usecase: UseCase, frame: pd.DataFrame, scores: Scores) -> list[Slice
     return found
 
 
-def _parity(scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores) -> OnnxParity | None:
-    """The graph against the scikit-learn flavour of the same folder; None when there is no graph."""
+def _parity(
+    usecase: UseCase, scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores
+) -> OnnxParity | None:
+    """The graph against the trained model in the same folder; None when there is no graph."""
     import numpy as np
 
     from mlops.serving.core import PyfuncScorer
+    from mlops.serving.library import LibraryScorer
+    from mlops.usecase import trusted_types
 
-    if scorer.schema.onnx is None:
+    schema = scorer.schema
+    if schema.onnx is None:
         return None
-    original = np.asarray(PyfuncScorer(scorer.schema, folder).predict_frame(frame), dtype=np.float64)
+    trained: Scorer
+    if schema.library is not None:
+        trained = LibraryScorer.load(schema, folder, trusted=trusted_types(usecase))
+    else:
+        trained = PyfuncScorer(schema, folder)
+    original = np.asarray(trained.predict_frame(frame), dtype=np.float64)
     return OnnxParity(
         max_abs_difference=float(np.abs(original - scores.prediction).max()),
         label_flips=int((_labels(scores, original) != _labels(scores, scores.prediction)).sum()),

@@ -8,23 +8,25 @@ it is "" among the strings: what an encoder has learned of None, the graph does 
 from __future__ import annotations
 
 import copy
-import logging
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from mlops.spec.schema import Column, OnnxGraph, Task
 
-log = logging.getLogger(__name__)
-
 STRINGS, FLOATS = "strings", "floats"
 
 
-def export(model: Any, columns: Sequence[Column], task: Task, folder: Path) -> OnnxGraph | None:
-    """Write the graph of `model` below `folder`; None, with a warning logged, when it cannot be expressed.
+class NoGraphError(Exception):
+    """The model cannot be expressed as a graph that loads wherever it is served: a sentence that says why."""
 
-    `model` is a fitted estimator, or a pipeline that may start with a `ColumnTransformer`, and has seen a
-    frame with exactly `columns`.
+
+def export(model: Any, columns: Sequence[Column], task: Task, folder: Path) -> OnnxGraph:
+    """Write the graph of `model` below `folder`. It is a candidate: nothing says yet that it answers the
+    same.
+
+    Raises `NoGraphError`. `model` is a fitted estimator, or a pipeline that may start with a
+    `ColumnTransformer`, and has seen a frame with exactly `columns`.
     """
     graph = OnnxGraph(
         strings=STRINGS if any(c.type == "string" for c in columns) else None,
@@ -33,13 +35,12 @@ def export(model: Any, columns: Sequence[Column], task: Task, folder: Path) -> O
     )
     try:
         data = _convert(model, columns, task, graph)
-    except Exception as error:  # noqa: BLE001 - a converter is foreign code and raises what it likes
-        log.warning(
-            "the model cannot be exported to ONNX, so it will be served by MLflow's slower pyfunc: %s: %s",
-            type(error).__name__,
-            error,
-        )
-        return None
+    except NoGraphError:
+        raise
+    except Exception as error:
+        # A converter is foreign code and raises what it likes.
+        said = " ".join(str(error).split())[:400]
+        raise NoGraphError(f"it cannot be exported ({type(error).__name__}: {said})") from error
     path = folder / graph.file
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -60,9 +61,22 @@ def _convert(model: Any, columns: Sequence[Column], task: Task, graph: OnnxGraph
     by_position = _by_position(model, [c.name for c in columns], [*texts, *numbers])
     options = {} if task == "regression" else {id(_final(by_position)): {"zipmap": False}}
     made = convert_sklearn(by_position, initial_types=inputs, options=options)
+    _refuse_locales(made.graph)
     _keep_only(made.graph, -1, graph.output)
     serialized: bytes = made.SerializeToString()
     return serialized
+
+
+def _refuse_locales(graph: Any) -> None:
+    """ONNX Runtime changes the case of text by a locale of the operating system: a slim image has none."""
+    for node in graph.node:
+        cased = [a.s for a in node.attribute if a.name == "case_change_action"]
+        if node.op_type == "StringNormalizer" and cased not in ([], [b"NONE"]):
+            raise NoGraphError(
+                "its graph lowers the case of text by the locale en_US.UTF-8, which slim images lack; "
+                "the graph "
+                "would not load there"
+            )
 
 
 def _final(model: Any) -> Any:

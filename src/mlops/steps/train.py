@@ -21,6 +21,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--contract", type=_args.existing, required=True, help="report of validate; it must hold no violation"
     )
+    options.add_argument(
+        "--test",
+        type=_args.existing,
+        help="folder that prep wrote; what is served is compared on it with the trained model",
+    )
     options.add_argument("--model", type=Path, required=True, help="output folder")
     options.add_argument(
         "--param",
@@ -51,6 +56,7 @@ def param(text: str) -> tuple[str, float | int]:
 def _train(given: argparse.Namespace) -> None:
     from mlops import tracking
     from mlops.steps import artifact, dataset
+    from mlops.steps.estimators import usable
     from mlops.usecase import load_usecase
 
     _require_clean(given.contract)
@@ -63,17 +69,18 @@ def _train(given: argparse.Namespace) -> None:
             f"all {len(truth)} rows of {manifest.window} have the same {usecase.target!r}; "
             "a classifier needs at least two classes"
         )
-    estimator = usecase.build(params)
+    estimator = usable(usecase.build(params), usecase.task)
     started = time.perf_counter()
     try:
         estimator.fit(inputs, truth)
-    except ValueError as error:
+    except (ValueError, TypeError) as error:
         # scikit-learn says so for a hyper-parameter out of range and for rows that it cannot take.
         raise InvalidInput(
             f"{usecase.name} cannot be trained with {params or 'its defaults'}: {error}"
         ) from None
     seconds = time.perf_counter() - started
-    artifact.save(given.model, usecase, estimator, inputs)
+    test = dataset.read(given.test)[0] if given.test is not None else None
+    artifact.save(given.model, usecase, estimator, inputs, test)
     tracking.log_params({**params, "window": manifest.window})
     tracking.log_metrics({"fit_seconds": seconds, "train_rows": float(len(frame))})
 

@@ -46,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _trial(given: argparse.Namespace) -> None:
     from mlops import tracking
     from mlops.steps import dataset
+    from mlops.steps.estimators import usable
     from mlops.steps.metrics import METRICS
     from mlops.usecase import load_usecase
 
@@ -64,7 +65,7 @@ def _trial(given: argparse.Namespace) -> None:
     tracking.log_params(params)
     train, later = (usecase.features(given.raw, w) for w in (given.window, given.validation_window))
     columns = list(usecase.contract().columns)
-    estimator = usecase.build(params)
+    estimator = usable(usecase.build(params), usecase.task)
     try:
         for stage, grown in enumerate(stages(estimator, max(given.stages, 1))):
             grown.fit(train[columns], train[usecase.target])

@@ -81,6 +81,10 @@ class MlflowRegistry:
         """Set tags; None removes one. Idempotent; raises `NotFound`."""
         self._store.tag(model, version, tags)
 
+    def seal(self, make: bool = False) -> bytes | None:
+        """None: who may write tags is the server's business."""
+        return None
+
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Mirror where something is in the server's own aliases; nothing happens where it has none."""
         self._store.mirror_alias(model, alias, version)

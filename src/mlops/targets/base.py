@@ -109,6 +109,12 @@ class Registry(Protocol):
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         """Set tags; None removes one. Idempotent."""
 
+    def seal(self, make: bool = False) -> bytes | None:
+        """The key that records on versions are sealed with; None where identities decide who may write them.
+
+        Empty when there is none yet; `make` makes it.
+        """
+
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Point `alias` (an environment name, or `champion`) at one version only; None removes it."""
 
@@ -216,6 +222,10 @@ class Endpoints(Protocol):
 
     def key(self, environment: str, model: str) -> str:
         """What a caller sends as `Authorization: Bearer`; raises `TargetError` when the endpoint has none."""
+
+    def rotate(self, environment: str, model: str) -> None:
+        """Make a new first key; the one before stays valid as the second, and the second ends. Raises
+        `NotFound`, and `TargetError` when the endpoint has no keys."""
 
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         """Counters of a deployment; raises `Inconclusive` when they cannot be read."""

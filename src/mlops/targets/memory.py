@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import math
+import tempfile
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,6 +19,8 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import Blocked, IntegrityError, Locked, NotFound, TargetError
+from mlops.spec.artifact import plain_files
+from mlops.spec.proof import Recorded, fact_tags, released_tags
 from mlops.spec.release import Release
 from mlops.targets.base import (
     Deployment,
@@ -54,10 +57,13 @@ class MemoryRegistry:
         self.aliases: dict[str, dict[str, int]] = defaultdict(dict)
         self._versions: dict[tuple[str, int], ModelVersion] = {}
         self._artifacts: dict[tuple[str, int], tuple[str, Path]] = {}
+        self._files: dict[str, bytes] = {}
 
     def add(self, release: Release, artifact: Path) -> None:
         key = (release.model, release.version)
-        tags = {"mlops.digest": release.digest, "mlops.commit": release.source.commit}
+        facts = fact_tags(release)
+        found = Recorded(*key, facts, release.source.run_id)
+        tags = facts | {k: v for k, v in released_tags(found, release).items() if v is not None}
         self._versions[key] = ModelVersion(*key, release.source.run_id, "memory", tags, release.created)
         self._artifacts[key] = (release.digest, artifact)
 
@@ -98,6 +104,21 @@ class MemoryRegistry:
         merged = {k: v for k, v in {**found.tags, **tags}.items() if v is not None}
         self._versions[model, version] = replace(found, tags=merged)
         self.hook(f"tagged {version}")
+
+    def add_artifacts(self, run_id: str, folder: Path, path: str) -> None:
+        for file in plain_files(folder):
+            self._files[f"{run_id}/{path}/{file.relative_to(folder).as_posix()}"] = file.read_bytes()
+
+    def artifacts(self, run_id: str, path: str) -> Path:
+        """A file; folders are not kept."""
+        if (content := self._files.get(f"{run_id}/{path}")) is None:
+            raise NotFound(f"the run {run_id} has no artifact {path}")
+        copy = Path(tempfile.mkdtemp(prefix="mlops-memory-")) / Path(path).name
+        copy.write_bytes(content)
+        return copy
+
+    def seal(self, make: bool = False) -> bytes | None:
+        return None
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         self.hook(f"alias {alias}")
@@ -250,6 +271,9 @@ class MemoryEndpoints:
 
     def key(self, environment: str, model: str) -> str:
         return "memory"
+
+    def rotate(self, environment: str, model: str) -> None:
+        raise TargetError("endpoints in memory have no keys")
 
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         if self.state(environment, model).deployment(deployment) is None:

@@ -2,11 +2,12 @@
 subscription.
 
 It keeps what exists in one JSON file and refuses what Azure would refuse: a name that is taken (409), a
-soft-deleted name, a missing parent, an unknown type, a change in place of what cannot change. It checks
-no property's value.
+soft-deleted name, a missing parent, an unknown type, a change in place of what cannot change, a value that a
+rule of `rules` forbids today, and a call that the caller has no right to at that moment (`rights`). What one
+resource changes in another is read back from there.
 
-Environment: `STAND_IN_STATE` is the JSON file.
-"""
+Environment: `STAND_IN_STATE` is the JSON file, `STAND_IN_CALLER` the object id of who calls (empty: a
+person who owns the subscription), `STAND_IN_TODAY` the day."""
 
 # ruff: noqa: N802  the methods have the protocol's names
 
@@ -18,6 +19,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from concurrent import futures
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,13 @@ from infra.plan.arm_types import ARM_TYPES
 from infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from stand_in import rights
+from stand_in.read_back import read_back, refreshed
+from stand_in.rules import refusals
+
 VERSION = "3.29.0"
+CALLER = os.environ.get("STAND_IN_CALLER") or rights.PERSON
+TODAY = date.fromisoformat(os.environ.get("STAND_IN_TODAY") or datetime.now(UTC).date().isoformat())
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SOFT_DELETED = {"keyvault:Vault", "machinelearningservices:Workspace", "operationalinsights:Workspace"}
 """Kinds whose name stays taken after a deletion."""
@@ -48,10 +56,17 @@ class Cloud:
         self.resources: dict[str, Any] = state.get("resources", {})
         self.soft_deleted: dict[str, str] = state.get("soft_deleted", {})
         self.log: list[str] = state.get("log", [])
+        self.outside: list[dict[str, str]] = state.get("outside", [])
+        """Role assignments that no stack made."""
 
     def save(self, event: str) -> None:
         self.log.append(event)
-        state = {"resources": self.resources, "soft_deleted": self.soft_deleted, "log": self.log}
+        state = {
+            "resources": self.resources,
+            "soft_deleted": self.soft_deleted,
+            "log": self.log,
+            "outside": self.outside,
+        }
         partial = self._path.with_suffix(".new")
         partial.write_text(json.dumps(state, indent=1, sort_keys=True))
         partial.replace(self._path)
@@ -150,7 +165,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             self.cloud.save(f"create {kind} {made}")
         return provider_pb2.CreateResponse(id=made, properties=struct(outputs))
 
+    def _may(self, verb: str, kind: str, resource_id: str, inputs: dict[str, Any], context: Any) -> None:
+        """End the call unless the caller has the right to it now."""
+        grants = rights.held(self.cloud.resources.values(), self.cloud.outside)
+        if said := rights.refused(CALLER, verb, kind, resource_id, inputs=inputs, grants=grants):
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, said)
+
     def _refuse(self, kind: str, made: str, inputs: dict[str, Any], context: Any) -> None:
+        self._may("write", kind, made, inputs, context)
+        for refusal in refusals(kind, inputs, today=TODAY):
+            context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
         if made.lower() in self.cloud.resources:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, f"409 Conflict: {made} exists already")
         if made.lower() in self.cloud.soft_deleted:
@@ -158,16 +182,18 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 grpc.StatusCode.FAILED_PRECONDITION, f"409 Conflict: {made} is soft-deleted; purge it first"
             )
         above = parent_of(kind, made, inputs)
-        if above and above.lower() not in self.cloud.resources:
+        subscription = f"/subscriptions/{SUBSCRIPTION}"
+        if above not in ("", subscription) and above.lower() not in self.cloud.resources:
             context.abort(grpc.StatusCode.NOT_FOUND, f"404 ParentResourceNotFound: {above}")
 
     def Read(self, request: Any, context: Any) -> Any:
         found = self.cloud.resources.get(request.id.lower())
         if found is None:
             return provider_pb2.ReadResponse()
-        return provider_pb2.ReadResponse(
-            id=request.id, properties=struct(found["outputs"]), inputs=request.inputs
-        )
+        self._may("read", found["kind"], request.id, found["outputs"], context)
+        now = read_back(found, self.cloud.resources)
+        inputs = refreshed(plain(request.inputs), plain(request.properties), now)
+        return provider_pb2.ReadResponse(id=request.id, properties=struct(now), inputs=struct(inputs))
 
     def Update(self, request: Any, context: Any) -> Any:
         kind, inputs = kind_of(request.urn), plain(request.news)
@@ -175,6 +201,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         outputs = {**inputs, **outputs, "name": request.id.rsplit("/", 1)[1]}
         if not request.preview:
             with self.cloud.lock:
+                self._may("write", kind, request.id, inputs, context)
                 self.cloud.resources[request.id.lower()] = {
                     "id": request.id,
                     "kind": kind,
@@ -186,9 +213,14 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Delete(self, request: Any, context: Any) -> Any:
         low = request.id.lower()
         with self.cloud.lock:
+            there = self.cloud.resources.get(low)
+            if there:
+                self._may("delete", there["kind"], request.id, there["outputs"], context)
             gone = self.cloud.resources.pop(low, None)
             for below in [k for k in self.cloud.resources if k.startswith(f"{low}/")]:
-                del self.cloud.resources[below]
+                kind = self.cloud.resources.pop(below)["kind"]
+                if kind in SOFT_DELETED:
+                    self.cloud.soft_deleted[below] = kind
             if gone and gone["kind"] in SOFT_DELETED:
                 self.cloud.soft_deleted[low] = gone["kind"]
             self.cloud.save(f"delete {kind_of(request.urn)} {request.id}")

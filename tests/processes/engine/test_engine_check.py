@@ -6,10 +6,13 @@ from datetime import timedelta
 
 import pytest
 from engine_world import write_artifact
-from git_world import GitWorld, git
+from git_world import MODEL, GitWorld, git
 
-from mlops.errors import InvalidInput
+from mlops.errors import IntegrityError, InvalidInput, Unproven
 from mlops.lifecycle.check import check
+from mlops.lifecycle.promote import promote as propose_promotion
+from mlops.lifecycle.proven import recorded
+from mlops.spec.proof import released_tags
 
 STAGING, PROD = "environments/staging/freight.yaml", "environments/prod/freight.yaml"
 
@@ -144,7 +147,7 @@ def test_a_dirty_release_is_a_problem(two: GitWorld):
 
 def test_a_digest_that_the_registry_does_not_know_is_a_problem(two: GitWorld):
     edit(two, "releases/freight/2.yaml", f"sha256:{2:064x}", f"sha256:{9:064x}")
-    assert any("digest: the registry says sha256:" in line for line in problems(two, None, asks=True))
+    assert any("digest: the release says sha256:" in line for line in problems(two, None, asks=True))
 
 
 def test_a_version_that_the_registry_does_not_have_is_a_problem(two: GitWorld):
@@ -217,3 +220,54 @@ def test_a_signature_lies_beside_its_release_and_may_be_made_anew_but_not_be_los
     assert any(
         "releases/freight/9.sig: is the signature of no release" in line for line in problems(two, head)
     )
+
+
+# --- a release counts when the lifecycle made it ----------------------------------------------------
+
+
+def forge(world: GitWorld) -> int:
+    """A release whose gates had blocked it; a hand-written file says pass, and staging asks for it."""
+    version = world.released()
+    made = world.releases[version]
+    blocked = [made.gates[0].model_copy(update={"verdict": "blocked", "observed": "0.41"})]
+    found = recorded(world.registry, world.registry.get(MODEL, version))
+    world.registry.tag(MODEL, version, released_tags(found, made.model_copy(update={"gates": blocked})))
+    world.stage(version, replaces=2)
+    return version
+
+
+def test_check_promote_and_apply_refuse_a_release_that_its_author_wrote(two: GitWorld):
+    two.run("staging")
+    base = git(two.root, "rev-parse", "HEAD")
+    version = forge(two)
+    assert problems(two, base) == [], "who asks no registry sees a file as good as any"
+    found = check(two.root, base, now=two.clock.now(), target=two.target)
+    assert [(type(p), p.field) for p in found] == [(Unproven, "gates.0.verdict")]
+    assert found[0].where.startswith(f"releases/freight/{version}.yaml:")
+    with pytest.raises(IntegrityError, match=r"gates\.0\.verdict: the release says pass") as refusal:
+        two.run("staging")
+    assert refusal.value.exit_code == 7 and two.served("staging") == 2
+    with pytest.raises(IntegrityError, match=r"gates\.0\.verdict"):
+        propose_promotion(
+            two.root, two.target, two.forge, "prod", MODEL, actor="ada", now=two.clock.now(), release=version
+        )
+    assert two.forge.list_open() == []
+
+
+def forget(world: GitWorld, version: int) -> None:
+    """As a registry from before there were records has it."""
+    tags = world.registry.get(MODEL, version).tags
+    world.registry.tag(MODEL, version, {k: None for k in tags if k.startswith("mlops.released")})
+
+
+def test_a_release_from_before_there_were_records_counts_where_it_was_verified(two: GitWorld):
+    two.run("staging")
+    forget(two, 2)
+    two.run("staging")
+    assert problems(two, None, asks=True) == [], "an upgrade bars no way back"
+    third = two.released()
+    forget(two, third)
+    two.stage(third, replaces=2)
+    assert any(f"mlops gate {third} " in line for line in problems(two, None, asks=True))
+    with pytest.raises(IntegrityError, match=f"mlops gate {third} "):
+        two.run("staging")

@@ -21,13 +21,15 @@ import yaml
 from mlops.errors import Blocked, IntegrityError, NotFound
 from mlops.lifecycle import evidence
 from mlops.lifecycle.evidence import gate, stored_report
+from mlops.lifecycle.proven import recorded
 from mlops.lifecycle.release import describe, release, release_text
 from mlops.serving.core import Scorer, read_schema
 from mlops.spec.digest import tree_digest
 from mlops.spec.files import load_desired, load_release
+from mlops.spec.proof import JUDGED, RELEASED, differences
 from mlops.spec.schema import ModelSchema
 from mlops.steps.metrics import Scores, intervals
-from mlops.targets.local.registry import LocalRegistry, local_tracker
+from mlops.targets.local.registry import KEY, LocalRegistry, local_tracker
 
 POLICY = """\
 metrics: {roc_auc: {min: 0.6}}
@@ -309,3 +311,95 @@ def test_the_text_is_stable_and_complete(world: World):
     text = release_text(made)
     assert text == release_text(type(made).model_validate(yaml.safe_load(text)))
     assert list(yaml.safe_load(text)) == list(type(made).model_fields)
+
+
+# --- a release counts when the lifecycle made it ----------------------------------------------------
+
+
+def unproven_of(world: World, version: int = 1) -> list[str]:
+    registry = world.registry
+    record = load_release(world.root, "freight", version)
+    return [f for f, _ in differences(record, recorded(registry, registry.get("freight", version)))]
+
+
+def test_what_is_released_is_proven_and_gates_that_are_run_again_change_nothing(world: World):
+    world.add("good")
+    world.gate()
+    first = world.release().release
+    assert unproven_of(world) == []
+    world.gate()
+    assert unproven_of(world) == []
+    shutil.rmtree(world.root / "releases")
+    assert world.release().release == first, "a checkout without the file makes the same file"
+
+
+def test_a_hand_written_file_is_not_taken_over_by_release(world: World):
+    world.add("good")
+    world.gate()
+    made = world.release().release
+    path = world.root / "releases/freight/1.yaml"
+    better = made.metrics["roc_auc"].model_copy(update={"value": 0.99})
+    path.write_text(release_text(made.model_copy(update={"metrics": {"roc_auc": better}})))
+    assert "metrics.roc_auc" in unproven_of(world)
+    with pytest.raises(Blocked, match="says something else"):
+        world.release()
+
+
+def test_a_hand_written_release_of_a_blocked_version_is_told_from_the_record(world: World):
+    world.live("prod", world.add("good"))
+    world.gate(1)
+    made = world.release(1).release
+    world.add("poor")
+    world.gate(2)
+    tags = world.registry.get("freight", 2)
+    record = made.model_copy(
+        update={
+            "version": 2,
+            "digest": tags.tags["mlops.digest"],
+            "source": made.source.model_copy(update={"run_id": tags.run_id}),
+        }
+    )
+    (world.root / "releases/freight/2.yaml").write_text(release_text(record))
+    assert any(field.startswith("gates") for field in unproven_of(world, 2))
+
+
+def forget(world: World, *kinds: str) -> None:
+    """The version as a registry from before there were records has it."""
+    tags = world.registry.get("freight", 1).tags
+    world.registry.tag("freight", 1, {k: None for k in tags if k.startswith(kinds)})
+
+
+def test_gates_that_are_run_again_record_what_was_released_before_there_were_records(world: World):
+    world.add("good")
+    world.gate()
+    world.release()
+    forget(world, JUDGED, RELEASED)
+    assert unproven_of(world) == ["gates"]
+    world.live("prod", 1)  # so that the new judgement says something else
+    world.gate()
+    assert unproven_of(world) == []
+
+
+def test_a_forged_file_is_not_recorded_by_gates_that_are_run_again(world: World):
+    world.add("good")
+    world.gate()
+    made = world.release().release
+    forget(world, JUDGED, RELEASED)
+    worse = [g.model_copy(update={"observed": "as good as it gets"}) for g in made.gates]
+    (world.root / "releases/freight/1.yaml").write_text(
+        release_text(made.model_copy(update={"gates": worse}))
+    )
+    world.gate()
+    assert unproven_of(world)
+
+
+def test_a_lost_key_is_told_and_gates_that_are_run_again_seal_anew(world: World):
+    world.add("good")
+    world.gate()
+    world.release()
+    key = world.state / KEY
+    assert key.stat().st_mode & 0o777 == 0o600 and len(key.read_bytes()) == 32
+    key.unlink()
+    assert unproven_of(world) == ["gates"]
+    world.gate()
+    assert unproven_of(world) == []

@@ -157,9 +157,7 @@ def test_a_breach_becomes_one_pull_request_with_a_released_model(repository: Rep
     assert "drift.seats.psi" in request.body and "champion roc_auc" in request.body
     assert (
         repository.show("pipelines/toy/training.yml")
-        == PIPELINE.replace("2013-01..2013-03 ", '"2013-01..2013-05" ')
-        .replace('"2013-04"', '"2013-06"')
-        .strip()
+        == PIPELINE.replace("2013-01..2013-03 ", "2013-01..2013-05 ").replace('"2013-04"', "2013-06").strip()
     )
     assert "release: 2\nreplaces: 1" in repository.show("environments/staging/toy.yaml")
     assert "version: 2" in repository.show("releases/toy/2.yaml")
@@ -198,7 +196,7 @@ def test_newer_raw_data_are_learned_from(repository: Repository, monkeypatch: py
     repository.breach()
     repository.retrain()
     assert repository.trained[0]["raw"] == "azureml:raw:3"
-    assert 'raw: {type: uri_folder, path: "azureml:raw:3"}' in repository.show("pipelines/toy/training.yml")
+    assert "raw: {type: uri_folder, path: azureml:raw:3}" in repository.show("pipelines/toy/training.yml")
 
 
 def test_the_first_environment_merges_by_itself_where_policy_says_so(repository: Repository):
@@ -317,7 +315,9 @@ def test_a_hold_that_comes_while_it_trains_is_respected(
 
 def released(repository: Repository, monkeypatch: pytest.MonkeyPatch) -> ReleaseResult:
     """What `mlops release` makes of version 2, for `propose_release`."""
-    monkeypatch.setattr(release_module, "stored_report", lambda registry, version: gate_report(2, "pass"))
+    monkeypatch.setattr(
+        release_module, "counting_report", lambda registry, version, last=None: gate_report(2, "pass")
+    )
     repository.world.registry.tag(MODEL, 2, {"mlops.gate": "pass", "mlops.dirty": "false"})
     return release_module.release(repository.root, repository.world.target, MODEL, 2)
 
@@ -369,6 +369,24 @@ def test_what_merges_by_itself_is_told_as_merged(repository: Repository, monkeyp
     assert proposed.request is not None and proposed.request.state == "merged"
 
 
+def test_a_release_whose_gates_were_loosened_waits_for_a_person(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    repository.breach()
+    repository.retrain()
+    repository.forge.close(1, "not this way")
+    policy = (repository.root / "environments/policy.yaml").read_text()
+    repository.merged(
+        "environments/policy.yaml", policy.replace("staging: {}", "staging: {auto_merge: true}")
+    )
+    made = released(repository, monkeypatch)
+    told = ["size.max_megabytes: was 1, is 2"]
+    monkeypatch.setattr(release_module, "between", lambda git, before, new: told)
+    request = release_module.propose_release(repository.root, repository.forge, made).request
+    assert request is not None and request.state == "open"
+    assert f"- `{told[0]}`" in request.body
+
+
 def test_a_release_that_does_not_say_what_it_learned_from(repository: Repository):
     repository.breach()
     repository.world.registry.tag(MODEL, 1, {"mlops.data.window": None})
@@ -385,9 +403,7 @@ def test_the_start_is_announced(repository: Repository):
 
 def test_inputs_are_edited_in_place():
     made = pipeline_text(PIPELINE, "training.yml", {"window": "2014-01", "raw": "azureml:raw:2"})
-    assert made == PIPELINE.replace("2013-01..2013-03", '"2014-01"').replace(
-        "azureml:raw:1", '"azureml:raw:2"'
-    )
+    assert made == PIPELINE.replace("2013-01..2013-03", "2014-01").replace("azureml:raw:1", "azureml:raw:2")
     with pytest.raises(InvalidInput, match=r"inputs\.seed"):
         pipeline_text(PIPELINE, "training.yml", {"seed": "1"})
     with pytest.raises(InvalidInput, match=r"inputs\.window"):

@@ -42,7 +42,8 @@ def test_nothing_changed_reuses_all_but_the_step_that_must_run(project):
     [
         ("pipeline.yml", "factor: 2.5", "factor: 2.75", {"prep", "left", "right"}),
         ("assets/raw/1/d.json", "[1]", "[2]", {"prep", "left", "right"}),
-        ("src/steps.py", "import argparse", "# changed\nimport argparse", {"prep", "left", "right"}),
+        ("src/steps.py", "import argparse", "import re, argparse", {"prep", "left", "right"}),
+        ("src/steps.py", "import argparse", "# changed\nimport argparse", set()),
         ("environment.yml", "train:3", "train:4", {"prep", "left", "right"}),
         ("pipeline.yml", "COLOUR: blue", "COLOUR: red", {"left"}),
         ("components/right.yml", "python steps.py", "python  steps.py", {"right"}),

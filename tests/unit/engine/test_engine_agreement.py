@@ -200,6 +200,7 @@ def tree_of(case: Case) -> Tree:
             (BEFORE, MODEL): Wanted(BEFORE, MODEL, document, upstream[0], upstream, upstream),
             (ENV, MODEL): Wanted(ENV, MODEL, document, state, said, said),
         },
+        heads={(BEFORE, MODEL): upstream, (ENV, MODEL): said},
     )
 
 

@@ -15,12 +15,26 @@ from itertools import product
 
 import pytest
 import small_worlds as w
-from small_worlds import CANARY, NEW, NEWER, NOW, OLD, OLDER, WANTED, Small, carry_out
+from small_worlds import CANARY, ENV, NEW, NEWER, NOW, OLD, OLDER, WANTED, Small, carry_out
 
 from mlops.lifecycle.intent import Intent
-from mlops.lifecycle.plan import Plan
-from mlops.lifecycle.rollout_steps import Analyse, CoolDown, Create, Finish, Retire, Shift, Smoke, Step
-from mlops.targets.base import Deployment
+from mlops.lifecycle.journal import Facts
+from mlops.lifecycle.plan import Plan, plan
+from mlops.lifecycle.rollout_steps import (
+    Analyse,
+    CoolDown,
+    Create,
+    Finish,
+    Retire,
+    Shift,
+    Smoke,
+    Step,
+    StopEndpoint,
+)
+from mlops.lifecycle.transitions import Upstream
+from mlops.spec.desired import Hold
+from mlops.spec.policy import EnvironmentPolicy, Freeze, FreezeWindow, Policy
+from mlops.targets.base import COLOURS, Deployment
 
 MOST_STEPS = 14
 
@@ -78,6 +92,12 @@ def canary(world: Small) -> bool | None:
     if by_old_settings and not any(map(fine, world.deployments)):
         return None
     return back == {False} if len(back) == 1 else None
+
+
+def frozen() -> Freeze:
+    hour, local = timedelta(hours=1), NOW.replace(tzinfo=None)
+    during = {"start": local - hour, "end": local + hour, "timezone": "UTC", "reason": "audit", "by": "ann"}
+    return Freeze(windows=[FreezeWindow(environments=[ENV], **during)])
 
 
 class Walk:
@@ -158,6 +178,9 @@ class Walk:
         kinds = Counter(type(step) for step in steps)
         target = [d for d in self.start.deployments if fine(d)]
         assert kinds[Create] == (0 if target else 1), self.told("starts what is there, or does not start it")
+        if kinds[StopEndpoint]:
+            stuck = {d.name for d in self.start.deployments if d.traffic}
+            assert set(COLOURS) <= stuck, self.told("stops although there is a place to start from")
         if as_the_file_says(self.start) and self.start.facts.smoked:
             assert self.made.empty, self.told("finds something to do where all is done")
         if target and target[0].name in proven(self.start):
@@ -194,7 +217,7 @@ def test_every_plan_leads_to_the_file_and_nothing_is_dark_unproven_or_skipped_on
 
 
 def test_it_holds_without_canary_steps_too():
-    assert walk_all(w.worlds(2, w.FEW_PASTS), w.intent((100,))) > 10_000
+    assert walk_all(w.worlds(2, w.FEW_PASTS[:2]), w.intent((100,))) > 5_000
 
 
 def after_a_failure(world: Small) -> Small:
@@ -234,6 +257,15 @@ def test_a_failed_release_is_removed_and_what_took_over_last_serves_even_after_a
             assert after_a_failure(world).deployments == end.deployments, "killed, it ends elsewhere"
 
 
+def test_a_plan_that_only_recovers_still_has_something_to_do():
+    """The release that serves failed when it was started again: no step leads on, and one leads back."""
+    failed = w.sent_back(at(one("blue", WANTED, 100), past=(WANTED,), smoked=True))
+    made = failed.planned(w.intent())
+    assert made.steps == ()
+    assert made.recovery
+    assert not made.empty
+
+
 def test_a_release_that_fails_anywhere_on_its_way_leaves_the_one_before_it():
     """Every smoke test and analysis of every plan with two deployments fails once."""
     tried: set[object] = set()
@@ -271,6 +303,38 @@ def test_a_digest_of_another_release_is_not_compared_with_the_wanted_one():
     (other,) = (w.deployment("blue", (OLDER, "ready", NEW), 100),)
     world = Small((other,), replace(w.journals()[0], served=w.served(OLDER)), frozenset({OLDER}))
     assert not world.planned(w.intent()).refusal
+
+
+BRAKES = {
+    "freeze": {"freeze": frozen()},
+    "hold": {"hold": Hold(reason="wait", since=NOW, by="ada")},
+    "order": {"upstream": Upstream("before", Facts())},
+    "soak": {"upstream": Upstream("before", Facts(served=w.served(WANTED, at=NOW - timedelta(seconds=59))))},
+}
+
+
+@pytest.mark.parametrize("brake", sorted(BRAKES))
+def test_no_forward_move_skips_what_brakes_it_and_a_way_back_is_never_braked(brake: str):
+    asked, given = w.intent(), BRAKES[brake]
+    desired = asked.desired.model_copy(update={"hold": given.get("hold")})
+    soaking = Policy(order=[ENV], environments={ENV: EnvironmentPolicy(soak=60)})
+    asked = replace(asked, desired=desired, freeze=given.get("freeze", Freeze()), policy=soaking)
+    for start in w.worlds(1):
+        made = plan(
+            asked,
+            start.observed,
+            start.facts,
+            tagged=start.tagged,
+            upstream=given.get("upstream"),
+            now=NOW,
+        )
+        names = {gate.name for gate in made.gates if gate.verdict == "blocked"}
+        braked = made.direction in ("first", "forward")
+        if brake in ("order", "soak"):
+            braked = braked and WANTED not in start.facts.verified
+        assert names == ({brake} if braked else set()) | ({"analysis"} if start.facts.held else set())
+        assert made.lines() == [s.text for s in (made.recovery if names else made.steps)]
+        assert start.facts.held or not made.recovery
 
 
 # --- what serves ----------------------------------------------------------------------------------------

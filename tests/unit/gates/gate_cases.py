@@ -260,7 +260,7 @@ BLOCKING: list[tuple[str, str, Callable[[], Given], str]] = [
         "onnx",
         "not exported",
         lambda: Given(candidate=replace(CANDIDATE, schema=SCHEMA.model_copy(update={"onnx": None}))),
-        "policy requires one",
+        "the policy requires a graph",
     ),
     ("size", "too large", lambda: measured(artifact_bytes=1_000_001), r"1\.00 MB"),
     (

@@ -112,11 +112,15 @@ def test_a_breaking_change_that_the_policy_admits_passes_and_is_told():
 
 def test_a_model_without_onnx_passes_where_the_policy_allows_it():
     given = measured(onnx=None)
-    schema = SCHEMA.model_copy(update={"onnx": None})
+    schema = SCHEMA.model_copy(update={"onnx": None, "no_graph": "it answers 2 where the model answers 1"})
     lenient = policy(onnx={"required": False, "max_abs_difference": 0})
     report = judged(replace(given, candidate=replace(given.candidate, schema=schema), policy=lenient))
     assert report.passed
-    assert next(g for g in report.gates if g.name == "onnx parity").verdict == "skipped"
+    gate = next(g for g in report.gates if g.name == "onnx parity")
+    assert gate.verdict == "skipped" and "answers 2" in gate.detail
+    strict = judged(replace(given, candidate=replace(given.candidate, schema=schema)))
+    blocking = next(g for g in strict.gates if g.name == "onnx parity")
+    assert blocking.verdict == "blocked" and "answers 2" in blocking.detail
 
 
 def test_the_same_evidence_gives_the_same_report():

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import skops.io
 import yaml
 
 from mlops.errors import InvalidInput
@@ -65,7 +66,7 @@ def folder(tmp_path: Path) -> Path:
     path = tmp_path / "model"
     path.mkdir()
     describe(path)
-    (path / "model.skops").write_bytes(b"zip")
+    (path / "model.skops").write_bytes(skops.io.dumps([1.0]))
     (path / "input_example.json").write_text(
         json.dumps({"columns": ["carrier", "distance"], "data": [["AA", 1.0]]})
     )

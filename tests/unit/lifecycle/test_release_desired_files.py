@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from engine_world import make_release
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
+from yaml_lint import lint
 
 from mlops.errors import InvalidInput
 from mlops.lifecycle.desired_files import KEEP, desired_text, write_desired
+from mlops.lifecycle.release import release_text
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
+from mlops.spec.gates import GateResult, Interval
+from mlops.spec.release import Release
 
 FILE = """\
 # Late arrivals; page team-freight before noon.
@@ -98,10 +103,14 @@ def test_release_and_replaces_may_not_be_equal():
         edit(FILE, 7, 7)
 
 
-@pytest.mark.parametrize("text", ["{release: 7, replaces: 6}\n", "release: [7]\n", "releese: 7\n"])
+@pytest.mark.parametrize("text", ["release: [7]\n", "releese: 7\n"])
 def test_what_cannot_be_edited_is_refused(text: str):
     with pytest.raises(InvalidInput, match=r"environments/prod/freight\.yaml:1"):
         edit(text, 8, 7)
+
+
+def test_a_file_in_braces_is_edited_too():
+    assert edit("{release: 7, replaces: 6}\n", 8, 7) == "{release: 8, replaces: 7}\n"
 
 
 def test_an_anchor_that_another_field_uses_is_not_broken():
@@ -120,3 +129,47 @@ def test_any_hold_survives_and_every_other_field_stays(release: int, reason: str
     assert (state.release, state.replaces, state.hold) == (release, release + 1, hold)
     assert yaml.safe_load(new)["strategy"] == yaml.safe_load(FILE)["strategy"]
     assert "# small town" in new
+
+
+LONGEST = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=10, max_size=400)
+
+
+@settings(deadline=None, max_examples=40)
+@given(reason=LONGEST, by=LONGEST, names=st.lists(words, min_size=1, max_size=8))
+@example(reason="no space " * 40, by="x" * 200, names=["slice " + "origin" * 40] * 3)
+def test_what_a_move_writes_is_clean(reason: str, by: str, names: list[str]):
+    """`make lint` of a fork stays green after a rollback and a hotfix, whatever people write."""
+    hold = Hold(reason=reason, since=datetime(2026, 1, 2, tzinfo=UTC), by=by)
+    bypass = Bypass(gates=names, reason=reason, approver=by)
+    once = edit(None, 8, 7, hold, bypass)
+    assert parse(once).hold == hold
+    assert parse(once).bypass == bypass
+    assert lint(once) == []
+    again = edit(edit(FILE, 8, 7, None, bypass), 9, 8, hold)
+    assert parse(again).hold == hold
+    assert lint(again) == []
+
+
+def results(text: st.SearchStrategy[str]) -> st.SearchStrategy[GateResult]:
+    return st.builds(GateResult, name=text, verdict=st.just("pass"), observed=text, limit=text, detail=text)
+
+
+@settings(deadline=None, max_examples=30)
+@given(
+    gates=st.lists(results(st.one_of(words, LONGEST)), min_size=1, max_size=12),
+    names=st.lists(st.one_of(words, LONGEST), min_size=1, max_size=6, unique=True),
+    value=st.floats(allow_nan=False, allow_infinity=False),
+    who=LONGEST,
+)
+def test_a_release_is_clean_and_says_what_was_released(
+    gates: list[GateResult], names: list[str], value: float, who: str
+):
+    made = make_release(7, gates=gates).model_copy(
+        update={
+            "metrics": {name: Interval(value=value, low=value, high=value) for name in names},
+            "source": make_release(7).source.model_copy(update={"actor": who, "branch": who}),
+        }
+    )
+    text = release_text(made)
+    assert Document(text, "releases/freight/7.yaml").parse(Release) == made
+    assert lint(text) == []

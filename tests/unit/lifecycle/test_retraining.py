@@ -130,3 +130,114 @@ def test_windows():
     assert unlabelled is not None and str(unlabelled.test) == "2026-10", (
         "complete months before the traffic's end"
     )
+
+
+# --- the second condition, and what only a history of two events reaches ------------------------------------
+
+
+def test_an_answer_counts_by_its_verdict_or_by_what_was_learned():
+    same_verdict = answer(1, "2013-01..2013-04", "2013-05", release=7)
+    assert decided(report(1), answers=(same_verdict,)).outcome == "nothing"
+    for other in (
+        answer(9, "2013-01..2013-04", "2013-06"),
+        answer(9, "2013-01..2013-05", "2013-07"),
+        answer(9, release=2),
+    ):
+        assert decided(report(1), answers=(other,)).outcome == "train"
+    assert decided(report(1), answers=(answer(9),)).outcome == "nothing"
+
+
+def test_the_last_of_two_answers_is_told():
+    first = answer(1)
+    later = first.model_copy(update={"reason": "later", "at": NOW + timedelta(hours=1)})
+    assert "later" in decided(report(1), answers=(first, later)).reason
+    assert "later" in decided(report(1), answers=(first, answer(9, release=3), later)).reason
+
+
+def test_nothing_is_live():
+    found = decided(report(1), live=None)
+    assert (found.outcome, "but nothing is live now" in found.reason) == ("nothing", True)
+
+
+def test_a_breach_is_answered_also_when_the_one_before_was():
+    """The last verdict counts, whatever came before it."""
+    assert decided(report(1, "pass"), report(2)).outcome == "train"
+    assert decided(report(1), report(2, "pass"), report(3, "inconclusive")).outcome == "nothing"
+    assert "is no breach" in decided(report(1), report(2, "pass"), report(3, "inconclusive")).reason
+
+
+def test_the_cooldown_runs_from_the_newest_start_and_ends_on_time():
+    two = (start(8, 7.5), start(9, 6.5))
+    assert decided(report(1), starts=two).outcome == "propose"
+    assert decided(report(1), starts=two[::-1]).outcome == "propose"
+    assert decided(report(1), starts=(start(9, 7.0),)).outcome == "train"
+
+
+def test_the_rate_counts_what_lies_within_and_says_when_the_oldest_leaves():
+    within = (start(7, 30.0), start(8, 29.9), start(9, 10))
+    found = decided(report(1), starts=within)
+    assert found.outcome == "propose"
+    assert "2 trainings" in found.reason
+    assert f"{NOW + timedelta(days=0.1):%Y-%m-%d %H:%M}" in found.reason
+    assert decided(report(1), starts=(start(8, 30.0), start(9, 10))).outcome == "train"
+    assert decided(report(1), starts=(start(9, 10),)).outcome == "train"
+
+
+def test_a_start_of_this_breach_goes_on_also_behind_another_one():
+    both = (start(1, 0.02), start(2, 0.01))
+    assert decided(report(1), starts=both).outcome == "train"
+    assert decided(report(3), starts=both).outcome == "propose"
+
+
+@pytest.mark.parametrize(
+    ("learned", "tested", "events", "tests", "outcome"),
+    [
+        ("2013-01..2013-05", "2013-06", "2013-04..2013-06", 1, "nothing"),
+        ("2013-01..2013-03", "2013-04", "2013-04..2013-05", 2, "train"),
+        ("2013-01..2013-02", "2013-06", "2013-04..2013-06", 1, "train"),
+        ("2013-01..2013-05", "2013-07", "2013-04..2013-06", 1, "nothing"),
+        ("2013-03..2013-03", "2013-04", "2013-04..2013-05", 2, "train"),
+        ("2013-04..2013-04", "2013-05", "2013-04..2013-05", 2, "nothing"),
+    ],
+)
+def test_only_later_months_are_learned_from(learned: str, tested: str, events: str, tests: int, outcome: str):
+    found = decide(
+        [report(events=events)],
+        (),
+        (),
+        live=1,
+        learned=Months(Window.parse(learned), Window.parse(tested)),
+        policy=RetrainPolicy(train=True, test_months=tests),
+        now=NOW,
+    )
+    assert found.outcome == outcome
+
+
+def months_of(start: int, end: int) -> Window:
+    def text(month: int) -> str:
+        return f"{2013 + (month - 1) // 12}-{(month - 1) % 12 + 1:02}"
+
+    return Window.parse(f"{text(start)}..{text(end)}" if start != end else text(start))
+
+
+@pytest.mark.parametrize("kind", ["sliding", "expanding"])
+@pytest.mark.parametrize("tests", [1, 2, 3])
+@pytest.mark.parametrize("events", [True, False])
+def test_every_choice_of_months(kind: str, tests: int, events: bool):
+    """Against an oracle that counts months from the start of 2013."""
+    policy = RetrainPolicy(window=kind, test_months=tests)  # type: ignore[arg-type]
+    for first in range(1, 5):
+        for length in range(1, 5):
+            for known in range(first, first + 14):
+                learned = Months(months_of(first, first + length - 1), months_of(known, known))
+                end = months_of(known, known).end  # the first day after the last known month
+                span = TimeSpan(start=NOW - timedelta(days=9000), end=NOW.replace(end.year, end.month, 15))
+                told = str(months_of(max(1, known - 1), known)) if events else None
+                found = next_months(learned, report(events=told, window=span), policy)
+                last = known - tests
+                begin = max(first, last - length + 1) if kind == "sliding" else first
+                if last < begin:
+                    assert found is None, (first, length, known)
+                else:
+                    wanted = Months(months_of(begin, last), months_of(last + 1, known))
+                    assert found == wanted, (first, length, known)

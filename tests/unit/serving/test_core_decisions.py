@@ -55,7 +55,6 @@ def changed(flavor: str, **fields: Any) -> dict[str, Any]:
     "flavors",
     [
         changed("python_function", code="code"),
-        changed("python_function", code=None),
         changed("python_function", loader_module="mlflow.pyfunc.model"),
         changed("sklearn", serialization_format="cloudpickle"),
         {"flavors": {"python_function": SKOPS["python_function"]}},

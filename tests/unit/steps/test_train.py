@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from tests.unit.steps.toy import Toy
 
 from flights import usecase
 from mlops.serving.core import load
@@ -168,5 +169,6 @@ def test_a_full_disk_is_not_called_a_wrong_format(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setattr(mlflow.sklearn, "save_model", refuse)
     rows = pd.DataFrame({"a": [0.0, 1.0]})
+    toy = Toy("binary", {"a": "float64"})
     with pytest.raises(OSError, match="No space left on device"):
-        artifact.save(tmp_path / "model", usecase, DummyClassifier().fit(rows, [0, 1]), rows)
+        artifact.save(tmp_path / "model", toy, DummyClassifier().fit(rows, [0, 1]), rows)

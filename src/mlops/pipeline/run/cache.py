@@ -91,9 +91,14 @@ class StepCache:
         digests = {name: content_digest(folder / "outputs" / name) for name in names}
         entry = Entry(key, step, run_id, digests, seconds)
         (folder / "entry.json").write_text(json.dumps(asdict(entry), indent=1), encoding="utf-8")
-        if self.folder(key).exists():
-            self._remove(key)
         use = FileLock(self.root / "locks" / f"{key}.use")
+        if self.folder(key).exists():
+            if not use.try_acquire() and (known := self.find(key)) is not None:
+                # Two runs, with code that differs elsewhere, have made the same, and one reads it already.
+                shutil.rmtree(folder, ignore_errors=True)
+                return known
+            self._remove(key)
+            use.release()
         if use.try_acquire(shared=True):
             self._held.append(use)
         folder.rename(self.folder(key))

@@ -116,16 +116,21 @@ class StepServer:
         env: Mapping[str, str],
         log: Path,
         stop: Callable[[], bool] | None = None,
+        *,
+        record: Path | None = None,
     ) -> int:
         """Run to the end; the exit code, negative for a signal. Raises `TargetError` when the server died.
 
-        `stop` is asked a few times a second; once it says yes, this process is ended.
+        `stop` is asked a few times a second; once it says yes, this process is ended. `record`: where the
+        process writes what it used; not written when that cannot be known.
         """
         with self._changed:
             self._count += 1
             name = str(self._count)
             self._running.add(name)
-        request = {"id": name, "cwd": str(cwd), "env": dict(env), "log": str(log)}
+        request: dict[str, object] = {"id": name, "cwd": str(cwd), "env": dict(env), "log": str(log)}
+        if record is not None and not invocation.shell:
+            request["record"] = str(record)
         request |= {"shell": invocation.shell} if invocation.shell else {"argv": list(invocation.argv)}
         self._send(request)
         if stop is not None:

@@ -15,8 +15,8 @@ from pathlib import Path
 from types import FrameType
 
 from mlops.errors import InvalidInput, MlopsError, StepFailed, TargetError
+from mlops.lint import lint
 from mlops.pipeline.binding import parse_parent
-from mlops.pipeline.lint import lint_pipeline
 from mlops.pipeline.read import Step, load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
 from mlops.pipeline.run.cache import KEEP_ENTRIES, StepCache
@@ -25,6 +25,7 @@ from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder, recover
 from mlops.pipeline.run.step import Run
 from mlops.pipeline.run.tracker import RunStatus, Tracker
+from mlops.pipeline.run.used import UsedFiles
 from mlops.pipeline.run.values import AssetResolver, pipeline_inputs
 
 _FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -62,7 +63,7 @@ def run_pipeline(
             if server is None:
                 server = StepServer(preload)
                 stack.callback(server.close)
-            if problems := lint_pipeline(path):
+            if problems := lint(path):
                 raise InvalidInput(problems)
             pipeline = load_pipeline(path)
             for step in pipeline.steps.values():
@@ -91,6 +92,7 @@ def run_pipeline(
                 resolve=resolve_asset,
                 progress=progress,
                 installed=environment_digest,
+                used=UsedFiles(state / "cache" / "used"),
             )
             return _drive(run, workers or os.cpu_count() or 1)
     except OSError as error:

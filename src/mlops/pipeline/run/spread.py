@@ -74,16 +74,18 @@ def run(
     env: Mapping[str, str],
     log: Path,
     stop: Callable[[], bool] | None = None,
+    record: Path | None = None,
 ) -> tuple[int, Path]:
     """Run all processes of a step; the exit code of the first that failed, or 0, and its log.
 
     When one fails the others are ended, for they would wait for it; all are once `stop` says yes.
+    `record`: see `StepServer.run`.
     """
     if planned.launcher:
         given = invocation.shell or shlex.join(("python", *invocation.argv))
         invocation = Invocation(shell=shlex.join((*planned.launcher, "bash", "-c", given)))
     if len(planned.variables) == 1:
-        return server.run(invocation, cwd, {**env, **planned.variables[0]}, log, stop), log
+        return server.run(invocation, cwd, {**env, **planned.variables[0]}, log, stop, record=record), log
     failed = threading.Event()
     ended: list[tuple[int, Path]] = []
 

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
-import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,16 +19,20 @@ from mlops.pipeline.result import StepEvent
 from mlops.pipeline.run.cache import Entry, StepCache
 from mlops.pipeline.run.executor import StepServer, plan_invocation
 from mlops.pipeline.run.key import environment_content, step_key
+from mlops.pipeline.run.process import failure, step_environment
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
 from mlops.pipeline.run.spread import Spread, spread
 from mlops.pipeline.run.spread import run as run_spread
 from mlops.pipeline.run.state import RunFolder
 from mlops.pipeline.run.tracker import RunStatus, Tracker
+from mlops.pipeline.run.used import UsedFiles, digest, recorded
 from mlops.pipeline.run.values import AssetResolver, Given, step_input
 from mlops.pipeline.run.work import Workplace, workplace
 
-_LAST_LINES = 15
-_INVALID_INPUT = 5
+RECORD = "used.json"
+"""Beside the outputs of a step: the files that it used."""
+Key = Callable[..., str]
+"""`step_key` with all but the digest of the code."""
 
 
 @dataclass
@@ -47,6 +49,7 @@ class Run:
     resolve: AssetResolver
     progress: Callable[[StepEvent], None]
     installed: str
+    used: UsedFiles
     outputs: dict[tuple[str, str], Given] = field(default_factory=dict)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _talk: threading.RLock = field(default_factory=threading.RLock)
@@ -80,28 +83,37 @@ class Run:
         started = time.monotonic()
         given = self._given(step)
         code, snapshot = self._snapshot(step)
-        key = step_key(
+        key = partial(
+            step_key,
             step,
             inputs={name: value.identity for name, value in given.items()},
             outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
-            code=code,
             environment=environment_content(step),
             installed=self.installed,
             nonce="" if step.component.is_deterministic else self.run_id + step.name,
         )
         reusable = step.component.is_deterministic and not self.pipeline.job.settings.force_rerun
-        if reusable and (entry := self.cache.find(key)) is not None and self._reuse(step, entry):
+        if reusable and (entry := self._made_before(step, key, code, snapshot)) is not None:
             return self._finished(step, entry, "reused", started)
-        lock = self.cache.lock_build(key, self._stopped.is_set)
+        lock = self.cache.lock_build(key(code=code), self._stopped.is_set)
         if lock is None:
             return StepEvent(step.name, "skipped")
         try:
             # Another run may have made it while this one waited.
-            if reusable and (entry := self.cache.find(key)) is not None and self._reuse(step, entry):
+            if reusable and (entry := self._made_before(step, key, code, snapshot)) is not None:
                 return self._finished(step, entry, "reused", started)
-            return self._finished(step, self._execute(step, key, given, snapshot), "finished", started)
+            return self._finished(step, self._execute(step, key, code, given, snapshot), "finished", started)
         finally:
             lock.release()
+
+    def _made_before(self, step: Step, key: Key, code: str, snapshot: Path) -> Entry | None:
+        """The results of the same step by the same code, as far as it uses it."""
+        parts = (digest(snapshot, files) for files in self.used.known(key(code="")))
+        for part in (code, *filter(None, parts)):
+            entry = self.cache.find(key(code=part))
+            if entry is not None and self._reuse(step, entry):
+                return entry
+        return None
 
     def _given(self, step: Step) -> dict[str, Given]:
         found = {
@@ -136,52 +148,63 @@ class Run:
         self._finish(child, "FINISHED")
         return True
 
-    def _execute(self, step: Step, key: str, given: Mapping[str, Given], snapshot: Path) -> Entry:
+    def _execute(self, step: Step, key: Key, code: str, given: Mapping[str, Given], snapshot: Path) -> Entry:
         started = time.monotonic()
         log = self.folder.log(step.name)
         planned = spread(step)
         note = "; ".join((*planned.notes, *unlike_azure(self.pipeline, step)))
         self.tell(StepEvent(step.name, "running", log=str(log), note=note))
-        child = self._begin(step, {"mlops.key": key})
+        child = self._begin(step, {"mlops.key": key(code=code)})
         kept = self.cache.begin(self.run_id, step.name)
-        code = self.folder.code / step.name
-        shutil.copytree(snapshot, code)
+        folder = self.folder.code / step.name
+        shutil.copytree(snapshot, folder)
         place = workplace(
             self.pipeline,
             step,
             given,
-            code=code,
+            code=folder,
             inputs=self.folder.inputs / step.name,
             outputs=kept / "outputs",
         )
         with log.open("w", encoding="utf-8") as stream:
             stream.write(f"$ {place.command}" + (f"  # {note}\n" if note else "\n"))
-        why, failed = self._process(place, planned, child, log)
+        why, failed = self._process(place, planned, child, log, kept / RECORD)
         seconds = time.monotonic() - started
         if self._stopped.is_set():
             self._finish(child, "KILLED")
             raise StepFailed(f"step {step.name!r} was interrupted; log: {log}")
         for name in place.left:
             with self._talk:
-                self.tracker.log_artifacts(child, code / name, name)
+                self.tracker.log_artifacts(child, folder / name, name)
         why = why or place.broken()
         if why:
             self._finish(child, "FAILED")
             shutil.rmtree(kept, ignore_errors=True)
             self.tell(StepEvent(step.name, "failed", seconds, str(failed)))
             raise StepFailed(failure(step.name, why, seconds, failed))
+        used = recorded(kept / RECORD, folder)
+        part = digest(snapshot, used) if used is not None else None
         try:
             entry = self.cache.commit(
-                kept, key=key, step=step.name, run_id=child, names=list(place.outputs), seconds=seconds
+                kept,
+                key=key(code=part or code),
+                step=step.name,
+                run_id=child,
+                names=list(place.outputs),
+                seconds=seconds,
             )
         except IntegrityError as error:
             self._finish(child, "FAILED")
             shutil.rmtree(kept, ignore_errors=True)
             raise StepFailed(f"the output of step {step.name!r} cannot be kept: {error}") from None
+        if used is not None and part is not None:
+            self.used.remember(key(code=""), used)
         self._finish(child, "FINISHED")
         return entry
 
-    def _process(self, place: Workplace, planned: Spread, child: str, log: Path) -> tuple[str | int, Path]:
+    def _process(
+        self, place: Workplace, planned: Spread, child: str, log: Path, record: Path
+    ) -> tuple[str | int, Path]:
         """Run the step's processes; how they failed (0 when they did not), and the log that tells."""
         step = place.step
         variables = {k: str(v) for k, v in step.node.environment_variables.items()}
@@ -206,6 +229,7 @@ class Run:
             env=env,
             log=log,
             stop=late if step.node.limits else None,
+            record=record,
         )
         if status != 0 and late():
             return f"was ended after {limit} s, as its limits.timeout asks", failed
@@ -226,9 +250,9 @@ class Run:
                 self.folder.ended(child)
 
     def _finished(self, step: Step, entry: Entry, state: Any, started: float) -> StepEvent:
-        for name, digest in entry.outputs.items():
+        for name, content in entry.outputs.items():
             self.outputs[step.name, name] = Given(
-                str(self.cache.output(entry.key, name)), digest, is_path=True, kept=True
+                str(self.cache.output(entry.key, name)), content, is_path=True, kept=True
             )
         log = self.folder.log(step.name) if state == "finished" else ""
         return self.tell(StepEvent(step.name, state, time.monotonic() - started, str(log)))
@@ -243,39 +267,3 @@ def unlike_azure(pipeline: Pipeline, step: Step) -> list[str]:
         if owner is not None and owner.path and "://" in owner.path:
             notes.append(f"output {name} stays on this machine, on Azure ML it goes to {owner.path}")
     return notes
-
-
-def step_environment(tracking: Mapping[str, str], child: str, root: str = "") -> dict[str, str]:
-    """The environment of a step's process that reports to the run `child`, below the run `root`."""
-    inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_RUN")}
-    # `python` in a command is this one, also when its virtual environment is not activated.
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
-    fixed = {
-        "PATH": path,
-        "PYTHONUNBUFFERED": "1",
-        "MPLBACKEND": "agg",
-        "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_RUN_ID": child,
-        "AZUREML_RUN_ID": child,
-        "AZUREML_ROOT_RUN_ID": root or child,
-    }
-    return {**inherited, **tracking, **fixed}
-
-
-def failure(step: str, how: str | int, seconds: float, log: Path) -> str:
-    """Why a step failed, with what it said last. `how`: exit code, negative for a signal; or a sentence."""
-    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[1:]
-    last = "\n".join(f"    {line}" for line in [x for x in lines if x.strip()][-_LAST_LINES:])
-    if isinstance(how, str):
-        return f"step {step!r} {how}\n  log: {log}"
-    if how == _INVALID_INPUT and last:
-        # The step has refused its input with a sentence of its own: that is what there is to read.
-        return f"step {step!r} refuses its input:\n{last}\n  log: {log}"
-    if how < 0:
-        name = signal.Signals(-how).name
-        hint = "; often the machine ran out of memory" if name == "SIGKILL" else ""
-        ended = f"was ended by {name}{hint}"
-    else:
-        ended = f"failed with exit code {how}"
-    said = f"; the last lines of its log:\n{last}" if last else "; it wrote nothing to its log"
-    return f"step {step!r} {ended} after {seconds:.1f} s{said}\n  log: {log}"

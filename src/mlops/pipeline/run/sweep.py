@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Protocol
 
 from mlops.errors import InvalidInput, Locked, MlopsError, NotFound, StepFailed
+from mlops.lint import lint
 from mlops.pipeline.binding import expand
-from mlops.pipeline.lint import lint
 from mlops.pipeline.models import Environment
 from mlops.pipeline.read import resolve_environment
 from mlops.pipeline.run.cache import StepCache, content_digest
 from mlops.pipeline.run.executor import PRELOAD, StepServer, plan_invocation
 from mlops.pipeline.run.locks import FileLock
+from mlops.pipeline.run.process import failure, step_environment
 from mlops.pipeline.run.runner import interruptible
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
 from mlops.pipeline.run.state import RunFolder, recover
-from mlops.pipeline.run.step import failure, step_environment
 from mlops.pipeline.run.study import Study
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.values import AssetResolver, Given, job_inputs

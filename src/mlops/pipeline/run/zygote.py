@@ -6,7 +6,8 @@ safe: libraries are imported, not used (OpenBLAS's pool, which `import numpy` st
 
 Requests and answers are JSON lines on the socket whose descriptor is the argument.
 Request: {id, argv | shell, cwd, env, log}, {kill: id, signal} or {preload: [module]}. In place of a log three
-descriptors may come with the request: its standard input, output and error.
+descriptors may come with the request: its standard input, output and error. With `record`, a path, the
+process writes there which Python files it used and whether it started others (see `used.py`).
 Answers: {id, pid}, {id, exit}.
 Requests are served between two imports too: a step that comes early imports what is missing itself.
 When the socket closes, the runner is gone: all steps are killed, so that a `kill -9` leaves no orphan.
@@ -14,6 +15,7 @@ When the socket closes, the runner is gone: all steps are killed, so that a `kil
 
 from __future__ import annotations
 
+import _posixsubprocess
 import atexit
 import contextlib
 import gc
@@ -181,6 +183,8 @@ def run(request: dict[str, Any]) -> None:
         os.execvpe("bash", ["bash", "-c", request["shell"]], request["env"])  # noqa: S606 (no shell around it)
     os.environ.clear()
     os.environ.update(request["env"])
+    if "record" in request:
+        _USED.begin()
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(line_buffering=True, write_through=True)  # type: ignore[union-attr]
     if "numpy" in sys.modules:
@@ -199,8 +203,61 @@ def run(request: dict[str, Any]) -> None:
         runpy.run_path(argv[0], run_name="__main__")
 
 
+class Used:
+    """What a process reads of Python, and whether it starts others, which may read more."""
+
+    # Programs that tell about this machine or repository and run none of its modules.
+    HARMLESS = frozenset(("uname", "git", "fc-list", "lscpu", "ldconfig", "hostname", "nvidia-smi"))
+    STARTS = frozenset(
+        ("os.fork", "os.forkpty", "os.posix_spawn", "os.exec", "os.spawn", "os.system", "pty.spawn")
+    )
+
+    def __init__(self) -> None:
+        self.files: set[str] = set()
+        self.started = False
+
+    def begin(self) -> None:
+        """From now on. What multiprocessing starts raises no audit event."""
+        sys.addaudithook(self.listen)
+        start = _posixsubprocess.fork_exec
+
+        def fork_exec(*arguments: Any) -> Any:
+            self.started = True
+            return start(*arguments)
+
+        _posixsubprocess.fork_exec = fork_exec
+
+    def listen(self, event: str, arguments: tuple[Any, ...]) -> None:
+        """An audit hook."""
+        if event == "open":
+            name = arguments[0]
+            if isinstance(name, str) and name.endswith(".py"):
+                self.files.add(os.path.abspath(name))  # noqa: PTH100
+        elif event == "subprocess.Popen":
+            self.started |= os.path.basename(str(arguments[0])) not in self.HARMLESS  # noqa: PTH119
+        elif event in self.STARTS:
+            self.started = True
+
+    def write(self, path: str) -> None:
+        """Also what was imported in another way than by `open`."""
+        origins = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+        self.files |= {os.path.abspath(o) for o in origins if isinstance(o, str)}  # noqa: PTH100
+        with open(path, "w", encoding="utf-8") as stream:  # noqa: PTH123
+            json.dump({"files": sorted(self.files), "started": self.started}, stream)
+
+
+_USED = Used()
+
+
 def _exit_code(request: dict[str, Any]) -> int:
     """Run the step and answer as the interpreter would."""
+    code = _ran(request)
+    if code == 0 and "record" in request:
+        _USED.write(request["record"])
+    return code
+
+
+def _ran(request: dict[str, Any]) -> int:
     try:
         run(request)
     except SystemExit as end:

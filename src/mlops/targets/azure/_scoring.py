@@ -91,6 +91,10 @@ class Scoring:
         self._keys[environment, name] = (str(secret), until)
         return str(secret)
 
+    def forget(self, environment: str, name: str) -> None:
+        """Read its key again before the next request."""
+        self._keys.pop((environment, name), None)
+
     def ask(
         self,
         environment: str,

@@ -172,6 +172,18 @@ class AzureEndpoints:
         """The endpoint's first key, or a token of Entra ID for one that knows no keys."""
         return self._scoring.key(environment, self._name(environment, model))
 
+    def rotate(self, environment: str, model: str) -> None:
+        """A new first key; the old one is the second until the next time, so that no request fails."""
+        from mlops.targets.azure._keys import rotate
+
+        endpoint = self._scoring.endpoint(environment, self._name(environment, model))
+        if not endpoint.keys:
+            raise TargetError(
+                f"{endpoint.name} knows no keys: callers log in with Entra ID, nothing to rotate"
+            )
+        rotate(self._connection, environment, endpoint.name, endpoint.id)
+        self._scoring.forget(environment, endpoint.name)
+
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         """Counters from Azure Monitor. Raises `Inconclusive` when they cannot be read."""
         place = f"{deployment} of {model} in {environment}"

@@ -24,7 +24,18 @@ from mlops.errors import Inconclusive, InvalidInput, Locked, MlopsError, NotFoun
 from mlops.serving.client import Unreachable, call
 from mlops.serving.core import read_schema
 from mlops.serving.lock import Owner, owner
-from mlops.serving.state import STATE, ServerState, ensure_keys, read_keys, read_state, write_state
+from mlops.serving.state import (
+    KEYS,
+    STATE,
+    Keys,
+    ServerState,
+    ensure_keys,
+    following_keys,
+    keep_keys,
+    read_keys,
+    read_state,
+    write_state,
+)
 from mlops.spec.capture import CaptureSettings, check_capture
 from mlops.spec.digest import data_digest
 from mlops.spec.release import Release
@@ -39,6 +50,10 @@ STOP_SECONDS = 45.0
 
 _STARTED: list[subprocess.Popen[bytes]] = []
 """Servers outlive this process on purpose; keeping their handles avoids a warning when it ends."""
+
+
+class KeyMismatch(TargetError):
+    """The keys of the file are not those of the server."""
 
 
 class LocalEndpoints:
@@ -79,6 +94,9 @@ class LocalEndpoints:
             starting = isinstance(error.__cause__, ConnectionRefusedError)
             rows = _offline(known, "creating" if starting else "failed", str(error))
             return EndpointState(environment, model, url, rows, wanted)
+        except KeyMismatch as error:
+            cure = f"{error}; `mlops apply {environment}` makes new ones"
+            return EndpointState(environment, model, url, _offline(known, "failed", cure), wanted)
         made = {d.name: _settings(known.capture, d.signed) for d in known.deployments}
         rows = tuple(_deployment(d, made.get(d["name"], "")) for d in described["deployments"])
         return EndpointState(environment, model, url, rows, wanted)
@@ -168,7 +186,7 @@ class LocalEndpoints:
         folder = self._existing(environment, model)
         place = f"the endpoint of {model} in {environment}"
         headers = {"azureml-model-deployment": deployment} if deployment else {}
-        key = ensure_keys(folder).primary
+        key = self.key(environment, model)
         try:
             status, answer = call(_server(folder).port, "POST", "/score", dict(payload), key, headers=headers)
         except Unreachable as error:
@@ -180,7 +198,22 @@ class LocalEndpoints:
 
     def key(self, environment: str, model: str) -> str:
         """The first of the endpoint's two keys."""
-        return ensure_keys(self._existing(environment, model)).primary
+        keys = read_keys(self._existing(environment, model))
+        if keys is None:
+            raise TargetError(
+                f"the endpoint of {model} in {environment} has no keys; "
+                f"`mlops apply {environment}` makes new ones"
+            )
+        return keys.primary
+
+    def rotate(self, environment: str, model: str) -> None:
+        """A new first key; the old one is the second until the next time, so that no request fails."""
+        folder = self._existing(environment, model)
+        with self._changing(folder):
+            keys = following_keys(folder)
+            self._let_in(folder, keys)
+            keep_keys(folder, keys)
+            self._let_in(folder, keys)
 
     def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
         """Counters of a deployment. Raises `Inconclusive` when they cannot be read."""
@@ -256,9 +289,22 @@ class LocalEndpoints:
                 time.sleep(0.02)
             else:
                 break
+        keys = ensure_keys(folder)
+        if process is None and not _accepts(_server(folder).port, keys):
+            self._let_in(folder, keys)
         known = read_state(folder)
         if process is None and capture is not None and known is not None and known.capture != capture:
             self._control(folder, "PUT", "capture", capture.model_dump(mode="json"))
+
+    def _let_in(self, folder: Path, keys: Keys) -> None:
+        """Have the server read its keys again, without a pause, until it takes these."""
+        deadline = time.monotonic() + START_SECONDS
+        if (server := owner(folder)) is not None:
+            _signal(server.pid, signal.SIGHUP)
+        while (server := owner(folder)) is not None and not _accepts(server.port, keys):
+            if time.monotonic() > deadline:
+                raise TargetError(f"the server of {folder} does not take its keys; see {folder / LOG}")
+            time.sleep(0.02)
 
     def _end(self, folder: Path) -> None:
         server = owner(folder)
@@ -275,10 +321,15 @@ class LocalEndpoints:
     def _control(
         self, folder: Path, method: str, path: str, body: Any = None, timeout: float = CHANGE_SECONDS
     ) -> dict[str, Any]:
-        keys = read_keys(folder)
+        try:
+            keys = read_keys(folder)
+        except InvalidInput:
+            raise KeyMismatch(f"{folder / KEYS} is no key file") from None
         if keys is None:
-            raise TargetError(f"{folder} has no keys; apply the environment again")
+            raise KeyMismatch(f"{folder / KEYS} does not exist")
         status, answer = call(_server(folder).port, method, f"/-/{path}", body, keys.admin, timeout=timeout)
+        if status in (401, 403):
+            raise KeyMismatch(f"the server has other keys than {folder / KEYS}")
         if status != 200:
             _raise(answer)
         return answer
@@ -307,6 +358,18 @@ def _spawn(folder: Path, capture: CaptureSettings | None) -> subprocess.Popen[by
         )
     _STARTED.append(process)
     return process
+
+
+def _accepts(port: int, keys: Keys) -> bool:
+    """Whether the server takes all of these keys."""
+    try:
+        ruled, _ = call(port, "GET", "/-/state", None, keys.admin, timeout=5)
+        asked = [
+            call(port, "GET", "/metrics", None, key, timeout=5)[0] for key in (keys.primary, keys.secondary)
+        ]
+    except Unreachable:
+        return False
+    return ruled == 200 and not {401, 403}.intersection(asked)
 
 
 def _signal(pid: int, number: int) -> None:

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 
+from mlops.errors import TargetError
+from mlops.spec import writing
 from mlops.targets._mlflow_registry import MlflowRegistry
 from mlops.tracking import PipelineTracker, sqlite_uri
+
+KEY = "seal.key"
+"""In the state folder: what records on versions are sealed with. It never leaves this machine."""
 
 
 def local_tracker(state: Path, tracking_uri: str = "") -> PipelineTracker:
@@ -20,3 +26,17 @@ class LocalRegistry(MlflowRegistry):
 
     def __init__(self, state: Path, tracking_uri: str = "", root: Path | None = None) -> None:
         super().__init__(local_tracker(state, tracking_uri), state / "models", root)
+        self._key = None if tracking_uri else state / KEY
+
+    def seal(self, make: bool = False) -> bytes | None:
+        """A key beside the database; None for a server, where who may write tags is the server's business."""
+        if self._key is None:
+            return None
+        try:
+            if make and not self._key.exists():
+                writing.create(self._key, secrets.token_bytes(32), mode=0o600)
+            return self._key.read_bytes()
+        except FileNotFoundError:
+            return b""
+        except OSError as error:
+            raise TargetError(f"the key {self._key} cannot be used: {error.strerror}") from None

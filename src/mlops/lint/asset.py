@@ -1,0 +1,49 @@
+"""Data assets, models, datastores and features: paths that are what their type says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlops.lint.finding import Finding
+from mlops.lint.node import At, exists, is_file, is_folder
+from mlops.lint.references import check_asset, check_path, is_remote
+
+
+def check_data(data: At) -> Iterator[Finding]:
+    """A data asset's path: a file, a folder, or a folder with an MLTable file."""
+    path, kind = data["path"], data["type"].word
+    yield from check_path(path, what="data")
+    if path.text is None or is_remote(path.text):
+        return
+    there = path.beside(path.text)
+    if kind == "uri_file" and is_folder(there):
+        yield path.says("asset", f"{path.value!r} is a folder; uri_file needs a file")
+    if kind in ("uri_folder", "") and is_file(there) and (kind or "type" not in data):
+        yield path.says("asset", f"{path.value!r} is a file; uri_folder needs a folder")
+    if kind == "mltable" and is_folder(there) and not is_file(there / "MLTable"):
+        yield path.says("asset", f"there is no file MLTable in {path.value!r}")
+
+
+def check_model(model: At) -> Iterator[Finding]:
+    """A model's path; a model of MLflow is a folder with an MLmodel file."""
+    path = model["path"]
+    yield from check_path(path, what="model")
+    if path.text is None or is_remote(path.text):
+        return
+    there = path.beside(path.text)
+    if model["type"].word == "mlflow_model" and exists(there) and not is_file(there / "MLmodel"):
+        yield path.says("asset", f"there is no file MLmodel in {path.value!r}; an mlflow_model has one")
+
+
+def check_feature_set(feature_set: At) -> Iterator[Finding]:
+    """The specification is a folder of this repository; entities are pinned."""
+    path = feature_set.at("specification", "path")
+    yield from check_path(path, what="specification")
+    for entity in feature_set["entities"].elements():
+        yield from check_asset(entity)
+    if path.text is not None and not is_remote(path.text):
+        folder = path.beside(path.text)
+        if is_folder(folder) and not any(
+            is_file(folder / f"FeatureSetSpec.{end}") for end in ("yaml", "yml")
+        ):
+            yield path.says("asset", f"there is no file FeatureSetSpec.yaml in {path.value!r}")

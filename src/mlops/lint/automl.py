@@ -1,0 +1,48 @@
+"""AutoML jobs and nodes: data, limits, columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlops.lint.finding import Finding
+from mlops.lint.machine import at_least, between
+from mlops.lint.node import At
+from mlops.lint.references import check_path
+
+_COUNTS = ("max_trials", "max_concurrent_trials", "timeout_minutes", "trial_timeout_minutes", "max_nodes")
+_PAIRS = (
+    ("max_concurrent_trials", "max_trials", "is more than max_trials"),
+    ("trial_timeout_minutes", "timeout_minutes", "is longer than timeout_minutes"),
+)
+
+
+def check_automl(job: At) -> Iterator[Finding]:
+    """Problems of an AutoML job."""
+    for field in ("training_data", "validation_data", "test_data"):
+        yield from check_path(job[field]["path"], what="data")
+    limits = job["limits"]
+    for field in _COUNTS:
+        yield from at_least(limits[field], 1, "task")
+    for smaller, larger, why in _PAIRS:
+        low, high = limits[smaller].number, limits[larger].number
+        if low is not None and high is not None and low > high:
+            yield limits[smaller].says("task", f"{why} ({high:g})")
+    for field in ("validation_data_size", "test_data_size"):
+        yield from between(job[field], 0, 1, "task")
+    yield from between(job["n_cross_validations"], 2, 1000, "task")
+    target = job["target_column_name"]
+    if target.text is not None and not target.text.strip():
+        yield target.says("task", "names no column")
+    if job["task"].word == "forecasting":
+        yield from _forecasting(job["forecasting"])
+    early = job["sweep"]["early_termination"]
+    yield from at_least(early["evaluation_interval"], 1, "termination")
+
+
+def _forecasting(settings: At) -> Iterator[Finding]:
+    if "time_column_name" not in settings:
+        yield settings.says("task", "forecasting needs `time_column_name`")
+    horizon = settings["forecast_horizon"]
+    if horizon.text is not None and horizon.word != "auto" and horizon.number is None:
+        yield horizon.says("task", f"must be auto or a number of periods; got {horizon.value!r}")
+    yield from at_least(horizon, 1, "task")

@@ -1,0 +1,80 @@
+"""Environments: image or build, the files that they name, and whether they are pinned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlops.lint.files import Files
+from mlops.lint.finding import Finding
+from mlops.lint.node import At, is_file, is_folder
+from mlops.lint.references import check_asset, is_remote
+from mlops.lint.shape import check_shape
+
+
+def check_environment(place: At, files: Files) -> Iterator[Finding]:
+    """The `environment` of a job, component or deployment: written there, in a file, or in the workspace."""
+    text = place.text
+    if text is None:
+        if isinstance(place.value, dict):
+            yield from environment_fields(place)
+        return
+    if is_remote(text):
+        yield from check_asset(place)
+        return
+    if not text.startswith("file:"):
+        return  # the shape says what is allowed
+    path = place.beside(text.removeprefix("file:"))
+    if not is_file(path):
+        yield place.says("missing-file", f"the environment {text!r} does not exist beside the file")
+        return
+    top = files.top(path)
+    if top is not None:
+        yield from check_shape(top, "environment.anonymous")
+        yield from environment_fields(top)
+
+
+def environment_fields(place: At) -> Iterator[Finding]:
+    """Problems of the fields of an environment."""
+    image, build, conda = place["image"], place["build"], place["conda_file"]
+    if "image" in place and "build" in place:
+        yield build.says("image-and-build", "`image` and `build` exclude each other")
+    elif "image" not in place and "build" not in place:
+        yield place.says("image-and-build", "needs `image` or `build`")
+    if image.text is not None and (why := unpinned_image(image.text)):
+        yield image.says("pin-image", why)
+    if "name" in place and "version" not in place:
+        name = place["name"].value
+        yield place.says("pin-environment", f"the environment {name!r} has no `version`; give one")
+    if conda.text is not None and not is_remote(conda.text) and not is_file(conda.beside(conda.text)):
+        yield conda.says("missing-file", f"the file {conda.text!r} does not exist beside the file")
+    if "conda_file" in place and not isinstance(conda.value, str | dict):
+        yield conda.says("wrong-type", "must be the path of a conda file, or its content")
+    if "conda_file" in place and "build" in place:
+        yield conda.says("image-and-build", "`conda_file` belongs to `image`; a build has its Dockerfile")
+    yield from _build(build)
+
+
+def _build(build: At) -> Iterator[Finding]:
+    path = build["path"]
+    if path.text is None or is_remote(path.text):
+        return
+    folder = path.beside(path.text)
+    if not is_folder(folder):
+        yield path.says("missing-file", f"the folder {path.text!r} does not exist beside the file")
+        return
+    written = build["dockerfile_path"]
+    name = written.text or "Dockerfile"
+    if not is_file(folder / name):
+        yield written.says("missing-file", f"there is no {name!r} in {path.text!r}")
+
+
+def unpinned_image(image: str) -> str:
+    """Why a container image is not pinned; empty when it has a tag other than `latest`, or a digest."""
+    if "@sha256:" in image or "${{" in image:
+        return ""
+    tag = image.rsplit("/", 1)[-1].partition(":")[2]
+    if not tag:
+        return f"the image {image!r} has no tag; pin one, or a digest (…@sha256:…)"
+    if tag == "latest":
+        return f"the image {image!r} moves; pin a tag that does not, or a digest (…@sha256:…)"
+    return ""

@@ -1,0 +1,81 @@
+"""Opens the files that one call reads, each once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from mlops.errors import InvalidInput, Problem
+from mlops.lint.finding import Finding
+from mlops.lint.node import At, is_file, shown
+from mlops.spec._yaml import Document
+
+_HIDDEN = (".git", ".venv", "node_modules", "__pycache__", ".mlops")
+
+
+@dataclass
+class Files:
+    """Documents by path. A file that cannot be read is a finding, whoever asks for it."""
+
+    root: Path | None = None
+    """The repository, where there is one."""
+    vm_sizes: frozenset[str] = frozenset()
+    """Sizes that the repository vouches for, in small letters."""
+    _opened: dict[Path, At | list[Finding]] = field(default_factory=dict)
+
+    def open(self, path: Path) -> At | list[Finding]:
+        """The top of a file, or why there is none."""
+        if path not in self._opened:
+            self._opened[path] = _open(path)
+        return self._opened[path]
+
+    def top(self, path: Path) -> At | None:
+        """The top of a file, or None when it cannot be read; the file's own check says why."""
+        found = self.open(path)
+        return found if isinstance(found, At) and isinstance(found.value, dict) else None
+
+
+def _open(path: Path) -> At | list[Finding]:
+    try:
+        document = Document.read(path, shown(path))
+    except InvalidInput as error:
+        return [_of(problem) for problem in error.problems]
+    if _endless(document.value):
+        return [Finding("yaml", document.name, 1, "", "an alias holds itself; write the value out")]
+    return At(document, path, (), document.value)
+
+
+def _of(problem: Problem) -> Finding:
+    file, _, line = problem.where.rpartition(":")
+    if not line.isdecimal():
+        file, line = problem.where, "1"
+    return Finding("yaml", file, int(line), problem.field, problem.message)
+
+
+def _endless(value: object) -> bool:
+    """Whether a value holds itself, as an alias inside of its own anchor does."""
+    open_ones: set[int] = set()
+    done: set[int] = set()
+    waiting: list[tuple[object, bool]] = [(value, False)]
+    while waiting:
+        part, leaving = waiting.pop()
+        if leaving:
+            open_ones.discard(id(part))
+            done.add(id(part))
+        elif isinstance(part, dict | list) and id(part) not in done:
+            if id(part) in open_ones:
+                return True
+            open_ones.add(id(part))
+            waiting.append((part, True))
+            waiting += [(inner, False) for inner in (part.values() if isinstance(part, dict) else part)]
+    return False
+
+
+def yaml_files(folder: Path) -> list[Path]:
+    """Every YAML file below a folder, hidden tool folders left out."""
+    found = []
+    for path in sorted(folder.rglob("*")):
+        parts = path.relative_to(folder).parts
+        if path.suffix.lower() in (".yml", ".yaml") and not set(parts) & set(_HIDDEN) and is_file(path):
+            found.append(path)
+    return found

@@ -1,0 +1,97 @@
+"""Model monitors (`create_monitor`): signals, windows, thresholds, who is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from mlops.lint.finding import Finding
+from mlops.lint.node import At
+from mlops.lint.references import check_asset, check_path
+from mlops.lint.spark import INSTANCE_TYPES, RUNTIMES
+
+_DURATION = re.compile(
+    r"P(?=\d|T\d)(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
+)
+_EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s.,;<>]{2,}")
+_SHARES = (
+    "null_value_rate",
+    "data_type_error_rate",
+    "out_of_bounds_rate",
+    "accuracy",
+    "precision",
+    "recall",
+    "normalized_discounted_cumulative_gain",
+    "jensen_shannon_distance",
+    "aggregated_coherence_pass_rate",
+    "aggregated_fluency_pass_rate",
+    "aggregated_groundedness_pass_rate",
+    "aggregated_relevance_pass_rate",
+    "aggregated_similarity_pass_rate",
+)
+_WINDOWS = ("lookback_window_size", "lookback_window_offset")
+
+
+def check_monitor(monitor: At) -> Iterator[Finding]:
+    """Problems of the `create_monitor` part, of which Azure ML says nothing before the first run."""
+    compute = monitor["compute"]
+    size = compute["instance_type"]
+    if size.text is not None and size.word not in INSTANCE_TYPES:
+        yield size.says("vm-size", f"must be one of {', '.join(INSTANCE_TYPES)}; got {size.value!r}")
+    runtime = compute["runtime_version"]
+    if isinstance(runtime.value, str | float) and str(runtime.value) not in RUNTIMES:
+        yield runtime.says("spark", f"must be one of {', '.join(RUNTIMES)}; got {runtime.value!r}")
+    yield from check_asset(monitor.at("monitoring_target", "model_id"))
+    for _, signal in monitor["monitoring_signals"].fields():
+        yield from _signal(signal)
+    yield from _told(monitor["alert_notification"])
+
+
+def _signal(signal: At) -> Iterator[Finding]:
+    production = signal["production_data"]
+    for data in [production, *production.elements(), signal["reference_data"]]:
+        yield from _data(data)
+    if isinstance(production.value, dict) and "input_data" not in production:
+        # Azure ML's loader ends with a TypeError that names neither the file nor the line.
+        yield production.says("missing-field", "needs `input_data`")
+    for _, data in signal["input_data"].fields():
+        yield from _data(data)
+    thresholds = signal["metric_thresholds"]
+    if isinstance(signal.value, dict) and not thresholds.value:
+        message = "has no `metric_thresholds`, so it can never raise an alert but by Azure's defaults"
+        yield signal.says("silent-monitor", message)
+    yield from _thresholds(thresholds)
+
+
+def _data(data: At) -> Iterator[Finding]:
+    path = data.at("input_data", "path")
+    yield from check_path(path, what="data")
+    window = data["data_window"]
+    for field in _WINDOWS:
+        place = window[field]
+        if place.text is not None and place.word != "default" and not _DURATION.fullmatch(place.text):
+            message = f"must be a duration such as P7D or PT12H; got {place.value!r}"
+            yield place.says("window", message)
+    start, end = window["window_start"].text, window["window_end"].text
+    if start is not None and end is not None and start >= end:
+        yield window["window_end"].says("window", f"must be later than window_start ({start})")
+
+
+def _thresholds(place: At) -> Iterator[Finding]:
+    for name, inner in place.fields():
+        number = inner.number
+        if number is None:
+            yield from _thresholds(inner)
+        elif number < 0 and name != "threshold":
+            yield inner.says("threshold", f"must be 0 or more; got {inner.value!r}")
+        elif name in _SHARES and number > 1:
+            yield inner.says("threshold", f"must be between 0 and 1; got {inner.value!r}")
+    for inner in place.elements():
+        yield from _thresholds(inner)
+
+
+def _told(notification: At) -> Iterator[Finding]:
+    emails = notification["emails"]
+    for place in emails.elements():
+        if place.text is not None and not _EMAIL.fullmatch(place.text):
+            yield place.says("email", f"{place.value!r} is no e-mail address")

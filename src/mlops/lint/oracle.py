@@ -1,0 +1,155 @@
+"""What `azure-ai-ml` itself refuses, asked without a network. Imported only when a file needs it."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.util
+import io
+import json
+import logging
+import re
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from mlops.lint.finding import Finding
+from mlops.lint.kinds import KINDS
+from mlops.lint.node import At, Loc
+
+_LONGEST = 300
+_PREVIEW = ("do_while", "if_else", "parallel_for")
+# The command line gives them, so that a file may lack them.
+_LATER = {"endpoint_name": "given-by-the-command-line"}
+
+
+def installed() -> str:
+    """The version of `azure-ai-ml`; empty when it is not installed. Costs no import of it."""
+    if importlib.util.find_spec("azure") is None or importlib.util.find_spec("azure.ai") is None:
+        return ""
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        return version("azure-ai-ml")
+    except PackageNotFoundError:
+        return ""
+
+
+def refusals(top: At, kind: str) -> list[tuple[Loc, str]]:
+    """Place and sentence of everything that `azure-ai-ml` refuses in a file."""
+    with _quiet():
+        try:
+            entity = _load(top, kind)
+        except Exception as error:  # noqa: BLE001 (whatever it raises is its refusal)
+            return list(_of_error(error))
+        try:
+            verdict = entity._validate() if hasattr(entity, "_validate") else None
+        except NotImplementedError:
+            return []
+        except Exception as error:  # noqa: BLE001
+            return list(_of_error(error))
+        messages = getattr(verdict, "error_messages", None)
+        return [(_place(str(at)), _short(str(text))) for at, text in (messages or {}).items()]
+
+
+def _load(top: At, kind: str) -> Any:
+    from azure.ai.ml.entities import _load_functions as loaders
+
+    later = _LATER.items() if kind.startswith("deployment") else ()
+    given = [{name: value} for name, value in later if name not in top]
+    name = KINDS[kind].loader
+    if name == "load_data_import":
+        from azure.ai.ml.entities._data_import.data_import import DataImport
+
+        return loaders.load_common(DataImport, str(top.path))
+    return getattr(loaders, name)(str(top.path), params_override=given)
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Its warnings and logs are about itself."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with (
+            warnings.catch_warnings(),
+            contextlib.redirect_stdout(io.StringIO()),
+            contextlib.redirect_stderr(io.StringIO()),
+        ):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _of_error(error: Exception) -> Iterator[tuple[Loc, str]]:
+    yield from _of_text(str(error) or type(error).__name__, ())
+
+
+def _of_text(text: str, above: Loc) -> Iterator[tuple[Loc, str]]:
+    """The places and sentences that a message holds as JSON, or the message itself."""
+    start, end = text.find("{"), text.rfind("}")
+    try:
+        found = json.loads(text[start : end + 1]) if start >= 0 else None
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        yield above, _short(text)
+    elif isinstance(found.get("errors"), list):
+        for entry in found["errors"]:
+            place = _place(str(entry.get("path", ""))) if isinstance(entry, dict) else ()
+            message = str(entry.get("message", entry)) if isinstance(entry, dict) else str(entry)
+            yield from _of_text(message, (*above, *place))
+    else:
+        yield from _nested(found, above)
+
+
+def _nested(found: Any, above: Loc) -> Iterator[tuple[Loc, str]]:
+    if isinstance(found, dict):
+        for key, inner in found.items():
+            yield from _nested(inner, above if key in ("_schema", "value", "key") else (*above, key))
+    elif isinstance(found, list):
+        texts = [part for part in found if isinstance(part, str)]
+        if texts:
+            yield above, _short("; ".join(texts))
+        else:
+            for part in found[-1:]:
+                yield from _nested(part, above)
+    else:
+        yield above, _short(str(found))
+
+
+def _place(path: str) -> Loc:
+    """`jobs.train.inputs.rows` or `a[0].b` as a place of the file."""
+    parts = re.findall(r"[^.\[\]]+", "" if path == "*" else path)
+    return tuple(int(part) if part.isdecimal() else part for part in parts)
+
+
+def _short(text: str) -> str:
+    flat = re.sub(r"\s+", " ", text).strip().rstrip(".")
+    return flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"
+
+
+def needs_preview(top: At) -> bool:
+    """Whether a pipeline has nodes that `azure-ai-ml` refuses unless its private preview is on."""
+    return any(node["type"].word in _PREVIEW for _, node in top["jobs"].fields())
+
+
+def ask(top: At, kind: str, own: list[Finding]) -> list[Finding]:
+    """Its refusals as findings, without what is known already from the same place."""
+    if needs_preview(top):
+        return []
+    known = [f.field for f in own if f.level == "error" and f.file == top.document.name]
+    found = []
+    for place, text in refusals(top, kind):
+        dotted = ".".join(str(part) for part in place)
+        if any(_near(field, dotted) for field in known):
+            continue
+        line = top.document.line(place)
+        found.append(Finding("refused", top.document.name, line, dotted, f"azure-ai-ml: {text}"))
+    return found
+
+
+def _near(one: str, other: str) -> bool:
+    """Whether two places are the same or one is inside of the other; the file holds all."""
+    inside = one.startswith(f"{other}.") or other.startswith(f"{one}.")
+    return inside or one == other or "" in (one, other)

@@ -1,0 +1,103 @@
+"""Schedules: when they fire, and what they start."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime
+from functools import cache
+from typing import Any
+from zoneinfo import available_timezones
+
+from mlops.lint.cron import cron_problem
+from mlops.lint.finding import Finding
+from mlops.lint.machine import between
+from mlops.lint.node import At
+from mlops.lint.references import check_asset, check_path, is_remote
+
+_LONGEST = {"minute": 525_600, "hour": 8_760, "day": 365, "week": 52, "month": 12}
+_DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def check_schedule(schedule: At) -> Iterator[Finding]:
+    """The trigger, and the job that it starts."""
+    trigger = schedule["trigger"]
+    if "trigger" not in schedule:
+        yield schedule.says("missing-field", "needs `trigger`")
+    elif isinstance(trigger.value, dict) and trigger["type"].word not in ("cron", "recurrence"):
+        kind = trigger["type"]
+        yield kind.says("wrong-value", f"must be 'cron' or 'recurrence'; got {kind.value!r}")
+    expression = trigger["expression"]
+    if expression.text is not None and (why := cron_problem(expression.text)):
+        yield expression.says("cron", why)
+    yield from _zone(trigger["time_zone"])
+    yield from _window(trigger)
+    if trigger["type"].word == "recurrence":
+        yield from _recurrence(trigger)
+    yield from _job(schedule["create_job"])
+
+
+def _zone(place: At) -> Iterator[Finding]:
+    # Azure takes Windows names ("W. Europe Standard Time") too; those have a blank.
+    if place.text is None or " " in place.text:
+        return
+    if place.word not in _zones():
+        message = f"{place.value!r} is no time zone; use UTC, or a name like Europe/Berlin"
+        yield place.says("time-zone", message)
+
+
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(name.lower() for name in available_timezones())
+
+
+def _window(trigger: At) -> Iterator[Finding]:
+    start, end = _moment(trigger["start_time"].value), _moment(trigger["end_time"].value)
+    if start is not None and end is not None and start >= end:
+        yield trigger["end_time"].says("window", "must be later than start_time")
+    for field in ("start_time", "end_time"):
+        place = trigger[field]
+        if place.text is not None and _moment(place.value) is None:
+            message = f"must be a date and time, as 2026-01-31T08:00:00; got {place.value!r}"
+            yield place.says("window", message)
+
+
+def _moment(value: Any) -> datetime | None:
+    if isinstance(value, datetime):
+        return value.replace(tzinfo=None)
+    if isinstance(value, date):
+        return datetime(value.year, value.month, value.day)
+    try:
+        return datetime.fromisoformat(value).replace(tzinfo=None) if isinstance(value, str) else None
+    except ValueError:
+        return None
+
+
+def _recurrence(trigger: At) -> Iterator[Finding]:
+    frequency, interval = trigger["frequency"].word, trigger["interval"]
+    if frequency in _LONGEST:
+        yield from between(interval, 1, _LONGEST[frequency], "recurrence")
+    pattern = trigger["schedule"]
+    if not isinstance(pattern.value, dict):
+        return
+    if frequency in ("minute", "hour"):
+        yield pattern.says("recurrence", f"a pattern needs frequency day, week or month; it is {frequency}")
+    if frequency != "month" and "month_days" in pattern and frequency in _LONGEST:
+        yield pattern["month_days"].says("recurrence", f"needs frequency month; it is {frequency}")
+    if frequency in ("day", "month") and "week_days" in pattern:
+        yield pattern["week_days"].says("recurrence", f"needs frequency week; it is {frequency}")
+    for field, least, most in (("hours", 0, 23), ("minutes", 0, 59), ("month_days", 1, 31)):
+        for place in [pattern[field], *pattern[field].elements()]:
+            yield from between(place, least, most, "recurrence")
+    for place in [pattern["week_days"], *pattern["week_days"].elements()]:
+        if place.text is not None and place.word not in _DAYS:
+            yield place.says("recurrence", f"{place.value!r} is no day; allowed: {', '.join(_DAYS)}")
+
+
+def _job(job: At) -> Iterator[Finding]:
+    for place in (job, job["job"]):
+        if place.text is None:
+            continue
+        if is_remote(place.text):
+            yield from check_asset(place)
+        else:
+            yield from check_path(place, what="job")

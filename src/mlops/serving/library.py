@@ -1,0 +1,66 @@
+"""A model that its own library answers: on the rows as training had them, in one thread a call."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.errors import TargetError
+from mlops.serving.core import Predictions, Row, Scorer, first_line
+from mlops.serving.formats import Answer, open_model
+from mlops.serving.inputs import Inputs
+from mlops.spec.schema import FILE, Library, ModelSchema
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import pyarrow as pa
+
+
+class LibraryScorer(Scorer):
+    """`answer` on what `serving.json` says of the training rows."""
+
+    def __init__(self, schema: ModelSchema, library: Library, answer: Answer) -> None:
+        super().__init__(schema)
+        # Numbers only: a long text takes as long as it is.
+        self.steady = library.arrays
+        self._inputs = Inputs(schema, library)
+        self._answer = answer
+
+    @classmethod
+    def load(
+        cls, schema: ModelSchema, folder: Path, *, trusted: Collection[str] | None = None
+    ) -> LibraryScorer:
+        """The saved model. `trusted` are types to trust beside those of the format; None means those that
+        `serving.json` names: only for an artifact that was verified, or has just been made.
+
+        Raises `TargetError` when it does not load.
+        """
+        library = schema.library
+        if library is None:
+            raise TargetError(f"model {schema.model}: {FILE} names no library that could answer")
+        further = library.trusted if trusted is None else sorted(trusted)
+        return cls(schema, library, open_model(folder, library.format, schema.task, further))
+
+    def predict_rows(self, rows: Sequence[Row]) -> Predictions:
+        return self._call(self._inputs.of_rows, rows, len(rows))
+
+    def predict_frame(self, frame: pd.DataFrame | pa.Table | pa.RecordBatch) -> Predictions:
+        table: Any = frame
+        is_pandas = hasattr(table, "iloc")
+        self._require(table.columns if is_pandas else table.schema.names)
+        return self._call(self._inputs.of_table, table, len(table) if is_pandas else table.num_rows)
+
+    def as_it_is(self, table: Any) -> Predictions:
+        """Ask with `table` untouched. Raises what the library raises."""
+        return self._shaped(np.asarray(self._answer(table)), len(table))
+
+    def _call(self, make: Any, given: Any, count: int) -> Predictions:
+        try:
+            raw = self._answer(make(given))
+        # Foreign code runs here: whatever it raises is the model's failure.
+        except Exception as error:
+            raise TargetError(f"the model failed: {first_line(error)}") from error
+        return self._shaped(np.asarray(raw), count)

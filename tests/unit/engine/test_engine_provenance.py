@@ -1,0 +1,237 @@
+"""Where a release comes from is never skipped: each way in which it may be another is refused by itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from engine_world import MODEL, make_release
+from memory_git import MemoryGit
+
+from mlops.errors import IntegrityError, InvalidInput, NotFound
+from mlops.lifecycle import provenance
+from mlops.lifecycle.intent import Intent
+from mlops.spec.files import FREEZE, POLICY, desired_path, release_path
+from mlops.spec.policy import Freeze
+from mlops.spec.release import Release
+from mlops.targets.memory import MemoryRegistry
+
+ENV = "prod"
+FILE = desired_path(ENV, MODEL)
+ORDER = "order: [staging, prod]\nenvironments: {staging: {}, prod: {soak: 1h}}\n"
+WINDOW = (
+    "windows: [{environments: [prod], start: 2026-01-01T00:00, end: 2027-01-01T00:00, timezone: UTC, "
+    "reason: audit, by: ann}]\n"
+)
+
+
+def record(version: int, **source: object) -> Release:
+    made = make_release(version)
+    return made.model_copy(update={"source": made.source.model_copy(update=source)})
+
+
+def text_of(release: Release) -> str:
+    return yaml.safe_dump(release.model_dump(mode="json"), sort_keys=False)
+
+
+def asks(release: int, replaces: int | None = None) -> str:
+    return f"release: {release}\nreplaces: {replaces or 'null'}\n"
+
+
+@pytest.fixture
+def git(monkeypatch: pytest.MonkeyPatch) -> MemoryGit:
+    """Release 1 was trained from the first commit; prod asks for it."""
+    made = MemoryGit()
+    monkeypatch.setattr(provenance, "Git", lambda _: made)
+    trained = made.commit({POLICY: ORDER})
+    made.commit({release_path(MODEL, 1): text_of(record(1, commit=trained))})
+    made.commit({FILE: asks(1)})
+    return made
+
+
+def intent(rev: str = "HEAD") -> Intent:
+    return provenance.read_intent(Path(), ENV, MODEL, rev)
+
+
+# --- what a commit wants ------------------------------------------------------------------------------------
+
+
+def test_the_files_of_a_commit_are_what_is_wanted(git: MemoryGit):
+    asked = git.head()
+    git.commit({"README.md": "other"})
+    found = intent()
+    assert (found.env, found.model, found.desired.release) == (ENV, MODEL, 1)
+    assert (found.commit, found.file_commit) == (git.head(), asked)
+    assert found.release.version == 1
+    assert found.policy.order == ["staging", "prod"]
+    assert found.freeze == Freeze()
+    assert found.lineage == {1}
+    git.commit({FREEZE: WINDOW})
+    assert len(intent().freeze.windows) == 1
+    assert intent(asked).freeze == Freeze(), "of the commit that was asked, not of the newest"
+
+
+def test_what_the_file_said_before_may_be_served(git: MemoryGit):
+    git.commit({FILE: asks(2, 1), release_path(MODEL, 2): text_of(record(2))})
+    assert intent().lineage == {1, 2}
+    git.commit({FILE: asks(3, 7), release_path(MODEL, 3): text_of(record(3))})
+    assert intent().lineage == {3, 7}, "it was written against another release"
+
+
+def test_a_shallow_clone_is_refused(git: MemoryGit):
+    git.is_shallow = True
+    with pytest.raises(InvalidInput, match="--unshallow"):
+        intent()
+
+
+@pytest.mark.parametrize("name", [FILE, release_path(MODEL, 1), POLICY, FREEZE])
+def test_what_is_not_committed_is_refused(git: MemoryGit, name: str):
+    git.changed = ["README.md"]
+    assert intent().desired.release == 1
+    git.changed = [name]
+    with pytest.raises(InvalidInput) as caught:
+        intent()
+    assert name in str(caught.value)
+
+
+def test_a_file_that_was_never_committed_or_is_gone(git: MemoryGit):
+    git.commit({FILE: None})
+    with pytest.raises(NotFound):
+        intent()
+    git.changed = [FILE]
+    with pytest.raises(InvalidInput, match="not committed"):
+        intent()
+
+
+def test_an_environment_that_the_policy_does_not_know(git: MemoryGit):
+    git.commit({POLICY: "order: [staging]\nenvironments: {staging: {}}\n"})
+    with pytest.raises(InvalidInput, match="no environment 'prod'"):
+        intent()
+
+
+def test_history_has_no_end(git: MemoryGit):
+    """Fifty changes were read once: what was asked for before them was never asked for."""
+    for version in range(2, 130):
+        git.commit({FILE: asks(version, version - 1)})
+    git.commit({release_path(MODEL, 129): text_of(record(129))})
+    history = provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
+    assert [state.release for _, state in history] == list(range(129, 0, -1))
+    assert 1 in intent().lineage
+
+
+def test_history_ends_where_the_file_was_not_there_or_not_valid(git: MemoryGit):
+    git.commit({FILE: None})
+    git.commit({FILE: asks(2)})
+    git.commit({FILE: asks(3, 2)})
+    found = provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
+    assert [state.release for _, state in found] == [3, 2]
+    git.commit({FILE: "releese: 4\n"})
+    with pytest.raises(InvalidInput, match="releese"):
+        provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
+    git.commit({FILE: asks(5, 3)})
+    found = provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
+    assert [state.release for _, state in found] == [5]
+
+
+def test_a_release_that_is_about_another_is_refused(git: MemoryGit):
+    git.commit({release_path(MODEL, 2): text_of(record(3))})
+    with pytest.raises(InvalidInput) as caught:
+        provenance.release_at(git, MODEL, 2, "HEAD")  # type: ignore[arg-type]
+    assert caught.value.problems[0].field == "version"
+    git.commit({"releases/other/3.yaml": text_of(record(3))})
+    with pytest.raises(InvalidInput) as caught:
+        provenance.release_at(git, "other", 3, "HEAD")  # type: ignore[arg-type]
+    assert caught.value.problems[0].field == "model"
+    with pytest.raises(NotFound):
+        provenance.release_at(git, MODEL, 9, "HEAD")  # type: ignore[arg-type]
+
+
+# --- its source ---------------------------------------------------------------------------------------------
+
+
+def test_a_good_source_is_let_through(git: MemoryGit):
+    provenance.verify_source(Path(), intent())
+
+
+def test_an_edited_release_is_refused_with_who_did_it(git: MemoryGit):
+    wanted = intent()
+    git.commit({release_path(MODEL, 1): text_of(record(1, commit=git.id(0), actor="eve"))})
+    provenance.verify_source(Path(), wanted)  # the commit that is applied does not have the edit
+    with pytest.raises(IntegrityError) as caught:
+        provenance.verify_source(Path(), intent())
+    assert f"was written by {git.id(1)[:8]} and changed by {git.id(3)[:8]} (Ada)" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("source", "known"),
+    [({"dirty": True}, ()), ({"commit": "f" * 40}, ()), ({"commit": "f" * 40}, ("f" * 40,))],
+    ids=["uncommitted changes", "an unknown commit", "a commit of another branch"],
+)
+def test_a_source_that_nobody_can_go_back_to_is_refused(
+    git: MemoryGit, source: dict[str, object], known: tuple[str, ...]
+):
+    git.known = set(known)
+    git.commit({release_path(MODEL, 2): text_of(record(2, **{"commit": git.id(0), **source}))})
+    git.commit({FILE: asks(2, 1)})
+    with pytest.raises(IntegrityError):
+        provenance.verify_source(Path(), intent())
+
+
+def test_a_source_that_comes_after_the_commit_is_refused(git: MemoryGit):
+    git.commit({release_path(MODEL, 2): text_of(record(2, commit=git.id(5))), FILE: asks(2, 1)})
+    wanted = intent()
+    git.commit({"a": "1"})
+    git.commit({"a": "2"})
+    with pytest.raises(IntegrityError, match="not part of the history"):
+        provenance.verify_source(Path(), wanted)
+
+
+def test_a_commit_is_newer_when_ours_leads_to_it(git: MemoryGit):
+    old, new = git.id(0), git.id(2)
+    assert provenance.is_newer(Path(), new, old)
+    assert not provenance.is_newer(Path(), old, new)
+    assert not provenance.is_newer(Path(), old, old)
+    assert not provenance.is_newer(Path(), "f" * 40, old)
+
+
+# --- what the registry says ---------------------------------------------------------------------------------
+
+TAGS = {"mlops.digest": record(1).digest, "mlops.commit": record(1).source.commit}
+
+
+@pytest.mark.parametrize(
+    ("change", "field"),
+    [
+        ({}, ""),
+        ({"mlops.digest": "sha256:" + "f" * 64}, "digest"),
+        ({"mlops.digest": None}, "digest"),
+        ({"mlops.digest": ""}, "digest"),
+        ({"mlops.commit": "f" * 40}, "source.commit"),
+        ({"mlops.commit": None}, "source.commit"),
+    ],
+)
+def test_the_registry_agrees_on_digest_and_commit(change: dict[str, str | None], field: str, tmp_path: Path):
+    tags = {k: v for k, v in {**TAGS, **change}.items() if v is not None}
+    place, why = provenance.disagreement(record(1), tags)
+    assert (place, bool(why)) == (field, bool(field))
+    registry = MemoryRegistry()
+    registry.add(record(1), tmp_path)
+    registry.tag(MODEL, 1, {**dict.fromkeys(TAGS), **tags})
+    if field:
+        with pytest.raises(IntegrityError):
+            provenance.agreed(record(1), registry)
+    else:
+        provenance.agreed(record(1), registry)
+
+
+def test_nothing_is_fetched_that_the_registry_disagrees_on(git: MemoryGit, tmp_path: Path):
+    wanted = intent()
+    registry = MemoryRegistry()
+    with pytest.raises(NotFound):
+        provenance.fetch(wanted, registry)
+    registry.add(wanted.release, tmp_path)
+    assert provenance.fetch(wanted, registry) == tmp_path
+    registry.tag(MODEL, 1, {"mlops.digest": None})
+    with pytest.raises(IntegrityError):
+        provenance.fetch(wanted, registry)

@@ -1,0 +1,304 @@
+"""Where each gate's line runs: on the limit, beside it, and what happens when one of two things is not known.
+
+Resampling is replaced by differences that are written down, so that each threshold is exact."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+from gate_cases import CANDIDATE, CHAMPION, POLICY, ROWS, SCHEMA, TRUTH, Given, evaluation, measured, policy
+
+from mlops.lifecycle import gates
+from mlops.lifecycle.gates import decide
+from mlops.spec.gates import GateResult
+
+INF, NAN = float("inf"), float("nan")
+
+
+def results(given: Given) -> dict[str, GateResult]:
+    report = decide(given.candidate, given.champion, given.policy, given.live_schema)
+    return {gate.name: gate for gate in report.gates}
+
+
+def verdict(given: Given, name: str) -> str:
+    return results(given)[name].verdict
+
+
+# --- absolute limits ----------------------------------------------------------------------------------------
+
+
+def limited(value: float, **limits: float) -> str:
+    interval = {"value": value, "low": value - 0.2, "high": value + 0.2}
+    given = measured(metrics={"roc_auc": interval})
+    return verdict(replace(given, policy=policy(metrics={"roc_auc": limits})), "limit roc_auc")
+
+
+@pytest.mark.parametrize(
+    ("value", "limits", "expected"),
+    [
+        (0.6, {"min": 0.6}, "pass"),
+        (0.5999, {"min": 0.6}, "blocked"),
+        (0.6, {"max": 0.6}, "pass"),
+        (0.6001, {"max": 0.6}, "blocked"),
+        (0.6, {"min": 0.6, "max": 0.6}, "pass"),
+        (0.7, {"min": 0.5, "max": 0.6}, "blocked"),
+        (0.4, {"min": 0.5, "max": 0.6}, "blocked"),
+    ],
+)
+def test_the_point_value_keeps_its_limits_bounds_included(
+    value: float, limits: dict[str, float], expected: str
+):
+    assert limited(value, **limits) == expected
+
+
+# --- the champion -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], list[dict[str, Any]]]]:
+    """Sets the differences that resampling gives; answers how it was called."""
+    calls: list[dict[str, Any]] = []
+
+    def use(values: Any) -> list[dict[str, Any]]:
+        def drawn(metric: str, one: Any, other: Any, **options: Any) -> Any:
+            if metric == "brier":  # the champion's gate of `POLICY` asks for another metric
+                calls.append({"metric": metric, "rows": one.rows, "others": other.rows, **options})
+            return np.asarray(values, float)
+
+        monkeypatch.setattr(gates, "paired_differences", drawn)
+        return calls
+
+    return use
+
+
+def judged_champion(**gate: Any) -> Given:
+    champion = {"metric": "roc_auc", "direction": "higher", "max_drop": 0.05, "resamples": 200, **gate}
+    return Given(policy=policy(champion=champion, slices=[]))
+
+
+GRID = np.arange(-100, 1) / 1000  # from -0.1 to 0; its 5 % quantile is -0.095
+
+
+@pytest.mark.parametrize(
+    ("direction", "confidence", "drop", "expected"),
+    [
+        ("higher", 0.95, 0.095, "pass"),
+        ("higher", 0.95, 0.0949, "blocked"),
+        ("higher", 0.9, 0.09, "pass"),
+        ("higher", 0.9, 0.0899, "blocked"),
+        ("lower", 0.95, 0.0, "pass"),
+    ],
+)
+def test_the_lower_end_of_the_gain_is_held_against_the_drop(
+    draws: Any, direction: str, confidence: float, drop: float, expected: str
+):
+    calls = draws(GRID)
+    given = judged_champion(
+        metric="brier", direction=direction, confidence=confidence, max_drop=round(drop + 1e-12, 13), seed=3
+    )
+    assert verdict(given, "champion brier") == expected
+    assert calls == [{"metric": "brier", "rows": ROWS, "others": ROWS, "resamples": 200, "seed": 3}]
+
+
+def test_a_loss_where_lower_is_better(draws: Any):
+    draws(-GRID)  # the candidate's error is higher by up to 0.1
+    lower = {"metric": "brier", "direction": "lower"}
+    assert verdict(judged_champion(**lower, max_drop=0.094), "champion brier") == "blocked"
+    assert verdict(judged_champion(**lower, max_drop=0.096), "champion brier") == "pass"
+
+
+@pytest.mark.parametrize("bad", [NAN, INF])
+def test_one_resample_without_a_value_blocks(draws: Any, bad: float):
+    draws([0.1] * 99 + [bad])
+    assert verdict(judged_champion(), "champion roc_auc") == "blocked"
+
+
+def test_a_difference_that_is_not_defined_blocks(draws: Any):
+    draws([0.1] * 10)
+    one_class = replace(CANDIDATE, truth=np.ones(ROWS))
+    champion = replace(CHAMPION, truth=np.ones(ROWS))
+    assert (
+        verdict(replace(judged_champion(), candidate=one_class, champion=champion), "champion roc_auc")
+        == "blocked"
+    )
+
+
+def test_another_task_cannot_be_compared(draws: Any):
+    draws([0.1] * 10)
+    schema = SCHEMA.model_copy(update={"task": "regression", "classes": []})
+    given = replace(judged_champion(), champion=replace(CHAMPION, schema=schema))
+    found = results(given)["champion roc_auc"]
+    assert (found.verdict, "task is binary, the champion's regression" in found.detail) == ("blocked", True)
+
+
+def test_the_champions_metrics_are_shown_where_they_are_numbers():
+    own = replace(CHAMPION, metrics={"roc_auc": 0.1, "hits": NAN, "misses": 3.0})
+    both = evaluation(
+        metrics={name: {"value": 1, "low": 0, "high": 2} for name in ("hits", "misses", "roc_auc", "others")}
+    )
+    found = decide(replace(CANDIDATE, evaluation=both), own, POLICY, SCHEMA).metrics
+    assert {name: metric.champion for name, metric in found.items() if name != "roc_auc"} == {
+        "hits": None,
+        "misses": 3.0,
+        "others": None,
+    }
+    assert found["roc_auc"].champion == pytest.approx(own.scores().value("roc_auc"))  # type: ignore[union-attr]
+    alone = decide(replace(CANDIDATE, evaluation=both), None, POLICY, SCHEMA).metrics
+    assert {metric.champion for metric in alone.values()} == {None}
+
+
+# --- slices -------------------------------------------------------------------------------------------------
+
+
+def sliced(values: Any, *, champion: bool = True, prediction: Any = None, **gate: Any) -> GateResult:
+    fields = {"column": "origin", "metric": "brier", "direction": "lower", "min_rows": 10, "resamples": 200}
+    limits = {} if {"min", "max", "max_drop"} & gate.keys() else {"max": 1}
+    candidate = replace(CANDIDATE, slices={"origin": np.asarray(values)})
+    if prediction is not None:
+        candidate = replace(candidate, prediction=prediction)
+    given = Given(
+        candidate=candidate,
+        champion=CHAMPION if champion else None,
+        policy=policy(slices=[{**fields, **limits, **gate}]),
+    )
+    return results(given)["slice origin brier"]
+
+
+FOUR = np.repeat(["a", "b", "c", "d"], ROWS // 4)
+
+
+def test_a_slice_is_judged_from_min_rows_on():
+    values = np.array(["small"] * 9 + ["ten"] * 10 + ["rest"] * (ROWS - 19))
+    found = sliced(values)
+    assert "worst of 2" in found.observed
+    assert "1 values with fewer than 10 rows not judged" in found.detail
+    assert "worst of 3" in sliced(values, min_rows=9).observed
+
+
+@pytest.mark.parametrize(("judged", "level"), [(1, 0.95), (2, 0.975), (4, 0.9875)])
+def test_the_confidence_is_divided_among_the_slices_that_are_judged(draws: Any, judged: int, level: float):
+    """Bonferroni: with four slices each has a quarter of the error."""
+    calls = draws(-np.arange(0, 10001) / 10000)  # gains from 0 to 1 where lower is better
+    values = np.repeat(["a", "b", "c", "d"][:judged], ROWS // judged)
+    small = np.concatenate([values[:-9], ["x"] * 9])  # a fifth value that is too small does not count
+    bad = np.where(TRUTH > 0, 0.0, 1.0)  # as wrong as can be, so that each slice is resampled
+    kept = sliced(small, prediction=bad, max_drop=0.0, seed=5, resamples=300)
+    assert len(calls) == judged
+    assert {(call["resamples"], call["seed"]) for call in calls} == {(300, 5)}
+    assert sum(call["rows"] for call in calls) == ROWS - 9
+    assert kept.verdict == "pass", "all gains are 0 or more"
+    draws(-(np.arange(0, 10001) / 10000 - level + 0.0005))
+    assert sliced(small, prediction=bad, max_drop=0.0).verdict == "pass"
+    draws(-(np.arange(0, 10001) / 10000 - level - 0.0005))
+    assert sliced(small, prediction=bad, max_drop=0.0).verdict == "blocked"
+
+
+def test_a_loss_within_the_limit_is_not_resampled(draws: Any):
+    calls = draws([NAN] * 10)
+    assert sliced(FOUR, max_drop=0.0).verdict == "pass", "equal to the champion"
+    assert calls == []
+    bad = np.where(TRUTH > 0, 0.0, 1.0)
+    assert sliced(FOUR, max_drop=0.0, prediction=bad).verdict == "blocked"
+    assert "not defined on every resample" in sliced(FOUR, max_drop=0.0, prediction=bad).detail
+    assert sliced(FOUR, max_drop=0.0, prediction=bad, champion=False).verdict == "pass"
+
+
+def test_the_upper_end_on_the_limit_is_no_proof(draws: Any):
+    bad = np.where(TRUTH > 0, 0.0, 1.0)
+    draws([0.25] * 10)
+    assert sliced(FOUR, max_drop=0.25, prediction=bad).verdict == "pass"
+    draws([0.2501] * 10)
+    assert sliced(FOUR, max_drop=0.25, prediction=bad).verdict == "blocked"
+
+
+def brier(value: str) -> float:
+    return CANDIDATE.scores().subset(value == FOUR).value("brier")  # type: ignore[union-attr]
+
+
+def test_every_slice_keeps_the_limits_bounds_included_also_beside_a_drop():
+    each = {value: brier(value) for value in "abcd"}
+    worst, best = max(each.values()), min(each.values())
+    assert sliced(FOUR, max=worst).verdict == "pass"
+    assert sliced(FOUR, max=worst - 1e-9).verdict == "blocked"
+    assert sliced(FOUR, max=worst - 1e-9, max_drop=1, min=0).verdict == "blocked"
+    assert sliced(FOUR, min=best).verdict == "pass"
+    assert sliced(FOUR, min=best + 1e-9).verdict == "blocked"
+    assert sliced(FOUR, max=worst).observed == f"worst of 4: {worst:.4f}"
+    assert sliced(FOUR, max=worst, direction="higher").observed == f"worst of 4: {best:.4f}"
+
+
+# --- onnx, size, latency, contract, signature ---------------------------------------------------------------
+
+
+def parity(difference: float = 0.0, flips: int = 0, rows: int = ROWS, **gate: Any) -> str:
+    onnx = {"max_abs_difference": difference, "label_flips": flips, "rows": rows}
+    limits = {"required": True, "max_abs_difference": 0.5, "max_label_flips": 2, **gate}
+    return verdict(replace(measured(onnx=onnx), policy=policy(onnx=limits)), "onnx parity")
+
+
+def test_parity_of_the_graph():
+    assert parity(0.5, 2) == "pass"
+    assert parity(0.51, 0) == "blocked"
+    assert parity(0.0, 3) == "blocked"
+    assert parity(rows=ROWS - 1) == "blocked"
+    assert parity(rows=ROWS + 1) == "blocked"
+    assert parity(0.51, required=False) == "blocked", "one that is there is judged, asked for or not"
+
+
+def test_size_on_the_limit():
+    assert verdict(measured(artifact_bytes=1_000_000), "artifact size") == "pass"
+    assert verdict(measured(artifact_bytes=1_000_001), "artifact size") == "blocked"
+
+
+@pytest.mark.parametrize(
+    ("mine", "champions", "gate", "expected"),
+    [
+        (0.002, 0.001, {"max_ratio": 2}, "pass"),
+        (0.0021, 0.001, {"max_ratio": 2}, "blocked"),
+        (0.002, 0.002, {"max_ratio": 2, "max_milliseconds": 2}, "pass"),
+        (0.0021, 0.002, {"max_ratio": 2, "max_milliseconds": 2}, "blocked"),
+        (0.002, None, {"max_ratio": 2, "max_milliseconds": 2}, "pass"),
+        (0.0021, None, {"max_ratio": 2, "max_milliseconds": 2}, "blocked"),
+        (0.1, None, {"max_ratio": 2}, "skipped"),
+        (INF, 0.001, {"max_ratio": 2}, "blocked"),
+        (NAN, 0.001, {"max_ratio": 2}, "blocked"),
+        (0.0, 0.001, {"max_ratio": 2}, "blocked"),
+        (-1.0, 0.001, {"max_ratio": 2}, "blocked"),
+        (NAN, None, {"max_ratio": 2}, "blocked"),
+        (0.001, INF, {"max_ratio": 2}, "blocked"),
+        (0.001, NAN, {"max_ratio": 2}, "blocked"),
+        (0.001, 0.0, {"max_ratio": 2}, "blocked"),
+        (0.001, -1.0, {"max_ratio": 2}, "blocked"),
+    ],
+)
+def test_latency(mine: float, champions: float | None, gate: dict[str, float], expected: str):
+    champion = replace(CHAMPION, latency=champions) if champions is not None else None
+    given = Given(replace(CANDIDATE, latency=mine), champion, policy(latency=gate))
+    assert verdict(given, "latency") == expected
+
+
+@pytest.mark.parametrize(
+    ("found", "most", "expected"), [(0, 0, "pass"), (1, 0, "blocked"), (2, 2, "pass"), (3, 2, "blocked")]
+)
+def test_the_contract_on_the_limit(found: int, most: int, expected: str):
+    given = measured(contract_violations=[f"rule {n}" for n in range(found)])
+    assert (
+        verdict(replace(given, policy=policy(contract={"max_violations": most})), "data contract") == expected
+    )
+
+
+def test_a_policy_that_admits_breaking_changes_says_so_only_when_there_is_one():
+    given = Given(policy=policy(signature={"compatible_with_live": False}))
+    assert "any" not in results(given)["signature"].limit
+
+
+def test_the_report_names_both_and_what_it_is_about():
+    report = decide(CANDIDATE, CHAMPION, POLICY, SCHEMA)
+    assert (report.model, report.version, report.champion) == ("freight", 8, 7)
+    assert (report.rows, report.confidence) == (ROWS, 0.95)
+    bare = decide(replace(CANDIDATE, evaluation=None), None, POLICY, None)
+    assert (bare.champion, bare.confidence, bare.metrics) == (None, 0.0, {})

@@ -1,0 +1,89 @@
+"""What was served, when, and by whose decision: from a journal and a history that may both be long."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from engine_world import MODEL, START, World
+from memory_git import MemoryGit
+
+from mlops.lifecycle import history as module
+from mlops.lifecycle.history import Row, history
+from mlops.spec.files import desired_path
+from mlops.targets.base import JournalEntry
+
+FILE = desired_path("prod", MODEL)
+
+
+@pytest.fixture
+def git(monkeypatch: pytest.MonkeyPatch) -> MemoryGit:
+    made = MemoryGit()
+    monkeypatch.setattr(module, "Git", lambda _: made)
+    return made
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path)
+
+
+def rows(world: World, **options: Any) -> list[Row]:
+    return history(Path(), world.target, "prod", MODEL, **options)
+
+
+def happened(
+    world: World, kind: str, release: int | None, minute: int, commit: str = "", **data: Any
+) -> None:
+    at = START + timedelta(minutes=minute)
+    world.store.append("prod", JournalEntry(at, kind, MODEL, release, "bot", commit, data))
+
+
+def test_what_is_served_lasts_until_the_next_and_what_failed_is_no_state(git: MemoryGit, world: World):
+    git.commit({FILE: "1"})
+    happened(world, "apply.started", 1, 0)
+    happened(world, "apply.finished", 1, 1)
+    happened(world, "analysis.failed", 2, 2, reason="slow")
+    happened(world, "apply.finished", 3, 3)
+    happened(world, "apply.finished", 4, 3)
+    happened(world, "analysis.passed", 4, 4, percent=10)
+    happened(world, "hold.cleared", 2, 5, reason="fixed")
+    happened(world, "apply.finished", None, 6)
+    found = rows(world)
+    assert [(row.release, row.outcome) for row in found] == [
+        (2, "hold cleared"),
+        (4, "served"),
+        (3, "served"),
+        (2, "failed"),
+        (1, "served"),
+    ]
+    until = {(row.release, row.outcome): row.until for row in found}
+    assert until[1, "served"] == START + timedelta(minutes=3)
+    assert until[3, "served"] is until[4, "served"] is None
+    assert until[2, "failed"] is until[2, "hold cleared"] is None
+    assert [row.detail for row in found if row.release == 2] == ["fixed", "slow"]
+
+
+def test_the_newest_rows_are_shown(git: MemoryGit, world: World):
+    git.commit({FILE: "1"})
+    for number in range(1, 61):
+        happened(world, "apply.finished", number, number)
+    assert [row.release for row in rows(world, limit=2)] == [60, 59]
+    assert len(rows(world)) == 50
+    assert len(rows(world, limit=100)) == 60
+
+
+def test_each_row_knows_the_commit_of_its_file_however_old(git: MemoryGit, world: World):
+    """Five hundred commits were looked at once; the subject of what came before was lost."""
+    first = git.commit({FILE: "0"})
+    for number in range(1, 520):
+        git.commit({FILE: str(number)})
+    happened(world, "apply.finished", 1, 1, commit="f" * 40, file_commit=first)
+    happened(world, "apply.finished", 2, 2, commit=git.head())
+    happened(world, "apply.finished", 3, 3, commit="f" * 40)
+    newest, second, oldest = rows(world)
+    assert (oldest.commit, oldest.subject, oldest.author) == (first, "subject", "Ada")
+    assert (second.commit, second.subject) == (git.head(), "subject")
+    assert (newest.commit, newest.subject, newest.author, newest.approved_by) == ("f" * 40, "", "", ())

@@ -1,0 +1,167 @@
+"""A change breaks clients exactly when a value that the live column takes is refused by the new one: every
+pair of small columns, against an oracle that tries the values."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from mlops.lifecycle.signature import breaking_changes
+from mlops.spec.schema import ModelSchema
+
+
+def schema(*columns: dict[str, Any], **fields: Any) -> ModelSchema:
+    known = {"model": "freight", "task": "binary", "classes": ["a", "b"], **fields}
+    return ModelSchema.model_validate({**known, "columns": list(columns)})
+
+
+def breaks(live: dict[str, Any], new: dict[str, Any]) -> bool:
+    return bool(breaking_changes(schema({"name": "x", **live}), schema({"name": "x", **new})))
+
+
+# --- numbers ------------------------------------------------------------------------------------------------
+
+TYPES = ("integer", "number")
+BOUNDS = (None, 0, 1)
+NUMBERS = [
+    {"type": kind, "minimum": low, "maximum": high, "nullable": nullable}
+    for kind, low, high, nullable in itertools.product(TYPES, BOUNDS, (None, 1, 2), (False, True))
+]
+
+
+def takes_number(column: dict[str, Any], value: float | None) -> bool:
+    if value is None:
+        return bool(column["nullable"])
+    if column["type"] == "integer" and value != int(value):
+        return False
+    low, high = column["minimum"], column["maximum"]
+    return (low is None or value >= low) and (high is None or value <= high)
+
+
+def test_every_pair_of_number_columns():
+    values = (None, -1, 0, 0.5, 1, 1.5, 2, 3)
+    for live, new in itertools.product(NUMBERS, NUMBERS):
+        lost = [v for v in values if takes_number(live, v) and not takes_number(new, v)]
+        # A declared type is a promise of its own: from number to integer breaks, also where no value is lost.
+        retyped = (live["type"], new["type"]) == ("number", "integer")
+        assert breaks(live, new) == (bool(lost) or retyped), (live, new, lost)
+
+
+EXCLUSIVE = [
+    {"type": "number", "minimum": 0, "maximum": 1, "exclusive_minimum": low, "exclusive_maximum": high}
+    for low, high in itertools.product((False, True), repeat=2)
+]
+
+
+@pytest.mark.parametrize("live", EXCLUSIVE)
+@pytest.mark.parametrize("new", EXCLUSIVE)
+def test_a_bound_that_no_longer_counts_itself(live: dict[str, Any], new: dict[str, Any]):
+    tighter = (new["exclusive_minimum"] and not live["exclusive_minimum"]) or (
+        new["exclusive_maximum"] and not live["exclusive_maximum"]
+    )
+    assert breaks(live, new) == tighter
+
+
+def test_a_range_of_a_number_that_has_a_narrower_type_is_its_own():
+    whole = {"type": "integer", "dtype": "int64", "minimum": 0, "maximum": 9}
+    assert not breaks(whole, {**whole, "dtype": "int8"})
+    assert breaks({**whole, "maximum": 200}, {**whole, "maximum": 200, "dtype": "int8"})
+    real = {"type": "number", "dtype": "float32", "minimum": 0.5}
+    assert not breaks({**real, "exclusive_minimum": True}, real)
+    assert breaks(real, {**real, "exclusive_minimum": True})
+
+
+# --- texts --------------------------------------------------------------------------------------------------
+
+CATEGORIES = (None, ["a"], ["a", "b"], ["b", "c"])
+TEXTS = [
+    {"type": "string", "categories": categories, "unknown_category": unknown, "nullable": nullable}
+    for categories, unknown, nullable in itertools.product(CATEGORIES, ("accept", "refuse"), (False, True))
+]
+
+
+def takes_text(column: dict[str, Any], value: str | None) -> bool:
+    if value is None:
+        return bool(column["nullable"])
+    known = column["categories"]
+    return known is None or column["unknown_category"] == "accept" or value in known
+
+
+def test_every_pair_of_text_columns():
+    for live, new in itertools.product(TEXTS, TEXTS):
+        lost = [v for v in (None, "a", "b", "c", "z") if takes_text(live, v) and not takes_text(new, v)]
+        assert breaks(live, new) == bool(lost), (live, new, lost)
+
+
+LENGTHS = [
+    {"type": "string", "min_length": low, "max_length": high}
+    for low, high in itertools.product((None, 0, 1, 2), (None, 2, 3))
+]
+
+
+def test_every_pair_of_lengths():
+    def takes(column: dict[str, Any], size: int) -> bool:
+        low, high = column["min_length"], column["max_length"]
+        return (low is None or size >= low) and (high is None or size <= high)
+
+    for live, new in itertools.product(LENGTHS, LENGTHS):
+        lost = [size for size in range(6) if takes(live, size) and not takes(new, size)]
+        assert breaks(live, new) == bool(lost), (live, new, lost)
+
+
+SETS = [
+    {"type": "integer", "values": values, "excluded": excluded}
+    for values, excluded in itertools.product((None, [1], [1, 2], [2, 3]), ([], [5], [5, 6]))
+]
+
+
+def test_every_pair_of_legal_and_excluded_values():
+    for live, new in itertools.product(SETS, SETS):
+        fewer = new["values"] is not None and (
+            live["values"] is None or bool(set(live["values"]) - set(new["values"]))
+        )
+        more = bool(set(new["excluded"]) - set(live["excluded"]))
+        assert breaks(live, new) == (fewer or more), (live, new)
+
+
+# --- columns, task and classes ------------------------------------------------------------------------------
+
+X = {"name": "x", "type": "number"}
+Y = {"name": "y", "type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("live", "new", "broken"),
+    [
+        (schema(X, Y), schema(Y, X), False),
+        (schema(X), schema(X, {**Y, "nullable": True}), False),
+        (schema(X), schema(X, Y), True),
+        (schema(X, Y), schema(X), True),
+        (schema(X, {**Y, "nullable": True}), schema(X), True),
+        (schema(X), schema({**X, "name": "z"}), True),
+        (schema(X), schema(X, classes=["b", "a"]), True),
+        (schema(X), schema(X, classes=["a", "b", "c"]), True),
+        (schema(X), schema(X, task="multiclass", classes=["a", "b"]), True),
+        (schema(X), schema(X, task="regression", classes=[]), True),
+        (schema(X), schema(X, threshold=0.3), False),
+        (schema(X), schema({**X, "description": "minutes"}), False),
+        (schema(X), schema({**X, "type": "string"}), True),
+        (schema(X), schema({**X, "type": "boolean"}), True),
+    ],
+)
+def test_columns_task_and_classes(live: ModelSchema, new: ModelSchema, broken: bool):
+    assert bool(breaking_changes(live, new)) == broken
+
+
+def test_a_changed_task_is_told_once():
+    found = breaking_changes(schema(X), schema(X, task="regression", classes=[]))
+    assert len(found) == 1
+
+
+def test_a_rule_for_text_that_stays_is_no_change():
+    rule = {"kind": "contains", "text": "a"}
+    assert not breaks({"type": "string", "texts": [rule]}, {"type": "string", "texts": [rule]})
+    assert breaks({"type": "string"}, {"type": "string", "texts": [rule]})
+    assert not breaks({"type": "string", "texts": [rule]}, {"type": "string"})

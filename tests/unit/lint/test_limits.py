@@ -1,0 +1,410 @@
+"""The decisions of the lint at their edges: one step inside is right, one step outside is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlops.lint.command import check_scripts
+from mlops.lint.cron import cron_problem
+from mlops.lint.expression import Hole, holes
+from mlops.lint.finding import Finding
+from mlops.lint.machine import size_problem
+from mlops.lint.monitor import _DURATION, _EMAIL
+from mlops.lint.node import At, number_of
+from mlops.lint.references import check_asset, is_placeholder, is_remote
+from mlops.lint.serving import quantity
+from mlops.lint.values import fits, mismatch
+from mlops.spec._yaml import Document
+
+
+def at(text: str, tmp_path) -> At:
+    document = Document(text, "x.yml")
+    return At(document, tmp_path / "x.yml", (), document.value)
+
+
+@pytest.mark.parametrize(
+    "size",
+    [
+        "Standard_DS3_v2",
+        "standard_ds3_v2",
+        "STANDARD_D2S_V3",
+        "Standard_E4-2s_v3",
+        "Standard_NC24ads_A100_v4",
+        "Standard_NC4as_T4_v3",
+        "Standard_NC24rs_v3",
+        "Basic_A1",
+        "Standard_NC6_Promo",
+        "Standard_F4s_v2",
+        "${{parent.inputs.size}}",
+        "Standard_ND96amsr_A100_v4",
+    ],
+)
+def test_sizes_that_azure_has(size):
+    assert size_problem(size) == ""
+
+
+@pytest.mark.parametrize(
+    ("size", "why"),
+    [
+        ("Standard_D3s", "no series"),
+        ("Standard_DS3v2", "is no size"),
+        ("Standard_DS3_v9", "no series"),
+        ("Standard_DS9_v2", "this series has"),
+        ("Standard_NC5as_T4_v3", "this series has"),
+        ("Standard_NC4as_A100_v3", "no series"),
+        ("DS3_v2", "is no size"),
+        ("Standard_", "is no size"),
+        ("Standard_E4-4s_v3", "fewer"),
+        ("Standard_NC24ads_v4", "no series"),
+    ],
+)
+def test_sizes_that_azure_does_not_have(size, why):
+    assert why in size_problem(size)
+
+
+def test_a_size_may_be_vouched_for():
+    assert size_problem("Standard_Z1", frozenset({"standard_z1"})) == ""
+
+
+@pytest.mark.parametrize(
+    "expression", ["0 3 * * *", "*/5 * * * *", "0-59/15 0,23 * * 0-6", "59 23 * * SAT", "0 0 * * mon-fri"]
+)
+def test_crontabs_that_azure_honours(expression):
+    assert cron_problem(expression) == ""
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("60 3 * * *", "minute"),
+        ("0 24 * * *", "hour"),
+        ("0 3 0 * *", "day of month"),
+        ("0 3 32 * *", "day of month"),
+        ("0 3 * 0 *", "the month"),
+        ("0 3 * 13 *", "the month"),
+        ("0 3 * * 7", "day of week"),
+        ("0 3 * * fri-mon", "day of week"),
+        ("0/0 3 * * *", "minute"),
+        ("*-3 3 * * *", "minute"),
+        ("0 x * * *", "hour"),
+        ("0 3-x * * *", "hour"),
+        ("0 3 * *", "five fields"),
+        ("0 3 * * * *", "five fields"),
+        ("0 3 1 * *", "ignores"),
+        ("0 3 * 1 *", "ignores"),
+        ("", "five fields"),
+    ],
+)
+def test_crontabs_that_it_refuses_or_ignores(expression, why):
+    assert why in cron_problem(expression)
+
+
+def test_a_compute_instance_honours_every_part():
+    assert cron_problem("0 3 1 1 *", parts=False) == ""
+    assert cron_problem("0 3 32 1 *", parts=False) != ""
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "number"),
+    [
+        ("500m", "cpu", 0.5),
+        ("1", "cpu", 1),
+        (2, "cpu", 2),
+        ("0.5Gi", "memory", 2**29),
+        ("512Mi", "memory", 2**29),
+        ("1G", "memory", 1e9),
+        ("1Gi", "cpu", None),
+        ("500m", "memory", None),
+        ("1GB", "memory", None),
+        ("half", "cpu", None),
+        ("0", "cpu", None),
+        ("-1", "cpu", None),
+        (True, "cpu", None),
+        ([], "cpu", None),
+        ("1 Gi", "memory", None),
+    ],
+)
+def test_quantities_of_kubernetes(text, field, number):
+    assert quantity(text, field) == number
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("P7D", True),
+        ("P1M", True),
+        ("PT12H", True),
+        ("P1DT12H30M", True),
+        ("P2W", True),
+        ("PT0.5S", True),
+        ("P", False),
+        ("PT", False),
+        ("P1DT", False),
+        ("7D", False),
+        ("P7", False),
+        ("p7d", False),
+        ("P-7D", False),
+        ("7 days", False),
+    ],
+)
+def test_durations(text, right):
+    assert (_DURATION.fullmatch(text) is not None) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("a@b.io", True),
+        ("first.last+tag@mail.example.com", True),
+        ("a@b", False),
+        ("a.b.io", False),
+        ("a@@b.io", False),
+        ("a b@c.io", False),
+        ("a@b.i", False),
+        ("a@b.io,c@d.io", False),
+        ("a@b.io.", False),
+    ],
+)
+def test_addresses(text, right):
+    assert (_EMAIL.fullmatch(text) is not None) is right
+
+
+@pytest.mark.parametrize(
+    ("reference", "rule"),
+    [
+        ("azureml:a:1", ""),
+        ("azureml:a@stable", "pin-asset"),
+        ("azureml:a-b_c.d/e:1.0", ""),
+        ("azureml:a", "pin-asset"),
+        ("azureml:a@latest", "pin-asset"),
+        ("azureml:a:latest", "pin-asset"),
+        ("azureml:a@latest:1", "bad-reference"),
+        ("azureml:a:1:2", "bad-reference"),
+        ("azureml:", "bad-reference"),
+        ("azureml::1", "bad-reference"),
+        ("azureml:a:", "bad-reference"),
+        ("azureml://registries/r/models/m/versions/1", ""),
+        ("azureml://registries/r/models/m/labels/latest", "pin-asset"),
+        ("azureml://registries/r/models/m", "pin-asset"),
+        ("azureml://datastores/d/paths/p", ""),
+        ("azureml:/subscriptions/s/x", ""),
+        ("./a", ""),
+        ("azureml:${{x}}", ""),
+    ],
+)
+def test_references_to_assets(reference, rule, tmp_path):
+    found = list(check_asset(at(f"a: '{reference}'", tmp_path)["a"]))
+    assert [f.id for f in found] == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize(
+    ("text", "remote"),
+    [
+        ("azureml:a:1", True),
+        ("https://a/b", True),
+        ("/subscriptions/x", True),
+        ("a/${{name}}/b", True),
+        ("<path>", True),
+        ("./a", False),
+        ("a:b", False),
+        ("", False),
+    ],
+)
+def test_what_names_no_file_here(text, remote):
+    assert is_remote(text) is remote
+
+
+@pytest.mark.parametrize(
+    ("text", "waits"),
+    [
+        ("<A>", True),
+        (" <A b> ", True),
+        ("{{a}}", True),
+        ("$A", True),
+        ("${A}", True),
+        ("__a__", True),
+        ("a<b>", False),
+        ("$a/b", False),
+        ("__init__.py", False),
+        ("a", False),
+    ],
+)
+def test_what_waits_to_be_filled_in(text, waits):
+    assert is_placeholder(text) is waits
+
+
+@pytest.mark.parametrize(
+    ("value", "number"),
+    [
+        (1, 1.0),
+        (1.5, 1.5),
+        ("2", 2.0),
+        ("1e3", 1000.0),
+        (True, None),
+        (None, None),
+        ("x", None),
+        ("nan", None),
+        ("inf", None),
+        (-(10**400), None),
+        ([], None),
+    ],
+)
+def test_numbers(value, number):
+    assert number_of(value) == number
+
+
+PORTS = """
+whole: {type: integer, min: 1, max: 3}
+number: {type: number, min: 0.5, max: 1.5}
+listed: {type: number, enum: [1, 2.5]}
+flag: {type: boolean}
+word: {type: string, enum: [a, b]}
+free: {type: string}
+data: {type: uri_file}
+"""
+
+
+@pytest.mark.parametrize(
+    ("port", "value", "right"),
+    [
+        ("whole", 1, True),
+        ("whole", 3, True),
+        ("whole", "2", True),
+        ("whole", 0, False),
+        ("whole", 4, False),
+        ("whole", 1.5, False),
+        ("whole", "1.0", False),
+        ("whole", True, False),
+        ("number", 0.5, True),
+        ("number", 1.5, True),
+        ("number", 0.4, False),
+        ("number", 1.6, False),
+        ("number", "x", False),
+        ("listed", "2.5", True),
+        ("listed", 2, False),
+        ("flag", True, True),
+        ("flag", "FALSE", True),
+        ("flag", 1, False),
+        ("flag", "yes", False),
+        ("word", "a", True),
+        ("word", "c", False),
+        ("free", 3, True),
+        ("data", "x", True),
+        ("data", 3, False),
+    ],
+)
+def test_literals_and_their_inputs(port, value, right, tmp_path):
+    assert (mismatch(value, at(PORTS, tmp_path)[port]) == "") is right
+
+
+@pytest.mark.parametrize(
+    ("produced", "wanted", "right"),
+    [
+        ("uri_file", "uri_file", True),
+        ("uri_file", "uri_folder", False),
+        ("uri_folder", "uri_file", False),
+        ("mltable", "uri_folder", True),
+        ("uri_folder", "mltable", False),
+        ("mlflow_model", "custom_model", True),
+        ("uri_folder", "mlflow_model", True),
+        ("mltable", "mlflow_model", False),
+        ("mlflow_model", "uri_file", False),
+        ("integer", "number", True),
+        ("number", "integer", False),
+        ("boolean", "string", True),
+        ("string", "boolean", False),
+        ("string", "uri_file", False),
+        ("uri_file", "string", False),
+        ("", "uri_file", True),
+        ("uri_file", "", True),
+        ("path", "uri_file", True),
+        ("uri_file", "path", True),
+    ],
+)
+def test_outputs_and_the_inputs_that_they_feed(produced, wanted, right):
+    assert fits(produced, wanted) is right
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("${{parent.inputs.a}}", [Hole("${{parent.inputs.a}}", "parent.input", "a", whole=True)]),
+        (" ${{ parent.inputs.a.b }} ", [Hole("${{ parent.inputs.a.b }}", "parent.input", "a", whole=True)]),
+        ("x ${{parent.outputs.a}}", [Hole("${{parent.outputs.a}}", "parent.output", "a")]),
+        (
+            "${{parent.jobs.j.outputs.o}}",
+            [Hole("${{parent.jobs.j.outputs.o}}", "job.output", "o", "j", whole=True)],
+        ),
+        ("${{parent.jobs.j}}", [Hole("${{parent.jobs.j}}", "job", "j", "j", whole=True)]),
+        (
+            "${{parent.jobs.j.inputs.o}}",
+            [Hole("${{parent.jobs.j.inputs.o}}", "", "parent.jobs.j.inputs.o", whole=True)],
+        ),
+        (
+            "$[[--a ${{inputs.a}}]] ${{inputs.b}}",
+            [Hole("${{inputs.a}}", "inputs", "a", optional=True), Hole("${{inputs.b}}", "inputs", "b")],
+        ),
+        (
+            "${{search_space.a}}${{outputs.o}}",
+            [Hole("${{search_space.a}}", "search_space", "a"), Hole("${{outputs.o}}", "outputs", "o")],
+        ),
+        ("${{name}}", [Hole("${{name}}", "", "name", whole=True)]),
+        ("${{}}", [Hole("${{}}", "", "", whole=True)]),
+        ("no hole $[[x]]", []),
+    ],
+)
+def test_expressions(text, found):
+    assert list(holes(text)) == found
+
+
+@pytest.mark.parametrize(
+    ("command", "missing"),
+    [
+        ("python a.py", []),
+        ("python b.py", ["b.py"]),
+        ("python3.11 -u b.py", ["b.py"]),
+        ("A=1 B=2 python b.py", ["b.py"]),
+        ("ls; python b.py", ["b.py"]),
+        ("python a.py || python b.py", ["b.py"]),
+        ("cd sub && python c.py", []),
+        ("cd sub && python a.py", ["a.py"]),
+        ("cd ${{inputs.x}} && python b.py", []),
+        ("cd /tmp/x y && python b.py", []),
+        ("git clone x && python b.py", []),
+        ("python b.py && git clone x", ["b.py"]),
+        ("python /opt/b.py", []),
+        ("python ${{inputs.x}}/b.py", []),
+        ("python b.py.txt", []),
+        ("echo python b.py", []),
+        ("sh a.sh", ["a.sh"]),
+        ("Rscript a.R", ["a.R"]),
+        ("python -m pkg.mod", []),
+        ("python -m pkg", []),
+        ("python -m pkg.other", ["pkg.other"]),
+        ("python -m a.b", ["a.b"]),
+        ("python -m torch.distributed.launch", []),
+        ("python more/x.py", []),
+        ("python more/y.py", ["more/y.py"]),
+        ("python ./alone.py", []),
+    ],
+)
+def test_scripts_of_a_command(command, missing, tmp_path):
+    for name in ("a.py", "sub/c.py", "pkg/__main__.py", "pkg/mod.py", "other/more/x.py", "other/alone.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("")
+    place = at("command: x", tmp_path)["command"]
+    more = {"more": tmp_path / "other" / "more", "alone.py": tmp_path / "other" / "alone.py"}
+    found = list(check_scripts(place, command, tmp_path, more))
+    assert all(f.id == "missing-script" for f in found)
+    assert [f.message.split("'")[1] for f in found] == missing
+
+
+def test_a_place_answers_whatever_stands_there(tmp_path):
+    place = at("a: {b: [1, {c: x}]}\nd: 3", tmp_path)
+    assert place.at("a", "b").names() == []
+    assert [inner.value for inner in place["a"]["b"].elements()] == [1, {"c": "x"}]
+    assert (place["none"]["deeper"].value, place["none"].there, place["d"].there) == (None, False, True)
+    assert (place["d"].text, place["d"].word, place["d"].number, place["d"].whole) == (None, "", 3.0, 3)
+    assert place["a"]["b"].says("yaml", "x") == Finding("yaml", "x.yml", 1, "a.b", "x")
+    assert "b" in place["a"]
+    assert "b" not in place["d"]
