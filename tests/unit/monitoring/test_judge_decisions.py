@@ -214,3 +214,28 @@ def test_a_column_of_the_reference_that_was_not_captured_is_told() -> None:
     assert signal.verdict == "skipped"
     (signal,) = judge.prediction_drift(reference().columns[0], None, Rules({}), as_it_is)
     assert signal.verdict == "skipped"
+
+
+def test_a_numeric_column_is_compared_by_all_its_distances() -> None:
+    edges = [float(i) for i in range(9)]
+    old = ColumnProfile(name="a", kind="numeric", edges=edges, counts=[10] * 10, nulls=25)
+    same = judge.compare(old, old)
+    assert (same.name, same.kind, same.rows, same.p_value) == ("a", "numerical", 125, pytest.approx(1.0))
+    unmoved = {"psi": 0, "jensen_shannon": 0, "ks": 0, "null_rate": 0.2, "reference_null_rate": 0.2}
+    assert {name: same.values[name] for name in unmoved} == pytest.approx(unmoved, abs=1e-9)
+    moved = ColumnProfile(name="a", kind="numeric", edges=edges, counts=[0] * 5 + [20] * 5, nulls=0)
+    found = judge.compare(old, moved)
+    assert found.values["ks"] == pytest.approx(0.5, abs=0.01) and found.p_value < 1e-6 and found.rows == 100
+    assert found.values["psi"] > 1 and found.values["jensen_shannon"] > 0.1
+    assert (found.values["null_rate"], found.values["reference_null_rate"]) == (0.0, 0.2)
+
+
+def test_a_text_column_is_compared_by_its_counts_and_what_is_new() -> None:
+    old = ColumnProfile(name="a", kind="category", values=["x", "y"], counts=[50, 50, 0])
+    new = ColumnProfile(name="a", kind="category", values=["x", "y"], counts=[20, 60, 20])
+    found = judge.compare(old, new)
+    assert found.kind == "categorical" and found.values["unseen"] == 0.2 and found.p_value < 0.01
+    assert found.values["chi_squared"] > 0 and "ks" not in found.values
+    assert judge.compare(old, old).p_value == pytest.approx(1.0)
+    empty = ColumnProfile(name="a", kind="category", values=["x", "y"], counts=[0, 0, 0])
+    assert judge.compare(old, empty).values.get("unseen") == 0.0
