@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -29,6 +31,7 @@ from mlops.errors import InvalidInput
 if TYPE_CHECKING:
     from mlops.lifecycle.apply import Outcome
     from mlops.lifecycle.plan import Plan
+    from mlops.spec.schema import ModelSchema
 
 
 @app.command(epilog="Example: mlops diff prod")
@@ -153,42 +156,56 @@ def apply(
 def score(
     env: EnvOption,
     source: Annotated[
-        Path, typer.Option("--input", "-i", help="JSON as POST /score takes it, or a CSV file with a header.")
+        Path,
+        typer.Option(
+            "--input",
+            "-i",
+            help="JSON as POST /score takes it, or rows: CSV, Parquet, JSON Lines, a JSON list.",
+        ),
     ],
     deployment: Annotated[str | None, typer.Option(help="Ask one deployment by name.")] = None,
     model: ModelOption = None,
 ) -> None:
     """Ask the endpoint for predictions and print its answer as JSON."""
     name, _ = state.model(model)
-    payload = _payload(source)
-    print_json(state.target.endpoints.score(state.environment(env), name, payload, deployment))
+    env = state.environment(env)
+    payload = _payload(source, partial(_taken, env, name, deployment))
+    print_json(state.target.endpoints.score(env, name, payload, deployment))
 
 
-def _payload(source: Path) -> dict[str, Any]:
+def _taken(env: str, model: str, deployment: str | None) -> ModelSchema:
+    """What the deployment that answers takes: rows of a file are read by it. Raises `NotFound`."""
+    from mlops.errors import NotFound
+    from mlops.serving.core import read_schema
+
+    found = state.target.endpoints.state(env, model).deployments
+    asked = [d for d in found if deployment in (None, d.name)]
+    if not asked:
+        named = f" called {deployment}" if deployment else ""
+        raise NotFound(f"{model} has no deployment{named} in {env} that could say how to read the file")
+    chosen = max(asked, key=lambda d: d.traffic)
+    return read_schema(state.target.registry.fetch(model, chosen.release, chosen.digest))
+
+
+def _payload(source: Path, schema: Callable[[], ModelSchema]) -> dict[str, Any]:
+    """The body of a request: JSON as it is, rows of other files by the types of `schema`."""
     if not source.is_file():
         raise InvalidInput(f"{source} {'is no file' if source.exists() else 'does not exist'}")
-    if source.suffix.lower() == ".csv":
-        return _csv(source)
+    if source.suffix.lower() in (".csv", ".jsonl", ".parquet"):
+        from mlops.serving.rows import body
+
+        return body(schema(), source)
     try:
         payload = json.loads(source.read_text(encoding="utf-8"))
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InvalidInput(f"{source} is not JSON: {error}") from None
     except RecursionError:
         raise InvalidInput(f"{source} is not what POST /score takes: its lists nest too deeply") from None
+    if isinstance(payload, list):
+        return {"input_data": payload}
     if not isinstance(payload, dict):
         raise InvalidInput(f'{source} must hold an object such as {{"input_data": {{…}}}}')
     return payload
-
-
-def _csv(source: Path) -> dict[str, Any]:
-    import pandas as pd
-
-    try:
-        frame = pd.read_csv(source)
-    except ValueError as error:  # the root of what pandas says of text that is no table
-        raise InvalidInput(f"{source} is not CSV with a header: {error}") from None
-    rows = json.loads(frame.to_json(orient="split", index=False))
-    return {"input_data": {"columns": rows["columns"], "data": rows["data"]}}
 
 
 @app.command(epilog="Example: mlops endpoints --json")

@@ -175,9 +175,9 @@ def _cool_down(
 ) -> None:
     """Wait without the lock, so that a rollback need not, and retire only if nobody was here meanwhile."""
     intent, clock = rollout.intent, rollout.clock
-    wait = max((step.seconds for step in rest if isinstance(step, CoolDown)), default=0.0)
     if not rest:
         return
+    wait = max(step.seconds for step in rest if isinstance(step, CoolDown))
     before = len(target.store.entries(intent.env, intent.model))
     rollout.progress(Event("wait", f"the old deployment stays warm for {wait:g} s", rest[0]))
     clock.sleep(wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -19,9 +20,16 @@ if TYPE_CHECKING:
 REQUEST, ROW, LABEL, TIME = "request_id", "row", "label", "time"
 _READERS = {".csv": "read_csv", ".parquet": "read_parquet", ".jsonl": "read_json"}
 _OPTIONS: Mapping[str, Mapping[str, Any]] = {
-    ".csv": {"dtype": {REQUEST: str}},
-    ".jsonl": {"lines": True, "dtype": {REQUEST: str}, "convert_dates": False},
+    # Only an empty field is null: None and NA may be classes, as they may be values of a column.
+    ".csv": {
+        "dtype": {REQUEST: str, LABEL: str},
+        "keep_default_na": False,
+        "na_values": [""],
+        "encoding": "utf-8-sig",
+    },
+    ".jsonl": {"lines": True, "dtype": {REQUEST: str, LABEL: object}, "convert_dates": False},
 }
+_WHOLE = re.compile(r"-?\d+\.0+")
 _DIGITS = 16
 _EXAMPLES = 5
 
@@ -118,7 +126,10 @@ def _checked(raw: pd.DataFrame, name: str) -> pd.DataFrame:
 
 def _text(value: Any) -> str:
     """The label as the model writes its classes: 1, not 1.0."""
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    text = str(value)
+    return text.partition(".")[0] if _WHOLE.fullmatch(text) else text
 
 
 def _encode(frame: pd.DataFrame) -> bytes:

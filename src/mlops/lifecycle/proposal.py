@@ -60,6 +60,14 @@ def rollback_body(*, env: str, model: str, bad: int, back: int, reason: str, act
     )
 
 
+def loosened_words(loosened: Sequence[str]) -> str:
+    """What a reviewer must know first: with these gates as they were, the table might not be green."""
+    if not loosened:
+        return ""
+    lines = "\n".join(f"- `{line}`" for line in loosened)
+    return f"### Gates that ask for less than for the release before\n\n{lines}\n\n"
+
+
 def gate_table(gates: Iterable[GateResult]) -> str:
     """One row a gate."""
     rows = [

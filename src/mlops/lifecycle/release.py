@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -17,7 +18,8 @@ from mlops.forge.base import Forge, Proposal, PullRequest, let_in, propose
 from mlops.forge.git import Git
 from mlops.lifecycle.desired_files import write_desired
 from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version
-from mlops.lifecycle.proposal import gate_table
+from mlops.lifecycle.loosened import between
+from mlops.lifecycle.proposal import gate_table, loosened_words
 from mlops.lifecycle.proven import counting_report, record_release
 from mlops.lifecycle.transitions import on_hold
 from mlops.spec import writing
@@ -26,6 +28,7 @@ from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
 from mlops.spec.gates import GateReport
+from mlops.spec.policy import EnvironmentPolicy
 from mlops.spec.proof import rounded
 from mlops.spec.release import Release
 from mlops.spec.signing import signature_path
@@ -203,16 +206,30 @@ def propose_release(root: Path, forge: Forge, made: ReleaseResult) -> Proposed:
     paths = [release_path(model, version), desired_path(made.environment, model)]
     if (root / signature_path(model, version)).is_file():
         paths.append(signature_path(model, version))
+    weaker = loosened_since(git, tip, made.release, made.replaces)
     proposal = Proposal(
         branch=_branch(model),
         title=f"Release {model} {version} to {made.environment}",
-        body=f"{gate_table(made.release.gates)}\n",
+        body=f"{loosened_words(weaker)}{gate_table(made.release.gates)}\n",
         files={path: (root / path).read_text(encoding="utf-8") for path in paths},
     )
     request = propose(git, forge, proposal, base, tip)
-    if rules.environments[made.environment].auto_merge:
+    if merges_by_itself(rules.environments[made.environment], weaker):
         request = let_in(forge, request)
     return Proposed(request)
+
+
+def loosened_since(git: Git, tip: str, release: Release, replaces: int | None) -> list[str]:
+    """Gates that ask for less than when the release was judged that this one replaces."""
+    text = git.show(tip, release_path(release.model, replaces)) if replaces is not None else None
+    name = release_path(release.model, replaces or 0)
+    before = Document(text, name).parse(Release) if text is not None else None
+    return between(git, before, release)
+
+
+def merges_by_itself(policy: EnvironmentPolicy, loosened: Sequence[str]) -> bool:
+    """Whether the bot lets a release in; not one whose gates were loosened, unless the policy says so."""
+    return policy.auto_merge and (policy.merge_loosened or not loosened)
 
 
 def _branch(model: str) -> str:

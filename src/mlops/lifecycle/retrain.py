@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,9 +18,9 @@ from mlops.lifecycle.ingest import newest
 from mlops.lifecycle.labels import observations
 from mlops.lifecycle.lineage import checkout
 from mlops.lifecycle.monitor import observed, title, verdicts
-from mlops.lifecycle.proposal import gate_table
+from mlops.lifecycle.proposal import gate_table, loosened_words
 from mlops.lifecycle.proven import counting_report, record_release
-from mlops.lifecycle.release import describe, release_text, retrain_branch
+from mlops.lifecycle.release import describe, loosened_since, merges_by_itself, release_text, retrain_branch
 from mlops.lifecycle.retraining import Answer, Decision, Months, Outcome, Start, decide
 from mlops.lifecycle.train import train
 from mlops.lifecycle.transitions import frozen, on_hold
@@ -191,13 +191,15 @@ class _Work:
             version = self.target.registry.get(self.model, made.version)
             # As `mlops release` does: a release must never name a version that an environment cannot read.
             self.target.registry.share(self.model, made.version)
+            files, weaker = self._release_files(version, judged)
             request = self.propose(
                 f"version {made.version} was trained on these months and passes its gates",
                 gates=judged,
-                files=self._release_files(version, judged),
+                files=files,
+                weaker=weaker,
             )
             first = load_policy(self.root).order[0]
-            if load_policy(self.root).environments[first].auto_merge:
+            if merges_by_itself(load_policy(self.root).environments[first], weaker):
                 request = let_in(self.forge, request)
             merged = ", which is merged," if request.state == "merged" else ""
             return self.done(
@@ -238,7 +240,12 @@ class _Work:
         )
 
     def propose(
-        self, status: str, *, gates: GateReport | None = None, files: dict[str, str] | None = None
+        self,
+        status: str,
+        *,
+        gates: GateReport | None = None,
+        files: dict[str, str] | None = None,
+        weaker: Sequence[str] = (),
     ) -> PullRequest:
         """Open or update the pull request; running it again gives the same one."""
         git = Git(self.root)
@@ -251,14 +258,14 @@ class _Work:
         proposal = Proposal(
             branch=retrain_branch(self.model, self.env),
             title=f"Retrain {self.model} on {self.months.window}, test on {self.months.test}",
-            body=body(self.report, self.months, status, gates),
+            body=loosened_words(weaker) + body(self.report, self.months, status, gates),
             files={path: pipeline_text(text, path, self._inputs), **(files or {})},
             reviewers=tuple(load_policy(self.root).environments[self.env].approvers),
         )
         return propose(git, self.forge, proposal, base, tip)
 
-    def _release_files(self, version: ModelVersion, judged: GateReport) -> dict[str, str]:
-        """The same two files that `mlops release` writes, on top of the base branch."""
+    def _release_files(self, version: ModelVersion, judged: GateReport) -> tuple[dict[str, str], list[str]]:
+        """The two files that `mlops release` writes, on top of the base branch; which gates were loosened."""
         git = Git(self.root)
         tip = git.fetch(git.default_branch())
         counts = counting_report(self.target.registry, version, judged)
@@ -274,7 +281,8 @@ class _Work:
                 raise Blocked(why)
             replaces = there.release if there.release != made.version else there.replaces
         text = desired_text(before, path, release=made.version, replaces=replaces)
-        return {release_path(self.model, made.version): release_text(made), path: text}
+        files = {release_path(self.model, made.version): release_text(made), path: text}
+        return files, loosened_since(git, tip, made, replaces)
 
 
 def body(report: MonitorReport, months: Months, status: str, gates: GateReport | None) -> str:

@@ -66,13 +66,14 @@ _SCHEMAS = {
     "featureset": "feature_set",
     "featurestoreentity": "feature_store_entity",
 }
-_HOSTS = ("azureml", "machinelearning", "azure/ml", "azure-ml")
+_HOSTS = ("azureml", "machinelearning", "machine-learning", "azure/ml", "azure-ml")
 _TYPES: dict[str, tuple[str, ...]] = {
     "job": ("command", "pipeline", "sweep", "spark", "import", "automl"),
     "component": ("command", "parallel", "spark", "pipeline", "import"),
     "compute": ("amlcompute", "computeinstance", "kubernetes", "virtualmachine", "synapsespark"),
     "datastore": ("azure_blob", "azure_file", "azure_data_lake_gen1", "azure_data_lake_gen2", "one_lake"),
 }
+_UNREAD_TYPES = ("finetuning", "distillation")
 _DECLARED = {"default", "optional", "min", "max", "enum"}
 _DATA = ("uri_file", "uri_folder", "mltable")
 _MODELS = ("mlflow_model", "custom_model", "triton_model")
@@ -88,7 +89,7 @@ _SIGNS: dict[str, set[str]] = {
     "parallel": {"task"},
     "import": {"source"},
     "data_transfer": {"task"},
-    "pipeline": {"jobs", "component"},
+    "pipeline": {"jobs", "component", "settings"},
 }
 """What a file of a type has, when it is Azure ML's."""
 
@@ -99,12 +100,12 @@ def kind_of(raw: Raw) -> str:
     if isinstance(url, str) and "promptflow" in url.lower():
         return "?flow"
     name = _schema_name(url) if isinstance(url, str) else ""
-    if name:
-        automl = "job.automl" if name.startswith("automl") else ""
-        return _narrowed(_SCHEMAS.get(name) or automl or f"?{name}", word, raw)
+    known = _SCHEMAS.get(name) or ("job.automl" if name.startswith("automl") else "")
+    if known:
+        return _narrowed(known, word, raw)
     if "@" in word:
         return f"?{word}"
-    return next(_by_fields(raw, word), "")
+    return next(_by_fields(raw, word), f"?{name}" if name else "")
 
 
 def type_of(raw: Raw) -> str:
@@ -121,7 +122,7 @@ def _schema_name(url: str) -> str:
     lowered = url.lower()
     if not any(host in lowered for host in _HOSTS):
         return ""
-    last = lowered.split("#")[0].rstrip("/").rsplit("/", 1)[-1]
+    last = lowered.split("#")[0].split("?")[0].rstrip("/").rsplit("/", 1)[-1]
     return last.removesuffix(".json").removesuffix(".schema")
 
 
@@ -181,6 +182,10 @@ def _by_fields(raw: Raw, word: str) -> Iterator[str]:
         yield _work(raw, word)
     if not word and keys >= {"command", "environment"} and not keys & {"services", "steps", "runs"}:
         yield "component.command" if looks_component(raw) else "job.command"
+    if word in _UNREAD_TYPES:
+        yield f"?{word}job"
+    if named and _small(raw.get("model_id")).startswith("azureml://"):
+        yield "?serverlessendpoint"
     if named and not word and ("conda_file" in keys or keys >= {"image", "version"}):
         yield "environment"
 

@@ -95,9 +95,10 @@ class _Call:
         opened = self.files.open(path)
         name = shown(path)
         if isinstance(opened, list):
-            self.states[name] = FileState(name, "other", "")
+            ours = _says_azure(path)
+            self.states[name] = FileState(name, "unread" if ours else "other", "broken YAML" if ours else "")
             # A broken file of another program is not this lint's to judge.
-            if chosen or _says_azure(path):
+            if chosen or ours:
                 self.findings += opened
             return
         kind = (kind_of(opened.value) or expected) if isinstance(opened.value, dict) else ""

@@ -19,9 +19,10 @@ _TRUE_OR_FALSE = ("true", "false", "t", "f", "yes", "no", "y", "n", "on", "off",
 _ALSO = {
     "SparkComponent+open": {"identity", "resources"},
     "PipelineComponent+open": {"settings"},
+    "PipelineJobSettings+open": {"on_init", "on_finalize"},
     "PipelineParallelJob+open": {"identity"},
 }
-_LIKELY = {"word": 0, "arm": 1, "registry": 2}
+_LIKELY = {"arm": 0, "word": 1, "registry": 2}
 """Which alternative a sentence names when a value is as far from several."""
 _TELLING = ("type", "task", "kind")
 _OF_NODES = {"name", "display_name", "description", "tags"}
@@ -41,7 +42,9 @@ def shapes() -> dict[str, Any]:
 
 def check_shape(place: At, kind: str) -> Iterator[Finding]:
     """Fields that are unknown, missing, or of a wrong type or word."""
-    name = shapes()["kinds"].get(kind)
+    kinds = shapes()["kinds"]
+    name = kinds.get(f"{kind}.{_plain(place['type'].word)}") if kind == "connection" else None
+    name = name or kinds.get(kind)
     if name is not None:
         yield from _object(place, name)
 

@@ -80,6 +80,44 @@ def chi_squared(reference: Array, current: Array) -> tuple[float, float]:
     return statistic, float(chdtrc(table.shape[1] - 1, statistic))
 
 
+def rates(reference: int, of_reference: int, current: int, of_current: int) -> float:
+    """p-value of two shares (so many of so many) being one: exact where counts are too small for chi-squared.
+
+    This is the test for what is rare or was never there (nulls, unseen values): a chi-squared test of all
+    bins puts such bins together with others. 1 when one side is empty.
+    """
+    if not of_reference or not of_current:
+        return 1.0
+    table = np.array([[reference, of_reference - reference], [current, of_current - current]], dtype=float)
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / table.sum()
+    if expected.min() >= EXPECTED:
+        return chi_squared(table[0], table[1])[1]
+    return _exact(reference + current, of_reference, current, of_current)
+
+
+def _exact(marked: int, others: int, found: int, drawn: int) -> float:
+    """Twice the smaller tail of the hypergeometric distribution: `found` of `marked` among `drawn`."""
+    from scipy.special import gammaln, logsumexp
+
+    def log_choose(n: float, k: Array) -> Array:
+        return np.asarray(gammaln(n + 1) - gammaln(k + 1) - gammaln(n - k + 1))
+
+    everything = drawn + others
+    possible = np.arange(max(0, marked - others), min(marked, drawn) + 1, dtype=np.float64)
+    chances = (
+        log_choose(drawn, possible)
+        + log_choose(others, marked - possible)
+        - log_choose(everything, np.array(float(marked)))
+    )
+    tails = (logsumexp(chances[possible >= found]), logsumexp(chances[possible <= found]))
+    return float(min(1.0, 2 * np.exp(min(tails))))
+
+
+def together(p_values: Sequence[float]) -> float:
+    """One p-value of several tests of the same column (Bonferroni)."""
+    return min(1.0, len(p_values) * min(p_values))
+
+
 def _pooled(table: Array) -> Array:
     """Columns of [2, bins] that the approximation can bear; the rare ones are one column."""
     total = table.sum()

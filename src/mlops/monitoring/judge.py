@@ -9,10 +9,10 @@ from __future__ import annotations
 import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mlops.monitoring import distance
-from mlops.monitoring.profile import PREDICTION, ColumnProfile, Profile, groups
+from mlops.monitoring.profile import PREDICTION, ColumnProfile, Profile, groups, ordered, unfamiliar
 from mlops.monitoring.scan import ColumnFacts
 from mlops.monitoring.thresholds import Kind, Rules
 from mlops.spec.gates import Interval
@@ -32,36 +32,70 @@ Correction = Callable[[Sequence[float]], list[float]]
 
 @dataclass(frozen=True)
 class Compared:
-    """One column against its reference, before anything is said about it."""
+    """One column (or a trait of it) against its reference, before anything is said about it."""
 
     name: str
     kind: Kind
     values: Mapping[str, float]
     """psi, jensen_shannon, the statistic of the test, and the shares that a person asks for."""
     p_value: float
-    """Of the test that fits the column, without correction."""
+    """Of the tests that fit the column together, without correction for other columns."""
     rows: int
+    column: str = ""
+    """Where `name` is a trait: the column that has it."""
 
 
 def compare(reference: ColumnProfile, current: ColumnProfile) -> Compared:
-    """All distances of one column; both profiles have the same bins."""
-    import numpy as np
+    """All distances of one column; both profiles have the same bins.
 
+    Beside the test of the whole distribution, each way out of it has a test of its own: nulls, values outside
+    of the reference's range, categories that it had not.
+    """
     old, new = groups(reference, current)
     values = {label: measure(old, new) for label, measure in _EFFECTS.values()}
     values |= {"null_rate": current.null_rate, "reference_null_rate": reference.null_rate}
     kind: Kind
+    old_some, new_some = reference.rows - reference.nulls, current.rows - current.nulls
+    ways = [(reference.nulls, reference.rows, current.nulls, current.rows)]
     if reference.kind == "numeric":
         kind = "numerical"
-        statistic, p_value = distance.kolmogorov_smirnov(np.array(reference.counts), np.array(current.counts))
-        values["ks"] = statistic
+        values["ks"], p_value = distance.kolmogorov_smirnov(ordered(reference), ordered(current))
+        for ours, theirs in (
+            (reference.below, current.below),
+            (reference.between, current.between),
+            (reference.counts[-1], current.counts[-1]),
+        ):
+            ways.append((ours, old_some, theirs, new_some))
+        values["outside"] = (current.below + current.between + current.counts[-1]) / max(1, new_some)
     else:
         kind = "categorical"
-        statistic, p_value = distance.chi_squared(old, new)
-        values["chi_squared"] = statistic
-        values["unseen"] = current.counts[-1] / max(1, sum(current.counts))
+        values["chi_squared"], p_value = distance.chi_squared(old, new)
+        if reference.text is None:
+            ways.append(
+                (unfamiliar(reference, reference), old_some, unfamiliar(reference, current), new_some)
+            )
+            values["unseen"] = current.counts[-1] / max(1, new_some)
+    # What neither side has cannot differ, and costs the other tests nothing.
+    tests = [distance.rates(*way) for way in ways if way[0] + way[2]]
+    p_value = distance.together([p_value, *tests])
     finite = {name: value for name, value in values.items() if math.isfinite(value)}
     return Compared(reference.name, kind, finite, p_value, current.rows)
+
+
+def traits(reference: ColumnProfile, current: ColumnProfile) -> list[Compared]:
+    """What free text is compared by: length, and words that training had not. Empty for other columns."""
+    old, new = reference.text, current.text
+    if old is None or new is None:
+        return []
+    found = []
+    for label, ours, theirs in (
+        ("length", old.length, new.length),
+        ("unknown words", old.unknown, new.unknown),
+    ):
+        made = compare(ours, theirs)
+        name = f"{reference.name} ({label})"
+        found.append(replace(made, name=name, kind="categorical", column=reference.name))
+    return found
 
 
 def drift(
@@ -74,7 +108,7 @@ def drift(
         if fact is None or fact.profile is None:
             told.append(_skipped("drift", profile.name, "the captured rows do not have this column"))
         else:
-            compared.append(compare(profile, fact.profile))
+            compared += [compare(profile, fact.profile), *traits(profile, fact.profile)]
     return [*_decide("drift", compared, rules, correction), *told]
 
 
@@ -91,7 +125,7 @@ def _decide(
     kind: SignalKind, compared: Sequence[Compared], rules: Rules, correction: Correction
 ) -> list[Signal]:
     """The correction is for the columns that can alarm: the others make nobody act."""
-    judged = [c for c in compared if rules.admits(c.name) and rules.limits.get(c.kind)]
+    judged = [c for c in compared if rules.admits(c.column or c.name) and rules.limits.get(c.kind)]
     adjusted = dict(zip((c.name for c in judged), correction([c.p_value for c in judged]), strict=True))
     return [_drifted(kind, c, rules, adjusted.get(c.name)) for c in compared]
 

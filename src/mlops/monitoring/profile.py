@@ -15,6 +15,7 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from mlops.errors import InvalidInput
+from mlops.monitoring import texts
 from mlops.spec._base import Spec
 from mlops.spec._yaml import problems_of
 from mlops.spec.schema import Column, ColumnType
@@ -28,8 +29,15 @@ COARSE = 10
 """Groups of them that PSI and Jensen-Shannon compare."""
 CATEGORIES = 500
 """Most frequent values of a text column that are counted by name; the others are counted together."""
+FAMILIAR = 10
+"""How often a category must come in the reference to be compared by itself: with 5, quiet windows of a long
+tail alarm twice too often."""
+OFTEN = 20
+"""How often each value must come for a column of numbers to have these values only."""
 SAMPLE = 200_000
 """Values of a column that bins are chosen from, evenly spread over the data."""
+_READ = 2_000
+"""Texts of an array whose words are read."""
 BATCH = 65_536
 """Rows in memory at a time."""
 PREDICTION = "prediction"
@@ -41,19 +49,39 @@ class ColumnProfile(Spec):
     name: str
     kind: Literal["numeric", "category"]
     edges: list[float] = []
-    """Numeric: bin i holds values in (edges[i-1], edges[i]]; the last bin what is above."""
+    """Numeric: bin i holds values in (edges[i-1], edges[i]], the first one edges[0] alone; the last bin what
+    is above."""
     values: list[str] = []
     """Category: bin i holds this value; the last bin all others."""
     counts: list[int] = Field(min_length=1)
+    below: int = Field(default=0, ge=0)
+    """Numeric: what is below edges[0], the lowest value of the reference."""
+    discrete: bool = False
+    """Numeric: the reference had the values of `edges` only, each often."""
+    between: int = Field(default=0, ge=0)
+    """What lies between these values; such numbers are in no bin."""
     nulls: int = Field(default=0, ge=0)
+    text: TextProfile | None = None
+    """Of free text, whose values are not counted by name."""
 
     @property
     def rows(self) -> int:
-        return sum(self.counts) + self.nulls
+        return sum(self.counts) + self.below + self.between + self.nulls
 
     @property
     def null_rate(self) -> float:
         return self.nulls / self.rows if self.rows else 0.0
+
+
+class TextProfile(Spec):
+    """Free text: see `mlops.monitoring.texts`."""
+
+    words: list[int]
+    """Hashes of the words that training had."""
+    length: ColumnProfile
+    """Characters."""
+    unknown: ColumnProfile
+    """Share of a text's words that training had not; counted on a part of the rows."""
 
 
 class Profile(Spec):
@@ -101,14 +129,14 @@ def profile_file(path: Path, columns: Sequence[Column], source: str) -> Profile:
     for batch in data.to_batches(columns=names, batch_size=BATCH):
         for counter, column in zip(counters, wanted, strict=True):
             counter.add(batch.column(column.name), column.type)
-    return Profile(source=source, rows=rows, columns=[c.result() for c in counters])
+    return Profile(source=source, rows=rows, columns=[c.reference() for c in counters])
 
 
 def profile_values(name: str, values: Any, kind: ColumnType) -> ColumnProfile:
     """The profile of one Arrow array, with bins of its own."""
     counter = Counter(_empty(name, kind, extract(values, kind)[0]))
     counter.add(values, kind)
-    return counter.result()
+    return counter.reference()
 
 
 class Counter:
@@ -116,19 +144,30 @@ class Counter:
 
     def __init__(self, bins: ColumnProfile) -> None:
         self.bins = bins
-        self.nulls = 0
+        self.nulls = self.below = self.between = 0
         self._counts = np.zeros(len(bins.counts), dtype=np.int64)
         self._edges = np.array(bins.edges, dtype=np.float64)
         self._places = {value: i for i, value in enumerate(bins.values)}
+        self._text = _Texts(bins.text) if bins.text else None
 
     def add(self, values: Any, kind: ColumnType) -> None:
         """Count an Arrow array."""
         if self.bins.kind == "numeric":
             numbers, nulls = extract(values, kind)
+            if len(self._edges):
+                inside = numbers >= self._edges[0]
+                self.below += len(numbers) - int(inside.sum())
+                numbers = numbers[inside]
             places = np.searchsorted(self._edges, numbers, side="left")
+            if self.bins.discrete:
+                known = (places == len(self._edges)) | np.isin(numbers, self._edges)
+                self.between += len(numbers) - int(known.sum())
+                places = places[known]
             self._counts += np.bincount(places, minlength=len(self._counts))
         else:
             nulls = self._categories(values)
+            if self._text is not None:
+                self._text.add(values)
         self.nulls += nulls
 
     def _categories(self, values: Any) -> int:
@@ -145,7 +184,41 @@ class Counter:
         return int(encoded.null_count)
 
     def result(self) -> ColumnProfile:
-        return self.bins.model_copy(update={"counts": self._counts.tolist(), "nulls": self.nulls})
+        text = self._text.result() if self._text else None
+        return self.reference().model_copy(update={"text": text})
+
+    def reference(self) -> ColumnProfile:
+        """The same for the data that the bins were made from: their texts were counted then."""
+        return self.bins.model_copy(
+            update={
+                "counts": self._counts.tolist(),
+                "nulls": self.nulls,
+                "below": self.below,
+                "between": self.between,
+            }
+        )
+
+
+class _Texts:
+    """Counts texts in the bins of a `TextProfile`."""
+
+    def __init__(self, bins: TextProfile) -> None:
+        self._bins = bins
+        self._length, self._unknown = Counter(bins.length), Counter(bins.unknown)
+
+    def add(self, values: Any) -> None:
+        import pyarrow as pa
+        import pyarrow.compute as pc
+
+        some = as_text(values).drop_null()
+        self._length.add(pc.utf8_length(some), "number")
+        # Reading words takes longer than anything else here: of a large batch, some texts have to do.
+        chosen = some.to_pylist()[:: max(1, -(-len(some) // _READ))]
+        self._unknown.add(pa.array(texts.unknown(chosen, self._bins.words), pa.float64()), "number")
+
+    def result(self) -> TextProfile:
+        update = {"length": self._length.result(), "unknown": self._unknown.result()}
+        return self._bins.model_copy(update=update)
 
 
 def extract(values: Any, kind: ColumnType) -> tuple[Array, int]:
@@ -171,27 +244,86 @@ def as_text(values: Any) -> Any:
 
 def _empty(name: str, kind: ColumnType, sample: Array) -> ColumnProfile:
     """Bins for a column that looks like `sample`, with nothing in them."""
+    if kind == "string" and texts.free(sample):
+        return ColumnProfile(name=name, kind="category", counts=[0], text=_text(sample))
     if kind in ("string", "boolean"):
         values, often = np.unique(sample.astype(str), return_counts=True)
         chosen = sorted(str(v) for v in values[np.argsort(-often, kind="stable")][:CATEGORIES])
         return ColumnProfile(name=name, kind="category", values=chosen, counts=[0] * (len(chosen) + 1))
     finite = sample[np.isfinite(sample)]
-    distinct = np.unique(finite)
+    distinct, often = np.unique(finite, return_counts=True)
+    discrete = len(finite) == len(sample) and 0 < len(distinct) <= FINE and int(often.min()) >= OFTEN
     if len(distinct) > FINE:
         distinct = np.unique(np.quantile(finite, np.linspace(0, 1, FINE + 1), method="inverted_cdf"))
     edges = distinct.tolist()
-    return ColumnProfile(name=name, kind="numeric", edges=edges, counts=[0] * (len(edges) + 1))
+    return ColumnProfile(
+        name=name, kind="numeric", edges=edges, discrete=discrete, counts=[0] * (len(edges) + 1)
+    )
+
+
+def _text(sample: Array) -> TextProfile:
+    """Free text as it was in the reference, already counted."""
+    known, counted = texts.halves(sample)
+    words = texts.vocabulary(known)
+    lengths = np.array([len(text) for text in sample], dtype=np.float64)
+    traits = [_trait("length", lengths), _trait("unknown", texts.unknown(counted, words))]
+    return TextProfile(words=words, length=traits[0], unknown=traits[1])
+
+
+def _trait(name: str, values: Array) -> ColumnProfile:
+    """A number of each text, whose values are never all there are."""
+    counter = Counter(_empty(name, "number", values).model_copy(update={"discrete": False}))
+    counter.add(_numbers(values), "number")
+    return counter.reference()
+
+
+def _numbers(values: Array) -> Any:
+    import pyarrow as pa
+
+    return pa.array(values, pa.float64())
+
+
+def ordered(profile: ColumnProfile) -> Array:
+    """Counts of a numeric column in rising order of value, with what is below the lowest bin."""
+    return np.array([profile.below, *profile.counts])
+
+
+def unfamiliar(reference: ColumnProfile, profile: ColumnProfile) -> int:
+    """How many rows of `profile` have a category that hardly a row of the reference had, or none.
+
+    Both together, because which of the rare ones come is chance: of a long tail, each window has others, and
+    that would be news every time.
+    """
+    counts = np.array(profile.counts)
+    return int(counts[-1] + counts[:-1][np.array(reference.counts)[:-1] < FAMILIAR].sum())
 
 
 def groups(reference: ColumnProfile, current: ColumnProfile) -> tuple[Array, Array]:
     """Counts of both in the few bins that PSI, Jensen-Shannon and chi-squared compare, nulls as the last.
 
-    Numeric: neighbours are put together until a group holds a tenth of the reference.
+    Numeric: neighbours are put together until a group holds a tenth of the reference. What lies below its
+    lowest value, above its highest, or between values that were all it had, has a group of its own. Of
+    categories, those that are rare in the reference are one group with those that it had not.
     """
     old, new = np.array(reference.counts), np.array(current.counts)
-    if reference.kind == "numeric":
-        cuts = _cuts(old)
-        old, new = np.add.reduceat(old, cuts), np.add.reduceat(new, cuts)
+    if reference.kind == "numeric" and reference.edges:
+        cuts = _cuts(old[:-1])
+        inside = np.add.reduceat(old[:-1], cuts), np.add.reduceat(new[:-1], cuts)
+        outside = [
+            (reference.below, current.below),
+            (reference.between, current.between),
+            (int(old[-1]), int(new[-1])),
+        ]
+        old, new = (
+            np.append(counts, [pair[side] for pair in outside if any(pair)])
+            for side, counts in enumerate(inside)
+        )
+    elif reference.kind == "category":
+        familiar = old[:-1] >= FAMILIAR
+        old, new = (
+            np.append(counts[:-1][familiar], unfamiliar(reference, profile))
+            for counts, profile in ((old, reference), (new, current))
+        )
     nulls = reference.nulls, current.nulls
     if any(nulls):
         old, new = np.append(old, nulls[0]), np.append(new, nulls[1])

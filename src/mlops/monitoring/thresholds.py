@@ -26,6 +26,12 @@ _DRIFT: Mapping[str, tuple[str, ...]] = {
     ),
     "categorical": ("population_stability_index", "jensen_shannon_distance", "pearsons_chi_squared_test"),
 }
+PREDICTIONS: Mapping[Kind, Mapping[str, float]] = {
+    "numerical": {"population_stability_index": 0.2, "two_sample_kolmogorov_smirnov_test": 0.01},
+    "categorical": {"population_stability_index": 0.2, "pearsons_chi_squared_test": 0.01},
+}
+"""Limits of a `prediction_drift` that has none for what the model predicts, numbers or classes: a file that
+names the signal wants it judged."""
 _RATES = ("null_value_rate", "data_type_error_rate", "out_of_bounds_rate")
 _QUALITY: Mapping[str, tuple[str, ...]] = {"numerical": _RATES, "categorical": _RATES}
 _SIGNALS: Mapping[str, Mapping[str, tuple[str, ...]]] = {
@@ -121,9 +127,15 @@ def load_thresholds(root: Path, model: str) -> Thresholds:
         lookback=next(iter(lookbacks.values()), _DEFAULT),
         quality=found.get("data_quality"),
         drift=found.get("data_drift"),
-        prediction=found.get("prediction_drift"),
+        prediction=_filled(found.get("prediction_drift")),
         ignored=tuple(ignored),
     )
+
+
+def _filled(rules: Rules | None) -> Rules | None:
+    if rules is None:
+        return None
+    return replace(rules, limits={kind: rules.limits.get(kind) or PREDICTIONS[kind] for kind in KINDS})
 
 
 class _Reader:

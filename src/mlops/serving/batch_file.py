@@ -7,7 +7,7 @@ wrong with this machine: the first is a result, the second an error.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,19 +17,17 @@ import numpy as np
 
 from mlops.errors import InvalidInput, MlopsError, TargetError
 from mlops.serving.core import Predictions, Scorer
+from mlops.serving.rows import READERS, Unreadable, batches
 from mlops.serving.table import check_table
 from mlops.spec import writing
-from mlops.spec.schema import ModelSchema
 
-SUFFIXES = (".parquet", ".csv")
+SUFFIXES = tuple(READERS)
 OUTPUT = ".predictions.parquet"
 """Appended to the name of the file that was read."""
 ROW = "_row"
 """Position in the file that was read, from 0."""
 PREDICTION = "_prediction"
 """Probability of the last class, value, or a list with one probability a class."""
-ROWS = 10_000
-"""Rows a model call: few enough that threads share a file evenly and memory stays small."""
 
 
 @dataclass(frozen=True)
@@ -63,10 +61,6 @@ class FileResult:
     """Size and modification time (ns) of the source: another file under the same name is scored anew."""
 
 
-class _Unreadable(Exception):
-    """The file's bytes are broken, or it cannot be opened."""
-
-
 def score_file(scorer: Scorer, job: BatchJob, name: Path) -> FileResult:
     """Score one file below `job.source`; its predictions are durable before this returns.
 
@@ -80,7 +74,7 @@ def score_file(scorer: Scorer, job: BatchJob, name: Path) -> FileResult:
     try:
         with writing.replacing(output) as draft:
             rows = _write(scorer, job, source, draft)
-    except (MlopsError, _Unreadable) as error:
+    except (MlopsError, Unreadable) as error:
         state, reason = "quarantined", str(error)
         # Of an earlier version of this file; it must not pass for this one's predictions.
         output.unlink(missing_ok=True)
@@ -98,7 +92,7 @@ def _write(scorer: Scorer, job: BatchJob, source: Path, output: Path) -> int:
     about = {"mlops.model": schema.model, "mlops.digest": job.digest}
     writer, start = None, 0
     try:
-        for batch, predictions in _predicted(scorer, _batches(schema, source, job.keep), job.threads):
+        for batch, predictions in _predicted(scorer, batches(schema, source, job.keep), job.threads):
             values = predictions.astype(np.float64)
             columns = {name: batch[name] for name in job.keep}
             columns[ROW] = pa.array(np.arange(start, start + batch.num_rows))
@@ -145,49 +139,3 @@ def _predicted(scorer: Scorer, batches: Iterator[Any], threads: int) -> Iterator
         finally:
             for future in running:
                 future.cancel()
-
-
-def _batches(schema: ModelSchema, path: Path, keep: Sequence[str]) -> Iterator[Any]:
-    """Record batches of at most `ROWS` rows. Raises `_Unreadable` for whatever Arrow cannot read."""
-    import pyarrow as pa
-
-    read = _parquet if path.suffix.lower() == ".parquet" else _csv
-    try:
-        for batch in read(schema, path, keep):
-            # A block of CSV may hold any number of rows.
-            for start in range(0, batch.num_rows, ROWS):
-                yield batch.slice(start, ROWS)
-    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
-        raise _Unreadable(f"cannot be read: {error}") from None
-
-
-def _parquet(schema: ModelSchema, path: Path, keep: Sequence[str]) -> Iterator[Any]:
-    import pyarrow.parquet as pq
-
-    known = {c.name for c in schema.columns}
-    wanted = [c.name for c in schema.columns] + [name for name in keep if name not in known]
-    with pq.ParquetFile(path, page_checksum_verification=True) as file:
-        _require(wanted, file.schema_arrow.names)
-        yield from file.iter_batches(ROWS, columns=wanted)
-
-
-def _csv(schema: ModelSchema, path: Path, keep: Sequence[str]) -> Iterator[Any]:
-    import pyarrow as pa
-    from pyarrow import csv
-
-    types = {"string": pa.string(), "boolean": pa.bool_()}
-    convert = csv.ConvertOptions(
-        column_types={c.name: types.get(c.type, pa.float64()) for c in schema.columns},
-        # Only an empty field is null: "NA" and "nan" are texts, and some of them are real codes.
-        null_values=[""],
-        strings_can_be_null=True,
-    )
-    options = csv.ReadOptions(block_size=4 << 20)
-    with csv.open_csv(path, read_options=options, convert_options=convert) as reader:
-        _require([*(c.name for c in schema.columns), *keep], reader.schema.names)
-        yield from reader
-
-
-def _require(wanted: Sequence[str], names: Sequence[str]) -> None:
-    if missing := [name for name in wanted if name not in names]:
-        raise InvalidInput(f"lacks the columns {', '.join(missing)}; it has {', '.join(names)}")

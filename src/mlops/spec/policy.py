@@ -18,6 +18,9 @@ class EnvironmentPolicy(Spec):
     """How long the release must have been healthy in the environment before."""
     auto_merge: bool = False
     """Whether the bot may merge its own pull request when every check passes."""
+    merge_loosened: bool = False
+    """Whether that goes too for a release whose gates were loosened since the one that it replaces; if not, a
+    person lets it in."""
     synthetic_traffic: bool = False
     """Whether analysis may send the release's input sample when real requests are too few."""
     approvers: list[str] = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ipaddress
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -12,6 +13,9 @@ from mlops.spec._base import Spec
 from mlops.spec.events import EventType
 
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
+_METADATA = (
+    "metadata", "metadata.google.internal", "metadata.azure.internal", "168.63.129.16", "fd00:ec2::254",
+)  # fmt: skip
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -23,7 +27,19 @@ def check_url(value: str) -> str:
         raise ValueError("must be an https:// address (http:// only on this machine)")
     if parts.username or parts.password:
         raise ValueError("must not contain a user or a password; name a variable with `url_env` instead")
+    if _is_of_the_machine(parts.hostname):
+        raise ValueError("must be the address of a receiver; this one belongs to the machine or its cloud")
     return value
+
+
+def _is_of_the_machine(host: str) -> bool:
+    """Addresses at which a cloud answers with an identity's tokens, and those that are nobody's."""
+    try:
+        address = ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return host.lower().rstrip(".") in _METADATA
+    mapped = getattr(address, "ipv4_mapped", None) or address
+    return str(mapped) in _METADATA or mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified
 
 
 def _optional(value: str) -> str:

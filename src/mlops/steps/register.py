@@ -21,6 +21,16 @@ if TYPE_CHECKING:
 
 ARTIFACT = "model"
 _PREFIX = "mlops."
+_DIRTY = "mlops.dirty"
+_SOURCE = (
+    "mlops.commit",
+    "mlops.branch",
+    _DIRTY,
+    "mlops.actor",
+    "mlops.pipeline",
+    "mlops.pipeline.digest",
+    "mlops.environment.digest",
+)
 _OF_A_PROCESS = ("mlops.step", "mlops.reused", "mlops.pid")
 _AZURE_COMMIT = "mlflow.source.git.commit"
 """Azure ML sets it when a job is submitted without `mlops train`."""
@@ -67,6 +77,8 @@ def _register(given: argparse.Namespace) -> None:
         _upload(tracker, parent, given)
         tags = {**_lineage(parent), **data, "mlops.params": json.dumps(params, sort_keys=True)}
         version = store.register(given.model_name, parent.run_id, ARTIFACT, digest, tags)
+    elif source := _source_found(version.tags, _lineage(parent)):
+        store.tag(given.model_name, version.version, source)
     tracker.set_tags(parent.run_id, {"mlops.version": str(version.version)})
     answer = {
         "model": given.model_name,
@@ -106,6 +118,16 @@ def _lineage(parent: Run) -> dict[str, str]:
     if _AZURE_COMMIT in parent.tags:
         tags.setdefault("mlops.commit", parent.tags[_AZURE_COMMIT])
     return tags
+
+
+def _source_found(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str, str]:
+    """The source of a version that had none to go back to: a clean commit has just made the same artifact.
+
+    So a version that was trained before its code was committed need not be trained, judged and named again.
+    """
+    if known.get(_DIRTY) == "false" or now.get(_DIRTY) != "false" or not now.get("mlops.commit"):
+        return {}
+    return {name: now[name] for name in _SOURCE if name in now}
 
 
 def _params(tracker: PipelineTracker, parent: Run) -> dict[str, str]:

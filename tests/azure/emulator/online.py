@@ -122,7 +122,7 @@ class Online:
         return Answer(200, {"primaryKey": primary, "secondaryKey": secondary})
 
     def _regenerate(self, request: Request, path: str) -> Answer:
-        body = request.json()
+        body = request.json
         which = ("Primary", "Secondary").index(body["keyType"])
         self._keys_of(path)[which] = body.get("keyValue") or uuid.uuid4().hex
         return Answer(202, None, self._emulator.arm.operation(request, Operation()))

@@ -369,6 +369,24 @@ def test_what_merges_by_itself_is_told_as_merged(repository: Repository, monkeyp
     assert proposed.request is not None and proposed.request.state == "merged"
 
 
+def test_a_release_whose_gates_were_loosened_waits_for_a_person(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    repository.breach()
+    repository.retrain()
+    repository.forge.close(1, "not this way")
+    policy = (repository.root / "environments/policy.yaml").read_text()
+    repository.merged(
+        "environments/policy.yaml", policy.replace("staging: {}", "staging: {auto_merge: true}")
+    )
+    made = released(repository, monkeypatch)
+    told = ["size.max_megabytes: was 1, is 2"]
+    monkeypatch.setattr(release_module, "between", lambda git, before, new: told)
+    request = release_module.propose_release(repository.root, repository.forge, made).request
+    assert request is not None and request.state == "open"
+    assert f"- `{told[0]}`" in request.body
+
+
 def test_a_release_that_does_not_say_what_it_learned_from(repository: Repository):
     repository.breach()
     repository.world.registry.tag(MODEL, 1, {"mlops.data.window": None})

@@ -129,6 +129,37 @@ def test_the_same_artifact_again_is_the_same_version(pipeline, monkeypatch):
     assert pipeline.tracker.get(second).tags["mlops.version"] == "1"
 
 
+CLEAN = {**LINEAGE, "mlops.dirty": "false"}
+EDITED = {**LINEAGE, "mlops.commit": "a" * 40, "mlops.dirty": "true"}
+OTHER = {**CLEAN, "mlops.commit": "b" * 40, "mlops.actor": "Bea"}
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "commit", "dirty"),
+    [
+        (EDITED, OTHER, "b", "false"),
+        (CLEAN, OTHER, "c", "false"),
+        (CLEAN, EDITED, "c", "false"),
+        (EDITED, {**EDITED, "mlops.commit": "b" * 40}, "a", "true"),
+        (EDITED, {"mlops.dirty": "false"}, "a", "true"),
+        (EDITED, {"mlops.commit": "b" * 40}, "a", "true"),
+    ],
+)
+def test_a_version_made_before_its_code_was_committed_gets_the_commit_that_makes_it_again(
+    pipeline, monkeypatch, *, first, second, commit, dirty
+):
+    for lineage in (first, second):
+        parent, env = pipeline.start()
+        for name in LINEAGE:
+            pipeline.tracker.set_tags(parent, {name: lineage.get(name, "")})
+        pipeline.tracker.set_tags(parent, {"mlops.dirty": lineage.get("mlops.dirty", "")})
+        for name, value in env.items():
+            monkeypatch.setenv(name, value)
+        assert register.main(pipeline.options()) == 0
+    (version,) = pipeline.store.versions("flights")
+    assert (version.tags["mlops.commit"][0], version.tags["mlops.dirty"]) == (commit, dirty)
+
+
 def test_a_kill_before_the_version_leaves_none_and_a_retry_makes_one(pipeline, monkeypatch, tmp_path):
     parent, env = pipeline.start()
     command = [sys.executable, "-c", DIE, *pipeline.options()]

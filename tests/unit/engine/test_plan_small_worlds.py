@@ -20,11 +20,21 @@ from small_worlds import CANARY, ENV, NEW, NEWER, NOW, OLD, OLDER, WANTED, Small
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.journal import Facts
 from mlops.lifecycle.plan import Plan, plan
-from mlops.lifecycle.rollout_steps import Analyse, CoolDown, Create, Finish, Retire, Shift, Smoke, Step
+from mlops.lifecycle.rollout_steps import (
+    Analyse,
+    CoolDown,
+    Create,
+    Finish,
+    Retire,
+    Shift,
+    Smoke,
+    Step,
+    StopEndpoint,
+)
 from mlops.lifecycle.transitions import Upstream
 from mlops.spec.desired import Hold
 from mlops.spec.policy import EnvironmentPolicy, Freeze, FreezeWindow, Policy
-from mlops.targets.base import Deployment
+from mlops.targets.base import COLOURS, Deployment
 
 MOST_STEPS = 14
 
@@ -168,6 +178,9 @@ class Walk:
         kinds = Counter(type(step) for step in steps)
         target = [d for d in self.start.deployments if fine(d)]
         assert kinds[Create] == (0 if target else 1), self.told("starts what is there, or does not start it")
+        if kinds[StopEndpoint]:
+            stuck = {d.name for d in self.start.deployments if d.traffic}
+            assert set(COLOURS) <= stuck, self.told("stops although there is a place to start from")
         if as_the_file_says(self.start) and self.start.facts.smoked:
             assert self.made.empty, self.told("finds something to do where all is done")
         if target and target[0].name in proven(self.start):

@@ -11,7 +11,7 @@ from itertools import pairwise
 import pytest
 from engine_world import MODEL, Killed, World, policy
 
-from mlops.errors import Blocked, Inconclusive, Locked, TargetError
+from mlops.errors import Blocked, Inconclusive, InvalidInput, Locked, TargetError
 from mlops.lifecycle import journal
 from mlops.lifecycle.apply import execute, plan_for
 from mlops.lifecycle.journal import Kind
@@ -167,6 +167,36 @@ def test_a_pass_waits_for_the_end_of_its_window_and_a_failure_does_not(world: Wo
     assert world.clock.now() - began < timedelta(seconds=5)
 
 
+@pytest.mark.parametrize("length", [0.12, 1.0, 7.3])
+def test_a_window_is_as_long_as_the_file_says(world: World, length: float):
+    world.ship()
+    world.load = 400
+    world.ask("staging", world.release(), strategy=Strategy(canary=[100], analysis=length, min_requests=20))
+    world.apply("staging")
+    shifted = [e.at for e in of_kind(world, Kind.STEP) if e.data["step"] == "analyse"]
+    passed = [e.at for e in of_kind(world, Kind.PASSED)]
+    assert (passed[-1] - shifted[-1]).total_seconds() == pytest.approx(length, abs=1e-3)
+
+
+def test_what_people_send_while_the_sample_is_sent_is_not_compared(world: World):
+    """Nine in ten of their requests reach the old one, and they look unlike the sample."""
+    world.ship()
+    world.load = 0
+    world.ask("staging", world.release(), strategy=Strategy(canary=[10, 100], analysis=1, min_requests=60))
+    score = world.endpoints.score
+
+    def busy(*args: object, **options: object) -> object:
+        world.endpoints.behaviours = {v: Behaviour(predict=lambda _: 0.05) for v in world.releases}
+        answer = score(*args, **options)  # type: ignore[arg-type]
+        world.endpoints.behaviours = {v: Behaviour(predict=lambda _: 0.9) for v in world.releases}
+        world.endpoints.drive("staging", MODEL, 10)
+        return answer
+
+    world.endpoints.score = busy  # type: ignore[method-assign, assignment]
+    world.apply("staging")
+    assert world.served("staging") == 2
+
+
 def test_a_window_of_no_length_is_still_judged(world: World):
     world.ship()
     world.load = 0
@@ -309,7 +339,9 @@ def test_a_finish_says_what_was_released_by_which_commit_and_why(world: World):
     world.ship()
     hold = Hold(reason="errors at night", since=world.clock.now(), by="ada")
     bypass = Bypass(gates=["order"], reason="login is broken", approver="grace")
+    world.ask("prod", 1)
     world.ask("staging", 1, hold=hold, bypass=bypass)
+    assert world.intent("staging").commit != world.intent("staging").file_commit
     world.apply("staging")
     entry = of_kind(world, Kind.FINISHED)[-1]
     assert entry.data["digest"] == world.releases[1].digest
@@ -326,6 +358,7 @@ def test_a_finish_says_what_was_released_by_which_commit_and_why(world: World):
 
 def test_what_was_started_says_from_where_and_in_which_steps(world: World):
     world.ship()
+    world.ask("prod", 1)
     world.ship()
     first, second = of_kind(world, Kind.STARTED)
     assert (first.data["replaces"], first.data["direction"]) == (None, "first")
@@ -362,6 +395,27 @@ def test_a_commit_is_too_late_only_after_a_newer_one_was_applied(world: World, a
     else:
         execute(intent, world.target, actor="bot", clock=world.clock, overtaken=newer)
         assert asked == []
+
+
+def test_a_hold_on_what_an_older_commit_asked_for_is_none_to_clear(world: World):
+    bad = world.hold()
+    world.ask("staging", bad, strategy=ONE_STEP)
+    with pytest.raises(InvalidInput, match="no hold on release 2"):
+        world.apply("staging", clear_hold="fixed")
+
+
+def test_a_commit_that_does_not_touch_the_file_is_no_new_decision(world: World):
+    world.ship()
+    world.ask("prod", 1)  # from now on the commit and the last commit of the file differ
+    bad = world.release()
+    world.endpoints.behaviours[bad] = Behaviour(error_every=5)
+    world.ask("staging", bad)
+    with pytest.raises(Blocked, match="error rate"):
+        world.apply("staging")
+    world.endpoints.behaviours.clear()
+    world.ask("prod", bad)
+    with pytest.raises(Blocked, match="is not tried again by itself"):
+        world.apply("staging")
 
 
 def test_a_refused_apply_only_recovers_and_does_none_of_its_steps(world: World):

@@ -45,7 +45,13 @@ URL = "https://azuremlschemas.azureedge.net/latest/{}.schema.json"
         ({"$schema": "https://azuremlschemas.azureedge.net/promptflow/latest/Flow.schema.json"}, "?flow"),
         ({"$schema": URL.format("serverlessEndpoint")}, "?serverlessendpoint"),
         ({"$schema": 3, "type": 3}, ""),
+        ({"$schema": "https://learn.microsoft.com/azure/machine-learning/reference-yaml-endpoint-online?view=azureml-api-2", "name": "e", "auth_mode": "key"}, "endpoint.managed"),
+        ({"$schema": "https://learn.microsoft.com/azure/machine-learning/reference-yaml-x"}, "?reference-yaml-x"),
         # by fields
+        ({"type": "finetuning"}, "?finetuningjob"),
+        ({"name": "e", "model_id": "azureml://registries/r/models/m"}, "?serverlessendpoint"),
+        ({"name": "e", "model_id": "m"}, ""),
+        ({"model_id": "azureml://registries/r/models/m"}, ""),
         ({"type": "CommandComponent@1"}, "?commandcomponent@1"),
         ({"create_job": "x"}, "schedule.job"),
         ({"trigger": {}, "create_monitor": {}}, "schedule.monitor"),

@@ -115,6 +115,7 @@ FOLDERS = {
     "src/mlops/targets/azure/shared.py": "a download, from one folder of ours to another",
     "src/mlops/tracking/models.py": "a download, from one folder of ours to another",
     "src/mlops/pipeline/run/warm.py": "a socket; the module may import next to nothing",
+    "src/mlops/targets/local/data.py": "a folder of raw data",
     "src/mlops/targets/local/endpoints.py": "a log that is rolled",
     "src/mlops/forge/pushed/stand_in.py": "a folder",
     "src/mlops/targets/local/store.py": "the journal, which only grows",

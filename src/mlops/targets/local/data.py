@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import logging
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound, TargetError
+from mlops.spec import writing
 from mlops.spec._yaml import Document
 from mlops.spec.artifact import plain_files
 from mlops.spec.digest import data_digest, tree_digest
@@ -16,8 +18,13 @@ from mlops.spec.settings import Settings
 from mlops.steps.ingest import RECORD
 from mlops.targets._folders import whole
 from mlops.targets.base import DataAssets, PushedData
+from mlops.targets.local.maker import changes, maker
 from mlops.usecase import UseCase, load_usecase
 
+log = logging.getLogger("mlops.targets")
+
+_SHOWN = 5
+"""Changes that a sentence names."""
 MANIFEST = "manifest.json"
 """`{name, version, digest}`; the digest covers every other file of the folder."""
 
@@ -48,13 +55,55 @@ class LocalData:
         stamp = self._folder / name / f"{version}.stamp.json"
         # What mlops ingest made is declared nowhere: it is here, or nowhere.
         package = "" if (final / RECORD).is_file() else self._package(name, version)
-        if not final.is_dir():
-            usecase = load_usecase(package, self._root / "src")
-            with whole(final) as fresh:
-                self._load(usecase, name, version, fresh)
-            stamp.unlink(missing_ok=True)
+        if package:
+            self._made(package, name, version)
         self._check(final, stamp, name, version)
         return str(final)
+
+    def _made(self, package: str, name: str, version: str) -> None:
+        """Load the raw data unless they are here, made by the code that would make them now.
+
+        Of a folder from before this was written down, the code of today is taken for its maker.
+        """
+        final = self._folder / name / version
+        note = self._folder / name / f"{version}.maker.json"
+        now = maker(self._root / "src", package)
+        before = _noted(note) if final.is_dir() else None
+        if final.is_dir() and before in (None, now):
+            if before is None:
+                _note(note, now)
+            return
+        usecase = load_usecase(package, self._root / "src")
+        if before is None:
+            with whole(final) as fresh:
+                self._load(usecase, name, version, fresh)
+        else:
+            self._anew(usecase, name, version, changes(before, now))
+        (self._folder / name / f"{version}.stamp.json").unlink(missing_ok=True)
+        _note(note, now)
+
+    def _anew(self, usecase: UseCase, name: str, version: str, changed: Sequence[str]) -> None:
+        """What was made by other code is made again; raises what `_load` does, and the old data stay then."""
+        final = self._folder / name / version
+        next_one, old = (final.with_name(f".{word}-{version}") for word in ("next", "old"))
+        for left in (next_one, old):
+            shutil.rmtree(left, ignore_errors=True)
+        with whole(next_one) as fresh:
+            self._load(usecase, name, version, fresh)
+        same = _recorded(next_one) == _recorded(final)
+        if same:
+            shutil.rmtree(next_one)
+        else:
+            final.rename(old)
+            next_one.rename(final)
+            shutil.rmtree(old, ignore_errors=True)
+        log.warning(
+            "the raw data %s:%s were loaded anew, because what makes them changed (%s); they are %s",
+            name,
+            version,
+            ", ".join(changed[:_SHOWN]) + (", …" if len(changed) > _SHOWN else ""),
+            "the same" if same else "other data than before",
+        )
 
     def declared(self, model: str) -> tuple[dict[str, Any], Path, str]:
         """What `pipelines/<model>/data.yml` says, its folder here, and the digest of its files.
@@ -185,3 +234,16 @@ def _recorded(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError):
         return {}
     return found if isinstance(found, dict) else {}
+
+
+def _note(note: Path, made_by: Mapping[str, str]) -> None:
+    writing.write(note, json.dumps(made_by, indent=2) + "\n", durable=False)
+
+
+def _noted(note: Path) -> dict[str, str] | None:
+    """What made a folder; None where nobody knows."""
+    try:
+        found = json.loads(note.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return found if isinstance(found, dict) else None
