@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -19,10 +19,13 @@ from infra.config import EnvironmentStack
 from infra.load import StackFile, parse_stack, raw_stack_file
 from infra.plan.stacks import stack_names
 from infra.wanted import check_lifetime
-from mlops.errors import TargetError
+from mlops.errors import InvalidInput, Problem, TargetError
 
 _SECONDS = 120
 """How long Pulumi may take to list the stacks."""
+
+
+_WORKFLOWS = (".github/workflows/destroy.yml", "pipelines/azure-devops/destroy.yml")
 
 
 @dataclass(frozen=True)
@@ -61,7 +64,30 @@ def configured(root: Path) -> dict[str, str]:
                 found[stack] = config.ttl
     for stack, training in trains.items():
         check_lifetime(stack, training, found.get(training))
+    check_jobs(root, found)
     return found
+
+
+def check_jobs(root: Path, stacks: Iterable[str]) -> None:
+    """Raise `InvalidInput` for a stack with a `ttl` that no job of the destroy workflow deletes."""
+    problems = [
+        Problem(
+            f"environments/Pulumi.{stack}.yaml",
+            f"the clock would never strike: {path} has no job for the stack {stack}; add one like that "
+            "of dev, "
+            "with an environment of that name on the forge, or leave the field out",
+            "ttl",
+        )
+        for stack in stacks
+        for path in _WORKFLOWS
+        if (root / path).is_file() and not _has_job((root / path).read_text(encoding="utf-8"), stack)
+    ]
+    if problems:
+        raise InvalidInput(problems)
+
+
+def _has_job(text: str, stack: str) -> bool:
+    return bool(re.search(rf"(?m)^\s+stack: {re.escape(stack)}\s*$", text))
 
 
 def live(ttls: Mapping[str, str], listed: list[dict[str, Any]]) -> list[Lifetime]:

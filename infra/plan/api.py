@@ -24,6 +24,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     The caller prints the plan and then calls `enforce`. Raises `InvalidInput` for a wrong configuration,
     stack or commit, and `Inconclusive` when checkov cannot judge.
     """
+    from infra.expired import configured
     from infra.policy.checkov import scan
     from infra.policy.judge import accept, judge
 
@@ -33,6 +34,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     from .renames import told
     from .stacks import capture_stacks, stack_names
 
+    configured(root)  # a clock that never strikes is no plan
     captured, known = capture_stacks(root, stacks), set(stack_names(root))
     found = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}

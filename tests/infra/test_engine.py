@@ -258,3 +258,16 @@ def _apply(engine: Engine, stack: str) -> str:
     ]
     engine.write_azure(state)
     return principal
+
+
+def test_engine_waits_until_a_grant_counts(tmp_path: Path) -> None:
+    """The workspace is refused twice, as by a vault that does not know the role yet."""
+    assert CLI is not None
+    engine = Engine(tmp_path / "it", CLI)
+    engine.environment["STAND_IN_DELAY"] = "2"
+    for stack in ("shared", "dev"):
+        engine.init(stack)
+        done = engine.up(stack=stack)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "a role assignment does not count yet" in done.stdout + done.stderr
+    assert sum(e.startswith("refused ") for e in engine.azure["log"]) == 2

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from graphs import ROOT, TRAINS
+from infra.plan import api
 from real_engine import find_cli
 
 from infra import expired
@@ -96,6 +97,22 @@ def test_only_stacks_with_a_ttl_are_looked_at(repository: Path) -> None:
 def test_the_stack_that_trains_stays_until_a_person_destroys_it() -> None:
     """What production is compared with lies there."""
     assert TRAINS not in expired.configured(ROOT)
+
+
+@pytest.mark.parametrize("path", [".github/workflows/destroy.yml", "pipelines/azure-devops/destroy.yml"])
+def test_a_ttl_that_no_job_acts_on_is_refused(repository: Path, path: str) -> None:
+    """Jobs exist for dev, staging and prod: the night ran, and deleted nothing."""
+    workflow = repository / path
+    workflow.parent.mkdir(parents=True)
+    shutil.copy(ROOT / path, workflow)
+    for call in (expired.configured, lambda root: api.plan(root, stacks=["shared"], checkov=False)):
+        with pytest.raises(InvalidInput, match=r"Pulumi\.trial\.yaml.*ttl.*no job for the stack trial"):
+            call(repository)
+    workflow.write_text(workflow.read_text() + "\n      stack: trials\n")
+    with pytest.raises(InvalidInput, match="no job for the stack trial"):
+        expired.configured(repository)
+    workflow.write_text(workflow.read_text() + "\n      stack: trial\n")
+    assert expired.configured(repository) == {"trial": "14d"}
 
 
 def test_a_protected_stack_with_a_ttl_is_refused(repository: Path) -> None:

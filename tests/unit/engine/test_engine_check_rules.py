@@ -207,8 +207,9 @@ def test_what_is_served_decides_about_a_change(there: Tree, world: World):
 def test_a_release_is_never_edited_and_never_deleted(there: Tree):
     path = there.root / release_path(MODEL, 1)
     path.write_text(path.read_text() + "# a comment\n")
+    there.git.changed.append(release_path(MODEL, 1))
     assert there.fields() == [(f"{release_path(MODEL, 1)}:1", "")]
-    assert there.fields(None) == [], "there is nothing to compare with"
+    assert there.fields(None) == there.fields(), "what was committed is enough to compare with"
     path.unlink()
     assert (release_path(MODEL, 1), "") in there.fields()
 
