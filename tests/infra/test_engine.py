@@ -214,6 +214,7 @@ def test_engine_apply_destroys_an_environment_to_nothing(another: Callable[[], E
     assert json.loads(engine.run("stack", "export").stdout)["deployment"].get("resources", []) == []
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("stack", ["staging", "prod"])
 def test_engine_a_refresh_after_the_first_update_changes_nothing(
     another: Callable[[], Engine], stack: str
