@@ -19,7 +19,7 @@ JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
-.PHONY: help setup test test-unit test-slow lint lint-fast format hooks docs reference pulumi
+.PHONY: help setup test test-unit test-slow mutants lint lint-fast format hooks docs reference pulumi
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ test: setup ## Run all tests but the slow ones
 
 test-unit: setup ## Run the tests that need no other process, in under a minute
 	@$(BIN)/pytest tests/unit -m "not slow"
+
+mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main, or all modules that decide
+	@$(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
 
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest

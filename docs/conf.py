@@ -37,7 +37,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "board",
     ),
     "Reference": ("reference/index",),
-    "Explanation": ("architecture", "security", "threat-model", "decisions/README"),
+    "Explanation": ("architecture", "security", "threat-model", "decisions/README", "mutants"),
 }
 """Every page, in order; a star is for pages of one subject. `reference/` and `decisions/` list their own."""
 FOLDERS = {"reference/index": "reference/*", "decisions/README": "decisions/*"}

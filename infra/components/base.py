@@ -9,6 +9,7 @@ from typing import Any
 import pulumi
 
 from infra.naming import Names
+from infra.waiting import for_grants
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,17 +40,19 @@ class Component(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource] = (),
         protect: bool | None = None,
         keep: bool = False,
+        waits: bool = False,
         **options: Any,
     ) -> pulumi.ResourceOptions:
         """Options of a child: this component is its parent, `after` the resources that must exist before.
 
         `protect` also keeps the resource in Azure when the stack forgets it (`retain_on_delete`); `keep` only
-        that.
+        that. `waits` tries a creation again while a role assignment does not count yet.
         """
         return pulumi.ResourceOptions(
             parent=self,
             depends_on=list(after) or None,
             protect=protect or None,
             retain_on_delete=protect or keep or None,
+            hooks=for_grants() if waits else None,
             **options,
         )

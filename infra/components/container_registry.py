@@ -57,7 +57,7 @@ class ContainerRegistry(Component):
             if encryption
             else None,
             tags=place.tags,
-            opts=self.child(after=encryption.ready if encryption else ()),
+            opts=self.child(after=encryption.ready if encryption else (), waits=encryption is not None),
         )
         skip(
             "images",

@@ -78,7 +78,11 @@ class Storage(Component):
                 key_source="Microsoft.Storage", require_infrastructure_encryption=True
             ),
             tags=place.tags,
-            opts=self.child(protect=place.protect, after=encryption.ready if encryption else ()),
+            opts=self.child(
+                protect=place.protect,
+                after=encryption.ready if encryption else (),
+                waits=encryption is not None,
+            ),
         )
         self._accept(props)
         blobs = storage.BlobServiceProperties(

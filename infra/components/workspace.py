@@ -83,6 +83,7 @@ class Workspace(Component):
             tags=place.tags,
             opts=self.child(
                 protect=place.protect,
+                waits=True,
                 after=[*props.after, *(encryption.ready if encryption else ())],
                 # Azure sets it once and refuses a change; a new workspace is a decision, not a diff.
                 replace_on_changes=["hbiWorkspace"],

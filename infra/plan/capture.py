@@ -208,6 +208,7 @@ def _options(request: Any) -> dict[str, Any]:
         "timeouts": timeouts,
         "aliases": sorted(a.spec.name for a in request.aliases if a.spec.name),
         "deleted_with": request.deletedWith,
+        "on_error": sorted(request.hooks.on_error),
     }
     return {k: v for k, v in options.items() if v}
 

@@ -214,6 +214,7 @@ def test_engine_apply_destroys_an_environment_to_nothing(another: Callable[[], E
     assert json.loads(engine.run("stack", "export").stdout)["deployment"].get("resources", []) == []
 
 
+@pytest.mark.timeout(900)
 @pytest.mark.parametrize("stack", ["staging", "prod"])
 def test_engine_a_refresh_after_the_first_update_changes_nothing(
     another: Callable[[], Engine], stack: str
@@ -258,3 +259,16 @@ def _apply(engine: Engine, stack: str) -> str:
     ]
     engine.write_azure(state)
     return principal
+
+
+def test_engine_waits_until_a_grant_counts(tmp_path: Path) -> None:
+    """The workspace is refused twice, as by a vault that does not know the role yet."""
+    assert CLI is not None
+    engine = Engine(tmp_path / "it", CLI)
+    engine.environment["STAND_IN_DELAY"] = "2"
+    for stack in ("shared", "dev"):
+        engine.init(stack)
+        done = engine.up(stack=stack)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "a role assignment does not count yet" in done.stdout + done.stderr
+    assert sum(e.startswith("refused ") for e in engine.azure["log"]) == 2

@@ -398,6 +398,10 @@ settings: {mini_batch_size: 10, max_concurrency_per_instance: 2, output_action: 
     "store.yml": _with_schema(
         "azureBlob", "type: azure_blob\nname: blobs\naccount_name: account\ncontainer_name: container\n"
     ),
+    "connection.yml": _with_schema(
+        "connection",
+        "name: search\ntype: azure_ai_search\nendpoint: https://search.example.com\napi_key: from-a-vault\n",
+    ),
     "workspace.yml": _with_schema("workspace", "name: ws-freight\nlocation: westeurope\n"),
     "schedule.yml": _with_schema(
         "schedule",

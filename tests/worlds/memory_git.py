@@ -59,6 +59,12 @@ class MemoryGit:
                     found.setdefault(name, []).append((self.id(index), now.get(name)))
         return found
 
+    def changes(self, path: str, rev: str = "HEAD") -> dict[str, list[tuple[str, str, str]]]:
+        return {
+            name: [(at, "0" * 6, "0" * 40) if t is None else (at, "100644", t) for at, t in rows]
+            for name, rows in self.texts(path, rev).items()
+        }
+
     def log(self, path: str, rev: str = "HEAD", limit: int | None = None) -> list[Commit]:
         at = datetime(2026, 1, 1, tzinfo=UTC)
         return [Commit(i, at, "Ada", "subject", "") for i, _ in self.texts(path, rev).get(path, [])][:limit]
@@ -78,7 +84,7 @@ class MemoryGit:
         return self.is_shallow
 
     def uncommitted(self, *paths: str) -> list[str]:
-        return [name for name in self.changed if name in paths]
+        return [n for n in self.changed if n in paths or n.startswith(tuple(f"{p}/" for p in paths))]
 
     def default_branch(self) -> str:
         return "main"

@@ -192,8 +192,11 @@ def _payload(source: Path, schema: Callable[[], ModelSchema]) -> dict[str, Any]:
     if not source.is_file():
         raise InvalidInput(f"{source} {'is no file' if source.exists() else 'does not exist'}")
     if source.suffix.lower() in (".csv", ".jsonl", ".parquet"):
-        from mlops.serving.rows import body
+        from mlops.serving.rows import body, check_csv
 
+        if source.suffix.lower() == ".csv":
+            # Told without asking the endpoint what its columns are.
+            check_csv(source)
         return body(schema(), source)
     try:
         payload = json.loads(source.read_text(encoding="utf-8"))
@@ -201,7 +204,7 @@ def _payload(source: Path, schema: Callable[[], ModelSchema]) -> dict[str, Any]:
         raise InvalidInput(f"{source} is not JSON: {error}") from None
     except RecursionError:
         raise InvalidInput(f"{source} is not what POST /score takes: its lists nest too deeply") from None
-    if isinstance(payload, list):
+    if isinstance(payload, list) and all(isinstance(row, dict) for row in payload):
         return {"input_data": payload}
     if not isinstance(payload, dict):
         raise InvalidInput(f'{source} must hold an object such as {{"input_data": {{…}}}}')

@@ -122,19 +122,28 @@ class Git:
 
         First-parent commits, as `log`. Two processes, however long the history is.
         """
+        changes = self.changes(path, rev)
+        ids = (blob for rows in changes.values() for _, _, blob in rows if blob.strip("0"))
+        blobs = self._blobs(dict.fromkeys(ids))
+        return {
+            name: [(commit, blobs.get(blob)) for commit, _, blob in rows] for name, rows in changes.items()
+        }
+
+    def changes(self, path: str, rev: str = "HEAD") -> dict[str, list[tuple[str, str, str]]]:
+        """What each file at or below `path` was: (commit, mode, blob), newest first; zeros: removed.
+
+        Mode and blob are all that git knows of a file: equal ones are the same file, to the byte.
+        """
         options = ("--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames")
         config = ("-c", "core.quotePath=false", "-c", "log.showRoot=true")
         out = self._call((*config, "log", *options, f"--format={_RECORD}%H", rev, "--", path)).stdout
-        changes: list[tuple[str, str, str]] = []
+        found: dict[str, list[tuple[str, str, str]]] = {}
         for record in out.split(_RECORD)[1:]:
             commit, *lines = record.split("\n")
             for line in filter(None, lines):
                 facts, name = line.split("\t", 1)
-                changes.append((commit, facts.split()[3], name))
-        blobs = self._blobs(dict.fromkeys(blob for _, blob, _ in changes if blob.strip("0")))
-        found: dict[str, list[tuple[str, str | None]]] = {}
-        for commit, blob, name in changes:
-            found.setdefault(name, []).append((commit, blobs.get(blob)))
+                _, mode, _, blob, _ = facts.split()
+                found.setdefault(name, []).append((commit, mode, blob))
         return found
 
     def tree(self, rev: str, *folders: str) -> dict[str, str]:

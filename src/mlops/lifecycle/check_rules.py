@@ -118,8 +118,13 @@ def never_edited(tree: Tree) -> Iterator[Problem]:
     for name, text in tree.base_releases.items():
         if name not in tree.release_names:
             yield Problem(name, "deleted; a release is kept for ever, restore it")
-        elif not name.endswith(".sig") and tree.release_texts.get(name, text) != text:
+        elif name.endswith(".sig") or name in tree.restored or name in tree.edited:
+            continue
+        elif tree.release_texts.get(name, text) != text:
             yield Problem(f"{name}:1", "changed; a release is never edited, restore it and make a new one")
+    for name, why in tree.edited.items():
+        if name in tree.release_names:
+            yield Problem(f"{name}:1", why)
 
 
 def never_deleted(tree: Tree) -> Iterator[Problem]:

@@ -209,9 +209,12 @@ def _scene(
 ) -> Scene:
     """Give every deployment its role."""
     version = intent.release.version
-    same = [d for d in observed.deployments if d.release == version and d.state == "ready"]
+    wanted = [
+        d for d in observed.deployments if d.release == version
+    ]  # of its digest, or `_integrity` blocks
+    same = [d for d in wanted if d.state == "ready"]
     target = _busiest(d for d in same if not observed.outdated(d))
-    broken = next((d for d in observed.deployments if _to_repair(d, intent)), None) if not target else None
+    broken = None if target else _busiest(d for d in wanted if d.state != "ready")
     if well is not None and well.release != version:
         keep: Deployment | None = well
     else:
@@ -219,12 +222,6 @@ def _scene(
         keep = _busiest(d for d in same if observed.outdated(d))
     rest = tuple(d for d in observed.deployments if d not in (keep, target, broken))
     return Scene(intent, observed, facts, direction, tagged, now, target, broken, keep, rest)
-
-
-def _to_repair(deployment: Deployment, intent: Intent) -> bool:
-    release = intent.release
-    same = (deployment.release, deployment.digest) == (release.version, release.digest)
-    return same and deployment.state != "ready"
 
 
 def _steps(scene: Scene) -> tuple[Step, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound
@@ -107,12 +107,22 @@ def verify_source(root: Path, intent: Intent) -> None:
 
 def edited(git: Git, name: str, rev: str) -> str:
     """Who changed a release after it was written; empty when nobody did."""
-    edits = git.log(name, rev)
-    if len(edits) < 2:
+    return changed(git.changes(name, rev).get(name, []), name)
+
+
+def changed(rows: Sequence[tuple[str, str, str]], name: str) -> str:
+    """Why a release is not as it was written, from `Git.changes`; pure. One that was restored is."""
+    if not rows:
         return ""
+    (last, mode, blob), (first, *written) = rows[0], rows[-1]
+    if not mode.startswith("100") and mode.strip("0"):
+        return f"is no regular file since {last[:8]}; restore it: git checkout {first[:8]} -- {name}"
+    if [mode, blob] == written:
+        return ""
+    what = "its mode" if blob == written[1] else "its bytes" if mode == written[0] else "bytes and mode"
     return (
-        f"was written by {edits[-1].id[:8]} and changed by {edits[0].id[:8]} ({edits[0].author}); "
-        "a release is never edited. Restore it, and make a new release for a new model"
+        f"was written by {first[:8]}, and {last[:8]} changed {what}; a release is never edited. Restore it: "
+        f"git checkout {first[:8]} -- {name}, and commit; make a new release for a new model"
     )
 
 

@@ -77,6 +77,10 @@ class Tree:
     """What each file said at HEAD, newest first, also one that is gone or wrong now."""
     base_releases: Mapping[str, str] = field(default_factory=dict)
     """The texts of all release files at the base."""
+    edited: Mapping[str, str] = field(default_factory=dict)
+    """Of releases that were committed: why they are not as they were written."""
+    restored: Set[str] = frozenset()
+    """Releases that were committed and are as they were written, whatever they were meanwhile."""
     lost: Sequence[str] = ()
     """Desired-state files of the base that are gone."""
     strange: Mapping[Key, str] = field(default_factory=dict)
@@ -116,6 +120,7 @@ class _Reader:
         places = [(env, m) for env in policy.order for m in settings.models] if policy and settings else []
         heads = self.said(places, "HEAD")
         wanted, lost = self.wanted(heads, self.said(places, commit) if commit else None)
+        edited, restored = self.edited()
         asked = {(w.model, w.state.release) for w in wanted.values() if w.moves} & set(releases)
         head = self.git.head() if asked else ""
         tree = Tree(
@@ -132,6 +137,8 @@ class _Reader:
             wanted=wanted,
             heads=heads,
             base_releases=self.git.tree(commit, "releases") if commit else {},
+            edited=edited,
+            restored=restored,
             lost=lost,
             strange={key: provenance.unknown(self.git, releases[key][1], head) for key in asked},
         )
@@ -158,8 +165,27 @@ class _Reader:
         return None
 
     def names(self, folder: str, pattern: str) -> list[str]:
-        found = (self.root / folder).glob(pattern)
+        found = list((self.root / folder).glob(pattern))
+        for path in found:
+            if path.is_symlink() or path.parent.is_symlink():
+                name = path.relative_to(self.root).as_posix()
+                why = "is a symbolic link, of which git keeps the name only; commit the file itself"
+                self.problems.append(Problem(name, why))
         return sorted(path.relative_to(self.root).as_posix() for path in found)
+
+    def edited(self) -> tuple[dict[str, str], set[str]]:
+        """Releases that are not as they were written, and those that are: as apply sees it."""
+        if not self.git.has("HEAD"):
+            return {}, set()
+        found = {
+            name: provenance.changed(rows, name)
+            for name, rows in self.git.changes("releases").items()
+            if name.endswith(".yaml") and rows[0][1].strip("0")
+        }
+        for name in self.git.uncommitted("releases"):
+            if name in found:
+                found[name] = "changed; a release is never edited, restore it and make a new one"
+        return {n: why for n, why in found.items() if why}, {n for n, why in found.items() if not why}
 
     def releases(
         self, settings: Settings | None

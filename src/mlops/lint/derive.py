@@ -163,8 +163,26 @@ def derive() -> dict[str, Any]:
         module, _, name = path.rpartition(".")
         made = getattr(importlib.import_module(f"{_ROOT}.{module}"), name)(context={"base_path": Path()})
         kinds[kind] = deriver.schema(made)
+    for kind, schema in _connections().items():
+        kinds[kind] = deriver.schema(schema(context={"base_path": Path()}))
     shapes = {name: deriver.shapes[name] for name in sorted(deriver.shapes)}
     return {"source": f"azure-ai-ml {version}", "kinds": kinds, "shapes": shapes}
+
+
+def _connections() -> dict[str, Any]:
+    """The schema of each type of connection, where it has one of its own, and of all others."""
+    from azure.ai.ml._restclient.arm_ml_service.models import ConnectionCategory
+    from azure.ai.ml._utils.utils import camel_to_snake
+    from azure.ai.ml.constants._common import ConnectionTypes
+    from azure.ai.ml.entities import WorkspaceConnection
+
+    general = WorkspaceConnection._get_schema_class_from_type(None)
+    types = {value for value in vars(ConnectionTypes).values() if isinstance(value, str)}
+    types |= {camel_to_snake(category.value) for category in ConnectionCategory}
+    chosen = WorkspaceConnection._get_schema_class_from_type
+    found = {f"connection.{name.lower().replace('_', '')}": chosen(name) for name in sorted(types)}
+    own = {kind: schema for kind, schema in found.items() if schema is not general}
+    return {"connection": general, **dict(sorted(own.items()))}
 
 
 def text(found: dict[str, Any]) -> str:

@@ -42,7 +42,9 @@ def shapes() -> dict[str, Any]:
 
 def check_shape(place: At, kind: str) -> Iterator[Finding]:
     """Fields that are unknown, missing, or of a wrong type or word."""
-    name = shapes()["kinds"].get(kind)
+    kinds = shapes()["kinds"]
+    name = kinds.get(f"{kind}.{_plain(place['type'].word)}") if kind == "connection" else None
+    name = name or kinds.get(kind)
     if name is not None:
         yield from _object(place, name)
 

@@ -78,6 +78,26 @@ def body(schema: ModelSchema, path: Path) -> dict[str, Any]:
     return {"input_data": {"columns": names, "data": data}}
 
 
+def check_csv(path: Path) -> None:
+    """Raises `InvalidInput`, with the line, for a file that is no CSV with a header."""
+    csv.field_size_limit(1 << 30)
+    said = f"{path} is not CSV with a header"
+    with path.open(encoding="utf-8-sig", newline="") as stream:
+        reader = csv.reader(stream, strict=True)
+        try:
+            header = next(reader, [])
+            if not header:
+                raise InvalidInput(f"{said}: its first line is empty")
+            for fields in reader:
+                if fields and len(fields) != len(header):
+                    raise InvalidInput(
+                        f"{said}: line {reader.line_num} has {len(fields)} fields, "
+                        f"where the header has {len(header)}"
+                    )
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise InvalidInput(f"{said}: after line {reader.line_num}: {error}") from None
+
+
 def _cells(column: Any) -> list[Any]:
     return [None if isinstance(v, float) and math.isnan(v) else v for v in column.to_pylist()]
 

@@ -83,6 +83,9 @@ class Document:
     def __init__(self, text: str, name: str) -> None:
         self.name = name
         refuse_conflict(text, name)
+        if (lost := text.find("\ufffd")) >= 0:
+            line = text.count("\n", 0, lost) + 1
+            raise InvalidInput(Problem(f"{name}:{line}", "not UTF-8 text; save it as UTF-8"))
         try:
             loader = _Loader(text)
         except yaml.reader.ReaderError as error:

@@ -7,7 +7,8 @@ rule of `rules` forbids today, and a call that the caller has no right to at tha
 resource changes in another is read back from there.
 
 Environment: `STAND_IN_STATE` is the JSON file, `STAND_IN_CALLER` the object id of who calls (empty: a
-person who owns the subscription), `STAND_IN_TODAY` the day."""
+person who owns the subscription), `STAND_IN_DELAY` how often a new workspace finds that its grants do not
+count yet, `STAND_IN_TODAY` the day."""
 
 # ruff: noqa: N802  the methods have the protocol's names
 
@@ -35,6 +36,7 @@ from stand_in.rules import refusals
 
 VERSION = "3.29.0"
 CALLER = os.environ.get("STAND_IN_CALLER") or rights.PERSON
+DELAY = int(os.environ.get("STAND_IN_DELAY") or 0)
 TODAY = date.fromisoformat(os.environ.get("STAND_IN_TODAY") or datetime.now(UTC).date().isoformat())
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SOFT_DELETED = {"keyvault:Vault", "machinelearningservices:Workspace", "operationalinsights:Workspace"}
@@ -173,6 +175,11 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _refuse(self, kind: str, made: str, inputs: dict[str, Any], context: Any) -> None:
         self._may("write", kind, made, inputs, context)
+        tried = sum(e == f"refused {made}" for e in self.cloud.log)
+        if kind == "machinelearningservices:Workspace" and tried < DELAY:
+            self.cloud.save(f"refused {made}")
+            said = "KeyVaultAuthenticationFailure: the identity has no access to the vault"
+            context.abort(grpc.StatusCode.PERMISSION_DENIED, said)
         for refusal in refusals(kind, inputs, today=TODAY):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
         if made.lower() in self.cloud.resources:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 
 import pytest
 from engine_world import write_artifact
 from git_world import MODEL, GitWorld, git
 
-from mlops.errors import IntegrityError, InvalidInput, Unproven
+from mlops.errors import IntegrityError, InvalidInput, MlopsError, Unproven
 from mlops.lifecycle.check import check
 from mlops.lifecycle.promote import promote as propose_promotion
 from mlops.lifecycle.proven import recorded
@@ -271,3 +273,51 @@ def test_a_release_from_before_there_were_records_counts_where_it_was_verified(t
     assert any(f"mlops gate {third} " in line for line in problems(two, None, asks=True))
     with pytest.raises(IntegrityError, match=f"mlops gate {third} "):
         two.run("staging")
+
+
+# --- check and apply have one notion of "unchanged" -------------------------------------------------
+
+RELEASE = "releases/freight/2.yaml"
+
+
+def crlf(path: Path) -> None:
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+
+
+def comment(path: Path) -> None:
+    path.write_text(path.read_text() + "# more\n")
+
+
+def latin_1(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + "# caf\u00e9\n".encode("latin-1"))
+
+
+def executable(path: Path) -> None:
+    path.chmod(0o755)
+
+
+def linked(path: Path) -> None:
+    path.rename(path.parents[2] / "real.yaml")
+    path.symlink_to("../../real.yaml")
+
+
+@pytest.mark.parametrize("edits", [crlf, comment, latin_1, executable, linked], ids=lambda f: f.__name__)
+def test_check_and_apply_agree_on_every_edit_of_a_release_and_a_revert_heals(
+    two: GitWorld, edits: Callable[[Path], None]
+):
+    base = git(two.root, "rev-parse", "HEAD")
+    git(two.root, "config", "core.autocrlf", "false")
+    assert problems(two, base) == []
+    edits(two.root / RELEASE)
+    assert any(RELEASE in line for line in problems(two, base)), "before it is committed"
+    with pytest.raises(MlopsError):
+        two.run("staging")
+    two.commit("Edit a release")
+    assert any(RELEASE in line for line in problems(two, base))
+    assert any(RELEASE in line for line in problems(two, "HEAD")), "and for everybody after it"
+    with pytest.raises(MlopsError) as refusal:
+        two.run("staging")
+    assert refusal.value.exit_code in (5, 7)
+    git(two.root, "revert", "--no-edit", "HEAD")
+    assert problems(two, base) == problems(two, "HEAD~1") == []
+    two.run("staging")

@@ -256,7 +256,7 @@ def test_an_edited_release_is_not_applied(repository: GitWorld):
     path.write_text(path.read_text().replace("0.72", "0.99"))
     repository.commit("Make it look better")
     repository.stage(version)
-    with pytest.raises(IntegrityError, match=r"changed by \w{8} \(Ada\); a release is never edited"):
+    with pytest.raises(IntegrityError, match=r"and \w{8} changed its bytes; a release is never edited"):
         repository.run("staging")
 
 

@@ -339,7 +339,9 @@ def test_a_finish_says_what_was_released_by_which_commit_and_why(world: World):
     world.ship()
     hold = Hold(reason="errors at night", since=world.clock.now(), by="ada")
     bypass = Bypass(gates=["order"], reason="login is broken", approver="grace")
+    world.ask("prod", 1)
     world.ask("staging", 1, hold=hold, bypass=bypass)
+    assert world.intent("staging").commit != world.intent("staging").file_commit
     world.apply("staging")
     entry = of_kind(world, Kind.FINISHED)[-1]
     assert entry.data["digest"] == world.releases[1].digest
@@ -356,6 +358,7 @@ def test_a_finish_says_what_was_released_by_which_commit_and_why(world: World):
 
 def test_what_was_started_says_from_where_and_in_which_steps(world: World):
     world.ship()
+    world.ask("prod", 1)
     world.ship()
     first, second = of_kind(world, Kind.STARTED)
     assert (first.data["replaces"], first.data["direction"]) == (None, "first")
@@ -399,6 +402,20 @@ def test_a_hold_on_what_an_older_commit_asked_for_is_none_to_clear(world: World)
     world.ask("staging", bad, strategy=ONE_STEP)
     with pytest.raises(InvalidInput, match="no hold on release 2"):
         world.apply("staging", clear_hold="fixed")
+
+
+def test_a_commit_that_does_not_touch_the_file_is_no_new_decision(world: World):
+    world.ship()
+    world.ask("prod", 1)  # from now on the commit and the last commit of the file differ
+    bad = world.release()
+    world.endpoints.behaviours[bad] = Behaviour(error_every=5)
+    world.ask("staging", bad)
+    with pytest.raises(Blocked, match="error rate"):
+        world.apply("staging")
+    world.endpoints.behaviours.clear()
+    world.ask("prod", bad)
+    with pytest.raises(Blocked, match="is not tried again by itself"):
+        world.apply("staging")
 
 
 def test_a_refused_apply_only_recovers_and_does_none_of_its_steps(world: World):

@@ -234,4 +234,4 @@ def test_every_kind_has_a_shape_or_asks_azure_ai_ml():
     from mlops.lint.shape import shapes
 
     without = {kind for kind in KINDS if kind not in shapes()["kinds"]}
-    assert without == {"job.automl", "connection"}
+    assert without == {"job.automl"}

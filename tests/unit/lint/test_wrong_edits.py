@@ -23,6 +23,7 @@ CASES = [
     ("dropped-field", "batches.yml", "mini_batch_error_threshold: 0", "mini_batch_threshold: 0", 0, "did you mean"),
     ("missing-field", "train.yml", "name: train\n", "", -2, "needs `name`"),
     ("missing-field", "pipeline.yml", "instance_type: standard_e4s_v3, ", "", 0, "needs `instance_type`"),
+    ("unknown-field", "connection.yml", "api_key:", "api_keys:", 0, "did you mean 'api_key'"),
     ("missing-field", "schedule.yml", "trigger:\n  type: cron", "triggers:\n  type: cron", -2, "needs `trigger`"),
     ("missing-field", "monitor.yml", 'input_data: {path: "azureml:rows:1", type: uri_folder}\n        ', "", -1, "needs `input_data`"),
     ("wrong-type", "deployment.yml", "instance_count: 1", "instance_count: many", 0, "whole number"),

@@ -172,3 +172,46 @@ def test_a_full_disk_is_not_called_a_wrong_format(tmp_path: Path, monkeypatch: p
     toy = Toy("binary", {"a": "float64"})
     with pytest.raises(OSError, match="No space left on device"):
         artifact.save(tmp_path / "model", toy, DummyClassifier().fit(rows, [0, 1]), rows)
+
+
+def test_a_classifier_without_probabilities_is_refused_before_the_fit(
+    train_options: Options,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from sklearn.svm import LinearSVC
+
+    class Never(LinearSVC):  # type: ignore[misc]
+        def fit(self, *_: object) -> None:
+            pytest.fail("it was fitted")
+
+    monkeypatch.setattr(type(usecase), "build", lambda *_: Never())
+    assert train.main(train_options(tmp_path / "model")) == 5
+    assert "CalibratedClassifierCV" in capsys.readouterr().err
+    assert not (tmp_path / "model").exists()
+
+
+def test_a_graph_that_differs_is_dropped_and_test_rows_are_asked_too(
+    train_options: Options, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Training goes on: the library answers, and serving.json says why."""
+    from mlops.steps import artifact, fidelity
+
+    asked: list[int] = []
+    honest = fidelity.difference
+
+    def counted(candidate: object, given: fidelity.Asked) -> str | None:
+        asked.append(len(given.probes))
+        wrong = type(candidate).__name__ == "OnnxScorer"
+        return "answers 1 where the trained model answers 0" if wrong else honest(candidate, given)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(artifact.fidelity, "difference", counted)
+    options = train_options(tmp_path / "model")
+    assert train.main([*options, "--test", f"{prepared}/test"]) == 0
+    schema = ModelSchema.model_validate_json((tmp_path / "model" / "serving.json").read_text())
+    assert schema.onnx is None and "answers 1" in schema.no_graph
+    assert not (tmp_path / "model" / "onnx").exists()
+    assert type(load(tmp_path / "model")).__name__ == "LibraryScorer"
+    rows = sum(len(pd.read_parquet(prepared / part / "data.parquet")) for part in ("train", "test"))
+    assert asked[0] > rows, "training rows and test rows were asked"

@@ -1,0 +1,1 @@
+"""Wrong edits of the modules that decide, and whether the nearest fast tests notice: `make mutants`."""

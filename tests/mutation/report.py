@@ -1,0 +1,84 @@
+"""The figures of the last runs, as `docs/mutants.md` has them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.mutation.edits import Edit
+from tests.mutation.reasons import Reason
+from tests.mutation.trial import SURVIVED
+
+INTRODUCTION = """\
+# Mutants
+
+`make mutants` makes one wrong edit after the other in the modules that decide, and runs the nearest fast
+tests. An edit that no test notices is a hole, or harmless for the reason that stands below. The run writes
+this page; how it works and what it leaves out: [decision 19](decisions/0019-mutants.md).
+"""
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One module."""
+
+    module: str
+    results: Sequence[tuple[Edit, str | None]]
+    """Each edit and what became of it; None: not tried yet."""
+    reasons: Sequence[Reason]
+
+    @property
+    def tried(self) -> int:
+        return sum(result is not None for _, result in self.results)
+
+    @property
+    def survivors(self) -> list[Edit]:
+        return [edit for edit, result in self.results if result == SURVIVED]
+
+    def reason(self, edit: Edit) -> Reason | None:
+        return next((r for r in self.reasons if r.covers(self.module, edit)), None)
+
+    @property
+    def open(self) -> list[Edit]:
+        return [edit for edit in self.survivors if self.reason(edit) is None]
+
+
+def page(modules: Sequence[Judged]) -> str:
+    """The page, with every survivor."""
+    lines = [INTRODUCTION, *_table(modules), ""]
+    for judged in modules:
+        if judged.survivors:
+            lines += [f"## {judged.module}", ""]
+            lines += [line for edit in judged.survivors for line in (*shown(judged, edit), "")]
+    return "\n".join(lines).rstrip() + "\n"
+
+
+def _table(modules: Sequence[Judged]) -> list[str]:
+    rows = [
+        "| module | edits | not tried | noticed | harmless | open | noticed of those that change behaviour |"
+    ]
+    rows.append("|---|---:|---:|---:|---:|---:|---:|")
+    total = [0] * 5
+    for judged in modules:
+        gone = judged.tried - len(judged.survivors)
+        figures = [
+            len(judged.results), len(judged.results) - judged.tried, gone,
+            len(judged.survivors) - len(judged.open), len(judged.open),
+        ]  # fmt: skip
+        total = [a + b for a, b in zip(total, figures, strict=True)]
+        rows.append(_row(f"`{judged.module}`", figures))
+    return [*rows, _row("**all**", total)]
+
+
+def _row(name: str, figures: Sequence[int]) -> str:
+    gone, left = figures[2], figures[4]
+    share = f"{100 * gone / (gone + left):.1f} %" if gone + left else "-"
+    return f"| {name} | " + " | ".join(str(f) for f in figures) + f" | {share} |"
+
+
+def shown(judged: Judged, edit: Edit) -> list[str]:
+    """A survivor as a list item."""
+    reason = judged.reason(edit)
+    diff = [f"  {line}" for line in edit.diff.splitlines()]
+    why = reason.why if reason else "**open**"
+    return [f"- `{edit.function}`: {why}", "", "  ```diff", *diff, "  ```"]

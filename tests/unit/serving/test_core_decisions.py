@@ -1,0 +1,233 @@
+"""What the core loads without a digest, and which graphs it takes: each condition by itself.
+
+A model that runs code when it loads, and that nobody verified, is somebody else's program in our server. A
+column that no input of the graph takes is left out of every prediction, and no request shows it.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import onnxruntime
+import pytest
+import yaml
+
+from mlops.errors import IntegrityError, InvalidInput, TargetError
+from mlops.serving import core
+from mlops.spec.schema import FILE, Column, ModelSchema, OnnxGraph
+
+TEXT, NUMBER = Column(name="carrier", type="string"), Column(name="distance", type="number")
+SKOPS: dict[str, Any] = {
+    "python_function": {"loader_module": "mlflow.sklearn"},
+    "sklearn": {"serialization_format": "skops"},
+}
+
+
+def schema(*columns: Column, task: str = "regression", **graph: Any) -> ModelSchema:
+    onnx = OnnxGraph(output="out", **graph) if graph else None
+    classes = {"regression": [], "binary": ["0", "1"], "multiclass": ["a", "b", "c"]}[task]
+    return ModelSchema(model="freight", task=task, columns=list(columns), classes=classes, onnx=onnx)  # type: ignore[arg-type]
+
+
+def artifact(folder: Path, flavors: Any) -> Path:
+    (folder / FILE).write_text(schema(TEXT).model_dump_json(), "utf-8")
+    (folder / "MLmodel").write_text(yaml.safe_dump(flavors), "utf-8")
+    return folder
+
+
+@pytest.fixture
+def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
+    """Folders that MLflow would have been given."""
+    found: list[Path] = []
+    monkeypatch.setattr(core, "PyfuncScorer", lambda _, folder: found.append(folder))
+    return found
+
+
+def changed(flavor: str, **fields: Any) -> dict[str, Any]:
+    return {"flavors": {**SKOPS, flavor: {**SKOPS[flavor], **fields}}}
+
+
+@pytest.mark.parametrize(
+    "flavors",
+    [
+        changed("python_function", code="code"),
+        changed("python_function", loader_module="mlflow.pyfunc.model"),
+        changed("sklearn", serialization_format="cloudpickle"),
+        {"flavors": {"python_function": SKOPS["python_function"]}},
+        {"flavors": {"sklearn": SKOPS["sklearn"]}},
+        {"flavors": [SKOPS]},
+        {},
+        ["no", "mapping"],
+    ],
+)
+def test_what_can_run_code_is_not_loaded_without_its_digest(
+    tmp_path: Path, loaded: list[Path], flavors: Any
+) -> None:
+    with pytest.raises(IntegrityError):
+        core.load(artifact(tmp_path, flavors))
+    assert loaded == []
+
+
+def test_skops_without_code_is_loaded_without_a_digest(tmp_path: Path, loaded: list[Path]) -> None:
+    core.load(artifact(tmp_path, {"flavors": SKOPS}))
+    assert loaded == [tmp_path]
+
+
+def test_another_digest_loads_nothing(tmp_path: Path, loaded: list[Path]) -> None:
+    folder = artifact(tmp_path, {"flavors": SKOPS})
+    with pytest.raises(IntegrityError):
+        core.load(folder, digest="sha256:" + "0" * 64)
+    with pytest.raises(IntegrityError):
+        core.load(folder / "nowhere", digest="sha256:" + "0" * 64)
+    assert loaded == []
+
+
+def test_with_its_digest_a_model_with_code_is_loaded(tmp_path: Path, loaded: list[Path]) -> None:
+    folder = artifact(tmp_path, changed("python_function", code="code"))
+    core.load(folder, digest=core.tree_digest(folder))
+    assert loaded == [folder]
+
+
+class Graph:
+    """Stands in for the session of ONNX Runtime: names, and what it was given."""
+
+    def __init__(self, inputs: tuple[str, ...], outputs: tuple[str, ...] = ("out",)) -> None:
+        self._inputs, self._outputs = inputs, outputs
+        self.fed: dict[str, Any] = {}
+
+    def get_inputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name=name) for name in self._inputs]
+
+    def get_outputs(self) -> list[SimpleNamespace]:
+        return [SimpleNamespace(name=name) for name in self._outputs]
+
+    def run(self, outputs: list[str], feeds: dict[str, Any]) -> list[Any]:
+        assert outputs == ["out"]
+        self.fed = feeds
+        return [np.zeros((len(next(iter(feeds.values()))), 1), np.float32)]
+
+
+def scorer(monkeypatch: pytest.MonkeyPatch, graph: Graph, described: ModelSchema) -> core.OnnxScorer:
+    monkeypatch.setattr(onnxruntime, "InferenceSession", lambda *_, **__: graph)
+    return core.OnnxScorer(described, Path("model"))
+
+
+@pytest.mark.parametrize(
+    ("columns", "described", "inputs", "outputs"),
+    [
+        pytest.param((TEXT, NUMBER), {"floats": "f"}, ("f",), ("out",), id="text without an input"),
+        pytest.param((TEXT, NUMBER), {"strings": "s"}, ("s",), ("out",), id="numbers without an input"),
+        pytest.param((TEXT, NUMBER), {"strings": "s", "floats": "f"}, ("s",), ("out",), id="input is gone"),
+        pytest.param((NUMBER,), {"floats": "f"}, ("f", "more"), ("out",), id="input of nothing"),
+        pytest.param((NUMBER,), {"floats": "f"}, ("f",), ("label",), id="another output"),
+    ],
+)
+def test_a_graph_that_does_not_take_the_columns_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+    columns: tuple[Column, ...],
+    described: dict[str, str],
+    inputs: tuple[str, ...],
+    outputs: tuple[str, ...],
+) -> None:
+    with pytest.raises(TargetError):
+        scorer(monkeypatch, Graph(inputs, outputs), schema(*columns, **described))
+
+
+def test_a_schema_without_a_graph_is_no_onnx_model() -> None:
+    with pytest.raises(TargetError):
+        core.OnnxScorer(schema(TEXT), Path("model"))
+
+
+@pytest.mark.parametrize("nullable", [True, False])
+def test_an_absent_text_is_empty_where_it_may_be_absent(
+    monkeypatch: pytest.MonkeyPatch, nullable: bool
+) -> None:
+    graph = Graph(("s", "f"), ("out", "label"))
+    text = TEXT.model_copy(update={"nullable": nullable})
+    found = scorer(monkeypatch, graph, schema(NUMBER, text, strings="s", floats="f"))
+    assert found.predict_rows([(1.5, None), (2.5, "AA")]).tolist() == [0.0, 0.0]
+    assert graph.fed["s"].tolist() == [["" if nullable else None], ["AA"]]
+    assert graph.fed["f"].tolist() == [[1.5], [2.5]] and graph.fed["f"].dtype == np.float32
+
+
+@pytest.mark.parametrize(
+    ("task", "raw", "wanted"),
+    [
+        ("regression", np.zeros((2, 1)), (2,)),
+        ("regression", np.zeros(2, int), (2,)),
+        ("binary", np.zeros((2, 2), np.float32), (2,)),
+        ("binary", np.zeros((2, 2)), (2,)),
+        ("binary", np.zeros((2, 1)), (2,)),
+        ("multiclass", np.zeros((2, 3)), (2, 3)),
+        ("regression", np.zeros((2, 2)), None),
+        ("regression", np.zeros(3), None),
+        ("regression", np.array(["a", "b"]), None),
+        ("binary", np.zeros(2, int), None),  # labels, not probabilities
+        ("binary", np.zeros((2, 3)), None),
+        ("binary", np.zeros((3, 2), np.float32), None),
+        ("multiclass", np.zeros((2, 2)), None),
+        ("multiclass", np.zeros(2), None),
+    ],
+)
+def test_what_a_model_returns_is_a_prediction_of_its_task_or_refused(
+    monkeypatch: pytest.MonkeyPatch, task: str, raw: Any, wanted: tuple[int, ...] | None
+) -> None:
+    found = scorer(monkeypatch, Graph(("f",)), schema(NUMBER, task=task, floats="f"))
+    if wanted is None:
+        with pytest.raises(TargetError):
+            found._shaped(raw, 2)
+    else:
+        assert found._shaped(raw, 2).shape == wanted
+
+
+def test_of_two_probabilities_the_last_class_counts(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scorer(monkeypatch, Graph(("f",)), schema(NUMBER, task="binary", floats="f"))
+    for kind in (np.float32, np.float64):
+        assert found._shaped(np.array([[0.25, 0.75], [1, 0]], kind), 2).tolist() == [0.75, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("depths", "there"), [(("",), True), (("a",), True), (("a/b",), True), (("a/b/c",), False)]
+)
+def test_an_artifact_is_found_two_levels_below_its_mount(
+    tmp_path: Path, depths: tuple[str, ...], there: bool
+) -> None:
+    for depth in depths:
+        (tmp_path / depth).mkdir(parents=True, exist_ok=True)
+        (tmp_path / depth / FILE).write_text("{}")
+    if there:
+        assert core.find_artifact(tmp_path) == tmp_path / depths[0]
+    else:
+        with pytest.raises(InvalidInput):
+            core.find_artifact(tmp_path)
+
+
+def test_two_artifacts_are_one_too_many(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / FILE).write_text("{}")
+    with pytest.raises(InvalidInput):
+        core.find_artifact(tmp_path)
+
+
+@pytest.mark.parametrize("text", ["", "{", json.dumps({"model": "freight"}), '{"model": 1}'])
+def test_a_schema_that_is_none_names_the_file(tmp_path: Path, text: str) -> None:
+    (tmp_path / FILE).write_text(text)
+    with pytest.raises(InvalidInput) as refused:
+        core.read_schema(tmp_path)
+    assert {problem.where for problem in refused.value.problems} and FILE in str(refused.value)
+    with pytest.raises(InvalidInput):
+        core.read_schema(tmp_path / "nowhere")
+
+
+def test_a_sample_is_read_or_absent_or_refused(tmp_path: Path) -> None:
+    assert core.sample_rows(tmp_path) is None
+    (tmp_path / core.SAMPLE).write_text('{"a": [1]}')
+    assert core.sample_rows(tmp_path) == {"a": [1]}
+    (tmp_path / core.SAMPLE).write_text("[1]")
+    with pytest.raises(InvalidInput):
+        core.sample_rows(tmp_path)
