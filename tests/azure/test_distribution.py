@@ -112,7 +112,7 @@ def test_a_setting_of_another_type_is_refused_before_anything_is_sent(
     in_component(pipeline, {"type": "pytorch", "worker_count": 2}, {"instance_count": 2})
     before = len(tracked.exchanges)
     with pytest.raises(
-        InvalidInput, match=r"distribution\.worker_count: is for tensorflow; pytorch has process_count"
+        InvalidInput, match=r"distribution\.worker_count: is for another type of distribution"
     ):
         target.jobs.submit(pipeline, {}, {})
     assert len(tracked.exchanges) == before

@@ -57,6 +57,10 @@ class World:
         self.git("init", "--quiet", "--bare", "--initial-branch", "main", str(self.origin))
         self.git("init", "--quiet", "--initial-branch", "main")
         self.git("remote", "add", "origin", str(self.origin))
+        for environment in ("staging", "prod"):
+            served = self.root / "environments" / environment / "served.yaml"
+            served.parent.mkdir(parents=True)
+            served.write_text("release: 1", encoding="utf-8")
         self.commit("README.md", "start")
 
     def git(self, *words: str) -> str:

@@ -31,7 +31,7 @@ def world(tmp_path: Path) -> World:
     [
         (f"src/{PACKAGE}/model.py", ["ci", TRAIN]),
         (f"pipelines/{MODEL}/training.yml", ["ci", TRAIN]),
-        ("mlops.toml", ["ci", *TRAINING.values()]),
+        ("mlops.toml", ["ci", *TRAINING.values(), "infra"]),
         ("src/mlops/steps/train.py", ["ci", *TRAINING.values()]),
         ("environments/prod/flights.yaml", ["ci", "release"]),
         ("releases/flights/7.yaml", ["ci", "release"]),
