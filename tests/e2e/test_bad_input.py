@@ -169,7 +169,7 @@ def test_a_release_file_that_was_edited(place: Repository) -> None:
     digest = next(line for line in release.splitlines() if line.startswith("digest: "))
     with place.unchanged(), place.edited("releases/flights/1.yaml", digest, digest[:-4] + "0000"):
         place.call("release").refused(3, "releases/flights/1.yaml", "immutable")
-        place.call("check", "--registry").refused(5, "releases/flights/1.yaml")
+        place.call("check", "--registry").refused(7, "releases/flights/1.yaml", "digest")
 
 
 # --- the disk -----------------------------------------------------------------------------------------------

@@ -214,10 +214,12 @@ class Used:
 
     def __init__(self) -> None:
         self.files: set[str] = set()
+        self.folder = ""
         self.started = False
 
     def begin(self) -> None:
         """From now on. What multiprocessing starts raises no audit event."""
+        self.folder = os.path.join(os.getcwd(), "")  # noqa: PTH109, PTH118
         sys.addaudithook(self.listen)
         start = _posixsubprocess.fork_exec
 
@@ -239,11 +241,12 @@ class Used:
             self.started = True
 
     def write(self, path: str) -> None:
-        """Also what was imported in another way than by `open`."""
+        """Also what was imported in another way than by `open`; nothing where there is no room for it."""
         origins = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
         self.files |= {os.path.abspath(o) for o in origins if isinstance(o, str)}  # noqa: PTH100
-        with open(path, "w", encoding="utf-8") as stream:  # noqa: PTH123
-            json.dump({"files": sorted(self.files), "started": self.started}, stream)
+        files = sorted(name for name in self.files if name.startswith(self.folder))
+        with contextlib.suppress(OSError), open(path, "w", encoding="utf-8") as stream:  # noqa: PTH123
+            json.dump({"files": files, "started": self.started}, stream)
 
 
 _USED = Used()
