@@ -67,26 +67,26 @@ SIMILAR = [
 
 def test_no_two_of_thousands_of_stacks_get_one_name() -> None:
     """`sandbox` and `sandy` shared every name: the second `up` met 409, or one workspace had two owners."""
-    every = [_all(Names("flights-mlops", stack, "westeurope"), "flights") for stack in dict.fromkeys(SIMILAR)]
+    every = [_all(Names("freight-mlops", stack, "westeurope"), "freight") for stack in dict.fromkeys(SIMILAR)]
     for kind in RULES:
         assert len({names[kind].lower() for names in every}) == len(every), kind
 
 
 def test_no_two_of_thousands_of_projects_get_one_name_for_their_trial() -> None:
     projects = [f"churn-prediction-team-{n}" for n in range(3000)]
-    every = [_all(Names(project, "dev-alice", "southcentralus"), "flights") for project in projects]
+    every = [_all(Names(project, "dev-alice", "southcentralus"), "freight") for project in projects]
     for kind in RULES:
         assert len({names[kind].lower() for names in every}) == len(every), kind
 
 
 @pytest.mark.parametrize("stack", ["dev", "qa", "uat", "test", "eu1", "7"])
 def test_a_short_word_is_spelt_out(stack: str) -> None:
-    assert Names("flights", stack, "westeurope")("resource_group") == f"rg-flights-{stack}-we"
+    assert Names("freight", stack, "westeurope")("resource_group") == f"rg-freight-{stack}-we"
 
 
 @pytest.mark.parametrize(("stack", "abbreviation"), [("prd", "prod"), ("stg", "staging"), ("shr", "shared")])
 def test_an_abbreviation_of_another_stack_is_no_name_of_its_own(stack: str, abbreviation: str) -> None:
-    one, other = (Names("flights", s, "westeurope")("resource_group") for s in (stack, abbreviation))
+    one, other = (Names("freight", s, "westeurope")("resource_group") for s in (stack, abbreviation))
     assert one != other
 
 
@@ -109,7 +109,7 @@ def test_a_name_that_no_stack_may_have_is_refused(name: str, sentence: str) -> N
 
 
 def test_models_that_begin_alike_have_endpoints_of_their_own_in_a_trial() -> None:
-    names = Names("flights", "dev-alice", "westeurope")
+    names = Names("freight", "dev-alice", "westeurope")
     models = ["churn-prediction-daily", "churn-prediction-weekly", "churn-prediction"]
     for kind in ("online_endpoint", "batch_endpoint"):
         assert len({names.endpoint(kind, m) for m in models}) == 3
@@ -119,8 +119,8 @@ def test_models_that_begin_alike_have_endpoints_of_their_own_in_a_trial() -> Non
 def test_models_that_would_share_an_endpoint_are_refused() -> None:
     alike = ["predict-customer-churn-day-a", "predict-customer-churn-day-b"]
     with pytest.raises(InvalidInput, match="would share the endpoint predict-customer-chu"):
-        check_endpoints(Names("flights", "prod", "westeurope"), [m[:27] + m[-1:] for m in alike])
-    check_endpoints(Names("flights", "prod", "westeurope"), ["day-a", "day-b"])
+        check_endpoints(Names("freight", "prod", "westeurope"), [m[:27] + m[-1:] for m in alike])
+    check_endpoints(Names("freight", "prod", "westeurope"), ["day-a", "day-b"])
 
 
 def test_stacks_are_found_by_their_whole_name(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_stacks_are_found_by_their_whole_name(tmp_path: Path) -> None:
 
 def test_a_name_that_cannot_be_shortened_gets_no_advice_to_shorten_it() -> None:
     with pytest.raises(InvalidInput) as caught:
-        check("key_vault", "kv-flights-dev--we-da6f")
+        check("key_vault", "kv-freight-dev--we-da6f")
     assert "must match" in str(caught.value)
     assert "horten" not in str(caught.value)
     with pytest.raises(InvalidInput, match="it has 25 characters, 24 may be"):

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from graphs import CLUSTERS, ROOT, plan
+from graphs import CLUSTERS, MODEL, ROOT, plan
 from infra.load import StackFile, parse_stack, raw_stack_file
 from infra.outbound import conda_hosts, docker_hosts, image_hosts, lacking, needed, pip_hosts
 from infra.plan import api
@@ -119,7 +119,7 @@ def test_the_plan_blocks_an_image_that_cannot_be_built(repository: Path) -> None
 def test_our_own_server_is_built_only_where_a_model_wants_it(repository: Path) -> None:
     assert "registry-1.docker.io" not in {n.host for n in needed(repository)}
     settings = repository / "mlops.toml"
-    settings.write_text(settings.read_text() + "\n[models.flights.online]\ncontainer = true\n")
+    settings.write_text(f"{settings.read_text()}\n[models.{MODEL}.online]\ncontainer = true\n")
     violations = api.plan(repository, stacks=["staging"], checkov=False).violations
     assert any("registry-1.docker.io" in v.message for v in violations)
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from graphs import CLUSTERS, ROOT
+from graphs import CLUSTERS, MODEL, ROOT
 from infra.plan import api
 from infra.policy import checks_platform
 from infra.sizes import named
@@ -61,9 +61,10 @@ def test_doctor_tells_a_size_that_ends(repository: Path, size: str, severity: st
 
 def test_doctor_tells_the_size_of_an_endpoint(repository: Path) -> None:
     path = repository / "mlops.toml"
-    path.write_text(path.read_text() + '\n[models.flights.online]\ninstance_type = "Standard_NV12s_v3"\n')
+    text = path.read_text()
+    path.write_text(f'{text}\n[models.{MODEL}.online]\ninstance_type = "Standard_NV12s_v3"\n')
     (finding,) = platform.sizes(Case(repository))
-    assert finding.sentence.startswith("mlops.toml: models.flights.online.instance_type: ")
+    assert finding.sentence.startswith(f"mlops.toml: models.{MODEL}.online.instance_type: ")
 
 
 def test_a_plan_notes_what_ends_within_a_year(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:

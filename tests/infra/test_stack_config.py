@@ -181,7 +181,7 @@ def test_keys_that_a_provider_or_pulumi_reads_are_left_alone(key: str) -> None:
         ("mlopsx:location", r"did you mean mlops:location\?"),
         ("MLOPS:ttl", r"did you mean mlops:ttl\?"),
         ("azure:protect", r"did you mean mlops:protect\?"),
-        ("flights:clusters", r"known: azure-native, mlops, pulumi; did you mean mlops:clusters\?"),
+        ("freight:clusters", r"known: azure-native, mlops, pulumi; did you mean mlops:clusters\?"),
         ("mlop:budgt", r"did you mean mlops:budget\?"),
         ("aws:region", r"nothing reads keys of 'aws'; known: azure-native, mlops, pulumi$"),
         ("plumi:tags", r"did you mean pulumi:tags\?"),

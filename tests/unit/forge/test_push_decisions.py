@@ -48,7 +48,7 @@ def reason(event: Event, workflow: str, off: dict[str, str] | None = None) -> st
         ("docs/ci.md", {"ci"}),
         (f"src/{PACKAGE}/features.py", {"ci", TRAIN}),
         (f"pipelines/{MODEL}/components/prep.yml", {"ci", TRAIN}),
-        ("mlops.toml", {"ci", *TRAINING}),
+        ("mlops.toml", {"ci", "infra", *TRAINING}),
         ("environments/prod/flights.yaml", {"ci", "release"}),
         ("environments/freeze.yaml", {"ci", "release"}),
         ("releases/flights/7.yaml", {"ci", "release"}),
@@ -88,7 +88,7 @@ def test_a_commit_may_skip_its_workflows(words: str) -> None:
 
 def test_a_workflow_can_be_switched_off_and_still_be_started_by_hand() -> None:
     off = {TRAIN: "no time"}
-    assert started(push("mlops.toml"), off) == {"ci", *TRAINING} - {TRAIN}
+    assert started(push("mlops.toml"), off) == {"ci", "infra", *TRAINING} - {TRAIN}
     assert reason(push("mlops.toml"), TRAIN, off) == "switched off in this forge: no time"
     by_hand = Event("workflow_dispatch", "refs/heads/main", "a" * 40, "ann", workflow=TRAIN)
     assert started(by_hand, off) == {TRAIN}

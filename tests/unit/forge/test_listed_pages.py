@@ -28,7 +28,7 @@ class Pages:
 
 @pytest.mark.parametrize("count", [0, 1, 99, 100, 101, 250])
 def test_github(count: int, monkeypatch: pytest.MonkeyPatch):
-    forge = GitHub("contoso/flights", "token")
+    forge = GitHub("contoso/freight", "token")
     branch = {"ref": "b", "sha": "s"}
     pulls = [
         {"number": n, "head": branch, "base": branch, "title": "", "state": "open", "html_url": ""}
@@ -43,7 +43,7 @@ def test_github(count: int, monkeypatch: pytest.MonkeyPatch):
 
 @pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
 def test_azure_devops(count: int, monkeypatch: pytest.MonkeyPatch):
-    forge = AzureDevOps("contoso", "ml", "flights", "token")
+    forge = AzureDevOps("contoso", "ml", "freight", "token")
     rows = [
         {
             "pullRequestId": n,
