@@ -46,6 +46,7 @@ def of(judged: Judged, new: str) -> str | None:
     return result
 
 
+@pytest.mark.slow
 def test_what_no_test_notices_is_reported_and_what_one_notices_is_not(tmp_path: Path) -> None:
     weak = tried(tmp_path, WEAK)
     assert of(weak, "return now >= limit and not held") == SURVIVED
@@ -59,17 +60,20 @@ def test_what_no_test_notices_is_reported_and_what_one_notices_is_not(tmp_path: 
     assert program._tell(good, whole=True) == 0
 
 
+@pytest.mark.slow
 def test_tests_that_fail_anyway_judge_nothing(tmp_path: Path) -> None:
     with pytest.raises(BaselineFailed, match="test_late"):
         tried(tmp_path, WEAK + "    assert False\n")
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = tried(tmp_path, WEAK)
     monkeypatch.setattr(program, "try_edits", lambda *_: pytest.fail("it is known already"))
     assert [r for _, r in tried(tmp_path, WEAK).results] == [r for _, r in first.results]
 
 
+@pytest.mark.slow
 def test_a_reason_covers_its_survivor_and_one_about_nothing_is_found(tmp_path: Path) -> None:
     survivors = tried(tmp_path, WEAK).open
     why = "a test of this toy need not notice it"
