@@ -50,6 +50,7 @@ ONE: dict[str, tuple[str, ...]] = {
     "profile": ("--env", "prod"),
     "promote": ("prod",),
     "rollback": ("prod", "--reason", "x"),
+    "keys rotate": ("prod",),
     "history": ("prod",),
     "retrain": ("--env", "prod"),
     "replay": ("2013-06", "--env", "prod", "--labels", "x"),
@@ -94,6 +95,7 @@ NONE = {
     "events handle": "an event names its own model",
     "bootstrap azure": "identities and state belong to stacks, which all models share",
     "infra plan": "infrastructure belongs to stacks, which all models share",
+    "infra sizes": "sizes of machines belong to Azure",
     "infra purge": "infrastructure belongs to stacks, which all models share",
     "infra expired": "infrastructure belongs to stacks, which all models share",
 }
