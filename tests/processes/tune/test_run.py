@@ -33,6 +33,7 @@ with open(os.path.join(os.environ["METRICS"], os.environ["MLFLOW_RUN_ID"]), "a")
 """
 SWEEP = """
 type: sweep
+compute: azureml:cpu
 sampling_algorithm: {algorithm}
 search_space:
   x: {space}
@@ -161,7 +162,7 @@ def test_a_grid_is_walked_once(tmp_path: Path, server: StepServer) -> None:
 def test_a_bad_trial_is_ended_early(tmp_path: Path, server: StepServer) -> None:
     path = _write(
         tmp_path,
-        algorithm="{type: grid, seed: 0}",
+        algorithm="{type: grid}",
         space="{type: choice, values: [1.0, 0.1]}",
         termination="early_termination: {type: bandit, slack_factor: 0.1}",
         # One after the other: side by side, the bad one may have ended before the good one has said anything.
