@@ -61,7 +61,6 @@ ONE: dict[str, tuple[str, ...]] = {
     "versions list": (),
     "versions delete": ("1",),
     "schedule apply": ("prod", "monitor.yml"),
-    "keys rotate": ("prod",),
     "labels add": ("x.csv", "--env", "prod"),
 }
 """Verbs that are about one model, with the words that each needs besides."""
@@ -98,7 +97,6 @@ NONE = {
     "infra plan": "infrastructure belongs to stacks, which all models share",
     "infra sizes": "sizes of machines belong to Azure",
     "infra purge": "infrastructure belongs to stacks, which all models share",
-    "infra sizes": "machines belong to stacks, which all models share",
     "infra expired": "infrastructure belongs to stacks, which all models share",
 }
 """Verbs without a model, each with the reason."""
