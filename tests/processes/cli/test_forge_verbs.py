@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,7 @@ from typer.testing import CliRunner, Result
 from mlops.cli import _app, _verbs  # noqa: F401  registers the commands
 from mlops.forge.pushed.store import Run, Store
 
-ROOT = Path(__file__).parents[3]
+SETTINGS = '[project]\nname = "two"\n[models.trains]\nusecase = "trains"\n[forge]\nkind = "local"\n'
 
 
 def git(folder: Path, *words: str) -> str:
@@ -25,7 +24,7 @@ def git(folder: Path, *words: str) -> str:
 def repository(tmp_path: Path) -> Path:
     folder = tmp_path / "repository"
     folder.mkdir()
-    shutil.copy(ROOT / "mlops.toml", folder)
+    (folder / "mlops.toml").write_text(SETTINGS)
     git(folder, "init", "--quiet", "--initial-branch", "main")
     return folder
 
