@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 # Before scikit-learn is imported: on a busy machine two threads that wait for each other take seconds, not
 # milliseconds, to fit a small model.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A shell starts a job in the background with Control-C ignored, which every process of a test would inherit.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 _SCRUBBED = ("MLFLOW_", "AZURE", "AML", "GIT_", "GITHUB_", "SYSTEM_", "BUILD_", "ARM_", "PULUMI_", "MLOPS_")
 

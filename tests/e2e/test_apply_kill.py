@@ -161,7 +161,7 @@ def test_two_hundred_kills_under_traffic(place: Place):
 @pytest.mark.parametrize(
     ("faults", "says"),
     [
-        ({"work": 900}, "latency p99"),
+        ({"work": 1500}, "latency p99"),
         ({"fails_from": 50.0}, "error rate"),
         ({"bias": 4.0}, "distribution of predictions"),
     ],
