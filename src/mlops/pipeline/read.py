@@ -91,10 +91,9 @@ class Pipeline:
 
     def output_type(self, step: Step, name: str) -> str | None:
         """The type of a step's output; what the component leaves open the pipeline's own output may say."""
-        own = step.component.outputs[name].type or (
-            step.node.outputs[name].type if name in step.node.outputs else None
-        )
-        bound = parse_parent(step.node.outputs[name].binding) if name in step.node.outputs else None
+        given = step.node.outputs.get(name)
+        own = step.component.outputs[name].type or (given.type if given else None)
+        bound = parse_parent(given.binding) if given else None
         if own or bound is None or bound.kind != "output" or bound.name not in self.job.outputs:
             return own
         return self.job.outputs[bound.name].type

@@ -95,6 +95,10 @@ def _mode(pipeline: Pipeline, step: Step, name: str) -> str:
     return next((mode for mode in declared if mode), DEFAULT_MODE)
 
 
+def _read_only(mode: str) -> bool:
+    return mode not in (*_WRITABLE_COPY, *_AS_IT_IS)
+
+
 def place_inputs(given: Mapping[str, Given], modes: Mapping[str, str], folder: Path) -> dict[str, Given]:
     """The inputs as the step may see them, copied below `folder` where it must not touch the original.
 
@@ -104,13 +108,13 @@ def place_inputs(given: Mapping[str, Given], modes: Mapping[str, str], folder: P
     placed = {}
     for name, value in given.items():
         mode = modes[name]
-        original = not value.is_path or (value.kept and mode not in (*_WRITABLE_COPY, *_AS_IT_IS))
+        original = not value.is_path or (value.kept and _read_only(mode))
         if original or (mode in _AS_IT_IS and not value.kept):
             placed[name] = value
             continue
         source = Path(value.text)
         target = folder / name / source.name
-        _copy(source, target, read_only=mode not in (*_WRITABLE_COPY, *_AS_IT_IS))
+        _copy(source, target, read_only=_read_only(mode))
         placed[name] = replace(value, text=str(target))
     return placed
 
@@ -130,7 +134,7 @@ def _signatures(given: Mapping[str, Given], modes: Mapping[str, str]) -> dict[st
     return {
         name: _signature(Path(value.text))
         for name, value in given.items()
-        if value.is_path and modes[name] not in (*_WRITABLE_COPY, *_AS_IT_IS)
+        if value.is_path and _read_only(modes[name])
     }
 
 
