@@ -186,11 +186,11 @@ class _Work:
             start.at,
         )
         made = train(self.root, self.target, self.model, self._inputs, progress)
-        judged = gate(self.target, self.root, self.model, made.version)
+        judged = gate(self.target, self.root, self.model, made.made)
         if judged.passed:
-            version = self.target.registry.get(self.model, made.version)
+            version = self.target.registry.get(self.model, made.made)
             # As `mlops release` does: a release must never name a version that an environment cannot read.
-            self.target.registry.share(self.model, made.version)
+            self.target.registry.share(self.model, made.made)
             files, weaker = self._release_files(version, judged)
             request = self.propose(
                 f"version {made.version} was trained on these months and passes its gates",

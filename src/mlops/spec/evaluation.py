@@ -69,6 +69,8 @@ class Evaluation(Spec):
 
     task: Task
     rows: int = Field(ge=1)
+    threshold: FiniteFloat | None = None
+    """From which probability on the positive class is called, for binary tasks."""
     base_rate: FiniteFloat | None = None
     """Share of the positive class (binary), mean of the target (regression), None for multiclass."""
     confidence: float = Field(gt=0, lt=1)

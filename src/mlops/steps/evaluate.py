@@ -110,6 +110,7 @@ def evaluate(
     return Evaluation(
         task=task,
         rows=scores.rows,
+        threshold=scores.threshold,
         base_rate=None if task == "multiclass" else float(scores.truth.mean()),
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
