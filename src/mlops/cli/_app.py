@@ -39,9 +39,9 @@ app = typer.Typer(
 )
 
 
-def group(name: str, help: str, bare: bool = False) -> typer.Typer:
-    """A verb with verbs of its own below it, such as `mlops data`; `bare`: it does something alone too."""
-    made = typer.Typer(cls=Group, no_args_is_help=not bare, invoke_without_command=bare, help=help)
+def group(name: str, help: str) -> typer.Typer:
+    """A verb with verbs of its own below it, such as `mlops data`."""
+    made = typer.Typer(cls=Group, no_args_is_help=True, help=help)
     app.add_typer(made, name=name)
     return made
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 _MARKS = {"better": "[green]▲[/]", "worse": "[red]▼[/]", "same": " ", "unknown": " "}
 _LINES = 200
 """Of a code diff; what is longer is named file by file."""
+_FILES = 12
 
 
 def show(made: Made, against: Mapping[str, Comparison]) -> None:
@@ -58,7 +59,9 @@ def changes(one: Comparison, title: str) -> None:
 def _changes(one: Comparison) -> Iterator[str]:
     for name, (before, after) in {**one.params, **one.data}.items():
         yield f"{name}: {months(before) or 'none'} -> {months(after) or 'none'}"
-    yield from one.code.files
+    yield from one.code.files[:_FILES]
+    if (more := len(one.code.files) - _FILES) > 0:
+        yield f"and {more} more files"
     if one.code.unknown:
         yield one.code.unknown
 

@@ -1,4 +1,4 @@
-"""Verbs on training runs: runs, runs best, compare."""
+"""Verbs on training runs: runs, compare."""
 
 from __future__ import annotations
 
@@ -7,66 +7,54 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops.cli._app import JsonOption, ModelOption, app, group, out, print_json, state, verb
+from mlops.cli._app import JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.cli._models import named
+from mlops.errors import InvalidInput
 
 if TYPE_CHECKING:
     from mlops.lifecycle.runs import Made
 
-runs = group("runs", "Training runs, registered or only tried.", bare=True)
-
-LimitOption = Annotated[int, typer.Option("--limit", "-n", min=1, help="How many of the newest runs.")]
-MetricOption = Annotated[
-    str | None, typer.Option(help="Metric to show; default: that of the champion gate in model.yaml.")
-]
+BEST = "best"
 
 
-@runs.callback(epilog="Example: mlops runs --limit 20; then: mlops runs best")
+@app.command(epilog="Example: mlops runs --limit 20; then: mlops runs best --metric brier")
 @verb
-def list_runs(
-    context: typer.Context,
+def runs(
+    which: Annotated[
+        str,
+        typer.Argument(
+            help="`best`: only those tested on the same rows as the newest, best first.", metavar="[best]"
+        ),
+    ] = "",
     model: ModelOption = None,
-    limit: LimitOption = 20,
-    metric: MetricOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    metric: Annotated[
+        str | None, typer.Option(help="Metric to show; default: that of the champion gate in model.yaml.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List training runs, newest first, also those that only tried something."""
-    if context.invoked_subcommand is not None:
-        return
+    """List training runs, also those that only tried something: the newest, or the best."""
     from mlops.lifecycle import runs as lifecycle
     from mlops.spec.gatepolicy import load_gates
 
     name, _ = state.model(model)
-    found = lifecycle.runs(state.root, state.target.registry, name, limit)
+    if which not in ("", BEST):
+        raise InvalidInput(f"mlops runs {which}: write `mlops runs`, or `mlops runs {BEST}`")
+    registry = state.target.registry
+    if which == BEST:
+        every = lifecycle.runs(state.root, registry, name, lifecycle.SEARCHED)
+        found = lifecycle.best(state.root, every, name, metric)[:limit] if every else []
+    else:
+        found = lifecycle.runs(state.root, registry, name, limit)
     if as_json:
         print_json([asdict(made) for made in found])
-        return
-    if not found:
-        out().print(f"{name} has no run yet; try something with: mlops train --try")
-        return
-    _table(found, metric or load_gates(state.root, name).champion.metric)
-
-
-@runs.command(epilog="Example: mlops runs best --metric brier")
-@verb
-def best(
-    model: ModelOption = None,
-    limit: LimitOption = 10,
-    metric: MetricOption = None,
-    as_json: JsonOption = False,
-) -> None:
-    """The best runs by one metric, among those that were tested on the same rows as the newest."""
-    from mlops.lifecycle import runs as lifecycle
-    from mlops.spec.gatepolicy import load_gates
-
-    name, _ = state.model(model)
-    every = lifecycle.runs(state.root, state.target.registry, name, lifecycle.SEARCHED)
-    found = lifecycle.best(state.root, every, name, metric)[:limit]
-    if as_json:
-        print_json([asdict(made) for made in found])
-        return
-    _table(found, metric or load_gates(state.root, name).champion.metric)
-    if len(found) > 1:
-        out().print(f"what the first does better: mlops compare {found[0].run_id[:8]} {found[1].run_id[:8]}")
+    elif not found:
+        out().print(f"{name} has no run yet; try something with: mlops train --try{named(name)}")
+    else:
+        _table(found, metric or load_gates(state.root, name).champion.metric)
+        if which == BEST and len(found) > 1:
+            first, second = (made.run_id[:8] for made in found[:2])
+            out().print(f"what the first does better: mlops compare {first} {second}{named(name)}")
 
 
 def _table(found: list[Made], metric: str) -> None:
