@@ -33,7 +33,11 @@ def new_model(root: Path, settings: Settings, name: str, task: Task) -> list[str
     Raises `InvalidInput` when the name is taken or is no name, before anything is written.
     """
     package = _package(root, settings, name)
-    texts = _rendered(name, package, task) | _copied(root, settings, name, package)
+    copied = _copied(root, settings, name, package)
+    prep = f"pipelines/{name}/components/prep.yml"
+    if "split:" not in copied[prep]:  # from before rows could be split by anything but time
+        copied.pop(prep)
+    texts = _rendered(name, package, task) | copied
     texts |= callers(root, name, package)
     if there := sorted(path for path in texts if (root / path).exists()):
         raise InvalidInput(Problem(there[0], f"exists; choose another name than {name!r}, or remove it"))
@@ -98,6 +102,7 @@ def _rendered(name: str, package: str, task: Task) -> dict[str, str]:
         "pipeline/data.yml": f"{folder}/data.yml",
         "pipeline/monitor.yml": f"{folder}/monitor.yml",
         "pipeline/train.yml": f"{folder}/components/train.yml",
+        "pipeline/prep.yml": f"{folder}/components/prep.yml",
         "tests/test_usecase.py": f"tests/unit/{package}/test_{package}.py",
     }
     templates = _templates()
@@ -111,10 +116,11 @@ def _rendered(name: str, package: str, task: Task) -> dict[str, str]:
 
 def _imports(package: str, *, tests: bool) -> str:
     """Sorted as the linter wants them, whatever the package's name begins with."""
-    own = [f"from {package}.columns import INPUTS, TARGET" + ("" if tests else ", TIME")]
+    own = [f"from {package}.columns import INPUTS, TARGET"]
     own += [f"from {package} import usecase"] if tests else []
     errors = "from mlops.errors import InvalidInput" + ("" if tests else ", Problem")
-    lines = [*own, errors, "from mlops.spec.window import Window"]
+    lines = [*own, errors]
+    lines += ["from mlops.spec.split import Split", "from mlops.steps.split import sides"] if tests else []
     return "\n".join(sorted(lines, key=lambda line: line.split()[1]))
 
 
