@@ -60,8 +60,8 @@ def answer(number: int, window: str = "2013-01..2013-05", test: str = "2013-06",
 
 def decided(*reports: MonitorReport, starts: tuple[Start, ...] = (), answers: tuple[Answer, ...] = (),
             live: int | None = 1, policy: RetrainPolicy = POLICY) -> Decision:  # fmt: skip
-    return decide(reports, starts, answers, live=live, learned=rows(*map(str, LEARNED)), newest=None, policy=policy,
-                  now=NOW)  # fmt: skip
+    learned = rows(*map(str, LEARNED))
+    return decide(reports, starts, answers, live=live, learned=learned, newest=None, policy=policy, now=NOW)
 
 
 def test_a_breach_is_answered_by_training_on_the_new_months():
