@@ -8,11 +8,14 @@ from mlops.pipeline.result import JobResult, StepEvent, StepState
 from mlops.pipeline.run.executor import StepServer
 from mlops.pipeline.run.key import installed_environment
 from mlops.pipeline.run.runner import run_pipeline
+from mlops.pipeline.run.selection import WHOLE, Selection
 from mlops.pipeline.run.tracker import Tracker
 
 __all__ = [
+    "WHOLE",
     "JobResult",
     "Pipeline",
+    "Selection",
     "StepEvent",
     "StepServer",
     "StepState",

@@ -13,6 +13,8 @@ from typing import Any, Literal, Protocol, runtime_checkable
 from mlops.pipeline.result import JobResult as JobResult  # noqa: PLC0414 (part of this interface)
 from mlops.pipeline.result import StepEvent as StepEvent  # noqa: PLC0414
 from mlops.pipeline.result import StepState as StepState  # noqa: PLC0414
+from mlops.pipeline.run.selection import WHOLE as WHOLE  # noqa: PLC0414
+from mlops.pipeline.run.selection import Selection as Selection  # noqa: PLC0414
 from mlops.pipeline.sweep.result import SweepResult as SweepResult  # noqa: PLC0414
 from mlops.pipeline.sweep.result import TrialResult as TrialResult  # noqa: PLC0414
 from mlops.spec.release import Release
@@ -29,8 +31,12 @@ class Jobs(Protocol):
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
+        selection: Selection = WHOLE,
     ) -> JobResult:
-        """Run to the end. Raises `StepFailed`, `InvalidInput` (lint), `TargetError`."""
+        """Run to the end, or the part that `selection` names.
+
+        Raises `StepFailed`, `InvalidInput` (lint; a selection that the target cannot run), `TargetError`.
+        """
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """Start a run that goes on without this process and its login; the name that `wait` knows it by.

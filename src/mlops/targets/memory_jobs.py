@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import NotFound
-from mlops.pipeline import JobResult, StepEvent
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent
 
 
 @dataclass(frozen=True)
@@ -30,6 +30,7 @@ class MemoryJobs:
     def __init__(self, outcome: Callable[[Submitted], JobResult]) -> None:
         self.submitted: dict[str, Submitted] = {}
         self.slow: set[str] = set()
+        self.selections: list[Selection] = []
         self._outcome = outcome
 
     def run(
@@ -38,8 +39,10 @@ class MemoryJobs:
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
+        selection: Selection = WHOLE,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
+        self.selections.append(selection)
         return self._end(self.submit(pipeline, inputs, tags), progress)
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:

@@ -21,6 +21,9 @@ from mlops.pipeline.read import Step, load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
 from mlops.pipeline.run.cache import KEEP_ENTRIES, StepCache
 from mlops.pipeline.run.executor import PRELOAD, StepServer
+from mlops.pipeline.run.here import Inline
+from mlops.pipeline.run.selection import WHOLE, Selection
+from mlops.pipeline.run.selection import plan as plan_of
 from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder, recover
 from mlops.pipeline.run.step import Run
@@ -45,13 +48,15 @@ def run_pipeline(
     server: StepServer | None = None,
     keep: int = KEEP_ENTRIES,
     workers: int | None = None,
+    selection: Selection = WHOLE,
 ) -> JobResult:
     """Run the pipeline of `path` to its end.
 
     `inputs` override inputs of the pipeline. `environment_digest` stands for what is installed here (see
     `mlops.pipeline.installed_environment`): when it changes, nothing is reused. `preload` names the modules
     that steps find imported already; `server` is one that has done so and outlives this run. `keep` cache
-    entries stay. `workers` defaults to the number of cores.
+    entries stay. `workers` defaults to the number of cores. `selection`: a part of the pipeline, or in this
+    process; the outputs of steps that are left out are not in the result.
 
     Raises `InvalidInput` (lint, inputs), `StepFailed`, `TargetError` (disk full, tracking), KeyboardInterrupt
     (Control-C, SIGTERM or SIGHUP; the steps have been ended and the runs are marked KILLED).
@@ -66,7 +71,9 @@ def run_pipeline(
             if problems := lint(path):
                 raise InvalidInput(problems)
             pipeline = load_pipeline(path)
-            for step in pipeline.steps.values():
+            part = plan_of(selection, {name: upstream(step) for name, step in pipeline.steps.items()})
+            for name in part.wanted:
+                step = pipeline.steps[name]
                 check_code(step)
                 spread(step)  # what this machine cannot start is said before anything runs
             given = pipeline_inputs(pipeline, inputs, resolve_asset)
@@ -93,6 +100,8 @@ def run_pipeline(
                 progress=progress,
                 installed=environment_digest,
                 used=UsedFiles(state / "cache" / "used"),
+                part=part,
+                debug=selection.debug,
             )
             return _drive(run, workers or os.cpu_count() or 1)
     except OSError as error:
@@ -127,7 +136,7 @@ def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]
     pipeline says `continue_on_step_failure`. What runs already is left to finish. No step waits inside of the
     pool: there it would start after a failure too.
     """
-    steps = run.pipeline.steps
+    steps = {name: step for name, step in run.pipeline.steps.items() if name in run.part.wanted}
     order = TopologicalSorter({name: upstream(step) for name, step in steps.items()})
     order.prepare()
     events: dict[str, StepEvent] = {}
@@ -135,7 +144,9 @@ def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]
     running: dict[Future[StepEvent], str] = {}
     waiting: list[str] = []
     unmet: set[str] = set()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="step")
+    here = bool(run.part.here)
+    workers = 1 if here else workers
+    pool = Inline() if here else ThreadPoolExecutor(workers, thread_name_prefix="step")
     try:
         while order.is_active():
             waiting += order.get_ready()
@@ -189,7 +200,7 @@ def _outputs(run: Run) -> dict[str, Path]:
     for step in run.pipeline.steps.values():
         for name, output in step.node.outputs.items():
             bound = parse_parent(output.binding)
-            if bound is not None and bound.kind == "output":
+            if bound is not None and bound.kind == "output" and f"{step.name}.{name}" in found:
                 found[bound.name] = found[f"{step.name}.{name}"]
     return found
 

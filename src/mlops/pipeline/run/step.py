@@ -18,8 +18,10 @@ from mlops.pipeline.read import Pipeline, Step
 from mlops.pipeline.result import StepEvent
 from mlops.pipeline.run.cache import Entry, StepCache
 from mlops.pipeline.run.executor import StepServer, plan_invocation
+from mlops.pipeline.run.here import check_here, run_here
 from mlops.pipeline.run.key import environment_content, step_key
-from mlops.pipeline.run.process import failure, step_environment
+from mlops.pipeline.run.process import failure, name_sources, step_environment
+from mlops.pipeline.run.selection import Plan
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
 from mlops.pipeline.run.spread import Spread, spread
 from mlops.pipeline.run.spread import run as run_spread
@@ -50,6 +52,8 @@ class Run:
     progress: Callable[[StepEvent], None]
     installed: str
     used: UsedFiles
+    part: Plan
+    debug: bool = False
     outputs: dict[tuple[str, str], Given] = field(default_factory=dict)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _talk: threading.RLock = field(default_factory=threading.RLock)
@@ -83,6 +87,9 @@ class Run:
         started = time.monotonic()
         given = self._given(step)
         code, snapshot = self._snapshot(step)
+        here = step.name in self.part.here
+        # What a debugger may have touched stands for nothing but itself.
+        once = here or not step.component.is_deterministic
         key = partial(
             step_key,
             step,
@@ -90,9 +97,10 @@ class Run:
             outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
             environment=environment_content(step),
             installed=self.installed,
-            nonce="" if step.component.is_deterministic else self.run_id + step.name,
+            nonce=self.run_id + step.name if once else "",
         )
-        reusable = step.component.is_deterministic and not self.pipeline.job.settings.force_rerun
+        forced = self.pipeline.job.settings.force_rerun or step.name in self.part.anew
+        reusable = step.component.is_deterministic and not forced
         if reusable and (entry := self._made_before(step, key, code, snapshot)) is not None:
             return self._finished(step, entry, "reused", started)
         lock = self.cache.lock_build(key(code=code), self._stopped.is_set)
@@ -178,6 +186,7 @@ class Run:
                 self.tracker.log_artifacts(child, folder / name, name)
         why = why or place.broken()
         if why:
+            name_sources(failed, step, folder)
             self._finish(child, "FAILED")
             shutil.rmtree(kept, ignore_errors=True)
             self.tell(StepEvent(step.name, "failed", seconds, str(failed)))
@@ -211,7 +220,11 @@ class Run:
         with self._talk:
             tracking = dict(self.tracker.env())
         env = step_environment(tracking, child, self.run_id) | variables
-        if len(self.pipeline.steps) - len({job for job, _ in self.outputs}) > 1:
+        invocation = plan_invocation(place.command, variables)
+        if step.name in self.part.here:
+            check_here(step, planned, invocation)
+            return run_here(invocation, step, cwd=place.code, env=env, debug=self.debug), log
+        if len(self.part.wanted) - len({job for job, _ in self.outputs}) > 1:
             # One step alone is sooner done with its own imports than with everybody's.
             self.server.warm()
         limit = step.node.limits.timeout if step.node.limits else math.inf
@@ -220,7 +233,6 @@ class Run:
         def late() -> bool:
             return time.monotonic() - begun > limit
 
-        invocation = plan_invocation(place.command, variables)
         status, failed = run_spread(
             self.server,
             planned,

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, MlopsError, NotFound, StepFailed, TargetError
-from mlops.pipeline import JobResult, StepEvent, StepState, lint, load_pipeline
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, StepState, lint, load_pipeline
 from mlops.pipeline.run.values import pipeline_inputs
 from mlops.targets.azure.connect import Connection, silent
 from mlops.targets.base import DataAssets
@@ -53,8 +53,14 @@ class AzureJobs:
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
+        selection: Selection = WHOLE,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`; an interruption cancels the job."""
+        if not selection.whole:
+            raise InvalidInput(
+                "--only, --from and --here run steps on this machine; on Azure ML a pipeline runs whole. "
+                "Use --target local, or leave them out: unchanged steps are reused there too"
+            )
         name = self.submit(pipeline, inputs, tags)
         try:
             result = self.wait(name, progress)

@@ -6,7 +6,16 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mlops.pipeline import JobResult, StepEvent, StepServer, Tracker, installed_environment, run_pipeline
+from mlops.pipeline import (
+    WHOLE,
+    JobResult,
+    Selection,
+    StepEvent,
+    StepServer,
+    Tracker,
+    installed_environment,
+    run_pipeline,
+)
 from mlops.targets.base import DataAssets
 from mlops.targets.local.detached import DetachedRuns
 
@@ -31,6 +40,7 @@ class LocalJobs:
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
+        selection: Selection = WHOLE,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
         return run_pipeline(
@@ -43,6 +53,7 @@ class LocalJobs:
             tags=tags,
             environment_digest=installed_environment(self._lock),
             server=self._steps(),
+            selection=selection,
         )
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
