@@ -83,9 +83,9 @@ class Progress:
 
 
 @contextlib.contextmanager
-def live(quiet: bool = False) -> Iterator[Progress]:
-    """A spinner when somebody is watching; nothing at all when `quiet`."""
-    if quiet or not sys.stderr.isatty():
+def live(quiet: bool = False, still: bool = False) -> Iterator[Progress]:
+    """A spinner when somebody is watching, lines only when `still`; nothing at all when `quiet`."""
+    if quiet or still or not sys.stderr.isatty():
         yield Progress(quiet, None)
         return
     with err().status("working", spinner="dots") as spinner:

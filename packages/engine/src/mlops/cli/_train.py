@@ -11,7 +11,7 @@ import typer
 
 from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
 from mlops.cli._models import named
-from mlops.errors import Blocked, InvalidInput
+from mlops.errors import Blocked, InvalidInput, MlopsError
 
 if TYPE_CHECKING:
     from mlops.lifecycle.train import Trained
@@ -69,14 +69,50 @@ def _say_trained(trained: Trained, as_json: bool) -> None:
                 "run_id": trained.run_id,
                 "new": trained.new,
                 "reused_steps": trained.reused,
+                "outputs": {key: str(path) for key, path in trained.outputs.items()},
             }
         )
         return
     name, version = trained.model, trained.version
-    if trained.new:
+    if version is None:
+        _say_tried(trained)
+    elif trained.new:
         out().print(f"[bold]{name}[/] version [bold]{version}[/] is registered (run {trained.run_id[:8]})")
     else:
         out().print(f"nothing changed: this is [bold]{name}[/] version [bold]{version}[/]")
+
+
+def _say_tried(trained: Trained) -> None:
+    from mlops.lifecycle.train import REGISTERED
+
+    if REGISTERED in trained.outputs:
+        out().print(
+            f"run {trained.run_id[:8]} registered nothing; keep it with: mlops train{named(trained.model)}"
+        )
+        return
+    out().print(f"run {trained.run_id[:8]} ran a part of the pipeline; what it made:")
+    last = {event.step for event in trained.steps if event.state == "finished"}
+    for name, path in trained.outputs.items():
+        if name.partition(".")[0] in last:
+            out().print(f"  {name:<20} {path}")
+
+
+def _say_beside(trained: Trained) -> None:
+    """The run beside the last one and the champion; a run that cannot be compared is no failed run."""
+    from mlops.cli import _comparison
+    from mlops.lifecycle.beside import LAST, beside
+    from mlops.lifecycle.train import REGISTERED
+
+    if REGISTERED not in trained.outputs:
+        return
+    try:
+        made, against = beside(state.root, state.target.registry, trained.model, trained.run_id)
+    except MlopsError as error:
+        err().print(f"[yellow]the run is not compared:[/] {error}")
+        return
+    _comparison.show(made, against)
+    if LAST in against:
+        _comparison.changes(against[LAST], LAST)
 
 
 def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
@@ -87,6 +123,8 @@ def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
         trained = resume(state.target, model, job, progress.step, patience)
     if trained is not None:
         tell(state.root, state.target, trained)
+        if not as_json:
+            _say_beside(trained)
         _say_trained(trained, as_json)
     elif as_json:
         print_json({"job": job, "state": "running"})
@@ -95,19 +133,41 @@ def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
 
 
 @app.command(
-    epilog="Example: mlops train --window 2013-01..2013-04 --test-window 2013-05; "
-    "then: mlops train --detach; then: mlops train --resume RUN --for 50m"
+    epilog="Example: mlops train --try --set max_iter=300; then: mlops train --window 2013-01..2013-04 "
+    "--test-window 2013-05; then: mlops train --only train --here --pdb; then: mlops train --detach; "
+    "then: mlops train --resume RUN --for 50m"
 )
 @verb
 def train(
     model: ModelOption = None,
     window: Annotated[
-        str | None, typer.Option(help="Months to learn from, for example 2013-01..2013-03.")
+        str | None,
+        typer.Option(help="What to learn from: 2013-01..2013-03, 2013-W05 or 2013-01-15..2013-02-14."),
     ] = None,
-    test_window: Annotated[str | None, typer.Option(help="Later months to test on.")] = None,
+    test_window: Annotated[str | None, typer.Option(help="A later window to test on.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other pipeline input.")
     ] = None,
+    tries: Annotated[
+        bool, typer.Option("--try", help="Register nothing; the run is compared and kept in `mlops runs`.")
+    ] = False,
+    note: Annotated[str, typer.Option(help="Why you start it; `mlops runs` and MLflow keep it.")] = "",
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only", metavar="STEP", help="Run this step anew, and nothing after it. May be repeated."
+        ),
+    ] = None,
+    start: Annotated[
+        list[str] | None, typer.Option("--from", metavar="STEP", help="Run this step and all after it anew.")
+    ] = None,
+    here: Annotated[
+        bool,
+        typer.Option("--here", help="Run in this process, where breakpoints stop; registers nothing."),
+    ] = False,
+    debug: Annotated[
+        bool, typer.Option("--pdb", help="With --here: open the debugger where a step fails.")
+    ] = False,
     detach: Annotated[
         bool, typer.Option("--detach", help="Start it, print the job's name, and do not wait.")
     ] = False,
@@ -120,12 +180,15 @@ def train(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Run the training pipeline; unchanged steps are reused."""
+    """Run the training pipeline; unchanged steps are reused. Compares with the last run and the champion."""
+    from mlops.pipeline.run.selection import Selection
+
     name, _ = state.model(model)
+    selection = Selection(tuple(only or ()), tuple(start or ()), here, debug)
     inputs = pairs(settings or [])
     inputs |= _windows(window=window, test_window=test_window)
     if job is not None:
-        if detach or inputs:
+        if detach or inputs or tries or note or not selection.whole:
             raise InvalidInput("--resume waits for a job as it was started; it takes no other input")
         _resume(name, job, math.inf if patience is None else _seconds(patience), as_json)
         return
@@ -134,14 +197,19 @@ def train(
     from mlops.cli import _progress
     from mlops.lifecycle import train as lifecycle
 
+    if detach and not selection.whole:
+        raise InvalidInput("--detach runs the whole pipeline; leave it out with --only, --from and --here")
+    trial = lifecycle.Trial(tries, selection, note)
     if not as_json:
         err().print(f"Training [bold]{name}[/] on the target {state.target.name}")
     if not detach:
-        with _progress.live(quiet=as_json) as progress:
-            trained = lifecycle.train(state.root, state.target, name, inputs, progress.step)
+        with _progress.live(quiet=as_json, still=here) as progress:
+            trained = lifecycle.train(state.root, state.target, name, inputs, progress.step, trial=trial)
+        if not as_json:
+            _say_beside(trained)
         _say_trained(trained, as_json)
         return
-    started = lifecycle.submit(state.root, state.target, name, inputs)
+    started = lifecycle.submit(state.root, state.target, name, inputs, trial)
     if as_json:
         print_json({"job": started})
     else:
@@ -242,7 +310,7 @@ def register(
     ] = None,
     classes: Annotated[str, typer.Option(help="Class labels in the order of the probabilities.")] = "",
     window: Annotated[
-        str | None, typer.Option(help="Months it learned from; default: those of training.yml.")
+        str | None, typer.Option(help="What it learned from; default: as training.yml says.")
     ] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Accept a model that runs its own code when it is loaded.")

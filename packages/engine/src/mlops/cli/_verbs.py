@@ -13,6 +13,7 @@ from mlops.cli import (  # isort: skip
     _scaffold,
     _ui,
     _train,
+    _runs,
     _tune,
     _data,
     _ingest,
@@ -37,7 +38,7 @@ from mlops.cli._app import app
 
 PANELS = {
     "Start": (_template, _doctor, _scaffold, _ui),
-    "From data to a release": (_train, _tune, _data, _ingest, _versions, _sign),
+    "From data to a release": (_train, _runs, _tune, _data, _ingest, _versions, _sign),
     "What is served": (_serve, _batch, _schedule, _profile),
     "Promotion and review": (_promote, _forge, _repository),
     "Production": (_monitor, _events, _board, _card),

@@ -10,16 +10,21 @@ from typing import TYPE_CHECKING
 from mlops.errors import InvalidInput
 from mlops.lifecycle.evidence import DIGEST_TAG
 from mlops.spec.settings import load_settings
+from mlops.spec.split import Part
 from mlops.spec.window import Window
 from mlops.steps.metrics import Scores, encode_truth
+from mlops.steps.prep import parts
 from mlops.targets.base import ModelVersion, Target
 from mlops.targets.local.data import on_this_machine
-from mlops.usecase import UseCase, load_usecase
+from mlops.usecase import UseCase, load_usecase, rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops.spec.schema import ModelSchema
+
+TESTED = "test"
+"""Names the rows that a version was tested on."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,7 @@ def compare(
     model: str,
     *,
     versions: Sequence[int],
-    months: Sequence[Window],
+    months: Sequence[Window | None],
     metrics: Sequence[str],
 ) -> list[Cost]:
     """Metrics of `versions` on recorded `months`, by the scoring core that serves them."""
@@ -53,7 +58,7 @@ def compare(
             usecase, frame = recorded(root, target, version, model, month)
             truth = encode_truth(scorer.schema, frame[usecase.target])
             scores = Scores(scorer.schema.task, truth, scorer.predict_frame(frame), scorer.schema.threshold)
-            found.append(Cost(number, str(month), len(frame), scores.values(list(metrics))))
+            found.append(Cost(number, str(month or TESTED), len(frame), scores.values(list(metrics))))
     return found
 
 
@@ -65,15 +70,21 @@ def schema_of(target: Target, version: ModelVersion) -> ModelSchema:
 
 
 def recorded(
-    root: Path, target: Target, version: ModelVersion, model: str, month: Window
+    root: Path, target: Target, version: ModelVersion, model: str, month: Window | None
 ) -> tuple[UseCase, pd.DataFrame]:
-    """The use case and its rows of a month, from the raw data that the version was trained on."""
+    """The use case and its rows of a window, or those that the version was tested on, from its own raw
+    data."""
     settings = load_settings(root)
     usecase = load_usecase(settings.model(model)[1].usecase, root / "src")
     asset = version.tags["mlops.data.name"], version.tags["mlops.data.version"]
-    frame = usecase.features(on_this_machine(target.data, root, settings, *asset), month)
+    raw = on_this_machine(target.data, root, settings, *asset)
+    tested = Part(month) if month else Part.parse(version.tags["mlops.data.test_window"])
+    if tested.split is not None:
+        (*_, (_, frame)) = parts(usecase, raw, tested.window, None, tested.split)
+    else:
+        frame = rows(usecase, raw, tested.window)
     if usecase.target not in frame:
         raise InvalidInput(
-            f"the raw data have no labels for {month}, so nothing can be learned from a replay"
+            f"the raw data have no labels for {month or TESTED}, so nothing can be learned from a replay"
         )
     return usecase, frame

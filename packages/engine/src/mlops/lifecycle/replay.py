@@ -1,7 +1,8 @@
-"""Recorded months as traffic of today: real requests to the real endpoint, labels as they came in later.
+"""Recorded rows as traffic of today: real requests to the real endpoint, labels as they came in later.
 
-`replay` sends what a month's rows would have asked. With `mlops.lifecycle.backtest`,
-`mlops monitor` and `mlops retrain` it tells what drift costs.
+`replay` sends what a window's rows would have asked. Data without a clock have one such part: the rows that
+the version was tested on. With `mlops.lifecycle.backtest`, `mlops monitor` and `mlops retrain` it tells what
+drift costs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import NotFound, TargetError
-from mlops.lifecycle.backtest import recorded, schema_of
+from mlops.lifecycle.backtest import TESTED, recorded, schema_of
 from mlops.lifecycle.evidence import live_version
 from mlops.lifecycle.labels import LABEL, REQUEST, ROW, TIME, observations
 from mlops.spec.monitoring import TimeSpan
@@ -37,7 +38,7 @@ PATIENCE = 90.0
 class Replayed:
     """What was sent, and when: the window that `mlops monitor` is to judge."""
 
-    month: Window
+    month: str
     release: int
     requests: int
     rows: int
@@ -51,13 +52,14 @@ class Replayed:
 
 
 def replay(
-    root: Path, target: Target, env: str, model: str, *, month: Window, labels: Path, every: int = 1
+    root: Path, target: Target, env: str, model: str, *, month: Window | None, labels: Path, every: int = 1
 ) -> Replayed:
     """Send every `every`-th recorded row of `month` to the endpoint, and write `labels` (Parquet).
 
-    Request ids name the month and a number, so that labels find their predictions. Returns when the
-    endpoint has captured all. Raises `TargetError` when nothing is served, an answer is no 200, or nothing
-    is captured, `InvalidInput` when the data have no such month or no labels.
+    Without a window: the rows that the version was tested on. Request ids name the window and a number, so
+    that labels find their predictions. Returns when the endpoint has captured all. Raises `TargetError`
+    when nothing is served, an answer is no 200, or nothing is captured, `InvalidInput` when the data have
+    no such month or no labels.
     """
     live = live_version(target.registry, model, env)
     if live is None:
@@ -74,27 +76,28 @@ def replay(
         part = frame.iloc[first : first + ROWS]
         data = [list(row) for row in rows_of(schema, part, len(part))]
         payload = {"input_data": {"columns": columns, "data": data}}
-        ids.append(client.send(f"{month}-{first:06d}", payload))
+        ids.append(client.send(f"{month or TESTED}-{first:06d}", payload))
     client.close()
     _wait(keep, env, model, start, before + len(frame))
     end = datetime.now(UTC)
     _write_labels(frame, usecase, ids, labels)
-    return Replayed(month, live.version, len(ids), len(frame), TimeSpan(start=start, end=end), labels)
+    return Replayed(
+        str(month or TESTED), live.version, len(ids), len(frame), TimeSpan(start=start, end=end), labels
+    )
 
 
 def _write_labels(frame: pd.DataFrame, usecase: UseCase, ids: Sequence[str], path: Path) -> None:
     import pandas as pd
 
     numbers = range(len(frame))
-    made = pd.DataFrame(
-        {
-            REQUEST: [ids[i // ROWS] for i in numbers],
-            ROW: [i % ROWS for i in numbers],
-            LABEL: frame[usecase.target].to_numpy(),
-            TIME: frame[usecase.time].to_numpy(),
-        }
-    )
-    made.to_parquet(path, index=False)
+    made = {
+        REQUEST: [ids[i // ROWS] for i in numbers],
+        ROW: [i % ROWS for i in numbers],
+        LABEL: frame[usecase.target].to_numpy(),
+    }
+    if usecase.time is not None:
+        made[TIME] = frame[usecase.time].to_numpy()
+    pd.DataFrame(made).to_parquet(path, index=False)
 
 
 class _Client:

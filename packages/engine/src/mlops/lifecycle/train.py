@@ -8,14 +8,16 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.events import publish
 from mlops.lifecycle import facts
 from mlops.lifecycle.lineage import lineage
-from mlops.pipeline import JobResult, StepEvent
+from mlops.lifecycle.runs import TRY
+from mlops.lifecycle.source import TREE, work_tree
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent
 from mlops.spec._yaml import Document
 from mlops.spec.files import training_path
 from mlops.spec.settings import load_settings
@@ -24,6 +26,26 @@ from mlops.usecase import load_usecase
 
 REGISTERED = "register.registered"
 """The output in which the pipeline says what it registered."""
+NOTE = "mlflow.note.content"
+"""Where MLflow shows it."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """How a run differs from one that makes a version."""
+
+    tries: bool = False
+    """Log everything, register nothing."""
+    selection: Selection = WHOLE
+    note: str = ""
+    """Why somebody started it, in words."""
+
+    def __post_init__(self) -> None:
+        # What ran in a debugger is nothing that anybody could make again.
+        object.__setattr__(self, "tries", self.tries or self.selection.here)
+
+
+REGISTERS = Trial()
 
 
 @dataclass(frozen=True)
@@ -31,12 +53,21 @@ class Trained:
     """What a training run left behind."""
 
     model: str
-    version: int
+    version: int | None
+    """None for a run that only tried something, or ran a part of the pipeline."""
     digest: str
     run_id: str
     new: bool
     """False when the registry already had a version with this digest."""
     steps: tuple[StepEvent, ...]
+    outputs: Mapping[str, Path] = field(default_factory=dict)
+
+    @property
+    def made(self) -> int:
+        """The version of a run that registers; raises `TargetError` for one that did not."""
+        if self.version is None:
+            raise TargetError(f"the run {self.run_id} registered no version of {self.model}")
+        return self.version
 
     @property
     def reused(self) -> int:
@@ -50,6 +81,8 @@ def train(
     model: str,
     inputs: Mapping[str, str],
     progress: Callable[[StepEvent], None],
+    *,
+    trial: Trial = REGISTERS,
 ) -> Trained:
     """Run `pipelines/<model>/training.yml` with `inputs` in place of its defaults.
 
@@ -57,15 +90,18 @@ def train(
     Raises `InvalidInput` for a pipeline, a use case or an input that is wrong, `StepFailed` for a step that
     fails, and `TargetError` when the run ended without a registered version.
     """
-    return tell(root, target, _trained(model, target.jobs.run(*_asked(root, model, inputs), progress)))
+    result = target.jobs.run(*_asked(root, model, inputs, trial), progress, trial.selection)
+    return tell(root, target, _trained(model, result, part=not trial.selection.whole))
 
 
-def submit(root: Path, target: Target, model: str, inputs: Mapping[str, str]) -> str:
+def submit(
+    root: Path, target: Target, model: str, inputs: Mapping[str, str], trial: Trial = REGISTERS
+) -> str:
     """Start what `train` runs and do not wait for it; the name that `resume` takes.
 
     Raises `InvalidInput` and `TargetError`.
     """
-    return target.jobs.submit(*_asked(root, model, inputs))
+    return target.jobs.submit(*_asked(root, model, inputs, trial))
 
 
 def resume(
@@ -85,13 +121,17 @@ def resume(
 
 def tell(root: Path, target: Target, made: Trained) -> Trained:
     """Announce a run and its version; `train` did, whoever resumed a run does it then. Idempotent."""
+    if made.version is None:
+        return made
     version = target.registry.get(made.model, made.version)
     publish(root, facts.completed(version, made.run_id, made.new))
     publish(root, facts.registered(version), version.created)
     return made
 
 
-def _asked(root: Path, model: str, inputs: Mapping[str, str]) -> tuple[Path, dict[str, str], dict[str, str]]:
+def _asked(
+    root: Path, model: str, inputs: Mapping[str, str], trial: Trial
+) -> tuple[Path, dict[str, str], dict[str, str]]:
     """The pipeline, its inputs and the tags of its run."""
     pipeline = root / training_path(model)
     if not pipeline.is_file():
@@ -99,11 +139,19 @@ def _asked(root: Path, model: str, inputs: Mapping[str, str]) -> tuple[Path, dic
             f"{training_path(model)} does not exist; every model needs a training pipeline there"
         )
     named = {**_named(root, model), **inputs}
-    return pipeline, named, lineage(root, pipeline).as_tags()
+    source = lineage(root, pipeline)
+    tags = {**source.as_tags(), TREE: work_tree(root, source.checkout.dirty)}
+    if trial.tries:
+        tags[TRY] = "true"
+    if trial.note:
+        tags[NOTE] = trial.note
+    return pipeline, named, tags
 
 
-def _trained(model: str, result: JobResult) -> Trained:
+def _trained(model: str, result: JobResult, part: bool = False) -> Trained:
     registered = result.outputs.get(REGISTERED)
+    if registered is None and part:
+        return Trained(model, None, "", result.run_id, False, result.steps, result.outputs)
     if registered is None or not registered.is_file():
         raise TargetError(
             f"the pipeline ended, but {REGISTERED} says no version; "
@@ -112,12 +160,13 @@ def _trained(model: str, result: JobResult) -> Trained:
     answer = json.loads(registered.read_text(encoding="utf-8"))
     return Trained(
         model=answer["model"],
-        version=int(answer["version"]),
+        version=None if answer["version"] is None else int(answer["version"]),
         digest=answer["digest"],
         run_id=result.run_id,
         # A version that was there before names the run that made it.
         new=answer["run_id"] == result.run_id,
         steps=result.steps,
+        outputs=result.outputs,
     )
 
 

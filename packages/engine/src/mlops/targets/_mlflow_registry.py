@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 
 from mlops.errors import Blocked, IntegrityError, MlopsError
@@ -10,7 +11,7 @@ from mlops.spec.artifact import artifact_files
 from mlops.spec.digest import tree_digest
 from mlops.spec.files import desired_path, load_desired
 from mlops.targets._folders import whole
-from mlops.targets.base import ModelVersion
+from mlops.targets.base import ModelVersion, TrainingRun
 from mlops.tracking import ModelStore, PipelineTracker, RegisteredVersion
 
 ARTIFACT = "model"
@@ -31,6 +32,14 @@ class MlflowRegistry:
         self._store = ModelStore(tracker.uri)
         self._cache = cache
         self._root = root
+
+    def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
+        """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
+        found = self._tracker.find_runs(experiment, tags, "FINISHED", limit)
+        return [
+            TrainingRun(r.run_id, datetime.fromtimestamp(r.started / 1000, UTC), r.params, r.metrics, r.tags)
+            for r in found
+        ]
 
     def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
         """All versions, highest number first, that carry all of `tags`."""

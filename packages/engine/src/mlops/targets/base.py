@@ -88,8 +88,23 @@ class ModelVersion:
     created: datetime
 
 
+@dataclass(frozen=True)
+class TrainingRun:
+    """A training run that ended well, registered or not."""
+
+    run_id: str
+    started: datetime
+    params: Mapping[str, str]
+    metrics: Mapping[str, float]
+    """With `<metric>_low` and `<metric>_high`, the ends of its interval."""
+    tags: Mapping[str, str]
+
+
 class Registry(Protocol):
     """Registered models. Version tags are the truth of what is where; aliases mirror them."""
+
+    def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
+        """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
 
     def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
         """All versions, highest number first, that carry all of `tags`."""

@@ -17,7 +17,8 @@ from mlops.spec.schema import Task
 
 FILE = "evaluation.json"
 PREDICTIONS = "predictions.parquet"
-"""Beside it: time, slice columns, `truth` and `prediction` (multiclass: `prediction_<class>`)."""
+"""Beside it: time and what else is beside the inputs, slice columns, `truth` and `prediction` (multiclass:
+`prediction_<class>`)."""
 
 
 class SliceMetrics(Spec):
@@ -69,6 +70,8 @@ class Evaluation(Spec):
 
     task: Task
     rows: int = Field(ge=1)
+    threshold: FiniteFloat | None = None
+    """From which probability on the positive class is called, for binary tasks."""
     base_rate: FiniteFloat | None = None
     """Share of the positive class (binary), mean of the target (regression), None for multiclass."""
     confidence: float = Field(gt=0, lt=1)

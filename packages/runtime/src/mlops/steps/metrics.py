@@ -45,6 +45,8 @@ METRICS: Mapping[Task, tuple[str, ...]] = {
     "regression": ("rmse", "mae", "r2", "bias"),
 }
 """Standard metrics by task. `calibration_gap` is mean prediction minus base rate; so is `bias` for values."""
+LOWER_IS_BETTER = frozenset(("log_loss", "brier", "expected_calibration_error", "rmse", "mae"))
+NEAR_ZERO_IS_BETTER = frozenset(("calibration_gap", "bias"))
 
 
 def encode_truth(schema: ModelSchema, values: Any) -> Array:
@@ -206,6 +208,46 @@ def _again(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
         return _own(extra, truth, prediction)
     except (ValueError, ArithmeticError, LookupError):
         return {}
+
+
+def paired_intervals(
+    one: Scores,
+    other: Scores,
+    *,
+    confidence: float,
+    resamples: int,
+    seed: int,
+    extra: Extra | None = None,
+) -> dict[str, Interval]:
+    """Every metric of `one` minus that of `other` on the same rows, its interval from the same resamples.
+
+    One that is not defined for both is left out.
+    """
+    if not np.array_equal(one.truth, other.truth):
+        raise ValueError("the two models were not scored on the same rows")
+    names = [name for name in one.metrics if name in other.metrics]
+    ones = np.ones(one.rows)
+    value = {name: one.metrics[name](ones) - other.metrics[name](ones) for name in names}
+    own = _apart(extra, one, other, np.arange(one.rows))
+    value |= {name: found for name, found in own.items() if name not in value}
+    draws: dict[str, list[float]] = {name: [] for name in value}
+    for drawn, weights in resamples_of(one.rows, resamples, seed):
+        for name in names:
+            draws[name].append(one.metrics[name](weights) - other.metrics[name](weights))
+        again = _apart(extra, one, other, drawn) if own else {}
+        for name in value.keys() - set(names):
+            draws[name].append(again.get(name, math.nan))
+    found = {name: interval_of(float(v), draws[name], confidence) for name, v in value.items()}
+    return {name: interval for name, interval in found.items() if interval is not None}
+
+
+def _apart(extra: Extra | None, one: Scores, other: Scores, rows: Array) -> dict[str, float]:
+    """Differences of the use case's own metrics on these rows; none where it cannot say."""
+    if extra is None:
+        return {}
+    first = _again(extra, one.truth[rows], one.prediction[rows])
+    second = _again(extra, other.truth[rows], other.prediction[rows])
+    return {name: first[name] - second[name] for name in first if name in second}
 
 
 def paired_differences(metric: str, one: Scores, other: Scores, *, resamples: int, seed: int) -> Array:

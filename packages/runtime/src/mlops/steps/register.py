@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 ARTIFACT = "model"
 _PREFIX = "mlops."
 _DIRTY = "mlops.dirty"
+_TRY = "mlops.try"
+"""Tag of a run that registers nothing."""
 _SOURCE = (
     "mlops.commit",
     "mlops.branch",
@@ -30,8 +32,9 @@ _SOURCE = (
     "mlops.pipeline",
     "mlops.pipeline.digest",
     "mlops.environment.digest",
+    "mlops.tree",
 )
-_OF_A_PROCESS = ("mlops.step", "mlops.reused", "mlops.pid")
+_OF_A_PROCESS = ("mlops.step", "mlops.reused", "mlops.pid", _TRY)
 _AZURE_COMMIT = "mlflow.source.git.commit"
 """Azure ML sets it when a job is submitted without `mlops train`."""
 
@@ -72,6 +75,10 @@ def _register(given: argparse.Namespace) -> None:
     tracker.log(parent.run_id, params, _metrics(evaluation))
     tracker.set_tags(parent.run_id, {**data, "mlops.digest": digest})
     _log_inputs(tracker, parent, train, test)
+    if parent.tags.get(_TRY) == "true":
+        tracker.log_artifacts(parent.run_id, given.report, "report")
+        _answer(given, {"version": None, "digest": digest, "run_id": parent.run_id})
+        return
     version = store.find(given.model_name, digest)
     if version is None:
         _upload(tracker, parent, given)
@@ -80,12 +87,11 @@ def _register(given: argparse.Namespace) -> None:
     elif source := _source_found(version.tags, _lineage(parent)):
         store.tag(given.model_name, version.version, source)
     tracker.set_tags(parent.run_id, {"mlops.version": str(version.version)})
-    answer = {
-        "model": given.model_name,
-        "version": version.version,
-        "digest": digest,
-        "run_id": version.run_id,
-    }
+    _answer(given, {"version": version.version, "digest": digest, "run_id": version.run_id})
+
+
+def _answer(given: argparse.Namespace, said: Mapping[str, object]) -> None:
+    answer = {"model": given.model_name, **said}
     given.registered.parent.mkdir(parents=True, exist_ok=True)
     given.registered.write_text(json.dumps(answer, indent=2) + "\n", encoding="utf-8")
 

@@ -122,6 +122,7 @@ class PipelineTracker:
         experiment: str,
         tags: Mapping[str, str] | None = None,
         status: RunStatus | None = None,
+        limit: int | None = None,
     ) -> list[Run]:
         """Runs of `experiment`, newest first, that carry all of `tags`; none when there is no experiment."""
         terms = [f"tags.`{key}` = '{value}'" for key, value in (tags or {}).items()]
@@ -129,7 +130,7 @@ class PipelineTracker:
             terms.append(f"attributes.status = '{status}'")
         with translated(self.uri, f"search the runs of {experiment}"):
             known = client(self.uri).get_experiment_by_name(experiment)
-            return self._search(known.experiment_id, terms) if known is not None else []
+            return self._search(known.experiment_id, terms, limit) if known is not None else []
 
     def children(self, parent: str) -> list[Run]:
         """The runs right below `parent`, newest first."""
@@ -137,15 +138,15 @@ class PipelineTracker:
         with translated(self.uri, f"search the steps of run {parent}"):
             return self._search(experiment, [f"tags.`{PARENT}` = '{parent}'"])
 
-    def _search(self, experiment_id: str, terms: list[str]) -> list[Run]:
+    def _search(self, experiment_id: str, terms: list[str], limit: int | None = None) -> list[Run]:
         api = client(self.uri)
         found: list[Run] = []
         token: str | None = ""
-        while token is not None:
+        while token is not None and (limit is None or len(found) < limit):
             page = api.search_runs(
                 [experiment_id],
                 " and ".join(terms),
-                max_results=_PAGE,
+                max_results=_PAGE if limit is None else min(_PAGE, limit - len(found)),
                 order_by=["attributes.start_time DESC"],
                 page_token=token or None,
             )

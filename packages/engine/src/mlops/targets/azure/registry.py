@@ -16,7 +16,7 @@ from mlops.errors import Blocked, NotFound, TargetError
 from mlops.targets._mlflow_registry import DIGEST, MlflowRegistry, fetched, verify
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.shared import RUN, SharedModels
-from mlops.targets.base import ModelVersion
+from mlops.targets.base import ModelVersion, TrainingRun
 from mlops.tracking import PipelineTracker
 from mlops.tracking.azure_errors import Forbidden
 
@@ -32,6 +32,10 @@ class AzureRegistry:
     def uri(self, model: str, version: int) -> str:
         """What a deployment names: the registry's model, or the workspace's where there is no registry."""
         return self._shared.uri(model, version) if self._shared.there else f"azureml:{model}:{version}"
+
+    def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
+        """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
+        return self._workspace(f"list the runs of {experiment}").runs(experiment, tags, limit)
 
     def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
         """All versions, highest number first, that carry all of `tags`."""
