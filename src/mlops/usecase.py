@@ -37,18 +37,22 @@ class UseCase(Protocol):
     task: Task
     target: str
     """Label column of the frames that `features` returns; absent when labels are not known yet."""
-    time: str
-    """Timestamp column of those frames (datetime64); rows come sorted by it. Not a model input."""
+    time: str | None
+    """Timestamp column of those frames (datetime64); rows come sorted by it. Not a model input. None where
+    the data have no clock: rows are then dealt by `split` of the training pipeline, and `features` takes no
+    window."""
     slices: tuple[str, ...]
     """Input columns by whose values metrics are broken down."""
 
     def load(self, folder: Path) -> None:
         """Write the raw data set into the empty `folder`. The only method that may use the network."""
 
-    def features(self, raw: Path, window: Window) -> pd.DataFrame:
-        """Rows of `window` from the raw folder: model inputs, `target` and `time`; float32 numbers.
+    def features(self, raw: Path, *window: Any, **_: Any) -> pd.DataFrame:
+        """Rows from the raw folder: model inputs, `target`, `time` and what `beside` names.
 
-        Raises `mlops.errors.InvalidInput` when a raw file or column is missing or the window is empty.
+        Written `features(self, raw, window)` where there is a `time`: the rows of that window; and
+        `features(self, raw)` where there is none: all rows. Raises `mlops.errors.InvalidInput` when a raw
+        file or column is missing or the window is empty.
         """
 
     def contract(self) -> DataFrameSchema:
@@ -99,11 +103,12 @@ class Ingests(Protocol):
     files: tuple[str, ...]
     """Names that a delivery may have, for sources that cannot be listed (a web address)."""
 
-    def ingest(self, source: Path, window: Window, base: Path, fresh: Path) -> Delivery:
-        """Write the raw data of `base`, with the months of `window` as `source` has them, to `fresh`.
+    def ingest(self, source: Path, window: Any, base: Path, fresh: Path) -> Delivery:
+        """Write the raw data of `base`, with the rows of `window` as `source` has them, to `fresh`.
 
-        The same arguments give the same bytes. Rows and files that break a rule are left out and answered.
-        Raises `InvalidInput` when nothing of the window is left.
+        `window` is None where the use case has no clock: `source` is then taken whole. The same arguments
+        give the same bytes. Rows and files that break a rule are left out and answered. Raises
+        `InvalidInput` when nothing of the window is left.
         """
 
 
@@ -127,6 +132,41 @@ class Trusts(Protocol):
 
     trusted_types: tuple[str, ...]
     """Full names. Loading a model may make them and call them: read them before you name them here."""
+
+
+@runtime_checkable
+class Beside(Protocol):
+    """What a use case has beside `UseCase` when its rows have columns that the model does not see."""
+
+    beside: tuple[str, ...]
+    """Ids, groups and folds: to split by, to resample by, to look up a row by."""
+
+
+def rows(usecase: UseCase, raw: Path, window: Window | None = None) -> pd.DataFrame:
+    """The rows of `window`, or all rows where the use case has no clock.
+
+    Raises `InvalidInput` when one is given without the other, and what `features` raises.
+    """
+    if usecase.time is None:
+        if window is not None:
+            raise InvalidInput(
+                f"the use case {usecase.name!r} has no time column (time = None), so the window "
+                f"{window} chooses no "
+                "rows; leave it out: `split` of the training pipeline deals the rows"
+            )
+        return usecase.features(raw)
+    if window is None:
+        raise InvalidInput(
+            f"the use case {usecase.name!r} has the time column {usecase.time!r}; say which window of time"
+        )
+    return usecase.features(raw, window)
+
+
+def beside(usecase: UseCase) -> tuple[str, ...]:
+    """Columns of its rows that are no input of the model: target, time, and those of `Beside`."""
+    more = tuple(usecase.beside) if isinstance(usecase, Beside) else ()
+    clock = () if usecase.time is None else (usecase.time,)
+    return tuple(dict.fromkeys((usecase.target, *clock, *more)))
 
 
 def trusted_types(usecase: UseCase) -> tuple[str, ...]:

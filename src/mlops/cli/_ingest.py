@@ -17,25 +17,28 @@ def ingest(
     source: Annotated[
         str, typer.Option(help="A file, a folder, or an https:// address; with / at its end, of a folder.")
     ],
-    window: Annotated[str, typer.Option(help="Months that are delivered, for example 2013-07.")],
     model: ModelOption = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="What is delivered, for example 2013-07; data without a clock have none."),
+    ] = None,
     max_rejected: Annotated[
         float, typer.Option(min=0, max=1, help="Share of rows that may break a rule; more is refused.")
     ] = 0.1,
     as_json: JsonOption = False,
 ) -> None:
-    """Make the next version of the data asset from a new window of raw data; what is wrong is set aside."""
+    """Make the next version of the data asset from a delivery of raw data; what is wrong is set aside."""
     from mlops.lifecycle.ingest import ingest as take
     from mlops.lifecycle.lineage import actor
     from mlops.spec.window import Window
 
     name, _ = state.model(model)
     try:
-        months = Window.parse(window)
+        chosen = None if window is None else Window.parse(window)
     except ValueError as error:
         raise InvalidInput(f"--window: {error}; got {window!r}") from None
     made = take(
-        state.root, state.target, name, source, months, actor=actor(state.root), max_rejected=max_rejected
+        state.root, state.target, name, source, chosen, actor=actor(state.root), max_rejected=max_rejected
     )
     if as_json:
         print_json(vars(made))
@@ -44,7 +47,8 @@ def ingest(
         out().print(f"nothing to do: {made.name}:{made.version} came of this delivery")
         return
     out().print(
-        f"[bold]{made.name}:{made.version}[/] has {made.accepted} new rows of {made.window}; "
+        f"[bold]{made.name}:{made.version}[/] has {made.accepted} new "
+        f"rows{f' of {made.window}' if made.window else ''}; "
         f"{made.rejected_rows} rows and {made.rejected_files} files were set aside"
     )
     if made.quarantine:

@@ -201,14 +201,16 @@ def _tell(name: str, done: Retrained) -> None:
 @app.command(epilog="Example: mlops replay 2013-06 --env prod --labels june.parquet")
 @verb
 def replay(
-    month: Annotated[str, typer.Argument(help="Recorded months, for example 2013-06.", metavar="WINDOW")],
     env: EnvOption,
     labels: Annotated[Path, typer.Option(help="Where to write what turned out to be true (Parquet).")],
+    window: Annotated[
+        str | None, typer.Argument(help="For example 2013-06; default: the rows it was tested on.")
+    ] = None,
     model: ModelOption = None,
     every: Annotated[int, typer.Option(min=1, help="Send every n-th row only.")] = 1,
     as_json: JsonOption = False,
 ) -> None:
-    """Send recorded months to an endpoint as if they were asked today, to see what monitoring makes of it."""
+    """Send recorded rows to an endpoint as if they were asked today, to see what monitoring makes of it."""
     from mlops.demo.drift import replay as send
 
     name, _ = state.model(model)
@@ -217,14 +219,14 @@ def replay(
         state.target,
         state.environment(env),
         name,
-        month=_window(month),
+        month=_window(window),
         labels=labels,
         every=every,
     )
     if as_json:
         print_json(
             {
-                "month": str(done.month),
+                "month": done.month,
                 "release": done.release,
                 "requests": done.requests,
                 "rows": done.rows,
@@ -247,28 +249,30 @@ def replay(
 @verb
 def backtest(
     versions: Annotated[list[int], typer.Argument(min=1, help="Registered versions.")],
-    window: Annotated[str, typer.Option(help="Recorded months, each measured alone.")],
+    window: Annotated[
+        str | None, typer.Option(help="Months, weeks or days, each alone; default: what each was tested on.")
+    ] = None,
     model: ModelOption = None,
     metric: Annotated[
         list[str] | None, typer.Option(help="Default: ROC AUC, Brier score and calibration gap.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure versions on recorded months: what drift costs, and what retraining brings."""
+    """Measure versions on recorded rows: what drift costs, and what retraining brings."""
     from mlops.demo.drift import compare
 
     name, _ = state.model(model)
     metrics = metric or ["roc_auc", "brier", "calibration_gap"]
-    found = compare(
-        state.root, state.target, name, versions=versions, months=_window(window).split(), metrics=metrics
-    )
+    chosen = _window(window)
+    months = chosen.split() if chosen else [None]
+    found = compare(state.root, state.target, name, versions=versions, months=months, metrics=metrics)
     if as_json:
         print_json([vars(cost) for cost in found])
         return
     from rich.table import Table
 
     table = Table(title=name, title_justify="left")
-    for heading in ("month", "rows", "version", *metrics):
+    for heading in ("rows of", "count", "version", *metrics):
         table.add_column(heading, justify="right")
     for cost in sorted(found, key=lambda c: (c.month, c.version)):
         figures = (f"{cost.metrics[m]:.4f}" for m in metrics)
@@ -276,9 +280,11 @@ def backtest(
     out().print(table)
 
 
-def _window(text: str) -> Window:
+def _window(text: str | None) -> Window | None:
     from mlops.spec.window import Window
 
+    if text is None:
+        return None
     try:
         return Window.parse(text)
     except ValueError as error:

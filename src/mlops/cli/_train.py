@@ -102,9 +102,10 @@ def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
 def train(
     model: ModelOption = None,
     window: Annotated[
-        str | None, typer.Option(help="Months to learn from, for example 2013-01..2013-03.")
+        str | None,
+        typer.Option(help="What to learn from: 2013-01..2013-03, 2013-W05 or 2013-01-15..2013-02-14."),
     ] = None,
-    test_window: Annotated[str | None, typer.Option(help="Later months to test on.")] = None,
+    test_window: Annotated[str | None, typer.Option(help="A later window to test on.")] = None,
     settings: Annotated[
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="Any other pipeline input.")
     ] = None,
@@ -242,7 +243,7 @@ def register(
     ] = None,
     classes: Annotated[str, typer.Option(help="Class labels in the order of the probabilities.")] = "",
     window: Annotated[
-        str | None, typer.Option(help="Months it learned from; default: those of training.yml.")
+        str | None, typer.Option(help="What it learned from; default: as training.yml says.")
     ] = None,
     allow_pickle: Annotated[
         bool, typer.Option("--allow-pickle", help="Accept a model that runs its own code when it is loaded.")

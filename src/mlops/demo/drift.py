@@ -1,7 +1,8 @@
-"""Recorded months as traffic of today: real requests to the real endpoint, labels as they came in later.
+"""Recorded rows as traffic of today: real requests to the real endpoint, labels as they came in later.
 
-`replay` sends what a month's rows would have asked; `compare` measures two versions on months that neither
-has seen. Together with `mlops monitor` and `mlops retrain` they tell what drift costs.
+`replay` sends what a window's rows would have asked; `compare` measures two versions on rows that neither
+has seen. Data without a clock have one such part: the rows that the version was tested on. Together with
+`mlops monitor` and `mlops retrain` they tell what drift costs.
 """
 
 from __future__ import annotations
@@ -18,18 +19,22 @@ from mlops.lifecycle.evidence import DIGEST_TAG, live_version
 from mlops.lifecycle.labels import LABEL, REQUEST, ROW, TIME, observations
 from mlops.spec.monitoring import TimeSpan
 from mlops.spec.settings import load_settings
+from mlops.spec.split import Part
 from mlops.spec.window import Window
 from mlops.steps.latency import rows_of
 from mlops.steps.metrics import Scores, encode_truth
+from mlops.steps.prep import parts
 from mlops.targets.base import ModelVersion, Observations, Target
 from mlops.targets.local.data import on_this_machine
-from mlops.usecase import UseCase, load_usecase
+from mlops.usecase import UseCase, load_usecase, rows
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from mlops.spec.schema import ModelSchema
 
+TESTED = "test"
+"""Names the rows that a version was tested on."""
 ROWS = 50
 """Of a request."""
 PATIENCE = 90.0
@@ -40,7 +45,7 @@ PATIENCE = 90.0
 class Replayed:
     """What was sent, and when: the window that `mlops monitor` is to judge."""
 
-    month: Window
+    month: str
     release: int
     requests: int
     rows: int
@@ -54,13 +59,14 @@ class Replayed:
 
 
 def replay(
-    root: Path, target: Target, env: str, model: str, *, month: Window, labels: Path, every: int = 1
+    root: Path, target: Target, env: str, model: str, *, month: Window | None, labels: Path, every: int = 1
 ) -> Replayed:
     """Send every `every`-th recorded row of `month` to the endpoint, and write `labels` (Parquet).
 
-    Request ids name the month and a number, so that labels find their predictions. Returns when the
-    endpoint has captured all. Raises `TargetError` when nothing is served, an answer is no 200, or nothing
-    is captured, `InvalidInput` when the data have no such month or no labels.
+    Without a window: the rows that the version was tested on. Request ids name the window and a number, so
+    that labels find their predictions. Returns when the endpoint has captured all. Raises `TargetError`
+    when nothing is served, an answer is no 200, or nothing is captured, `InvalidInput` when the data have
+    no such month or no labels.
     """
     live = live_version(target.registry, model, env)
     if live is None:
@@ -77,12 +83,14 @@ def replay(
         part = frame.iloc[first : first + ROWS]
         data = [list(row) for row in rows_of(schema, part, len(part))]
         payload = {"input_data": {"columns": columns, "data": data}}
-        ids.append(client.send(f"{month}-{first:06d}", payload))
+        ids.append(client.send(f"{month or TESTED}-{first:06d}", payload))
     client.close()
     _wait(keep, env, model, start, before + len(frame))
     end = datetime.now(UTC)
     _write_labels(frame, usecase, ids, labels)
-    return Replayed(month, live.version, len(ids), len(frame), TimeSpan(start=start, end=end), labels)
+    return Replayed(
+        str(month or TESTED), live.version, len(ids), len(frame), TimeSpan(start=start, end=end), labels
+    )
 
 
 @dataclass(frozen=True)
@@ -101,7 +109,7 @@ def compare(
     model: str,
     *,
     versions: Sequence[int],
-    months: Sequence[Window],
+    months: Sequence[Window | None],
     metrics: Sequence[str],
 ) -> list[Cost]:
     """Metrics of `versions` on recorded `months`, by the scoring core that serves them."""
@@ -116,7 +124,7 @@ def compare(
             usecase, frame = _recorded(root, target, version, model, month)
             truth = encode_truth(scorer.schema, frame[usecase.target])
             scores = Scores(scorer.schema.task, truth, scorer.predict_frame(frame), scorer.schema.threshold)
-            found.append(Cost(number, str(month), len(frame), scores.values(list(metrics))))
+            found.append(Cost(number, str(month or TESTED), len(frame), scores.values(list(metrics))))
     return found
 
 
@@ -128,16 +136,22 @@ def schema_of(target: Target, version: ModelVersion) -> ModelSchema:
 
 
 def _recorded(
-    root: Path, target: Target, version: ModelVersion, model: str, month: Window
+    root: Path, target: Target, version: ModelVersion, model: str, month: Window | None
 ) -> tuple[UseCase, pd.DataFrame]:
-    """The use case and its rows of a month, from the raw data that the version was trained on."""
+    """The use case and its rows of a window, or those that the version was tested on, from its own raw
+    data."""
     settings = load_settings(root)
     usecase = load_usecase(settings.model(model)[1].usecase, root / "src")
     asset = version.tags["mlops.data.name"], version.tags["mlops.data.version"]
-    frame = usecase.features(on_this_machine(target.data, root, settings, *asset), month)
+    raw = on_this_machine(target.data, root, settings, *asset)
+    tested = Part(month) if month else Part.parse(version.tags["mlops.data.test_window"])
+    if tested.split is not None:
+        (*_, (_, frame)) = parts(usecase, raw, tested.window, None, tested.split)
+    else:
+        frame = rows(usecase, raw, tested.window)
     if usecase.target not in frame:
         raise InvalidInput(
-            f"the raw data have no labels for {month}, so nothing can be learned from a replay"
+            f"the raw data have no labels for {month or TESTED}, so nothing can be learned from a replay"
         )
     return usecase, frame
 
@@ -146,15 +160,14 @@ def _write_labels(frame: pd.DataFrame, usecase: UseCase, ids: Sequence[str], pat
     import pandas as pd
 
     numbers = range(len(frame))
-    made = pd.DataFrame(
-        {
-            REQUEST: [ids[i // ROWS] for i in numbers],
-            ROW: [i % ROWS for i in numbers],
-            LABEL: frame[usecase.target].to_numpy(),
-            TIME: frame[usecase.time].to_numpy(),
-        }
-    )
-    made.to_parquet(path, index=False)
+    made = {
+        REQUEST: [ids[i // ROWS] for i in numbers],
+        ROW: [i % ROWS for i in numbers],
+        LABEL: frame[usecase.target].to_numpy(),
+    }
+    if usecase.time is not None:
+        made[TIME] = frame[usecase.time].to_numpy()
+    pd.DataFrame(made).to_parquet(path, index=False)
 
 
 class _Client:

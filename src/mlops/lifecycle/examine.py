@@ -1,6 +1,6 @@
 """Evidence for a model that was trained elsewhere: what the training pipeline would have left for the gates.
 
-It is tested on the months that `training.yml` tests on, by the same step. So the gates compare it with the
+It is tested on the rows that `training.yml` tests on, by the same step. So the gates compare it with the
 champion on the same rows, and monitoring has something to compare its traffic with.
 """
 
@@ -17,8 +17,10 @@ from mlops.serving.core import read_schema
 from mlops.spec.digest import tree_digest
 from mlops.spec.files import training_path
 from mlops.spec.settings import load_settings
+from mlops.spec.split import Split
 from mlops.spec.window import Window
 from mlops.steps import dataset, evaluate, profile
+from mlops.steps.prep import parts
 from mlops.steps.register import data_tags
 from mlops.targets.base import DataAssets
 from mlops.targets.local.data import on_this_machine
@@ -32,7 +34,7 @@ def examine(
 ) -> dict[str, str]:
     """Write `evaluation/`, `report/` and `monitoring/` for the model in `folder` below `to`.
 
-    `window` are the months that the model learned from; None means those of the training pipeline. Answers
+    `window` is what the model learned from; None means that of the training pipeline. Answers
     tags of data and pipeline, as a version has them that was trained here.
 
     Raises `InvalidInput` when the pipeline has no such inputs, when a month is in both windows, or when the
@@ -40,26 +42,24 @@ def examine(
     """
     settings = load_settings(root)
     usecase = load_usecase(settings.model(model)[1].usecase, root / "src")
-    learned = window or Window.parse(_input(root, model, "window"))
-    tested = Window.parse(_input(root, model, "test_window"))
-    if tested.first < learned.end:
-        raise InvalidInput(
-            f"the model learned from {learned} and would be tested on {tested} of {training_path(model)}; a "
-            "model is tested on later months that it has not seen: say with --window what it learned from"
-        )
+    rule = _given(root, model, "split")
+    learned, tested = (window, None) if rule else _windows(root, model, window)
     raw = on_this_machine(data, root, settings, *_asset(root, model))
     manifest = dataset.read_raw(raw)
     rows = to.parent / "rows"
-    for name, months in (("train", learned), ("test", tested)):
-        dataset.write(rows / name, usecase.features(raw, months), manifest, str(months))
+    split = Split.parse(rule) if rule else None
+    for name, (part, frame) in zip(
+        ("train", "test"), parts(usecase, raw, learned, tested, split), strict=True
+    ):
+        dataset.write(rows / name, frame, manifest, str(part))
     # Named, so that code may run where whoever registers it has allowed that (`register` asks).
     evaluate.report(usecase, folder, rows / "test", to / REPORT, digest=tree_digest(folder))
     (to / TEST_ROWS).parent.mkdir(parents=True)
     dataset.copy_rows(rows / "test", to / TEST_ROWS)
     (to / profile.ARTIFACT).mkdir()
     profile.write_profile(rows / "train", to / REPORT, read_schema(folder), to / profile.ARTIFACT)
-    parts = (dataset.read_manifest(rows / name) for name in ("train", "test"))
-    return {**lineage(root, root / training_path(model)).as_tags(), **data_tags(*parts)}
+    made = (dataset.read_manifest(rows / name) for name in ("train", "test"))
+    return {**lineage(root, root / training_path(model)).as_tags(), **data_tags(*made)}
 
 
 def _asset(root: Path, model: str) -> tuple[str, str]:
@@ -71,10 +71,26 @@ def _asset(root: Path, model: str) -> tuple[str, str]:
     return found["name"], found["version"]
 
 
+def _windows(root: Path, model: str, window: Window | None) -> tuple[Window, Window]:
+    learned = window or Window.parse(_input(root, model, "window"))
+    tested = Window.parse(_input(root, model, "test_window"))
+    if tested.first < learned.end:
+        raise InvalidInput(
+            f"the model learned from {learned} and would be tested on {tested} of {training_path(model)}; a "
+            "model is tested on later rows that it has not seen: say with --window what it learned from"
+        )
+    return learned, tested
+
+
 def _input(root: Path, model: str, name: str) -> str:
-    path = training_path(model)
-    inputs = load_pipeline(root / path).job.inputs
-    value = inputs[name].given if name in inputs else None
-    if value is None:
+    value = _given(root, model, name)
+    if not value:
+        path = training_path(model)
         raise InvalidInput(f"{path} has no input {name!r}, so nothing says what the model is tested on")
-    return str(value)
+    return value
+
+
+def _given(root: Path, model: str, name: str) -> str:
+    inputs = load_pipeline(root / training_path(model)).job.inputs
+    value = inputs[name].given if name in inputs else None
+    return "" if value is None else str(value)

@@ -16,7 +16,7 @@ from mlops.spec.settings import load_settings
 from mlops.spec.window import Window
 from mlops.steps.ingest import MAX_REJECTED, RECORD, source_digest, take, write_manifest
 from mlops.targets.base import GrowingData, Target
-from mlops.usecase import Ingests, load_usecase
+from mlops.usecase import Ingests, UseCase, load_usecase
 
 QUARANTINE = "quarantine"
 _LEASE = 120.0
@@ -44,18 +44,20 @@ def ingest(
     target: Target,
     model: str,
     source: str,
-    window: Window,
+    window: Window | None,
     *,
     actor: str,
     max_rejected: float = MAX_REJECTED,
 ) -> Ingested:
-    """Take the months of `window` from `source`, a file, a folder or a web address.
+    """Take the rows of `window` from `source`, a file, a folder or a web address.
 
-    The same delivery on top of the same version gives nothing new. Raises `InvalidInput` for a delivery
-    without anything to take, `Blocked` when too much of it is wrong; the data asset is then unchanged.
+    Without a window (data that have no clock) the delivery is taken whole. The same delivery on top of the
+    same version gives nothing new. Raises `InvalidInput` for a delivery without anything to take, `Blocked`
+    when too much of it is wrong; the data asset is then unchanged.
     """
     _, settings = load_settings(root).model(model)
     usecase = load_usecase(settings.usecase, root / "src")
+    require_window(usecase, window)
     name = asset_name(root, model)
     data = target.data
     if not isinstance(data, GrowingData):
@@ -64,7 +66,7 @@ def ingest(
         )
     state = root / load_settings(root).local.state / QUARANTINE / name
     files = usecase.files if isinstance(usecase, Ingests) else ()
-    owner = f"ingestion of {window} by {actor}"
+    owner = f"ingestion of {window or source} by {actor}"
     with target.store.lock(f"data-{name}", owner, _LEASE), fetched(source, files) as delivered:
         version = data.versions(name)[-1]
         base = Path(data.resolve(name, version))
@@ -75,7 +77,7 @@ def ingest(
             fresh = Path(folder) / "data"
             fresh.mkdir()
             stamp = f"{datetime.now(UTC):%Y%m%dT%H%M%S}"
-            aside = state / f"{stamp}-{window}-{digest.removeprefix('sha256:')[:12]}"
+            aside = state / f"{stamp}-{window or 'all'}-{digest.removeprefix('sha256:')[:12]}"
             made = take(
                 usecase,
                 delivered,
@@ -95,7 +97,7 @@ def ingest(
         version=following,
         new=True,
         digest=made.digest,
-        window=str(window),
+        window=str(window or ""),
         accepted=made.accepted,
         rejected_rows=made.rejected_rows,
         rejected_files=made.rejected_files,
@@ -121,14 +123,28 @@ def newest(target: Target, name: str) -> str | None:
     return found[-1] if found else None
 
 
-def _came_from(data: GrowingData, name: str, window: Window, digest: str) -> str | None:
+def require_window(usecase: UseCase, window: Window | None) -> None:
+    """Raises `InvalidInput` for a window where the data have no clock, and for none where they have one."""
+    if (window is None) == (usecase.time is None):
+        return
+    if window is None:
+        raise InvalidInput(
+            f"the use case {usecase.name!r} has the time column {usecase.time!r}; say with "
+            "--window what is delivered"
+        )
+    raise InvalidInput(f"the use case {usecase.name!r} has no time column, so leave --window {window} out")
+
+
+def _came_from(data: GrowingData, name: str, window: Window | None, digest: str) -> str | None:
     """The version that this delivery made, if no later one has replaced its window since."""
     for version in reversed(data.versions(name)):
         record = _record(data, name, version)
         if record is None:
             return None
-        if record.get("source") == digest and record.get("window") == str(window):
+        if record.get("source") == digest and record.get("window") == str(window or ""):
             return version
+        if window is None or not record["window"]:
+            continue
         later = Window.parse(record["window"])
         if later.first <= window.last and window.first <= later.last:
             return None

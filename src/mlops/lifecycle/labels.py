@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, Problem, TargetError
+from mlops.spec.window import Window
 from mlops.targets.base import Observations, Target
 
 if TYPE_CHECKING:
@@ -149,16 +150,12 @@ def known_labels(keep: Observations, env: str, model: str) -> pd.DataFrame | Non
     return every.drop_duplicates([REQUEST, ROW], keep="last", ignore_index=True)
 
 
-def complete_months(times: pd.Series[Any]) -> str | None:
-    """The window of whole months between the first and the last moment; None when there is none."""
+def covered_days(times: pd.Series[Any]) -> str | None:
+    """The window of days from the first moment to the last; None when no label has a time."""
     import pandas as pd
 
     known = times.dropna()
     if known.empty:
         return None
-    first, last = (pd.Timestamp(moment).tz_localize(None) for moment in (known.min(), known.max()))
-    begin = first.to_period("M") if first.day == 1 else first.to_period("M") + 1
-    end = last.to_period("M") if last.day == last.days_in_month else last.to_period("M") - 1
-    if end < begin:
-        return None
-    return f"{begin}" if begin == end else f"{begin}..{end}"
+    first, last = (pd.Timestamp(moment).tz_localize(None).date() for moment in (known.min(), known.max()))
+    return str(Window(first, last, "day"))

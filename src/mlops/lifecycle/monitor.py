@@ -161,7 +161,7 @@ def _judge(
         "set_aside": found.set_aside,
         "unpaired": found.unpaired,
         "labelled": 0,
-        "events": known.complete_months(labels[known.TIME]) if labels is not None else None,
+        "events": known.covered_days(labels[known.TIME]) if labels is not None else None,
     }
     if found.rows < policy.min_rows:
         others = f", and {found.other_rows} of other releases" if found.other_rows else ""

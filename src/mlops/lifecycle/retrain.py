@@ -21,7 +21,7 @@ from mlops.lifecycle.monitor import observed, title, verdicts
 from mlops.lifecycle.proposal import gate_table, loosened_words
 from mlops.lifecycle.proven import counting_report, record_release
 from mlops.lifecycle.release import describe, loosened_since, merges_by_itself, release_text, retrain_branch
-from mlops.lifecycle.retraining import Answer, Decision, Months, Outcome, Start, decide
+from mlops.lifecycle.retraining import Answer, Decision, Outcome, Rows, Start, decide
 from mlops.lifecycle.train import train
 from mlops.lifecycle.transitions import frozen, on_hold
 from mlops.pipeline import StepEvent
@@ -35,12 +35,13 @@ from mlops.spec.gatepolicy import load_gates
 from mlops.spec.gates import GateReport
 from mlops.spec.monitoring import MonitorReport
 from mlops.spec.policy import Freeze
-from mlops.spec.window import Window
+from mlops.spec.split import Part
 from mlops.targets.base import ModelVersion, Observations, Record, Target
 
 RECORDS: Record = "retrains"
 _STARTED, _ANSWERED = "-1-started.json", "-2-answered.json"
 _LEASE = 120.0
+_DATA = "mlops.data.name"
 RAW = "raw"
 """Input of a training pipeline that names the data asset."""
 Kept = TypeVar("Kept", bound=Spec)
@@ -88,6 +89,7 @@ def retrain(
             _kept(keep, env, model, _ANSWERED, Answer),
             live=live.version,
             learned=_learned(live),
+            newest=newest(target, live.tags.get(_DATA, "")),
             policy=policy,
             now=now,
         )
@@ -97,9 +99,9 @@ def retrain(
     with target.store.lock(f"{env}-retrain-{model}", f"retrain of {model} by {facts.actor}", _LEASE):
         # Somebody may have answered while this process waited or looked.
         decision = decided()
-        if decision.months is None or decision.report is None:
+        if decision.rows is None or decision.report is None:
             return Retrained("nothing", decision.reason)
-        work = _Work(root, target, forge(), env, model, decision.report, decision.months)
+        work = _Work(root, target, forge(), env, model, decision.report, decision.rows)
         # Before hours of training, not after them.
         kept_off = held(root, env, model, now) if decision.outcome == "train" else ""
         if decision.outcome == "propose" or kept_off:
@@ -117,8 +119,9 @@ def retrain(
             model=model,
             release=live.version,
             at=now,
-            window=str(decision.months.window),
-            test_window=str(decision.months.test),
+            window=str(decision.rows.window),
+            test_window=str(decision.rows.test),
+            data=decision.rows.data,
             actor=facts.actor,
         )
         done = work.train(start, progress)
@@ -128,6 +131,7 @@ def retrain(
             at=datetime.now(UTC),
             window=start.window,
             test_window=start.test_window,
+            data=start.data,
             outcome=done.outcome,
             reason=done.reason,
             version=done.version,
@@ -166,10 +170,10 @@ class _Work:
     env: str
     model: str
     report: MonitorReport
-    months: Months
+    rows: Rows
 
     def train(self, start: Start, progress: Callable[[StepEvent], None]) -> Retrained:
-        request = self.propose("a model is being trained on these months")
+        request = self.propose("a model is being trained on these rows")
         _keep(observations(self.target), self.env, self.model, f"{self.report.id}{_STARTED}", start)
         publish(
             self.root,
@@ -193,7 +197,7 @@ class _Work:
             self.target.registry.share(self.model, made.version)
             files, weaker = self._release_files(version, judged)
             request = self.propose(
-                f"version {made.version} was trained on these months and passes its gates",
+                f"version {made.version} was trained on these rows and passes its gates",
                 gates=judged,
                 files=files,
                 weaker=weaker,
@@ -210,7 +214,7 @@ class _Work:
             )
         names = ", ".join(g.name for g in judged.blocking)
         why = (
-            f"version {made.version}, trained on {start.window}, is blocked by its gates ({names}), so "
+            f"version {made.version}, trained on {self.rows}, is blocked by its gates ({names}), so "
             f"release {start.release} stays and nothing changes"
         )
         request = self.propose(why, gates=judged)
@@ -219,10 +223,12 @@ class _Work:
 
     @property
     def _inputs(self) -> dict[str, str]:
-        """Of the training pipeline: the months, and the newest raw data if there are newer ones."""
-        found = {"window": str(self.months.window), "test_window": str(self.months.test)}
+        """Of the training pipeline: the windows, and the newest raw data if there are newer ones."""
+        found = {}
+        if not self.rows.data:
+            found = {"window": str(self.rows.window), "test_window": str(self.rows.test)}
         version = self.target.registry.get(self.model, self.report.release or 0)
-        name, known = version.tags["mlops.data.name"], version.tags["mlops.data.version"]
+        name, known = version.tags[_DATA], version.tags["mlops.data.version"]
         there = newest(self.target, name)
         return found if there in (None, known) else {**found, RAW: f"azureml:{name}:{there}"}
 
@@ -233,8 +239,8 @@ class _Work:
             outcome,
             reason,
             self.report.id,
-            str(self.months.window),
-            str(self.months.test),
+            str(self.rows.window),
+            str(self.rows.test),
             version,
             request.url if request else "",
         )
@@ -257,8 +263,8 @@ class _Work:
             raise InvalidInput(f"{path} is not in {base}; a model is retrained by what is merged")
         proposal = Proposal(
             branch=retrain_branch(self.model, self.env),
-            title=f"Retrain {self.model} on {self.months.window}, test on {self.months.test}",
-            body=loosened_words(weaker) + body(self.report, self.months, status, gates),
+            title=f"Retrain {self.model} on {self.rows}, test on {self.rows.test}",
+            body=loosened_words(weaker) + body(self.report, self.rows, status, gates),
             files={path: pipeline_text(text, path, self._inputs), **(files or {})},
             reviewers=tuple(load_policy(self.root).environments[self.env].approvers),
         )
@@ -285,7 +291,7 @@ class _Work:
         return files, loosened_since(git, tip, made, replaces)
 
 
-def body(report: MonitorReport, months: Months, status: str, gates: GateReport | None) -> str:
+def body(report: MonitorReport, rows: Rows, status: str, gates: GateReport | None) -> str:
     """What a reviewer reads; pure."""
     parts = [
         f"Release {report.release} of `{report.model}` in **{report.environment}** is beyond its limits in "
@@ -296,7 +302,7 @@ def body(report: MonitorReport, months: Months, status: str, gates: GateReport |
         "### What is broken",
         _signals(report),
         "### What is proposed",
-        f"Learn from {months.window}, test on {months.test}. Merging this changes "
+        f"Learn from {rows}, test on {rows.test}. Merging this changes "
         f"`{training_path(report.model)}`; the training that follows goes through the same gates.",
     ]
     if gates is not None:
@@ -325,15 +331,16 @@ def pipeline_text(text: str, name: str, inputs: dict[str, str]) -> str:
     return editor.text
 
 
-def _learned(live: ModelVersion) -> Months:
+def _learned(live: ModelVersion) -> Rows:
     """Raises `IntegrityError` when the version does not say what it learned from."""
     tags = live.tags
     try:
-        return Months(Window.parse(tags["mlops.data.window"]), Window.parse(tags["mlops.data.test_window"]))
+        window, test = Part.parse(tags["mlops.data.window"]), Part.parse(tags["mlops.data.test_window"])
+        return Rows(window, test, "" if window.window else tags["mlops.data.version"])
     except (KeyError, ValueError):
         raise IntegrityError(
-            f"{live.model} {live.version} does not say which months it learned from (tags mlops.data.window "
-            "and mlops.data.test_window), so no later ones can be chosen; train it with mlops train"
+            f"{live.model} {live.version} does not say which rows it learned from (tags mlops.data.window "
+            "and mlops.data.test_window), so no newer ones can be chosen; train it with mlops train"
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""Whether a breach is answered by training, and on which months: pure decisions over plain data."""
+"""Whether a breach is answered by training, and on which rows: pure decisions over plain data."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from pydantic import Field
 
 from mlops.spec._base import ModelName, Spec, Version, WindowText
 from mlops.spec.monitoring import MonitorReport, RetrainPolicy
-from mlops.spec.window import Window
+from mlops.spec.split import Part
+from mlops.spec.window import Window, shifted
 
 Outcome = Literal["nothing", "waiting", "proposed", "released", "blocked"]
 
@@ -27,6 +28,8 @@ class Start(Spec):
     at: datetime
     window: WindowText
     test_window: WindowText
+    data: str = ""
+    """Version of the raw data, where it stands in for a window."""
     actor: str = ""
 
 
@@ -39,6 +42,7 @@ class Answer(Spec):
     at: datetime
     window: WindowText
     test_window: WindowText
+    data: str = ""
     outcome: Outcome
     reason: str
     version: Version | None = None
@@ -47,20 +51,25 @@ class Answer(Spec):
 
 
 @dataclass(frozen=True)
-class Months:
-    """What to learn from and what to test on."""
+class Rows:
+    """What to learn from and what to test on: windows of time, or the two sides of a split of a version."""
 
-    window: Window
-    test: Window
+    window: Part
+    test: Part
+    data: str = ""
+    """Version of the raw data, which is what changes where the rows have no clock."""
+
+    def __str__(self) -> str:
+        return f"version {self.data} of the data" if self.data else str(self.window)
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What to do about the last verdict. `months` is None when there is nothing to propose."""
+    """What to do about the last verdict. `rows` is None when there is nothing to propose."""
 
     outcome: Literal["nothing", "propose", "train"]
     reason: str
-    months: Months | None = None
+    rows: Rows | None = None
     report: MonitorReport | None = None
 
 
@@ -70,24 +79,24 @@ def decide(
     answers: Sequence[Answer],
     *,
     live: int | None,
-    learned: Months,
+    learned: Rows,
+    newest: str | None,
     policy: RetrainPolicy,
     now: datetime,
 ) -> Decision:
-    """`reports`, `starts` and `answers` oldest first; `learned`: the months of the live release."""
+    """`reports`, `starts` and `answers` oldest first; `learned`: the rows of the live release, `newest` the
+    newest version of its data, where that is known."""
     told = [r for r in reports if r.outcome != "inconclusive"]
     last = told[-1] if told else None
     if last is None or (why := _no_breach(last, live)):
         return Decision("nothing", why if last else "there is no verdict yet; run mlops monitor")
-    months = next_months(learned, last, policy)
-    if months is None or (months.window.last, months.test.last) <= (learned.window.last, learned.test.last):
-        return Decision(
-            "nothing",
-            f"release {live} learned from {learned.window} and was tested on {learned.test}, and no later "
-            "complete month has labels; add them with mlops labels add",
-        )
-    wanted = live, str(months.window), str(months.test)
-    same = [a for a in answers if a.verdict == last.id or (a.release, a.window, a.test_window) == wanted]
+    rows, why = _next(learned, last, policy, newest)
+    if rows is None:
+        return Decision("nothing", f"release {live} learned from {learned.window}, and {why}")
+    wanted = live, str(rows.window), str(rows.test), rows.data
+    same = [
+        a for a in answers if a.verdict == last.id or (a.release, a.window, a.test_window, a.data) == wanted
+    ]
     if same:
         answer = same[-1]
         return Decision(
@@ -95,12 +104,12 @@ def decide(
             f"the breach was answered on {answer.at:%Y-%m-%d %H:%M} ({answer.outcome}: {answer.reason})",
         )
     if not policy.train:
-        return Decision("propose", "policy leaves training to the merge of the pull request", months, last)
+        return Decision("propose", "policy leaves training to the merge of the pull request", rows, last)
     # A start without an answer was cut off: to go on with it is not another training.
     begun = any(s.verdict == last.id for s in starts)
     if not begun and (why := _too_soon(starts, policy, now)):
-        return Decision("propose", why, months, last)
-    return Decision("train", f"{last.id} is a breach without an answer", months, last)
+        return Decision("propose", why, rows, last)
+    return Decision("train", f"{last.id} is a breach without an answer", rows, last)
 
 
 def _no_breach(last: MonitorReport, live: int | None) -> str:
@@ -126,25 +135,47 @@ def _too_soon(starts: Sequence[Start], policy: RetrainPolicy, now: datetime) -> 
     return ""
 
 
-def next_months(learned: Months, report: MonitorReport, policy: RetrainPolicy) -> Months | None:
-    """The newest complete months with labels to test on, and all before to learn from.
+def _next(
+    learned: Rows, report: MonitorReport, policy: RetrainPolicy, newest: str | None
+) -> tuple[Rows | None, str]:
+    """What to learn from next; or None, and why there is nothing."""
+    window, test = learned.window.window, learned.test.window
+    if window is None:
+        if newest in (None, learned.data):
+            return None, f"there is no newer version of its data than {learned.data}; mlops ingest makes one"
+        return Rows(learned.window, learned.test, str(newest)), ""
+    if test is None or learned.test.split is not None:
+        return (
+            None,
+            "its rows of that window were dealt by a split; train on a later one with mlops train --window",
+        )
+    found = next_windows(window, report, policy)
+    if found is None or (found[0].last, found[1].last) <= (window.last, test.last):
+        why = f"was tested on {test}, and no later complete {window.unit} has labels"
+        return None, f"{why}; add them with mlops labels add"
+    return Rows(Part(found[0]), Part(found[1])), ""
 
-    Without labels: the complete months before the end of the judged traffic. None when there are too few.
+
+def next_windows(
+    learned: Window, report: MonitorReport, policy: RetrainPolicy
+) -> tuple[Window, Window] | None:
+    """The newest complete months (weeks, days) with labels to test on, and all before to learn from.
+
+    Without labels: the complete ones before the end of the judged traffic. None when there are too few.
     """
+    unit = learned.unit
     if report.events is not None:
-        known = Window.parse(report.events).last
+        labelled = Window.parse(report.events)
+        known = Window.within(labelled.first, labelled.end, unit)
     else:
-        known = _shift(report.window.end.date().replace(day=1), -1)
-    first_test = _shift(known, 1 - policy.test_months)
-    last = _shift(first_test, -1)
-    first = learned.window.first
+        known = Window.within(date.min, report.window.end.date(), unit)
+    if known is None:
+        return None
+    first_test = shifted(known.last, unit, 1 - policy.test_months)
+    last = shifted(first_test, unit, -1)
+    first = learned.first
     if policy.window == "sliding":
-        first = max(first, _shift(last, 1 - learned.window.months))
+        first = max(first, shifted(last, unit, 1 - learned.count))
     if last < first:
         return None
-    return Months(Window(first, last), Window(first_test, known))
-
-
-def _shift(month: date, by: int) -> date:
-    number = month.year * 12 + month.month - 1 + by
-    return date(number // 12, number % 12 + 1, 1)
+    return Window(first, last, unit), Window(first_test, known.last, unit)

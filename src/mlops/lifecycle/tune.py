@@ -75,7 +75,7 @@ def tune(
         problems.append(
             file.document.problem(
                 ("inputs", "validation_window"),
-                f"{validation} overlaps the pipeline's test window {tested}: tuned on months, a model can no "
+                f"{validation} overlaps the pipeline's test window {tested}: tuned on rows, a model can no "
                 "longer be judged by them",
             )
         )

@@ -38,7 +38,11 @@ def new_model(
     package = _package(root, settings, name)
     chosen = kinds.kind(kind)
     texts = _rendered(name, package, chosen, kinds.task_of(chosen, task))
-    texts = _copied(root, settings, name, package, chosen) | texts
+    copied = _copied(root, settings, name, package, chosen)
+    prep = f"pipelines/{name}/components/prep.yml"
+    if "split:" in copied[prep]:  # else it is from before rows could be split by anything but time
+        texts.pop(prep)
+    texts = copied | texts
     texts |= callers(root, name, package)
     if there := sorted(path for path in texts if (root / path).exists()):
         raise InvalidInput(Problem(there[0], f"exists; choose another name than {name!r}, or remove it"))
@@ -120,10 +124,11 @@ def _place(path: str, name: str, package: str) -> str:
 
 def _imports(package: str, *, tests: bool) -> str:
     """Sorted as the linter wants them, whatever the package's name begins with."""
-    own = [f"from {package}.columns import INPUTS, TARGET" + ("" if tests else ", TIME")]
+    own = [f"from {package}.columns import INPUTS, TARGET"]
     own += [f"from {package} import usecase"] if tests else []
     errors = "from mlops.errors import InvalidInput" + ("" if tests else ", Problem")
-    lines = [*own, errors, "from mlops.spec.window import Window"]
+    lines = [*own, errors]
+    lines += ["from mlops.spec.split import Split", "from mlops.steps.split import sides"] if tests else []
     return "\n".join(sorted(lines, key=lambda line: line.split()[1]))
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from mlops.spec.window import Window
+from mlops.spec.split import Part
 
 
 class Spec(BaseModel):
@@ -61,8 +61,9 @@ Version = Annotated[int, Field(ge=1)]
 
 
 def _window(value: str) -> str:
-    Window.parse(value)
+    Part.parse(value)
     return value
 
 
 WindowText = Annotated[str, AfterValidator(_window)]
+"""Which rows: a window of time, or a side of a split (`mlops.spec.split.Part`)."""

@@ -17,7 +17,8 @@ from mlops.spec.schema import Task
 
 FILE = "evaluation.json"
 PREDICTIONS = "predictions.parquet"
-"""Beside it: time, slice columns, `truth` and `prediction` (multiclass: `prediction_<class>`)."""
+"""Beside it: time and what else is beside the inputs, slice columns, `truth` and `prediction` (multiclass:
+`prediction_<class>`)."""
 
 
 class SliceMetrics(Spec):

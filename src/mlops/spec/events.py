@@ -235,7 +235,7 @@ class RetrainStarted(Fact):
     window: str
     """Months to learn from, such as 2013-01..2013-06."""
     test_window: str = ""
-    """Later months to test on."""
+    """Rows to test on."""
     started: AwareDatetime
     """When the training was started."""
     reason: str = ""

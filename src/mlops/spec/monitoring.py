@@ -66,9 +66,11 @@ class RetrainPolicy(Spec):
     train: bool = False
     """Train on the new window at once; otherwise the pull request only proposes it."""
     window: Literal["expanding", "sliding"] = "expanding"
-    """Learn from all months since the live model's first one, or from as many as the live model did."""
-    test_months: int = Field(default=1, ge=1, le=12)
-    """The newest complete months with labels are kept to test on."""
+    """Learn from all rows since the live model's first ones, or from as long a window as the live model
+    did. Data without a clock are learned from whole: their newest version."""
+    test_months: int = Field(default=1, ge=1, le=366)
+    """The newest complete months with labels are kept to test on; weeks or days where the training window
+    counts in these."""
     cooldown: Seconds = 7 * 86_400.0
     """How long after a training nothing is trained again."""
     at_most: int = Field(default=4, ge=1)
@@ -158,7 +160,7 @@ class MonitorReport(Spec):
     """What it was compared with, for people."""
     reference_rows: int = Field(default=0, ge=0)
     events: WindowText | None = None
-    """Complete months that the labelled rows cover, by the labels' own time."""
+    """From the first to the last label, by the labels' own time."""
     outcome: Outcome
     reason: str
     """One sentence."""

@@ -35,9 +35,9 @@ class Data(Spec):
     digest: Digest
     """Of all its files."""
     window: WindowText
-    """Months the model was trained on."""
+    """Rows the model was trained on: a window of time, or `train by` a split."""
     test_window: WindowText
-    """Months it was judged on; always after `window`."""
+    """Rows it was judged on: a later window, or the other side of the split."""
 
 
 class Release(Spec):

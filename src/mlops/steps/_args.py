@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from mlops.errors import MlopsError
+from mlops.spec.split import Split
 from mlops.spec.window import Window
 
 Parsed = TypeVar("Parsed")
@@ -38,6 +39,7 @@ def typed(parse: Callable[[str], Parsed]) -> Callable[[str], Parsed]:
 
 
 window = typed(Window.parse)
+split = typed(Split.parse)
 
 
 def existing(text: str) -> Path:

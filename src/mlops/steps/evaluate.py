@@ -1,4 +1,4 @@
-"""Step `evaluate`: how good the model is on months that it has not seen, and what serving it costs."""
+"""Step `evaluate`: how good the model is on rows that it has not seen, and what serving it costs."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mlops.errors import InvalidInput
 from mlops.spec.evaluation import FILE, PREDICTIONS, CalibrationBin, Evaluation, OnnxParity, SliceMetrics
 from mlops.steps import _args
+from mlops.usecase import beside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -69,7 +70,7 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     from mlops.usecase import trusted_types
 
     frame, _ = dataset.read(test)
-    if missing := [c for c in (usecase.target, usecase.time, *usecase.slices) if c not in frame]:
+    if missing := [c for c in (*beside(usecase), *usecase.slices) if c not in frame]:
         raise InvalidInput(f"the test rows lack the columns {', '.join(missing)}")
     scorer = core.load(model, digest=digest, trusted=trusted_types(usecase))
     truth = encode_truth(scorer.schema, frame[usecase.target])
@@ -198,7 +199,8 @@ def _calibration(scores: Scores) -> list[CalibrationBin]:
 
 
 def _predictions(usecase: UseCase, scorer: Scorer, frame: pd.DataFrame, truth: Any, prediction: Any) -> Any:
-    table = frame[list(dict.fromkeys([usecase.time, *usecase.slices]))].copy()
+    kept = [c for c in beside(usecase) if c != usecase.target]
+    table = frame[list(dict.fromkeys([*kept, *usecase.slices]))].copy()
     table["truth"] = truth
     if scorer.schema.task == "multiclass":
         for index, label in enumerate(scorer.schema.classes):

@@ -44,7 +44,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     options.add_argument(
         "--source", type=_args.existing, required=True, help="folder or file that was delivered"
     )
-    options.add_argument("--window", type=_args.window, required=True, help="months that are delivered")
+    options.add_argument("--window", type=_args.window, help="window of time that is delivered")
     options.add_argument("--base", type=_args.existing, required=True, help="folder of the version before")
     options.add_argument("--name", required=True, help="name of the data asset")
     options.add_argument("--asset-version", required=True, help="version that is made")
@@ -77,7 +77,7 @@ def _ingest(given: argparse.Namespace) -> None:
 def take(
     usecase: Any,
     source: Path,
-    window: Window,
+    window: Window | None,
     base: Path,
     fresh: Path,
     *,
@@ -98,21 +98,22 @@ def take(
         )
     folder = source if source.is_dir() else _alone(source, quarantine)
     delivered = source_digest(source)
+    told = "" if window is None else f" for {window}"
     made = usecase.ingest(folder, window, base, fresh)
     rows = sum(r.rows for r in made.rejected)
     files = sum(1 for r in made.rejected if not r.rows)
-    _isolate(made.rejected, quarantine, str(window), delivered)
+    _isolate(made.rejected, quarantine, str(window or ""), delivered)
     for file, count in made.accepted.items():
         wrong = sum(r.rows for r in made.rejected if r.file == file)
         share = wrong / max(1, wrong + count)
         if share > max_rejected:
             raise Blocked(
-                f"{wrong} rows ({share:.1%}) of {file}, delivered for {window}, break a rule, and at most "
+                f"{wrong} rows ({share:.1%}) of {file}, delivered{told}, break a rule, and at most "
                 f"{max_rejected:.1%} may; nothing was taken. {quarantine / REPORT} has the reasons"
             )
     accepted = sum(made.accepted.values())
     record = {
-        "window": str(window),
+        "window": str(window or ""),
         "source": delivered,
         "base": base_version,
         "accepted": accepted,

@@ -1,7 +1,7 @@
-"""Trial of a sweep: learn with one set of hyper-parameters, report how well months that come later are told.
+"""Trial of a sweep: learn with one set of hyper-parameters, report how well other rows are told.
 
-The rows that it is judged on must lie before the pipeline's test window: what was tuned on these months
-says nothing about them any more.
+These must be none of the rows that the pipeline tests on (they lie before its test window, or are on the
+training side of its split): what was tuned on rows says nothing about them any more.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from mlops.errors import InvalidInput
 from mlops.steps import _args
 from mlops.steps.train import param
+from mlops.usecase import rows
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -28,8 +29,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Report `metric` once a stage, as a metric of the run, so that a bad trial can be ended early."""
     options = _args.parser("trial", __doc__)
     options.add_argument("--raw", type=_args.existing, required=True, help="folder with the raw data")
-    options.add_argument("--window", type=_args.window, required=True, help="months to train on")
-    options.add_argument("--validation-window", type=_args.window, required=True, help="later months")
+    options.add_argument("--window", type=_args.window, help="window of time to train on")
+    options.add_argument("--validation-window", type=_args.window, help="later window")
+    options.add_argument("--split", type=_args.split, help="of the pipeline, where time does not split")
+    options.add_argument("--validation-split", type=_args.split, help="of its training side")
     options.add_argument("--metric", required=True, help="the sweep's primary metric")
     options.add_argument("--stages", type=int, default=1, help="reports of an ensemble that can grow")
     options.add_argument(
@@ -50,11 +53,6 @@ def _trial(given: argparse.Namespace) -> None:
     from mlops.steps.metrics import METRICS
     from mlops.usecase import load_usecase
 
-    if given.validation_window.first < given.window.end:
-        raise InvalidInput(
-            f"the validation window {given.validation_window} starts before the training window "
-            f"{given.window} has ended"
-        )
     usecase = load_usecase(given.usecase)
     if given.metric not in METRICS[usecase.task]:
         raise InvalidInput(
@@ -63,7 +61,7 @@ def _trial(given: argparse.Namespace) -> None:
     dataset.read_raw(given.raw)
     params = dict(given.param)
     tracking.log_params(params)
-    train, later = (usecase.features(given.raw, w) for w in (given.window, given.validation_window))
+    train, later = _rows(usecase, given)
     columns = list(usecase.contract().columns)
     estimator = usable(usecase.build(params), usecase.task)
     try:
@@ -74,6 +72,33 @@ def _trial(given: argparse.Namespace) -> None:
     except ValueError as error:
         # scikit-learn says so for a hyper-parameter out of range and for rows that it cannot take.
         raise InvalidInput(f"{usecase.name} cannot be trained with {params}: {error}") from None
+
+
+def _rows(usecase: UseCase, given: argparse.Namespace) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What a trial learns from, and what it is judged on."""
+    from mlops.steps.split import sides
+
+    if given.split is None:
+        if given.window is None or given.validation_window is None:
+            raise InvalidInput(
+                "a trial needs --window and --validation-window, or --split and "
+                "--validation-split where the rows "
+                "are not split by time"
+            )
+        if given.validation_window.first < given.window.end:
+            raise InvalidInput(
+                f"the validation window {given.validation_window} starts before the training window "
+                f"{given.window} has ended"
+            )
+        return rows(usecase, given.raw, given.window), rows(usecase, given.raw, given.validation_window)
+    if given.validation_split is None or given.validation_window is not None:
+        raise InvalidInput(
+            "with --split, --validation-split says which rows of its training side a trial is judged on"
+        )
+    names = list(usecase.contract().columns)
+    learned = sides(rows(usecase, given.raw, given.window), given.split, names)["train"]
+    found = sides(learned, given.validation_split, names)
+    return found["train"], found["test"]
 
 
 def stages(estimator: Any, count: int) -> Iterator[Any]:
@@ -108,7 +133,7 @@ def score(
         return Scores(usecase.task, truth.to_numpy(), estimator.predict(inputs)).value(metric)
     codes = np.searchsorted(estimator.classes_, truth.to_numpy())
     if not np.isin(truth.to_numpy(), estimator.classes_).all():
-        raise InvalidInput("the validation window has classes that the training window lacks")
+        raise InvalidInput("the rows of validation have classes that those of training lack")
     predicted = estimator.predict_proba(inputs)
     return Scores(usecase.task, codes, predicted[:, 1] if usecase.task == "binary" else predicted).value(
         metric

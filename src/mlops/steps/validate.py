@@ -35,7 +35,7 @@ def _validate(given: argparse.Namespace) -> None:
     from mlops.monitoring.contract import check
     from mlops.monitoring.rules import columns_of, unchecked
     from mlops.steps import dataset
-    from mlops.usecase import load_usecase
+    from mlops.usecase import beside, load_usecase
 
     usecase = load_usecase(given.usecase)
     contract = usecase.contract()
@@ -47,11 +47,11 @@ def _validate(given: argparse.Namespace) -> None:
     for name in ("train", "test"):
         frame, manifest = dataset.read(getattr(given, name))
         report["rows"][name] = len(frame)
-        inputs = frame.drop(columns=[usecase.target, usecase.time], errors="ignore")
+        inputs = frame.drop(columns=list(beside(usecase)), errors="ignore")
         found = check(inputs, contract)
         report["violations"] += [{"data": name, **violation.record()} for violation in found]
         problems += [Problem(f"{name} ({manifest.window})", str(violation)) for violation in found]
-        missing = [c for c in (usecase.target, usecase.time) if c not in frame or frame[c].isna().any()]
+        missing = [c for c in beside(usecase) if c not in frame or frame[c].isna().any()]
         for column in missing:
             sentence = f"column {column!r} is absent or has nulls; every row needs one"
             report["violations"].append({"data": name, "column": column, "sentence": sentence})
