@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +63,8 @@ def _add(kind: type, alias: str, convert: Any, options: dict[str, Any] | None = 
 
 def ready(part: Any, down: Callable[[Any], Any]) -> None:
     """Prepare every foreign model in `part`, a copy, for its converter; `down` rounds down to float32."""
-    for inner in [
-        *(step for _, step in getattr(part, "steps", [])),
-        *(inner for _, inner, *_ in getattr(part, "transformers_", [])),
-        *(getattr(part, "estimators_", None) or []),
-        *(getattr(part, "calibrated_classifiers_", None) or []),
-        getattr(part, "estimator", None),
-    ]:
-        if inner is not None:
-            ready(inner, down)
+    for inner in _inside(part):
+        ready(inner, down)
     module = type(part).__module__
     if module.startswith("xgboost.") and hasattr(part, "get_booster"):
         # Its converter counts the columns and takes no names.
@@ -79,6 +72,17 @@ def ready(part: Any, down: Callable[[Any], Any]) -> None:
         booster.feature_names = booster.feature_types = None
     elif module.startswith("lightgbm.") and hasattr(part, "booster_"):
         _lower(part, down)
+
+
+def _inside(part: Any) -> Iterator[Any]:
+    """The models that `part` holds."""
+    yield from (step for _, step in getattr(part, "steps", []))
+    yield from (inner for _, inner, *_ in getattr(part, "transformers_", []))
+    for name in ("estimator", "estimators_", "calibrated_classifiers_"):
+        # A forest has a list, boosting an array of arrays.
+        held = getattr(part, name, [])
+        held = held.ravel() if hasattr(held, "ravel") else held if isinstance(held, list) else [held]
+        yield from (inner for inner in held if inner is not None)
 
 
 def _lower(model: Any, down: Callable[[Any], Any]) -> None:
