@@ -95,12 +95,12 @@ A_FORK = World(
         Act("source .venv/bin/activate", before="echo 'echo active' > .venv/bin/activate", sees="active"),
         Act(
             "mlops init --dry-run",
-            answers="prices\n\n\n\nml@contoso.com\nprices\nregression\n",
+            answers="prices\n\n\n\nml@contoso.com\nprices\n\nregression\n",
             sees=r"would be \d+ written",
         ),
         Act(
             "mlops init",
-            answers="prices\n\n\n\nml@contoso.com\nprices\nregression\n",
+            answers="prices\n\n\n\nml@contoso.com\nprices\n\nregression\n",
             makes="src/prices/model.py",
         ),
         Act("git add --all"),
