@@ -43,7 +43,8 @@ azure-core.
 "official types": the body was held to Azure's published types of that api-version, or of the next one that
 has any; where Azure/bicep-types-az has none, to those of the same specification that pulumi-azure-native has,
 or to a schema after the specification itself (`emulator/documented.py` there).
-"answer": the client understood the answer of the emulator, which was written from documentation and from the clients' models.
+"answer": the client understood the answer of the emulator, which was written from documentation and from the
+clients' models.
 "tests": how many tests ask for it.
 
 | service | operation | api-version | judged by | tests |

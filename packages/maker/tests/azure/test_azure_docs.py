@@ -1,6 +1,6 @@
 """What the pages say to type on Azure is typed here, in that order, against the emulator.
 
-Their blocks need a subscription, so `tests/docs` only parses them. The commands stand here as they
+Their blocks need a subscription, so the tests of pages only parse them. The commands stand here as they
 stand there, but for MODEL, which every fork has another name for. A question is answered with yes.
 """
 

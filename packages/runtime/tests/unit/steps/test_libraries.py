@@ -21,7 +21,6 @@ from sklearn.compose import make_column_transformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
-from tests.unit.steps.toy import toy_of
 
 from mlops.errors import InvalidInput
 from mlops.serving import core
@@ -32,6 +31,7 @@ from mlops.serving.library import LibraryScorer
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema, Task
 from mlops.steps import artifact
+from tests.unit.steps.toy import toy_of
 
 lightgbm = pytest.importorskip("lightgbm", reason="the group `lightgbm` is not installed")
 xgboost = pytest.importorskip("xgboost", reason="the group `xgboost` is not installed")
