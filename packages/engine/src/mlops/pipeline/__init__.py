@@ -9,6 +9,7 @@ from mlops.pipeline.run.executor import StepServer
 from mlops.pipeline.run.key import installed_environment
 from mlops.pipeline.run.runner import run_pipeline
 from mlops.pipeline.run.selection import WHOLE, Selection
+from mlops.pipeline.run.state import close_dead
 from mlops.pipeline.run.tracker import Tracker
 
 __all__ = [
@@ -20,6 +21,7 @@ __all__ = [
     "StepServer",
     "StepState",
     "Tracker",
+    "close_dead",
     "installed_environment",
     "lint",
     "load_pipeline",

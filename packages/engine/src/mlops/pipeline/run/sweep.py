@@ -28,7 +28,7 @@ from mlops.pipeline.run.locks import FileLock
 from mlops.pipeline.run.process import failure, step_environment
 from mlops.pipeline.run.runner import interruptible
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
-from mlops.pipeline.run.state import RunFolder, recover
+from mlops.pipeline.run.state import RunFolder, process_tag, recover
 from mlops.pipeline.run.study import Study
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.values import AssetResolver, Given, job_inputs
@@ -96,7 +96,7 @@ def run_sweep(
         study = Study(folder, sweep)
         if not study.parent:
             name = sweep.display_name or sweep.name or path.stem
-            study.parent = tracker.create_parent(experiment, name, tags or {})
+            study.parent = tracker.create_parent(experiment, name, {**(tags or {}), **process_tag()})
         runs = RunFolder(state, study.parent)
         snapshot = runs.code / ".0"
         take_snapshot(source, snapshot)
