@@ -5,10 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlops.pipeline import JobResult, StepEvent, StepServer, Tracker, installed_environment, run_pipeline
-from mlops.targets.base import DataAssets
+from mlops.targets.base import DataAssets, JobResult, StepEvent
 from mlops.targets.local.detached import DetachedRuns
+
+if TYPE_CHECKING:
+    from mlops.pipeline import StepServer, Tracker
 
 
 class LocalJobs:
@@ -33,6 +36,8 @@ class LocalJobs:
         progress: Callable[[StepEvent], None],
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
+        from mlops.pipeline import installed_environment, run_pipeline
+
         return run_pipeline(
             pipeline,
             inputs,
@@ -57,6 +62,8 @@ class LocalJobs:
 
     def _steps(self) -> StepServer:
         """One step server for all runs of this process, which it ends with: its imports cost seconds."""
+        from mlops.pipeline import StepServer
+
         if self._server is None or not self._server.alive:
             self._server = StepServer()
         return self._server
