@@ -73,6 +73,11 @@ WITH_A_SECOND_MODEL = World(
     [
         Act("mlops new-model prices --task regression", makes="src/prices/model.py"),
         Act(
+            "mlops new-model prices --kind lightgbm --task regression",
+            swaps={"prices": "costs"},
+            makes="src/costs/model.py",
+        ),
+        Act(
             "mlops register ./trained-elsewhere --model prices --task regression",
             before=ELSEWHERE_REGRESSION,
             sees="prices version 1 is registered",
@@ -90,12 +95,12 @@ A_FORK = World(
         Act("source .venv/bin/activate", before="echo 'echo active' > .venv/bin/activate", sees="active"),
         Act(
             "mlops init --dry-run",
-            answers="prices\n\n\n\nml@contoso.com\nprices\nregression\n",
+            answers="prices\n\n\n\nml@contoso.com\nprices\n\nregression\n",
             sees=r"would be \d+ written",
         ),
         Act(
             "mlops init",
-            answers="prices\n\n\n\nml@contoso.com\nprices\nregression\n",
+            answers="prices\n\n\n\nml@contoso.com\nprices\n\nregression\n",
             makes="src/prices/model.py",
         ),
         Act("git add --all"),

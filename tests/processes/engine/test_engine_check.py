@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -273,6 +274,29 @@ def test_a_release_from_before_there_were_records_counts_where_it_was_verified(t
     assert any(f"mlops gate {third} " in line for line in problems(two, None, asks=True))
     with pytest.raises(IntegrityError, match=f"mlops gate {third} "):
         two.run("staging")
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["releases", "releases/freight", "environments", "environments/policy.yaml", "environments/freeze.yaml",
+     "environments/staging", STAGING, "pipelines/freight", "pipelines/freight/model.yaml"],
+)  # fmt: skip
+def test_no_link_is_read_on_the_way_to_what_decides(two: GitWorld, place: str):
+    # Git keeps a link's name only: apply, which reads commits, would find nothing behind it.
+    (two.root / place).rename(two.root / "elsewhere")
+    (two.root / place).symlink_to(two.root / "elsewhere")
+    found = problems(two, None)
+    (two.root / place).unlink()
+    (two.root / "elsewhere").rename(two.root / place)
+    assert any(line.startswith(f"{place}: is a symbolic link") for line in found), found
+
+
+def test_a_pipe_is_not_waited_for(two: GitWorld):
+    pipe = two.root / "releases/freight/5.yaml"  # which `git clean` leaves
+    os.mkfifo(pipe)
+    found = problems(two, None)
+    pipe.unlink()
+    assert found == ["releases/freight/5.yaml: is no regular file; put one in its place"]
 
 
 # --- check and apply have one notion of "unchanged" -------------------------------------------------

@@ -393,6 +393,54 @@ def test_a_forged_file_is_not_recorded_by_gates_that_are_run_again(world: World)
     assert unproven_of(world)
 
 
+def report_that_passes(world: World) -> None:
+    """As somebody leaves it who reaches MLflow's API: the report and the tag, without this machine's key."""
+    place = world.state / "forged/2.json"
+    place.parent.mkdir()
+    report = world.gate(1)
+    place.write_text(report.model_copy(update={"version": 2}).model_dump_json())
+    run = world.registry.get("freight", 2).run_id
+    world.registry.add_artifacts(run, place.parent, "gates")
+    world.registry.tag("freight", 2, {"mlops.gate": "pass"})
+
+
+def test_a_report_and_a_tag_that_nobody_recorded_release_nothing(world: World):
+    world.live("prod", world.add("good"))
+    world.gate(1)
+    world.add("poor")
+    report_that_passes(world)
+    with pytest.raises(IntegrityError, match=r"nothing records which gates .* `mlops gate 2"):
+        world.release(2)
+    assert not world.gate(2).passed
+    shutil.rmtree(world.state / "forged")
+    report_that_passes(world)
+    with pytest.raises(IntegrityError, match=r"gates\.0\.\w+: the release says"):
+        world.release(2)
+    assert not (world.root / "releases/freight/2.yaml").exists()
+
+
+def test_a_report_is_no_way_around_what_was_recorded_for_a_hand_written_file(world: World):
+    world.live("prod", world.add("good"))
+    world.gate(1)
+    made = world.release(1).release
+    world.add("poor")
+    world.gate(2)
+    report_that_passes(world)
+    found = world.registry.get("freight", 2)
+    source = made.source.model_copy(update={"run_id": found.run_id})
+    record = made.model_copy(
+        update={
+            "version": 2,
+            "digest": found.tags["mlops.digest"],
+            "source": source,
+            "created": found.created,
+        }
+    )
+    (world.root / "releases/freight/2.yaml").write_text(release_text(record))
+    world.gate(2)
+    assert unproven_of(world, 2)
+
+
 def test_a_lost_key_is_told_and_gates_that_are_run_again_seal_anew(world: World):
     world.add("good")
     world.gate()

@@ -18,10 +18,12 @@ from mlops.lifecycle import release as release_module
 from mlops.lifecycle import retrain as module
 from mlops.lifecycle.labels import add_labels
 from mlops.lifecycle.monitor import monitor
+from mlops.lifecycle.proven import recorded
 from mlops.lifecycle.release import ReleaseResult
 from mlops.lifecycle.retrain import Retrained, pipeline_text, retrain
 from mlops.lifecycle.train import Trained
 from mlops.spec.gates import GateReport, GateResult, Interval
+from mlops.spec.proof import judged_tags
 
 PIPELINE = """\
 # comment
@@ -99,6 +101,19 @@ def gate_report(version: int, verdict: str) -> GateReport:
     )
 
 
+def gate_of(verdict: str) -> Any:
+    """Says `verdict`, and records it as the gates do."""
+
+    def gate(target: Any, root: Path, model: str, version: int) -> GateReport:
+        report = gate_report(version, verdict)
+        there = target.registry.get(model, version)
+        tags = judged_tags(recorded(target.registry, there, seal=True), report, there.created)
+        target.registry.tag(model, version, tags)
+        return report
+
+    return gate
+
+
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
     made = Repository(tmp_path)
@@ -122,12 +137,12 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         return Trained(MODEL, 2, digest, "run-2", True, ())
 
     monkeypatch.setattr(module, "train", train)
-    monkeypatch.setattr(module, "gate", lambda target, root, model, version: gate_report(version, "pass"))
+    monkeypatch.setattr(module, "gate", gate_of("pass"))
     return made
 
 
 def block(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "gate", lambda target, root, model, version: gate_report(version, "blocked"))
+    monkeypatch.setattr(module, "gate", gate_of("blocked"))
 
 
 def test_without_a_breach_nothing_happens(repository: Repository):
@@ -390,7 +405,7 @@ def test_a_release_whose_gates_were_loosened_waits_for_a_person(
 def test_a_release_that_does_not_say_what_it_learned_from(repository: Repository):
     repository.breach()
     repository.world.registry.tag(MODEL, 1, {"mlops.data.window": None})
-    with pytest.raises(IntegrityError, match="does not say which months it learned from"):
+    with pytest.raises(IntegrityError, match="does not say which rows it learned from"):
         repository.retrain()
 
 

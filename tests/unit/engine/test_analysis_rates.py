@@ -14,6 +14,7 @@ from functools import cache
 import numpy as np
 import pytest
 from engine_world import START
+from scipy import stats
 
 from mlops.lifecycle import analysis
 from mlops.lifecycle.analysis import LOOKS, Error, Fail, Pass, TooFew, Window, judge
@@ -107,7 +108,7 @@ def test_a_slower_release_is_not_missed(requests: int, tail: str, slower: float)
     assert failures(requests, tail, 60, slower=slower) >= 59
 
 
-@pytest.mark.parametrize(("requests", "moved"), [(50, 0.35), (200, 0.2), (1000, 0.1), (5000, 0.1)])
+@pytest.mark.parametrize(("requests", "moved"), [(50, 0.35), (200, 0.2), (1000, 0.15), (5000, 0.1)])
 def test_predictions_that_moved_are_not_missed(requests: int, moved: float):
     assert failures(requests, "light", 60, moved=moved) >= 59
 
@@ -179,6 +180,33 @@ def test_only_buckets_wholly_above_the_allowed_ratio_count_as_slow(over: float, 
     assert verdict(new, flat(200), max_latency_p99_ratio=ratio) == said
 
 
+def test_a_failure_says_when_the_live_one_was_slower_than_before_too():
+    usual = flat(1000)
+    now = flat(200, slow=100, over=0.02)
+    new = flat(200, slow=200)
+    told = judge(new, now, STRATEGY, usual=usual)
+    assert isinstance(told, Fail) and told.slow
+    assert "the live one was slow too, p99 20 ms against 2 ms in its 1000 requests before" in told.reason
+    for before in (None, Window(0, 0), now):
+        told = judge(new, now, STRATEGY, usual=before)
+        assert isinstance(told, Fail) and "slow too" not in told.reason
+    both = judge(replace(new, errors=100), now, STRATEGY, usual=usual)
+    assert isinstance(both, Fail) and not both.slow, "errors are never the machine's"
+
+
+@pytest.mark.parametrize(
+    ("now", "machine"),
+    [(flat(200, slow=200), True), (flat(200), False), (flat(49, slow=49), False), (None, False)],
+)
+def test_the_machine_was_slow_when_the_live_one_is_slow_in_the_same_minute(now: Window | None, machine: bool):
+    assert bool(analysis.slow_for_all(flat(200, slow=200), now, STRATEGY)) is machine
+
+
+def test_what_was_counted_until_a_sample_is_a_window_too():
+    sample = TrafficSample(START, 3, 1, {0.1: 2, math.inf: 3}, {0.5: 2})
+    assert Window.until(sample) == Window(3, 1, {0.1: 2, math.inf: 1}, {0.5: 2})
+
+
 def test_without_a_finite_latency_of_the_live_one_there_is_no_limit():
     assert verdict(flat(200, slow=200), flat(200, slow=200, over=math.inf)) == "Pass"
     nothing = replace(flat(200), latency={})
@@ -225,6 +253,9 @@ def test_a_shift_counts_only_above_both_the_limit_and_the_noise():
     assert noise < index < 0.2
     assert verdict(at(0.6, 5000), at(0.5, 5000)) == "Pass", "below the limit"
     assert verdict(at(0.6, 5000), at(0.5, 5000), max_prediction_shift=0.01) == "Fail", "above both"
+    index, most = analysis.shift(at(0.5, 5000).predictions, at(0.6, 5000).predictions, 0.035)
+    assert 0.035 < index < most
+    assert verdict(at(0.6, 5000), at(0.5, 5000), max_prediction_shift=0.035) == "Pass", "not proven above it"
     index, noise = analysis.shift(at(0.5, 50).predictions, at(0.65, 50).predictions)
     assert 0.05 < index < noise
     assert verdict(at(0.65, 50), at(0.5, 50), max_prediction_shift=0.05) == "Pass", "chance explains it"
@@ -237,6 +268,60 @@ def test_the_noise_of_a_shift_is_what_equal_samples_exceed_once_in_twenty_thousa
     assert noise == pytest.approx(35.0 * (1 / 2000 + 1 / 2000), rel=0.03)
     _, larger = analysis.shift(even, dict.fromkeys(PREDICTION, 1))
     assert larger == pytest.approx(35.0 * (1 / 2000 + 1 / 20), rel=0.03)
+
+
+@pytest.mark.parametrize("freedom", [1, 2, 5, 9])
+@pytest.mark.parametrize("noncentral", [0.0, 1.0, 5.0, 25.0, 200.0, 5000.0])
+def test_the_quantile_errs_on_the_side_of_no_false_alarm(freedom: int, noncentral: float):
+    wanted = stats.ncx2.ppf(1 - 0.001 / LOOKS, freedom, noncentral or 1e-9)
+    assert wanted <= analysis._chi2(freedom, noncentral) <= 1.2 * wanted
+
+
+SHAPES: dict[str, Callable[[np.random.Generator, int, float], np.ndarray]] = {
+    "moved": lambda c, n, d: np.clip(c.normal(0.3 + 0.069 * d, 0.15, n), 0, 1),
+    "skewed": lambda c, n, d: c.beta(1 + 0.46 * d, 4, n),
+    "two answers": lambda c, n, d: np.where(c.random(n) < 0.1 + 0.165 * d, 0.9, 0.05),
+    "wider": lambda c, n, d: np.clip(c.normal(0.5, 0.1 * (1 + 0.452 * d), n), 0, 1),
+    "a few are sure": lambda c, n, d: np.where(
+        c.random(n) < 0.109 * d, 0.95, np.clip(c.normal(0.3, 0.1, n), 0, 1)
+    ),
+}
+"""Predictions by a distance: 0 is the live release, 1 one whose index of all requests is the 0.2 allowed."""
+SIZES = [(50, 50), (128, 128), (128, 1152), (450, 50), (1000, 1000), (5000, 5000)]
+
+
+def shifted(shape: str, new: int, live: int, distance: float, runs: int) -> int:
+    chance = np.random.default_rng([new, live, len(shape)])
+    draw = SHAPES[shape]
+    found = 0
+    for _ in range(runs):
+        sides = (counts(draw(chance, n, d), PREDICTION) for n, d in ((live, 0.0), (new, distance)))
+        index, most = analysis.shift(*sides, 0.2)
+        found += index > most
+    return found
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_distance_one_is_the_shift_that_is_allowed(shape: str):
+    chance = np.random.default_rng(1)
+    sides = (counts(SHAPES[shape](chance, 200_000, d), PREDICTION) for d in (0.0, 1.0))
+    assert analysis.shift(*sides)[0] == pytest.approx(0.2, abs=0.02)
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_shift_that_is_allowed_is_sent_back_less_than_once_in_a_thousand_windows(shape: str):
+    """A tenth as often as before, when a window of 128 sent back four in a thousand of such releases."""
+    assert sum(shifted(shape, new, live, 1.0, 200) for new, live in SIZES) <= 1, "of 1,200"
+    assert sum(shifted(shape, new, live, 0.5, 100) for new, live in SIZES) == 0
+
+
+@pytest.mark.parametrize(
+    ("new", "live", "distance"),
+    [(50, 50, 5.0), (128, 128, 4.0), (128, 1152, 3.0), (450, 50, 5.0), (1000, 1000, 2.0), (5000, 5000, 1.5)],
+)
+@pytest.mark.parametrize("shape", ["moved", "two answers"])
+def test_a_shift_well_beyond_what_is_allowed_is_not_missed(shape: str, new: int, live: int, distance: float):
+    assert shifted(shape, new, live, distance, 40) >= 39
 
 
 @pytest.mark.parametrize("live", [False, True])

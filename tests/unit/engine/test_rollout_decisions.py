@@ -243,6 +243,46 @@ def test_what_the_sample_looked_like_is_no_baseline_for_real_requests(world: Wor
     assert all(e.data["live"] is None for e in of_kind(world, Kind.PASSED))
 
 
+def slowing_at_all_traffic(world: World, *releases: int) -> int:
+    """Release 2 of a canary at 100 %; from then on these releases take a second each."""
+    world.ship()
+    newer = world.release()
+    world.ask("staging", newer, strategy=Strategy(canary=[50, 100], analysis=10, min_requests=20))
+
+    def on_sleep(seconds: float) -> None:
+        if world.served("staging") == newer:
+            world.endpoints.behaviours |= dict.fromkeys(releases, Behaviour(latency=1.0))
+        world.endpoints.drive("staging", MODEL, 400)
+
+    world.clock.on_sleep = on_sleep
+    return newer
+
+
+def test_at_all_traffic_a_machine_that_became_slow_is_no_verdict_on_the_release(world: World):
+    newer = slowing_at_all_traffic(world, 1, 2)
+    with pytest.raises(Inconclusive, match="the machine was slow, and not the release: p99 1e"):
+        world.apply("staging")
+    assert of_kind(world, Kind.FAILED) == [] and world.served("staging") == newer
+    world.endpoints.behaviours.clear()
+    world.clock.on_sleep = lambda seconds: world.endpoints.drive("staging", MODEL, 400)
+    world.apply("staging")
+    assert of_kind(world, Kind.PASSED)[-1].data["percent"] == 100
+
+
+def test_at_all_traffic_a_release_that_is_slow_where_the_live_one_is_not_goes_back(world: World):
+    slowing_at_all_traffic(world, 2)
+    with pytest.raises(Blocked, match="at 100 %: latency p99"):
+        world.apply("staging")
+    assert world.served("staging") == 1
+
+
+def test_where_policy_sends_no_sample_the_live_one_is_not_asked(world: World):
+    world.policy = policy(synthetic=False)
+    slowing_at_all_traffic(world, 1, 2)
+    with pytest.raises(Blocked, match="at 100 %: latency p99"):
+        world.apply("staging")
+
+
 def test_at_all_traffic_the_newcomer_is_compared_with_the_last_window_that_was_passed(world: World):
     """The old one idles at 100 %; its own counters of that window say nothing."""
     world.ship()

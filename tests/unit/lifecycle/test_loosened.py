@@ -37,6 +37,10 @@ LOOSER: list[tuple[str, Any]] = [
     ("champion.direction", "lower"),
     ("champion.max_drop", 0.02),
     ("champion.confidence", 0.9),
+    ("champion.seed", 7),
+    ("champion.resamples", 200),
+    ("slices.0.seed", 1),
+    ("slices.0.resamples", 200),
     ("slices.0.min_rows", 101),
     ("slices.0.min", 0.5),
     ("slices.0.min", None),
@@ -74,7 +78,8 @@ OLD = GatePolicy.model_validate(POLICY)
 def test_each_way_to_ask_for_less_is_told_once_and_the_way_back_is_none(path: str, value: Any) -> None:
     new = changed(path, value)
     assert len(loosened(OLD, new)) == 1
-    if path not in ("champion.metric", "champion.direction", "slices.0.metric"):
+    both = ("metric", "direction", "seed", "resamples")
+    if not path.endswith(both):
         assert loosened(new, OLD) == [], "asking for more is no reason to stop"
 
 
@@ -84,6 +89,17 @@ def test_a_limit_or_a_slice_that_is_left_out_is_told() -> None:
         "metrics.roc_auc.min: was 0.7, is gone",
         "slices.origin.roc_auc.higher: removed",
     ]
+
+
+def test_of_two_gates_of_one_slice_none_is_lost_behind_the_other() -> None:
+    one = POLICY["slices"][0]
+    two = [{**one, "max_drop": None}, {**one, "min": None, "max": None, "min_rows": 30}]
+    old = GatePolicy.model_validate({**POLICY, "slices": two})
+    assert loosened(old, old) == []
+    for left in two:
+        told = loosened(old, GatePolicy.model_validate({**POLICY, "slices": [left]}))
+        assert told and all(line.startswith("slices.origin.roc_auc.higher.") for line in told)
+    assert loosened(old, GatePolicy.model_validate({**POLICY, "slices": two[::-1]})) == []
 
 
 def test_the_same_gates_in_another_order_and_more_of_them_are_not_loosened() -> None:
