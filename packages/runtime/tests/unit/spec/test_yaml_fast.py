@@ -18,7 +18,7 @@ from mlops.errors import InvalidInput
 from mlops.spec import _yaml
 from mlops.spec._yaml import Document
 
-ROOT = Path(__file__).parents[3]
+ROOT = next(folder for folder in Path(__file__).parents if (folder / "mlops.toml").is_file())
 FILES = sorted(p for folder in ("environments", "pipelines") for p in (ROOT / folder).rglob("*.y*ml"))
 PIECES = (
     *(
