@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from mlops.lint import lint
-from mlops.pipeline.read import Pipeline, load_pipeline
+from mlops.pipeline.options import RunOptions
+from mlops.pipeline.parts import Pipeline
+from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent, StepState
 from mlops.pipeline.run.executor import StepServer
 from mlops.pipeline.run.key import installed_environment
@@ -13,6 +15,7 @@ from mlops.pipeline.run.tracker import Tracker
 __all__ = [
     "JobResult",
     "Pipeline",
+    "RunOptions",
     "StepEvent",
     "StepServer",
     "StepState",

@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
+from mlops.pipeline.options import RunOptions
 from mlops.pipeline.result import JobResult as JobResult  # noqa: PLC0414 (part of this interface)
 from mlops.pipeline.result import StepEvent as StepEvent  # noqa: PLC0414
 from mlops.pipeline.result import StepState as StepState  # noqa: PLC0414
@@ -21,7 +22,7 @@ from mlops.spec.release import Release
 
 
 class Jobs(Protocol):
-    """Runs pipeline YAML."""
+    """Runs pipelines, and jobs of other kinds that have a file of their own."""
 
     def run(
         self,
@@ -29,8 +30,12 @@ class Jobs(Protocol):
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
+        options: RunOptions | None = None,
     ) -> JobResult:
-        """Run to the end. Raises `StepFailed`, `InvalidInput` (lint), `TargetError`."""
+        """Run to the end. Raises `StepFailed`, `InvalidInput` (lint), `TargetError`.
+
+        `options` are about this machine; a target elsewhere refuses them (`InvalidInput`).
+        """
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """Start a run that goes on without this process and its login; the name that `wait` knows it by.

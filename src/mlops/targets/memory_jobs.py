@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import NotFound
-from mlops.pipeline import JobResult, StepEvent
+from mlops.pipeline import JobResult, RunOptions, StepEvent
 
 
 @dataclass(frozen=True)
@@ -29,6 +29,7 @@ class MemoryJobs:
 
     def __init__(self, outcome: Callable[[Submitted], JobResult]) -> None:
         self.submitted: dict[str, Submitted] = {}
+        self.options: dict[str, RunOptions] = {}
         self.slow: set[str] = set()
         self._outcome = outcome
 
@@ -38,9 +39,12 @@ class MemoryJobs:
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
+        options: RunOptions | None = None,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
-        return self._end(self.submit(pipeline, inputs, tags), progress)
+        name = self.submit(pipeline, inputs, tags)
+        self.options[name] = options or RunOptions()
+        return self._end(name, progress)
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """See `mlops.targets.base.Jobs.submit`."""

@@ -17,9 +17,12 @@ from types import FrameType
 from mlops.errors import InvalidInput, MlopsError, StepFailed, TargetError
 from mlops.lint import lint
 from mlops.pipeline.binding import parse_parent
-from mlops.pipeline.read import Step, load_pipeline
+from mlops.pipeline.options import RunOptions
+from mlops.pipeline.parts import Pipeline, Step
+from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
 from mlops.pipeline.run.cache import KEEP_ENTRIES, StepCache
+from mlops.pipeline.run.environments import Environments
 from mlops.pipeline.run.executor import PRELOAD, StepServer
 from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder, recover
@@ -45,8 +48,9 @@ def run_pipeline(
     server: StepServer | None = None,
     keep: int = KEEP_ENTRIES,
     workers: int | None = None,
+    options: RunOptions | None = None,
 ) -> JobResult:
-    """Run the pipeline of `path` to its end.
+    """Run the job of `path`, whatever its kind, to its end.
 
     `inputs` override inputs of the pipeline. `environment_digest` stands for what is installed here (see
     `mlops.pipeline.installed_environment`): when it changes, nothing is reused. `preload` names the modules
@@ -63,12 +67,17 @@ def run_pipeline(
             if server is None:
                 server = StepServer(preload)
                 stack.callback(server.close)
+            asked = options or RunOptions()
             if problems := lint(path):
                 raise InvalidInput(problems)
-            pipeline = load_pipeline(path)
-            for step in pipeline.steps.values():
-                check_code(step)
-                spread(step)  # what this machine cannot start is said before anything runs
+            pipeline = load_pipeline(path, asked.stand_ins)
+            chosen = selected(pipeline, asked)
+            environments = _environments(state, environment_digest, progress) if asked.environment else None
+            for name in chosen:
+                check_code(pipeline.steps[name])
+                spread(pipeline.steps[name])  # what this machine cannot start is said before anything runs
+                if environments is not None:
+                    environments.of(pipeline.steps[name])
             given = pipeline_inputs(pipeline, inputs, resolve_asset)
             cache = StepCache(state / "cache", keep)
             stack.callback(cache.evict)
@@ -93,8 +102,9 @@ def run_pipeline(
                 progress=progress,
                 installed=environment_digest,
                 used=UsedFiles(state / "cache" / "used"),
+                environments=environments,
             )
-            return _drive(run, workers or os.cpu_count() or 1)
+            return _drive(run, chosen, workers or os.cpu_count() or 1)
     except OSError as error:
         if error.errno in _FULL:
             raise TargetError(
@@ -104,10 +114,48 @@ def run_pipeline(
         raise
 
 
-def _drive(run: Run, workers: int) -> JobResult:
+def _environments(state: Path, installed: str, progress: Callable[[StepEvent], None]) -> Environments:
+    return Environments(
+        state / "environments", installed, lambda said: progress(StepEvent("", "running", note=said))
+    )
+
+
+def selected(pipeline: Pipeline, options: RunOptions) -> frozenset[str]:
+    """The steps that run. Raises `InvalidInput` for a name that no step has."""
+    steps = pipeline.steps
+    if options.only and options.start:
+        raise InvalidInput(
+            "--only names the one job that runs, --from the first of several; give one of them"
+        )
+    for flag, name in (("--only", options.only), ("--from", options.start)):
+        if name and name not in steps:
+            raise InvalidInput(
+                f"{flag}: {pipeline.document.name} has no job {name!r}; it has: {', '.join(steps)}"
+            )
+    if options.only:
+        return frozenset({options.only})
+    if not options.start:
+        return frozenset(steps)
+    found = {options.start}
+    while more := {name for name, step in steps.items() if upstream(step) & found} - found:
+        found |= more
+    return frozenset(found)
+
+
+def _needed(steps: Mapping[str, Step], chosen: frozenset[str]) -> set[str]:
+    """The steps that run, and those whose results they read, near and far."""
+    found, waiting = set(chosen), list(chosen)
+    while waiting:
+        more = upstream(steps[waiting.pop()]) - found
+        found |= more
+        waiting += more
+    return found
+
+
+def _drive(run: Run, chosen: frozenset[str], workers: int) -> JobResult:
     status: RunStatus = "KILLED"
     try:
-        events, failures = _schedule(run, workers)
+        events, failures = _schedule(run, chosen, workers)
         status = "FAILED" if failures else "FINISHED"
     except MlopsError:
         status = "FAILED"
@@ -122,12 +170,14 @@ def _drive(run: Run, workers: int) -> JobResult:
     return JobResult(run.run_id, tuple(events), _outputs(run))
 
 
-def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]]:
+def _schedule(run: Run, chosen: frozenset[str], workers: int) -> tuple[list[StepEvent], list[StepFailed]]:
     """Run every step whose upstream steps have finished; after a failure nothing new is started, unless the
     pipeline says `continue_on_step_failure`. What runs already is left to finish. No step waits inside of the
     pool: there it would start after a failure too.
     """
-    steps = run.pipeline.steps
+    every = run.pipeline.steps
+    needed = _needed(every, chosen)
+    steps = {name: step for name, step in every.items() if name in needed}
     order = TopologicalSorter({name: upstream(step) for name, step in steps.items()})
     order.prepare()
     events: dict[str, StepEvent] = {}
@@ -147,7 +197,8 @@ def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]
                     events[name] = run.tell(StepEvent(name, "skipped"))
                     order.done(name)
                 else:
-                    running[pool.submit(run.step, steps[name])] = name
+                    work = run.step if name in chosen else run.kept
+                    running[pool.submit(work, steps[name])] = name
             if not running:
                 continue
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -189,6 +240,8 @@ def _outputs(run: Run) -> dict[str, Path]:
     for step in run.pipeline.steps.values():
         for name, output in step.node.outputs.items():
             bound = parse_parent(output.binding)
+            if f"{step.name}.{name}" not in found:
+                continue
             if bound is not None and bound.kind == "output":
                 found[bound.name] = found[f"{step.name}.{name}"]
     return found

@@ -6,7 +6,15 @@ import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mlops.pipeline import JobResult, StepEvent, StepServer, Tracker, installed_environment, run_pipeline
+from mlops.pipeline import (
+    JobResult,
+    RunOptions,
+    StepEvent,
+    StepServer,
+    Tracker,
+    installed_environment,
+    run_pipeline,
+)
 from mlops.targets.base import DataAssets
 from mlops.targets.local.detached import DetachedRuns
 
@@ -31,6 +39,7 @@ class LocalJobs:
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
+        options: RunOptions | None = None,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
         return run_pipeline(
@@ -43,6 +52,7 @@ class LocalJobs:
             tags=tags,
             environment_digest=installed_environment(self._lock),
             server=self._steps(),
+            options=options,
         )
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
