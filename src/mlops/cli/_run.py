@@ -27,11 +27,13 @@ def run(
         typer.Option("--input", metavar="NAME=VALUE", help="An input of the job; repeatable."),
     ] = None,
     only: Annotated[
-        str, typer.Option("--only", metavar="JOB", help="Run this job alone, on what was made before.")
-    ] = "",
+        list[str] | None,
+        typer.Option("--only", metavar="JOB", help="Run this job anew, and what it reads; repeatable."),
+    ] = None,
     start: Annotated[
-        str, typer.Option("--from", metavar="JOB", help="Run this job and those that read what it makes.")
-    ] = "",
+        list[str] | None,
+        typer.Option("--from", metavar="JOB", help="Run this job anew and all that comes after it."),
+    ] = None,
     environment: Annotated[
         bool, typer.Option("--environment", help="Run each job in an environment made of its conda file.")
     ] = False,
@@ -48,7 +50,7 @@ def run(
     from mlops.cli import _progress
     from mlops.cli._train import pairs
     from mlops.lifecycle.job import run_job
-    from mlops.pipeline import RunOptions
+    from mlops.pipeline import Selection
 
     if target is not None:
         state.choose(target)
@@ -56,7 +58,7 @@ def run(
     for name, path in replaced.items():
         if not path.is_file():
             raise InvalidInput(f"--stand-in {name}={path}: there is no such file")
-    options = RunOptions(only, start, environment, replaced)
+    selection = Selection(tuple(only or ()), tuple(start or ()), environment=environment, stand_ins=replaced)
     if not as_json:
         err().print(f"Running [bold]{file}[/] on the target {state.target.name}")
         if state.target.name == "local" and not environment:
@@ -65,7 +67,7 @@ def run(
     with _progress.live(quiet=as_json) as progress:
         given = pairs(inputs or [], "--input")
         result = run_job(
-            state.root, state.target, file, inputs=given, options=options, progress=progress.step
+            state.root, state.target, file, inputs=given, selection=selection, progress=progress.step
         )
     _say(result, as_json)
 

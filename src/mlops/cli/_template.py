@@ -32,6 +32,9 @@ def init(
     ] = None,
     contact: Annotated[str | None, typer.Option(help="E-mail address for alerts and the budget.")] = None,
     model: Annotated[str | None, typer.Option(help="The first model; it replaces the example.")] = None,
+    kind: Annotated[
+        str | None, typer.Option(help="What it is made with; mlops new-model --help lists the kinds.")
+    ] = None,
     task: Annotated[
         str | None, typer.Option(help="What it answers: binary, multiclass or regression.")
     ] = None,
@@ -47,11 +50,11 @@ def init(
     from mlops.template.plan import plan
     from mlops.template.questions import gather
 
-    if keep_example and (model or task):
+    if keep_example and (model or kind or task):
         raise InvalidInput("--keep-example and --model exclude each other")
     given = {
         "project": project, "organisation": organisation, "region": region, "forge": forge,
-        "repository": repository, "contact": contact, "model": model, "task": task,
+        "repository": repository, "contact": contact, "model": model, "kind": kind, "task": task,
     }  # fmt: skip
     asking = None if as_json else _asking()
     answers = gather(state.root, given, keep_example=keep_example, ask=asking)

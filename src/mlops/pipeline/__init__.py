@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from mlops.lint import lint
-from mlops.pipeline.options import RunOptions
 from mlops.pipeline.parts import Pipeline
 from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent, StepState
 from mlops.pipeline.run.executor import StepServer
 from mlops.pipeline.run.key import installed_environment
 from mlops.pipeline.run.runner import run_pipeline
+from mlops.pipeline.run.selection import WHOLE, Selection
 from mlops.pipeline.run.tracker import Tracker
 
 __all__ = [
+    "WHOLE",
     "JobResult",
     "Pipeline",
-    "RunOptions",
+    "Selection",
     "StepEvent",
     "StepServer",
     "StepState",

@@ -4,41 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 
-from mlops.spec.schema import Task
+from mlops.scaffold.kinds import Example, Kind
 
-
-@dataclass(frozen=True)
-class Example:
-    """What the templates say about a data set. `limits` are flow mappings as `model.yaml` wants them."""
-
-    loader: str
-    title: str
-    question: str
-    target: str
-    license: str
-    rows: int
-    metric: str
-    direction: str
-    max_drop: float
-    parity: float
-    """Largest difference that float32 explains, in units of the answer."""
-    limits: Mapping[str, str] = field(default_factory=dict)
-    options: str = ""
-
-    @cached_property
-    def columns(self) -> list[str]:
-        """Column names as the model's signature has them: lower case, words joined by underscores."""
-        import sklearn.datasets
-
-        options = {"scaled": False} if self.options else {}
-        names = getattr(sklearn.datasets, self.loader)(**options).feature_names
-        return [re.sub(r"[^a-z0-9]+", "_", str(name).lower()) for name in names]
-
-
-EXAMPLES: Mapping[Task, Example] = {
+EXAMPLES: Mapping[str, Example] = {
     "binary": Example(
         loader="load_breast_cancer",
         title="Breast cancer Wisconsin (diagnostic)",
@@ -80,3 +49,18 @@ EXAMPLES: Mapping[Task, Example] = {
         options=", scaled=False",
     ),
 }
+
+
+def example_of(kind: Kind, task: str) -> Example:
+    """The data that a new model of this kind starts with, with the names of its columns."""
+    found = kind.examples.get(task) or EXAMPLES[task]
+    return found.model_copy(update={"columns": _columns(found)}) if found.loader else found
+
+
+def _columns(example: Example) -> list[str]:
+    """Column names as the model's signature has them: lower case, words joined by underscores."""
+    import sklearn.datasets
+
+    options = {"scaled": False} if example.options else {}
+    names = getattr(sklearn.datasets, example.loader)(**options).feature_names
+    return [re.sub(r"[^a-z0-9]+", "_", str(name).lower()) for name in names]

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, Problem
-from mlops.scaffold.examples import EXAMPLES
+from mlops.scaffold import environment, kinds
+from mlops.scaffold.examples import example_of
+from mlops.scaffold.kinds import TEMPLATES, Kind
 from mlops.spec.files import gates_path, training_path
-from mlops.spec.schema import Task
 from mlops.spec.settings import FILE, Settings
 
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-TEMPLATES = Path(__file__).with_name("templates")
 CALLERS = {
     ".github/workflows/train.yml": ("ci/github.yml", ".github/workflows/train-{}.yml"),
     "pipelines/azure-devops/templates/train.yml": ("ci/azure.yml", "pipelines/azure-devops/train-{}.yml"),
@@ -27,13 +27,18 @@ _COPIED = ("components/{}.yml", ("prep", "validate", "evaluate", "explain", "reg
 """Components that know no use case but by name; whoever has changed one wants the change here too."""
 
 
-def new_model(root: Path, settings: Settings, name: str, task: Task) -> list[str]:
+def new_model(
+    root: Path, settings: Settings, name: str, task: str | None = None, kind: str = kinds.DEFAULT
+) -> list[str]:
     """Write the files of a use case called `name`; returns their paths, relative to `root`.
 
+    Without a task the kind says what it answers.
     Raises `InvalidInput` when the name is taken or is no name, before anything is written.
     """
     package = _package(root, settings, name)
-    texts = _rendered(name, package, task) | _copied(root, settings, name, package)
+    chosen = kinds.kind(kind)
+    texts = _rendered(name, package, chosen, kinds.task_of(chosen, task))
+    texts = _copied(root, settings, name, package, chosen) | texts
     texts |= callers(root, name, package)
     if there := sorted(path for path in texts if (root / path).exists()):
         raise InvalidInput(Problem(there[0], f"exists; choose another name than {name!r}, or remove it"))
@@ -81,32 +86,36 @@ def callers(root: Path, name: str, package: str) -> dict[str, str]:
     }
 
 
-def _rendered(name: str, package: str, task: Task) -> dict[str, str]:
-    kind = "Regressor" if task == "regression" else "Classifier"
+def _rendered(name: str, package: str, kind: Kind, task: str) -> dict[str, str]:
     facts: dict[str, Any] = {
         "name": name,
         "package": package,
         "task": task,
-        "data": EXAMPLES[task],
-        "estimator": f"HistGradientBoosting{kind}",
+        "kind": kind,
+        "data": example_of(kind, task),
+        "estimator": kind.estimator(task),
     }
-    folder = f"pipelines/{name}"
-    places = {
-        **{f"usecase/{m}.py": f"src/{package}/{m}.py" for m in ("__init__", "columns", "data", "model")},
-        "pipeline/training.yml": training_path(name),
-        "pipeline/model.yaml": gates_path(name),
-        "pipeline/data.yml": f"{folder}/data.yml",
-        "pipeline/monitor.yml": f"{folder}/monitor.yml",
-        "pipeline/train.yml": f"{folder}/components/train.yml",
-        "tests/test_usecase.py": f"tests/unit/{package}/test_{package}.py",
-    }
-    templates = _templates()
+    folders = [TEMPLATES / "base", kinds.FOLDER / kind.name]
+    paths = sorted({p.relative_to(folder).as_posix() for folder in folders for p in folder.rglob("*.jinja")})
+    templates = _templates(kind.name)
     return {
-        place: templates.get_template(f"{template}.jinja").render(
-            facts, imports=_imports(package, tests=template.startswith("tests/"))
+        _place(path.removesuffix(".jinja"), name, package): templates.get_template(path).render(
+            facts, imports=_imports(package, tests=path.startswith("tests/"))
         )
-        for template, place in places.items()
+        for path in paths
     }
+
+
+def _place(path: str, name: str, package: str) -> str:
+    """Where in the fork the template at `path` goes."""
+    room, _, rest = path.partition("/")
+    if path == "pipeline/training.yml":
+        return training_path(name)
+    if path == "pipeline/model.yaml":
+        return gates_path(name)
+    if room == "tests":
+        return f"tests/unit/{package}/{rest.replace('usecase', package)}"
+    return f"src/{package}/{rest}" if room == "usecase" else f"pipelines/{name}/{rest}"
 
 
 def _imports(package: str, *, tests: bool) -> str:
@@ -118,12 +127,13 @@ def _imports(package: str, *, tests: bool) -> str:
     return "\n".join(sorted(lines, key=lambda line: line.split()[1]))
 
 
-def _templates() -> Environment:
+def _templates(kind: str = "") -> Environment:
+    """Those of a kind come before those of every model, which are also there as `base/…` to extend."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Azure ML's own expressions are written ${{…}}, so these have other brackets.
     return Environment(
-        loader=FileSystemLoader(TEMPLATES),
+        loader=FileSystemLoader([*([kinds.FOLDER / kind] if kind else []), TEMPLATES / "base", TEMPLATES]),
         undefined=StrictUndefined,
         variable_start_string="<<",
         variable_end_string=">>",
@@ -136,19 +146,21 @@ def _templates() -> Environment:
     )
 
 
-def _copied(root: Path, settings: Settings, name: str, package: str) -> dict[str, str]:
+def _copied(root: Path, settings: Settings, name: str, package: str, kind: Kind) -> dict[str, str]:
     """Components and environment of a model that is there, with the use case's name replaced."""
+    more = environment.pins(root, kind.groups) if kind.groups else {}
     for model, chosen in sorted(settings.models.items()):
         folder = root / "pipelines" / model
         pattern, names = _COPIED
         wanted = [pattern.format(n) for n in names]
         wanted += [f"environment/{p.name}" for p in sorted(folder.glob("environment/*")) if p.is_file()]
         if all((folder / path).is_file() for path in wanted) and len(wanted) > len(names):
+            texts = {path: (folder / path).read_text(encoding="utf-8") for path in wanted}
             return {
-                f"pipelines/{name}/{path}": (folder / path)
-                .read_text(encoding="utf-8")
-                .replace(f"default: {chosen.usecase}}}", f"default: {package}}}")
-                for path in wanted
+                f"pipelines/{name}/{path}": environment.with_pins(text, kind.groups, more).replace(
+                    f"default: {chosen.usecase}}}", f"default: {package}}}"
+                )
+                for path, text in texts.items()
             }
     raise InvalidInput(
         Problem(

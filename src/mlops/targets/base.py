@@ -10,10 +10,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, Protocol, runtime_checkable
 
-from mlops.pipeline.options import RunOptions
 from mlops.pipeline.result import JobResult as JobResult  # noqa: PLC0414 (part of this interface)
 from mlops.pipeline.result import StepEvent as StepEvent  # noqa: PLC0414
 from mlops.pipeline.result import StepState as StepState  # noqa: PLC0414
+from mlops.pipeline.run.selection import WHOLE as WHOLE  # noqa: PLC0414
+from mlops.pipeline.run.selection import Selection as Selection  # noqa: PLC0414
 from mlops.pipeline.sweep.result import SweepResult as SweepResult  # noqa: PLC0414
 from mlops.pipeline.sweep.result import TrialResult as TrialResult  # noqa: PLC0414
 from mlops.spec.release import Release
@@ -30,11 +31,11 @@ class Jobs(Protocol):
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
-        options: RunOptions | None = None,
+        selection: Selection = WHOLE,
     ) -> JobResult:
-        """Run to the end. Raises `StepFailed`, `InvalidInput` (lint), `TargetError`.
+        """Run to the end, or the part that `selection` names.
 
-        `options` are about this machine; a target elsewhere refuses them (`InvalidInput`).
+        Raises `StepFailed`, `InvalidInput` (lint; a selection that the target cannot run), `TargetError`.
         """
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:

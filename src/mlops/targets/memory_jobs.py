@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import NotFound
-from mlops.pipeline import JobResult, RunOptions, StepEvent
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent
 
 
 @dataclass(frozen=True)
@@ -29,8 +29,8 @@ class MemoryJobs:
 
     def __init__(self, outcome: Callable[[Submitted], JobResult]) -> None:
         self.submitted: dict[str, Submitted] = {}
-        self.options: dict[str, RunOptions] = {}
         self.slow: set[str] = set()
+        self.selections: list[Selection] = []
         self._outcome = outcome
 
     def run(
@@ -39,12 +39,11 @@ class MemoryJobs:
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
-        options: RunOptions | None = None,
+        selection: Selection = WHOLE,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
-        name = self.submit(pipeline, inputs, tags)
-        self.options[name] = options or RunOptions()
-        return self._end(name, progress)
+        self.selections.append(selection)
+        return self._end(self.submit(pipeline, inputs, tags), progress)
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """See `mlops.targets.base.Jobs.submit`."""

@@ -8,6 +8,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from mlops.errors import InvalidInput, Problem
+from mlops.scaffold import kinds
 from mlops.spec._base import ModelName, Spec
 from mlops.spec.naming import REGIONS, RULES, Names
 from mlops.spec.schema import Task
@@ -47,6 +48,8 @@ class Answers(Spec):
     """Who gets alerts and warnings of the budget."""
     model: ModelName | None = None
     """The first model, in place of the example; None keeps the example."""
+    kind: str = kinds.DEFAULT
+    """What the first model is made with."""
     task: Task = "binary"
     """What the first model answers."""
 
@@ -74,12 +77,22 @@ class Answers(Spec):
             raise ValueError(
                 f"project: {self.name!r} has {len(self.name)} characters; organisation included, 27 may be"
             )
+        self._made()
         try:
             for stack in STACKS:
                 self._named(Names(self.name, stack, self.region))
         except InvalidInput as error:
             raise ValueError(f"project: {error}") from None
         return self
+
+    def _made(self) -> None:
+        if self.kind not in kinds.names():
+            raise ValueError(f"kind: must be one of {', '.join(kinds.names())}; got {self.kind!r}")
+        if self.model:
+            try:
+                kinds.task_of(kinds.kind(self.kind), self.task)
+            except InvalidInput as error:
+                raise ValueError(f"task: {error}") from None
 
     def _named(self, names: Names) -> None:
         for kind in RULES:

@@ -91,7 +91,7 @@ def _replace_example(folder: Path, answers: Answers, example: Example) -> None:
     model = str(answers.model)
     if model == example.model:
         raise InvalidInput(f"--model: {model!r} is the example's name; take another, or --keep-example")
-    new_model(folder, load_settings(folder), model, answers.task)
+    new_model(folder, load_settings(folder), model, answers.task, answers.kind)
     _remove(folder, example.paths)
     for path in files(folder):
         text, name = read(path), path.relative_to(folder).as_posix()

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput
 from mlops.forge.git import Git
+from mlops.scaffold import kinds
 from mlops.template import manifest
 from mlops.template.answers import Answers, answers
 
@@ -28,6 +29,7 @@ QUESTIONS: Mapping[str, str] = {
     "repository": "Repository on the forge",
     "contact": "E-mail address for alerts and the budget",
     "model": "First model (empty: keep the example)",
+    "kind": "What it is made with (sklearn, lightgbm, xgboost, catboost, …: mlops new-model --help)",
     "task": "What it answers (binary, multiclass, regression)",
 }
 
@@ -35,7 +37,7 @@ QUESTIONS: Mapping[str, str] = {
 def suggested(root: Path) -> dict[str, str]:
     """Answers that can be read off the clone: its origin, its folder's name, git's user."""
     git = Git(root)
-    found = {"project": _name(root.name), "region": "westeurope", "forge": "local", "task": "binary"}
+    found = {"project": _name(root.name), "region": "westeurope", "forge": "local", "kind": kinds.DEFAULT}
     code, url, _ = git.answer("remote", "get-url", "origin")
     origin = url.strip().partition("@")[2] or url.strip() if code == 0 else ""
     if on_github := _GITHUB.search(origin):
@@ -55,7 +57,9 @@ def gather(root: Path, given: Mapping[str, str | None], *, keep_example: bool, a
     told = {k: v for k, v in given.items() if v is not None}
     if before := manifest.load(root).answers:
         # Nobody is asked twice; `plan` refuses what is different now.
-        first = {k: v for k, v in before.told().items() if not (keep_example and k in ("model", "task"))}
+        first = {
+            k: v for k, v in before.told().items() if not (keep_example and k in ("model", "kind", "task"))
+        }
         return answers(**first | told)
     if ask is None and "model" not in told and not keep_example:
         raise InvalidInput("say --model NAME for the first model, or --keep-example")
@@ -63,8 +67,10 @@ def gather(root: Path, given: Mapping[str, str | None], *, keep_example: bool, a
     for name, question in QUESTIONS.items():
         if name in told or (name == "model" and keep_example):
             continue
-        if name == "task" and "model" not in told:
+        if name in ("kind", "task") and "model" not in told:
             continue
+        if name == "task":
+            known["task"] = _first_task(told.get("kind", kinds.DEFAULT))
         forge = told.get("forge", known["forge"])
         if name == "repository" and forge == "local":
             continue
@@ -77,6 +83,11 @@ def gather(root: Path, given: Mapping[str, str | None], *, keep_example: bool, a
         if answer := _asked(ask, name, question, known.get(name, ""), told):
             told[name] = answer
     return answers(**told)
+
+
+def _first_task(kind: str) -> str:
+    """What a model of this kind answers when nobody says."""
+    return kinds.kind(kind).tasks[0] if kind in kinds.names() else "binary"
 
 
 def _asked(ask: Ask, name: str, question: str, default: str, told: Mapping[str, str]) -> str:

@@ -9,7 +9,7 @@ import pytest
 from tests.processes.pipeline.test_as_on_azure import World
 
 from mlops.errors import InvalidInput, StepFailed
-from mlops.pipeline import RunOptions
+from mlops.pipeline import Selection
 from mlops.pipeline.run.sweep import run_sweep
 
 ENV = "environment: azureml:tools:3"
@@ -152,30 +152,21 @@ def test_a_job_of_a_pipeline_component_runs_it(world: World) -> None:
     assert (result.outputs["o"] / "a").read_text() == "raw 9 beside"
 
 
-def test_a_component_and_a_pipeline_that_are_written_in_place(world: World) -> None:
+def test_a_component_that_is_written_in_place(world: World) -> None:
     text = f"""
     inputs: {{t: three}}
     jobs:
-      outer:
-        type: pipeline
-        inputs: {{t: "${{{{parent.inputs.t}}}}"}}
+      one:
+        type: command
+        inputs: {{w: "${{{{parent.inputs.t}}}}"}}
         component:
-          type: pipeline
-          inputs: {{t: {{type: string}}}}
+          type: command
+          inputs: {{w: {{type: string}}}}
           outputs: {{o: {{type: uri_file}}}}
-          jobs:
-            one:
-              type: command
-              inputs: {{w: "${{{{parent.inputs.t}}}}"}}
-              outputs: {{o: "${{{{parent.outputs.o}}}}"}}
-              component:
-                type: command
-                inputs: {{w: {{type: string}}}}
-                outputs: {{o: {{type: uri_file}}}}
-                {ENV}
-                command: printf ${{{{inputs.w}}}} > ${{{{outputs.o}}}}
+          {ENV}
+          command: printf ${{{{inputs.w}}}} > ${{{{outputs.o}}}}
     """
-    assert world.run(text).outputs["outer.one.o"].read_text() == "three"
+    assert world.run(text).outputs["one.o"].read_text() == "three"
 
 
 def test_a_text_may_hold_an_input_in_its_middle(world: World) -> None:
@@ -400,8 +391,8 @@ def test_a_stand_in_runs_in_place_of_it(world: World) -> None:
     nothing = world.write(
         "elsewhere/nothing.yml", f"type: command\nname: n\nversion: '1'\n{ENV}\ncommand: echo nothing\n"
     )
-    options = RunOptions(stand_ins={"learn": instead, "shared": nothing})
-    result = world.run(ONLY_AZURE, options=options)
+    selection = Selection(stand_ins={"learn": instead, "shared": nothing})
+    result = world.run(ONLY_AZURE, selection=selection)
     assert (result.outputs["learn.best_model"] / "MLmodel").read_text() == "1\ny"
 
 
@@ -409,59 +400,5 @@ def test_a_stand_in_for_nothing_is_refused(world: World) -> None:
     instead = world.write("instead.yml", STAND_IN)
     with pytest.raises(InvalidInput, match="no job to stand in for; there is: one"):
         world.run(
-            f"jobs: {{one: {{command: echo 1, {ENV}}}}}", options=RunOptions(stand_ins={"two": instead})
+            f"jobs: {{one: {{command: echo 1, {ENV}}}}}", selection=Selection(stand_ins={"two": instead})
         )
-
-
-# --- a part of a pipeline --------------------------------------------------------------------------------
-
-CHAIN = "\n".join(
-    [
-        "inputs: {t: '1'}",
-        "jobs:",
-        "  a:",
-        "    command: echo ${{inputs.t}} >> ${{outputs.o}}/a",
-        '    inputs: {t: "${{parent.inputs.t}}"}',
-        "    outputs: {o: {type: uri_folder}}",
-        f"    {ENV}",
-        *[
-            line
-            for before, name in (("a", "b"), ("b", "c"))
-            for line in (
-                f"  {name}:",
-                "    command: cat ${{inputs.i}}/a > ${{outputs.o}}/a",
-                f'    inputs: {{i: "${{{{parent.jobs.{before}.outputs.o}}}}"}}',
-                "    outputs: {o: {type: uri_folder}}",
-                f"    {ENV}",
-            )
-        ],
-    ]
-)
-
-
-def test_only_one_job_runs_on_what_was_made_before(world: World) -> None:
-    world.run(CHAIN)
-    world.events.clear()
-    (world.root / "state/cache").rename(world.root / "kept")
-    (world.root / "kept").rename(world.root / "state/cache")
-    result = world.run(CHAIN.replace("    command: cat", "    command: tac", 1), options=RunOptions(only="b"))
-    assert states(world) == {"a": "reused", "b": "finished"}
-    assert set(result.outputs) == {"a.o", "b.o"}
-
-
-def test_from_a_job_on_everything_runs_that_reads_it(world: World) -> None:
-    world.run(CHAIN)
-    world.events.clear()
-    world.run(CHAIN.replace("    command: cat", "    command: tac", 1), options=RunOptions(start="b"))
-    assert states(world) == {"a": "reused", "b": "finished", "c": "reused"}
-
-
-def test_a_part_whose_beginning_was_never_run_is_refused(world: World) -> None:
-    with pytest.raises(InvalidInput, match=r"jobs\.a: a has not been run with this code and these inputs"):
-        world.run(CHAIN, options=RunOptions(only="b"), t="2")
-
-
-@pytest.mark.parametrize("options", [RunOptions(only="x"), RunOptions(start="x")])
-def test_a_part_that_is_not_there_is_refused(world: World, options: RunOptions) -> None:
-    with pytest.raises(InvalidInput, match="has no job 'x'; it has: a, b, c"):
-        world.run(CHAIN, options=options)

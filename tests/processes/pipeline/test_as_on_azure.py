@@ -15,7 +15,7 @@ import pytest
 from tiny_pipeline import MemoryTracker
 
 from mlops.errors import InvalidInput, StepFailed
-from mlops.pipeline import JobResult, RunOptions, StepEvent, run_pipeline
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, run_pipeline
 
 HEAD = "type: pipeline\nsettings: {default_compute: azureml:small}\n"
 OUT = "outputs: {o: {type: uri_folder}}"
@@ -47,7 +47,7 @@ class World:
         *,
         head: str = HEAD,
         workers: int | None = None,
-        options: RunOptions | None = None,
+        selection: Selection = WHOLE,
         **inputs: str,
     ) -> JobResult:
         return run_pipeline(
@@ -59,7 +59,7 @@ class World:
             progress=self.events.append,
             preload=(),
             workers=workers,
-            options=options,
+            selection=selection,
         )
 
     def said(self, text: str, step: str = "one.o", **inputs: str) -> str:

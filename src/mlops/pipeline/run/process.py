@@ -8,6 +8,9 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from mlops.pipeline.documents import shown
+from mlops.pipeline.parts import Step
+
 _LAST_LINES = 15
 _INVALID_INPUT = 5
 
@@ -55,3 +58,14 @@ def failure(step: str, how: str | int, seconds: float, log: Path) -> str:
         ended = f"failed with exit code {how}"
     said = f"; the last lines of its log:\n{last}" if last else "; it wrote nothing to its log"
     return f"step {step!r} {ended} after {seconds:.1f} s{said}\n  log: {log}"
+
+
+def name_sources(log: Path, step: Step, folder: Path) -> None:
+    """Let a log name the files that somebody can edit, where it names those of the copy in `folder`."""
+    origins = [(folder / include.name, include) for include in step.includes]
+    origins += [(folder, step.code)] if step.code is not None else []
+    before = text = log.read_text(encoding="utf-8", errors="replace")
+    for copy, origin in origins:
+        text = text.replace(str(copy), shown(origin))
+    if text != before:
+        log.write_text(text, encoding="utf-8")

@@ -17,13 +17,15 @@ from types import FrameType
 from mlops.errors import InvalidInput, MlopsError, StepFailed, TargetError
 from mlops.lint import lint
 from mlops.pipeline.binding import parse_parent
-from mlops.pipeline.options import RunOptions
-from mlops.pipeline.parts import Pipeline, Step
+from mlops.pipeline.parts import Step
 from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
 from mlops.pipeline.run.cache import KEEP_ENTRIES, StepCache
 from mlops.pipeline.run.environments import Environments
 from mlops.pipeline.run.executor import PRELOAD, StepServer
+from mlops.pipeline.run.here import Inline
+from mlops.pipeline.run.selection import WHOLE, Selection
+from mlops.pipeline.run.selection import plan as plan_of
 from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder, recover
 from mlops.pipeline.run.step import Run
@@ -48,14 +50,15 @@ def run_pipeline(
     server: StepServer | None = None,
     keep: int = KEEP_ENTRIES,
     workers: int | None = None,
-    options: RunOptions | None = None,
+    selection: Selection = WHOLE,
 ) -> JobResult:
     """Run the job of `path`, whatever its kind, to its end.
 
     `inputs` override inputs of the pipeline. `environment_digest` stands for what is installed here (see
     `mlops.pipeline.installed_environment`): when it changes, nothing is reused. `preload` names the modules
     that steps find imported already; `server` is one that has done so and outlives this run. `keep` cache
-    entries stay. `workers` defaults to the number of cores.
+    entries stay. `workers` defaults to the number of cores. `selection`: a part of the pipeline, or in this
+    process; the outputs of steps that are left out are not in the result.
 
     Raises `InvalidInput` (lint, inputs), `StepFailed`, `TargetError` (disk full, tracking), KeyboardInterrupt
     (Control-C, SIGTERM or SIGHUP; the steps have been ended and the runs are marked KILLED).
@@ -67,17 +70,19 @@ def run_pipeline(
             if server is None:
                 server = StepServer(preload)
                 stack.callback(server.close)
-            asked = options or RunOptions()
             if problems := lint(path):
                 raise InvalidInput(problems)
-            pipeline = load_pipeline(path, asked.stand_ins)
-            chosen = selected(pipeline, asked)
-            environments = _environments(state, environment_digest, progress) if asked.environment else None
-            for name in chosen:
-                check_code(pipeline.steps[name])
-                spread(pipeline.steps[name])  # what this machine cannot start is said before anything runs
+            pipeline = load_pipeline(path, selection.stand_ins)
+            part = plan_of(selection, {name: upstream(step) for name, step in pipeline.steps.items()})
+            environments = (
+                _environments(state, environment_digest, progress) if selection.environment else None
+            )
+            for name in part.wanted:
+                step = pipeline.steps[name]
+                check_code(step)
+                spread(step)  # what this machine cannot start is said before anything runs
                 if environments is not None:
-                    environments.of(pipeline.steps[name])
+                    environments.of(step)
             given = pipeline_inputs(pipeline, inputs, resolve_asset)
             cache = StepCache(state / "cache", keep)
             stack.callback(cache.evict)
@@ -102,9 +107,11 @@ def run_pipeline(
                 progress=progress,
                 installed=environment_digest,
                 used=UsedFiles(state / "cache" / "used"),
+                part=part,
+                debug=selection.debug,
                 environments=environments,
             )
-            return _drive(run, chosen, workers or os.cpu_count() or 1)
+            return _drive(run, workers or os.cpu_count() or 1)
     except OSError as error:
         if error.errno in _FULL:
             raise TargetError(
@@ -120,42 +127,10 @@ def _environments(state: Path, installed: str, progress: Callable[[StepEvent], N
     )
 
 
-def selected(pipeline: Pipeline, options: RunOptions) -> frozenset[str]:
-    """The steps that run. Raises `InvalidInput` for a name that no step has."""
-    steps = pipeline.steps
-    if options.only and options.start:
-        raise InvalidInput(
-            "--only names the one job that runs, --from the first of several; give one of them"
-        )
-    for flag, name in (("--only", options.only), ("--from", options.start)):
-        if name and name not in steps:
-            raise InvalidInput(
-                f"{flag}: {pipeline.document.name} has no job {name!r}; it has: {', '.join(steps)}"
-            )
-    if options.only:
-        return frozenset({options.only})
-    if not options.start:
-        return frozenset(steps)
-    found = {options.start}
-    while more := {name for name, step in steps.items() if upstream(step) & found} - found:
-        found |= more
-    return frozenset(found)
-
-
-def _needed(steps: Mapping[str, Step], chosen: frozenset[str]) -> set[str]:
-    """The steps that run, and those whose results they read, near and far."""
-    found, waiting = set(chosen), list(chosen)
-    while waiting:
-        more = upstream(steps[waiting.pop()]) - found
-        found |= more
-        waiting += more
-    return found
-
-
-def _drive(run: Run, chosen: frozenset[str], workers: int) -> JobResult:
+def _drive(run: Run, workers: int) -> JobResult:
     status: RunStatus = "KILLED"
     try:
-        events, failures = _schedule(run, chosen, workers)
+        events, failures = _schedule(run, workers)
         status = "FAILED" if failures else "FINISHED"
     except MlopsError:
         status = "FAILED"
@@ -170,14 +145,12 @@ def _drive(run: Run, chosen: frozenset[str], workers: int) -> JobResult:
     return JobResult(run.run_id, tuple(events), _outputs(run))
 
 
-def _schedule(run: Run, chosen: frozenset[str], workers: int) -> tuple[list[StepEvent], list[StepFailed]]:
+def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]]:
     """Run every step whose upstream steps have finished; after a failure nothing new is started, unless the
     pipeline says `continue_on_step_failure`. What runs already is left to finish. No step waits inside of the
     pool: there it would start after a failure too.
     """
-    every = run.pipeline.steps
-    needed = _needed(every, chosen)
-    steps = {name: step for name, step in every.items() if name in needed}
+    steps = {name: step for name, step in run.pipeline.steps.items() if name in run.part.wanted}
     order = TopologicalSorter({name: upstream(step) for name, step in steps.items()})
     order.prepare()
     events: dict[str, StepEvent] = {}
@@ -185,7 +158,9 @@ def _schedule(run: Run, chosen: frozenset[str], workers: int) -> tuple[list[Step
     running: dict[Future[StepEvent], str] = {}
     waiting: list[str] = []
     unmet: set[str] = set()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="step")
+    here = bool(run.part.here)
+    workers = 1 if here else workers
+    pool = Inline() if here else ThreadPoolExecutor(workers, thread_name_prefix="step")
     try:
         while order.is_active():
             waiting += order.get_ready()
@@ -197,8 +172,7 @@ def _schedule(run: Run, chosen: frozenset[str], workers: int) -> tuple[list[Step
                     events[name] = run.tell(StepEvent(name, "skipped"))
                     order.done(name)
                 else:
-                    work = run.step if name in chosen else run.kept
-                    running[pool.submit(work, steps[name])] = name
+                    running[pool.submit(run.step, steps[name])] = name
             if not running:
                 continue
             done, _ = wait(running, return_when=FIRST_COMPLETED)
@@ -240,9 +214,7 @@ def _outputs(run: Run) -> dict[str, Path]:
     for step in run.pipeline.steps.values():
         for name, output in step.node.outputs.items():
             bound = parse_parent(output.binding)
-            if f"{step.name}.{name}" not in found:
-                continue
-            if bound is not None and bound.kind == "output":
+            if bound is not None and bound.kind == "output" and f"{step.name}.{name}" in found:
                 found[bound.name] = found[f"{step.name}.{name}"]
     return found
 

@@ -18,10 +18,12 @@ from mlops.pipeline.parts import Pipeline, Step
 from mlops.pipeline.result import StepEvent, StepState
 from mlops.pipeline.run.cache import Entry, StepCache
 from mlops.pipeline.run.environments import Environments
-from mlops.pipeline.run.executor import StepServer
+from mlops.pipeline.run.executor import StepServer, plan_invocation
+from mlops.pipeline.run.here import check_here, run_here
 from mlops.pipeline.run.key import environment_content, step_key
 from mlops.pipeline.run.perform import Performer
-from mlops.pipeline.run.process import failure
+from mlops.pipeline.run.process import failure, name_sources, step_environment
+from mlops.pipeline.run.selection import Plan
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
 from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder
@@ -30,7 +32,7 @@ from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.trials import Sweeping
 from mlops.pipeline.run.used import UsedFiles, digest, recorded
 from mlops.pipeline.run.values import AssetResolver, Given, step_inputs
-from mlops.pipeline.run.work import Task, task_of, workplace
+from mlops.pipeline.run.work import Task, Workplace, task_of, workplace
 from mlops.pipeline.sweep.models import SweepSpec
 from mlops.pipeline.sweep.result import SweepResult, TrialResult, TrialState
 
@@ -77,6 +79,8 @@ class Run:
     progress: Callable[[StepEvent], None]
     installed: str
     used: UsedFiles
+    part: Plan
+    debug: bool = False
     environments: Environments | None = None
     """Makes the environments that steps ask for; None: they run in this one."""
     outputs: dict[tuple[str, str], Given] = field(default_factory=dict)
@@ -116,7 +120,8 @@ class Run:
         given = self._given(step)
         code, snapshot = self._snapshot(step)
         key = self._key(step, given)
-        reusable = step.component.is_deterministic and not self.pipeline.job.settings.force_rerun
+        forced = self.pipeline.job.settings.force_rerun or step.name in self.part.anew
+        reusable = step.component.is_deterministic and not forced
         if reusable and (entry := self._made_before(step, key, code, snapshot)) is not None:
             return self._finished(step, entry, "reused", started)
         lock = self.cache.lock_build(key(code=code), self._stopped.is_set)
@@ -130,26 +135,10 @@ class Run:
         finally:
             lock.release()
 
-    def kept(self, step: Step) -> StepEvent:
-        """What an earlier run has made of a step that does not run now. Raises `InvalidInput`."""
-        started = time.monotonic()
-        code, snapshot = self._snapshot(step)
-        entry = self._made_before(step, self._key(step, self._given(step)), code, snapshot)
-        if entry is None or not step.component.is_deterministic:
-            why = (
-                "has not been run with this code and these inputs"
-                if step.component.is_deterministic
-                else "is not deterministic, so nothing that it made is used again"
-            )
-            raise InvalidInput(
-                step.owner.document.problem(
-                    step.owner.loc, f"{step.name} {why}; run it too, with another --from or without"
-                )
-            )
-        return self._finished(step, entry, "reused", started)
-
     def _key(self, step: Step, given: Mapping[str, Given]) -> Key:
         made = self.environments.of(step) if self.environments else None
+        # What a debugger may have touched stands for nothing but itself.
+        once = step.name in self.part.here or not step.component.is_deterministic
         return partial(
             step_key,
             step,
@@ -157,7 +146,7 @@ class Run:
             outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
             environment=environment_content(step),
             installed=made.digest if made else self.installed,
-            nonce="" if step.component.is_deterministic else self.run_id + step.name,
+            nonce=self.run_id + step.name if once else "",
             sweep=step.sweep.model_dump(mode="json") if step.sweep else None,
         )
 
@@ -212,7 +201,7 @@ class Run:
         task = task_of(self.pipeline, step, given)
         variables = {k: str(v) for k, v in step.variables.items()}
         performer = Performer(self.server, planned, variables, made.programs if made else None)
-        if len(self.pipeline.steps) - len({job for job, _ in self.outputs}) > 1:
+        if len(self.part.wanted) - len({job for job, _ in self.outputs}) > 1:
             # One step alone is sooner done with its own imports than with everybody's.
             self.server.warm()
         begun = _Begun(step, task, performer, child, log, note, snapshot, kept)
@@ -225,6 +214,7 @@ class Run:
             self._finish(child, "KILLED")
             raise StepFailed(f"step {step.name!r} was interrupted; log: {log}")
         if why:
+            name_sources(failed, step, self.folder.code / step.name)
             self._finish(child, "FAILED")
             shutil.rmtree(kept, ignore_errors=True)
             self.tell(StepEvent(step.name, "failed", seconds, str(failed)))
@@ -261,6 +251,8 @@ class Run:
         )
         with self._talk:
             tracking = dict(self.tracker.env())
+        if step.name in self.part.here:
+            return self._in_this_process(begun, place, tracking)
         limit = step.limits.timeout if step.limits else math.inf
         started = time.monotonic()
 
@@ -285,9 +277,25 @@ class Run:
             return f"was ended after {limit} s, as its limits.timeout asks", failed
         return status or place.broken(), failed
 
+    def _in_this_process(
+        self, begun: _Begun, place: Workplace, tracking: Mapping[str, str]
+    ) -> tuple[str | int, Path]:
+        performer = begun.performer
+        invocation = plan_invocation(place.command, performer.variables)
+        check_here(begun.step, performer.planned, invocation)
+        env = step_environment(tracking, begun.child, self.run_id) | dict(performer.variables)
+        begun.log.write_text(f"$ {place.command}\n", encoding="utf-8")
+        status = run_here(invocation, begun.step, cwd=place.code, env=env, debug=self.debug)
+        return status or place.broken(), begun.log
+
     def _trials(self, begun: _Begun, spec: SweepSpec, key: str) -> tuple[str, Path]:
         """Run a sweep; its outputs are those of the best trial. Why there are none, and the log."""
         step, log = begun.step, begun.log
+        if step.name in self.part.here:
+            raise InvalidInput(
+                f"step {step.name!r} is a sweep, so it cannot run in this process; leave out --here, or name "
+                "another step with --only"
+            )
         folder = self.folder.path.parents[1] / "sweeps" / key[:20]
         folder.mkdir(parents=True, exist_ok=True)
         study = Study(folder, spec)

@@ -30,6 +30,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Mapping
+from types import TracebackType
 from typing import Any, NoReturn
 
 # Read while an interpreter starts or a library loads: too late in a fork.
@@ -199,8 +200,9 @@ def run(request: dict[str, Any]) -> None:
         runpy.run_module(argv[1], run_name="__main__", alter_sys=True)
     else:
         sys.argv = argv
-        sys.path[0] = os.path.dirname(os.path.abspath(argv[0]))  # noqa: PTH100, PTH120
-        runpy.run_path(argv[0], run_name="__main__")
+        script = os.path.abspath(argv[0])  # noqa: PTH100 (as the interpreter names it)
+        sys.path[0] = os.path.dirname(script)  # noqa: PTH120
+        runpy.run_path(script, run_name="__main__")
 
 
 class Used:
@@ -270,10 +272,18 @@ def _ran(request: dict[str, Any]) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
-    except BaseException:  # noqa: BLE001 (this is the top of the process: report as the interpreter does)
-        traceback.print_exc()
+    except BaseException as error:  # noqa: BLE001 (the top of the process: report as the interpreter does)
+        traceback.print_exception(type(error), error, _own(error.__traceback__))
         return 1
     return 0
+
+
+def _own(trace: TracebackType | None) -> TracebackType | None:
+    """A traceback without this file and what starts a program: it begins in the step's code."""
+    shown = trace
+    while shown is not None and shown.tb_frame.f_code.co_filename in (__file__, "<frozen runpy>"):
+        shown = shown.tb_next
+    return shown or trace
 
 
 def _leave(code: int) -> NoReturn:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, MlopsError, NotFound, StepFailed, TargetError
-from mlops.pipeline import JobResult, RunOptions, StepEvent, StepState, lint
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, StepState, lint
 from mlops.pipeline.read import read_pipeline
 from mlops.pipeline.run.values import pipeline_inputs
 from mlops.targets.azure.connect import Connection, silent
@@ -54,13 +54,14 @@ class AzureJobs:
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
-        options: RunOptions | None = None,
+        selection: Selection = WHOLE,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`; an interruption cancels the job."""
-        if options is not None and options != RunOptions():
+        if not selection.whole:
             raise InvalidInput(
-                "--only, --from, --environment and --stand-in are about a run on this machine; on Azure ML "
-                "the whole file runs, in its own environments"
+                "--only, --from, --here, --environment and --stand-in run steps on this machine; on Azure ML "
+                "a pipeline runs whole, in its own environments. Use --target local, or leave them out: "
+                "unchanged steps are reused there too"
             )
         name = self.submit(pipeline, inputs, tags)
         try:

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mlops.pipeline import (
+    WHOLE,
     JobResult,
-    RunOptions,
+    Selection,
     StepEvent,
     StepServer,
     Tracker,
@@ -39,7 +40,7 @@ class LocalJobs:
         inputs: Mapping[str, str],
         tags: Mapping[str, str],
         progress: Callable[[StepEvent], None],
-        options: RunOptions | None = None,
+        selection: Selection = WHOLE,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
         return run_pipeline(
@@ -52,7 +53,7 @@ class LocalJobs:
             tags=tags,
             environment_digest=installed_environment(self._lock),
             server=self._steps(),
-            options=options,
+            selection=selection,
         )
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
