@@ -49,7 +49,7 @@ def text() -> str:
         ("azure-pipelines.yml", [PLATFORM]),
         ("pipelines/azure-devops/templates/apply.yml", [PLATFORM]),
         ("infra/roles.py", [PLATFORM]),
-        ("src/mlops/spec/naming.py", [PLATFORM]),
+        ("packages/runtime/src/mlops/spec/naming.py", [PLATFORM]),
         ("Makefile", [PLATFORM]),
         ("pyproject.toml", [PLATFORM]),
         ("uv.lock", [PLATFORM]),

@@ -38,7 +38,7 @@ def mlops(tmp_path: Path) -> str:
     """A PATH on which `mlops` says something on both streams and is blocked."""
     tool = tmp_path / "bin/mlops"
     tool.parent.mkdir()
-    script = "echo a table\necho error accuracy is worse >&2\nexit ${CODE:-3}\n"
+    script = "echo a table\necho error accuracy is worse by 5% >&2\nexit ${CODE:-3}\n"
     tool.write_text(f"#!/bin/sh\n{script}", encoding="utf-8")
     tool.chmod(0o755)
     return f"{tool.parent}:{os.environ['PATH']}"
@@ -59,11 +59,17 @@ def test_a_failure_on_github_is_explained(tmp_path: Path, mlops: str) -> None:
     )
     text = summary.read_text(encoding="utf-8")
     assert done.returncode == 3
-    assert done.stderr == "error accuracy is worse\n"
+    assert done.stderr == "error accuracy is worse by 5%\n"
     assert done.stdout.startswith("a table\n")
-    assert "::error title=mlops gate failed::exit code 3: blocked" in done.stdout
+    assert "::error title=mlops gate failed::accuracy is worse by 5%25 (exit code 3: blocked" in done.stdout
     assert "Exit code 3: blocked: a gate, a policy or an analysis said no" in text
-    for line in ("a table", "error accuracy is worse", "export MLOPS_TARGET=azure", r"mlops gate 7\ 8"):
+    for line in (
+        "a table",
+        "error accuracy is worse by 5%",
+        "accuracy is worse by 5%",
+        "export MLOPS_TARGET=azure",
+        r"mlops gate 7\ 8",
+    ):
         assert f"\n{line}\n" in text, line
 
 
@@ -73,13 +79,16 @@ def test_a_failure_on_azure_is_explained(tmp_path: Path, mlops: str) -> None:
     assert done.returncode == 3
     assert shown is not None
     assert "Exit code 3: blocked" in Path(shown[1]).read_text(encoding="utf-8")
-    assert "##vso[task.logissue type=error]mlops gate failed, exit code 3" in done.stdout
+    assert (
+        "##vso[task.logissue type=error]mlops gate failed: accuracy is worse by 5% (exit code 3"
+        in done.stdout
+    )
 
 
 def test_success_says_nothing_but_what_the_command_says(tmp_path: Path, mlops: str) -> None:
     summary = tmp_path / "summary.md"
     done = _run(tmp_path, "run", "mlops", "gate", PATH=mlops, CODE="0", GITHUB_STEP_SUMMARY=str(summary))
-    assert (done.returncode, done.stdout, done.stderr) == (0, "a table\n", "error accuracy is worse\n")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "a table\n", "error accuracy is worse by 5%\n")
     assert not summary.exists()
 
 

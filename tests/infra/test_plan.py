@@ -236,7 +236,7 @@ def _repository(folder: Path) -> str:
     import shutil
 
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("infra", "environments", "src"):
+    for name in ("infra", "environments", "src", "packages"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in ("Pulumi.yaml", "mlops.toml"):
         shutil.copy2(ROOT / name, folder / name)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import itertools
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from mlops.forge.pushed.act import STAND_INS, Reader, command, environment, without_stand_in
 from mlops.forge.pushed.store import Run, Settings, Store
-from mlops.forge.pushed.watch import explained
+from mlops.forge.pushed.watch import explained, verdict
 
 RUN = Run(
     7, "train", ".github/workflows/train.yml", "push", "x changed", "refs/heads/main", "a" * 40, "ann", 0.0
@@ -77,6 +78,10 @@ SUMMARY = """\
 
 ### Failed: `mlops gate`
 
+~~~~~~~~text
+flights version 3 is blocked by limit roc_auc: 0.61, asked is at least 0.62: 0.01 too low
+~~~~~~~~
+
 Exit code 3: blocked: a gate, a policy or an analysis said no.
 
 The end of what it said:
@@ -100,7 +105,11 @@ def test_a_summary_tells_what_failed_and_what_to_type(tmp_path: Path) -> None:
     folder.mkdir(parents=True)
     reader, _ = read(folder, line("Summary", command="summary", content=SUMMARY))
     assert (folder / "summary.md").read_text() == SUMMARY == reader.summary
-    assert explained(store, RUN) == [
+    found = explained(store, RUN)
+    assert found.said.startswith("flights version 3 is blocked by limit roc_auc: 0.61")
+    first, _ = verdict(replace(RUN, state="failure", started=1, ended=3), found.said)
+    assert first.endswith("failure after 2.0 s: " + found.said)
+    assert list(found.lines) == [
         "Failed: mlops gate",
         "Exit code 3: blocked: a gate, a policy or an analysis said no.",
         "To see it on your machine:",

@@ -39,8 +39,12 @@ def test_foreign_text_stays_inside_its_cell():
     assert "\\[x\\](javascript" in text
 
 
-def test_the_headline_counts_what_blocks():
-    assert headline(BLOCKED).endswith("is blocked by 1 gate")
+def test_the_headline_says_what_blocks_and_by_how_much():
+    text = headline(BLOCKED)
+    assert text.startswith(
+        "freight version 8 is blocked by data contract: 1, asked is at most 0 violations: "
+    )
+    assert text.endswith("(against version 7 on 600 test rows)")
     assert "with no champion yet" in headline(decide(CANDIDATE, None, POLICY, None))
 
 
