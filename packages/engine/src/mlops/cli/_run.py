@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 
 
 @pipeline.command(
-    epilog="Example: mlops pipeline run pipelines/flights/training.yml --input window=2013-01..2013-02; "
-    "then: mlops pipeline run pipelines/flights/training.yml --only evaluate"
+    epilog="Example: mlops pipeline run pipelines/flights/training.yml --only prep --input "
+    "window=2013-01..2013-02"
 )
 @verb
 def run(
