@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mlops.lint import lint
-    from mlops.pipeline.read import Pipeline, load_pipeline
+    from mlops.pipeline.parts import Pipeline
+    from mlops.pipeline.read import load_pipeline
     from mlops.pipeline.result import JobResult, StepEvent, StepState
     from mlops.pipeline.run.executor import StepServer
     from mlops.pipeline.run.key import installed_environment
@@ -37,7 +38,7 @@ _PLACES = {
     "WHOLE": "mlops.pipeline.run.selection",
     "Selection": "mlops.pipeline.run.selection",
     "JobResult": "mlops.pipeline.result",
-    "Pipeline": "mlops.pipeline.read",
+    "Pipeline": "mlops.pipeline.parts",
     "StepEvent": "mlops.pipeline.result",
     "StepServer": "mlops.pipeline.run.executor",
     "StepState": "mlops.pipeline.result",

@@ -191,10 +191,15 @@ class Document:
             raise InvalidInput(
                 Problem(f"{self.name}:1", f"must be a mapping of fields, but the file is {kind}")
             )
+        return self.part(model, self.value, ())
+
+    def part(self, model: type[ModelT], value: Any, loc: Loc) -> ModelT:
+        """Validate `value`, which stands at `loc` or was made of what stands there, as `parse` does."""
         try:
-            return model.model_validate(self.value)
+            return model.model_validate(value)
         except ValidationError as error:
-            raise InvalidInput([self.problem(*_sentence(e, model)) for e in error.errors()]) from None
+            found = [_sentence(e, model) for e in error.errors()]
+            raise InvalidInput([self.problem((*loc, *place), said) for place, said in found]) from None
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], name: str) -> list[Problem]:
