@@ -11,12 +11,12 @@ from tests.azure.forges.github import FakeGitHub
 from tests.azure.fork import Place, place
 from tests.azure.provisioned import principal, scopes_of
 
-from infra import roles
 from mlops.bootstrap.world import Stack, read_stack
 from mlops.doctor import platform
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Finding
 from mlops.doctor.run import diagnose
+from mlops.infra import roles
 from mlops.spec.settings import load_settings
 
 HERE = ("training workspace", "training storage account")

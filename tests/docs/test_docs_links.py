@@ -13,7 +13,18 @@ from urllib.parse import urlsplit
 import pytest
 from doc_pages import ROOT, Link, anchors, code_spans, links, pages
 
-PLACES = ("src", "tests", "infra", "docs", "container", "benchmarks", ".github", "environments", "pipelines")
+PLACES = (
+    "src",
+    "packages",
+    "tests",
+    "infra",
+    "docs",
+    "container",
+    "benchmarks",
+    ".github",
+    "environments",
+    "pipelines",
+)
 """Folders at the top; a path that starts with one of them is meant to be a file of this repository."""
 MADE_BY_A_FORK = (
     "environments/staging/",

@@ -21,7 +21,7 @@ LAYERS: list[set[str]] = [
     {"targets", "forge"},
     {"pipeline", "steps"},
     {"tracking"},
-    {"serving", "monitoring", "events", "profile", "lint"},
+    {"serving", "monitoring", "events", "profile", "lint", "infra"},
     {"usecase"},
     {"tables"},
     {"spec"},

@@ -21,11 +21,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import mlops
+import mlops.serving
 from mlops.serving import testing
 from mlops.serving.core import load
 
-SOURCE = Path(mlops.__file__).parents[1]
+SOURCE = Path(mlops.serving.__file__).parents[2]
 
 RUNNER = dedent("""
     import importlib.util, json, os, sys

@@ -109,7 +109,7 @@ def test_what_was_said_stays_said(tmp_path: Path):
 # --- nobody else replaces a file ----------------------------------------------------------------------------
 
 FOLDERS = {
-    "infra/policy/checkov.py": "a folder",
+    "packages/infra/src/mlops/infra/policy/checkov.py": "a folder",
     "src/mlops/pipeline/run/cache.py": "folders",
     "src/mlops/targets/_folders.py": "a folder",
     "src/mlops/targets/azure/shared.py": "a download, from one folder of ours to another",
@@ -147,7 +147,7 @@ def movers(path: Path) -> set[str]:
 def test_files_are_replaced_in_one_place():
     found = {
         str(path.relative_to(ROOT)): calls
-        for folder in ("src", "infra", ".github", "container")
+        for folder in ("src", "packages/infra/src", "infra", ".github", "container")
         for path in sorted((ROOT / folder).rglob("*.py"))
         if (calls := movers(path)) and path != ROOT / "src/mlops/spec/writing.py"
     }

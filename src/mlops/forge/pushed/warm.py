@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
-import mlops
 from mlops.forge.pushed.store import Settings
 
 IDLE_SECONDS = 60
@@ -28,7 +27,7 @@ BEFORE = (
 """What verbs import beside what steps do, third-party only, in the order in which the first job needs it."""
 AFTER = ("onnx", "scipy.stats")
 # Looked up without importing it: a job's small scripts import this module.
-_CODE = Path(mlops.__file__).parent / "pipeline" / "run"
+_CODE = Path(__file__).resolve().parents[2] / "pipeline" / "run"
 
 
 def address(settings: Settings) -> Path | None:
