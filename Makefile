@@ -27,7 +27,7 @@ help: ## Show this list
 ##@ Start
 setup: $(READY) ## Create .venv with the locked dependencies
 
-$(READY): uv.lock pyproject.toml
+$(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@$(or $(PYTHON),false) -c '$(SUITS)' 2>/dev/null || { \
 	  echo "Python 3.11, 3.12 or 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is none of them,PATH has none of them)."; \
 	  echo "Install one, or say where it is: make $(firstword $(MAKECMDGOALS) setup) PYTHON=/path/to/python3.12"; exit 1; }

@@ -96,7 +96,7 @@ def test_what_is_deployed(bench: AzureBench) -> None:
     assert found is not None
     told = found["properties"]
     assert told["errorThreshold"] == 0, "a quarantined file must not be hidden"
-    assert told["codeConfiguration"]["scoringScript"] == "mlops/serving/batch_azure.py"
+    assert told["codeConfiguration"]["scoringScript"] == "batch.py"
     assert told["environmentVariables"]["MLOPS_MODEL_DIGEST"] == tree_digest(bench.artifacts["one"])
     assert "/registries/" in json.dumps(told["model"])
 

@@ -32,13 +32,13 @@ def world(tmp_path: Path) -> World:
         (f"src/{PACKAGE}/model.py", ["ci", TRAIN]),
         (f"pipelines/{MODEL}/training.yml", ["ci", TRAIN]),
         ("mlops.toml", ["ci", *TRAINING.values(), "infra"]),
-        ("src/mlops/steps/train.py", ["ci", *TRAINING.values()]),
+        ("packages/runtime/src/mlops/steps/train.py", ["ci", *TRAINING.values()]),
         ("environments/prod/flights.yaml", ["ci", "release"]),
         ("releases/flights/7.yaml", ["ci", "release"]),
         ("environments/Pulumi.prod.yaml", ["ci", "infra"]),
         ("infra/environment.py", ["ci", "infra"]),
         ("docs/ci.md", ["ci"]),
-        ("src/mlops/lifecycle/apply.py", ["ci"]),
+        ("packages/engine/src/mlops/lifecycle/apply.py", ["ci"]),
     ],
 )
 def test_a_push_starts_what_it_concerns(world: World, changed: str, started: list[str]) -> None:

@@ -93,7 +93,7 @@ def test_requirements_are_those_of_the_lock_every_one_with_hashes() -> None:
 
 def test_the_image_holds_the_rooms_that_serving_imports_and_no_others() -> None:
     """`tests/unit/test_import_rule.py` keeps serving to spec and errors."""
-    copied = re.findall(r"^COPY src/(.*) /app", DOCKERFILE.read_text(), re.MULTILINE)
+    copied = re.findall(r"^COPY packages/runtime/src/(.*) /app", DOCKERFILE.read_text(), re.MULTILINE)
     assert copied == ["mlops/errors.py", "mlops/spec", "mlops/serving"]
     ignored = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
     assert "*" in ignored, "what is not named stays out"

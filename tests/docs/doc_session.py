@@ -19,6 +19,8 @@ from pathlib import Path
 from doc_pages import Block
 from tests.e2e.template_copy import copy_template
 
+from mlops.spec.sources import python_path
+
 MARK = "@@ block "
 BIN = Path(sys.executable).parent
 INSTALLERS = ("uv", "pip", "apt-get", "npm", "az", "gh", "pulumi", "docker")
@@ -37,7 +39,7 @@ class Session:
         home.mkdir(parents=True)
         self.env = {
             "PATH": f"{self.root / '.venv/bin'}:{os.environ['PATH']}",
-            "PYTHONPATH": str(self.root / "src"),  # where a clone's own environment would point
+            "PYTHONPATH": python_path(self.root),  # where a clone's own environment would point
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TERM": "dumb",

@@ -73,6 +73,11 @@ WITH_A_SECOND_MODEL = World(
     [
         Act("mlops new-model prices --task regression", makes="src/prices/model.py"),
         Act(
+            "mlops new-model prices --kind lightgbm --task regression",
+            swaps={"prices": "costs"},
+            makes="src/costs/model.py",
+        ),
+        Act(
             "mlops register ./trained-elsewhere --model prices --task regression",
             before=ELSEWHERE_REGRESSION,
             sees="prices version 1 is registered",

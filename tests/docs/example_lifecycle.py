@@ -90,6 +90,12 @@ TRAIN = [
         "mlops train --window 2013-01..2013-04 --test-window 2013-05",
         sees="nothing changed: this is flights version 2",
     ),
+    Act("mlops train --try --set max_iter=300", sees="registered nothing; keep it with: mlops train"),
+    Act("mlops train --only train --here --pdb", sees="ran a part of the pipeline"),
+    Act("mlops runs --limit 20", sees=r"2013-04 +[0-9a-f]{8}"),
+    Act("mlops runs best --metric brier", sees="what the first does better: mlops compare"),
+    Act("mlops compare last champion", sees="max_iter: "),
+    Act("mlops compare 3 a1b2c3d4 --no-code", swaps={"3": "2", "a1b2c3d4": "1"}, sees="roc_auc"),
     Act("mlops train", before=given.LEARN_LONGER, sees="flights version 5 is registered"),
     Act("mlops train --detach", sees="mlops train --resume"),
     Act(

@@ -47,7 +47,7 @@ def test_hooks_call_make_and_nothing_else() -> None:
 def test_a_commit_that_lint_refuses_is_not_made(session: Session) -> None:
     installed = run(session, "make", "hooks")
     assert installed.returncode == 0, installed.stdout + installed.stderr
-    (session.root / "src/mlops/unused.py").write_text("import os\n\nx=1\n", encoding="utf-8")
+    (session.root / "src/flights/unused.py").write_text("import os\n\nx=1\n", encoding="utf-8")
     run(session, "git", "add", "--all")
     done = run(session, "git", "commit", "--message", "Something untidy")
     assert done.returncode, "the commit was made"

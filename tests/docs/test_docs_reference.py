@@ -102,7 +102,7 @@ def _move() -> Move:
 
 def test_every_variable_that_the_sources_read_is_listed() -> None:
     listed = {*variables.PERSON, *variables.DEPLOYMENT, *variables.FORGE}
-    folders = [ROOT / "src/mlops", ROOT / "infra", ROOT / "packages"]
+    folders = [ROOT / "packages", ROOT / "infra"]
     sources = [p for folder in folders for p in folder.rglob("*.py") if "reference" not in p.parts]
     read = {
         name

@@ -22,7 +22,7 @@ def test_a_submitted_training_is_resumed_from_another_process(fresh: Repository)
     commit = fresh.git("rev-parse", "HEAD")
     name = fresh.spawn("train", "--detach").ok().out.strip()
     # The run has its own copy: what changes meanwhile is not in the model.
-    step = fresh.root / "src/mlops/steps/evaluate.py"
+    step = fresh.root / "packages/runtime/src/mlops/steps/evaluate.py"
     step.write_text("raise SystemExit('edited meanwhile')\n", encoding="utf-8")
 
     first = fresh.spawn("train", "--resume", name).ok()

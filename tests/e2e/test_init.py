@@ -17,6 +17,7 @@ import pytest
 import yaml
 from template_copy import PACKAGES, Done, Repository, copy_template
 
+from mlops.spec.sources import python_path
 from mlops.template import manifest, plan
 from mlops.template.answers import Answers, answers
 
@@ -55,7 +56,10 @@ def make_template(folder: Path) -> Repository:
 
 def own_code(fork: Repository) -> dict[str, str]:
     """Variables with which Python imports the fork's code, not that of the template that runs the test."""
-    return {"PYTHONPATH": str(fork.root / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+    return {
+        "PYTHONPATH": python_path(fork.root),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
 
 
 def with_own_code(fork: Repository, *words: str) -> Done:
@@ -128,7 +132,7 @@ def test_no_name_of_the_template_and_nothing_of_its_example_is_left(
     assert example is not None
     words = [*example.words, "@OWNER/", "OWNER/REPO", "mlops-template", r"(ml-team|finance)@example\.com"]
     # Rooms that replace names, or look for them, have to spell some.
-    where = ["--", ".", ":!src/mlops/template", ":!src/mlops/doctor"]
+    where = ["--", ".", ":!packages/engine/src/mlops/template", ":!packages/engine/src/mlops/doctor"]
     found = subprocess.run(
         ["git", "-C", str(fork.root), "grep", "-niIE", "|".join(words), *where],
         capture_output=True, text=True, check=False,
@@ -138,7 +142,7 @@ def test_no_name_of_the_template_and_nothing_of_its_example_is_left(
     assert subprocess.run(everywhere, capture_output=True, text=True, check=False).stdout == ""
     assert [path for path in fork.git("ls-files").splitlines() if example.model in path] == []
     assert [path for path in fork.root.rglob("*") if "<example" in path.name] == []
-    spelled = ":!src/mlops/reference"  # writes marks into the pages that it makes
+    spelled = ":!packages/maker/src/mlops/reference"  # writes marks into the pages that it makes
     marks = ["git", "-C", str(fork.root), "grep", "-lE", "(#|//|<!--) *</?example/?>", *where, spelled]
     assert subprocess.run(marks, capture_output=True, text=True, check=False).stdout == ""
 
@@ -149,7 +153,7 @@ def test_a_new_use_of_the_example_elsewhere_is_found(clone: Repository) -> None:
     clone.commit("A slip")
     done = clone.call("init", *OPTIONS, "--dry-run", "--json").ok()
     (left,) = done.json["leftovers"]
-    assert (left["path"], left["text"]) == ("src/mlops/errors.py", "# as the flights do")
+    assert (left["path"], left["text"]) == ("packages/runtime/src/mlops/errors.py", "# as the flights do")
 
 
 def test_the_fork_has_its_own_names_everywhere(fork: Repository) -> None:

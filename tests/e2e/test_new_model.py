@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 from template_copy import REVIEWER, Repository
 
+from mlops.spec.sources import python_path
+
 pytestmark = pytest.mark.e2e
 
 FORK_FOLDERS = ("src/{0}/", "pipelines/{0}/", "tests/unit/{0}/", "releases/{0}/")
@@ -70,7 +72,7 @@ def tool(fork: Repository, *words: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [str(Path(sys.executable).with_name(words[0])), *words[1:]],
         cwd=fork.root,
-        env={**fork.env, "PYTHONPATH": str(fork.root / "src")},
+        env={**fork.env, "PYTHONPATH": python_path(fork.root)},
         capture_output=True,
         text=True,
         check=False,

@@ -102,9 +102,12 @@ def move_on(template: Repository) -> None:
     (template.root / "docs/events.md").unlink()
     everywhere(template, "synthetic_traffic", "probe_traffic", ("src", "docs", "environments"))
     everywhere(
-        template, "sample_rate", "share", ("src/mlops/spec", "src/mlops/serving", "docs", "mlops.toml")
+        template,
+        "sample_rate",
+        "share",
+        ("packages/runtime/src/mlops/spec", "packages/runtime/src/mlops/serving", "docs", "mlops.toml"),
     )
-    name = "src/mlops/template/migrations/v0_90_0_better_names.py"
+    name = "packages/engine/src/mlops/template/migrations/v0_90_0_better_names.py"
     (template.root / name).write_text(MIGRATION)
     template.git("add", "--all")
     release(template, NEXT)
@@ -196,7 +199,7 @@ def test_a_fork_that_has_lived_takes_a_release(two: Two) -> None:
     assert (root / "docs/novelty.md").is_file() and not (root / "docs/events.md").exists()
     assert not (root / "docs/board.md").exists()
     assert any("docs/board.md stays away" in remark for remark in done["remarks"])
-    assert "probe_traffic" in (root / "src/mlops/spec/policy.py").read_text()
+    assert "probe_traffic" in (root / "packages/runtime/src/mlops/spec/policy.py").read_text()
     assert manifest.load(root).version == NEXT
 
     # What is the fork's: only the migration touched it.
@@ -219,7 +222,13 @@ def test_a_fork_that_has_lived_takes_a_release(two: Two) -> None:
     tests = ("tests/unit/prices", "tests/unit/growers", "tests/unit/test_import_rule.py", "tests/unit/gates")
     done_tests = tool(fork, "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests)
     assert done_tests.returncode == 0, done_tests.stdout[-3000:]
-    owned_code = ("src/prices", "src/growers", "tests/unit/prices", "src/mlops/template", "src/mlops/spec")
+    owned_code = (
+        "src/prices",
+        "src/growers",
+        "tests/unit/prices",
+        "packages/engine/src/mlops/template",
+        "packages/runtime/src/mlops/spec",
+    )
     assert tool(fork, "ruff", "check", *owned_code).returncode == 0
 
     # Again: nothing, and before the merge a sentence.

@@ -342,7 +342,7 @@ def _fork(work: Callable[[], int], seconds: int) -> str:
 def _imported(root: Path) -> set[str]:
     """Modules of others that this process has imported."""
     files = {name: str(getattr(module, "__file__", None) or "") for name, module in sys.modules.items()}
-    ours = (str(root / "src"), str(root / "tests"), str(root / "infra"), str(root / "packages"))
+    ours = tuple(str(root / name) for name in ("src", "packages", "tests", "infra"))
     return {name for name, file in files.items() if file and not file.startswith(ours) and name != "__main__"}
 
 

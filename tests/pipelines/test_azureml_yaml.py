@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import importlib.util
 import re
 import shlex
 import subprocess
@@ -19,8 +20,6 @@ import yaml
 ROOT = Path(__file__).parents[2]
 PIPELINE = ROOT / "pipelines" / "flights"
 COMPONENTS = sorted((PIPELINE / "components").glob("*.yml"))
-VERBS = Path("src/mlops/cli/job.py")
-"""What runs a verb in a job."""
 STEPS = ["prep", "validate", "train", "evaluate", "explain", "register"]
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -119,14 +118,14 @@ def _command(component: dict[str, Any]) -> str:
 def test_the_command_gives_the_script_what_it_needs_and_nothing_unknown(path: Path) -> None:
     component = _read(path)
     words = shlex.split(_command(component))
-    if words[:2] == ["python", str(VERBS)]:
+    if words[0] == "mlops":
         typed = [_default(component, word) for word in words[2:]]
         assert _verb(*typed) == 0
         assert _verb(*typed, "--unknown") == 2
     else:
         module = words[2]
         assert words[:2] == ["python", "-m"]
-        assert (ROOT / "src" / Path(*module.split("."))).with_suffix(".py").is_file(), module
+        assert importlib.util.find_spec(module), module
         options = _options(module)
         given = {w for w in words if w.startswith("--")}
         required = {o for o, action in options.items() if action.required}
@@ -138,7 +137,7 @@ def test_the_command_gives_the_script_what_it_needs_and_nothing_unknown(path: Pa
 
 def _verb(*words: str) -> int:
     """Exit code of the script that runs verbs, which reads all options before it helps."""
-    command = [sys.executable, str(VERBS), *words, "--help"]
+    command = [sys.executable, "-m", "mlops.cli", *words, "--help"]
     return subprocess.run(command, cwd=ROOT, capture_output=True, check=False).returncode
 
 

@@ -48,7 +48,7 @@ def test_the_job_loads_validates_and_becomes_a_request() -> None:
     assert result.passed, result.error_messages
     node = job._to_rest_object().properties.jobs["score"]
     assert node["type"] == "parallel"
-    assert node["task"]["entry_script"] == "mlops/serving/batch_azure.py"
+    assert node["task"]["entry_script"] == "on_batch.py"
     assert node["input_data"] == "${{inputs.data}}"
     assert set(node["inputs"]) == {"data", "model", "digest"}
 
@@ -67,7 +67,7 @@ def test_a_wrong_job_is_not_accepted(tmp_path: Path) -> None:
 
 def test_the_arguments_are_those_that_the_entry_script_knows() -> None:
     given = set(re.findall(r"--[\w-]+", _read(BATCH)["jobs"]["score"]["task"]["program_arguments"]))
-    source = (ROOT / "src" / "mlops" / "serving" / "batch_azure.py").read_text()
+    source = (ROOT / "packages/runtime/src/mlops/serving/azure/batch.py").read_text()
     known = set(re.findall(r'add_argument\("(--[\w-]+)"', source))
     assert {"--model", "--output"} <= given <= known
 
@@ -89,7 +89,7 @@ def test_the_environment_pins_what_the_lock_pins_but_for_what_the_runner_holds_b
 def test_the_environment_has_what_the_entry_script_imports() -> None:
     code = (
         "import sys; before = set(sys.modules)\n"
-        "import mlops.serving.batch_azure, pyarrow.parquet, pyarrow.csv, onnxruntime\n"
+        "import mlops.serving.azure.batch, pyarrow.parquet, pyarrow.csv, onnxruntime\n"
         "print(*sorted({m.split('.')[0] for m in set(sys.modules) - before}))"
     )
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)

@@ -28,6 +28,7 @@ pytestmark = [
     ),
 ]
 SOURCE = Path(__file__).parents[2] / "src"
+ENGINE = SOURCE.parent / "packages/runtime/src"
 NAN = float("nan")
 NEW_YORK = ZoneInfo("America/New_York")
 WINDOW, TEST = "2013-01..2013-11", "2013-12"
@@ -123,7 +124,12 @@ def options(raw: Path, out: Path, usecase: str = "flights", test: str = TEST) ->
 def on_spark(script: Path, *arguments: str, path: Path = SOURCE) -> subprocess.CompletedProcess[str]:
     """A script with the Python that has PySpark, on a machine whose clock is not in UTC."""
     home = str(script.parent)
-    env = {"PATH": os.environ["PATH"], "PYTHONPATH": str(path), "TZ": "America/New_York", "HOME": home}
+    env = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": os.pathsep.join(map(str, (path, ENGINE))),
+        "TZ": "America/New_York",
+        "HOME": home,
+    }
     env |= {name: os.environ[name] for name in ("JAVA_HOME",) if name in os.environ}
     # So few rows would end in one file, and the order of files would go untested.
     env["PYSPARK_SUBMIT_ARGS"] = "--conf spark.sql.adaptive.coalescePartitions.enabled=false pyspark-shell"

@@ -144,4 +144,9 @@ def test_the_cluster_of_the_page_is_what_databricks_is_asked_for(tmp_path: Path)
     assert "-P window=2013-01..2013-02" in command
     with tarfile.open(fileobj=io.BytesIO(databricks.asked["POST /dbfs"])) as code:
         names = {name.partition("/")[2] for name in code.getnames()}
-    assert {"MLproject", "src/mlops/errors.py", "pipelines/flights/training.yml", ".git/HEAD"} <= names
+    assert {
+        "MLproject",
+        "packages/runtime/src/mlops/errors.py",
+        "pipelines/flights/training.yml",
+        ".git/HEAD",
+    } <= names

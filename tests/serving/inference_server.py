@@ -13,11 +13,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import mlops.serving
+import mlops.serving.azure
 from mlops.serving.client import Unreachable, call
 from mlops.spec.digest import tree_digest
 
-SCRIPT = Path(mlops.serving.__file__).with_name("score.py")
+SCRIPT = Path(mlops.serving.azure.__file__).with_name("score.py")
 COMMAND = Path(sys.executable).with_name("azmlinfsrv")
 
 

@@ -9,13 +9,23 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-SOURCE = ROOT / "src" / "mlops"
+SOURCES = sorted((ROOT / "packages").glob("*/src/mlops"))
+
+# A package imports itself and those named here: what a fork installs for one purpose brings no other.
+PACKAGES: dict[str, set[str]] = {
+    "runtime": set(),
+    "lint": {"runtime"},
+    "engine": {"runtime", "lint"},
+    "infra": {"runtime"},
+    "maker": {"runtime", "lint", "engine", "infra"},
+}
 
 # A room may import itself and every room in a later row; rooms of one row do not know each other.
 LAYERS: list[set[str]] = [
-    {"reference"},
+    {"reference", "verbs"},
+    {"demo"},
     {"cli"},
-    {"demo", "doctor", "template"},
+    {"doctor", "template"},
     {"board", "bootstrap", "scaffold"},
     {"lifecycle"},
     {"targets", "forge"},
@@ -60,12 +70,26 @@ def offences(path: Path, room: str) -> list[str]:
 
 
 def modules() -> list[tuple[Path, str]]:
-    rows = []
-    for path in sorted(SOURCE.rglob("*.py")):
-        parts = path.relative_to(SOURCE).parts
-        if parts != ("__init__.py",):
-            rows.append((path, parts[0].removesuffix(".py")))
-    return rows
+    return [
+        (path, path.relative_to(source).parts[0].removesuffix(".py"))
+        for source in SOURCES
+        for path in sorted(source.rglob("*.py"))
+    ]
+
+
+def homes() -> dict[str, str]:
+    """The package of each room."""
+    return {room: path.relative_to(ROOT / "packages").parts[0] for path, room in modules()}
+
+
+def beyond(path: Path, package: str) -> list[str]:
+    """Imports of packages that `package` does not depend on."""
+    known, found = homes(), []
+    for name in sorted(imports_of(path)):
+        other = known.get(name.split(".")[1]) if name.startswith("mlops.") else None
+        if other is not None and other != package and other not in PACKAGES[package]:
+            found.append(f"{path} imports {name}, which is in {other}")
+    return found
 
 
 def test_every_room_has_a_place():
@@ -78,12 +102,32 @@ def test_imports_point_downwards():
     assert not found, "\n".join(found)
 
 
+def test_a_package_imports_only_what_it_depends_on():
+    found = []
+    for path, _ in modules():
+        found += beyond(path, path.relative_to(ROOT / "packages").parts[0])
+    assert not found, "\n".join(found)
+
+
+def test_no_package_owns_the_namespace():
+    """An `__init__.py` in one of them would hide the others."""
+    owners = [f for s in SOURCES for f in (s / "__init__.py", s / "verbs" / "__init__.py") if f.exists()]
+    assert not owners
+
+
+def test_an_import_beyond_the_package_is_found(tmp_path: Path):
+    wrong = tmp_path / "wrong.py"
+    wrong.write_text("from mlops.lifecycle import gates")
+    assert beyond(wrong, "runtime")
+    assert not beyond(wrong, "maker")
+
+
 def test_use_cases_know_only_the_protocol():
     allowed = {"mlops.errors", "mlops.tables", "mlops.usecase"}
     found = []
     for path in sorted((ROOT / "src").rglob("*.py")):
-        if SOURCE in path.parents:
-            continue
+        if path.name == "on_batch.py":
+            continue  # an entry of Azure ML, no use case
         found += [
             f"{path.relative_to(ROOT)} imports {name}"
             for name in imports_of(path)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import NotFound
-from mlops.pipeline import JobResult, StepEvent, run_pipeline
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, run_pipeline
 
 STEPS = """
 import argparse, json, os, pathlib, sys, time
@@ -141,7 +141,13 @@ class Project:
         path.write_text(text.replace(old, new))
         return text[: text.index(old)].count("\n") + 1
 
-    def run(self, *, progress: Callable[[StepEvent], None] = lambda _: None, **inputs: str) -> JobResult:
+    def run(
+        self,
+        *,
+        progress: Callable[[StepEvent], None] = lambda _: None,
+        selection: Selection = WHOLE,
+        **inputs: str,
+    ) -> JobResult:
         return run_pipeline(
             self.pipeline,
             inputs,
@@ -151,6 +157,7 @@ class Project:
             progress=progress,
             environment_digest=os.environ.get("INSTALLED", ""),
             preload=(),
+            selection=selection,
         )
 
     def ran(self) -> list[str]:

@@ -15,10 +15,10 @@ from typing import Any
 import yaml
 
 from graphs import CLUSTERS
+from mlops.spec.sources import python_path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
-SOURCES = [ROOT / "src", *sorted((ROOT / "packages").glob("*/src"))]
 PASSPHRASE = "only for tests"
 # Without pyproject.toml the engine takes the environment as it is; with it, it would install into it.
 _COPIED = ("Pulumi.yaml", "mlops.toml", "uv.lock", "infra", "environments")
@@ -69,7 +69,7 @@ class Engine:
             "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
             "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
             "STAND_IN_STATE": str(self.state),
-            "PYTHONPATH": os.pathsep.join(str(p) for p in SOURCES),
+            "PYTHONPATH": python_path(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "NO_COLOR": "1",
         }

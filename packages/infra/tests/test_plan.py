@@ -19,9 +19,10 @@ from mlops.infra.arm_types import ARM_TYPES, arm_type
 from mlops.infra.model import SECRET, UNKNOWN, Captured, Finding, Resource, texts
 from mlops.infra.plan import api
 from mlops.infra.plan.arm import body, template
-from mlops.infra.plan.base import captured_at, dumps, loads
+from mlops.infra.plan.base import captured_at
 from mlops.infra.plan.capture import capture
 from mlops.infra.plan.diff import changes
+from mlops.infra.plan.dump import dumps, loads
 from mlops.infra.plan.report import Plan, StackPlan
 from mlops.infra.plan.stacks import capture_stacks
 from mlops.infra.stack_names import stack_names

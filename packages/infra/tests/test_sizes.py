@@ -95,9 +95,9 @@ def test_the_verb_lists_what_the_stacks_name(repository: Path) -> None:
 
 
 def test_the_verb_renews_the_table_from_the_page(repository: Path, tmp_path: Path) -> None:
-    page, table = tmp_path / "page.md", repository / "src/mlops/spec/vm_sizes.yaml"
+    page, table = tmp_path / "page.md", repository / "packages/runtime/src/mlops/spec/vm_sizes.yaml"
     table.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "src/mlops/spec/vm_sizes.yaml", table)
+    shutil.copy(ROOT / "packages/runtime/src/mlops/spec/vm_sizes.yaml", table)
     page.write_text(PAGE)
     assert _verb(repository, "--page", str(page)).exit_code == 0
     assert "series: NVv3," in table.read_text()

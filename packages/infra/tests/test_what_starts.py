@@ -67,7 +67,9 @@ def test_what_the_program_reads_starts_infra(read: list[str], filters: list[str]
     assert patterns.accepts(filters, "Pulumi.yaml")
 
 
-@pytest.mark.parametrize("file", ["src/mlops/cli/_app.py", "README.md", "releases/freight/1.yaml"])
+@pytest.mark.parametrize(
+    "file", ["packages/engine/src/mlops/cli/_app.py", "README.md", "releases/freight/1.yaml"]
+)
 def test_what_it_does_not_read_starts_nothing(read: list[str], file: str) -> None:
     assert file not in read
     assert not patterns.accepts(_github("push"), file)

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops.spec.sources import python_path
+
 from .arm import Kind, Operation, Resource
 from .collector import Agent
 from .http import Answer, Refused, Request
@@ -167,7 +169,7 @@ class Online:
             "MLOPS_CAPTURE_DIR": str(folder),
             "PYTHONDONTWRITEBYTECODE": "1",
         }
-        env["PYTHONPATH"] = str(ROOT / "src")
+        env["PYTHONPATH"] = python_path(ROOT)
         agent = None
         if (resource["properties"].get("dataCollector") or {}).get("collections"):
             agent = Agent(self._emulator, resource)

@@ -390,7 +390,7 @@ def test_a_release_whose_gates_were_loosened_waits_for_a_person(
 def test_a_release_that_does_not_say_what_it_learned_from(repository: Repository):
     repository.breach()
     repository.world.registry.tag(MODEL, 1, {"mlops.data.window": None})
-    with pytest.raises(IntegrityError, match="does not say which months it learned from"):
+    with pytest.raises(IntegrityError, match="does not say which rows it learned from"):
         repository.retrain()
 
 

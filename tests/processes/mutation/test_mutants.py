@@ -132,5 +132,5 @@ def test_only_changed_functions_are_touched() -> None:
 
 
 def test_a_module_that_decides_nothing_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
-    assert program.main(["src/mlops/errors.py"]) == 5
-    assert "src/mlops/errors.py" in capsys.readouterr().err
+    assert program.main(["packages/runtime/src/mlops/errors.py"]) == 5
+    assert "packages/runtime/src/mlops/errors.py" in capsys.readouterr().err

@@ -21,17 +21,18 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-import mlops.serving
 from mlops.serving import testing
 from mlops.serving.core import load
 
-SOURCE = Path(mlops.serving.__file__).parents[2]
+ROOT = Path(__file__).parents[3]
+ENGINE = ROOT / "packages/runtime/src"
 
 RUNNER = dedent("""
     import importlib.util, json, os, sys
     entry, work, *batches = json.loads(sys.argv[1])
     sys.argv = ["driver.py", *sys.argv[2:]]
-    assert not any("mlops" in os.listdir(p) for p in sys.path if os.path.isdir(p)), "the path is not clean"
+    found = [p for p in sys.path if os.path.isdir(p) and "mlops" in os.listdir(p)]
+    assert len(found) == 1 and found[0].endswith("runtime/src"), "the path is not clean"
     os.chdir(work)
     spec = importlib.util.spec_from_file_location("user_entry", entry)
     module = importlib.util.module_from_spec(spec)
@@ -45,16 +46,17 @@ RUNNER = dedent("""
 
 
 def azure(tmp_path: Path, batches: list[list[Path]], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run mini-batches in a process that knows only the job's code folder, as on a cluster."""
+    """Run mini-batches in a process that knows the job's code folder and the engine, as on a cluster."""
     code = tmp_path / "snapshot"
     if not code.exists():
-        shutil.copytree(SOURCE / "mlops", code / "mlops", ignore=shutil.ignore_patterns("__pycache__"))
+        code.mkdir()
+        shutil.copy2(ROOT / "src" / "on_batch.py", code)
     driver = tmp_path / "driver.py"
     driver.write_text(RUNNER)
-    entry = str(code / "mlops" / "serving" / "batch_azure.py")
+    entry = str(code / "on_batch.py")
     given = json.dumps([entry, str(tmp_path), *[[str(p) for p in batch] for batch in batches]])
     # Its packages without the editable install of this repository.
-    packages = [p for p in sys.path if p.endswith("site-packages")]
+    packages = [str(ENGINE), *(p for p in sys.path if p.endswith("site-packages"))]
     program = f"import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p] + {packages!r}\n"
     driver.write_text(program + RUNNER)
     return subprocess.run(

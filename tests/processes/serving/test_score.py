@@ -16,12 +16,12 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-import mlops.serving
+import mlops.serving.azure
 from mlops.errors import InvalidInput
 from mlops.serving import testing
 from mlops.serving.client import Unreachable, call
 
-SCRIPT = Path(mlops.serving.__file__).with_name("score.py")
+SCRIPT = Path(mlops.serving.azure.__file__).with_name("score.py")
 SERVER = Path(sys.executable).with_name("azmlinfsrv")
 
 
@@ -149,7 +149,7 @@ def test_a_tampered_model_is_never_served(tmp_path: Path) -> None:
 
 
 def test_the_artifact_is_found_where_azure_mounts_it(tmp_path: Path) -> None:
-    from mlops.serving.score import find_artifact
+    from mlops.serving.azure.score import find_artifact
 
     with pytest.raises(InvalidInput, match="no model artifact"):
         find_artifact(tmp_path)

@@ -129,6 +129,22 @@ def test_the_same_artifact_again_is_the_same_version(pipeline, monkeypatch):
     assert pipeline.tracker.get(second).tags["mlops.version"] == "1"
 
 
+def test_a_try_registers_nothing_and_keeps_what_it_was(pipeline, monkeypatch):
+    parent, env = pipeline.start()
+    pipeline.tracker.set_tags(parent, {"mlops.try": "true"})
+    for name, value in env.items():
+        monkeypatch.setenv(name, value)
+    assert register.main(pipeline.options()) == 0
+    assert pipeline.answer()["version"] is None and pipeline.store.versions("flights") == []
+    kept = pipeline.tracker.get(parent)
+    assert kept.params == {"max_iter": "200", "window": "2013-01..2013-03"}
+    assert kept.metrics["roc_auc_low"] == 0.65 and "mlops.version" not in kept.tags
+    assert pipeline.tracker.download(parent, "report/evaluation.json", pipeline.folder).is_file()
+    _, code = run(pipeline, monkeypatch)
+    (version,) = pipeline.store.versions("flights")
+    assert code == 0 and "mlops.try" not in version.tags, "what was tried may be registered afterwards"
+
+
 CLEAN = {**LINEAGE, "mlops.dirty": "false"}
 EDITED = {**LINEAGE, "mlops.commit": "a" * 40, "mlops.dirty": "true"}
 OTHER = {**CLEAN, "mlops.commit": "b" * 40, "mlops.actor": "Bea"}

@@ -76,7 +76,7 @@ def test_what_an_option_says_is_not_asked(clone: Path) -> None:
     given = {**NOTHING, "project": "pay", "forge": "github", "repository": "a/b", "model": "pay"}
     found = gather(clone, given, keep_example=False, ask=person)
     assert (found.project, found.repository, found.model, found.task) == ("pay", "a/b", "pay", "binary")
-    assert [q.split()[0] for q, _ in person.heard] == ["Prefix", "Azure", "E-mail", "What"]
+    assert [q.split()[0] for q, _ in person.heard] == ["Prefix", "Azure", "E-mail", "What", "What"]
 
 
 def test_an_answer_that_cannot_be_is_asked_again_with_the_reason(clone: Path) -> None:

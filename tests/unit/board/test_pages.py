@@ -262,7 +262,7 @@ def test_a_list_that_names_a_file_outside_removes_nothing(tmp_path: Path):
 
 # --- colours -------------------------------------------------------------------------------------------
 
-CSS = (Path(__file__).parents[3] / "src/mlops/board/static/board.css").read_text()
+CSS = (Path(__file__).parents[3] / "packages/engine/src/mlops/board/static/board.css").read_text()
 PAIRS = [
     *[(ink, ground) for ink in ("text", "muted", "link") for ground in ("page", "surface", "sunken")],
     *[(kind, f"{kind}-tint") for kind in ("good", "bad", "busy")],

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from mlops.cli._demo_drift import _said
-from mlops.demo.drift import Cost
+from mlops.demo.gain import _said
 from mlops.demo.season import BREACH, Gain
+from mlops.lifecycle.backtest import Cost
 
 
 def made(**figures: tuple[float, float, float, float]) -> Gain:

@@ -59,6 +59,8 @@ ONE: dict[str, tuple[str, ...]] = {
     "data push": (),
     "smoke": (),
     "versions list": (),
+    "runs": (),
+    "compare": ("1",),
     "versions delete": ("1",),
     "schedule apply": ("prod", "monitor.yml"),
     "labels add": ("x.csv", "--env", "prod"),

@@ -101,7 +101,7 @@ def test_what_the_environment_before_serves_is_proposed(repository: Repository):
     assert proposal.branch == f"promote/prod/{MODEL}"
     assert proposal.supersedes == (f"rollback/prod/{MODEL}",)
     assert proposal.reviewers == ("grace", "org/team")
-    assert "from 0001 to 0001 in src, pipelines, uv.lock" in proposal.body
+    assert "from 0001 to 0001 in src, packages, pipelines, uv.lock" in proposal.body
     assert "compare 0001 0001" in proposal.body
     assert repository.forge.done == [], "prod does not merge by itself"
 

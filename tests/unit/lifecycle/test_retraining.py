@@ -7,11 +7,23 @@ from datetime import timedelta
 import pytest
 from monitor_world import NOW
 
-from mlops.lifecycle.retraining import Answer, Decision, Months, Start, decide, next_months
+from mlops.lifecycle.retraining import Answer, Decision, Rows, Start, decide, next_windows
 from mlops.spec.monitoring import MonitorReport, RetrainPolicy, TimeSpan
+from mlops.spec.split import Part
 from mlops.spec.window import Window
 
-LEARNED = Months(Window.parse("2013-01..2013-03"), Window.parse("2013-04"))
+Windows = tuple[Window, Window]
+
+
+def windows(learned: str, tested: str) -> Windows:
+    return Window.parse(learned), Window.parse(tested)
+
+
+def rows(learned: str, tested: str, data: str = "") -> Rows:
+    return Rows(Part.parse(learned), Part.parse(tested), data)
+
+
+LEARNED = windows("2013-01..2013-03", "2013-04")
 POLICY = RetrainPolicy(train=True, cooldown=7 * 86_400.0, at_most=2, per=30 * 86_400.0)
 
 
@@ -48,13 +60,14 @@ def answer(number: int, window: str = "2013-01..2013-05", test: str = "2013-06",
 
 def decided(*reports: MonitorReport, starts: tuple[Start, ...] = (), answers: tuple[Answer, ...] = (),
             live: int | None = 1, policy: RetrainPolicy = POLICY) -> Decision:  # fmt: skip
-    return decide(reports, starts, answers, live=live, learned=LEARNED, policy=policy, now=NOW)
+    learned = rows(*map(str, LEARNED))
+    return decide(reports, starts, answers, live=live, learned=learned, newest=None, policy=policy, now=NOW)
 
 
 def test_a_breach_is_answered_by_training_on_the_new_months():
     found = decided(report())
     assert found.outcome == "train"
-    assert found.months == Months(Window.parse("2013-01..2013-05"), Window.parse("2013-06"))
+    assert found.rows == rows("2013-01..2013-05", "2013-06")
 
 
 @pytest.mark.parametrize(
@@ -113,21 +126,17 @@ def test_a_training_that_was_cut_off_goes_on():
 
 def test_policy_may_leave_training_to_people():
     found = decided(report(), policy=RetrainPolicy(train=False))
-    assert (found.outcome, found.months is not None) == ("propose", True)
+    assert (found.outcome, found.rows is not None) == ("propose", True)
 
 
 def test_windows():
     sliding = RetrainPolicy(window="sliding")
-    assert next_months(LEARNED, report(), sliding) == Months(
-        Window.parse("2013-03..2013-05"), Window.parse("2013-06")
-    )
+    assert next_windows(LEARNED[0], report(), sliding) == windows("2013-03..2013-05", "2013-06")
     two = RetrainPolicy(test_months=2)
-    assert next_months(LEARNED, report(), two) == Months(
-        Window.parse("2013-01..2013-04"), Window.parse("2013-05..2013-06")
-    )
-    assert next_months(LEARNED, report(events="2013-01"), RetrainPolicy()) is None
-    unlabelled = next_months(LEARNED, report(events=None), RetrainPolicy())
-    assert unlabelled is not None and str(unlabelled.test) == "2026-10", (
+    assert next_windows(LEARNED[0], report(), two) == windows("2013-01..2013-04", "2013-05..2013-06")
+    assert next_windows(LEARNED[0], report(events="2013-01"), RetrainPolicy()) is None
+    unlabelled = next_windows(LEARNED[0], report(events=None), RetrainPolicy())
+    assert unlabelled is not None and str(unlabelled[1]) == "2026-10", (
         "complete months before the traffic's end"
     )
 
@@ -206,7 +215,8 @@ def test_only_later_months_are_learned_from(learned: str, tested: str, events: s
         (),
         (),
         live=1,
-        learned=Months(Window.parse(learned), Window.parse(tested)),
+        learned=rows(learned, tested),
+        newest=None,
         policy=RetrainPolicy(train=True, test_months=tests),
         now=NOW,
     )
@@ -229,15 +239,82 @@ def test_every_choice_of_months(kind: str, tests: int, events: bool):
     for first in range(1, 5):
         for length in range(1, 5):
             for known in range(first, first + 14):
-                learned = Months(months_of(first, first + length - 1), months_of(known, known))
+                learned = months_of(first, first + length - 1)
                 end = months_of(known, known).end  # the first day after the last known month
                 span = TimeSpan(start=NOW - timedelta(days=9000), end=NOW.replace(end.year, end.month, 15))
                 told = str(months_of(max(1, known - 1), known)) if events else None
-                found = next_months(learned, report(events=told, window=span), policy)
+                found = next_windows(learned, report(events=told, window=span), policy)
                 last = known - tests
                 begin = max(first, last - length + 1) if kind == "sliding" else first
                 if last < begin:
                     assert found is None, (first, length, known)
                 else:
-                    wanted = Months(months_of(begin, last), months_of(last + 1, known))
+                    wanted = months_of(begin, last), months_of(last + 1, known)
                     assert found == wanted, (first, length, known)
+
+
+@pytest.mark.parametrize(
+    ("learned", "tested", "events", "found"),
+    [
+        ("2013-W01..2013-W10", "2013-W11", "2013-03-01..2013-03-31", ("2013-W01..2013-W12", "2013-W13")),
+        (
+            "2013-01-01..2013-01-31",
+            "2013-02-01",
+            "2013-02-01..2013-02-10",
+            ("2013-01-01..2013-02-09", "2013-02-10"),
+        ),
+    ],
+)
+def test_weeks_and_days_are_learned_from_as_months_are(
+    learned: str, tested: str, events: str, found: tuple[str, str]
+):
+    decision = decide(
+        [report(events=events)],
+        (),
+        (),
+        live=1,
+        learned=rows(learned, tested),
+        newest=None,
+        policy=POLICY,
+        now=NOW,
+    )
+    assert decision.rows == rows(*found)
+
+
+ALL = "train by random:test=0.2,seed=1", "test by random:test=0.2,seed=1"
+
+
+@pytest.mark.parametrize(
+    ("newest", "answers", "outcome"),
+    [
+        ("2", (), "train"),
+        ("1", (), "nothing"),
+        (None, (), "nothing"),
+        ("2", (answer(9, *ALL).model_copy(update={"data": "2"}),), "nothing"),
+        ("2", (answer(9, *ALL).model_copy(update={"data": "1"}),), "train"),
+    ],
+)
+def test_without_a_clock_a_newer_version_of_the_data_is_learned_from(
+    newest: str | None, answers: tuple[Answer, ...], outcome: str
+):
+    decision = decide(
+        [report(events=None)],
+        (),
+        answers,
+        live=1,
+        learned=rows(*ALL, data="1"),
+        newest=newest,
+        policy=POLICY,
+        now=NOW,
+    )
+    assert decision.outcome == outcome
+    if decision.rows is not None:
+        assert (decision.rows.data, str(decision.rows.window)) == ("2", ALL[0])
+    elif not answers:
+        assert "no newer version of its data than 1" in decision.reason
+
+
+def test_a_window_that_was_dealt_by_a_split_is_not_moved_by_itself():
+    learned = rows(f"2013-01..2013-03 {ALL[0]}", f"2013-01..2013-03 {ALL[1]}")
+    found = decide([report()], (), (), live=1, learned=learned, newest="2", policy=POLICY, now=NOW)
+    assert found.outcome == "nothing" and "dealt by a split" in found.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.lifecycle import train as module
-from mlops.lifecycle.train import train
-from mlops.pipeline import JobResult
+from mlops.lifecycle.lineage import Checkout, Lineage
+from mlops.lifecycle.train import Trial, train
+from mlops.pipeline import JobResult, Selection
 
 ROOT = Path(__file__).parents[3]
 
@@ -21,9 +23,12 @@ class Jobs:
 
     def __init__(self) -> None:
         self.inputs: dict[str, str] = {}
+        self.tags: dict[str, str] = {}
 
-    def run(self, pipeline: Path, inputs: dict[str, str], tags: Any, progress: Any) -> JobResult:
-        self.inputs = dict(inputs)
+    def run(
+        self, pipeline: Path, inputs: dict[str, str], tags: Any, progress: Any, selection: Any
+    ) -> JobResult:
+        self.inputs, self.tags = dict(inputs), dict(tags)
         return JobResult("r", (), {})
 
 
@@ -40,11 +45,9 @@ class Target:
 
 @pytest.fixture
 def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    class Nothing:
-        def as_tags(self) -> dict[str, str]:
-            return {}
-
-    monkeypatch.setattr(module, "lineage", lambda *_: Nothing())
+    checkout = Checkout("c" * 40, "main", False, "Ada")
+    monkeypatch.setattr(module, "lineage", lambda *_: Lineage(checkout, "", "", ""))
+    monkeypatch.setattr(module, "work_tree", lambda *_: "t" * 40)
     shutil.copytree(ROOT / "pipelines" / "flights", tmp_path / "pipelines" / "trains")
     (tmp_path / "mlops.toml").write_text('[project]\nname = "names"\n[models.trains]\nusecase = "flights"\n')
     return tmp_path
@@ -55,6 +58,23 @@ def run(root: Path, inputs: dict[str, str]) -> dict[str, str]:
     with pytest.raises(TargetError, match="says no version"):
         train(root, target, "trains", inputs, lambda _: None)
     return target.jobs.inputs  # type: ignore[no-any-return]
+
+
+def test_the_run_says_what_it_is(root: Path) -> None:
+    target: Any = Target()
+    for trial, tag in (
+        (Trial(), None),
+        (Trial(tries=True, note="a thought"), "true"),
+        (Trial(selection=Selection(here=True)), "true"),
+        (Trial(selection=Selection(start=("train",))), None),
+    ):
+        made = None
+        with contextlib.suppress(TargetError):
+            made = train(root, target, "trains", {}, lambda _: None, trial=trial)
+        assert target.jobs.tags.get("mlops.try") == tag
+        assert target.jobs.tags.get("mlflow.note.content", "") == trial.note
+        assert target.jobs.tags["mlops.tree"] == "t" * 40
+        assert made is None or made.version is None
 
 
 def test_the_pipeline_gets_the_names_of_the_settings(root: Path) -> None:

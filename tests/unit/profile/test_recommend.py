@@ -155,6 +155,6 @@ def test_the_table_is_sound_and_in_the_grammar_that_infra_allows() -> None:
 
 
 def test_the_table_says_where_its_figures_come_from() -> None:
-    text = (ROOT / "src" / "mlops" / "profile" / "sizes.yaml").read_text()
+    text = (ROOT / "packages/engine/src/mlops/profile/sizes.yaml").read_text()
     assert text.count("https://learn.microsoft.com/") >= 2
     assert yaml.safe_load(text)["sizes"]

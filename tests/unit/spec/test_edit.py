@@ -181,8 +181,8 @@ def test_a_long_value_inside_braces_is_folded():
 
 
 ROOT = Path(__file__).parents[3]
-PLACES = ("src/mlops/spec/_edit.py", "src/mlops/spec/_yaml.py")
-WRITERS = ("src/mlops/spec/_emit.py", "src/mlops/targets/azure/batch.py")
+PLACES = ("packages/runtime/src/mlops/spec/_edit.py", "packages/runtime/src/mlops/spec/_yaml.py")
+WRITERS = ("packages/runtime/src/mlops/spec/_emit.py", "packages/engine/src/mlops/targets/azure/batch.py")
 """The latter for Azure ML, into a temporary folder: nobody commits it."""
 
 
@@ -193,7 +193,7 @@ WRITERS = ("src/mlops/spec/_emit.py", "src/mlops/targets/azure/batch.py")
 def test_nobody_else_edits_or_writes_yaml(words: tuple[str, ...], allowed: tuple[str, ...]):
     found = {
         str(path.relative_to(ROOT))
-        for folder in ("src", "infra")
+        for folder in ("src", "packages", "infra")
         for path in (ROOT / folder).rglob("*.py")
         if any(word in path.read_text(encoding="utf-8") for word in words)
     }

@@ -110,17 +110,17 @@ def test_what_was_said_stays_said(tmp_path: Path):
 
 FOLDERS = {
     "packages/infra/src/mlops/infra/policy/checkov.py": "a folder",
-    "src/mlops/pipeline/run/cache.py": "folders",
-    "src/mlops/targets/_folders.py": "a folder",
-    "src/mlops/targets/azure/shared.py": "a download, from one folder of ours to another",
-    "src/mlops/tracking/models.py": "a download, from one folder of ours to another",
-    "src/mlops/pipeline/run/warm.py": "a socket; the module may import next to nothing",
-    "src/mlops/targets/local/data.py": "a folder of raw data",
-    "src/mlops/targets/local/endpoints.py": "a log that is rolled",
-    "src/mlops/forge/pushed/stand_in.py": "a folder",
-    "src/mlops/targets/local/store.py": "the journal, which only grows",
-    "src/mlops/events/sinks/file.py": "a file of events, which only grows",
-    "src/mlops/serving/signing.py": "a temporary file that a library wants to read",
+    "packages/engine/src/mlops/pipeline/run/cache.py": "folders",
+    "packages/engine/src/mlops/targets/_folders.py": "a folder",
+    "packages/engine/src/mlops/targets/azure/shared.py": "a download, from one folder of ours to another",
+    "packages/runtime/src/mlops/tracking/models.py": "a download, from one folder of ours to another",
+    "packages/engine/src/mlops/pipeline/run/warm.py": "a socket; the module may import next to nothing",
+    "packages/engine/src/mlops/targets/local/data.py": "a folder of raw data",
+    "packages/engine/src/mlops/targets/local/endpoints.py": "a log that is rolled",
+    "packages/engine/src/mlops/forge/pushed/stand_in.py": "a folder",
+    "packages/engine/src/mlops/targets/local/store.py": "the journal, which only grows",
+    "packages/engine/src/mlops/events/sinks/file.py": "a file of events, which only grows",
+    "packages/runtime/src/mlops/serving/signing.py": "a temporary file that a library wants to read",
 }
 """Who moves or syncs something that is no replaced file, and what it is."""
 
@@ -147,9 +147,9 @@ def movers(path: Path) -> set[str]:
 def test_files_are_replaced_in_one_place():
     found = {
         str(path.relative_to(ROOT)): calls
-        for folder in ("src", "packages/infra/src", "infra", ".github", "container")
+        for folder in ("src", "packages", "infra", ".github", "container")
         for path in sorted((ROOT / folder).rglob("*.py"))
-        if (calls := movers(path)) and path != ROOT / "src/mlops/spec/writing.py"
+        if (calls := movers(path)) and path != ROOT / "packages/runtime/src/mlops/spec/writing.py"
     }
     assert found.keys() - FOLDERS.keys() == set(), "use mlops.spec.writing"
     assert FOLDERS.keys() - found.keys() == set(), "no longer needed here"

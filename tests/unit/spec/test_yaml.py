@@ -132,6 +132,6 @@ def test_wrong_windows(text: str):
 
 def test_windows():
     window = Window.parse("2012-11..2013-01")
-    assert (window.months, str(window.end), str(window)) == (3, "2013-02-01", "2012-11..2013-01")
+    assert (window.count, str(window.end), str(window)) == (3, "2013-02-01", "2012-11..2013-01")
     assert str(Window.parse("2013-12")) == "2013-12"
     assert str(Window.parse("2013-12").end) == "2014-01-01"

@@ -46,7 +46,7 @@ def table(zones: list[Zone]) -> str:
         ("src/prices/model.py", True),
         ("pipelines/prices/components/train.yml", True),
         ("tests/unit/prices/test_prices.py", False),
-        ("src/mlops/errors.py", False),
+        ("packages/runtime/src/mlops/errors.py", False),
         ("pipelines/azure-devops/release.yml", False),
         ("infra/environment.py", False),
         ("template.toml", False),
@@ -60,7 +60,7 @@ def test_who_owns_what(path: str, owned: bool) -> None:
 def test_tests_of_a_model_belong_to_who_owns_the_model() -> None:
     paths = [
         "src/prices/model.py",
-        "src/mlops/errors.py",
+        "packages/runtime/src/mlops/errors.py",
         "tests/unit/prices/test_a.py",
         "tests/processes/prices/test_c.py",
         "tests/unit/mlops/test_b.py",

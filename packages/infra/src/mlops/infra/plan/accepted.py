@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mlops.errors import Inconclusive
 
-from .base import TIMEOUT, loads
+from .base import TIMEOUT
+from .dump import loads
 
 
 def accepted_by_program(root: Path) -> Callable[[str], frozenset[tuple[str, str]]]:

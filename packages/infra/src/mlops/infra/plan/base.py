@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
 import tarfile
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 from mlops.errors import InvalidInput
+from mlops.spec.sources import python_path
 
-from ..model import Captured, Resource, Skip
+from ..model import Captured
 from ..stack_names import stack_names
+from .dump import loads
 
 TIMEOUT = 180
 """Seconds for all stacks of the base; it needs about ten."""
@@ -52,25 +51,6 @@ def captured_at(root: Path, ref: str, stacks: Sequence[str]) -> dict[str, Captur
         return _worker(base, ref, present)
 
 
-def dumps(captured: Sequence[Captured]) -> str:
-    return json.dumps([asdict(c) for c in captured], default=sorted)
-
-
-def loads(text: str) -> list[Captured]:
-    return [_captured(raw) for raw in json.loads(text)]
-
-
-def _captured(raw: dict[str, Any]) -> Captured:
-    resources = []
-    for item in raw["resources"]:
-        item["dependencies"] = tuple(item["dependencies"])
-        item["property_dependencies"] = {k: tuple(v) for k, v in item["property_dependencies"].items()}
-        item["secret"] = frozenset(item["secret"])
-        resources.append(Resource(**item))
-    skips = tuple(Skip(**s) for s in raw["skips"])
-    return Captured(raw["project"], raw["stack"], tuple(resources), raw["exports"], skips)
-
-
 def _extract(root: Path, ref: str, base: Path) -> None:
     commit = _git(root, "rev-parse", "--verify", "--quiet", f"{ref}^{{commit}}")
     if commit.returncode:
@@ -96,8 +76,7 @@ def _git(root: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
 
 
 def _worker(base: Path, ref: str, stacks: Sequence[str]) -> dict[str, Captured]:
-    sources = [base / "src", *sorted(base.glob("packages/*/src"))]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(str(s) for s in sources if s.is_dir())}
+    environment = {**os.environ, "PYTHONPATH": python_path(base)}
     harness = (str(_HARNESS / "__init__.py"), str(_HARNESS))
     done = subprocess.run(
         [sys.executable, "-c", _START, *harness, str(base), *stacks],

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mlops.errors import MlopsError
 
-from .base import dumps
+from .dump import dumps
 from .stacks import capture_stacks
 
 

@@ -1,0 +1,56 @@
+"""The verb that brings new raw data in."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlops.cli._app import JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.cli._models import named
+from mlops.errors import InvalidInput
+
+
+@app.command(epilog="Example: mlops ingest --source ./delivered/2013-07 --window 2013-07")
+@verb
+def ingest(
+    source: Annotated[
+        str, typer.Option(help="A file, a folder, or an https:// address; with / at its end, of a folder.")
+    ],
+    model: ModelOption = None,
+    window: Annotated[
+        str | None,
+        typer.Option(help="What is delivered, for example 2013-07; data without a clock have none."),
+    ] = None,
+    max_rejected: Annotated[
+        float, typer.Option(min=0, max=1, help="Share of rows that may break a rule; more is refused.")
+    ] = 0.1,
+    as_json: JsonOption = False,
+) -> None:
+    """Make the next version of the data asset from a delivery of raw data; what is wrong is set aside."""
+    from mlops.lifecycle.ingest import ingest as take
+    from mlops.lifecycle.lineage import actor
+    from mlops.spec.window import Window
+
+    name, _ = state.model(model)
+    try:
+        chosen = None if window is None else Window.parse(window)
+    except ValueError as error:
+        raise InvalidInput(f"--window: {error}; got {window!r}") from None
+    made = take(
+        state.root, state.target, name, source, chosen, actor=actor(state.root), max_rejected=max_rejected
+    )
+    if as_json:
+        print_json(vars(made))
+        return
+    if not made.new:
+        out().print(f"nothing to do: {made.name}:{made.version} came of this delivery")
+        return
+    out().print(
+        f"[bold]{made.name}:{made.version}[/] has {made.accepted} new "
+        f"rows{f' of {made.window}' if made.window else ''}; "
+        f"{made.rejected_rows} rows and {made.rejected_files} files were set aside"
+    )
+    if made.quarantine:
+        out().print(f"  the reasons are in {made.quarantine}/quarantine.json")
+    out().print(f"  mlops train{named(name)} --set raw=azureml:{made.name}:{made.version}")

@@ -1,0 +1,39 @@
+"""Verbs that make files of the fork: new-model."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mlops.cli._app import JsonOption, app, out, print_json, state, verb
+
+
+@app.command("new-model", epilog="Example: mlops new-model prices --kind lightgbm --task regression")
+@verb
+def new_model(
+    name: Annotated[str, typer.Argument(help="The model's name: lower-case letters, digits and '-'.")],
+    kind: Annotated[
+        str, typer.Option(help="What it is made with: sklearn, lightgbm, xgboost, catboost.")
+    ] = "sklearn",
+    task: Annotated[
+        str | None,
+        typer.Option(help="What it answers: binary, multiclass or regression. Default: what the kind does."),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Scaffold a use case that runs at once, on real data that a package ships: replace them by yours."""
+    from mlops.scaffold.kinds import missing
+    from mlops.scaffold.new_model import new_model as scaffold
+
+    made = scaffold(state.root, state.settings, name, task, kind)
+    if as_json:
+        print_json(made)
+        return
+    for path in made:
+        out().print(f"  {path}")
+    if absent := missing(kind):
+        out().print(f"Its library is not installed: uv sync --group {' --group '.join(absent)}")
+    out().print(
+        f"Next: mlops train --model {name}, then put your data into src/{name.replace('-', '_')}/data.py"
+    )

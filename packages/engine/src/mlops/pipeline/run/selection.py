@@ -1,0 +1,86 @@
+"""Which steps of a pipeline a run is about: `--only`, `--from` and `--here`.
+
+What stands before those steps is reused when it is unchanged and run when it is not, so nobody works on
+yesterday's data. What is named is run anew, and what comes after `--only` is left out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+from mlops.errors import InvalidInput
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What somebody asked for. The default is the whole pipeline."""
+
+    only: tuple[str, ...] = ()
+    """These steps, and what stands before them."""
+    start: tuple[str, ...] = ()
+    """These steps, and all that comes after them."""
+    here: bool = False
+    """Run the steps in this process, with the terminal, on the files of the checkout."""
+    debug: bool = False
+    """Open the debugger where a step that runs here fails."""
+
+    def __post_init__(self) -> None:
+        if self.only and self.start:
+            raise InvalidInput(
+                "--only and --from exclude each other: the first ends a run, the second begins one"
+            )
+        if self.debug and not self.here:
+            raise InvalidInput("--pdb needs --here: the debugger can only look into this process")
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is what a run without options does."""
+        return self == Selection()
+
+
+WHOLE = Selection()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a selection means for one pipeline."""
+
+    wanted: frozenset[str]
+    """Steps that run or are reused; the others are left out."""
+    anew: frozenset[str]
+    """Steps that are never reused."""
+    here: frozenset[str]
+    """Steps that run in this process when they run at all."""
+
+
+def plan(selection: Selection, upstream: Mapping[str, Collection[str]]) -> Plan:
+    """`upstream` names the steps that each step reads. Raises `InvalidInput` for a step that is not there."""
+    named = (*selection.only, *selection.start)
+    if unknown := [name for name in named if name not in upstream]:
+        option = "--only" if selection.only else "--from"
+        raise InvalidInput(
+            f"{option} {unknown[0]}: the pipeline has no such step; it has {', '.join(upstream)}"
+        )
+    everything = frozenset(upstream)
+    if selection.only:
+        anew = frozenset(selection.only)
+        wanted = anew | _reached(anew, upstream)
+    else:
+        downstream = {name: {n for n, reads in upstream.items() if name in reads} for name in upstream}
+        first = frozenset(selection.start)
+        anew, wanted = first | _reached(first, downstream), everything
+    here = (anew or everything) if selection.here else frozenset()
+    return Plan(wanted, anew, here)
+
+
+def _reached(start: Collection[str], edges: Mapping[str, Collection[str]]) -> frozenset[str]:
+    """All that can be reached from `start`."""
+    found: set[str] = set()
+    queue = list(start)
+    while queue:
+        for name in edges[queue.pop()]:
+            if name not in found:
+                found.add(name)
+                queue.append(name)
+    return frozenset(found)

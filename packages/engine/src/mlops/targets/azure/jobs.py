@@ -1,0 +1,270 @@
+"""Pipeline jobs in the training workspace: the YAML of the repository goes there as it is."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+import time
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.errors import InvalidInput, MlopsError, NotFound, StepFailed, TargetError
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, StepState, lint, load_pipeline
+from mlops.pipeline.run.values import pipeline_inputs
+from mlops.targets.azure.connect import Connection, silent
+from mlops.targets.base import DataAssets
+from mlops.tracking import PipelineTracker
+from mlops.tracking.azure_errors import Unavailable, azure_sentences
+
+if TYPE_CHECKING:
+    from azure.ai.ml.entities import Job
+
+ENDED = {"Completed", "Failed", "Canceled", "NotResponding"}
+_STATES: Mapping[str, StepState] = {
+    "Completed": "finished",
+    "Failed": "failed",
+    "Canceled": "skipped",
+    "NotResponding": "failed",
+    "Running": "running",
+    "Finalizing": "running",
+}
+"""Azure ML's states that a person wants to hear of; the others are kinds of waiting."""
+_FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0
+_PATIENT = 6
+"""Questions in a row that Azure may leave without an answer, beyond what its clients repeat on their own."""
+_CANCEL_SECONDS = 60.0
+_LOG = "user_logs/std_log.txt"
+_LAST_LINES = 15
+
+Progress = Callable[[StepEvent], None]
+
+
+class AzureJobs:
+    """Implements `mlops.targets.base.Jobs`. A job's name is the id of its MLflow run."""
+
+    def __init__(self, connection: Connection, data: DataAssets) -> None:
+        self._connection = connection
+        self._data = data
+
+    def run(
+        self,
+        pipeline: Path,
+        inputs: Mapping[str, str],
+        tags: Mapping[str, str],
+        progress: Callable[[StepEvent], None],
+        selection: Selection = WHOLE,
+    ) -> JobResult:
+        """See `mlops.targets.base.Jobs.run`; an interruption cancels the job."""
+        if not selection.whole:
+            raise InvalidInput(
+                "--only, --from and --here run steps on this machine; on Azure ML a pipeline runs whole. "
+                "Use --target local, or leave them out: unchanged steps are reused there too"
+            )
+        name = self.submit(pipeline, inputs, tags)
+        try:
+            result = self.wait(name, progress)
+        except KeyboardInterrupt:
+            self._cancel(name)
+            raise
+        assert result is not None, "without a limit the wait ends with the job"  # noqa: S101
+        return result
+
+    def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
+        """See `mlops.targets.base.Jobs.submit`."""
+        if problems := lint(pipeline):
+            raise InvalidInput(problems)
+        # Azure ML would find a wrong input only when the step that reads it starts.
+        pipeline_inputs(load_pipeline(pipeline), inputs, self._data.resolve, here=False)
+        client = self._connection.client()
+        with azure_sentences(f"submit {pipeline.name} to {client.workspace_name}"), silent():
+            job = described(pipeline, inputs, tags)
+            made = client.jobs.create_or_update(job)
+        return str(made.name)
+
+    def wait(
+        self, name: str, progress: Callable[[StepEvent], None], patience: float = math.inf
+    ) -> JobResult | None:
+        """See `mlops.targets.base.Jobs.wait`."""
+        until = time.monotonic() + patience
+        told: dict[str, StepEvent] = {}
+        pause, failures = _FIRST_WAIT, 0
+        while True:
+            try:
+                job = job_of(self._connection, name)
+                ended = job.status in ENDED
+                self._tell(job, told, progress)
+                failures = 0
+            except Unavailable as error:
+                failures += 1
+                if failures > _PATIENT:
+                    raise TargetError(_goes_on(name, error)) from error
+                ended = False
+            except NotFound:
+                raise
+            except TargetError as error:
+                raise TargetError(_goes_on(name, error)) from error
+            if ended:
+                return self._ended(job, told, progress)
+            if time.monotonic() + pause > until:
+                return None
+            time.sleep(pause)
+            pause = min(pause * 1.3, _LONGEST_WAIT)
+
+    def _tell(self, job: Job, told: dict[str, StepEvent], progress: Progress) -> None:
+        """Pass on what has changed since the last look."""
+        for step in steps_of(self._connection, str(job.name)):
+            state = _STATES.get(step.status)
+            if state == "finished" and step.properties.get("azureml.isreused", "").lower() == "true":
+                state = "reused"
+            label = str(step.display_name or step.name)
+            before = told.get(label)
+            if state is None or (before is not None and before.state == state):
+                continue
+            seconds = _seconds(step) if state != "running" else None
+            told[label] = StepEvent(label, state, seconds, url_of(self._connection, step.name))
+            progress(told[label])
+
+    def _ended(self, job: Any, told: dict[str, StepEvent], progress: Progress) -> JobResult:
+        labels = list(job.jobs)
+        # Where the studio shows steps under other names, nobody can say which one did not run.
+        if set(told) <= set(labels):
+            for label in labels:
+                if label not in told:
+                    told[label] = StepEvent(label, "skipped")
+                    progress(told[label])
+        if job.status == "Canceled":
+            url = url_of(self._connection, job.name)
+            raise TargetError(f"the job {job.name} was cancelled; {url} says by whom")
+        if job.status != "Completed":
+            raise StepFailed(self._failure(job))
+        order = sorted(told, key=lambda label: labels.index(label) if label in labels else len(labels))
+        steps = tuple(told[label] for label in order)
+        return JobResult(str(job.name), steps, self._outputs(job), url_of(self._connection, job.name))
+
+    def _failure(self, job: Any) -> str:
+        """What the failed steps said last."""
+        failed = [s for s in steps_of(self._connection, job.name) if _STATES.get(s.status) == "failed"]
+        if not failed:
+            url = url_of(self._connection, job.name)
+            return f"the job {job.name} failed before a step could start; {url} says why"
+        said = []
+        for step in failed:
+            last = "\n".join(f"    {line}" for line in self._log(step.name)[-_LAST_LINES:])
+            words = f"; the last lines of its log:\n{last}" if last else "; it wrote nothing to its log"
+            said.append(
+                f"step {str(step.display_name)!r} failed{words}\n  log: {url_of(self._connection, step.name)}"
+            )
+        return "\n".join(said)
+
+    def _log(self, name: str) -> list[str]:
+        """Lines of a step's log that say something; none when it wrote none or it cannot be read."""
+        tracker = PipelineTracker(self._connection.tracking_uri())
+        with tempfile.TemporaryDirectory() as folder:
+            try:
+                path = tracker.download(name, _LOG, Path(folder))
+            except TargetError as error:
+                return [] if isinstance(error, NotFound) else [f"(the log cannot be read: {error})"]
+            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+        return [line for line in lines if line.strip()]
+
+    def _outputs(self, job: Any) -> dict[str, Path]:
+        """The pipeline's own outputs that are files. Folders stay there: models and data are large."""
+        found: dict[str, Path] = {}
+        bound = {
+            _binding(output): f"{label}.{key}"
+            for label, step in job.jobs.items()
+            for key, output in (step.outputs or {}).items()
+        }
+        for key, output in (job.outputs or {}).items():
+            if getattr(output, "type", "") != "uri_file":
+                continue
+            folder = self._connection.state / "runs" / str(job.name) / key
+            with azure_sentences(f"download the output {key} of {job.name}"):
+                self._connection.client().jobs.download(job.name, download_path=folder, output_name=key)
+            files = sorted(p for p in folder.rglob("*") if p.is_file())
+            if not files:
+                raise TargetError(f"the job {job.name} has ended, but its output {key} has no file")
+            found[key] = files[0]
+            if step := bound.get(f"${{{{parent.outputs.{key}}}}}"):
+                found[step] = files[0]
+        return found
+
+    def _cancel(self, name: str) -> None:
+        """Ask for the end of a job and wait a moment for it; a second interruption leaves it to Azure."""
+        try:
+            with azure_sentences(f"cancel the job {name}"):
+                self._connection.client().jobs.begin_cancel(name)
+            until = time.monotonic() + _CANCEL_SECONDS
+            while time.monotonic() < until and job_of(self._connection, name).status not in ENDED:
+                time.sleep(_FIRST_WAIT)
+        except MlopsError as error:
+            raise TargetError(f"{error}; the job goes on, see {url_of(self._connection, name)}") from error
+
+
+def job_of(connection: Connection, name: str) -> Any:
+    """The job as it is now; raises `NotFound`."""
+    client = connection.client()
+    try:
+        with azure_sentences(f"ask for the job {name}"):
+            return client.jobs.get(name)
+    except NotFound:
+        raise NotFound(
+            f"the workspace {client.workspace_name} has no job {name!r}; "
+            f"see what it has with: az ml job list --workspace-name {client.workspace_name} -o table"
+        ) from None
+
+
+def steps_of(connection: Connection, name: str) -> list[Any]:
+    """The steps of a pipeline or the trials of a sweep that exist by now, oldest first."""
+    with azure_sentences(f"ask for the steps of {name}"):
+        found = [s for s in connection.client().jobs.list(parent_job_name=name) if s is not None]
+    return sorted(found, key=lambda step: str(step.creation_context.created_at or ""))
+
+
+def url_of(connection: Connection, name: str) -> str:
+    """The page of a job in Azure ML's studio."""
+    client, place = connection.client(), connection.place(connection.training)
+    group = f"/subscriptions/{client.subscription_id}/resourcegroups/{place.resource_group}"
+    return f"https://ml.azure.com/runs/{name}?wsid={group}/workspaces/{place.workspace}"
+
+
+def described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> Any:
+    """The pipeline or sweep of the file, with other values for some inputs and with `tags`."""
+    from azure.ai.ml import Input, load_job
+
+    job = load_job(pipeline)
+    for key, text in inputs.items():
+        declared = getattr(job.inputs[key], "_data", job.inputs[key])
+        value: Any = text
+        if isinstance(declared, Input):
+            value = Input(type=declared.type, path=text, mode=declared.mode)
+        elif isinstance(declared, bool):
+            value = text.lower() == "true"
+        elif isinstance(declared, int | float):
+            value = type(declared)(text)
+        if hasattr(job.inputs[key], "_data"):
+            setattr(job.inputs, key, value)
+        else:
+            job.inputs[key] = value
+    job.tags = {**(job.tags or {}), **tags}
+    return job
+
+
+def _goes_on(name: str, error: TargetError) -> str:
+    said = str(error).rstrip(".")
+    return f"{said}. The job goes on without this command; follow it with: mlops train --resume {name}"
+
+
+def _binding(output: Any) -> str:
+    """The pipeline's output that a step's output is, in the words of the YAML."""
+    given = output._data
+    return given if isinstance(given, str) else str(getattr(given, "path", "") or "")
+
+
+def _seconds(step: Any) -> float | None:
+    """How long a step took, as far as run history says."""
+    context = step.creation_context
+    if context is None or context.created_at is None or context.last_modified_at is None:
+        return None
+    return float((context.last_modified_at - context.created_at).total_seconds())

@@ -1,0 +1,73 @@
+"""Jobs of the local target: the pipeline YAML that Azure ML runs, run by child processes of this machine."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlops.pipeline import (
+    WHOLE,
+    JobResult,
+    Selection,
+    StepEvent,
+    StepServer,
+    Tracker,
+    installed_environment,
+    run_pipeline,
+)
+from mlops.targets.base import DataAssets
+from mlops.targets.local.detached import DetachedRuns
+
+
+class LocalJobs:
+    """Runs pipelines of the repository at `root` with `state` (`.mlops/`) for logs and cached steps.
+
+    When its `uv.lock` changes, what is installed here does: no step is reused.
+    """
+
+    def __init__(self, tracker: Tracker, state: Path, data: DataAssets, root: Path) -> None:
+        self._tracker = tracker
+        self._state = state
+        self._data = data
+        self._lock = root / "uv.lock"
+        self._detached = DetachedRuns(state / "jobs", root)
+        self._server: StepServer | None = None
+
+    def run(
+        self,
+        pipeline: Path,
+        inputs: Mapping[str, str],
+        tags: Mapping[str, str],
+        progress: Callable[[StepEvent], None],
+        selection: Selection = WHOLE,
+    ) -> JobResult:
+        """See `mlops.targets.base.Jobs.run`."""
+        return run_pipeline(
+            pipeline,
+            inputs,
+            tracker=self._tracker,
+            state_dir=self._state,
+            resolve_asset=self._data.resolve,
+            progress=progress,
+            tags=tags,
+            environment_digest=installed_environment(self._lock),
+            server=self._steps(),
+            selection=selection,
+        )
+
+    def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
+        """See `mlops.targets.base.Jobs.submit`: a background process of this machine."""
+        return self._detached.start(pipeline, inputs, tags)
+
+    def wait(
+        self, name: str, progress: Callable[[StepEvent], None], patience: float = math.inf
+    ) -> JobResult | None:
+        """See `mlops.targets.base.Jobs.wait`."""
+        return self._detached.follow(name, progress, patience)
+
+    def _steps(self) -> StepServer:
+        """One step server for all runs of this process, which it ends with: its imports cost seconds."""
+        if self._server is None or not self._server.alive:
+            self._server = StepServer()
+        return self._server

@@ -1,0 +1,115 @@
+"""What `mlops init` asks a person, and what it assumes where nobody can be asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from mlops.errors import InvalidInput
+from mlops.forge.git import Git
+from mlops.scaffold import kinds
+from mlops.template import manifest
+from mlops.template.answers import Answers, answers
+
+Ask = Callable[[str, str], str]
+"""(question, default) -> answer; an empty answer means the default."""
+
+_GITHUB = re.compile(r"github\.com[:/](?P<repository>[^/]+/[^/]+?)(?:\.git)?/?$")
+_AZURE = re.compile(r"dev\.azure\.com[:/](?:v3/)?(?P<o>[^/]+)/(?P<p>[^/]+)/(?:_git/)?(?P<n>[^/]+?)/?$")
+
+_STAND_INS = {"project": "project", "contact": "nobody@example.org"}
+"""For answers that are still to come."""
+
+QUESTIONS: Mapping[str, str] = {
+    "project": "Name of the project",
+    "organisation": "Prefix of your organisation in names in Azure (empty: none)",
+    "region": "Azure region",
+    "forge": "Forge (local, github, azure-devops)",
+    "repository": "Repository on the forge",
+    "contact": "E-mail address for alerts and the budget",
+    "model": "First model (empty: keep the example)",
+    "kind": "What it is made with (sklearn, lightgbm, xgboost, catboost, …: mlops new-model --help)",
+    "task": "What it answers (binary, multiclass, regression)",
+}
+
+
+def suggested(root: Path) -> dict[str, str]:
+    """Answers that can be read off the clone: its origin, its folder's name, git's user."""
+    git = Git(root)
+    found = {"project": _name(root.name), "region": "westeurope", "forge": "local", "kind": kinds.DEFAULT}
+    code, url, _ = git.answer("remote", "get-url", "origin")
+    origin = url.strip().partition("@")[2] or url.strip() if code == 0 else ""
+    if on_github := _GITHUB.search(origin):
+        found |= {"forge": "github", "repository": on_github["repository"]}
+        found["project"] = _name(on_github["repository"].partition("/")[2])
+    elif on_azure := _AZURE.search(origin):
+        found |= {"forge": "azure-devops", "repository": "/".join(on_azure.group("o", "p", "n"))}
+        found["project"] = _name(on_azure["n"])
+    code, email, _ = git.answer("config", "user.email")
+    if code == 0 and "@" in email:
+        found["contact"] = email.strip()
+    return found
+
+
+def gather(root: Path, given: Mapping[str, str | None], *, keep_example: bool, ask: Ask | None) -> Answers:
+    """Answers from options, then a person, or as suggested; raises `InvalidInput` when one is wrong."""
+    told = {k: v for k, v in given.items() if v is not None}
+    if before := manifest.load(root).answers:
+        # Nobody is asked twice; `plan` refuses what is different now.
+        first = {
+            k: v for k, v in before.told().items() if not (keep_example and k in ("model", "kind", "task"))
+        }
+        return answers(**first | told)
+    if ask is None and "model" not in told and not keep_example:
+        raise InvalidInput("say --model NAME for the first model, or --keep-example")
+    known = suggested(root)
+    for name, question in QUESTIONS.items():
+        if name in told or (name == "model" and keep_example):
+            continue
+        if name in ("kind", "task") and "model" not in told:
+            continue
+        if name == "task":
+            known["task"] = _first_task(told.get("kind", kinds.DEFAULT))
+        forge = told.get("forge", known["forge"])
+        if name == "repository" and forge == "local":
+            continue
+        if name == "repository" and forge != known["forge"]:
+            known.pop("repository", None)
+        if ask is None:
+            if name in known:
+                told[name] = known[name]
+            continue
+        if answer := _asked(ask, name, question, known.get(name, ""), told):
+            told[name] = answer
+    return answers(**told)
+
+
+def _first_task(kind: str) -> str:
+    """What a model of this kind answers when nobody says."""
+    return kinds.kind(kind).tasks[0] if kind in kinds.names() else "binary"
+
+
+def _asked(ask: Ask, name: str, question: str, default: str, told: Mapping[str, str]) -> str:
+    """An answer that fits what was told before; asked again, with what is wrong, until it does."""
+    said = ""
+    while True:
+        answer = ask(f"{said}{question}", default) or default
+        wrong = _wrong(name, {**told, name: answer} if answer else told)
+        if not wrong:
+            return answer
+        said = f"{wrong}\n"
+
+
+def _wrong(name: str, told: Mapping[str, str]) -> str:
+    """What is wrong with the answer to `name`; what was not asked yet does not count."""
+    try:
+        answers(**{**_STAND_INS, **told} if name in told else dict(told))
+    except InvalidInput as error:
+        return next((p.message for p in error.problems if p.where == f"--{name}"), "")
+    return ""
+
+
+def _name(text: str) -> str:
+    """A legal project name that is as near as possible."""
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-0123456789")[:27].strip("-")

@@ -1,0 +1,69 @@
+"""What every model of a file in git shares: frozen, strict about unknown keys, typed grammar of names."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+
+from mlops.spec.split import Part
+
+
+class Spec(BaseModel):
+    """Base of all typed files: immutable, unknown keys refused, field docstrings become schema text."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=False
+    )
+
+
+def _editors(pattern: str) -> WithJsonSchema:
+    """What editors are told; `_pattern` says it in words."""
+    return WithJsonSchema({"type": "string", "pattern": f"^{pattern}$"})
+
+
+def _pattern(pattern: str, allowed: str) -> AfterValidator:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if not compiled.fullmatch(value):
+            raise ValueError(f"must be {allowed}")
+        return value
+
+    return AfterValidator(check)
+
+
+ModelName = Annotated[
+    str,
+    _pattern(r"[a-z][a-z0-9-]{1,26}", "2 to 27 lower-case letters, digits or '-', starting with a letter"),
+    _editors(r"[a-z][a-z0-9-]{1,26}"),
+]
+"""Short enough for an Azure ML endpoint name, `<model>-<env>`, of 32 characters."""
+
+EnvName = Annotated[
+    str,
+    _pattern(r"[a-z][a-z0-9]{1,15}", "2 to 16 lower-case letters or digits, starting with a letter"),
+    _editors(r"[a-z][a-z0-9]{1,15}"),
+]
+
+Digest = Annotated[
+    str,
+    _pattern(r"sha256:[0-9a-f]{64}", "'sha256:' and 64 lower-case hexadecimal digits"),
+    _editors(r"sha256:[0-9a-f]{64}"),
+]
+Commit = Annotated[
+    str,
+    _pattern(r"[0-9a-f]{40}", "a full commit id of 40 hexadecimal digits"),
+    _editors(r"[0-9a-f]{40}"),
+]
+Version = Annotated[int, Field(ge=1)]
+
+
+def _window(value: str) -> str:
+    Part.parse(value)
+    return value
+
+
+WindowText = Annotated[str, AfterValidator(_window)]
+"""Which rows: a window of time, or a side of a split (`mlops.spec.split.Part`)."""
