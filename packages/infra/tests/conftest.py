@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from tests.conftest import _clean_environment  # noqa: F401  a fixture of all tests
 
 from mlops.infra.model import Captured
 from mlops.infra.plan.stacks import capture_stacks
@@ -18,7 +17,7 @@ _CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
 
 
 @pytest.fixture(autouse=True)
-def _real_cache(_clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:  # noqa: F811
+def _real_cache(_clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", _CACHE)
 
 

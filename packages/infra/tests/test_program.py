@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from infra.program import main
 
 from graphs import CLUSTERS, ENVIRONMENTS, EVENTS, EVERYTHING, MODEL, ROOT, STACKS, TAKES, plan
+from infra.program import main
 from mlops.errors import InvalidInput
 from mlops.infra.exports import EnvironmentExports, SharedExports
 from mlops.infra.model import UNKNOWN, Captured, Resource, texts

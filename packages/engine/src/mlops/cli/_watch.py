@@ -53,5 +53,8 @@ def _run(store: Store, run: Run, progress: Progress) -> None:
     took = (run.ended or 0) - (run.started or run.created)
     colour = {"success": "green", "failure": "red"}.get(run.state, "yellow")
     progress.line(f"  [{colour}]■ {name}: {run.state}[/] [dim]after {took:.1f} s[/]")
-    for line in explained(store, run) if run.state == "failure" else []:
+    if run.state != "failure":
+        return
+    failed = explained(store, run)
+    for line in ([failed.said] if failed.said else []) + list(failed.lines):
         progress.line(f"    [red]{escape(line)}[/]")

@@ -45,6 +45,13 @@ class Window:
             return None
         return cls(requests, errors, latency, predictions)
 
+    @classmethod
+    def until(cls, sample: TrafficSample) -> Window:
+        """All that was counted before a sample."""
+        return cls(
+            sample.requests, sample.errors, _counts({}, sample.latency), _counts({}, sample.predictions)
+        )
+
     @property
     def error_rate(self) -> float:
         return self.errors / self.requests if self.requests else 0.0
@@ -86,6 +93,8 @@ class Pass:
 @dataclass(frozen=True)
 class Fail:
     reason: str
+    slow: bool = False
+    """Whether latency is all that is wrong."""
 
 
 @dataclass(frozen=True)
@@ -116,9 +125,17 @@ def histogram(values: Iterable[float], bounds: Iterable[float]) -> dict[float, i
     return counts
 
 
-def judge(new: Window | None, live: Window | None, strategy: Strategy, *, alone: bool = False) -> Verdict:
+def judge(
+    new: Window | None,
+    live: Window | None,
+    strategy: Strategy,
+    *,
+    alone: bool = False,
+    usual: Window | None = None,
+) -> Verdict:
     """Compare the new deployment's window with the live one's.
 
+    `usual`: what the live one did before this window; a machine that was slow for it too is named.
     `alone`: there is nothing to compare with (all traffic is on the new one and no earlier window is known);
     then only the error rate is judged. A window of None means that its deployment restarted while watched.
     """
@@ -130,17 +147,47 @@ def judge(new: Window | None, live: Window | None, strategy: Strategy, *, alone:
         return TooFew(live.requests, strategy.min_requests)
     reference = None if alone else live
     failures = [f for f in (_errors(new, reference, strategy),) if f]
+    slow = ""
     seen = [f"{new.requests} requests", f"error rate {new.error_rate:.2%}"]
     if reference is not None:
-        failures += [f for f in (_slow(new, reference, strategy),) if f]
-        psi, noise = shift(reference.predictions, new.predictions)
-        if psi > max(strategy.max_prediction_shift, noise):
+        slow = _slow(new, reference, strategy)
+        burden = _burden(reference, usual, strategy) if slow and usual is not None else ""
+        failures += [slow + burden] if slow else []
+        allowed = strategy.max_prediction_shift
+        psi, most = shift(reference.predictions, new.predictions, allowed)
+        if psi > most:
             failures.append(
-                f"the distribution of predictions moved: stability index {psi:.2f}, "
-                f"allowed {strategy.max_prediction_shift:g}"
+                f"the distribution of predictions moved: stability index {psi:.2f}, allowed {allowed:g} "
+                f"(where that is true, so few requests show up to {most:.2f})"
             )
         seen += [f"p99 {_ms(new.p99())} against {_ms(reference.p99())}", f"prediction shift {psi:.3f}"]
-    return Fail("; ".join(failures)) if failures else Pass(", ".join(seen))
+    if failures:
+        return Fail("; ".join(failures), slow=bool(slow) and len(failures) == 1)
+    return Pass(", ".join(seen))
+
+
+def slow_for_all(new: Window, now: Window | None, strategy: Strategy) -> str:
+    """Why it is the machine that is slow: the live deployment, asked `now`, is as slow as the new one.
+
+    For a new deployment that was found slow against what the live one did at another time. Empty where the
+    live one is quick, or its answers are too few to say so.
+    """
+    if now is None or now.requests < strategy.min_requests or _slow(new, now, strategy):
+        return ""
+    return (
+        f"the machine was slow, and not the release: p99 {_ms(new.p99())}, but the release before, asked in "
+        f"the same minute, has {_ms(now.p99())}"
+    )
+
+
+def _burden(live: Window, usual: Window, strategy: Strategy) -> str:
+    """What a person should know who reads of a slow release: that the live one was slower than before too."""
+    if not _slow(live, usual, strategy):
+        return ""
+    return (
+        f"; the live one was slow too, p99 {_ms(live.p99())} against {_ms(usual.p99())} in its "
+        f"{usual.requests} requests before: look at the machine and the load, then apply again"
+    )
 
 
 def _errors(new: Window, live: Window | None, strategy: Strategy) -> str:
@@ -171,12 +218,13 @@ def _slow(new: Window, live: Window, strategy: Strategy) -> str:
     )
 
 
-def shift(live: Mapping[float, int], new: Mapping[float, int]) -> tuple[float, float]:
-    """Population stability index of two histograms, and what chance exceeds once in a thousand times.
+def shift(live: Mapping[float, int], new: Mapping[float, int], allowed: float = 0.0) -> tuple[float, float]:
+    """Population stability index of two histograms, and the most that chance explains if `allowed` is true.
 
     Both have the same bounds. Neighbouring buckets are merged until each holds about a tenth of both.
     Under equal distributions the index is close to chi-squared with (bins - 1) degrees of freedom times
     (1/n + 1/m) (Yurdakul and Naranjo, "Statistical properties of the population stability index", 2020).
+    Under distributions whose index is `allowed` it is noncentral, by allowed / (1/n + 1/m).
     """
     n, m = sum(live.values()), sum(new.values())
     if not n or not m:
@@ -186,7 +234,8 @@ def shift(live: Mapping[float, int], new: Mapping[float, int]) -> tuple[float, f
     k = len(pairs)
     shares = [((a + 0.5) / (n + 0.5 * k), (b + 0.5) / (m + 0.5 * k)) for a, b in pairs]
     index = sum((q - p) * math.log(q / p) for p, q in shares)
-    return index, _chi2(max(k - 1, 1)) * (1 / n + 1 / m)
+    unit = 1 / n + 1 / m
+    return index, _chi2(max(k - 1, 1), allowed / unit) * unit
 
 
 def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int, m: int) -> list[tuple[int, int]]:
@@ -208,10 +257,14 @@ def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int, m: int) 
     return [*pairs, (a, b)]
 
 
-def _chi2(freedom: int) -> float:
-    """Upper `_CHANCE` quantile of chi-squared, by Wilson and Hilferty; within 2 % for freedom 1..30."""
-    part = 2 / (9 * freedom)
-    return freedom * (1 - part + _Z * math.sqrt(part)) ** 3
+def _chi2(freedom: int, noncentral: float) -> float:
+    """Upper `_CHANCE` quantile of noncentral chi-squared, by Abdel-Aty's form of Wilson and Hilferty's.
+
+    Never below the true one, and at most a fifth above it: the error is on the side of no false alarm.
+    """
+    mean = freedom + noncentral
+    part = 2 * (freedom + 2 * noncentral) / (9 * mean**2)
+    return mean * (1 - part + _Z * math.sqrt(part)) ** 3
 
 
 def _exceeding(over: int, new: int, live: int) -> float:

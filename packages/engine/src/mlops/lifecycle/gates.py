@@ -148,8 +148,18 @@ def _limits(case: Case) -> list[GateResult]:
             found.append(_unknown(name, limit, why))
         else:
             observed = f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"
-            found.append(_result(name, _within(interval.value, limits.min, limits.max), observed, limit))
+            missed = _missed(interval.value, limits.min, limits.max)
+            found.append(_result(name, not missed, observed, limit, missed))
     return found
+
+
+def _missed(value: float, low: float | None, high: float | None) -> str:
+    """By how much a value misses its limits; empty when it keeps them."""
+    if _within(value, low, high):
+        return ""
+    if low is not None and value < low:
+        return f"{low - value:.2g} too low"
+    return f"{value - high:.2g} too high" if high is not None and value > high else "no number"
 
 
 class _UnfitError(Exception):
@@ -206,6 +216,8 @@ def _champion(case: Case) -> list[GateResult]:
     low = float(np.quantile(_gain(draws, gate.direction), 1 - gate.confidence))
     observed = f"{point:+.4f}, at least {low:+.4f}"
     detail = f"paired bootstrap, {gate.resamples} resamples of {one.rows} rows; + is better"
+    if low < -gate.max_drop:
+        detail = f"{-low - gate.max_drop:.2g} more than that; {detail}"
     return [_result(name, low >= -gate.max_drop, observed, limit, detail)]
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from mlops.forge.git import Git
 from mlops.spec import files
 from mlops.spec._yaml import Document
-from mlops.spec.gatepolicy import GatePolicy, Limits, SliceGate
+from mlops.spec.gatepolicy import ChampionGate, GatePolicy, Limits, SliceGate
 from mlops.spec.release import Release
 
 _Number = float | None
@@ -45,24 +45,31 @@ def _champion(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
         yield f"champion: compared by {was.metric} ({was.direction}), now by {now.metric} ({now.direction})"
     yield from _higher("champion.max_drop", was.max_drop, now.max_drop)
     yield from _lower("champion.confidence", was.confidence, now.confidence)
+    yield from _drawn("champion", was, now)
 
 
 def _slices(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
-    def by_place(gates: list[SliceGate]) -> dict[str, SliceGate]:
-        return {f"slices.{g.column}.{g.metric}.{g.direction}": g for g in gates}
+    """Of gates at the same place each old one is compared with the new one that loosens least."""
 
-    there = by_place(new.slices)
-    for place, was in by_place(old.slices).items():
-        now = there.get(place)
-        if now is None:
-            yield f"{place}: removed"
+    def place(gate: SliceGate) -> str:
+        return f"slices.{gate.column}.{gate.metric}.{gate.direction}"
+
+    for was in old.slices:
+        there = [now for now in new.slices if place(now) == place(was)]
+        if not there:
+            yield f"{place(was)}: removed"
             continue
-        yield from _higher(f"{place}.min_rows", was.min_rows, now.min_rows)
-        yield from _lower(f"{place}.min", was.min, now.min)
-        yield from _higher(f"{place}.max", was.max, now.max)
-        yield from _higher(f"{place}.max_drop", was.max_drop, now.max_drop)
-        # Here more confidence blocks less: a slice must be proven worse.
-        yield from _higher(f"{place}.confidence", was.confidence, now.confidence)
+        yield from min((list(_slice(place(was), was, now)) for now in there), key=len)
+
+
+def _slice(place: str, was: SliceGate, now: SliceGate) -> Iterator[str]:
+    yield from _higher(f"{place}.min_rows", was.min_rows, now.min_rows)
+    yield from _lower(f"{place}.min", was.min, now.min)
+    yield from _higher(f"{place}.max", was.max, now.max)
+    yield from _higher(f"{place}.max_drop", was.max_drop, now.max_drop)
+    # Here more confidence blocks less: a slice must be proven worse.
+    yield from _higher(f"{place}.confidence", was.confidence, now.confidence)
+    yield from _drawn(place, was, now)
 
 
 def _rest(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
@@ -79,6 +86,14 @@ def _rest(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
         ("contract.max_violations", old.contract.max_violations, new.contract.max_violations),
     ):
         yield from _higher(place, was, now)
+
+
+def _drawn(place: str, was: ChampionGate | SliceGate, now: ChampionGate | SliceGate) -> Iterator[str]:
+    """Other draws of a bootstrap: who may choose them may choose those that let a model through."""
+    for field in ("seed", "resamples"):
+        before, after = getattr(was, field), getattr(now, field)
+        if before != after:
+            yield f"{place}.{field}: was {before}, is {after}; the same evidence is drawn otherwise"
 
 
 def _lower(place: str, was: _Number, now: _Number) -> Iterator[str]:

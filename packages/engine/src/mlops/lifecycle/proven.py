@@ -72,6 +72,17 @@ def counting_report(registry: Registry, version: ModelVersion, last: GateReport 
     return last or stored_report(registry, version)
 
 
+def refuse_unrecorded(registry: Registry, release: Release) -> None:
+    """Raises `IntegrityError` for a release that says what `mlops gate` never recorded.
+
+    The report that it was made of lies beside the run, where more may write than may record.
+    """
+    found = recorded(registry, registry.get(release.model, release.version))
+    if wrong := differences(release, found):
+        told = "\n".join(f"{release.model} {release.version}: {field}: {why}" for field, why in wrong)
+        raise IntegrityError(f"{told}\nNothing was released")
+
+
 def record_release(registry: Registry, release: Release, report: GateReport) -> None:
     """Record once what was released, and the report that it was made of; a second time changes nothing."""
     version = registry.get(release.model, release.version)
@@ -94,6 +105,9 @@ def keep_released(root: Path, registry: Registry, version: ModelVersion) -> None
         return
     found = recorded(registry, version, seal=True)
     if found.released and not differences(release, found):
+        return
+    if found.judged_here:
+        # Judged since there are records, and never released: a report can't say otherwise.
         return
     for name in (_COUNTED, "{}.json"):
         try:

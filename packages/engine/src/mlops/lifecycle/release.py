@@ -20,7 +20,7 @@ from mlops.lifecycle.desired_files import write_desired
 from mlops.lifecycle.evidence import DIGEST_TAG, GATE_TAG, find_version
 from mlops.lifecycle.loosened import between
 from mlops.lifecycle.proposal import gate_table, loosened_words
-from mlops.lifecycle.proven import counting_report, record_release
+from mlops.lifecycle.proven import counting_report, record_release, refuse_unrecorded
 from mlops.lifecycle.transitions import on_hold
 from mlops.spec import writing
 from mlops.spec._emit import dump
@@ -80,6 +80,7 @@ def release(root: Path, target: Target, model: str, version: int | None = None) 
     _refuse(chosen)
     report = counting_report(target.registry, chosen)
     made = describe(chosen, report)
+    refuse_unrecorded(target.registry, made)
     env = load_policy(root).order[0]
     current = load_desired(root, env, model)
     if why := on_hold(current, env, model):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mlops.spec.gates import GateReport
+from mlops.spec.gates import GateReport, GateResult
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -17,11 +17,20 @@ _ESCAPES = str.maketrans({c: f"\\{c}" for c in "\\|`*_[]"} | {c: f"&#{ord(c)};" 
 
 
 def headline(report: GateReport) -> str:
-    """One sentence: what was judged, against what, and the outcome."""
+    """One sentence: the outcome, with what blocks and by how much, and what was judged against what."""
     against = f"against version {report.champion}" if report.champion else "with no champion yet"
-    count = len(report.blocking)
-    verdict = "passes all gates" if report.passed else f"is blocked by {count} gate{'s' * (count != 1)}"
-    return f"{report.model} version {report.version}, {against} on {report.rows:,} test rows, {verdict}"
+    what, judged = f"{report.model} version {report.version}", f"{against} on {report.rows:,} test rows"
+    if report.passed:
+        return f"{what}, {judged}, passes all gates"
+    first, *others = report.blocking
+    more = f"; also by {', '.join(gate.name for gate in others)}" if others else ""
+    return f"{what} is blocked by {shortfall(first)}{more} ({judged})"
+
+
+def shortfall(gate: GateResult) -> str:
+    """A gate that blocks, with what was found, what was asked, and why."""
+    why = f": {gate.detail}" if gate.detail else ""
+    return f"{gate.name}: {gate.observed}, asked is {gate.limit}{why}"
 
 
 def table(report: GateReport) -> Table:

@@ -19,7 +19,7 @@ from mlops.lifecycle.labels import observations
 from mlops.lifecycle.lineage import checkout
 from mlops.lifecycle.monitor import observed, title, verdicts
 from mlops.lifecycle.proposal import gate_table, loosened_words
-from mlops.lifecycle.proven import counting_report, record_release
+from mlops.lifecycle.proven import counting_report, record_release, refuse_unrecorded
 from mlops.lifecycle.release import describe, loosened_since, merges_by_itself, release_text, retrain_branch
 from mlops.lifecycle.retraining import Answer, Decision, Outcome, Rows, Start, decide
 from mlops.lifecycle.train import train
@@ -276,6 +276,7 @@ class _Work:
         tip = git.fetch(git.default_branch())
         counts = counting_report(self.target.registry, version, judged)
         made = describe(version, counts)
+        refuse_unrecorded(self.target.registry, made)
         record_release(self.target.registry, made, counts)
         first = load_policy(self.root).order[0]
         path = desired_path(first, self.model)

@@ -237,11 +237,28 @@ class Rollout:
         new, live = (Window.between(a, b) for a, b in zip(before, after, strict=True))
         strategy = self.intent.desired.strategy
         if step.percent < 100:
-            return analysis.judge(new, live, strategy), new, live
+            return analysis.judge(new, live, strategy, usual=Window.until(before[1])), new, live
         # At 100 % the live deployment idles: what it did in the last window that was passed stands for it.
         facts = journal.read(self.target.store.entries(self.intent.env, self.intent.model))
         past = Window.of(facts.baseline) if facts.baseline else None
-        return analysis.judge(new, past, strategy, alone=past is None), new, past
+        verdict = analysis.judge(new, past, strategy, alone=past is None)
+        if not (isinstance(verdict, Fail) and verdict.slow and new is not None):
+            return verdict, new, past
+        # That window was another minute: whether the machine is slower now, only the live one can tell.
+        why = analysis.slow_for_all(new, self._asked_now(step), strategy)
+        return Error(why) if why else verdict, new, past
+
+    def _asked_now(self, step: Analyse) -> Window | None:
+        """What the idle live deployment does with the sample now; None where policy sends none."""
+        if not self.intent.policy.environments[self.intent.env].synthetic_traffic:
+            return None
+        _, before = self._samples(step)
+        rows = smoke.single_rows(smoke.read_sample(self.artifact))
+        for index in range(self.intent.desired.strategy.min_requests):
+            if index % 10 == 0:
+                self.lease.verify()
+            self._ask(next(rows), step.live)
+        return Window.between(before, self._samples(step)[1])
 
     def _samples(self, step: Analyse) -> tuple[TrafficSample, TrafficSample]:
         """(new, live); what cannot be read is no verdict on the model."""

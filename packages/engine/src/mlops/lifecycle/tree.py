@@ -5,10 +5,10 @@ Reading never stops at the first wrong file: what cannot be read is a problem, a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from itertools import dropwhile
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import ParamSpec, TypeVar
 
 from mlops.errors import InvalidInput, NotFound, Problem, TargetError
@@ -114,7 +114,9 @@ class _Reader:
         settings = self.attempt(load_settings, self.root)
         policy = self.attempt(files.load_policy, self.root)
         freeze = self.attempt(files.load_freeze, self.root)
-        for model in settings.models if settings else ():
+        models = list(settings.models) if settings else []
+        self.no_links([files.POLICY, files.FREEZE, *map(files.gates_path, models)])
+        for model in models:
             self.attempt(load_gates, self.root, model)
         names, texts, releases = self.releases(settings)
         places = [(env, m) for env in policy.order for m in settings.models] if policy and settings else []
@@ -165,13 +167,22 @@ class _Reader:
         return None
 
     def names(self, folder: str, pattern: str) -> list[str]:
-        found = list((self.root / folder).glob(pattern))
-        for path in found:
-            if path.is_symlink() or path.parent.is_symlink():
-                name = path.relative_to(self.root).as_posix()
+        found = (self.root / folder).glob(pattern)
+        names = sorted(path.relative_to(self.root).as_posix() for path in found)
+        self.no_links(names)
+        return names
+
+    def no_links(self, names: Iterable[str]) -> None:
+        """No file that decides what is served, and no folder on the way to it, is a symbolic link."""
+        places = {
+            place.as_posix()
+            for name in names
+            for place in (PurePosixPath(name), *PurePosixPath(name).parents)
+        }
+        for place in sorted(places):
+            if (self.root / place).is_symlink() and place != ".":
                 why = "is a symbolic link, of which git keeps the name only; commit the file itself"
-                self.problems.append(Problem(name, why))
-        return sorted(path.relative_to(self.root).as_posix() for path in found)
+                self.problems.append(Problem(place, why))
 
     def edited(self) -> tuple[dict[str, str], set[str]]:
         """Releases that are not as they were written, and those that are: as apply sees it."""

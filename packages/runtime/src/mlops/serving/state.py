@@ -10,6 +10,7 @@ import json
 import secrets
 from datetime import datetime
 from pathlib import Path
+from typing import Annotated
 
 from pydantic import Field, ValidationError
 
@@ -51,12 +52,16 @@ class ServerState(Spec):
     """None: nothing is captured."""
 
 
+Key = Annotated[str, Field(pattern=r"^[!-~]{16,}$")]
+"""What fits in a header and nobody guesses; an empty one would let everybody in."""
+
+
 class Keys(Spec):
     """Two keys for callers, so that one can be changed while the other is in use, and one for control."""
 
-    primary: str
-    secondary: str
-    admin: str
+    primary: Key
+    secondary: Key
+    admin: Key
 
 
 def read_state(folder: Path) -> ServerState | None:
@@ -86,6 +91,8 @@ def read_keys(folder: Path, name: str = KEYS) -> Keys | None:
         return Keys.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
+    except IsADirectoryError:
+        raise InvalidInput(Problem(str(path), "is a folder; remove it, then run mlops apply")) from None
     except ValidationError:
         cure = f"`mlops apply {folder.parent.name}` makes new keys, which callers then need"
         raise InvalidInput(Problem(str(path), f"is no key file; {cure}")) from None
@@ -96,6 +103,8 @@ def ensure_keys(folder: Path) -> Keys:
     try:
         keys = read_keys(folder)
     except InvalidInput:
+        if (folder / KEYS).is_dir():
+            raise
         keys = None
     return (
         keys

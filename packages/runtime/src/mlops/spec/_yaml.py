@@ -65,6 +65,9 @@ def refuse_conflict(text: str, name: str) -> None:
 def read_text(path: Path, name: str) -> str:
     """A file's text; raises `InvalidInput` when it is missing, unreadable or not UTF-8."""
     try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            # To read a pipe is to wait for who writes it.
+            raise InvalidInput(Problem(name, "is no regular file; put one in its place"))
         return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise InvalidInput(Problem(name, "the file does not exist")) from None

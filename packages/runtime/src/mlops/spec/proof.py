@@ -65,6 +65,11 @@ class Recorded:
         return bool(_parts(self.tags, RELEASED))
 
     @property
+    def judged_here(self) -> bool:
+        """Whether it was judged and recorded as such, and never released."""
+        return not self.released and bool(_parts(self.tags, JUDGED)) and _sealed(self, JUDGED)
+
+    @property
     def known(self) -> bool:
         """Whether there is any record; versions from before there were records have none."""
         return self.released or bool(_parts(self.tags, JUDGED))
@@ -138,9 +143,7 @@ def _judgement(release: Release, recorded: Recorded) -> Iterator[GateResult]:
         return
     kind = RELEASED if recorded.released else JUDGED
     text = _text(recorded.tags, kind)
-    if recorded.key is not None and not hmac.compare_digest(
-        recorded.tags.get(f"{kind}.seal", ""), _seal(recorded, kind, text)
-    ):
+    if not _sealed(recorded, kind):
         yield _no(
             "gates", f"the record of version {release.version} is not sealed with this machine's key; {again}"
         )
@@ -256,6 +259,14 @@ def _parts(tags: Mapping[str, str], kind: str) -> list[str]:
 
 def _text(tags: Mapping[str, str], kind: str) -> str:
     return "".join(tags[name] for name in _parts(tags, kind))
+
+
+def _sealed(version: Recorded, kind: str) -> bool:
+    """Whether a record is this machine's; where identities decide, whoever may write tags made it."""
+    if version.key is None:
+        return True
+    given = version.tags.get(f"{kind}.seal", "").encode()
+    return hmac.compare_digest(given, _seal(version, kind, _text(version.tags, kind)).encode())
 
 
 def _seal(version: Recorded, kind: str, text: str) -> str:

@@ -145,9 +145,9 @@ def printer(store: Store, say: Callable[[Iterable[str]], None]) -> Callable[[See
             mark = "ok" if seen.step.state == "success" else seen.step.state
             say([f"{place}: {mark} {seen.step.name} ({seen.step.seconds or 0:.1f} s)"])
         elif seen.kind == "run":
-            say(verdict(seen.run))
-            if seen.run.state == "failure":
-                say(explained(store, seen.run))
+            failed = explained(store, seen.run) if seen.run.state == "failure" else Explained()
+            say(verdict(seen.run, failed.said))
+            say(failed.lines)
 
     return show
 
@@ -163,27 +163,42 @@ def unanswered(store: Store, runs: Iterable[Run]) -> list[str]:
     ]
 
 
-def explained(store: Store, run: Run) -> list[str]:
-    """What the summary of a run says of its failures: the command, its exit code, how to see it locally."""
+@dataclass(frozen=True)
+class Explained:
+    """What the summary of a run says of its failures."""
+
+    said: str = ""
+    """The sentence of the first verb that failed: which gate, and by how much."""
+    lines: tuple[str, ...] = ()
+    """The command, its exit code, and how to see it locally."""
+
+
+def explained(store: Store, run: Run) -> Explained:
+    """Read it from the summary that `.github/scripts/run` writes."""
     path = store.run_folder(run.number) / "summary.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     found: list[str] = []
+    said = ""
     for section in f"\n{text}".split("\n### ")[1:]:
         lines = [line for line in section.splitlines() if line]
         fences = [at for at, line in enumerate(lines) if line.startswith("~~~")]
         if lines[0].startswith("Failed: ") and len(fences) >= 2:
-            found += [lines[0].replace("`", ""), lines[1], "To see it on your machine:"]
+            code = next((line for line in lines if line.startswith("Exit code ")), "")
+            if fences[0] < lines.index(code):
+                said = said or lines[fences[0] + 1]
+            found += [lines[0].replace("`", ""), code, "To see it on your machine:"]
             found += [f"  {line}" for line in lines[fences[-2] + 1 : fences[-1]]]
-    return found
+    return Explained(said, tuple(found))
 
 
-def verdict(run: Run) -> list[str]:
-    """How a run stands."""
+def verdict(run: Run, said: str = "") -> list[str]:
+    """How a run stands, and why."""
     place = f"{run.workflow} {run.number}"
     if run.state not in ENDED:
         return [f"{place}: {run.state}, {run.why}"]
     took = (run.ended or 0) - (run.started or run.created)
-    end = f"{place}: {run.state} after {took:.1f} s" + (f", {run.reason}" if run.reason else "")
+    why = f": {said}" if said else f", {run.reason}" if run.reason else ""
+    end = f"{place}: {run.state} after {took:.1f} s{why}"
     return [end, f"{place}: mlops forge log {run.number} shows it"] if run.state == "failure" else [end]
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Protocol, cast
 
@@ -45,8 +46,26 @@ class Format(Protocol):
         """Load what `save` wrote, and nothing else; raises whatever it likes when it cannot."""
 
 
-FORMATS = ("sklearn",)
+FORMATS = ("lightgbm", "xgboost", "catboost", "sklearn")
 """By name; the first that fits saves. The last one takes whatever has `fit` and `predict`."""
+
+
+_OTHER_NAMES = {"xgboost": "xgboost-cpu"}
+"""Distributions that bring the same module under another name."""
+
+
+def pinned(requirements: Sequence[str]) -> list[str]:
+    """`requirements` at the versions that are installed here."""
+    return [_pin(name) for name in requirements]
+
+
+def _pin(name: str) -> str:
+    try:
+        return f"{name}=={version(name)}"
+    except PackageNotFoundError:
+        if name not in _OTHER_NAMES:
+            raise
+        return f"{_OTHER_NAMES[name]}=={version(_OTHER_NAMES[name])}"
 
 
 def find(name: str) -> Format:

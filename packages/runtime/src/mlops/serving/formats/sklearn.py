@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput
-from mlops.serving.formats import Answer, Saved
+from mlops.serving.formats import Answer, Saved, pinned
 from mlops.serving.formats.vouched import refused
 from mlops.spec.schema import Task
 
@@ -36,7 +35,7 @@ def save(estimator: Any, to: Saved) -> None:
             skops_trusted_types=_asked(estimator, to.trusted),
             signature=to.signature,
             input_example=to.example,
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            pip_requirements=pinned(REQUIREMENTS),
             pyfunc_predict_fn="predict" if to.task == "regression" else "predict_proba",
         )
 
@@ -68,9 +67,9 @@ def answer(estimator: Any, task: Task) -> Answer:
 
 
 def one_thread(estimator: Any) -> None:
-    """Every `n_jobs` within `estimator` becomes 1."""
+    """Every `n_jobs` within `estimator` becomes 1; None is one to scikit-learn and all cores to others."""
     parameters = estimator.get_params() if hasattr(estimator, "get_params") else {}
-    threads = [name for name, value in parameters.items() if name.split("__")[-1] == "n_jobs" and value]
+    threads = [name for name, value in parameters.items() if name.split("__")[-1] == "n_jobs" and value != 1]
     if threads:
         estimator.set_params(**dict.fromkeys(threads, 1))
 
