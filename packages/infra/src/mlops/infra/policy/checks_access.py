@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from mlops.infra.model import UNKNOWN, Resource
 from mlops.infra.roles import BUILT_IN, CUSTOM, custom_id
 
-from .rule import Message, ResourceRule, StackRule, holds, must
+from mlops.infra.policy.rule import Message, ResourceRule, StackRule, holds, must
 
 SHARED = "shared"
 """The stack that defines the custom roles."""

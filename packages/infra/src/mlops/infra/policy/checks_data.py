@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from mlops.infra.model import Resource
 
-from .rule import Message, ResourceRule, StackRule, must, relaxed
+from mlops.infra.policy.rule import Message, ResourceRule, StackRule, must, relaxed
 
 REQUIRED_TAGS = ("environment", "managed-by", "project")
 TAGGED = (

@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime
 from mlops.infra.model import UNKNOWN, Resource
 from mlops.spec.vm_sizes import sentence, verdict
 
-from .rule import Message, ResourceRule, holds, must, relaxed
+from mlops.infra.policy.rule import Message, ResourceRule, holds, must, relaxed
 
 ML = "machinelearningservices:"
 LONGEST_IDLE = 30

@@ -6,8 +6,8 @@ from collections.abc import Iterable, Sequence
 
 from mlops.infra.model import Captured, Finding, Resource, Skip
 
-from . import checks_access, checks_data, checks_platform
-from .rule import ResourceRule, Rule
+from mlops.infra.policy import checks_access, checks_data, checks_platform
+from mlops.infra.policy.rule import ResourceRule, Rule
 
 RULES: tuple[Rule, ...] = tuple(
     sorted((*checks_platform.RULES, *checks_access.RULES, *checks_data.RULES), key=lambda r: r.check)

@@ -20,8 +20,8 @@ from pulumi_policy.proxy import UnknownValueError
 
 from mlops.infra.model import UNKNOWN, Resource, stack_of
 
-from .judge import RULES
-from .rule import ResourceRule, StackRule
+from mlops.infra.policy.judge import RULES
+from mlops.infra.policy.rule import ResourceRule, StackRule
 
 NAME = "mlops-infra"
 Skipped = Callable[[str], frozenset[tuple[str, str]]]
