@@ -16,6 +16,10 @@ LOOK = [
     Act("mlops doctor --offline", sees="0 errors"),
     Act("mlops check --base origin/main", sees="no problems"),
     Act("mlops pipeline lint pipelines"),
+    Act(
+        "mlops pipeline run pipelines/flights/training.yml --only prep --input window=2013-01..2013-02",
+        sees="prep",
+    ),
     Act("mlops endpoints --json", parses=True, sees='"deployments"'),
     Act("mlops versions list --tag mlops.gate=pass", sees="version"),
     Act("mlops events list --limit 10", sees="mlops.release.deployed"),

@@ -93,6 +93,11 @@ class MemoryTracker:
             kept[f"{path}/{file.relative_to(folder)}"] = file.read_text()
         self._save()
 
+    def history(self, run_id: str, metric: str) -> list[float]:
+        """A step logs a metric by a line in `$METRICS/<run>`."""
+        path = Path(os.environ.get("METRICS", "/nowhere"), run_id)
+        return [float(line) for line in path.read_text().splitlines()] if path.exists() else []
+
     def children(self, parent: str) -> dict[str, dict[str, Any]]:
         self.load()
         found = [r for r in self.runs.values() if r["tags"].get("mlflow.parentRunId") == parent]

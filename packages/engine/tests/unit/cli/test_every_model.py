@@ -78,6 +78,7 @@ NONE = {
     "new-model": "the name is its argument",
     "ui": "one tracking server has the runs of all models",
     "check": "files are checked as a whole, because one that is wrong blocks the merge, whoever's it is",
+    "pipeline run": "a job's file is the argument; it need not belong to a model",
     "schedule list": "schedules belong to an environment; each has its name",
     "schedule remove": "schedules belong to an environment; each has its name",
     "pr list": "pull requests belong to the repository; each says its model",
