@@ -6,9 +6,8 @@ import re
 from collections.abc import Iterator, Sequence
 
 from mlops.infra.model import UNKNOWN, Resource
-from mlops.infra.roles import BUILT_IN, CUSTOM, custom_id
-
 from mlops.infra.policy.rule import Message, ResourceRule, StackRule, holds, must
+from mlops.infra.roles import BUILT_IN, CUSTOM, custom_id
 
 SHARED = "shared"
 """The stack that defines the custom roles."""

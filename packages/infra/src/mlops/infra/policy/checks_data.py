@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from mlops.infra.model import Resource
-
 from mlops.infra.policy.rule import Message, ResourceRule, StackRule, must, relaxed
 
 REQUIRED_TAGS = ("environment", "managed-by", "project")

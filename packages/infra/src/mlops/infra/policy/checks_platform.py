@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
 from mlops.infra.model import UNKNOWN, Resource
-from mlops.spec.vm_sizes import sentence, verdict
-
 from mlops.infra.policy.rule import Message, ResourceRule, holds, must, relaxed
+from mlops.spec.vm_sizes import sentence, verdict
 
 ML = "machinelearningservices:"
 LONGEST_IDLE = 30

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from mlops.infra.model import Captured, Finding, Resource, Skip
-
 from mlops.infra.policy import checks_access, checks_data, checks_platform
 from mlops.infra.policy.rule import ResourceRule, Rule
 

@@ -19,7 +19,6 @@ from pulumi_policy import (
 from pulumi_policy.proxy import UnknownValueError
 
 from mlops.infra.model import UNKNOWN, Resource, stack_of
-
 from mlops.infra.policy.judge import RULES
 from mlops.infra.policy.rule import ResourceRule, StackRule
 
