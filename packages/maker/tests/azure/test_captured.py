@@ -271,7 +271,7 @@ def test_without_the_role(bench: AzureBench, observations: AzureObservations, co
     with pytest.raises(
         TargetError,
         match=rf"cannot read what {MODEL} in prod has captured: this identity needs the role Storage Blob "
-        r"Data Reader on the container captured of st\w+; infra/roles\.py says who has it",
+        r"Data Reader on the container captured of st\w+; docs/security\.md says who has it",
     ):
         observations.captured(ENV, MODEL)
 

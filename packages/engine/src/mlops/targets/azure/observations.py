@@ -171,7 +171,7 @@ def _reading(model: str, environment: str, container: ContainerClient) -> Iterat
             ) from error
         raise Forbidden(
             f"cannot {what}: this identity needs the role Storage Blob Data Reader on {place}; "
-            "infra/roles.py says who has it, and a new assignment takes some minutes to work"
+            "docs/security.md says who has it, and a new assignment takes some minutes to work"
         ) from error
     except NotFound as error:
         raise TargetError(
