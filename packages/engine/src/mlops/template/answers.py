@@ -111,6 +111,11 @@ class Answers(Spec):
             names.endpoint("online_endpoint", self.model)
             names.endpoint("batch_endpoint", self.model)
 
+    @property
+    def ci(self) -> str:
+        """Whose workflow files the fork has; the local forge runs those of GitHub."""
+        return "github" if self.forge == "local" else self.forge
+
     def source(self) -> sources.Source | None:
         """Where the engine comes from; None in a fork of a version that had the engine inside."""
         return sources.parsed(self.engine) if self.engine else None

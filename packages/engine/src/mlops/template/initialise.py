@@ -16,10 +16,10 @@ from mlops.errors import InvalidInput
 from mlops.scaffold.new_model import new_model
 from mlops.spec.settings import FILE as SETTINGS
 from mlops.spec.settings import load_settings
-from mlops.template import lock, manifest, pages, project, sources, values
+from mlops.template import lock, manifest, pages, project, values
 from mlops.template.answers import Answers
 from mlops.template.manifest import Example, Template, spec
-from mlops.template.regions import EXAMPLE, HOME, without
+from mlops.template.regions import EXAMPLE, HOME, unmarked, without
 
 _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
 
@@ -50,10 +50,11 @@ def initialise(folder: Path, answers: Answers) -> None:
         if example is None:
             raise InvalidInput("this template has no example that another model could replace")
         _scaffold(folder, answers, example)
-    _remove(folder, lambda path: template.stays_at_home(path, answers.forge) and path != _LOCK)
-    _cut(folder, HOME)
+    _remove(folder, lambda path: template.stays_at_home(path, answers.ci) and path != _LOCK)
     if answers.model is not None and example is not None:
         _replace_example(folder, example)
+    gone = {HOME, *template.forges, *([EXAMPLE] if answers.model else [])} - {answers.ci}
+    _cut(folder, gone, {EXAMPLE, *template.forges} - gone)
     for path in files(folder):
         edit = values.edits(path.relative_to(folder).as_posix())
         text = read(path) if edit else None
@@ -69,7 +70,7 @@ def initialise(folder: Path, answers: Answers) -> None:
 
 
 def locked(folder: Path, root: Path) -> None:
-    """Give the lock of the fork in `folder` the engine from its source; `root` is where the fork's own files lie.
+    """Give the lock of the fork in `folder` the engine from its source; wheels lie relative to `root`.
 
     Raises `InvalidInput` or `TargetError` when the source does not have this version.
     """
@@ -77,7 +78,10 @@ def locked(folder: Path, root: Path) -> None:
     if template.answers is None or not (source := template.answers.source()):
         return
     path = folder / _LOCK
-    text, own = path.read_text(encoding="utf-8"), tomllib.loads((folder / _PROJECT).read_text(encoding="utf-8"))
+    text, own = (
+        path.read_text(encoding="utf-8"),
+        tomllib.loads((folder / _PROJECT).read_text(encoding="utf-8")),
+    )
     engine = lock.engine_packages(tomllib.loads(text))
     names = sorted(engine.keys() & {lock.requirement_name(line) for line in own["project"]["dependencies"]})
     entries = source.entries(root, names, template.version)
@@ -95,18 +99,24 @@ def _scaffold(folder: Path, answers: Answers, example: Example) -> None:
 def _replace_example(folder: Path, example: Example) -> None:
     gone = spec(example.paths)
     _remove(folder, gone.match_file)
-    _cut(folder, EXAMPLE)
     settings = folder / SETTINGS
     _write(settings, values.without_model(settings.read_text(encoding="utf-8"), example.model))
 
 
-def _cut(folder: Path, mark: str) -> None:
+def _cut(folder: Path, gone: set[str], kept: set[str]) -> None:
+    """Parts that are marked go, or stay without their marks."""
     for path in files(folder):
         text = read(path)
-        if text is not None and f"{mark}>" in text or text is not None and f"<{mark}/>" in text:
-            new = without(path.relative_to(folder).as_posix(), text, mark)
-            if new != text:
-                _write(path, new)
+        if text is None or "<" not in text:
+            continue
+        new = text
+        for mark in sorted(gone):
+            if f"<{mark}" in new:
+                new = without(path.relative_to(folder).as_posix(), new, mark)
+        for mark in sorted(kept):
+            new = unmarked(new, mark)
+        if new != text:
+            _write(path, new)
 
 
 def _depend(folder: Path, template: Template, answers: Answers) -> None:
@@ -115,13 +125,20 @@ def _depend(folder: Path, template: Template, answers: Answers) -> None:
     wrong = sorted(name for name, version in engine.items() if version != template.version)
     if wrong:
         raise InvalidInput(f"{manifest.FILE} has version {template.version}, and {', '.join(wrong)} another")
-    source = answers.source() or sources.GitTag(template.source)
+    source = answers.source()
+    if source is None:
+        raise InvalidInput("--engine: is needed; it says where the packages gitops-ml-* come from")
     _write(path, project.own(path.read_text(encoding="utf-8"), answers.name, engine, source))
 
 
 def leftovers(folder: Path, template: Template, answers: Answers) -> list[Leftover]:
     """Where a fork made from `template` still has names that are not its own."""
-    words = ["@OWNER/", "mlops-template", r"<(?:home|example)/?>", "(ml-team|finance)@example.com"]
+    words = [
+        "@OWNER/",
+        "mlops-template",
+        "</?(?:home|example|github|azure-devops)/?>",
+        "(ml-team|finance)@example.com",
+    ]
     if answers.forge == "github":
         words.append(values.PLACE)
     if template.example and answers.model:

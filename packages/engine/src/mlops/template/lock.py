@@ -1,7 +1,7 @@
-"""`uv.lock` of a fork, made from the template's: the same third-party packages, and the engine from its source.
+"""`uv.lock` of a fork: the template's, without what it does not need, and with the engine from its source.
 
-uv could resolve anew, but wants an index for every package then. What the template locked is what was tested, so a fork
-starts with exactly that; a test asks uv whether it agrees.
+uv could resolve anew, but wants an index for every package then. What the template locked is what was tested,
+so a fork starts with exactly that; a test asks uv whether it agrees.
 """
 
 from __future__ import annotations
@@ -58,7 +58,8 @@ def _move(package: Package, entry: Entry, engine: Mapping[str, str]) -> None:
 def _shrink(root: Package, project: Mapping[str, Any], source: Source, engine: Mapping[str, str]) -> None:
     """The entry of the project itself, with the requirements that are left."""
     groups: dict[str, set[str]] = {
-        group: {requirement_name(line) for line in lines} for group, lines in project["dependency-groups"].items()
+        group: {requirement_name(line) for line in lines}
+        for group, lines in project["dependency-groups"].items()
     }
     direct = {requirement_name(line) for line in project["project"]["dependencies"]}
     root["name"], root["version"] = project["project"]["name"], project["project"]["version"]
@@ -107,7 +108,9 @@ def _reached(packages: Iterable[Package], root: Package) -> Iterator[Package]:
         edges += [e for extra in new for e in package.get("optional-dependencies", {}).get(extra, ())]
         for edge in edges:
             wanted = frozenset(edge.get("extra", ()))
-            waiting += [(p, wanted) for p in known[edge["name"]] if edge.get("version", p["version"]) == p["version"]]
+            waiting += [
+                (p, wanted) for p in known[edge["name"]] if edge.get("version", p["version"]) == p["version"]
+            ]
     for package in (p for rows in known.values() for p in rows if id(p) in extras):
         optional = package.get("optional-dependencies", {})
         package["optional-dependencies"] = {k: v for k, v in optional.items() if k in extras[id(package)]}
@@ -133,7 +136,9 @@ def written(lock: Mapping[str, Any]) -> str:
             if own:
                 parts.append(_table(f"[package.{name}]\n", own))
             parts += [
-                _table(f"[package.{name}.{key}]\n", value) for key, value in inside.items() if isinstance(value, dict)
+                _table(f"[package.{name}.{key}]\n", value)
+                for key, value in inside.items()
+                if isinstance(value, dict)
             ]
     return "\n".join(parts)
 

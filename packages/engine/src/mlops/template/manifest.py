@@ -45,8 +45,8 @@ class Template(Spec):
 
     version: VersionText
     source: str = ""
-    """Git URL of the template; empty: where the engine comes from, `mlops update --from URL`, or a remote called
-    `template` or `upstream`."""
+    """Git URL of the template; empty: where the engine comes from, `mlops update --from URL`, or a remote
+    called `template` or `upstream`."""
     zones: Zones = Zones()
     forges: dict[str, list[str]] = {}
     """What only one forge reads, by its name."""
@@ -72,15 +72,20 @@ class Template(Spec):
         return bool(self._skeleton.match_file(path)) and not self.owned_by_fork(path)
 
     def of_fork(self, paths: Iterable[str]) -> list[str]:
-        """Those of `paths`, all files of a repository, that belong to the fork."""
-        return [path for path in paths if self.owned_by_fork(path)]
+        """Those of `paths`, all files of a repository, that belong to the fork.
 
-    def stays_at_home(self, path: str, forge: str) -> bool:
-        """Whether a fork on this forge does without `path`."""
+        Tests below tests/unit/<name>/ do where src/<name>/ does: versions that had the engine inside had its
+        tests there too.
+        """
+        known = [path for path in paths if self.owned_by_fork(path)]
+        models = {path.split("/")[1] for path in known if path.startswith("src/")}
+        return [p for p in known if not p.startswith("tests/unit/") or p.split("/")[2] in models]
+
+    def stays_at_home(self, path: str, ci: str) -> bool:
+        """Whether a fork whose workflows this forge runs does without `path`."""
         if not self.owned_by_fork(path) and not self.of_skeleton(path):
             return True
-        read = "github" if forge == "local" else forge
-        return any(spec(lines).match_file(path) for name, lines in self.forges.items() if name != read)
+        return any(spec(lines).match_file(path) for name, lines in self.forges.items() if name != ci)
 
 
 def spec(lines: Iterable[str]) -> PathSpec[Any]:

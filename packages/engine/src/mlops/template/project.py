@@ -38,7 +38,7 @@ def repinned(text: str, engine: Mapping[str, str], source: Source) -> str:
     tool: Any = document["tool"]
     lines = tool["uv"].get("sources", {})
     moved = {name: engine[name] for name in lines if name in engine and not overridden(lines[name])}
-    dependencies: Any = document["project"]["dependencies"]  # type: ignore[index]
+    dependencies: Any = document["project"]["dependencies"]
     for number, line in enumerate(dependencies):
         if (package := requirement_name(str(line))) in moved:
             dependencies[number] = source.requirement(package, moved[package])
@@ -47,10 +47,18 @@ def repinned(text: str, engine: Mapping[str, str], source: Source) -> str:
     return tomlkit.dumps(document)
 
 
+def packages(text: str) -> list[str]:
+    """The engine's packages that a `pyproject.toml` names."""
+    lines = tomlkit.parse(text)["project"]["dependencies"]
+    return [name for line in lines if (name := requirement_name(str(line))).startswith(PREFIX)]
+
+
 def overridden(line: Mapping[str, Any]) -> bool:
     """Whether a source is a folder that somebody edits, and no release."""
-    return bool(line.get("editable")) or bool(line.get("branch")) or (
-        "path" in line and not str(line["path"]).endswith(".whl")
+    return (
+        bool(line.get("editable"))
+        or bool(line.get("branch"))
+        or ("path" in line and not str(line["path"]).endswith(".whl"))
     )
 
 

@@ -4,8 +4,8 @@
     ...
     # </home>
 
-or in one line that ends in `# <home/>`. `home` is what only the template's own repository has; `example` in its place
-is what goes with the example.
+or in one line that ends in `# <home/>`. `home` is what only the template's own repository has; `example` in
+its place is what goes with the example, and the name of a forge is what only that forge reads.
 """
 
 from __future__ import annotations
@@ -39,6 +39,12 @@ def without(path: str, text: str, mark: str) -> str:
     if began:
         raise InvalidInput(Problem(f"{path}:{began}", f"<{mark}> is never closed"))
     return "".join(kept).rstrip("\n") + "\n"
+
+
+def unmarked(text: str, mark: str) -> str:
+    """`text` with the parts and without their marks: for whom they are meant."""
+    text = re.sub(rf"(?m)^{_COMMENT}</?{mark}>.*\n", "", text)
+    return re.sub(rf"[ \t]*(?:#|//)[ \t]*<{mark}/>|[ \t]*<!--[ \t]*<{mark}/>[ \t]*-->", "", text)
 
 
 def _doubles(kept: list[str], line: str) -> bool:

@@ -1,13 +1,12 @@
 """Where a fork gets the engine's packages: a git tag, a folder of wheels, or a package index.
 
-Each source answers two questions: what `pyproject.toml` says of a package, and what `uv.lock` says of it. For git and
-for wheels the lock is written without uv, so that `mlops init` needs no index.
+Each source says what `pyproject.toml` and `uv.lock` hold of a package. For git and for wheels the lock is
+written without uv, so that `mlops init` needs no index.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import re
 import tempfile
 import tomllib
@@ -47,7 +46,7 @@ class Source(Protocol):
         ...
 
     def entries(self, root: Path, names: Sequence[str], version: str) -> Mapping[str, Entry]:
-        """By name. Raises `TargetError` when the source cannot be asked, `InvalidInput` when it lacks a package."""
+        """By name. Raises `TargetError` when the source does not answer, `InvalidInput` for a lack."""
         ...
 
 
@@ -77,14 +76,17 @@ class GitTag:
         return f"{self.url}?subdirectory={quote(folder_of(name), safe='')}&tag=v{version}"
 
     def _commit(self, root: Path, tag: str) -> str:
-        code, out, said = Git(root).answer("ls-remote", "--", self.url, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}")
+        code, out, said = Git(root).answer(
+            "ls-remote", "--", self.url, f"refs/tags/{tag}", f"refs/tags/{tag}^{{}}"
+        )
         if code:
             raise TargetError(f"{self.url} cannot be asked for its tag {tag}: {said}")
-        commits = dict(reversed(line.split("\t")) for line in out.splitlines())
+        rows = (line.split("	") for line in out.splitlines())
+        commits = {name: commit for commit, name in rows}
         found = commits.get(f"refs/tags/{tag}^{{}}") or commits.get(f"refs/tags/{tag}")
         if not found:
             raise InvalidInput(f"--engine: {self.url} has no tag {tag}; push it, or name another source")
-        return str(found)
+        return found
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,9 @@ class Index:
             locked = tomllib.loads((Path(folder) / "uv.lock").read_text(encoding="utf-8"))
         wanted = ("source", "sdist", "wheels")
         return {
-            p["name"]: {key: p[key] for key in wanted if key in p} for p in locked["package"] if p["name"] in names
+            p["name"]: {key: p[key] for key in wanted if key in p}
+            for p in locked["package"]
+            if p["name"] in names
         }
 
 
@@ -175,7 +179,7 @@ def parsed(text: str) -> Source:
         if not re.match(r"(https?|ssh|file)://\S+$", url):
             raise ValueError(f"needs a URL after {kind}+; got {url!r}")
         return GitTag(url) if kind == "git" else Index(url)
-    if "://" in text or os.path.isabs(text) or not text.strip():
+    if "://" in text or PurePosixPath(text).is_absolute() or not text.strip():
         raise ValueError(
             "must be git+URL of the template, index+URL of a package index, or a folder of wheels, "
             f"relative to the repository; got {text!r}"

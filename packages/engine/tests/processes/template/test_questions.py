@@ -26,7 +26,7 @@ def clone(tmp_path: Path) -> Path:
     folder.mkdir()
     git(folder, "init", "--quiet")
     git(folder, "config", "user.email", "ann@contoso.com")
-    (folder / manifest.FILE).write_text('version = "1.0.0"\n')
+    (folder / manifest.FILE).write_text('version = "1.0.0"\nsource = "https://example.org/template"\n')
     return folder
 
 
@@ -103,3 +103,11 @@ def test_without_a_person_the_choice_of_the_model_must_be_said(clone: Path) -> N
     with pytest.raises(InvalidInput, match="--keep-example"):
         gather(clone, NOTHING, keep_example=False, ask=None)
     assert gather(clone, NOTHING, keep_example=True, ask=None).project == "late-payers"
+
+
+def test_without_a_person_somebody_has_to_say_where_the_engine_is(clone: Path) -> None:
+    (clone / manifest.FILE).write_text('version = "1.0.0"\n')
+    with pytest.raises(InvalidInput, match=r"say --engine git\+URL"):
+        gather(clone, NOTHING, keep_example=True, ask=None)
+    git(clone, "remote", "add", "template", "https://example.org/t.git")
+    assert gather(clone, NOTHING, keep_example=True, ask=None).engine == "git+https://example.org/t.git"
