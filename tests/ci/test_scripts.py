@@ -144,10 +144,8 @@ def test_no_answer_is_a_failure_also_where_a_verdict_is_none(tmp_path: Path, mlo
     """Exit code 4: expired credentials must not look like a healthy model."""
     done = _run(tmp_path, "run", "--verdict", "mlops", "monitor", PATH=mlops, CODE="4", TF_BUILD="True")
     assert done.returncode == 4
-    assert (
-        "##vso[task.logissue type=error]mlops monitor failed: accuracy is worse by 5%, exit code 4: no verdict"
-        in done.stdout
-    )
+    said = "mlops monitor failed: accuracy is worse by 5%, exit code 4: no verdict"
+    assert f"##vso[task.logissue type=error]{said}" in done.stdout
 
 
 def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
