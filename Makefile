@@ -57,10 +57,10 @@ test: setup ## Run all tests but the slow ones
 	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-unit: setup ## Run the tests that need no other process, in under a minute
-	@$(BIN)/pytest tests/unit -m "not slow"
+	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow"
 
 mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main, or all modules that decide
-	@$(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
+	@PYTHONPATH=packages/maker $(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
 
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from graphs import CLUSTERS, MODEL, ROOT
+from typer.testing import CliRunner
+
 from infra.plan import api
 from infra.policy import checks_platform
 from infra.sizes import named
-from typer.testing import CliRunner
-
 from mlops.cli import _infra  # noqa: F401  registers the commands
 from mlops.cli._app import app
 from mlops.doctor import platform

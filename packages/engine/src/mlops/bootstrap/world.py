@@ -20,7 +20,6 @@ from mlops.tracking.azure_errors import azure_sentences
 
 if TYPE_CHECKING:
     from infra.config import EnvironmentStack, SharedStack
-
     from mlops.spec.policy import Policy
 
 SHARED: Final = "shared"

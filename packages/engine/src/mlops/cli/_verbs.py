@@ -26,6 +26,7 @@ from mlops.cli import (  # isort: skip
     _promote,
     _forge,
     _repository,
+    _run,
     _monitor,
     _events,
     _board,
@@ -40,7 +41,7 @@ PANELS = {
     "Start": (_template, _doctor, _scaffold, _ui),
     "From data to a release": (_train, _runs, _tune, _data, _ingest, _versions, _sign),
     "What is served": (_serve, _batch, _schedule, _profile),
-    "Promotion and review": (_promote, _forge, _repository),
+    "Promotion and review": (_promote, _forge, _repository, _run),
     "Production": (_monitor, _events, _board, _card),
     "Azure resources": (_bootstrap, _infra, _smoke),
 }

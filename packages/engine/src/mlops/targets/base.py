@@ -23,7 +23,7 @@ from mlops.spec.release import Release
 
 
 class Jobs(Protocol):
-    """Runs pipeline YAML."""
+    """Runs pipelines, and jobs of other kinds that have a file of their own."""
 
     def run(
         self,

@@ -32,3 +32,6 @@ class Tracker(Protocol):
 
     def copy_results(self, from_run: str, to_run: str) -> None:
         """Copy metrics and parameters. Raises `mlops.errors.NotFound` when `from_run` is gone."""
+
+    def history(self, run_id: str, metric: str) -> list[float]:
+        """Every value of `metric`, oldest first. Raises `NotFound` when the run is gone."""

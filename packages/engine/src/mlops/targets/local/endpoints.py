@@ -22,7 +22,6 @@ from typing import Any, NoReturn
 from mlops import errors
 from mlops.errors import Inconclusive, InvalidInput, Locked, MlopsError, NotFound, TargetError
 from mlops.serving.client import Unreachable, call
-from mlops.serving.core import read_schema
 from mlops.serving.lock import Owner, owner
 from mlops.serving.state import (
     KEYS,
@@ -115,6 +114,8 @@ class LocalEndpoints:
         """
         folder = self._folder(environment, release.model)
         if (capture := self._capture.get(release.model)) is not None and capture.exclude:
+            from mlops.serving.core import read_schema
+
             names = [column.name for column in read_schema(artifact).columns]
             check_capture(capture, names, field=f"models.{release.model}.capture")
         wish: dict[str, Any] = {
