@@ -7,11 +7,11 @@ from typing import Any
 
 import pandas as pd
 import pytest
-from tests.unit.steps.toy import Toy
 
 from mlops.errors import MlopsError, NotFound
 from mlops.lifecycle import evidence
 from mlops.spec.schema import FILE, ModelSchema
+from tests.unit.steps.toy import Toy
 
 SCHEMA = ModelSchema.model_validate(
     {

@@ -16,7 +16,6 @@ import pandas as pd
 import pytest
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from tests.unit.steps.toy import Toy, toy_of
 
 from mlops.errors import IntegrityError, InvalidInput
 from mlops.serving import core
@@ -24,6 +23,7 @@ from mlops.serving.library import LibraryScorer
 from mlops.spec.digest import tree_digest
 from mlops.steps import artifact
 from mlops.steps.opened import opened
+from tests.unit.steps.toy import Toy, toy_of
 
 SOURCE = '''
 import numpy as np
