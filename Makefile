@@ -57,10 +57,10 @@ test: setup ## Run all tests but the slow ones
 	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-unit: setup ## Run the tests that need no other process, in under a minute
-	@$(BIN)/pytest tests/unit -m "not slow"
+	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow"
 
 mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main, or all modules that decide
-	@$(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
+	@PYTHONPATH=packages/maker $(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
 
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest
@@ -82,7 +82,7 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/check-jsonschema --builtin-schema vendor.azure-pipelines --data-transform azure-pipelines --regex-variant nonunicode \
 	  azure-pipelines.yml $(filter-out %/variables.yml,$(wildcard pipelines/azure-devops/*.yml pipelines/azure-devops/*/*.yml))
 	@$(BIN)/hadolint --config container/hadolint.yaml container/Dockerfile
-	@python=$$($(BIN)/python -c 'from infra.policy import checkov; print(checkov.environment())') \
+	@python=$$($(BIN)/python -c 'from mlops.infra.policy import checkov; print(checkov.environment())') \
 	  && LOG_LEVEL=ERROR $$python -m checkov.main --config-file .github/checkov.yml
 
 lint-fast: setup ## What lint finds within seconds; the hook before a commit

@@ -27,8 +27,8 @@ _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
 _WHERE_THEY_ARE_RULES = (
     "packages/engine/src/mlops/template/",
     "packages/engine/src/mlops/doctor/",
-    "tests/processes/doctor/",
-    "tests/azure/",
+    "packages/engine/tests/processes/doctor/",
+    "packages/maker/tests/azure/",
 )
 """Rooms that must spell what they replace, or look for."""
 _REFERENCE = "packages/maker/src/mlops/reference"

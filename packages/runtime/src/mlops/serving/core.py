@@ -331,8 +331,10 @@ def _loads_without_code(folder: Path) -> bool:
 
     try:
         described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
-        loader = described["flavors"]["python_function"]["loader_module"]
-        return loader == "mlflow.sklearn" and not code_in(folder, described)
+        # A flavour without a loader is one that pyfunc would not load.
+        return bool(described["flavors"]["python_function"]["loader_module"]) and not code_in(
+            folder, described
+        )
     except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError):
         return False
 

@@ -9,8 +9,15 @@ from typing import Any
 from mlops.serving.formats.vouched import refused
 
 _PICKLES = (".pkl", ".pickle", ".joblib", ".cloudpickle", ".dill")
-_LOADERS = ("mlflow.onnx", "mlflow.sklearn")
-"""Flavours that were read: they load data, when it is a graph or a file of skops."""
+_LOADERS = ("mlflow.onnx", "mlflow.sklearn", "mlflow.lightgbm", "mlflow.xgboost", "mlflow.catboost")
+"""Flavours that were read: they load data, when it is a graph, a file of skops, or as `_READS` says."""
+_READS = {
+    "lightgbm": ("model_class", ("lightgbm.basic.Booster",)),
+    "xgboost": ("model_class", ("xgboost.core.Booster", "xgboost.sklearn.XGB")),
+    "catboost": ("model_type", ("CatBoost",)),
+}
+"""By flavour: the key that says which class reads the file, and how the name of one begins that only reads.
+For any other MLflow reads a pickle, or makes what the name says."""
 
 
 def code_in(folder: Path, described: dict[str, Any], trusted: Collection[str] = ()) -> list[str]:
@@ -24,9 +31,16 @@ def code_in(folder: Path, described: dict[str, Any], trusted: Collection[str] = 
     function = flavors.get("python_function", {})
     if any(function.get(key) for key in ("code", "python_model", "model_code_path")):
         found.append("Python code of its own")
+    if any(folder.rglob("*.py")):
+        found.append("Python code of its own")
     loader = function.get("loader_module")
     if loader is not None and loader not in _LOADERS:
         found.append(f"the loader {loader}")
+    for name, (key, known) in _READS.items():
+        # Without a word about it, MLflow takes the class that reads.
+        made = str(flavors.get(name, {}).get(key, known[0]))
+        if not (made.startswith(known) and made.rpartition(".")[2].isidentifier()):
+            found.append(f"{name} as {made}")
     scikit = flavors.get("sklearn", {})
     # Without a word about it, MLflow reads a pickle.
     form = scikit.get("serialization_format", "pickle")

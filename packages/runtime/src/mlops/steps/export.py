@@ -1,4 +1,4 @@
-"""A fitted scikit-learn pipeline as one ONNX graph: raw columns in, probabilities or values out.
+"""A fitted estimator or pipeline as one ONNX graph: raw columns in, probabilities or values out.
 
 The graph takes two inputs, because a call with twenty costs twice as much: `strings` [N, k] and `floats`
 [N, m] float32, each in the order of the signature. Null is NaN among the numbers. ONNX has no null text, so
@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.spec.schema import Column, OnnxGraph, Task
+from mlops.steps import converters
 
 STRINGS, FLOATS = "strings", "floats"
 
@@ -51,6 +52,8 @@ def _convert(model: Any, columns: Sequence[Column], task: Task, graph: OnnxGraph
     from skl2onnx import convert_sklearn
     from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
+    if type(model).__module__.startswith("catboost."):
+        return converters.of_catboost(model, graph)
     texts = [c.name for c in columns if c.type == "string"]
     numbers = [c.name for c in columns if c.type != "string"]
     inputs: list[tuple[str, Any]] = []
@@ -60,7 +63,9 @@ def _convert(model: Any, columns: Sequence[Column], task: Task, graph: OnnxGraph
         inputs.append((FLOATS, FloatTensorType([None, len(numbers)])))
     by_position = _by_position(model, [c.name for c in columns], [*texts, *numbers])
     options = {} if task == "regression" else {id(_final(by_position)): {"zipmap": False}}
-    made = convert_sklearn(by_position, initial_types=inputs, options=options)
+    made = convert_sklearn(
+        by_position, initial_types=inputs, options=options, target_opset=converters.register()
+    )
     _refuse_locales(made.graph)
     _keep_only(made.graph, -1, graph.output)
     serialized: bytes = made.SerializeToString()
@@ -93,6 +98,7 @@ def _by_position(model: Any, original: list[str], positions: list[str]) -> Any:
     copied = copy.deepcopy(model)
     _empty_for_null(copied)
     _round_thresholds_down(copied)
+    converters.ready(copied, _down)
     first = copied.steps[0][1] if hasattr(copied, "steps") else copied
     if not isinstance(first, ColumnTransformer):
         if original != positions:

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput
-from mlops.serving.formats import Answer, Saved
+from mlops.serving.formats import Answer, Saved, pinned
 from mlops.serving.formats.vouched import refused
 from mlops.spec.schema import Task
 
@@ -26,6 +25,7 @@ def save(estimator: Any, to: Saved) -> None:
     """MLflow's flavour of scikit-learn, in skops' format."""
     import mlflow.sklearn
 
+    asked = _asked(estimator, to)
     with warnings.catch_warnings():
         # Integer columns without nulls are what the contract promises; MLflow warns of them all the same.
         warnings.filterwarnings("ignore", message="(?s).*Inferred schema contains integer column")
@@ -33,11 +33,12 @@ def save(estimator: Any, to: Saved) -> None:
             estimator,
             str(to.folder),
             serialization_format="skops",
-            skops_trusted_types=_asked(estimator, to.trusted),
+            skops_trusted_types=asked,
             signature=to.signature,
             input_example=to.example,
-            pip_requirements=[f"{name}=={version(name)}" for name in REQUIREMENTS],
+            pip_requirements=pinned(REQUIREMENTS),
             pyfunc_predict_fn="predict" if to.task == "regression" else "predict_proba",
+            code_paths=to.code_paths if to.carried else None,
         )
 
 
@@ -68,15 +69,15 @@ def answer(estimator: Any, task: Task) -> Answer:
 
 
 def one_thread(estimator: Any) -> None:
-    """Every `n_jobs` within `estimator` becomes 1."""
+    """Every `n_jobs` within `estimator` becomes 1; None is one to scikit-learn and all cores to others."""
     parameters = estimator.get_params() if hasattr(estimator, "get_params") else {}
-    threads = [name for name, value in parameters.items() if name.split("__")[-1] == "n_jobs" and value]
+    threads = [name for name, value in parameters.items() if name.split("__")[-1] == "n_jobs" and value != 1]
     if threads:
         estimator.set_params(**dict.fromkeys(threads, 1))
 
 
-def _asked(estimator: Any, trusted: Sequence[str]) -> list[str]:
-    """Types beyond skops' own list, once all of them are vouched for."""
+def _asked(estimator: Any, to: Saved) -> list[str]:
+    """Types beyond skops' own list, once all are vouched for; those of the use case are carried along."""
     from skops import io
     from skops.io.exceptions import UnsupportedTypeException
 
@@ -87,7 +88,9 @@ def _asked(estimator: Any, trusted: Sequence[str]) -> list[str]:
             f"the model holds a part that skops cannot save ({str(error).strip()}); use another "
             f"estimator for it"
         ) from None
-    if foreign := refused(asked, trusted):
+    if to.own is not None:
+        to.carried.extend(name for name in asked if name.split(".")[0] == to.own.name)
+    if foreign := refused(asked, [*to.trusted, *to.carried]):
         raise InvalidInput(
             f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run "
             f"code. Use parts "

@@ -5,7 +5,7 @@ type is vouched for when making one from any state whatever, and calling it on r
 
 - every class of scikit-learn (its estimators, trees, kernels, scorers), but of the modules in `_NOT`;
 - functions of scikit-learn that compute and do nothing else, by their modules in `_PURE`;
-- the few of NumPy, SciPy and Python in `REVIEWED`.
+- the few of NumPy, SciPy, Python, LightGBM, XGBoost and CatBoost in `REVIEWED`.
 
 Not vouched for, on purpose: `scipy.stats` distributions execute a text of their own state when they are
 loaded.
@@ -19,6 +19,14 @@ from importlib import import_module
 REVIEWED = frozenset(
     {
         "builtins.object",  # a type to select columns by
+        "catboost.core.CatBoost",  # here and below, of these libraries: reads its own format
+        "catboost.core.CatBoostClassifier",
+        "catboost.core.CatBoostRegressor",
+        "collections.OrderedDict",
+        "collections.defaultdict",  # what makes its values is judged by its own name
+        "lightgbm.basic.Booster",
+        "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRegressor",
         "functools.partial",  # holds a function, which is judged by its own name
         "numpy.dtype",
         "numpy.clip",
@@ -29,9 +37,14 @@ REVIEWED = frozenset(
         "numpy.round",
         "scipy._lib.array_api_compat.numpy._aliases.asarray",  # of BSpline
         "scipy.interpolate._bsplines.BSpline",  # SplineTransformer: arrays of knots and coefficients
+        "xgboost.core.Booster",
+        "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRegressor",
+        "xgboost.sklearn.XGBRFClassifier",
+        "xgboost.sklearn.XGBRFRegressor",
     }
 )
-"""Beside scikit-learn: each was read, and takes numbers and gives numbers."""
+"""Beside scikit-learn: each was read, and takes numbers and gives numbers, or reads its own format."""
 
 _PURE = (
     "sklearn.cluster._kmeans.",

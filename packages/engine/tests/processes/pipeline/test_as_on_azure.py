@@ -1,0 +1,394 @@
+"""What runs here means what it means on Azure ML, or is refused before it starts, or says how it differs.
+
+A pipeline that runs well here and fails there, or the other way round, is found out too late.
+"""
+
+from __future__ import annotations
+
+import os
+import textwrap
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from tiny_pipeline import MemoryTracker
+
+from mlops.errors import InvalidInput, StepFailed
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, run_pipeline
+
+HEAD = "type: pipeline\nsettings: {default_compute: azureml:small}\n"
+OUT = "outputs: {o: {type: uri_folder}}"
+COMPONENT = """
+type: command
+name: part
+version: "1"
+environment: azureml:tools:3
+"""
+
+
+@dataclass
+class World:
+    """A folder with a space in its name, in which a test writes a pipeline and runs it."""
+
+    root: Path
+    tracker: MemoryTracker = field(default_factory=MemoryTracker)
+    events: list[StepEvent] = field(default_factory=list)
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+        return path
+
+    def run(
+        self,
+        text: str,
+        *,
+        head: str = HEAD,
+        workers: int | None = None,
+        selection: Selection = WHOLE,
+        **inputs: str,
+    ) -> JobResult:
+        return run_pipeline(
+            self.write("pipeline.yml", head + textwrap.dedent(text)),
+            inputs,
+            tracker=self.tracker,
+            state_dir=self.root / "state",
+            resolve_asset=lambda name, version: str(self.root / "assets" / name / version),
+            progress=self.events.append,
+            preload=(),
+            workers=workers,
+            selection=selection,
+        )
+
+    def said(self, text: str, step: str = "one.o", **inputs: str) -> str:
+        """What the file `a` of an output holds after the run."""
+        return (self.run(text, **inputs).outputs[step] / "a").read_text(encoding="utf-8")
+
+
+@pytest.fixture
+def world(tmp_path: Path) -> World:
+    return World(tmp_path / "a b")
+
+
+def one(command: str, more: str = "", inputs: str = "") -> str:
+    """A pipeline of one step with an output folder `o`; `more` are lines of the step."""
+    lines = [f"command: {command}", "environment: azureml:tools:3", OUT, *more.splitlines()]
+    return f"{inputs}\njobs:\n  one:\n" + "".join(f"    {line}\n" for line in lines)
+
+
+TEXT = "inputs: {t: %s}"
+BOUND = 'inputs: {t: "${{parent.inputs.t}}"}'
+
+
+@pytest.mark.parametrize(
+    ("command", "value", "expected"),
+    [
+        ('printf "[%s]" "${{inputs.t}}" > ${{outputs.o}}/a', "hello big world", "[hello big world]"),
+        ("printf '[%s]' '${{inputs.t}}' > ${{outputs.o}}/a", "hello big world", "[hello big world]"),
+        ('printf "[%s]" ${{inputs.t}} > ${{outputs.o}}/a', "hello big world", "[hello][big][world]"),
+        ('printf "[%s]" --t=${{inputs.t}} > ${{outputs.o}}/a', "x y", "[--t=x][y]"),
+        ('printf "[%s]" ${{inputs.t}} > "${{outputs.o}}/a"', "'x y'", "[x y]"),
+        ('printf "[%s]" "${{inputs.t}}" > ${{outputs.o}}/a', "2.50", "[2.50]"),
+        ("echo $(( ${{inputs.t}} + 1 )) > ${{outputs.o}}/a", "1", "2\n"),
+    ],
+)
+def test_a_value_is_put_into_the_command_as_text(
+    world: World, command: str, value: str, expected: str
+) -> None:
+    quoted = value.replace("'", "''")
+    assert world.said(one(command, BOUND, TEXT % f"'{quoted}'")) == expected
+
+
+@pytest.mark.parametrize("quote", ["", '"', "'"])
+def test_a_path_with_a_space_is_one_word_however_it_stands(world: World, quote: str) -> None:
+    world.write("da ta/x.csv", "1")
+    text = one(
+        f"cat {quote}${{{{inputs.d}}}}/x.csv{quote} > {quote}${{{{outputs.o}}}}/a{quote}",
+        'inputs: {d: "${{parent.inputs.d}}"}',
+        'inputs: {d: {type: uri_folder, path: "./da ta"}}',
+    )
+    assert world.said(text) == "1"
+
+
+def test_a_pattern_in_a_value_is_expanded_by_the_shell(world: World) -> None:
+    for name in ("a.csv", "b.csv", "c.txt"):
+        world.write(f"da ta/{name}", "1")
+    text = one(
+        "ls ${{inputs.d}}/${{inputs.g}} > ${{outputs.o}}/a",
+        'inputs: {d: "${{parent.inputs.d}}", g: "${{parent.inputs.g}}"}',
+        'inputs: {d: {type: uri_folder, path: "./da ta"}, g: "*.csv"}',
+    )
+    assert [Path(line).name for line in world.said(text).splitlines()] == ["a.csv", "b.csv"]
+
+
+def test_an_output_that_only_the_pipeline_calls_a_file_is_a_file(world: World) -> None:
+    text = """
+    outputs: {r: {type: uri_file}}
+    jobs:
+      one:
+        command: echo hi > ${{outputs.r}}
+        environment: azureml:tools:3
+        outputs: {r: "${{parent.outputs.r}}"}
+    """
+    assert world.run(text).outputs["r"].read_text() == "hi\n"
+
+
+@pytest.mark.parametrize(
+    ("command", "declared"),
+    [
+        ("rmdir ${{outputs.o}} && echo x > ${{outputs.o}}", "uri_folder"),
+        ("rmdir ${{outputs.o}}", "mlflow_model"),
+        ("mkdir ${{outputs.o}}", "uri_file"),
+    ],
+)
+def test_an_output_of_another_kind_than_declared_fails_the_step(
+    world: World, command: str, declared: str
+) -> None:
+    text = one(command).replace("uri_folder", declared)
+    with pytest.raises(StepFailed, match=declared):
+        world.run(text)
+
+
+def test_includes_are_copied_beside_the_code(world: World) -> None:
+    world.write("src/go.py", "")
+    world.write("extra/e.txt", "1")
+    world.write("extra/skip.md", "no")
+    world.write("extra/.amlignore", "*.md\n")
+    world.write("more/one.txt", "2")
+    world.write("packed/in/z.txt", "3")
+    includes = "additional_includes: [./extra, ./more/one.txt, ./packed.zip]\n"
+    command = "(cat extra/e.txt one.txt; ls extra) > ${{outputs.o}}/a; cp packed.zip ${{outputs.o}}"
+    world.write("c.yml", COMPONENT + includes + f'code: ./src\n{OUT}\ncommand: "{command}"\n')
+    made = world.run("jobs:\n  one: {component: ./c.yml}\n").outputs["one.o"]
+    assert (made / "a").read_text() == "12e.txt\n"
+    assert zipfile.ZipFile(made / "packed.zip").read("in/z.txt") == b"3"
+    again = world.run("jobs:\n  one: {component: ./c.yml}\n")
+    assert [e.state for e in again.steps] == ["reused"], "packing again must not change the code"
+    world.write("extra/e.txt", "9")
+    assert world.said("jobs:\n  one: {component: ./c.yml}\n").startswith("92"), (
+        "an include is part of the code"
+    )
+
+
+def test_includes_may_be_listed_in_a_file_beside_the_component(world: World) -> None:
+    world.write("extra/e.txt", "1")
+    world.write("c.yml", COMPONENT + f"{OUT}\ncommand: cat extra/e.txt > ${{{{outputs.o}}}}/a\n")
+    world.write("c.additional_includes", "./extra\n\n")
+    assert world.said("jobs:\n  one: {component: ./c.yml}\n") == "1"
+
+
+@pytest.mark.parametrize(("listed", "match"), [("./nowhere", "does not exist"), ("./x/src.txt", "rename")])
+def test_an_include_that_cannot_be_copied_is_refused(world: World, listed: str, match: str) -> None:
+    world.write("src/src.txt", "1")
+    world.write("x/src.txt", "2")
+    world.write(
+        "c.yml",
+        COMPONENT
+        + f"additional_includes: [{listed}]\ncode: ./src\n{OUT}\ncommand: echo ${{{{outputs.o}}}}\n",
+    )
+    with pytest.raises(InvalidInput, match=match):
+        world.run("jobs:\n  one: {component: ./c.yml}\n")
+
+
+def test_a_step_that_takes_longer_than_its_limit_is_ended(world: World) -> None:
+    text = one("sleep 60 && echo done > ${{outputs.o}}/a", "limits: {timeout: 1}")
+    with pytest.raises(StepFailed, match=r"limits\.timeout"):
+        world.run(text)
+    (child,) = [r for r in world.tracker.runs.values() if "mlops.step" in r["tags"]]
+    assert child["status"] == "FAILED"
+
+
+def test_a_step_within_its_limit_is_not(world: World) -> None:
+    assert world.said(one("echo done > ${{outputs.o}}/a", "limits: {timeout: 600}")) == "done\n"
+
+
+DATA = 'inputs: {d: {type: uri_folder, path: "./da ta"%s}}'
+READS = 'inputs: {d: "${{parent.inputs.d}}"}'
+SPOIL = (
+    "chmod -R u+w ${{inputs.d}}; echo spoiled >> ${{inputs.d}}/x.csv; cp ${{inputs.d}}/x.csv ${{outputs.o}}/a"
+)
+
+
+@pytest.mark.parametrize("mode", ["", ", mode: ro_mount"])
+def test_data_that_are_mounted_read_only_stay_as_they_are(world: World, mode: str) -> None:
+    original = world.write("da ta/x.csv", "1\n")
+    with pytest.raises(StepFailed, match="input 'd'"):
+        world.run(one(SPOIL, READS, DATA % mode))
+    assert original.read_text() == "1\n"
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")
+def test_a_write_into_read_only_data_fails_at_once(world: World) -> None:
+    world.write("da ta/x.csv", "1\n")
+    with pytest.raises(StepFailed, match="Permission denied"):
+        world.run(one("echo spoiled >> ${{inputs.d}}/x.csv", READS, DATA % ""))
+
+
+def test_downloaded_data_may_be_written_and_the_original_stays(world: World) -> None:
+    original = world.write("da ta/x.csv", "1\n")
+    assert world.said(one(SPOIL, READS, DATA % ", mode: download")) == "1\nspoiled\n"
+    assert original.read_text() == "1\n"
+
+
+@pytest.mark.parametrize("mode", ["rw_mount", "eval_mount"])
+def test_a_mode_that_azure_refuses_is_refused_before_the_start(world: World, mode: str) -> None:
+    original = world.write("da ta/x.csv", "1\n")
+    with pytest.raises(InvalidInput, match=r"inputs\.d\.mode: must be one of direct, download, ro_mount"):
+        world.run(one(SPOIL, READS, DATA % f", mode: {mode}"))
+    assert original.read_text() == "1\n"
+
+
+@pytest.mark.parametrize(("node", "ok"), [("", False), ("ro_mount", False), ("download", True)])
+def test_what_another_step_has_made_is_never_changed(world: World, node: str, ok: bool) -> None:
+    mode = f", mode: {node}" if node else ""
+    text = """
+    jobs:
+      one:
+        command: echo 1 > ${{outputs.o}}/x.csv
+        environment: azureml:tools:3
+        outputs: {o: {type: uri_folder}}
+      two:
+        command: chmod -R u+w ${{inputs.d}}; echo spoiled >> ${{inputs.d}}/x.csv
+        environment: azureml:tools:3
+        inputs: {d: {type: uri_folder, path: "${{parent.jobs.one.outputs.o}}"MODE}}
+    """.replace("MODE", mode)
+    if ok:
+        assert (world.run(text).outputs["one.o"] / "x.csv").read_text() == "1\n"
+        return
+    with pytest.raises(StepFailed, match="input 'd'"):
+        world.run(text)
+    text = text.replace("echo spoiled >> ${{inputs.d}}/x.csv", "cat ${{inputs.d}}/x.csv > ${{outputs.o}}/a")
+    text = text.rstrip() + "\n        outputs: {o: {type: uri_folder}}\n"
+    assert world.said(text, "two.o") == "1\n", "what was spoiled must not be used again"
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "https://example.com/a.csv",
+        "azureml://datastores/store/paths/rows/",
+        "abfss://rows@account.dfs.core.windows.net/a",
+        "wasbs://rows@account.blob.core.windows.net/a",
+    ],
+)
+def test_data_that_lie_elsewhere_are_refused_before_anything_starts(world: World, path: str) -> None:
+    text = one(
+        "echo ${{inputs.d}} > ${{outputs.o}}/a", READS, f'inputs: {{d: {{type: uri_file, path: "{path}"}}}}'
+    )
+    with pytest.raises(InvalidInput, match="d=PATH") as caught:
+        world.run(text)
+    assert caught.value.problems[0].field == "inputs.d"
+    assert world.tracker.runs == {}
+    copy = world.write("copy.csv", "1")
+    assert world.said(text, d=str(copy)).strip().endswith("copy.csv")
+
+
+def test_an_address_that_is_asked_for_as_such_is_given(world: World) -> None:
+    text = one(
+        "echo ${{inputs.d}} > ${{outputs.o}}/a",
+        READS,
+        'inputs: {d: {type: uri_file, path: "https://example.com/a.csv", mode: direct}}',
+    )
+    assert world.said(text) == "https://example.com/a.csv\n"
+
+
+def test_a_file_address_is_a_path(world: World) -> None:
+    path = world.write("rows.csv", "1")
+    text = one(
+        "cat ${{inputs.d}} > ${{outputs.o}}/a",
+        READS,
+        f'inputs: {{d: {{type: uri_file, path: "file://{path}"}}}}',
+    )
+    assert world.said(text) == "1"
+
+
+@pytest.mark.parametrize(
+    "code", ["git+https://github.com/o/r.git", "https://example.com/c.zip", "azureml:code:1"]
+)
+def test_code_that_is_not_here_is_refused_before_anything_starts(world: World, code: str) -> None:
+    with pytest.raises(InvalidInput):
+        world.run(one("ls > ${{outputs.o}}/a", f'code: "{code}"'))
+    assert world.tracker.runs == {}
+
+
+def test_each_step_has_a_copy_of_the_code(world: World) -> None:
+    world.write("src/go.py", "")
+    text = """
+    jobs:
+      one:
+        command: echo hi > marker.txt && echo x > ${{outputs.o}}/a
+        code: ./src
+        environment: azureml:tools:3
+        outputs: {o: {type: uri_folder}}
+      two:
+        command: ls > ${{outputs.o}}/a && cat ${{inputs.i}}/a
+        code: ./src
+        environment: azureml:tools:3
+        inputs: {i: "${{parent.jobs.one.outputs.o}}"}
+        outputs: {o: {type: uri_folder}}
+    """
+    assert world.said(text, "two.o").split() == ["go.py", "logs", "outputs"]
+    assert not (world.root / "src" / "marker.txt").exists()
+
+
+def test_outputs_and_logs_are_there_and_kept_with_the_run(world: World) -> None:
+    world.run(one("echo hi > ./outputs/a.txt; echo ho > ./logs/b.txt; echo ${{outputs.o}}"))
+    (child,) = [r for r in world.tracker.runs.values() if "mlops.step" in r["tags"]]
+    assert child["artifacts"] == {"outputs/a.txt": "hi\n", "logs/b.txt": "ho\n"}
+
+
+def test_nothing_new_starts_after_a_failure(world: World) -> None:
+    text = """
+    jobs:
+      bad: {command: exit 3, environment: azureml:tools:3}
+      slow: {command: sleep 1, environment: azureml:tools:3}
+      side:
+        command: echo x > ${{outputs.o}}/a
+        environment: azureml:tools:3
+        outputs: {o: {type: uri_folder}}
+    """
+    with pytest.raises(StepFailed, match="bad"):
+        world.run(text, workers=2)
+    assert {e.step: e.state for e in world.events}["side"] == "skipped"
+
+
+def test_other_steps_go_on_where_the_pipeline_says_so(world: World) -> None:
+    text = """
+    jobs:
+      bad: {command: exit 3, environment: azureml:tools:3}
+      side: {command: echo, environment: azureml:tools:3}
+    """
+    path = world.write("pipeline.yml", "")
+    with pytest.raises(StepFailed):
+        run_pipeline(
+            world.write(
+                path.name,
+                HEAD.replace("{default", "{continue_on_step_failure: true, default") + textwrap.dedent(text),
+            ),
+            {},
+            tracker=world.tracker,
+            state_dir=world.root / "state",
+            resolve_asset=lambda name, version: "",
+            progress=world.events.append,
+            preload=(),
+            workers=1,
+        )
+    assert {e.step: e.state for e in world.events}["side"] == "finished"
+
+
+def test_a_step_knows_its_run_as_on_azure(world: World) -> None:
+    said = world.said(one("echo $AZUREML_RUN_ID $AZUREML_ROOT_RUN_ID > ${{outputs.o}}/a")).split()
+    parent, child = sorted(world.tracker.runs, key=lambda r: "mlops.step" in world.tracker.runs[r]["tags"])
+    assert said == [child, parent]
+
+
+def test_an_output_that_would_go_elsewhere_says_so(world: World) -> None:
+    place = "azureml://datastores/store/paths/here/"
+    world.run(
+        one("echo x > ${{outputs.o}}/a").replace("{type: uri_folder}", f"{{type: uri_folder, path: {place}}}")
+    )
+    (note,) = [e.note for e in world.events if e.state == "running"]
+    assert place in note
+    assert "o" in note.split()
