@@ -25,7 +25,7 @@ ROOMS = ("errors.py", "usecase.py", "spec", "tables", "tracking", "steps", "moni
 FOLDER = ".mlops/engine"
 """Of a repository; git ignores it, and it may be deleted at any time."""
 STEPS, VERBS, SOURCES = "steps", "verbs", "sources"
-"""Folders of `FOLDER` with a package `mlops` each: the runtime, all of the engine, the runtime within `src`."""
+"""Folders of `FOLDER` with a package `mlops` each: the runtime, all of the engine, the runtime in `src`."""
 _ENTRY = ("score.py", "batch.py")
 """Scripts that Azure ML loads by their path: they lie where the package does."""
 
