@@ -53,8 +53,11 @@ def lint(
 ) -> None:
     """Find what Azure ML would refuse, drop or do otherwise, in files of any kind and place."""
     from mlops.lint import examine, report
+    from mlops.spec.engine import export
 
     repository = state.repository
+    if repository is not None:
+        export(repository)
     if paths:
         chosen = paths
     else:
