@@ -16,7 +16,7 @@ from importlib import metadata
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem, TargetError
-from mlops.scaffold import environment
+from mlops.lifecycle import environments
 from mlops.spec.settings import load_settings
 
 _PROJECT, _LOCK = "pyproject.toml", "uv.lock"
@@ -33,7 +33,7 @@ def problems(root: Path, model: str) -> list[Problem]:
     conda = folder / "conda.yml"
     if not conda.is_file():
         return []
-    pinned = {_plain(name) for name in environment.names(conda.read_text(encoding="utf-8"))}
+    pinned = {_plain(name) for name in environments.names(conda.read_text(encoding="utf-8"))}
     found = []
     for module, place in sorted(imported(root / "src", settings.usecase).items()):
         if _plain(_OTHER_NAMES.get(module, module)) in pinned:
@@ -148,7 +148,7 @@ def add(root: Path, model: str, packages: Sequence[str]) -> list[str]:
         raise InvalidInput(
             f"{_PROJECT} has no dependency group {model!r}; begin it with: mlops add PACKAGE --model {model}"
         )
-    _write(folder, environment.pins(root, [model]))
+    _write(folder, environments.pins(root, [model]))
     after = _texts(root, folder)
     return [name for name, text in after.items() if before.get(name) != text]
 
@@ -186,7 +186,7 @@ def _write(folder: Path, pins: Mapping[str, str]) -> None:
     changed = set()
     for conda in folder.rglob("*conda.yml"):
         text = conda.read_text(encoding="utf-8")
-        if environment.loads_the_model(text) and (new := environment.add_pins(text, pins)) != text:
+        if environments.loads_the_model(text) and (new := environments.add_pins(text, pins)) != text:
             conda.write_text(new, encoding="utf-8")
             changed.add(conda)
     for file in folder.rglob("*.yml"):
