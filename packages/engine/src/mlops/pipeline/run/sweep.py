@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Locked, MlopsError
-from mlops.lint import lint
+from mlops.pipeline.checked import lint
 from mlops.pipeline.parts import Step
 from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.run.cache import StepCache
@@ -22,7 +22,7 @@ from mlops.pipeline.run.perform import Performer
 from mlops.pipeline.run.runner import check_code, interruptible
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
 from mlops.pipeline.run.spread import spread
-from mlops.pipeline.run.state import RunFolder, recover
+from mlops.pipeline.run.state import RunFolder, process_tag, recover
 from mlops.pipeline.run.study import Study
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.trials import Sweeping
@@ -99,7 +99,7 @@ def run_sweep(
         if not study.parent:
             experiment = job.experiment_name or job.name or path.stem
             name = job.display_name or job.name or path.stem
-            study.parent = tracker.create_parent(experiment, name, tags or {})
+            study.parent = tracker.create_parent(experiment, name, {**(tags or {}), **process_tag()})
         runs = RunFolder(state, study.parent)
         snapshot = runs.code / ".0"
         take_snapshot(step.code, snapshot, step.includes)
