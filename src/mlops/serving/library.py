@@ -6,13 +6,12 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlops.errors import TargetError
 from mlops.serving.core import Predictions, Row, Scorer, first_line
 from mlops.serving.formats import Answer, open_model
 from mlops.serving.inputs import Inputs
 from mlops.spec.schema import FILE, Library, ModelSchema
+from mlops.spec.tasks import asked_as
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -42,7 +41,7 @@ class LibraryScorer(Scorer):
         if library is None:
             raise TargetError(f"model {schema.model}: {FILE} names no library that could answer")
         further = library.trusted if trusted is None else sorted(trusted)
-        return cls(schema, library, open_model(folder, library.format, schema.task, further))
+        return cls(schema, library, open_model(folder, library.format, asked_as(schema.task), further))
 
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
         return self._call(self._inputs.of_rows, rows, len(rows))
@@ -55,7 +54,7 @@ class LibraryScorer(Scorer):
 
     def as_it_is(self, table: Any) -> Predictions:
         """Ask with `table` untouched. Raises what the library raises."""
-        return self._shaped(np.asarray(self._answer(table)), len(table))
+        return self._shaped(self._answer(table), len(table))
 
     def _call(self, make: Any, given: Any, count: int) -> Predictions:
         try:
@@ -63,4 +62,4 @@ class LibraryScorer(Scorer):
         # Foreign code runs here: whatever it raises is the model's failure.
         except Exception as error:
             raise TargetError(f"the model failed: {first_line(error)}") from error
-        return self._shaped(np.asarray(raw), count)
+        return self._shaped(raw, count)
