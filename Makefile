@@ -27,7 +27,7 @@ help: ## Show this list
 ##@ Start
 setup: $(READY) ## Create .venv with the locked dependencies
 
-$(READY): uv.lock pyproject.toml
+$(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@$(or $(PYTHON),false) -c '$(SUITS)' 2>/dev/null || { \
 	  echo "Python 3.11, 3.12 or 3.13 is needed, and $(if $(PYTHON),$(PYTHON) is none of them,PATH has none of them)."; \
 	  echo "Install one, or say where it is: make $(firstword $(MAKECMDGOALS) setup) PYTHON=/path/to/python3.12"; exit 1; }
@@ -57,10 +57,10 @@ test: setup ## Run all tests but the slow ones
 	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-unit: setup ## Run the tests that need no other process, in under a minute
-	@$(BIN)/pytest tests/unit -m "not slow"
+	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow"
 
 mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main, or all modules that decide
-	@$(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
+	@PYTHONPATH=packages/maker $(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
 
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest

@@ -30,7 +30,7 @@ def requirements() -> str:
         tool("uv"),
         "export",
         "--locked",
-        "--no-emit-project",
+        "--no-emit-workspace",
         "--no-header",
         "--quiet",
     ]

@@ -1,6 +1,6 @@
-"""Entry of Spark jobs: `on_spark.py <module> <options>` runs a module of this folder on the job's session.
+"""Entry of Spark jobs: `on_spark.py <module> <options>` runs a module on the job's session.
 
-Spark puts the folder of the entry script on the path, so this script lies where the packages do.
+Spark puts the folder of the entry script on the path, so this script lies beside the use cases.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ from typing import Any
 
 import msgspec
 
-from mlops.serving import score
+from mlops.serving.azure import score
 from mlops.serving.client import Unreachable, call
 from mlops.serving.core import read_schema
 from mlops.serving.request import RequestParser

@@ -15,13 +15,14 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput
+from mlops.spec.sources import python_path
 
 from .model import Captured, Resource, Skip
 from .stacks import stack_names
 
 TIMEOUT = 180
 """Seconds for all stacks of the base; it needs about ten."""
-_NEEDED = ("Pulumi.yaml", "mlops.toml", "environments", "infra", "src/mlops")
+_NEEDED = ("Pulumi.yaml", "mlops.toml", "environments", "infra", "src/mlops", "packages")
 _HARNESS = Path(__file__).resolve().parents[1]
 
 
@@ -87,7 +88,7 @@ def _git(root: Path, *args: str) -> subprocess.CompletedProcess[bytes]:
 def _worker(base: Path, ref: str, stacks: Sequence[str]) -> dict[str, Captured]:
     # This commit's plan is imported as `plan`, so that `infra` can be the base's program.
     code = f"import sys; sys.path.insert(0, {str(_HARNESS)!r}); from plan import worker; worker.main()"
-    environment = {**os.environ, "PYTHONPATH": str(base / "src")}
+    environment = {**os.environ, "PYTHONPATH": python_path(base)}
     done = subprocess.run(
         [sys.executable, "-c", code, str(base), *stacks],
         cwd=base, env=environment, capture_output=True, text=True, check=False, timeout=TIMEOUT,

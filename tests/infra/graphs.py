@@ -10,7 +10,6 @@ from typing import Any
 
 from infra.plan.capture import ORGANIZATION, capture
 from infra.plan.model import Captured
-
 from mlops.spec.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -15,6 +15,8 @@ from typing import Any
 import yaml
 from graphs import CLUSTERS
 
+from mlops.spec.sources import python_path
+
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 PASSPHRASE = "only for tests"
@@ -67,7 +69,7 @@ class Engine:
             "PULUMI_AUTOMATION_API_SKIP_VERSION_CHECK": "true",
             "PULUMI_IGNORE_AMBIENT_PLUGINS": "false",
             "STAND_IN_STATE": str(self.state),
-            "PYTHONPATH": str(ROOT / "src"),
+            "PYTHONPATH": python_path(ROOT),
             "PYTHONDONTWRITEBYTECODE": "1",
             "NO_COLOR": "1",
         }

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 from arm_oracle import Oracle
 from graphs import MODEL, STACKS, TAKES, plan
+
 from infra.plan.arm import template
 from infra.plan.arm_types import ARM_TYPES
 from infra.plan.model import Captured

@@ -9,12 +9,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from wrong_edits import apply, put
+
 from infra.plan.arm import template
 from infra.plan.model import Captured
 from infra.policy import checkov
 from infra.policy.judge import accept
-from wrong_edits import apply, put
-
 from mlops.errors import Inconclusive
 
 

@@ -17,10 +17,10 @@ from typing import Any
 
 import pytest
 from graphs import ROOT, TRAINS
-from infra.plan import api
 from real_engine import find_cli
 
 from infra import expired
+from infra.plan import api
 from mlops.errors import InvalidInput, TargetError
 
 NOW = datetime(2026, 3, 20, 12, tzinfo=UTC)

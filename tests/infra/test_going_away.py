@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import pytest
 from graphs import ENVIRONMENTS, ROOT, plan
-from infra.plan.mocks import guid
-from infra.plan.model import Captured
 from stand_in import rights
 from stand_in.rights import Held
 
 from infra import roles
+from infra.plan.mocks import guid
+from infra.plan.model import Captured
 from mlops.spec.settings import load_settings
 
 

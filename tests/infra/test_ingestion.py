@@ -17,11 +17,11 @@ import pytest
 import yaml
 from arm_oracle import check
 from graphs import ROOT, plan
+
+from infra import roles
 from infra.options.ingestion import API, NODE, Ingestion, read_ingestion
 from infra.plan.arm_types import ARM_TYPES
 from infra.plan.model import Captured
-
-from infra import roles
 from mlops.errors import InvalidInput
 
 _ML = "Microsoft.MachineLearningServices/workspaces"

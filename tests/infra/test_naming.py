@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from infra.load import StackFile
 from infra.naming import ENVIRONMENTS, REGIONS, RULES, Names, check, check_compute, check_stack, guid
 from infra.plan.stacks import stack_names
 from infra.wanted import check_endpoints
-
 from mlops.bootstrap.program import stack_names as bootstrap_names
 from mlops.errors import InvalidInput
 

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 from graphs import CLUSTERS, MODEL, ROOT, plan
+
 from infra.load import StackFile, parse_stack, raw_stack_file
 from infra.outbound import conda_hosts, docker_hosts, image_hosts, lacking, needed, pip_hosts
 from infra.plan import api
-
 from mlops.errors import InvalidInput
 
 

@@ -13,6 +13,7 @@ import pulumi
 import pytest
 import yaml
 from graphs import CLUSTERS, plan
+
 from infra.plan import api
 from infra.plan.arm import body, template
 from infra.plan.arm_types import ARM_TYPES, arm_type
@@ -22,7 +23,6 @@ from infra.plan.diff import changes
 from infra.plan.model import SECRET, UNKNOWN, Captured, Finding, Resource, texts
 from infra.plan.report import Plan, StackPlan
 from infra.plan.stacks import capture_stacks, stack_names
-
 from mlops.errors import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -236,7 +236,7 @@ def _repository(folder: Path) -> str:
     import shutil
 
     ignored = shutil.ignore_patterns("__pycache__")
-    for name in ("infra", "environments", "src"):
+    for name in ("infra", "environments", "src", "packages"):
         shutil.copytree(ROOT / name, folder / name, ignore=ignored)
     for name in ("Pulumi.yaml", "mlops.toml"):
         shutil.copy2(ROOT / name, folder / name)

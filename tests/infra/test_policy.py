@@ -9,17 +9,17 @@ from dataclasses import replace
 import pytest
 from google.protobuf import json_format, struct_pb2
 from graphs import EVENTS, plan
+from pulumi.runtime.proto import analyzer_pb2
+from pulumi_policy import EnforcementLevel
+from pulumi_policy.policy import _PolicyAnalyzerServicer
+from wrong_edits import EDITS, REMOVALS, wrong_versions
+
 from infra.plan import api
 from infra.plan.model import UNKNOWN, Captured, Resource, Skip
 from infra.plan.report import Plan, StackPlan
 from infra.policy.judge import REASONLESS, RULES, UNUSED, accept, judge
 from infra.policy.pack import NAME, policies
 from infra.policy.rule import ResourceRule
-from pulumi.runtime.proto import analyzer_pb2
-from pulumi_policy import EnforcementLevel
-from pulumi_policy.policy import _PolicyAnalyzerServicer
-from wrong_edits import EDITS, REMOVALS, wrong_versions
-
 from mlops.errors import Blocked
 
 CHECKS = [rule.check for rule in RULES]

@@ -17,11 +17,11 @@ from typing import Any
 
 import pytest
 from graphs import CLUSTERS, ENVIRONMENTS, EVENTS, EVERYTHING, MODEL, ROOT, STACKS, TAKES, plan
+
 from infra.exports import EnvironmentExports, SharedExports
 from infra.plan.capture import ORGANIZATION, capture
 from infra.plan.model import UNKNOWN, Captured, Resource, texts
 from infra.program import main
-
 from mlops.errors import InvalidInput
 from mlops.spec.settings import load_settings
 

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 from graphs import ENVIRONMENTS, ROOT, TAKES, TRAINS, exports, plan
-from infra.plan.mocks import guid as pretend_guid
-from infra.plan.model import Captured
 
 from infra import roles, security_page, suppress
+from infra.plan.mocks import guid as pretend_guid
+from infra.plan.model import Captured
 from mlops.errors import InvalidInput
 
 PAGE = ROOT / "docs" / "security.md"

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 from graphs import CLUSTERS, MODEL, ROOT
+from typer.testing import CliRunner
+
 from infra.plan import api
 from infra.policy import checks_platform
 from infra.sizes import named
-from typer.testing import CliRunner
-
 from mlops.cli import _infra  # noqa: F401  registers the commands
 from mlops.cli._app import app
 from mlops.doctor import platform
@@ -95,9 +95,9 @@ def test_the_verb_lists_what_the_stacks_name(repository: Path) -> None:
 
 
 def test_the_verb_renews_the_table_from_the_page(repository: Path, tmp_path: Path) -> None:
-    page, table = tmp_path / "page.md", repository / "src/mlops/spec/vm_sizes.yaml"
+    page, table = tmp_path / "page.md", repository / "packages/runtime/src/mlops/spec/vm_sizes.yaml"
     table.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "src/mlops/spec/vm_sizes.yaml", table)
+    shutil.copy(ROOT / "packages/runtime/src/mlops/spec/vm_sizes.yaml", table)
     page.write_text(PAGE)
     assert _verb(repository, "--page", str(page)).exit_code == 0
     assert "series: NVv3," in table.read_text()

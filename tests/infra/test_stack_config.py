@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 import yaml
+
 from infra.config import EnvironmentStack, SharedStack
 from infra.load import StackFile, check_file, parse_stack, raw_stack_file
-
 from mlops.errors import InvalidInput
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from graphs import ROOT, plan
+
 from infra.plan.model import Captured
 from infra.plan.renames import told
 from infra.plan.stacks import capture_stacks

@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 from graphs import ENVIRONMENTS, ROOT, exports, plan
-from infra.plan.capture import capture
-from infra.plan.diff import changes
 from stand_in.rules import refusals
 
 from infra import clock
+from infra.plan.capture import capture
+from infra.plan.diff import changes
 
 FROM = date(2026, 11, 29)
 MONTHS = [(2026 + (10 + n) // 12, (10 + n) % 12 + 1) for n in range(37)]

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from graphs import ROOT, TRAINS, exports, plan
+
+from infra import expired
 from infra.plan.mocks import guid as pretend_guid
 from infra.plan.stacks import capture_stacks
 from infra.roles import BUILT_IN
-
-from infra import expired
 from mlops.errors import InvalidInput
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from graphs import plan
+
 from infra.waiting import NOT_YET, pause
 
 

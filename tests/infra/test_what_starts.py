@@ -58,13 +58,15 @@ def _azure(event: str) -> list[str]:
     ids=["github push", "github pull request", "azure push", "azure pull request"],
 )
 def test_what_the_program_reads_starts_infra(read: list[str], filters: list[str]) -> None:
-    assert {"mlops.toml", "infra/environment.py", "src/mlops/spec/naming.py"} <= set(read)
+    assert {"mlops.toml", "infra/environment.py", "packages/runtime/src/mlops/spec/naming.py"} <= set(read)
     assert not TAKES or f"pipelines/{TAKES[0]}/ingest.yml" in read
     assert [f for f in read if not patterns.accepts(filters, f)] == []
     assert patterns.accepts(filters, "Pulumi.yaml")
 
 
-@pytest.mark.parametrize("file", ["src/mlops/cli/_app.py", "README.md", "releases/freight/1.yaml"])
+@pytest.mark.parametrize(
+    "file", ["packages/engine/src/mlops/cli/_app.py", "README.md", "releases/freight/1.yaml"]
+)
 def test_what_it_does_not_read_starts_nothing(read: list[str], file: str) -> None:
     assert file not in read
     assert not patterns.accepts(_github("push"), file)

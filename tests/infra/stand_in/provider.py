@@ -26,10 +26,10 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
-from infra.plan.arm_types import ARM_TYPES
-from infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
+from infra.plan.arm_types import ARM_TYPES
+from infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
 from stand_in import rights
 from stand_in.read_back import read_back, refreshed
 from stand_in.rules import refusals

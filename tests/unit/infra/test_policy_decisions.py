@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from infra.plan.model import UNKNOWN, Resource
 from infra.policy import checks_access as access
 from infra.policy import checks_data, checks_platform

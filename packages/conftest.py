@@ -1,0 +1,64 @@
+"""A unit test needs no other process: one that starts a process or opens a socket to listen fails.
+
+Such tests live in tests/processes/<room>/. In tests/unit they would make `make test-unit` slow, and
+fail on a machine without git, a free port or a second core.
+"""
+
+from __future__ import annotations
+
+import multiprocessing.process
+import socket
+import sys
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+_STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"}
+# matplotlib lists the fonts of a machine once for each HOME, and each session has a new one.
+_FOREIGN = {"fc-list", "uname"}
+
+_done: list[str] = []
+
+
+class StartedProcess(AssertionError):
+    """What a unit test did that only tests in tests/processes may do."""
+
+
+def _listen_in(event: str, args: tuple[Any, ...]) -> None:
+    if event in _STARTS:
+        program = Path(str(args[0])).name if args else ""
+        if program not in _FOREIGN:
+            _done.append(f"started a process ({event} {program})")
+    elif event == "socket.bind" and args[0].family != socket.AF_UNIX:  # which may be there as a file only
+        _done.append(f"opened a socket to listen on {args[1]}")
+
+
+sys.addaudithook(_listen_in)
+_start = multiprocessing.process.BaseProcess.start
+
+
+def _told_start(self: multiprocessing.process.BaseProcess) -> None:
+    _done.append(f"started a process ({self.name})")  # `spawn` raises no audit event
+    _start(self)
+
+
+multiprocessing.process.BaseProcess.start = _told_start  # type: ignore[method-assign]
+
+
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None, None, None]:
+    """Before any fixture: what other tests of the session did does not count."""
+    _done.clear()
+    return (yield)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    result = yield
+    if _done and "unit" in item.path.parts:
+        raise StartedProcess(
+            f"this test {'; '.join(_done)}; tests that need another process live in tests/processes/"
+        )
+    return result

@@ -1,0 +1,174 @@
+"""Verbs on infrastructure: plan, purge, expired. Only `expired` asks Pulumi, for the dates in its state."""
+
+from __future__ import annotations
+
+import sys
+from datetime import date
+from pathlib import Path
+from types import ModuleType
+from typing import Annotated
+
+import typer
+
+from mlops.cli._app import JsonOption, err, group, out, print_json, state, verb
+from mlops.errors import Inconclusive, InvalidInput, TargetError
+
+infra = group("infra", "Infrastructure.")
+
+StackOption = Annotated[
+    list[str] | None, typer.Option("--stack", "-s", help="shared, dev, staging or prod; default: all.")
+]
+
+
+def _api(name: str = "infra.plan.api") -> ModuleType:
+    """A module of the program in the repository at hand; it is no part of the installed package."""
+    import importlib
+
+    root = str(state.root)
+    if root not in sys.path:
+        sys.path.insert(0, root)
+    try:
+        return importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"infrastructure needs {error.name!r}; install the group with: uv sync --group infra"
+        ) from None
+
+
+@infra.command(epilog="Example: mlops infra plan --stack prod --against origin/main")
+@verb
+def plan(
+    stack: StackOption = None,
+    against: Annotated[str, typer.Option(metavar="COMMIT", help="Show what changes since this commit.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")] = False,
+    markdown: Annotated[
+        bool, typer.Option("--markdown", help="Print Markdown for a pull request or a job summary.")
+    ] = False,
+    arm: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Also write one ARM template a stack to this folder.")
+    ] = None,
+    properties: Annotated[bool, typer.Option(help="Show the properties of every resource.")] = True,
+) -> None:
+    """Show what Pulumi would make and judge it by policy; exit 3 on a violation."""
+    if as_json and markdown:
+        raise InvalidInput("--json and --markdown are two formats; choose one")
+    api = _api()
+    if not as_json and not markdown:
+        err().print("Running the program of the stacks without a cloud, then the policies", style="dim")
+    planned = api.plan(state.root, stacks=stack, against=against)
+    if arm is not None:
+        for path in api.write_arm(planned, arm):
+            err().print(f"wrote {path}", style="dim")
+    if as_json:
+        text = api.render.to_json(planned)
+    elif markdown:
+        text = api.render.markdown(planned)
+    else:
+        text = api.render.text(planned, properties=properties)
+    out().print(text, markup=False, soft_wrap=True)
+    api.enforce(planned)
+
+
+@infra.command(epilog="Example: mlops infra purge --stack dev")
+@verb
+def purge(stack: StackOption = None) -> None:
+    """List the soft-deleted names that a stack would collide with, and the commands that free them."""
+    out().print(_api().purge(state.root, stacks=stack), markup=False, soft_wrap=True)
+
+
+@infra.command(epilog="Example: mlops infra expired --json")
+@verb
+def expired(as_json: JsonOption = False) -> None:
+    """List the environments whose time to live (`ttl`) has passed since their last update."""
+    from datetime import UTC, datetime
+
+    now = datetime.now(UTC)
+    found = _api("infra.expired").lifetimes(state.root)
+    over = [one for one in found if one.expired(now)]
+    if as_json:
+        print_json(
+            [{"stack": o.stack, "ttl": o.ttl, "updated": o.updated, "expires": o.expires} for o in over]
+        )
+        return
+    for one in over:
+        out().print(
+            f"{one.stack} expired on {one.expires:%Y-%m-%d %H:%M} UTC ({one.ttl} after its last update)"
+        )
+    for one in found:
+        if one not in over:
+            err().print(f"{one.stack} expires on {one.expires:%Y-%m-%d %H:%M} UTC", style="dim")
+    if not over:
+        err().print("no environment has expired")
+
+
+@infra.command(epilog="Example: mlops infra sizes --renew")
+@verb
+def sizes(
+    renew: Annotated[
+        bool, typer.Option("--renew", help="Read Microsoft's page again and write its days into the table.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="That page as Markdown, where the network is absent.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the VM sizes that the stacks name, and when Azure retires them."""
+    from datetime import UTC, datetime
+
+    from mlops.spec import vm_sizes
+
+    today = datetime.now(UTC).date()
+    if renew or page:
+        _renew(page, today)
+        return
+    program = _api("infra.sizes")
+    found = program.named(state.root)
+    if as_json:
+        print_json(
+            [
+                {"stack": n.stack, "field": n.field, "size": n.size, "ends": n.ends, "gpu": n.gpu}
+                for n in found
+            ]
+        )
+        return
+    for one in found:
+        out().print(
+            f"{one.stack} {one.field}: "
+            f"{vm_sizes.sentence(one.size, today) or f'{one.size} is not known to end'}"
+        )
+    err().print(f"the table was read on {vm_sizes.table().read}", style="dim")
+
+
+def _renew(page: Path | None, today: date) -> None:
+    from mlops.spec import vm_sizes
+
+    path = state.root / "packages/runtime/src/mlops/spec/vm_sizes.yaml"
+    if not path.is_file():
+        raise InvalidInput(f"{path} does not exist; the table is renewed in a checkout of the repository")
+    try:
+        ends = vm_sizes.ends_of_page(_page(page))
+    except ValueError as error:
+        raise InvalidInput(f"{page or vm_sizes.PAGE} {error}") from None
+    text, lacking = vm_sizes.renewed(path.read_text(encoding="utf-8"), ends, today)
+    path.write_text(text, encoding="utf-8")
+    err().print(
+        f"{path.relative_to(state.root)}: {len(ends) - len(lacking)} series have the days of the page"
+    )
+    if lacking:
+        raise Inconclusive(
+            f"the page also has {', '.join(lacking)}: add a line with the pattern of their sizes"
+        )
+
+
+def _page(page: Path | None) -> str:
+    from urllib.request import urlopen
+
+    from mlops.spec.vm_sizes import PAGE
+
+    try:
+        if page:
+            return page.read_text(encoding="utf-8")
+        with urlopen(PAGE, timeout=30) as answer:  # noqa: S310  a fixed address
+            return str(answer.read().decode("utf-8"))
+    except OSError as error:
+        raise TargetError(f"{page or PAGE} cannot be read: {error}; give it as a file with --page") from None

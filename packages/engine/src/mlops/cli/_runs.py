@@ -1,0 +1,103 @@
+"""Verbs on training runs: runs, compare."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mlops.cli._app import JsonOption, ModelOption, app, out, print_json, state, verb
+from mlops.cli._models import named
+from mlops.errors import InvalidInput
+
+if TYPE_CHECKING:
+    from mlops.lifecycle.runs import Made
+
+BEST = "best"
+
+
+@app.command(epilog="Example: mlops runs --limit 20; then: mlops runs best --metric brier")
+@verb
+def runs(
+    which: Annotated[
+        str,
+        typer.Argument(
+            help="`best`: only those tested on the same rows as the newest, best first.", metavar="[best]"
+        ),
+    ] = "",
+    model: ModelOption = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    metric: Annotated[
+        str | None, typer.Option(help="Metric to show; default: that of the champion gate in model.yaml.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List training runs, also those that only tried something: the newest, or the best."""
+    from mlops.lifecycle import runs as lifecycle
+    from mlops.spec.gatepolicy import load_gates
+
+    name, _ = state.model(model)
+    if which not in ("", BEST):
+        raise InvalidInput(f"mlops runs {which}: write `mlops runs`, or `mlops runs {BEST}`")
+    registry = state.target.registry
+    if which == BEST:
+        every = lifecycle.runs(state.root, registry, name, lifecycle.SEARCHED)
+        found = lifecycle.best(state.root, every, name, metric)[:limit] if every else []
+    else:
+        found = lifecycle.runs(state.root, registry, name, limit)
+    if as_json:
+        print_json([asdict(made) for made in found])
+    elif not found:
+        out().print(f"{name} has no run yet; try something with: mlops train --try{named(name)}")
+    else:
+        _table(found, metric or load_gates(state.root, name).champion.metric)
+        if which == BEST and len(found) > 1:
+            first, second = (made.run_id[:8] for made in found[:2])
+            out().print(f"what the first does better: mlops compare {first} {second}{named(name)}")
+
+
+def _table(found: list[Made], metric: str) -> None:
+    from mlops.cli._tables import day, grid, months, value
+
+    table = grid("run", "started", "version", metric, "tested on", "commit")
+    for made in found:
+        number = str(made.version) if made.version is not None else "try" if made.tried else ""
+        shown = value(made.metrics[metric]) if metric in made.metrics else ""
+        commit = made.commit[:8] + ("+" if made.dirty else "")
+        table.add_row(made.run_id[:8], day(made.started), number, shown, months(made.test_window), commit)
+    out().print(table)
+    if any(made.dirty for made in found):
+        out().print("[dim]+ with changes that were not committed[/]")
+
+
+@app.command(epilog="Example: mlops compare last champion; then: mlops compare 3 a1b2c3d4 --no-code")
+@verb
+def compare(
+    one: Annotated[
+        str, typer.Argument(help="A version, the first letters of a run, `last` or `champion`.", metavar="A")
+    ],
+    other: Annotated[str, typer.Argument(help="What it is compared with.", metavar="[B]")] = "champion",
+    model: ModelOption = None,
+    with_code: Annotated[
+        bool, typer.Option("--code/--no-code", help="Show the differences of the code line by line.")
+    ] = True,
+    as_json: JsonOption = False,
+) -> None:
+    """Two runs beside each other: parameters, metrics on the same rows, data and code."""
+    from mlops.cli import _comparison
+    from mlops.lifecycle import runs as lifecycle
+    from mlops.lifecycle.compare import compare as decide
+
+    name, _ = state.model(model)
+    registry = state.target.registry
+    known = lifecycle.runs(state.root, registry, name, lifecycle.SEARCHED)
+    first, second = (lifecycle.find(state.root, registry, name, called, known) for called in (one, other))
+    found = decide(state.root, registry, name, first, second)
+    if as_json:
+        print_json(_comparison.as_json(found))
+        return
+    _comparison.show(first, {second.name: found})
+    _comparison.changes(found, second.name)
+    if with_code:
+        _comparison.code(found)

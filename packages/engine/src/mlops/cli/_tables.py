@@ -1,0 +1,42 @@
+"""Tables that fit into 80 columns, and stay whole in a pipe."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from mlops.spec.gates import Interval
+
+
+def grid(*titles: str, right: tuple[str, ...] = ()) -> Table:
+    """A table without lines: what lines cost, cells have. Titles in `right` stand over numbers."""
+    from rich.table import Table
+
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for title in titles:
+        made.add_column(title, no_wrap=True, justify="right" if title in right else "left")
+    return made
+
+
+def day(at: datetime) -> str:
+    """A short date that is whole, by the clock of the reader: 2026-11-29 14:05."""
+    return f"{at.astimezone():%Y-%m-%d %H:%M}"
+
+
+def months(window: str) -> str:
+    """A window without the year that it says twice: 2013-01..03."""
+    first, dots, last = window.partition("..")
+    return f"{first}..{last[5:]}" if dots and first[:5] == last[:5] else window
+
+
+def value(interval: Interval) -> str:
+    """0.6712 ± 0.0071: half of the interval's width."""
+    return f"{interval.value:.4f} ± {(interval.high - interval.low) / 2:.4f}"
+
+
+def difference(interval: Interval) -> str:
+    """+0.0014 ± 0.0024."""
+    return f"{interval.value:+.4f} ± {(interval.high - interval.low) / 2:.4f}"

@@ -1,0 +1,106 @@
+"""Which gates ask for less than before. Pure.
+
+A model and the gates that let it through may come by the same pull request. Its author knows; whoever lets
+the release in must know too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mlops.forge.git import Git
+from mlops.spec import files
+from mlops.spec._yaml import Document
+from mlops.spec.gatepolicy import ChampionGate, GatePolicy, Limits, SliceGate
+from mlops.spec.release import Release
+
+_Number = float | None
+
+
+def between(git: Git, before: Release | None, release: Release) -> list[str]:
+    """What was loosened between the commits of two releases; nothing for a first one."""
+    if before is None or before.source.commit == release.source.commit:
+        return []
+    name = files.gates_path(release.model)
+    texts = [git.show(commit, name) for commit in (before.source.commit, release.source.commit)]
+    old, new = (Document(text, name).parse(GatePolicy) if text is not None else None for text in texts)
+    return loosened(old, new) if old is not None and new is not None else []
+
+
+def loosened(old: GatePolicy, new: GatePolicy) -> list[str]:
+    """A sentence for each gate that now lets through what it did not."""
+    return [*_metrics(old, new), *_champion(old, new), *_slices(old, new), *_rest(old, new)]
+
+
+def _metrics(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
+    for name, limits in old.metrics.items():
+        now = new.metrics.get(name, Limits.model_construct(min=None, max=None))
+        yield from _lower(f"metrics.{name}.min", limits.min, now.min)
+        yield from _higher(f"metrics.{name}.max", limits.max, now.max)
+
+
+def _champion(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
+    was, now = old.champion, new.champion
+    if (was.metric, was.direction) != (now.metric, now.direction):
+        yield f"champion: compared by {was.metric} ({was.direction}), now by {now.metric} ({now.direction})"
+    yield from _higher("champion.max_drop", was.max_drop, now.max_drop)
+    yield from _lower("champion.confidence", was.confidence, now.confidence)
+    yield from _drawn("champion", was, now)
+
+
+def _slices(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
+    """Of gates at the same place each old one is compared with the new one that loosens least."""
+
+    def place(gate: SliceGate) -> str:
+        return f"slices.{gate.column}.{gate.metric}.{gate.direction}"
+
+    for was in old.slices:
+        there = [now for now in new.slices if place(now) == place(was)]
+        if not there:
+            yield f"{place(was)}: removed"
+            continue
+        yield from min((list(_slice(place(was), was, now)) for now in there), key=len)
+
+
+def _slice(place: str, was: SliceGate, now: SliceGate) -> Iterator[str]:
+    yield from _higher(f"{place}.min_rows", was.min_rows, now.min_rows)
+    yield from _lower(f"{place}.min", was.min, now.min)
+    yield from _higher(f"{place}.max", was.max, now.max)
+    yield from _higher(f"{place}.max_drop", was.max_drop, now.max_drop)
+    # Here more confidence blocks less: a slice must be proven worse.
+    yield from _higher(f"{place}.confidence", was.confidence, now.confidence)
+    yield from _drawn(place, was, now)
+
+
+def _rest(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
+    if old.onnx.required and not new.onnx.required:
+        yield "onnx.required: was true, is false"
+    if old.signature.compatible_with_live and not new.signature.compatible_with_live:
+        yield "signature.compatible_with_live: was true, is false"
+    for place, was, now in (
+        ("onnx.max_abs_difference", old.onnx.max_abs_difference, new.onnx.max_abs_difference),
+        ("onnx.max_label_flips", old.onnx.max_label_flips, new.onnx.max_label_flips),
+        ("size.max_megabytes", old.size.max_megabytes, new.size.max_megabytes),
+        ("latency.max_ratio", old.latency.max_ratio, new.latency.max_ratio),
+        ("latency.max_milliseconds", old.latency.max_milliseconds, new.latency.max_milliseconds),
+        ("contract.max_violations", old.contract.max_violations, new.contract.max_violations),
+    ):
+        yield from _higher(place, was, now)
+
+
+def _drawn(place: str, was: ChampionGate | SliceGate, now: ChampionGate | SliceGate) -> Iterator[str]:
+    """Other draws of a bootstrap: who may choose them may choose those that let a model through."""
+    for field in ("seed", "resamples"):
+        before, after = getattr(was, field), getattr(now, field)
+        if before != after:
+            yield f"{place}.{field}: was {before}, is {after}; the same evidence is drawn otherwise"
+
+
+def _lower(place: str, was: _Number, now: _Number) -> Iterator[str]:
+    if was is not None and (now is None or now < was):
+        yield f"{place}: was {was:g}, is {'gone' if now is None else f'{now:g}'}"
+
+
+def _higher(place: str, was: _Number, now: _Number) -> Iterator[str]:
+    if was is not None and (now is None or now > was):
+        yield f"{place}: was {was:g}, is {'gone' if now is None else f'{now:g}'}"

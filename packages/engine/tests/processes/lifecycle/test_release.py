@@ -1,0 +1,453 @@
+"""From a registered version to a verdict and a release file, on a real MLflow store and a real model folder.
+
+A release is the only way into an environment: what must not become one is refused here, each with its
+reason, and what was written once is never written differently.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+from mlops.errors import Blocked, IntegrityError, NotFound
+from mlops.lifecycle import evidence
+from mlops.lifecycle.evidence import gate, stored_report
+from mlops.lifecycle.proven import recorded
+from mlops.lifecycle.release import describe, release, release_text
+from mlops.serving.core import Scorer, read_schema
+from mlops.spec.digest import tree_digest
+from mlops.spec.files import load_desired, load_release
+from mlops.spec.proof import JUDGED, RELEASED, differences
+from mlops.spec.schema import ModelSchema
+from mlops.steps.metrics import Scores, intervals
+from mlops.targets.local.registry import KEY, LocalRegistry, local_tracker
+
+POLICY = """\
+metrics: {roc_auc: {min: 0.6}}
+champion: {metric: roc_auc, direction: higher, max_drop: 0.01, resamples: 200}
+slices: []
+onnx: {required: false, max_abs_difference: 0}
+size: {max_megabytes: 1}
+latency: {max_ratio: 1000}
+contract: {max_violations: 0}
+signature: {compatible_with_live: true}
+"""
+DIGEST = "sha256:" + "a" * 64
+TAGS = {
+    "mlops.commit": "c" * 40,
+    "mlops.branch": "main",
+    "mlops.dirty": "false",
+    "mlops.actor": "ada",
+    "mlops.pipeline": "pipelines/freight/training.yml",
+    "mlops.pipeline.digest": DIGEST,
+    "mlops.environment.digest": DIGEST,
+    "mlops.data.name": "nycfreight",
+    "mlops.data.version": "1",
+    "mlops.data.digest": DIGEST,
+    "mlops.data.window": "2013-01..2013-03",
+    "mlops.data.test_window": "2013-04",
+}
+
+
+class Linear(Scorer):
+    """Probability = the column that serving.json names first: a model whose quality the test rows decide."""
+
+    def predict_rows(self, rows: Any) -> Any:
+        return np.array([row[0] for row in rows], dtype=np.float64)
+
+    def predict_frame(self, frame: Any) -> Any:
+        self._require(frame.columns)
+        return frame[self.names[0]].to_numpy(dtype=np.float64)
+
+
+class World:
+    """A repository and a registry."""
+
+    def __init__(self, folder: Path) -> None:
+        self.root, self.state = folder / "repository", folder / "state"
+        files = {
+            "mlops.toml": '[project]\nname = "test"\n[models.freight]\nusecase = "freight"\n',
+            "environments/policy.yaml": "order: [staging, prod]\nenvironments: {staging: {}, prod: {}}\n",
+            "pipelines/freight/model.yaml": POLICY,
+        }
+        for name, text in files.items():
+            (self.root / name).parent.mkdir(parents=True, exist_ok=True)
+            (self.root / name).write_text(text)
+        self.tracker = local_tracker(self.state)
+        self.registry = LocalRegistry(self.state)
+        self.target: Any = SimpleNamespace(registry=self.registry)
+
+    def add(self, column: str, report: bool = True, tags: dict[str, str] = TAGS) -> int:
+        """A version whose model answers with `column` of the test rows: `good`, `poor` or another."""
+        run = self.tracker.create_parent("freight", f"train {column}", tags)
+        folder = self.state / "made" / run
+        frame = rows()
+        for part in ("model", "evaluation", "report"):
+            (folder / part).mkdir(parents=True)
+        schema = ModelSchema.model_validate(
+            {
+                "model": "freight",
+                "task": "binary",
+                "classes": ["0", "1"],
+                "columns": [{"name": column, "type": "number"}],
+            }
+        )
+        (folder / "model/serving.json").write_text(schema.model_dump_json())
+        (folder / "model/run").write_text(run)
+        frame.to_parquet(folder / "evaluation/test.parquet")
+        self.tracker.log_artifacts(run, folder / "evaluation", "evaluation")
+        if report:
+            from mlops.spec.evaluation import Evaluation
+
+            scores = Scores("binary", frame["late"].to_numpy(), frame[column].to_numpy())
+            made = Evaluation.model_validate(
+                {
+                    "task": "binary",
+                    "rows": len(frame),
+                    "confidence": 0.95,
+                    "resamples": 20,
+                    "seed": 1,
+                    "metrics": intervals(scores, confidence=0.95, resamples=20, seed=1),
+                    "artifact_bytes": 1000,
+                    "latency": {"seconds": 1e-5, "repeats": 1, "reference_seconds": 1e-5},
+                }
+            )
+            (folder / "report/evaluation.json").write_text(made.model_dump_json())
+            self.tracker.log_artifacts(run, folder / "report", "report")
+        self.tracker.log_artifacts(run, folder / "model", "model")
+        self.tracker.finish(run, "FINISHED")
+        digest = tree_digest(folder / "model")
+        store: Any = self.registry._store
+        return int(store.register("freight", run, "model", digest, tags).version)
+
+    def live(self, env: str, version: int) -> None:
+        self.registry.tag("freight", version, {f"mlops.env.{env}": "live"})
+
+    def gate(self, version: int | None = None) -> Any:
+        return gate(self.target, self.root, "freight", version)
+
+    def release(self, version: int | None = None) -> Any:
+        return release(self.root, self.target, "freight", version)
+
+
+def rows() -> pd.DataFrame:
+    generator = np.random.default_rng(3)
+    late = (generator.random(400) < 0.4).astype(float)
+    good = np.clip(0.4 + 0.3 * (late - 0.4) + generator.normal(0, 0.15, 400), 0.01, 0.99)
+    poor = np.clip(0.4 + 0.12 * (late - 0.4) + generator.normal(0, 0.15, 400), 0.01, 0.99)
+    origin = np.where(np.arange(400) % 2 == 0, "EWR", "JFK")
+    return pd.DataFrame({"late": late, "good": good, "poor": poor, "origin": origin})
+
+
+@pytest.fixture(scope="module")
+def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A registry with its database made, which takes seconds; each test works on a copy."""
+    folder = tmp_path_factory.mktemp("empty")
+    World(folder).tracker.find_runs("freight")
+    return folder
+
+
+@pytest.fixture
+def world(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
+    usecase = SimpleNamespace(
+        name="freight", target="late", slices=("origin",), evaluate=lambda truth, prediction: {}
+    )
+    monkeypatch.setattr(evidence, "load_usecase", lambda *_: usecase)
+    monkeypatch.setattr("mlops.serving.core.load", lambda folder, digest: Linear(read_schema(folder)))
+    return World(tmp_path)
+
+
+def test_the_first_version_is_judged_recorded_and_released(world: World):
+    version = world.add("good")
+    report = world.gate()
+    assert report.passed and report.champion is None
+    record = world.registry.get("freight", version)
+    assert record.tags["mlops.gate"] == "pass"
+    assert stored_report(world.registry, record) == report
+
+    result = world.release()
+    assert result.written == ("releases/freight/1.yaml", "environments/staging/freight.yaml")
+    made = load_release(world.root, "freight", version)
+    assert made == result.release
+    assert made.source.commit == "c" * 40 and made.data.test_window == "2013-04"
+    assert made.metrics["roc_auc"].value == pytest.approx(report.metrics["roc_auc"].value, abs=1e-6)
+    desired = load_desired(world.root, "staging", "freight")
+    assert desired is not None and (desired.release, desired.replaces) == (1, None)
+
+
+def test_the_same_again_writes_nothing(world: World):
+    world.add("good")
+    world.gate()
+    world.release()
+    before = {p: p.stat().st_mtime_ns for p in world.root.rglob("*.yaml")}
+    assert world.release().written == ()
+    assert {p: p.stat().st_mtime_ns for p in world.root.rglob("*.yaml")} == before
+
+
+def test_a_worse_model_is_blocked_by_the_champion_on_the_same_rows(world: World):
+    world.live("prod", world.add("good"))
+    world.add("poor")
+    report = world.gate()
+    assert report.champion == 1
+    assert "champion roc_auc" in [g.name for g in report.blocking]
+    assert report.metrics["roc_auc"].champion > report.metrics["roc_auc"].value
+    assert world.registry.get("freight", 2).tags["mlops.gate"] == "blocked"
+    with pytest.raises(Blocked, match="did not pass its gates"):
+        world.release()
+
+
+def test_a_better_model_replaces_what_staging_has(world: World):
+    world.live("prod", world.add("good"))
+    world.gate(1)
+    world.release(1)
+    staged = world.root / "environments/staging/freight.yaml"
+    staged.write_text(f"# ours\n{staged.read_text()}")
+    world.add("good")
+    assert world.gate().passed
+    result = world.release()
+    assert (result.replaces, result.release.version) == (1, 2)
+    assert staged.read_text().startswith("# ours\n")
+
+
+def test_a_champion_that_needs_another_column_blocks_with_a_sentence(world: World):
+    world.live("prod", world.add("good"))
+    version = world.add("poor")
+    run = world.registry.get("freight", version).run_id
+    folder = world.state / "again"
+    folder.mkdir()
+    rows().drop(columns="good").to_parquet(folder / "test.parquet")
+    world.tracker.log_artifacts(run, folder, "evaluation")
+    details = {g.name: g.detail for g in world.gate().blocking}
+    assert "lacks the columns good" in details["champion roc_auc"]
+    assert "lacks the columns good" in details["latency"]
+
+
+def test_a_version_without_a_report_is_blocked_not_an_error(world: World):
+    world.add("good", report=False)
+    assert "limit roc_auc" in [g.name for g in world.gate().blocking]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"mlops.gate": None}, "has not been judged; run: mlops gate 1"),
+        ({"mlops.gate": "blocked"}, "did not pass its gates"),
+        ({"mlops.dirty": "true"}, "uncommitted changes"),
+        ({"mlops.dirty": None}, "uncommitted changes"),
+        ({"mlops.commit": None}, "outside a commit"),
+    ],
+)
+def test_what_must_not_be_released_is_refused(world: World, change: dict[str, str | None], words: str):
+    world.add("good")
+    world.gate()
+    world.registry.tag("freight", 1, change)
+    with pytest.raises(Blocked, match=words):
+        world.release()
+    assert not (world.root / "releases").exists()
+
+
+def test_a_tag_alone_does_not_release(world: World):
+    """Somebody sets mlops.gate=pass by hand: the report still says blocked."""
+    world.live("prod", world.add("good"))
+    world.add("poor")
+    world.gate()
+    world.registry.tag("freight", 2, {"mlops.gate": "pass"})
+    with pytest.raises(Blocked, match="champion roc_auc"):
+        world.release()
+
+
+def test_a_missing_fact_of_the_lineage_is_named(world: World):
+    world.add("good")
+    report = world.gate()
+    version = world.registry.get("freight", 1)
+    tags = {k: v for k, v in version.tags.items() if k != "mlops.data.digest"}
+    with pytest.raises(IntegrityError, match=r"data\.digest"):
+        describe(replace(version, tags=tags), report)
+
+
+def test_a_release_is_immutable(world: World):
+    world.add("good")
+    world.gate()
+    world.release()
+    path = world.root / "releases/freight/1.yaml"
+    edited = path.read_text().replace("actor: ada", "actor: eve")
+    assert edited != path.read_text()
+    path.write_text(edited)
+    with pytest.raises(Blocked, match="releases are immutable"):
+        world.release()
+    assert path.read_text() == edited
+
+
+def test_a_hold_stops_a_release_and_says_who_and_why(world: World):
+    world.add("good")
+    world.gate()
+    path = world.root / "environments/staging/freight.yaml"
+    path.parent.mkdir(parents=True)
+    path.write_text("release: 9\nhold: {reason: rolled back, since: 2026-01-02T03:04:05Z, by: ada}\n")
+    with pytest.raises(Blocked, match=r"ada put freight in staging on hold since 2026-01-02 03:04 \(rolled"):
+        world.release()
+    assert not (world.root / "releases").exists()
+
+
+def test_no_version_yet(world: World):
+    with pytest.raises(NotFound, match="mlops train makes one"):
+        world.gate()
+
+
+def test_the_text_is_stable_and_complete(world: World):
+    world.add("good")
+    world.gate()
+    made = world.release().release
+    text = release_text(made)
+    assert text == release_text(type(made).model_validate(yaml.safe_load(text)))
+    assert list(yaml.safe_load(text)) == list(type(made).model_fields)
+
+
+# --- a release counts when the lifecycle made it ----------------------------------------------------
+
+
+def unproven_of(world: World, version: int = 1) -> list[str]:
+    registry = world.registry
+    record = load_release(world.root, "freight", version)
+    return [f for f, _ in differences(record, recorded(registry, registry.get("freight", version)))]
+
+
+def test_what_is_released_is_proven_and_gates_that_are_run_again_change_nothing(world: World):
+    world.add("good")
+    world.gate()
+    first = world.release().release
+    assert unproven_of(world) == []
+    world.gate()
+    assert unproven_of(world) == []
+    shutil.rmtree(world.root / "releases")
+    assert world.release().release == first, "a checkout without the file makes the same file"
+
+
+def test_a_hand_written_file_is_not_taken_over_by_release(world: World):
+    world.add("good")
+    world.gate()
+    made = world.release().release
+    path = world.root / "releases/freight/1.yaml"
+    better = made.metrics["roc_auc"].model_copy(update={"value": 0.99})
+    path.write_text(release_text(made.model_copy(update={"metrics": {"roc_auc": better}})))
+    assert "metrics.roc_auc" in unproven_of(world)
+    with pytest.raises(Blocked, match="says something else"):
+        world.release()
+
+
+def test_a_hand_written_release_of_a_blocked_version_is_told_from_the_record(world: World):
+    world.live("prod", world.add("good"))
+    world.gate(1)
+    made = world.release(1).release
+    world.add("poor")
+    world.gate(2)
+    tags = world.registry.get("freight", 2)
+    record = made.model_copy(
+        update={
+            "version": 2,
+            "digest": tags.tags["mlops.digest"],
+            "source": made.source.model_copy(update={"run_id": tags.run_id}),
+        }
+    )
+    (world.root / "releases/freight/2.yaml").write_text(release_text(record))
+    assert any(field.startswith("gates") for field in unproven_of(world, 2))
+
+
+def forget(world: World, *kinds: str) -> None:
+    """The version as a registry from before there were records has it."""
+    tags = world.registry.get("freight", 1).tags
+    world.registry.tag("freight", 1, {k: None for k in tags if k.startswith(kinds)})
+
+
+def test_gates_that_are_run_again_record_what_was_released_before_there_were_records(world: World):
+    world.add("good")
+    world.gate()
+    world.release()
+    forget(world, JUDGED, RELEASED)
+    assert unproven_of(world) == ["gates"]
+    world.live("prod", 1)  # so that the new judgement says something else
+    world.gate()
+    assert unproven_of(world) == []
+
+
+def test_a_forged_file_is_not_recorded_by_gates_that_are_run_again(world: World):
+    world.add("good")
+    world.gate()
+    made = world.release().release
+    forget(world, JUDGED, RELEASED)
+    worse = [g.model_copy(update={"observed": "as good as it gets"}) for g in made.gates]
+    (world.root / "releases/freight/1.yaml").write_text(
+        release_text(made.model_copy(update={"gates": worse}))
+    )
+    world.gate()
+    assert unproven_of(world)
+
+
+def report_that_passes(world: World) -> None:
+    """As somebody leaves it who reaches MLflow's API: the report and the tag, without this machine's key."""
+    place = world.state / "forged/2.json"
+    place.parent.mkdir()
+    report = world.gate(1)
+    place.write_text(report.model_copy(update={"version": 2}).model_dump_json())
+    run = world.registry.get("freight", 2).run_id
+    world.registry.add_artifacts(run, place.parent, "gates")
+    world.registry.tag("freight", 2, {"mlops.gate": "pass"})
+
+
+def test_a_report_and_a_tag_that_nobody_recorded_release_nothing(world: World):
+    world.live("prod", world.add("good"))
+    world.gate(1)
+    world.add("poor")
+    report_that_passes(world)
+    with pytest.raises(IntegrityError, match=r"nothing records which gates .* `mlops gate 2"):
+        world.release(2)
+    assert not world.gate(2).passed
+    shutil.rmtree(world.state / "forged")
+    report_that_passes(world)
+    with pytest.raises(IntegrityError, match=r"gates\.0\.\w+: the release says"):
+        world.release(2)
+    assert not (world.root / "releases/freight/2.yaml").exists()
+
+
+def test_a_report_is_no_way_around_what_was_recorded_for_a_hand_written_file(world: World):
+    world.live("prod", world.add("good"))
+    world.gate(1)
+    made = world.release(1).release
+    world.add("poor")
+    world.gate(2)
+    report_that_passes(world)
+    found = world.registry.get("freight", 2)
+    source = made.source.model_copy(update={"run_id": found.run_id})
+    record = made.model_copy(
+        update={
+            "version": 2,
+            "digest": found.tags["mlops.digest"],
+            "source": source,
+            "created": found.created,
+        }
+    )
+    (world.root / "releases/freight/2.yaml").write_text(release_text(record))
+    world.gate(2)
+    assert unproven_of(world, 2)
+
+
+def test_a_lost_key_is_told_and_gates_that_are_run_again_seal_anew(world: World):
+    world.add("good")
+    world.gate()
+    world.release()
+    key = world.state / KEY
+    assert key.stat().st_mode & 0o777 == 0o600 and len(key.read_bytes()) == 32
+    key.unlink()
+    assert unproven_of(world) == ["gates"]
+    world.gate()
+    assert unproven_of(world) == []

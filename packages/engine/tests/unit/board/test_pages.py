@@ -1,0 +1,386 @@
+"""The board is what people decide by: it must say what is, change only when that changes, stand alone, and
+show whatever somebody wrote into a commit message or a name as text."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+from posixpath import dirname, join, normpath
+
+import pytest
+from board_world import LINKS, board
+
+from mlops.board import card_of, pages, write
+from mlops.board.card import markdown
+from mlops.board.links import Links, request_number
+from mlops.board.site import MANIFEST, card_page
+from mlops.errors import InvalidInput
+from mlops.spec.settings import Settings
+
+HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}](javascript:alert(3)) | `x`"
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with attributes, ids, links, and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]
+
+
+@pytest.fixture(scope="module")
+def site() -> dict[str, str]:
+    return pages(board())
+
+
+def html(files: dict[str, str]) -> dict[str, Page]:
+    return {name: Page(text) for name, text in files.items() if name.endswith(".html")}
+
+
+def test_the_same_state_gives_the_same_bytes(site: dict[str, str]):
+    assert pages(board()) == site
+
+
+def test_every_page_is_there(site: dict[str, str]):
+    versions = {
+        f"freight/{n}/{page}" for n in (1, 2, 3, 4) for page in ("index.html", "card.html", "card.md")
+    }
+    assert set(site) == {
+        "board.css",
+        "icon.svg",
+        "index.html",
+        "delays/index.html",
+        "freight/index.html",
+        *versions,
+    }
+
+
+def test_no_script_no_style_attribute_and_no_other_host_for_anything_that_loads(site: dict[str, str]):
+    for name, page in html(site).items():
+        assert not page.all("script"), name
+        for tag, attrs in page.tags:
+            assert "style" not in attrs, f"{name}: {tag} has a style attribute, which the policy forbids"
+            assert not [a for a in attrs if a.startswith("on")], name
+            loaded = attrs.get("src") or (attrs.get("href") if tag == "link" else None) or ""
+            assert not re.match(r"[a-z]+:|//", loaded), f"{name} loads {loaded}"
+        policy = next(
+            m["content"] for m in page.all("meta") if m.get("http-equiv") == "Content-Security-Policy"
+        )
+        assert policy is not None
+        assert policy.startswith("default-src 'none'; style-src 'self'"), policy
+        assert "unsafe" not in policy
+
+
+def test_every_link_inside_the_site_leads_somewhere(site: dict[str, str]):
+    ids = {name: {a["id"] for _, a in page.tags if a.get("id")} for name, page in html(site).items()}
+    followed = 0
+    for name, page in html(site).items():
+        for address in [a["href"] or "" for a in page.all("a") + page.all("link")]:
+            if address.startswith("https://"):
+                continue
+            path, _, anchor = address.partition("#")
+            target = normpath(join(dirname(name), path)) if path else name
+            assert target in site, f"{name} links to {address}"
+            assert not anchor or anchor in ids[target], (
+                f"{name} links to {address}, where nothing has this id"
+            )
+            followed += 1
+    assert followed > 50
+
+
+def test_ids_are_unique_and_every_control_has_a_name(site: dict[str, str]):
+    for name, page in html(site).items():
+        ids = [a["id"] for _, a in page.tags if a.get("id")]
+        assert len(ids) == len(set(ids)), f"{name}: {ids}"
+        assert len(page.all("h1")) == len(page.all("main")) == 1, name
+        assert page.all("html")[0]["lang"] == "en"
+        for svg in page.all("svg"):
+            assert svg.get("aria-hidden") == "true" or svg.get("aria-label"), f"{name}: a chart without words"
+        for region in [a for _, a in page.tags if a.get("tabindex") == "0"]:
+            assert region.get("role") == "region", name
+            assert region.get("aria-label"), name
+
+
+def test_the_front_page_says_what_is_where(site: dict[str, str]):
+    text = Page(site["index.html"]).text
+    for said in (
+        "release 2",
+        "since 2026-11-18 08:30 UTC",
+        "Grace",
+        "✕ held",
+        "✓ serving",
+        "90 % of traffic",
+    ):
+        assert said in text, said
+    assert "the endpoint does not answer" in text
+    assert "On hold since 2026-11-21 08:30 UTC by Ada" in text
+
+
+def test_lineage_leads_from_the_commit_to_the_endpoint(site: dict[str, str]):
+    page = Page(site["freight/2/index.html"])
+    found = [a["href"] for a in page.all("a")]
+    assert f"https://github.com/contoso/freight/commit/{2:040x}" in found
+    assert "https://mlflow.contoso.com/#/models/freight/versions/2" in found
+    assert "../index.html#prod" in found
+    assert "https://github.com/contoso/freight/pull/12" in found
+    assert [a["id"] for a in page.all("li") if a.get("id")] == ["commit", "run", "version", "release"]
+
+
+def test_a_blocked_version_says_by_which_gate(site: dict[str, str]):
+    page = Page(site["freight/3/index.html"])
+    assert "champion roc_auc" in page.text
+    assert "the lower end of the interval is below the limit" in page.text
+    assert [a["class"] for a in page.all("tr") if a.get("class") == "blocked"] == ["blocked"]
+    assert "its gates block it" in page.text
+    assert "blocked champion roc_auc" in Page(site["freight/index.html"]).text
+
+
+def test_drift_is_shown_over_time_worst_first(site: dict[str, str]):
+    text = Page(site["freight/index.html"]).text
+    cells = text[text.index("drift.departures_in_hour.psi") :]
+    assert cells.startswith("drift.departures_in_hour.psi at most 0.2 0.0500 0.1100 0.1600 0.3100 ✕")
+    assert text.index("departures_in_hour.psi") < text.index("drift.wind_speed.psi")
+    assert "roc_auc of labelled rows in prod over time: 17 Nov: 0.740" in site["freight/index.html"]
+
+
+def test_without_a_forge_and_a_server_nothing_is_a_link_to_nowhere():
+    files = pages(board(links=Links()))
+    for name, page in html(files).items():
+        assert not [a["href"] for a in page.all("a") if (a["href"] or "").startswith("http")], name
+    assert "pull request 12" in Page(files["freight/2/index.html"]).text
+
+
+def test_whatever_people_write_stays_text():
+    """In subjects, names, reasons, failures and the use case's own words, on every page and card."""
+    files = pages(board(HOSTILE))
+    shown = 0
+    for name, page in html(files).items():
+        assert not page.all("script"), name
+        assert not page.all("img"), name
+        assert "javascript:" not in " ".join(a["href"] or "" for a in page.all("a"))
+        shown += "<script>alert(1)</script>" in " ".join(page.words)
+        assert "49](" not in files[name], f"{name}: a template in a commit message was run"
+    assert shown >= 8, "the text is shown, not dropped"
+    for name in (n for n in files if n.endswith(".md")):
+        assert "<script" not in files[name]
+        assert "<img" not in files[name]
+        assert not re.search(r"(?<!\\)\]\(javascript", files[name])
+
+
+@pytest.mark.parametrize("address", ["javascript:alert(1)", "data:text/html,x", "file:///etc/passwd"])
+def test_only_web_addresses_become_links(address: str):
+    links = replace(LINKS, web=address)
+    for name, page in html(pages(board(links=links))).items():
+        assert not [
+            a for a in page.all("a") if (a["href"] or "").startswith(address.partition(":")[0] + ":")
+        ], name
+
+
+@pytest.mark.parametrize(
+    ("subject", "number"),
+    [
+        ("Merge pull request #12 from contoso/x", 12),
+        ("Merge pull request 3: Roll freight back", 3),
+        ("Merged PR 77: Promote freight", 77),
+        ("Promote freight 2 to prod (#9)", 9),
+        ("Fix #12", None),
+        ('Revert "Merge pull request #12 from contoso/x"', None),
+    ],
+)
+def test_pull_requests_are_read_from_what_forges_write(subject: str, number: int | None):
+    assert request_number(subject) == number
+
+
+def test_addresses_of_azure_devops_and_the_studio():
+    settings = Settings.model_validate(
+        {
+            "project": {"name": "freight"},
+            "models": {"freight": {"usecase": "freight"}},
+            "forge": {"kind": "azure-devops", "repository": "contoso/my project/freight"},
+            "azure": {"subscription_id": "s", "resource_group": "g", "workspace": "w"},
+        }
+    )
+    links = Links.of(settings, "azure")
+    assert (
+        links.commit("a" * 40) == f"https://dev.azure.com/contoso/my%20project/_git/freight/commit/{'a' * 40}"
+    )
+    assert links.request(4) == "https://dev.azure.com/contoso/my%20project/_git/freight/pullrequest/4"
+    assert links.run("r1").startswith("https://ml.azure.com/runs/r1?wsid=/subscriptions/s/resourceGroups/g/")
+    assert Links.of(settings, "local").run("r1") == ""
+
+
+# --- the folder ----------------------------------------------------------------------------------------
+
+
+def test_a_second_board_changes_what_changed_and_removes_what_is_gone(site: dict[str, str], tmp_path: Path):
+    folder = tmp_path / "site"
+    assert set(write(folder, site)) == set(site)
+    assert write(folder, site) == []
+    (folder / "CNAME").write_text("board.contoso.com")
+    less = {name: text for name, text in site.items() if not name.startswith("freight/1/")}
+    assert set(write(folder, less | {"index.html": "new"})) == {*set(site) - set(less), "index.html"}
+    assert not (folder / "freight/1").exists()
+    assert (folder / "CNAME").exists(), "a file of somebody else stays"
+    assert (folder / MANIFEST).read_text().splitlines() == sorted(less)
+
+
+def test_a_folder_with_other_files_is_refused_and_untouched(tmp_path: Path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    with pytest.raises(InvalidInput, match="folder of its own"):
+        write(tmp_path, {"index.html": "x"})
+    with pytest.raises(InvalidInput, match="must be a folder"):
+        write(tmp_path / "thesis.txt", {"index.html": "x"})
+    assert [p.name for p in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+def test_a_list_that_names_a_file_outside_removes_nothing(tmp_path: Path):
+    (tmp_path / "precious").write_text("mine")
+    folder = tmp_path / "site"
+    write(folder, {"index.html": "x"})
+    (folder / MANIFEST).write_text("index.html\n../precious\n")
+    with pytest.raises(InvalidInput, match="outside the folder"):
+        write(folder, {"index.html": "x"})
+    assert (tmp_path / "precious").exists()
+
+
+# --- colours -------------------------------------------------------------------------------------------
+
+CSS = (Path(__file__).parents[5] / "packages/engine/src/mlops/board/static/board.css").read_text()
+PAIRS = [
+    *[(ink, ground) for ink in ("text", "muted", "link") for ground in ("page", "surface", "sunken")],
+    *[(kind, f"{kind}-tint") for kind in ("good", "bad", "busy")],
+    *[("text", f"{kind}-tint") for kind in ("good", "bad", "busy")],
+    ("good", "surface"),
+    ("bad", "surface"),
+]
+
+
+def palettes() -> dict[str, dict[str, str]]:
+    light, dark = re.findall(r":root \{(.*?)\}", CSS, re.DOTALL)
+    return {
+        name: dict(re.findall(r"--([\w-]+): (#[0-9a-f]{6})", text))
+        for name, text in (("light", light), ("dark", dark))
+    }
+
+
+def luminance(colour: str) -> float:
+    """Relative luminance as WCAG 2.2 defines it."""
+    channels = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+def contrast(a: str, b: str) -> float:
+    high, low = sorted((luminance(a), luminance(b)), reverse=True)
+    return (high + 0.05) / (low + 0.05)
+
+
+def test_the_formula_is_the_standard_one():
+    assert contrast("#000000", "#ffffff") == pytest.approx(21)
+    assert contrast("#767676", "#ffffff") == pytest.approx(4.54, abs=0.01)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("ink", "ground"), PAIRS)
+def test_text_can_be_read(scheme: str, ink: str, ground: str):
+    colours = palettes()[scheme]
+    assert contrast(colours[ink], colours[ground]) >= 4.5
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("mark", ["mark", "champion", "good", "bad"])
+def test_marks_in_charts_can_be_told_from_the_ground(scheme: str, mark: str):
+    colours = palettes()[scheme]
+    assert contrast(colours[mark], colours["surface"]) >= 3
+
+
+def test_every_colour_in_the_sheet_comes_from_the_palette():
+    rest = re.sub(r":root \{.*?\}", "", CSS, flags=re.DOTALL)
+    assert set(re.findall(r"#[0-9a-fA-F]{3,8}\b", rest)) <= {"#fff"}, "add colours as pairs, light and dark"
+    assert set(re.findall(r"var\(--([\w-]+)\)", CSS)) <= set(palettes()["light"])
+    assert palettes()["light"].keys() == palettes()["dark"].keys()
+
+
+# --- cards ---------------------------------------------------------------------------------------------
+
+
+def test_a_card_says_data_metrics_slices_limits_and_who_let_it_in():
+    model = board().models[1]
+    text = markdown(card_of(model, model.versions[2]))
+    for said in (
+        "# freight version 2",
+        "| Learned from | 2013-01..2013-04 |",
+        "| Tested on | 2013-05 |",
+        "| roc\\_auc | 0.7440 | 0.7340 to 0.7540 | 0.7280 |",
+        "| metric | value | 95% interval | version 1 |",
+        "By carrier it is weakest where carrier is EV: roc\\_auc 0.7240 on 1,002 rows, against 0.7440",
+        "| carrier | EV | 1,002 | 0.7240 |",
+        "| departure\\_minute | 0.1200 | ± 0.0070 |",
+        "| distance | number | 0 to 6000, may be missing |",
+        "| champion roc\\_auc | passed |",
+        "| prod | 2026-11-18 08:30 UTC | served | Grace, Promote freight 2 to prod | pull request 12 |",
+    ):
+        assert said in text, said
+
+
+def test_a_card_of_what_was_blocked_or_sent_back_says_so():
+    model = board().models[1]
+    assert "| champion roc\\_auc | BLOCKED |" in markdown(card_of(model, model.versions[1]))
+    assert "It was sent back from staging on 2026-11-20" in markdown(card_of(model, model.versions[0]))
+
+
+def test_a_card_of_a_model_made_elsewhere_claims_nothing():
+    model = board().models[1]
+    bare = replace(
+        model.versions[3], tags={}, report=None, evaluation=None, explanation=None, schema=None, commit=None
+    )
+    alone = replace(model, versions=(bare,), environments=())
+    text = markdown(card_of(alone, bare))
+    assert "No evaluation came with this version." in text
+    assert "It has not been in any environment." in text
+    assert "Limits" in text
+    files = pages(replace(board(), models=(alone,)))
+    assert "No gate has judged it" in files["freight/1/index.html"]
+    assert "it was made elsewhere" in files["freight/1/card.html"]
+
+
+def test_a_card_of_a_model_that_was_tested_here_says_that_it_was_trained_elsewhere():
+    facts = board()
+    model = facts.models[1]
+    version = replace(model.versions[2], tags=model.versions[2].tags | {"mlops.source": "external"})
+    for text in (markdown(card_of(model, version)), card_page(facts, card_of(model, version))):
+        assert "It was trained elsewhere." in text and "Registered by" in text
+        assert "Trained by" not in text
+
+
+def test_where_lower_is_better_the_largest_is_the_weakest():
+    model = replace(board().models[1], higher_is_better=False)
+    assert card_of(model, model.versions[2]).slices[0].value == "UA"
+
+
+def test_a_card_in_one_file_allows_its_own_style_and_nothing_else():
+    facts = board()
+    text = card_page(facts, card_of(facts.models[1], facts.models[1].versions[2]))
+    page = Page(text)
+    assert len(page.all("style")) == 1
+    assert not page.all("link")
+    policy = next(m["content"] or "" for m in page.all("meta") if m.get("http-equiv"))
+    assert "style-src 'sha256-" in policy
+    assert "unsafe" not in policy

@@ -1,0 +1,390 @@
+"""Each rule of `mlops check`, on plain data and on a work tree: a good tree has no problem, and each wrong
+thing is one problem in its place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import yaml
+from engine_world import MODEL, START, World, make_release
+from memory_git import MemoryGit
+
+from mlops.errors import InvalidInput, Problem
+from mlops.lifecycle import check as module
+from mlops.lifecycle import check_rules, provenance, tree
+from mlops.spec.desired import DesiredState
+from mlops.spec.files import FREEZE, POLICY, desired_path, release_of, release_path
+from mlops.spec.release import Release
+
+SETTINGS = '[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n'
+GATES = min((Path(__file__).parents[5] / "pipelines").glob("*/model.yaml")).read_text(encoding="utf-8")
+STAGING, PROD = desired_path("staging", MODEL), desired_path("prod", MODEL)
+WINDOW = "start: 2026-01-01T00:00, end: 2027-01-01T00:00, timezone: UTC, reason: audit, by: ann"
+
+
+def text_of(release: Release) -> str:
+    return yaml.safe_dump(release.model_dump(mode="json"), sort_keys=False)
+
+
+def record(version: int, commit: str, **gate: str) -> Release:
+    made = make_release(version)
+    gates = [made.gates[0].model_copy(update=gate)]
+    return made.model_copy(
+        update={"source": made.source.model_copy(update={"commit": commit}), "gates": gates}
+    )
+
+
+def asks(release: int, replaces: int | None = None, more: str = "") -> str:
+    return f"release: {release}\nreplaces: {replaces or 'null'}\n{more}"
+
+
+class Tree:
+    """A work tree and its history: releases 1 and 2; staging asks for 2 after 1, prod for 1."""
+
+    def __init__(self, root: Path) -> None:
+        self.root, self.git = root, MemoryGit(root)
+        trained = self.git.commit(
+            {
+                "mlops.toml": SETTINGS,
+                POLICY: "order: [staging, prod]\nenvironments: {staging: {}, prod: {soak: 1h}}\n",
+                f"pipelines/{MODEL}/model.yaml": GATES,
+            }
+        )
+        for version in (1, 2):
+            self.git.commit({release_path(MODEL, version): text_of(record(version, trained))})
+        self.trained = trained
+        self.git.commit({STAGING: asks(1)})
+        self.git.commit({STAGING: asks(2, 1), PROD: asks(1)})
+        self.out()
+
+    def out(self) -> None:
+        """The files of the newest commit, on the disk."""
+        for name, text in self.git.commits[-1].items():
+            self.write(name, text)
+
+    def write(self, name: str, text: str) -> None:
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+    def merged(self, name: str, text: str | None) -> None:
+        self.git.commit({name: text})
+        self.out()
+
+    def problems(self, base: str | None = "HEAD", world: World | None = None) -> list[Problem]:
+        return module.check(self.root, base, now=START, target=world.target if world else None)
+
+    def fields(self, base: str | None = "HEAD") -> list[tuple[str, str]]:
+        return [(problem.where, problem.field) for problem in self.problems(base)]
+
+
+@pytest.fixture
+def there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Tree]:
+    made = Tree(tmp_path)
+    for room in (module, tree, provenance):
+        monkeypatch.setattr(room, "Git", lambda _: made.git)
+    return made
+
+
+def test_a_good_tree_has_no_problem(there: Tree):
+    assert there.problems(None) == []
+    assert there.problems() == []
+
+
+def test_a_good_promotion_has_no_problem(there: Tree):
+    there.write(PROD, asks(2, 1))
+    assert there.problems() == []
+    assert there.problems(None) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "where", "field"),
+    [
+        (STAGING, "release: 7\n", f"{STAGING}:1", "release"),
+        (STAGING, "release: 2\nreplaces: 1\nhodl: null\n", f"{STAGING}:3", "hodl"),
+        (STAGING, asks(2, 1, "bypass: {gates: [freeze], reason: because I can, approver: me}\n"),
+         f"{STAGING}:3", "bypass.gates"),
+        (POLICY, "order: [staging]\nenvironments: {staging: {}, prod: {}}\n", f"{POLICY}:1", ""),
+        (FREEZE, "windows: 7\n", f"{FREEZE}:1", "windows"),
+        (FREEZE, f"windows:\n  - {{environments: [prd], {WINDOW}}}\n", f"{FREEZE}:2",
+         "windows.0.environments.0"),
+        (FREEZE, f"windows:\n  - {{environments: [prod], models: [fright], {WINDOW}}}\n", f"{FREEZE}:2",
+         "windows.0.models.0"),
+        ("mlops.toml", SETTINGS.replace("usecase", "use_case"), "mlops.toml", "models.freight.usecase"),
+        (f"pipelines/{MODEL}/model.yaml", "metrics: {}\n", f"pipelines/{MODEL}/model.yaml:1", "champion"),
+        (release_path(MODEL, 3), text_of(record(2, "a" * 40)), f"{release_path(MODEL, 3)}:2", "version"),
+        (release_path(MODEL, 3), "model: [\n", f"{release_path(MODEL, 3)}:2", ""),
+        ("releases/freight/latest.yaml", "", "releases/freight/latest.yaml", ""),
+        ("releases/freight/007.yaml", "", "releases/freight/007.yaml", ""),
+        ("releases/freight/0.yml", "", "releases/freight/0.yml", ""),
+        ("releases/freight/\u0663.yaml", "", "releases/freight/\u0663.yaml", ""),
+        ("releases/trains/1.yaml", "", "releases/trains/1.yaml", ""),
+        ("releases/freight/9.sig", "", "releases/freight/9.sig", ""),
+        ("environments/moon/freight.yaml", "", "environments/moon/freight.yaml", ""),
+        ("environments/prod/trains.yaml", "", "environments/prod/trains.yaml", ""),
+        ("environments/prod/freight.yml", "", "environments/prod/freight.yml", ""),
+    ],
+)  # fmt: skip
+def test_a_wrong_file_is_a_problem_in_its_place(there: Tree, name: str, text: str, where: str, field: str):
+    there.write(name, text)
+    found = there.fields(None)
+    assert (where, field) in found, found
+    assert {place.partition(":")[0] for place, _ in found} <= {name, STAGING}, "other files are not blamed"
+
+
+def test_a_freeze_of_what_exists_is_none(there: Tree):
+    there.write(FREEZE, f"windows:\n  - {{environments: [staging, prod], models: [freight], {WINDOW}}}\n")
+    assert there.problems() == [], "and what stands does not move"
+
+
+def test_what_has_no_model_is_told_once_and_not_read(there: Tree):
+    there.write("releases/trains/1.yaml", "not: a release")
+    assert there.fields() == [("releases/trains/1.yaml", "")]
+
+
+def test_names_are_not_judged_where_what_exists_is_not_known(there: Tree):
+    there.write(FREEZE, f"windows:\n  - {{environments: [prd], {WINDOW}}}\n")
+    there.write("environments/moon/freight.yaml", "")
+    there.write("mlops.toml", "models: 1")
+    assert {where.partition(":")[0] for where, _ in there.fields()} == {"mlops.toml"}
+    there.write("mlops.toml", SETTINGS)
+    there.write(POLICY, "order: 1\n")
+    assert {where.partition(":")[0] for where, _ in there.fields()} == {POLICY}
+
+
+def test_a_signature_lies_beside_its_release(there: Tree):
+    there.write("releases/freight/1.sig", "{}")
+    assert there.problems() == []
+
+
+def test_a_release_of_uncommitted_changes(there: Tree):
+    made = record(3, there.trained)
+    dirty = made.model_copy(update={"source": made.source.model_copy(update={"dirty": True})})
+    there.write(release_path(MODEL, 3), text_of(dirty))
+    assert [field for _, field in there.fields(None)] == ["source.dirty"]
+
+
+# --- the registry -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world(there: Tree, tmp_path: Path) -> World:
+    made = World(tmp_path)
+    for version in (1, 2):
+        made.registry.add(record(version, there.trained), tmp_path)
+    return made
+
+
+def test_the_registry_is_asked_for_every_release(there: Tree, world: World):
+    assert there.problems(None, world) == []
+    there.write(release_path(MODEL, 3), text_of(record(3, there.trained)))
+    (problem,) = there.problems(None, world)
+    assert (problem.where, problem.field) == (f"{release_path(MODEL, 3)}:2", "version")
+
+
+@pytest.mark.parametrize(("tag", "field"), [("mlops.digest", "digest"), ("mlops.commit", "source.commit")])
+@pytest.mark.parametrize("value", [None, "other"])
+def test_a_version_that_says_another_thing_or_nothing(
+    there: Tree, world: World, tag: str, field: str, value: str | None
+):
+    world.registry.tag(MODEL, 1, {tag: value})
+    (problem,) = there.problems(None, world)
+    assert (problem.where.partition(":")[0], problem.field) == (release_path(MODEL, 1), field)
+
+
+def test_what_is_served_decides_about_a_change(there: Tree, world: World):
+    there.write(PROD, asks(2, 1))
+    (problem,) = there.problems("HEAD", world)
+    assert (problem.field, "staging serves nothing" in problem.message) == ("release", True)
+    assert there.problems(None, world) == [], "what stands is not asked again what it was asked when it moved"
+
+
+# --- changes ------------------------------------------------------------------------------------------------
+
+
+def test_a_release_is_never_edited_and_never_deleted(there: Tree):
+    path = there.root / release_path(MODEL, 1)
+    path.write_text(path.read_text() + "# a comment\n")
+    there.git.changed.append(release_path(MODEL, 1))
+    assert there.fields() == [(f"{release_path(MODEL, 1)}:1", "")]
+    assert there.fields(None) == there.fields(), "what was committed is enough to compare with"
+    path.unlink()
+    assert (release_path(MODEL, 1), "") in there.fields()
+
+
+def test_a_signature_may_be_made_anew_but_not_be_lost(there: Tree):
+    there.merged("releases/freight/1.sig", "{}")
+    there.write("releases/freight/1.sig", "{ }")
+    assert there.problems() == []
+    (there.root / "releases/freight/1.sig").unlink()
+    assert there.fields() == [("releases/freight/1.sig", "")]
+
+
+def test_desired_state_is_never_deleted(there: Tree):
+    (there.root / PROD).unlink()
+    assert there.fields() == [(PROD, "")]
+    assert there.fields(None) == []
+    there.git.commit({PROD: None})
+    assert there.fields() == [], "it was gone before"
+
+
+@pytest.mark.parametrize(
+    ("text", "fields"),
+    [
+        (asks(2, 1), []),
+        (asks(2), ["replaces"]),
+        (asks(2, 7), ["replaces"]),
+        (asks(1, 2), ["replaces"]),
+        (asks(1), []),
+        (asks(1, None, "strategy: {canary: [100]}\n"), []),
+        (asks(2, 1, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'), ["hold"]),
+        (asks(1, None, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'), []),
+        (
+            asks(2, 1, "bypass: {gates: [order, hold], reason: because I can, approver: me}\n"),
+            ["bypass.gates"],
+        ),
+    ],
+)
+def test_a_change_keeps_the_rules(there: Tree, text: str, fields: list[str]):
+    there.write(PROD, text)
+    assert [field for _, field in there.fields()] == fields
+
+
+def test_only_the_file_that_begins_to_ask_is_blamed_for_strange_code(there: Tree):
+    there.merged(release_path(MODEL, 3), text_of(record(3, "f" * 40)))
+    there.merged(STAGING, asks(3, 2))
+    there.write(PROD, asks(3, 1))
+    assert there.fields() == [(f"{PROD}:1", "release")]
+
+
+def test_two_commits_of_a_pull_request_are_judged_as_one_change(there: Tree):
+    base = there.git.head()
+    there.merged(release_path(MODEL, 3), text_of(record(3, there.trained)))
+    there.merged(PROD, asks(3, 1))
+    there.merged(PROD, asks(2, 1))
+    assert there.problems(base) == [], "what the branch said in between was never served"
+
+
+def test_a_first_file_replaces_nothing(there: Tree):
+    there.git.commit({PROD: None})
+    there.write(PROD, asks(1, 7))
+    assert [field for _, field in there.fields()] == ["replaces"]
+    there.write(PROD, asks(1))
+    assert there.fields() == []
+
+
+def test_a_frozen_environment(there: Tree):
+    there.write(FREEZE, f"windows:\n  - {{environments: [prod], {WINDOW}}}\n")
+    there.write(PROD, asks(2, 1))
+    (problem,) = there.problems()
+    assert (problem.field, "frozen" in problem.message) == ("release", True)
+    there.merged(PROD, asks(2, 1))
+    there.write(PROD, asks(1))
+    assert there.problems() == [], "the way back, as git revert makes it"
+    there.write(PROD, asks(1, 2))
+    assert there.problems() == [], "or as a person writes it"
+
+
+def test_code_that_is_none_of_this_history(there: Tree):
+    made = record(3, "f" * 40)
+    there.git.commit({release_path(MODEL, 3): text_of(made), STAGING: asks(3, 2)})
+    there.git.commit({STAGING: asks(2, 1)})
+    there.out()
+    assert there.problems() == [], "nobody begins to ask for it"
+    there.write(PROD, asks(3, 1))
+    (problem,) = there.problems()
+    assert (problem.field, "does not have" in problem.message) == ("release", True)
+    there.git.known = {"f" * 40}
+    (problem,) = there.problems()
+    assert "not part of the history" in problem.message
+
+
+# --- what stands --------------------------------------------------------------------------------------------
+
+
+def test_what_stands_was_asked_for_upstream_once(there: Tree):
+    """However long ago: history was read back fifty changes."""
+    for version in range(3, 70):
+        there.git.commit({release_path(MODEL, version): text_of(record(version, there.trained))})
+        there.git.commit({STAGING: asks(version, version - 1)})
+    there.out()
+    assert there.problems() == []
+    assert there.problems(None) == []
+    there.write(release_path(MODEL, 99), text_of(record(99, there.trained)))
+    there.git.commit({PROD: asks(99, 1)})
+    there.out()
+    (problem,) = there.problems(None)
+    assert "staging asks for release 69, not release 99" in problem.message
+    assert [p.message for p in there.problems()] == [problem.message], "a base does not change what stands"
+
+
+@pytest.mark.parametrize("base", [None, "HEAD"])
+def test_what_its_gates_blocked_stands_nowhere(there: Tree, base: str | None):
+    there.merged(release_path(MODEL, 3), text_of(record(3, there.trained, verdict="blocked")))
+    there.merged(STAGING, asks(3, 2))
+    assert there.fields(base) == [(f"{STAGING}:1", "release")]
+    there.merged(STAGING, asks(3, 2, "bypass: {gates: [absolute], reason: because I can, approver: me}\n"))
+    assert there.fields(base) == []
+    there.merged(STAGING, asks(3, 2, "strategy: {canary: [100]}\n"))
+    assert there.fields(base) == [(f"{STAGING}:1", "release")], "an edit beside it does not hide it"
+
+
+def test_a_way_back_stands(there: Tree):
+    there.merged(release_path(MODEL, 3), text_of(record(3, there.trained)))
+    there.merged(STAGING, asks(3, 2))
+    there.merged(PROD, asks(3, 1, "bypass: {gates: [order], reason: because I can, approver: me}\n"))
+    there.merged(PROD, asks(1))
+    assert there.problems(None) == []
+
+
+def test_a_shallow_clone_is_a_problem(there: Tree):
+    there.git.is_shallow = True
+    assert any("--unshallow" in problem.message for problem in there.problems())
+
+
+def test_an_unknown_base_is_a_sentence(there: Tree):
+    with pytest.raises(InvalidInput):
+        there.problems("no-such")
+
+
+def test_problems_come_in_order_and_once(there: Tree):
+    there.write(STAGING, asks(7))
+    there.write(PROD, asks(8))
+    found = list(map(str, there.problems()))
+    assert found == sorted(set(found))
+    assert {line.partition(":")[0] for line in found} == {STAGING, PROD}
+
+
+# --- plain data ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("history", "release", "served"),
+    [([], None, []), ([], 1, []), ([2, 1], None, [1, 2]), ([2, 1], 1, [1, 2, 1]), ([2, 1], 3, [1, 2])],
+)
+def test_what_files_let_us_assume(history: list[int], release: int | None, served: list[int]):
+    facts = check_rules.assumed([DesiredState(release=version) for version in history], release)
+    assert [s.release for s in facts.served] == served
+
+
+@pytest.mark.parametrize(
+    ("name", "key"),
+    [
+        ("releases/freight/7.yaml", ("freight", 7)),
+        ("releases/freight/0.yaml", ("freight", 0)),
+        ("releases/freight/07.yaml", None),
+        ("releases/freight/7.yml", None),
+        ("releases/freight/7.sig", None),
+        ("releases/freight/x.yaml", None),
+        ("releases/freight/²2.yaml", None),
+        ("releases/freight/\u0667.yaml", None),
+        ("releases/7.yaml", None),
+        ("other/freight/7.yaml", None),
+        ("releases/a/b/7.yaml", None),
+        ("releases/freight/.yaml", None),
+    ],
+)
+def test_the_name_of_a_release(name: str, key: tuple[str, int] | None):
+    assert release_of(name) == key

@@ -1,0 +1,100 @@
+"""Every kind of model that `new-model` can make is whole: what its pipeline passes is what its code takes.
+
+A kind is a folder. Whoever adds one gets these tests for it without a word here.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from importlib import import_module, util
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from mlops.errors import InvalidInput
+from mlops.scaffold import environment, kinds
+from mlops.scaffold.new_model import new_model
+from mlops.spec.settings import load_settings
+
+ROOT = Path(__file__).parents[5]
+MADE = [(kind, task) for kind in kinds.names() for task in kinds.kind(kind).tasks]
+
+
+@pytest.fixture
+def fork(tmp_path: Path) -> Path:
+    """What a scaffold reads of a repository: its settings, its lock and the model to start from."""
+    source = ROOT / "pipelines" / next(iter(load_settings(ROOT).models))
+    for path in [*(ROOT / name for name in ("mlops.toml", "pyproject.toml", "uv.lock")), *source.rglob("*")]:
+        if path.is_file():
+            place = tmp_path / path.relative_to(ROOT)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            place.write_bytes(path.read_bytes())
+    return tmp_path
+
+
+def made(fork: Path, kind: str, task: str | None = None, name: str = "newcomer") -> dict[str, Any]:
+    """The parsed YAML files of a new model, by their names."""
+    paths = new_model(fork, load_settings(fork), name, task, kind)
+    return {
+        Path(p).name: yaml.safe_load((fork / p).read_text()) for p in paths if p.endswith((".yml", ".yaml"))
+    }
+
+
+@pytest.mark.parametrize(("kind", "task"), MADE)
+def test_the_pipeline_passes_what_the_code_takes(
+    fork: Path, kind: str, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if absent := [group for group in kinds.missing(kind) if util.find_spec(group) is None]:
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    files = made(fork, kind, task)
+    monkeypatch.syspath_prepend(str(fork / "src"))
+    for name in [n for n in sys.modules if n.partition(".")[0] == "newcomer"]:
+        monkeypatch.delitem(sys.modules, name)
+    usecase = import_module("newcomer").usecase
+    assert usecase.task == task
+    inputs = files["train.yml"]["inputs"]
+    ranged = {n: spec for n, spec in inputs.items() if isinstance(spec, dict) and "min" in spec}
+    defaults = {name: spec["default"] for name, spec in ranged.items()}
+    assert all(spec["min"] <= spec["default"] <= spec["max"] for spec in ranged.values())
+    assert {name: files["training.yml"]["inputs"][name] for name in defaults} == defaults
+    if defaults:
+        assert usecase.build(defaults) is not None
+        with pytest.raises(InvalidInput, match="unknown hyper-parameter no_such"):
+            usecase.build({"no_such": 1})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds.names() if kinds.kind(kind).groups])
+def test_a_library_of_its_own_is_pinned_wherever_the_model_is_loaded(fork: Path, kind: str) -> None:
+    files = made(fork, kind)
+    wanted = environment.pins(ROOT, kinds.kind(kind).groups)
+    for name in ("conda.yml", "serving-conda.yml", "batch-conda.yml"):
+        pinned = dict(line.split("==") for line in files[name]["dependencies"][-1]["pip"])
+        assert wanted.items() <= pinned.items(), name
+        assert list(pinned) == sorted(pinned), name
+    # Azure ML never changes a registered environment: other content needs another name.
+    assert files["serving.yml"]["name"] == files["serving-conda.yml"]["name"] != "mlops-serving"
+    assert files["monitor.yml"]["name"] in ("mlops-monitor", "newcomer-monitor")
+
+
+def test_a_second_kind_does_not_lose_the_first_ones_library(fork: Path) -> None:
+    made(fork, "lightgbm", name="first")
+    text = (fork / "pipelines/first/environment/conda.yml").read_text()
+    assert environment.with_pins(text, ["lightgbm"], {"lightgbm": "0"}) == text
+    both = environment.with_pins(text, ["xgboost"], {"xgboost-cpu": "3.2.0"})
+    assert re.search(r"(?m)^name: mlops-training-lightgbm-xgboost$", both)
+    assert "lightgbm==" in both and "xgboost-cpu==3.2.0" in both
+
+
+def test_a_kind_that_is_not_there_and_a_task_that_it_cannot_answer_write_nothing(fork: Path) -> None:
+    settings = load_settings(fork)
+    before = sorted(fork.rglob("*"))
+    with pytest.raises(InvalidInput, match=r"no kind of model 'prophet'; there are sklearn, "):
+        new_model(fork, settings, "newcomer", None, "prophet")
+    with pytest.raises(InvalidInput, match="has the task binary or multiclass or regression, not 'poetry'"):
+        new_model(fork, settings, "newcomer", "poetry", "sklearn")
+    with pytest.raises(InvalidInput, match="no such group of dependencies"):
+        environment.pins(fork, ["theano"])
+    assert sorted(fork.rglob("*")) == before

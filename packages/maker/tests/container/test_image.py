@@ -1,0 +1,237 @@
+"""The Dockerfile's steps, carried out in a folder, for want of an engine: what is copied, installed and run
+is what the file says, with its paths moved below the folder. The base image is not proven by this, and the
+user only where this machine's Python may be read by others."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from mlops.serving import testing
+from mlops.serving.client import Unreachable, call
+
+ROOT = Path(__file__).parents[4]
+DOCKERFILE = ROOT / "container" / "Dockerfile"
+
+pytestmark = pytest.mark.slow
+
+
+class Image:
+    """Instructions of the file, carried out below `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": "/nonexistent"}
+        self.user = self.command = self.health = ""
+        text = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE))
+        for line in filter(None, text.splitlines()):
+            name, _, rest = line.partition(" ")
+            getattr(self, f"do_{name.lower()}")(rest.strip())
+
+    def moved(self, text: str) -> str:
+        return re.sub(r"(?<![\w.])/(opt/venv|app|tmp/requirements)", rf"{self.root}/\1", text)
+
+    def do_from(self, rest: str) -> None:
+        pass
+
+    do_label = do_expose = do_workdir = do_from
+
+    def do_env(self, rest: str) -> None:
+        for pair in shlex.split(rest):
+            name, _, value = pair.partition("=")
+            self.environment[name] = self.moved(value).replace("$PATH", self.environment["PATH"])
+
+    def do_copy(self, rest: str) -> None:
+        *sources, target = rest.split()
+        if sources[0].startswith("--from"):
+            return  # stages share the folder
+        for source in sources:
+            to = Path(self.moved(target))
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, to, ignore=shutil.ignore_patterns("__pycache__", "testing.py"))
+            else:
+                to = to / Path(source).name if target.endswith("/") else to
+                to.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / source, to)
+
+    def do_run(self, rest: str) -> None:
+        # Users are the engine's matter: the process below runs as the same number.
+        steps = [step for step in rest.split(" && ") if not step.strip().startswith("useradd")]
+        command = self.moved(" && ".join(steps))
+        done = subprocess.run(
+            ["sh", "-c", command],
+            cwd=self.root,
+            env=self.environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, f"RUN {rest}\n{done.stdout}{done.stderr}"
+
+    def do_user(self, rest: str) -> None:
+        self.user = rest
+
+    def do_healthcheck(self, rest: str) -> None:
+        self.health = rest.partition(" CMD ")[2] or rest.partition("CMD ")[2]
+
+    def do_cmd(self, rest: str) -> None:
+        self.command = rest
+
+    def program(self, name: str) -> str:
+        found = shutil.which(name, path=self.environment["PATH"])
+        assert found is not None, f"{name} is not on the image's PATH"
+        return found
+
+    def uid(self) -> int | None:
+        """The image's user, where this process may become another and that one can start Python."""
+        if os.geteuid() != 0:
+            return None
+        user = int(self.user.partition(":")[0])
+        try:
+            done = subprocess.run(
+                [self.program("python"), "-c", ""], user=user, group=user, extra_groups=[], check=False
+            )
+        except PermissionError:
+            return None
+        return user if done.returncode == 0 else None
+
+    def start(self, text: str, extra: dict[str, str]) -> subprocess.Popen[bytes]:
+        user = self.uid()
+        name, *arguments = json.loads(text)
+        return subprocess.Popen(
+            [self.program(name), *arguments], cwd=self.root / "app", env={**self.environment, **extra},
+            user=user, group=user, extra_groups=[] if user else None, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    root = tmp_path_factory.mktemp("image")
+    for folder in [root, *root.parents]:
+        if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
+            folder.chmod(folder.stat().st_mode | 0o055)
+    (root / "tmp").mkdir()
+    return Image(root)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
+    folder = tmp_path_factory.mktemp("mounted")
+    digest = testing.write_onnx(folder / "freight" / "1")
+    for path in [folder, *folder.rglob("*")]:
+        path.chmod(0o755 if path.is_dir() else 0o644)
+    return folder, digest
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        port: int = sock.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def running(image: Image, model: tuple[Path, str]) -> Iterator[tuple[int, dict[str, str]]]:
+    port = free_port()
+    extra = {
+        "AZUREML_MODEL_DIR": str(model[0]), "MLOPS_MODEL_DIGEST": model[1], "MLOPS_MODEL_VERSION": "7",
+        "MLOPS_PORT": str(port),
+    }  # fmt: skip
+    process = image.start(image.command, extra)
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            status, _ = call(port, "GET", "/readyz", timeout=2)
+            if status == 200:
+                break
+        except Unreachable:
+            pass
+        assert process.poll() is None and time.monotonic() < deadline, process.communicate()[1]
+        time.sleep(0.05)
+    yield port, extra
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(15) == 0, process.stderr.read().decode() if process.stderr else ""
+
+
+def test_the_command_serves_the_mounted_model_as_another_user(
+    image: Image, running: tuple[int, dict[str, str]]
+) -> None:
+    port, extra = running
+    status, answer = call(port, "POST", "/score", testing.body(2))
+    assert status == 200
+    assert answer["predictions"] == pytest.approx([testing.expected("AA", 500)] * 2, abs=1e-6)
+    assert image.user == "10001:10001"
+    assert image.start(image.health, extra).wait(10) == 0
+    assert image.start(image.health, {**extra, "MLOPS_PORT": str(free_port())}).wait(10) != 0
+
+
+def test_a_changed_model_ends_the_container_with_the_code_of_integrity(
+    image: Image, model: tuple[Path, str]
+) -> None:
+    extra = {"AZUREML_MODEL_DIR": str(model[0]), "MLOPS_MODEL_DIGEST": "sha256:" + "0" * 64}
+    process = image.start(image.command, {**extra, "MLOPS_PORT": str(free_port())})
+    _, said = process.communicate(timeout=20)
+    assert process.returncode == 7
+    assert b"was released; nothing was loaded" in said
+
+
+def test_what_is_installed_is_what_is_locked_and_no_more(image: Image) -> None:
+    python = image.root / "opt" / "venv" / "bin" / "python"
+    code = "import importlib.metadata as m; print(*(d.metadata['Name'].lower() for d in m.distributions()))"
+    done = subprocess.run([python, "-I", "-c", code], capture_output=True, text=True, check=True)
+    found = {name.replace("_", "-") for name in done.stdout.split()}
+    text = (ROOT / "container" / "requirements.txt").read_text()
+    assert found == set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+    assert not list((image.root / "opt").rglob("*.h")) or shutil.which("gcc", path=str(python.parent)) is None
+
+
+def test_a_wrong_hash_installs_nothing(tmp_path: Path) -> None:
+    text = (ROOT / "container" / "requirements.txt").read_text()
+    (tmp_path / "requirements.txt").write_text(re.sub(r"sha256:[0-9a-f]{8}", "sha256:00000000", text))
+    subprocess.run([sys.executable, "-m", "venv", str(tmp_path / "venv")], check=True)
+    command = [
+        str(tmp_path / "venv" / "bin" / "python"),
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--require-hashes",
+    ]
+    command += ["--only-binary", ":all:", "--requirement", str(tmp_path / "requirements.txt")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert "DO NOT MATCH THE HASHES" in done.stderr.upper()
+
+
+def test_the_bill_of_materials_names_every_package_and_is_the_same_twice(tmp_path: Path) -> None:
+    for name in ("one.json", "two.json"):
+        command = [
+            sys.executable,
+            str(ROOT / "container" / "build.py"),
+            "sbom",
+            "--output",
+            str(tmp_path / name),
+        ]
+        subprocess.run(command, check=True, capture_output=True)
+    assert (tmp_path / "one.json").read_bytes() == (tmp_path / "two.json").read_bytes()
+    found = json.loads((tmp_path / "one.json").read_text())
+    assert (found["bomFormat"], found["specVersion"]) == ("CycloneDX", "1.6")
+    listed = {c["name"].lower().replace("_", "-"): c for c in found["components"]}
+    text = (ROOT / "container" / "requirements.txt").read_text()
+    assert listed.keys() == set(re.findall(r"^([a-z0-9-]+)==", text, re.MULTILINE))
+    assert all(c["purl"].startswith("pkg:pypi/") and c["version"] for c in listed.values())
+    needs = {d["ref"]: d.get("dependsOn", []) for d in found["dependencies"]}
+    (pydantic,) = (ref for ref in needs if ref.startswith("pydantic=="))
+    assert any(ref.startswith("pydantic_core==") for ref in needs[pydantic])

@@ -1,0 +1,78 @@
+"""The modules that decide, and the fast tests that are nearest to each."""
+
+from __future__ import annotations
+
+_ENGINE = ("packages/engine/tests/unit/engine",)
+_GATES = ("packages/engine/tests/unit/gates", "packages/engine/tests/unit/lifecycle/test_signature*.py")
+_REQUEST = (
+    "packages/runtime/tests/unit/serving/test_request*.py",
+    "packages/runtime/tests/unit/serving/test_c*.py",
+    "packages/runtime/tests/unit/serving/test_w*.py",
+)
+_LINT = ("packages/lint/tests/unit/lint",)
+_POLICY = ("tests/unit/infra",)
+_RETRAINING = ("packages/engine/tests/unit/lifecycle/test_retraining*.py",)
+
+_LINT_RULES = (
+    "asset",
+    "automl",
+    "check",
+    "classify",
+    "cluster",
+    "command",
+    "cron",
+    "derive",
+    "environment",
+    "examine",
+    "expression",
+    "finding",
+    "ignored",
+    "interface",
+    "job",
+    "kinds",
+    "machine",
+    "memory",
+    "monitor",
+    "node",
+    "parallel",
+    "pipeline",
+    "references",
+    "rules",
+    "schedule",
+    "serving",
+    "shape",
+    "silence",
+    "spark",
+    "sweep",
+    "values",
+)
+
+NEAREST: dict[str, tuple[str, ...]] = {
+    "packages/runtime/src/mlops/serving/core.py": ("packages/runtime/tests/unit/serving/test_core*.py",),
+    "packages/runtime/src/mlops/serving/request.py": _REQUEST,
+    "packages/runtime/src/mlops/serving/columns.py": _REQUEST,
+    "packages/runtime/src/mlops/monitoring/judge.py": (
+        "packages/runtime/tests/unit/monitoring/test_judge*.py",
+        "packages/runtime/tests/unit/monitoring/test_thresholds.py",
+    ),
+    "packages/engine/src/mlops/lifecycle/plan.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/rollout_steps.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/transitions.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/analysis.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/gates.py": _GATES,
+    "packages/engine/src/mlops/lifecycle/signature.py": _GATES,
+    "packages/engine/src/mlops/lifecycle/retraining.py": (
+        "packages/engine/tests/unit/lifecycle/test_retraining*.py",
+    ),
+    "packages/engine/src/mlops/lifecycle/journal.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/provenance.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/promote.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/check.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/check_rules.py": _ENGINE,
+    "infra/policy/checks_access.py": _POLICY,
+    "infra/policy/checks_data.py": _POLICY,
+    "infra/policy/checks_platform.py": _POLICY,
+    "infra/policy/judge.py": _POLICY,
+    "infra/policy/rule.py": _POLICY,
+    **{f"packages/lint/src/mlops/lint/{name}.py": _LINT for name in _LINT_RULES},
+}

@@ -1,0 +1,96 @@
+"""scikit-learn, and whatever has its interface: saved by skops, which loads by naming every type it makes."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mlops.errors import InvalidInput
+from mlops.serving.formats import Answer, Saved, pinned
+from mlops.serving.formats.vouched import refused
+from mlops.spec.schema import Task
+
+REQUIREMENTS = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops")
+FILE = "model.skops"
+
+
+def fits(estimator: Any) -> bool:
+    """Anything."""
+    return True
+
+
+def save(estimator: Any, to: Saved) -> None:
+    """MLflow's flavour of scikit-learn, in skops' format."""
+    import mlflow.sklearn
+
+    with warnings.catch_warnings():
+        # Integer columns without nulls are what the contract promises; MLflow warns of them all the same.
+        warnings.filterwarnings("ignore", message="(?s).*Inferred schema contains integer column")
+        mlflow.sklearn.save_model(
+            estimator,
+            str(to.folder),
+            serialization_format="skops",
+            skops_trusted_types=_asked(estimator, to.trusted),
+            signature=to.signature,
+            input_example=to.example,
+            pip_requirements=pinned(REQUIREMENTS),
+            pyfunc_predict_fn="predict" if to.task == "regression" else "predict_proba",
+        )
+
+
+def load(folder: Path, task: Task, trusted: Sequence[str]) -> Answer:
+    """See `mlops.serving.formats.Format`."""
+    return answer(read(folder / FILE, trusted), task)
+
+
+def read(path: Path, trusted: Sequence[str] = ()) -> Any:
+    """The estimator in a file of skops. Raises `InvalidInput` that names the types nobody vouches for."""
+    from skops import io
+
+    asked: list[str] = io.get_untrusted_types(file=path)
+    if foreign := refused(asked, trusted):
+        raise InvalidInput(
+            f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run code"
+        )
+    return io.load(path, trusted=asked)
+
+
+def answer(estimator: Any, task: Task) -> Answer:
+    """The method that answers, in one thread: calls run side by side, and a sum in threads has no order."""
+    one_thread(estimator)
+    # One warning a request that a plain array has no names: it was proven to be answered all the same.
+    warnings.filterwarnings("ignore", message="X does not have valid feature names")
+    found: Answer = estimator.predict if task == "regression" else estimator.predict_proba
+    return found
+
+
+def one_thread(estimator: Any) -> None:
+    """Every `n_jobs` within `estimator` becomes 1; None is one to scikit-learn and all cores to others."""
+    parameters = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    threads = [name for name, value in parameters.items() if name.split("__")[-1] == "n_jobs" and value != 1]
+    if threads:
+        estimator.set_params(**dict.fromkeys(threads, 1))
+
+
+def _asked(estimator: Any, trusted: Sequence[str]) -> list[str]:
+    """Types beyond skops' own list, once all of them are vouched for."""
+    from skops import io
+    from skops.io.exceptions import UnsupportedTypeException
+
+    try:
+        asked: list[str] = io.get_untrusted_types(data=io.dumps(estimator))
+    except UnsupportedTypeException as error:
+        raise InvalidInput(
+            f"the model holds a part that skops cannot save ({str(error).strip()}); use another "
+            f"estimator for it"
+        ) from None
+    if foreign := refused(asked, trusted):
+        raise InvalidInput(
+            f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run "
+            f"code. Use parts "
+            "of scikit-learn, or name the type as trusted once somebody has read it "
+            "(docs/guides/another-model.md)"
+        )
+    return asked

@@ -1,0 +1,196 @@
+"""YAML in, typed models out, and every error with file, line, field, value and what is allowed."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Hashable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from pydantic import BaseModel, ValidationError
+
+from mlops.errors import InvalidInput, Problem
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+Loc = tuple[str | int, ...]
+
+
+_MERGE = "tag:yaml.org,2002:merge"
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML that refuses duplicate keys, where PyYAML silently keeps the last.
+
+    What looks like a date or a number and is none is told with its line, where PyYAML raises `ValueError`.
+    """
+
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except ValueError:
+            kind = {"timestamp": "date"}.get(name := str(node.tag).rpartition(":")[2], name)
+            raise yaml.constructor.ConstructorError(
+                None, None, f"{node.value!r} is no {kind}; put text in quotes", node.start_mark
+            ) from None
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen: set[Any] = set()
+        for key_node, _ in node.value:
+            if key_node.tag == _MERGE:
+                continue  # what `<<` brings may be said again: that is what it is for
+            key = self.construct_object(key_node, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(
+                    None, None, "a field's name must be a text or a number", key_node.start_mark
+                )
+            if key in seen:
+                raise yaml.constructor.ConstructorError(
+                    None, None, f"key {key!r} is given twice", key_node.start_mark
+                )
+            seen.add(key)
+        return super().construct_mapping(node, deep=deep)
+
+
+def refuse_conflict(text: str, name: str) -> None:
+    """Raises `InvalidInput` with the line of the first conflict that `git merge` left in a file."""
+    for number, line in enumerate(text.splitlines(), start=1):
+        if line.startswith(("<<<<<<< ", ">>>>>>> ")):
+            message = (
+                "a merge conflict; keep what is right, and remove the lines <<<<<<<, ======= and >>>>>>>"
+            )
+            raise InvalidInput(Problem(f"{name}:{number}", message))
+
+
+def read_text(path: Path, name: str) -> str:
+    """A file's text; raises `InvalidInput` when it is missing, unreadable or not UTF-8."""
+    try:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            # To read a pipe is to wait for who writes it.
+            raise InvalidInput(Problem(name, "is no regular file; put one in its place"))
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise InvalidInput(Problem(name, "the file does not exist")) from None
+    except UnicodeDecodeError as error:
+        raise InvalidInput(Problem(name, f"not UTF-8 text (byte {error.start}); save it as UTF-8")) from None
+    except OSError as error:
+        raise InvalidInput(Problem(name, f"cannot be read: {error.strerror}")) from None
+
+
+class Document:
+    """A parsed YAML file that remembers the line of every field.
+
+    Raises `InvalidInput` when the file is missing, unreadable, not UTF-8, not YAML, or has a key twice.
+    """
+
+    def __init__(self, text: str, name: str) -> None:
+        self.name = name
+        refuse_conflict(text, name)
+        if (lost := text.find("\ufffd")) >= 0:
+            line = text.count("\n", 0, lost) + 1
+            raise InvalidInput(Problem(f"{name}:{line}", "not UTF-8 text; save it as UTF-8"))
+        try:
+            loader = _Loader(text)
+        except yaml.reader.ReaderError as error:
+            line = text.count("\n", 0, error.position) + 1
+            message = f"not valid YAML: the control character U+{ord(text[error.position]):04X}; remove it"
+            raise InvalidInput(Problem(f"{name}:{line}", message)) from None
+        try:
+            self._node = loader.get_single_node()
+            self.value: Any = loader.construct_document(self._node) if self._node else None
+        except yaml.MarkedYAMLError as error:
+            mark = error.problem_mark
+            where = f"{name}:{mark.line + 1}" if mark else name
+            raise InvalidInput(Problem(where, f"not valid YAML: {error.problem}")) from None
+        except RecursionError:
+            raise InvalidInput(Problem(name, "not valid YAML: lists or mappings nest too deeply")) from None
+        finally:
+            loader.dispose()
+
+    @classmethod
+    def read(cls, path: Path, name: str | None = None) -> Document:
+        """Read `path`; `name` is how errors call it (default: the path itself)."""
+        shown = name or str(path)
+        return cls(read_text(path, shown), shown)
+
+    def line(self, loc: Iterable[str | int]) -> int:
+        """1-based line of the deepest part of `loc` that the file contains."""
+        node = self._node
+        line = node.start_mark.line + 1 if node else 1
+        for part in loc:
+            if isinstance(node, yaml.MappingNode):
+                # Keys that `<<` merged stand first; the file's own come after them and win.
+                found = next(((k, v) for k, v in reversed(node.value) if k.value == str(part)), None)
+                if found is None:
+                    break
+                line, node = found[0].start_mark.line + 1, found[1]
+            elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
+                if part >= len(node.value):
+                    break
+                node = node.value[part]
+                line = node.start_mark.line + 1
+            else:
+                break
+        return line
+
+    def problem(self, loc: Loc, message: str) -> Problem:
+        """A problem at `loc` of this file."""
+        return Problem(f"{self.name}:{self.line(loc)}", message, ".".join(str(p) for p in loc))
+
+    def parse(self, model: type[ModelT]) -> ModelT:
+        """Validate as `model`; raises `InvalidInput` with one problem per wrong field."""
+        if not isinstance(self.value, dict):
+            kind = "empty" if self.value is None else f"a {type(self.value).__name__}"
+            raise InvalidInput(
+                Problem(f"{self.name}:1", f"must be a mapping of fields, but the file is {kind}")
+            )
+        try:
+            return model.model_validate(self.value)
+        except ValidationError as error:
+            raise InvalidInput([self.problem(*_sentence(e, model)) for e in error.errors()]) from None
+
+
+def problems_of(error: ValidationError, model: type[BaseModel], name: str) -> list[Problem]:
+    """The problems of a pydantic error of a file whose lines are not known (TOML, JSON)."""
+    found = []
+    for entry in error.errors():
+        loc, message = _sentence(entry, model)
+        found.append(Problem(name, message, ".".join(str(p) for p in loc)))
+    return found
+
+
+def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
+    loc: Loc = tuple(error["loc"])
+    kind, given = error["type"], error.get("input")
+    if kind == "extra_forbidden":
+        allowed = sorted(_fields_at(model, loc[:-1]))
+        close = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        return loc, f"unknown field; allowed: {', '.join(allowed)}{hint}"
+    if kind == "missing":
+        return loc, "required, but not given"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    if isinstance(given, dict | list):
+        return loc, message
+    return loc, f"{message}; got {given!r}"
+
+
+def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
+    current: Any = model
+    for part in loc:
+        if isinstance(part, int) or not (isinstance(current, type) and issubclass(current, BaseModel)):
+            continue
+        info = current.model_fields.get(str(part))
+        current = _inner_model(info.annotation) if info else current
+    if isinstance(current, type) and issubclass(current, BaseModel):
+        return [f.alias or name for name, f in current.model_fields.items()]
+    return []
+
+
+def _inner_model(annotation: Any) -> Any:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        if (found := _inner_model(argument)) is not None:
+            return found
+    return None

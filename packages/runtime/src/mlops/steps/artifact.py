@@ -1,0 +1,298 @@
+"""The model artifact: an MLflow model folder plus what serving needs, under one digest.
+
+What is served is proven here to answer as the trained model does; see `mlops.steps.fidelity`.
+"""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.errors import InvalidInput, TargetError
+from mlops.monitoring.rules import columns_of, unchecked
+from mlops.serving.core import OnnxScorer, Scorer
+from mlops.serving.formats import Format, Saved, format_of
+from mlops.serving.inputs import KNOWN, matrix_type
+from mlops.serving.library import LibraryScorer
+from mlops.spec.schema import FILE, Library, ModelSchema
+from mlops.spec.tasks import asked_as, is_values
+from mlops.steps import fidelity, probes
+from mlops.steps.estimators import labels
+from mlops.steps.export import NoGraphError, export
+from mlops.steps.sample import ROWS
+from mlops.steps.sample import write as write_sample
+from mlops.usecase import Outputs, Quantiles, trusted_types
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.usecase import UseCase
+
+log = logging.getLogger(__name__)
+
+COMPARED_ROWS = 20_000
+"""Of training and of test rows each, evenly spread, that every candidate is compared on."""
+
+
+@dataclass(frozen=True)
+class _Truth:
+    """What a candidate is held against."""
+
+    trained: LibraryScorer
+    inputs: pd.DataFrame
+    asked: fidelity.Asked
+
+
+def save(
+    folder: Path, usecase: UseCase, estimator: Any, rows: pd.DataFrame, test: pd.DataFrame | None = None
+) -> ModelSchema:
+    """Write the fitted `estimator` to the empty or absent `folder` and return its `serving.json`.
+
+    `rows` are its training rows; the sample is spread evenly over them. `test` are more rows on which
+    what is served is compared with the estimator; nothing is learned from them.
+    Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust, when it refuses
+    what the contract admits, or when it cannot be saved so that it answers the same.
+    """
+    if folder.is_dir() and any(folder.iterdir()):
+        raise TargetError(f"{folder} is not empty; a model artifact is written once")
+    # Numbers at the ends of their type overflow within a model; what counts is what it answers.
+    with np.errstate(all="ignore"), warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)
+        return _write(folder, usecase, estimator, rows, test)
+
+
+def _write(
+    folder: Path, usecase: UseCase, estimator: Any, rows: pd.DataFrame, test: pd.DataFrame | None
+) -> ModelSchema:
+    estimator = _chosen(estimator)
+    name, saver = format_of(estimator)
+    trusted = trusted_types(usecase)
+    inputs = rows[list(usecase.contract().columns)]
+    classes = [] if is_values(usecase.task) else [str(label) for label in getattr(estimator, "classes_", [])]
+    if usecase.task == "multilabel":
+        classes = labels(rows[usecase.target])
+    library = Library(format=name, dtypes=dtypes_of(inputs), trusted=sorted(trusted))
+    schema = described(usecase, inputs, library, classes)
+    trained = _trained(schema, estimator)
+    schema, notes = fidelity.settled(schema, trained, inputs, stated(usecase))
+    for note in notes:
+        log.warning(note)
+    sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
+    _save(folder, saver, estimator, schema, sample, trained=trained)
+    truth = _Truth(trained, inputs, asked_of(schema, trained, inputs, test))
+    schema = _proven(schema, folder, truth)
+    schema = _with_graph(schema, folder, estimator, truth)
+    (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    write_sample(folder, schema, inputs)
+    return schema
+
+
+def described(usecase: UseCase, inputs: pd.DataFrame, library: Library, classes: list[str]) -> ModelSchema:
+    """What is known of a model before it is asked for the first time."""
+    contract = usecase.contract()
+    return ModelSchema(
+        model=usecase.name,
+        task=usecase.task,
+        columns=columns_of(contract, _categories(inputs)),
+        classes=classes,
+        outputs=_outputs(usecase),
+        library=library,
+        unchecked=unchecked(contract),
+    )
+
+
+def _outputs(usecase: UseCase) -> list[str]:
+    if usecase.task == "quantiles":
+        if not isinstance(usecase, Quantiles) or not usecase.quantiles:
+            raise InvalidInput(
+                f"the use case {usecase.name!r} has the task quantiles, and does not say which; give it "
+                "`quantiles = (0.1, 0.5, 0.9)`"
+            )
+        return [f"{level:g}" for level in usecase.quantiles]
+    return list(usecase.outputs) if usecase.task == "custom" and isinstance(usecase, Outputs) else []
+
+
+def _chosen(estimator: Any) -> Any:
+    """A search answers by the best that it has found; how it searched need not travel."""
+    searched = type(estimator).__module__.startswith("sklearn.model_selection._search")
+    return getattr(estimator, "best_estimator_", estimator) if searched else estimator
+
+
+def _trained(schema: ModelSchema, estimator: Any) -> LibraryScorer:
+    """The estimator in memory: the truth that every candidate is held against."""
+    assert schema.library is not None  # noqa: S101 - `save` has just made it
+    answer = estimator.predict if is_values(schema.task) else estimator.predict_proba
+    return LibraryScorer(schema, schema.library, answer)
+
+
+def stated(usecase: UseCase) -> set[str]:
+    """Columns whose contract says itself what a value outside its categories means."""
+    columns = usecase.contract().columns.items()
+    return {str(name) for name, column in columns if "unknown_category" in (column.metadata or {})}
+
+
+def dtypes_of(inputs: pd.DataFrame) -> dict[str, str]:
+    """The type of each column's values, as pandas names it. Raises `InvalidInput` for what no request can
+    bring."""
+    found = {str(name): str(inputs[name].dtype) for name in inputs}
+    if odd := [f"{name} ({kind})" for name, kind in found.items() if kind not in KNOWN]:
+        raise InvalidInput(
+            f"the training rows have columns of types that no request can bring: {', '.join(odd)}; let "
+            f"`features` "
+            f"make them {', '.join(KNOWN[:4])}, an integer or a float of NumPy or pandas"
+        )
+    return found
+
+
+def _save(
+    folder: Path,
+    saver: Format,
+    estimator: Any,
+    schema: ModelSchema,
+    sample: pd.DataFrame,
+    *,
+    trained: LibraryScorer,
+) -> None:
+    from mlflow.exceptions import MlflowException
+    from mlflow.models import infer_signature
+
+    two = schema.task == "binary"
+    answer = estimator.predict_proba(sample) if two else trained.as_it_is(sample)
+    signature = infer_signature(model_output=answer)
+    signature.inputs = _signature(schema)
+    trusted = tuple(schema.library.trusted) if schema.library else ()
+    given = Saved(folder, asked_as(schema.task), signature, sample.head(3), trusted)
+    try:
+        saver.save(estimator, given)
+    except MlflowException as error:
+        if refusal := _refusal(error):
+            raise refusal from None
+        raise
+
+
+def _signature(schema: ModelSchema) -> Any:
+    """The columns as MLflow checks them. Its integers and booleans cannot be absent: such a column is "
+    "a double."""
+    from mlflow.types import ColSpec, DataType, Schema
+
+    dtypes = schema.library.dtypes if schema.library else {}
+    specs = []
+    for column in schema.columns:
+        kind = dtypes[column.name].lower()
+        if column.type == "string":
+            of = DataType.string
+        elif column.type != "number" and column.nullable:
+            of = DataType.double
+        elif column.type == "boolean":
+            of = DataType.boolean
+        elif column.type == "integer":
+            of = DataType.integer if kind in ("int8", "int16", "int32", "uint8", "uint16") else DataType.long
+        else:
+            of = DataType.float if kind in ("float16", "float32") else DataType.double
+        specs.append(ColSpec(of, column.name, required=not column.nullable))
+    return Schema(specs)
+
+
+def _refusal(error: BaseException) -> OSError | None:
+    """What the operating system said, when that is behind it: MLflow calls a full disk a wrong format."""
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, OSError):
+        cause = cause.__cause__ or cause.__context__
+    return cause
+
+
+def _categories(inputs: pd.DataFrame) -> dict[str, list[str]]:
+    return {
+        str(c): sorted(inputs[c].dropna().unique().tolist())
+        for c in inputs.select_dtypes(["object", "string"])
+    }
+
+
+# --- proof ----------------------------------------------------------------------------------------------
+
+
+def asked_of(
+    schema: ModelSchema, trained: Scorer, inputs: pd.DataFrame, test: pd.DataFrame | None
+) -> fidelity.Asked:
+    """Everything that a candidate is compared on, and what the trained model answers."""
+    usual = probes.usual(schema, inputs, COMPARED_ROWS)
+    if test is not None:
+        usual += probes.usual(schema, test[[c.name for c in schema.columns]], COMPARED_ROWS)
+    if not usual:
+        raise InvalidInput("the contract admits no row of training as a request, so nothing could be served")
+    scale = fidelity.scale_of(schema.task, np.asarray(trained.predict_rows([p.row for p in usual])))
+    asked = fidelity.ask(trained, [*usual, *probes.drawn(schema, inputs)], scale)
+    for index in range(0, len(usual), max(1, len(usual) // 5)):
+        alone = np.asarray(trained.predict_rows([usual[index].row]), dtype=np.float64).reshape(1, -1)
+        if (np.abs(alone - asked.answers[index]) > asked.allowed[index]).any():
+            raise InvalidInput(
+                "the trained model answers a row otherwise alone than among others, so its answers "
+                "would depend on "
+                "who else asks; let the estimator use nothing of a row but the row itself"
+            )
+    return asked
+
+
+def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
+    """`schema` once the saved model was loaded and has answered as the one in memory, by arrays if it can."""
+    library = schema.library
+    assert library is not None  # noqa: S101 - `save` has just made it
+    some = truth.inputs.iloc[:: max(1, len(truth.inputs) // COMPARED_ROWS)].head(COMPARED_ROWS)
+    expected = _raw(truth.trained, some)
+
+    def apart(candidate: LibraryScorer) -> str | None:
+        found = fidelity.difference(candidate, truth.asked)
+        return found or fidelity.in_a_table(candidate, some, expected, truth.asked.scale)
+
+    if (problem := apart(LibraryScorer.load(schema, folder))) is not None:
+        raise InvalidInput(
+            f"the saved model {problem}; a null text must be None in training, and an estimator must keep "
+            "all that it has learned in what it saves"
+        )
+    nullable = [c.nullable for c in schema.columns]
+    try:
+        matrix_type([library.dtypes[c.name] for c in schema.columns], nullable)
+    except TypeError:
+        return schema
+    quick = schema.model_copy(update={"library": library.model_copy(update={"arrays": True})})
+    return schema if apart(LibraryScorer.load(quick, folder)) else quick
+
+
+def _raw(trained: LibraryScorer, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
+    """The estimator asked with the very rows it was trained on, untouched."""
+    found = np.asarray(trained.as_it_is(frame), dtype=np.float64)
+    return found.reshape(len(found), -1)
+
+
+def _with_graph(schema: ModelSchema, folder: Path, estimator: Any, truth: _Truth) -> ModelSchema:
+    """`schema` with the graph, when there is one that answers as the trained model does."""
+    try:
+        graph = export(estimator, schema.columns, asked_as(schema.task), folder)
+        served = schema.model_copy(update={"onnx": graph})
+        why = _unfaithful(served, folder, truth)
+        if why is None:
+            return served
+        path = folder / graph.file
+        path.unlink()
+        path.parent.rmdir()
+    except NoGraphError as error:
+        why = str(error)
+    log.warning("there is no ONNX graph, so the model's own library answers: %s", why)
+    return schema.model_copy(update={"no_graph": why})
+
+
+def _unfaithful(schema: ModelSchema, folder: Path, truth: _Truth) -> str | None:
+    """Why the graph must not answer in the model's place; None when it may."""
+    try:
+        candidate = OnnxScorer(schema, folder)
+    except TargetError as error:
+        return f"the exported graph does not load: {error}"
+    found = fidelity.difference(candidate, truth.asked)
+    if found is None and (near := probes.borders(schema, truth.inputs, truth.trained)):
+        found = fidelity.difference(candidate, fidelity.ask(truth.trained, near, truth.asked.scale))
+    return None if found is None else f"the exported graph {found}"

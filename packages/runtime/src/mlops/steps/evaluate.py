@@ -1,0 +1,224 @@
+"""Step `evaluate`: how good the model is on rows that it has not seen, and what serving it costs."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.errors import InvalidInput
+from mlops.spec.evaluation import FILE, PREDICTIONS, CalibrationBin, Evaluation, OnnxParity, SliceMetrics
+from mlops.spec.tasks import CALLED, is_values
+from mlops.steps import _args
+from mlops.usecase import beside
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    from mlops.serving.core import Scorer
+    from mlops.steps.metrics import Scores
+    from mlops.usecase import UseCase
+
+log = logging.getLogger("mlops.steps")
+
+CONFIDENCE = 0.95
+RESAMPLES = 500
+SEED = 20130101
+SMALLEST_SLICE = 100
+"""Rows below which a slice's metrics are not reported."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Write `report/`: evaluation.json, predictions.parquet and plots/*.png."""
+    options = _args.parser("evaluate", __doc__)
+    options.add_argument("--model", type=_args.existing, required=True, help="folder that train wrote")
+    options.add_argument("--test", type=_args.existing, required=True, help="folder that prep wrote")
+    options.add_argument("--report", type=Path, required=True, help="output folder")
+    return _args.run(_evaluate, options, argv)
+
+
+def _evaluate(given: argparse.Namespace) -> None:
+    from mlops import tracking
+    from mlops.usecase import load_usecase
+
+    evaluation = report(load_usecase(given.usecase), given.model, given.test, given.report)
+    found = {name: interval.value for name, interval in evaluation.metrics.items()}
+    found |= {
+        "latency_seconds": evaluation.latency.seconds,
+        "artifact_bytes": float(evaluation.artifact_bytes),
+    }
+    if evaluation.onnx is not None:
+        found["onnx_max_abs_difference"] = evaluation.onnx.max_abs_difference
+    for sentence in evaluation.undefined:
+        log.warning(sentence)
+    tracking.log_metrics(found)
+    tracking.log_artifacts(given.report, "report")
+
+
+def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | None = None) -> Evaluation:
+    """Test the artifact `model` on the rows of the folder `test`; write evaluation.json and the rest to `to`.
+
+    `digest` as in `mlops.serving.core.load`, which raises when the model cannot be loaded. Raises
+    `InvalidInput` when the rows lack a column, or no metric is defined on them.
+    """
+    from mlops.serving import core
+    from mlops.steps import _plots, dataset
+    from mlops.steps.about import about
+    from mlops.steps.metrics import Scores, encode_truth
+    from mlops.usecase import trusted_types
+
+    frame, _ = dataset.read(test)
+    if missing := [c for c in (*beside(usecase), *usecase.slices) if c not in frame]:
+        raise InvalidInput(f"the test rows lack the columns {', '.join(missing)}")
+    scorer = core.load(model, digest=digest, trusted=trusted_types(usecase))
+    truth = encode_truth(scorer.schema, frame[usecase.target])
+    prediction = scorer.predict_frame(frame)
+    # The use case's own metrics are asked for by themselves: where one fails, a sentence says on which rows.
+    told = replace(about(usecase, frame), extra=None)
+    scores = Scores.of(scorer.schema, truth, prediction, told)
+    evaluation = evaluate(usecase, scorer, model, frame, scores)
+    to.mkdir(parents=True, exist_ok=True)
+    (to / FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
+    _predictions(usecase, scorer, frame, truth, prediction).to_parquet(to / PREDICTIONS, index=False)
+    _plots.evaluation(to / "plots", evaluation, truth, prediction)
+    return evaluation
+
+
+def evaluate(
+    usecase: UseCase, scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores
+) -> Evaluation:
+    """All that the gates read. Raises `InvalidInput` when no metric is defined on the test rows."""
+    from mlops.monitoring.contract import check
+    from mlops.steps import latency, metrics
+
+    task = scorer.schema.task
+    undefined: list[str] = []
+    found = metrics.intervals(
+        scores,
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        seed=SEED,
+        extra=usecase.evaluate,
+        tell=undefined.append,
+    )
+    if not found:
+        raise InvalidInput(
+            f"no metric is defined on the {scores.rows} test rows: are all labels the same, "
+            "or did the model predict values that are not numbers?"
+        )
+    inputs = frame[list(usecase.contract().columns)]
+    (took,) = latency.measure([(scorer, latency.rows_of(scorer.schema, frame))])
+    return Evaluation(
+        task=task,
+        rows=scores.rows,
+        threshold=scores.threshold,
+        base_rate=None
+        if scores.truth.dtype == object or task == "multiclass"
+        else float(scores.truth.mean()),
+        confidence=CONFIDENCE,
+        resamples=RESAMPLES,
+        seed=SEED,
+        metrics=found,
+        undefined=undefined,
+        slices=_slices(usecase, frame, scores),
+        onnx=_parity(usecase, scorer, folder, frame, scores),
+        artifact_bytes=sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
+        latency=took,
+        calibration=_calibration(scores) if task == "binary" else [],
+        contract_violations=[str(violation) for violation in check(inputs, usecase.contract())],
+    )
+
+
+def _slices(usecase: UseCase, frame: pd.DataFrame, scores: Scores) -> list[SliceMetrics]:
+    import numpy as np
+
+    found = []
+    for column in usecase.slices:
+        texts = frame[column].astype(str).to_numpy()
+        for value, rows in zip(*np.unique(texts, return_counts=True), strict=True):
+            if rows < SMALLEST_SLICE:
+                continue
+            values = scores.subset(texts == value).values()
+            defined = {name: v for name, v in values.items() if np.isfinite(v)}
+            found.append(SliceMetrics(column=column, value=str(value), rows=int(rows), metrics=defined))
+    return found
+
+
+def _parity(
+    usecase: UseCase, scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores
+) -> OnnxParity | None:
+    """The graph against the trained model in the same folder; None when there is no graph."""
+    import numpy as np
+
+    from mlops.serving.core import PyfuncScorer
+    from mlops.serving.library import LibraryScorer
+    from mlops.usecase import trusted_types
+
+    schema = scorer.schema
+    if schema.onnx is None:
+        return None
+    trained: Scorer
+    if schema.library is not None:
+        trained = LibraryScorer.load(schema, folder, trusted=trusted_types(usecase))
+    else:
+        trained = PyfuncScorer(schema, folder)
+    original = np.asarray(trained.predict_frame(frame), dtype=np.float64)
+    return OnnxParity(
+        max_abs_difference=float(np.abs(original - scores.prediction).max()),
+        label_flips=int((_labels(scores, original) != _labels(scores, scores.prediction)).sum()),
+        rows=scores.rows,
+    )
+
+
+def _labels(scores: Scores, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    import numpy as np
+
+    from mlops.steps.metrics import DEFAULT_THRESHOLD
+
+    if is_values(scores.task):
+        return np.zeros(len(prediction))
+    if scores.task == "multiclass":
+        return np.asarray(prediction.argmax(axis=1))
+    if scores.task == "multilabel":
+        return np.asarray([row.tobytes() for row in prediction >= CALLED])
+    cut = DEFAULT_THRESHOLD if scores.threshold is None else scores.threshold
+    return np.asarray(prediction >= cut)
+
+
+def _calibration(scores: Scores) -> list[CalibrationBin]:
+    import numpy as np
+
+    from mlops.steps.metrics import BINS
+
+    which = np.clip((scores.prediction * BINS).astype(int), 0, BINS - 1)
+    return [
+        CalibrationBin(
+            low=index / BINS,
+            high=(index + 1) / BINS,
+            rows=int((which == index).sum()),
+            mean_prediction=float(scores.prediction[which == index].mean()),
+            observed_rate=float(scores.truth[which == index].mean()),
+        )
+        for index in np.unique(which)
+    ]
+
+
+def _predictions(usecase: UseCase, scorer: Scorer, frame: pd.DataFrame, truth: Any, prediction: Any) -> Any:
+    kept = [c for c in beside(usecase) if c != usecase.target]
+    table = frame[list(dict.fromkeys([*kept, *usecase.slices]))].copy()
+    table["truth"] = list(truth) if truth.ndim > 1 else truth
+    if scorer.schema.listed:
+        for index, label in enumerate(scorer.schema.listed):
+            table[f"prediction_{label}"] = prediction[:, index]
+    else:
+        table["prediction"] = prediction
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main())
