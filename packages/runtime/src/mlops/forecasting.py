@@ -155,7 +155,7 @@ class Forecast:
             a.ravel() for a in np.meshgrid(origins, np.arange(1, self.horizon + 1), indexing="ij")
         )
         target = origin + step
-        times = whole.index.to_timestamp()
+        times = pd.PeriodIndex(whole.index).to_timestamp()
         inside = (
             np.asarray((times[target] >= first) & (times[target] < end)) if len(target) else np.zeros(0, bool)
         )

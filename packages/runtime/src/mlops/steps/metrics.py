@@ -582,7 +582,7 @@ def _quantiles(truth: Array, prediction: Array, names: Sequence[str]) -> dict[st
         "coverage": covered,
         "coverage_gap": lambda w: covered(w) - promised,
         "width": _mean(high - low),
-        "crossing": _mean((np.diff(ordered, axis=1) < 0).any(axis=1).astype(np.float64)),
+        "crossing": _mean(np.asarray((np.diff(ordered, axis=1) < 0).any(axis=1), dtype=np.float64)),
     }
 
 
