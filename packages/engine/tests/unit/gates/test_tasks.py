@@ -137,7 +137,7 @@ def test_quantiles_cover_what_they_promise(tmp_path: Path) -> None:
     rows["y"] = rows["a"].astype("float64") + noise
 
     class Three(LinearRegression):
-        def predict(self, X: Any) -> Any:
+        def predict(self, X: Any) -> Any:  # noqa: N803
             return super().predict(X)[:, None] + np.array([-1.2816, 0.0, 1.2816])
 
     usecase = Case(
