@@ -16,6 +16,10 @@ LOOK = [
     Act("mlops doctor --offline", sees="0 errors"),
     Act("mlops check --base origin/main", sees="no problems"),
     Act("mlops pipeline lint pipelines"),
+    Act(
+        "mlops pipeline run pipelines/flights/training.yml --only prep --input window=2013-01..2013-02",
+        sees="prep",
+    ),
     Act("mlops endpoints --json", parses=True, sees='"deployments"'),
     Act("mlops versions list --tag mlops.gate=pass", sees="version"),
     Act("mlops events list --limit 10", sees="mlops.release.deployed"),
@@ -139,6 +143,7 @@ MOVE = [
     Act("mlops apply prod", before="git pull --quiet", sees="serves release 1"),
     Act("mlops apply prod --all", sees="nothing to do, release 1"),
     Act("mlops keys rotate prod", sees="key"),
+    Act("mlops start", sees="serves release"),
     Act(
         "mlops forge start train-prices --input window=2013-01..2013-04",
         swaps={"train-prices": "train-flights"},

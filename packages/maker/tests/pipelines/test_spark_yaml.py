@@ -40,7 +40,7 @@ def test_the_lines_of_the_page_are_good_and_choose_spark(variant: Path) -> None:
     assert lint(variant) == []
     before, after = load_pipeline(ROOT / "pipelines/flights/training.yml"), load_pipeline(variant)
     assert set(before.steps) == set(after.steps)
-    assert after.steps["prep"].spark is not None
+    assert after.steps["prep"].part.kind == "spark"
     assert after.steps["prep"].component.command.startswith(
         "python on_spark.py mlops.steps.prep --engine spark "
     )

@@ -74,6 +74,11 @@ class MemoryTracker:
         self.runs[run_id]["status"] = status
         self._save()
 
+    def left_open(self, parent: str = "") -> dict[str, Mapping[str, str]]:
+        self.load()
+        found = {k: r["tags"] for k, r in self.runs.items() if r["status"] == "RUNNING"}
+        return {k: tags for k, tags in found.items() if tags.get("mlflow.parentRunId", "") == parent}
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         self.runs[run_id]["tags"].update(tags)
         self._save()
@@ -92,6 +97,11 @@ class MemoryTracker:
         for file in sorted(p for p in folder.rglob("*") if p.is_file()):
             kept[f"{path}/{file.relative_to(folder)}"] = file.read_text()
         self._save()
+
+    def history(self, run_id: str, metric: str) -> list[float]:
+        """A step logs a metric by a line in `$METRICS/<run>`."""
+        path = Path(os.environ.get("METRICS", "/nowhere"), run_id)
+        return [float(line) for line in path.read_text().splitlines()] if path.exists() else []
 
     def children(self, parent: str) -> dict[str, dict[str, Any]]:
         self.load()

@@ -75,6 +75,10 @@ class State:
         self.chosen_target = chosen_target
         self.start = start
 
+    def choose(self, target: str) -> None:
+        """A verb's own `--target`, which wins over the one before the verb."""
+        self.reset(target, self.start)
+
     @functools.cached_property
     def root(self) -> Path:
         """The nearest folder upwards with an mlops.toml."""

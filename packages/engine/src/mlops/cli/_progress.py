@@ -35,6 +35,9 @@ class Progress:
 
     def step(self, event: StepEvent) -> None:
         """One step of a pipeline started or ended."""
+        if not event.step:
+            self._now(event.note)
+            return
         if event.state == "running":
             self._running.append(event.step)
             if event.note:

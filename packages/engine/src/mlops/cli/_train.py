@@ -22,13 +22,13 @@ VersionArgument = Annotated[
 ]
 
 
-def pairs(given: list[str]) -> dict[str, str]:
-    """`--set name=value`; raises `InvalidInput`."""
+def pairs(given: list[str], flag: str = "--set") -> dict[str, str]:
+    """`name=value` of an option that may be repeated; raises `InvalidInput`."""
     found: dict[str, str] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
         if not equals or not name:
-            raise InvalidInput(f"--set {pair!r} is not of the form name=value")
+            raise InvalidInput(f"{flag} {pair!r} is not of the form name=value")
         found[name] = value
     return found
 

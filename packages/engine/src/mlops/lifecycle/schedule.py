@@ -7,7 +7,7 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput, NotFound, Problem, TargetError
 from mlops.lifecycle.batch import choose
-from mlops.pipeline.read import open_document
+from mlops.pipeline.documents import open_document
 from mlops.spec import files
 from mlops.spec.settings import FILE, load_settings
 from mlops.targets.base import Batch, Schedules, Target

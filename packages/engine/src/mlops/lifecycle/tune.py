@@ -12,7 +12,7 @@ from mlops.lifecycle.lineage import checkout
 from mlops.pipeline import load_pipeline
 from mlops.pipeline.binding import parse_parent
 from mlops.pipeline.models import Port
-from mlops.pipeline.read import Pipeline
+from mlops.pipeline.parts import Pipeline
 from mlops.pipeline.sweep.models import read_sweep
 from mlops.pipeline.types import mismatch
 from mlops.spec import writing

@@ -11,9 +11,9 @@ from typing import Literal
 _NAME = r"[A-Za-z_][A-Za-z0-9_]*"
 _PARENT = re.compile(
     rf"^\$\{{\{{\s*parent\.(?:inputs\.(?P<input>{_NAME})|outputs\.(?P<output>{_NAME})"
-    rf"|jobs\.(?P<job>{_NAME})\.outputs\.(?P<job_output>{_NAME}))\s*\}}\}}$"
+    rf"|jobs\.(?P<job>{_NAME}(?:\.{_NAME})*)\.outputs\.(?P<job_output>{_NAME}))\s*\}}\}}$"
 )
-_HOLE = re.compile(r"\$\{\{\s*(?P<body>[^}]*?)\s*\}\}")
+HOLE = re.compile(r"\$\{\{\s*(?P<body>[^}]*?)\s*\}\}")
 _PORT = re.compile(rf"^(?P<side>inputs|outputs|search_space)\.(?P<name>{_NAME})$")
 _OPTIONAL = re.compile(r"\$\[\[(?P<body>.*?)\]\]", re.DOTALL)
 
@@ -58,7 +58,7 @@ def holes(command: str) -> list[Hole]:
     """Every expression of a command; `optional` says that it stands inside `$[[…]]`."""
     spans = [m.span() for m in _OPTIONAL.finditer(command)]
     found = []
-    for match in _HOLE.finditer(command):
+    for match in HOLE.finditer(command):
         port = _PORT.match(match["body"])
         inside = any(start <= match.start() < end for start, end in spans)
         found.append(Hole(match[0], port["side"] if port else "", port["name"] if port else "", inside))
@@ -97,7 +97,7 @@ def expand(
         is_path = port["side"] == "outputs" or (port["side"] == "inputs" and port["name"] in paths)
         return _quoted(value, _open_quote(wanted[: match.start()])) if is_path else value
 
-    return _HOLE.sub(hole, wanted).strip()
+    return HOLE.sub(hole, wanted).strip()
 
 
 def _open_quote(before: str) -> str:

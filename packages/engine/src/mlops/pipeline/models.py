@@ -1,14 +1,14 @@
-"""Typed models of the part of Azure ML's v2 YAML that pipelines here use; unknown keys are refused.
+"""Typed models of what a job's file means to a run. Unknown keys are the lint's to judge.
 
-`azure-ai-ml` drops a key it does not know without a word, so a typing error becomes a default. The fields are
-those of its marshmallow schemas (`azure.ai.ml._schema`, 1.35.2), read here without its 3 to 4 s of import.
+The fields are those of `azure.ai.ml._schema` (1.35.2), read here without its 3 to 4 s of import.
 """
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, model_validator
+from pydantic import BeforeValidator, ConfigDict, Field, PrivateAttr, ValidationInfo, field_validator
 
 from mlops.spec._base import Spec
 
@@ -37,23 +37,29 @@ Labels = dict[str, Any]
 class Yaml(Spec):
     """Base of all objects here: keys are those of Azure ML, `$schema` included."""
 
-    model_config = ConfigDict(protected_namespaces=())
+    model_config = ConfigDict(protected_namespaces=(), extra="ignore")
+
+
+def lower_case(raw: Any) -> Any:
+    """Azure ML takes these words in any case."""
+    return raw.lower() if isinstance(raw, str) else raw
 
 
 class Value(Yaml):
     """What a job gives to an input: a literal or binding (YAML scalar), or a mapping."""
 
-    type: DataType | None = None
+    type: Annotated[PortType | None, BeforeValidator(lower_case)] = None
     path: str | None = None
     mode: InputMode | None = None
     value: Literal_ | None = None
+    default: Literal_ | None = None
 
     _scalar: Literal_ | None = PrivateAttr(default=None)
 
     @property
     def given(self) -> Literal_ | None:
         """The literal, binding or path; None when only a type is declared."""
-        for candidate in (self._scalar, self.path, self.value):
+        for candidate in (self._scalar, self.path, self.value, self.default):
             if candidate is not None:
                 return candidate
         return None
@@ -63,23 +69,35 @@ class Value(Yaml):
         """Given as `path:`, so relative to the file."""
         return self._scalar is None and self.path is not None
 
+    @property
+    def is_data(self) -> bool:
+        """Given as a path, or declared to be one."""
+        return self.is_path or self.type in DATA_TYPES
+
+    @classmethod
+    def of(cls, scalar: Literal_) -> Value:
+        """A literal or a binding."""
+        made = cls()
+        made._scalar = scalar
+        return made
+
 
 def _value(raw: Any) -> Any:
     if isinstance(raw, Value | dict):
         return raw
     if raw is None:
-        raise ValueError("has no value; give one, or remove the line")
+        return Value()
+    if isinstance(raw, date):
+        return Value.of(str(raw))
     if not isinstance(raw, str | int | float | bool):
         raise ValueError(f"must be text, a number, true/false or a mapping, not {type(raw).__name__}")  # noqa: TRY004 (pydantic)
-    made = Value()
-    made._scalar = raw
-    return made
+    return Value.of(raw)
 
 
 class Port(Yaml):
     """A declared input of a component."""
 
-    type: PortType
+    type: Annotated[PortType, BeforeValidator(lower_case)] = "uri_folder"
     default: Literal_ | None = None
     optional: bool = False
     min: float | None = None
@@ -92,11 +110,11 @@ class Port(Yaml):
 class Output(Yaml):
     """A declared output, or what a job does with one (a binding as YAML scalar, or a mapping)."""
 
-    type: DataType | None = None
+    type: Annotated[DataType | None, BeforeValidator(lower_case)] = None
     mode: OutputMode | None = None
     path: str | None = None
     name: str | None = None
-    version: str | None = None
+    version: str | int | float | None = None
     description: str = ""
 
     _binding: str | None = PrivateAttr(default=None)
@@ -153,11 +171,6 @@ def _environment(raw: Any) -> Any:
     return made
 
 
-def _lower(raw: Any) -> Any:
-    """Azure ML takes these words in any case."""
-    return raw.lower() if isinstance(raw, str) else raw
-
-
 class Resources(Yaml):
     """What a step runs on."""
 
@@ -175,7 +188,7 @@ class Resources(Yaml):
 class Distribution(Yaml):
     """How processes of one step are spread; `DISTRIBUTION_FIELDS` says what belongs to which type."""
 
-    type: Annotated[Literal["pytorch", "mpi", "tensorflow", "ray"], BeforeValidator(_lower)]
+    type: Annotated[Literal["pytorch", "mpi", "tensorflow", "ray"], BeforeValidator(lower_case)]
     process_count_per_instance: int | None = Field(None, ge=1)
     worker_count: int | None = Field(None, ge=1)
     parameter_server_count: int | None = Field(None, ge=0)
@@ -218,8 +231,8 @@ class ComponentFile(Yaml):
     """What every component may say, whatever it runs."""
 
     schema_url: str = Field("", alias="$schema")
-    name: str
-    version: str | int | None = None
+    name: str = ""
+    version: str | int | float | None = None
     display_name: str = ""
     description: str = ""
     tags: Labels = Field(default_factory=dict)
@@ -228,54 +241,39 @@ class ComponentFile(Yaml):
     inputs: dict[str, Port] = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
     additional_includes: tuple[str, ...] = ()
-    environment: EnvironmentField
+    environment: EnvironmentField | None = None
+
+    @field_validator("inputs", "outputs", "additional_includes", mode="before")
+    @classmethod
+    def _nothing(cls, raw: Any, info: ValidationInfo) -> Any:
+        return ({} if info.field_name != "additional_includes" else ()) if raw is None else raw
 
 
 class Component(ComponentFile):
     """A command component."""
 
-    type: Literal["command"] = "command"
+    type: Annotated[Literal["command"], BeforeValidator(lower_case)] = "command"
     code: str | None = None
     command: str
     resources: Resources | None = None
     distribution: Distribution | None = None
+    limits: CommandLimits | None = None
+    environment_variables: EnvVars = Field(default_factory=dict)
 
 
 class Node(Yaml):
-    """One job of a pipeline: a component by file, or a command written in place.
+    """What every job of a pipeline says beside what it runs (`mlops.pipeline.lower` reads that)."""
 
-    What belongs to a job of type `spark` only, or not to one, is the lint's to say (`lint/spark.py`).
-    """
-
-    type: Annotated[Literal["command", "spark"], BeforeValidator(_lower)] = "command"
-    component: str | None = None
-    name: str | None = None
+    type: Annotated[str, BeforeValidator(lower_case)] = "command"
     display_name: str = ""
-    description: str = ""
-    comment: str = ""
-    tags: Labels = Field(default_factory=dict)
-    properties: Labels = Field(default_factory=dict)
     inputs: Values = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
-    command: str | None = None
-    code: str | None = None
     environment: EnvironmentField | None = None
     environment_variables: EnvVars = Field(default_factory=dict)
     compute: str | None = None
     resources: Resources | None = None
     distribution: Distribution | None = None
     limits: CommandLimits | None = None
-    identity: dict[str, Any] | None = None
-    services: dict[str, Any] | None = None
-    queue_settings: dict[str, Any] | None = None
-
-    @model_validator(mode="after")
-    def _one_of(self) -> Node:
-        if (self.component is None) == (self.command is None):
-            raise ValueError("needs either `component` (a file) or `command`, and not both")
-        if self.component is None and self.environment is None:
-            raise ValueError("a command written in place needs `environment`")
-        return self
 
 
 class Settings(Yaml):
@@ -292,21 +290,28 @@ class JobFile(Yaml):
 
     schema_url: str = Field("", alias="$schema")
     name: str | None = None
-    display_name: str = ""
-    experiment_name: str = ""
-    description: str = ""
-    tags: Labels = Field(default_factory=dict)
-    properties: Labels = Field(default_factory=dict)
+    display_name: str | None = ""
+    experiment_name: str | None = ""
+    description: str | None = ""
+    tags: Labels | None = Field(default_factory=dict)
+    properties: Labels | None = Field(default_factory=dict)
     compute: str | None = None
     identity: dict[str, Any] | None = None
     inputs: Values = Field(default_factory=dict)
     outputs: Outputs = Field(default_factory=dict)
 
+    @field_validator("inputs", "outputs", mode="before")
+    @classmethod
+    def _nothing(cls, raw: Any) -> Any:
+        return {} if raw is None else raw
+
 
 class PipelineJob(JobFile):
-    """A pipeline job."""
+    """A pipeline job, or a job of another kind as the pipeline of one job that it amounts to."""
 
-    type: Literal["pipeline"]
     settings: Settings = Field(default_factory=Settings)
-    services: dict[str, Any] | None = None
-    jobs: dict[str, Node] = Field(min_length=1)
+
+    @field_validator("settings", mode="before")
+    @classmethod
+    def _default(cls, raw: Any) -> Any:
+        return {} if raw is None else raw

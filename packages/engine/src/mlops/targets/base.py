@@ -23,7 +23,7 @@ from mlops.spec.release import Release
 
 
 class Jobs(Protocol):
-    """Runs pipeline YAML."""
+    """Runs pipelines, and jobs of other kinds that have a file of their own."""
 
     def run(
         self,
@@ -228,6 +228,9 @@ class Endpoints(Protocol):
 
     def delete(self, environment: str, model: str, deployment: str) -> None:
         """Drains, then removes; refuses (`Blocked`) a deployment that has traffic."""
+
+    def start(self, environment: str, model: str) -> EndpointState:
+        """Bring back what was served and is down, as it was; what is there then. Raises `TargetError`."""
 
     def stop(self, environment: str, model: str) -> None:
         """Stop serving altogether."""

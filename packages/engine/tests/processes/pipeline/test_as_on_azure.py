@@ -15,7 +15,7 @@ import pytest
 from tiny_pipeline import MemoryTracker
 
 from mlops.errors import InvalidInput, StepFailed
-from mlops.pipeline import JobResult, StepEvent, run_pipeline
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, run_pipeline
 
 HEAD = "type: pipeline\nsettings: {default_compute: azureml:small}\n"
 OUT = "outputs: {o: {type: uri_folder}}"
@@ -41,9 +41,17 @@ class World:
         path.write_text(text, encoding="utf-8")
         return path
 
-    def run(self, text: str, *, workers: int | None = None, **inputs: str) -> JobResult:
+    def run(
+        self,
+        text: str,
+        *,
+        head: str = HEAD,
+        workers: int | None = None,
+        selection: Selection = WHOLE,
+        **inputs: str,
+    ) -> JobResult:
         return run_pipeline(
-            self.write("pipeline.yml", HEAD + textwrap.dedent(text)),
+            self.write("pipeline.yml", head + textwrap.dedent(text)),
             inputs,
             tracker=self.tracker,
             state_dir=self.root / "state",
@@ -51,6 +59,7 @@ class World:
             progress=self.events.append,
             preload=(),
             workers=workers,
+            selection=selection,
         )
 
     def said(self, text: str, step: str = "one.o", **inputs: str) -> str:

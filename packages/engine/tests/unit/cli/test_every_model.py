@@ -66,7 +66,7 @@ ONE: dict[str, tuple[str, ...]] = {
     "labels add": ("x.csv", "--env", "prod"),
 }
 """Verbs that are about one model, with the words that each needs besides."""
-EVERY = ("endpoints", "stop", "status", "monitor", "board", "pipeline lint")
+EVERY = ("endpoints", "start", "stop", "status", "monitor", "board", "pipeline lint")
 """Verbs that take all models when none is named."""
 NONE = {
     # <example>
@@ -78,6 +78,7 @@ NONE = {
     "new-model": "the name is its argument",
     "ui": "one tracking server has the runs of all models",
     "check": "files are checked as a whole, because one that is wrong blocks the merge, whoever's it is",
+    "pipeline run": "a job's file is the argument; it need not belong to a model",
     "schedule list": "schedules belong to an environment; each has its name",
     "schedule remove": "schedules belong to an environment; each has its name",
     "pr list": "pull requests belong to the repository; each says its model",

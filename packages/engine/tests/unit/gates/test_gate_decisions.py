@@ -15,9 +15,9 @@ from gate_cases import CANDIDATE, CHAMPION, POLICY, ROWS, SCHEMA, TRUTH, Given, 
 from mlops.lifecycle import gates
 from mlops.lifecycle.gates import decide
 from mlops.spec.gates import GateResult
+from mlops.steps.metrics import About
 
 INF, NAN = float("inf"), float("nan")
-from mlops.steps.metrics import About
 
 
 def results(given: Given) -> dict[str, GateResult]:

@@ -22,7 +22,7 @@ from mlops.steps import fidelity
 from mlops.steps.artifact import asked_of, described, dtypes_of, stated
 from mlops.steps.estimators import labels
 from mlops.steps.sample import write as write_sample
-from mlops.usecase import trusted_types
+from mlops.usecase import pickled, trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -47,11 +47,24 @@ def adopt(
     if folder.is_dir() and any(folder.iterdir()):
         raise TargetError(f"{folder} is not empty; a model artifact is written once")
     names = list(usecase.contract().columns)
-    _check(made, names, trusted_types(usecase))
+    runs = _checked(made, names, trusted_types(usecase))
+    if runs and not pickled(usecase):
+        raise InvalidInput(
+            f"the model can run code when it is loaded ({', '.join(runs)}); save it in its "
+            "library's own format "
+            "(mlflow.sklearn with serialization_format='skops', mlflow.lightgbm, "
+            "mlflow.xgboost, mlflow.onnx), or "
+            "say `pickled = True` in the use case and allow_code in the gates file"
+        )
     shutil.copytree(made, folder, dirs_exist_ok=True)
     inputs = rows[names]
-    library = Library(format=FORMAT, dtypes=dtypes_of(inputs), trusted=sorted(trusted_types(usecase)))
+    library = Library(
+        format=f"{FORMAT}_code" if runs else FORMAT,
+        dtypes=dtypes_of(inputs),
+        trusted=sorted(trusted_types(usecase)),
+    )
     schema = described(usecase, inputs, library, _classes(usecase, rows))
+    schema = schema.model_copy(update={"runs_code": ", ".join(runs)})
     trained = LibraryScorer.load(schema, folder)
     _require_shape(schema, trained, inputs)
     schema, notes = fidelity.settled(schema, trained, inputs, stated(usecase))
@@ -66,7 +79,8 @@ def adopt(
     return schema
 
 
-def _check(made: Path, names: list[str], trusted: tuple[str, ...]) -> None:
+def _checked(made: Path, names: list[str], trusted: tuple[str, ...]) -> list[str]:
+    """What it would run when it is loaded, in words. Raises `InvalidInput` when it cannot be taken at all."""
     where = str(made / MLMODEL)
     if not (made / MLMODEL).is_file():
         raise InvalidInput(f"{made} is no MLflow model: it has no file {MLMODEL}; save it by save_model")
@@ -91,12 +105,7 @@ def _check(made: Path, names: list[str], trusted: tuple[str, ...]) -> None:
                 "signature",
             )
         )
-    if found := code_in(made, value, trusted):
-        raise InvalidInput(
-            f"the model can run code when it is loaded ({', '.join(found)}); save it in its "
-            "library's own format "
-            "(mlflow.sklearn with serialization_format='skops', mlflow.lightgbm, mlflow.xgboost, mlflow.onnx)"
-        )
+    return code_in(made, value, trusted)
 
 
 def _classes(usecase: UseCase, rows: pd.DataFrame) -> list[str]:

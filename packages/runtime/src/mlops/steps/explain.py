@@ -40,15 +40,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(given: argparse.Namespace) -> None:
     from mlops import tracking
-    from mlops.serving import core
     from mlops.steps import _plots, dataset
     from mlops.steps.about import about, main_metric
     from mlops.steps.metrics import encode_truth
-    from mlops.usecase import load_usecase, trusted_types
+    from mlops.steps.opened import opened
+    from mlops.usecase import load_usecase
 
     usecase = load_usecase(given.usecase)
     frame, manifest = dataset.read(given.test)
-    scorer = core.load(given.model, trusted=trusted_types(usecase))
+    scorer = opened(given.model, usecase)
     sample = sampled(frame, about(usecase, frame).groups)
     found = importance(
         scorer,

@@ -103,7 +103,7 @@ def _train(given: argparse.Namespace) -> None:
                 f"{usecase.name} cannot be trained with {params or 'its defaults'}: {error}"
             ) from None
         seconds = time.perf_counter() - started
-        artifact.save(given.model, usecase, estimator, frame, test)
+        artifact.save(given.model, usecase, estimator, frame, test, package=given.usecase)
     tracking.log_params({**params, "window": manifest.window})
     tracking.log_metrics({"fit_seconds": seconds, "train_rows": float(len(frame))})
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput
-from mlops.pipeline.read import Step
+from mlops.pipeline.parts import Step
 from mlops.pipeline.run.executor import Invocation
 from mlops.pipeline.run.spread import Spread
 

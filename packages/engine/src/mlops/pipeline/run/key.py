@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from mlops.pipeline.read import Step, read_environment
+from mlops.pipeline.parts import Step
+from mlops.pipeline.read import read_environment
 from mlops.pipeline.run.cache import content_digest
 from mlops.spec.digest import data_digest, file_digest
 
@@ -27,7 +28,7 @@ def environment_content(step: Step) -> Any:
     environment, _, _, path = read_environment(step)
     if environment is None:
         reference = step.node.environment or step.component.environment
-        return reference.reference
+        return reference.reference if reference is not None else None
     content: dict[str, Any] = environment.model_dump(
         mode="json", exclude={"description", "tags", "schema_url"}
     )
@@ -47,14 +48,16 @@ def step_key(
     environment: Any,
     installed: str,
     nonce: str = "",
+    sweep: Any = None,
 ) -> str:
-    """`inputs`: names to literals or content digests; `nonce` makes the key of a step never reused."""
+    """`inputs`: names to literals or content digests; `nonce` makes the key of a step never reused; `sweep`:
+    what draws the values of its trials, and how many."""
     parts = {
         "format": _FORMAT,
         "command": step.component.command,
         "inputs": dict(inputs),
         "outputs": dict(outputs),
-        "variables": {k: str(v) for k, v in step.node.environment_variables.items()},
+        "variables": {k: str(v) for k, v in step.variables.items()},
         "code": code,
         "environment": environment,
         "installed": installed,
@@ -62,4 +65,6 @@ def step_key(
     }
     if step.distribution is not None:
         parts["distribution"] = step.distribution.model_dump(exclude_none=True)
+    if sweep is not None:
+        parts["sweep"] = sweep
     return data_digest(parts).removeprefix("sha256:")

@@ -8,17 +8,27 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from mlops.pipeline.read import Step, shown
+from mlops.pipeline.documents import shown
+from mlops.pipeline.parts import Step
 
 _LAST_LINES = 15
 _INVALID_INPUT = 5
 
 
-def step_environment(tracking: Mapping[str, str], child: str, root: str = "") -> dict[str, str]:
-    """The environment of a step's process that reports to the run `child`, below the run `root`."""
+def step_environment(
+    tracking: Mapping[str, str], child: str, root: str = "", programs: Path | None = None
+) -> dict[str, str]:
+    """The environment of a step's process that reports to the run `child`, below the run `root`.
+
+    `programs`: the folder of the `python` that its command means; None: of this one.
+    """
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("MLFLOW_RUN")}
+    if programs is not None:
+        inherited = {k: v for k, v in inherited.items() if k not in ("PYTHONPATH", "PYTHONHOME")}
+        inherited["VIRTUAL_ENV"] = str(programs.parent)
     # `python` in a command is this one, also when its virtual environment is not activated.
-    path = os.pathsep.join((str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)))
+    first = programs or Path(sys.executable).parent
+    path = os.pathsep.join((str(first), os.environ.get("PATH", os.defpath)))
     fixed = {
         "PATH": path,
         "PYTHONUNBUFFERED": "1",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,17 +14,19 @@ from pathlib import Path
 from types import FrameType
 
 from mlops.errors import InvalidInput, MlopsError, StepFailed, TargetError
-from mlops.lint import lint
 from mlops.pipeline.binding import parse_parent
-from mlops.pipeline.read import Step, load_pipeline
+from mlops.pipeline.checked import lint
+from mlops.pipeline.parts import Step
+from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
 from mlops.pipeline.run.cache import KEEP_ENTRIES, StepCache
+from mlops.pipeline.run.environments import Environments
 from mlops.pipeline.run.executor import PRELOAD, StepServer
 from mlops.pipeline.run.here import Inline
 from mlops.pipeline.run.selection import WHOLE, Selection
 from mlops.pipeline.run.selection import plan as plan_of
 from mlops.pipeline.run.spread import spread
-from mlops.pipeline.run.state import RunFolder, recover
+from mlops.pipeline.run.state import RunFolder, process_tag, recover
 from mlops.pipeline.run.step import Run
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.used import UsedFiles
@@ -50,7 +51,7 @@ def run_pipeline(
     workers: int | None = None,
     selection: Selection = WHOLE,
 ) -> JobResult:
-    """Run the pipeline of `path` to its end.
+    """Run the job of `path`, whatever its kind, to its end.
 
     `inputs` override inputs of the pipeline. `environment_digest` stands for what is installed here (see
     `mlops.pipeline.installed_environment`): when it changes, nothing is reused. `preload` names the modules
@@ -70,23 +71,27 @@ def run_pipeline(
                 stack.callback(server.close)
             if problems := lint(path):
                 raise InvalidInput(problems)
-            pipeline = load_pipeline(path)
+            pipeline = load_pipeline(path, selection.stand_ins)
             part = plan_of(selection, {name: upstream(step) for name, step in pipeline.steps.items()})
+            environments = (
+                _environments(state, environment_digest, progress) if selection.environment else None
+            )
             for name in part.wanted:
                 step = pipeline.steps[name]
                 check_code(step)
                 spread(step)  # what this machine cannot start is said before anything runs
+                if environments is not None:
+                    environments.of(step)
             given = pipeline_inputs(pipeline, inputs, resolve_asset)
             cache = StepCache(state / "cache", keep)
             stack.callback(cache.evict)
             stack.callback(cache.release)
             recover(state, cache, tracker)
             experiment = pipeline.job.experiment_name or pipeline.job.name or path.stem
-            process = {"mlops.pid": f"{platform.node()}:{os.getpid()}"}
             run_id = tracker.create_parent(
                 experiment,
                 pipeline.job.display_name or pipeline.job.name or path.stem,
-                {**(tags or {}), **process},
+                {**(tags or {}), **process_tag()},
             )
             run = Run(
                 pipeline=pipeline,
@@ -102,6 +107,7 @@ def run_pipeline(
                 used=UsedFiles(state / "cache" / "used"),
                 part=part,
                 debug=selection.debug,
+                environments=environments,
             )
             return _drive(run, workers or os.cpu_count() or 1)
     except OSError as error:
@@ -111,6 +117,12 @@ def run_pipeline(
                 f"and run again: finished steps are kept"
             ) from None
         raise
+
+
+def _environments(state: Path, installed: str, progress: Callable[[StepEvent], None]) -> Environments:
+    return Environments(
+        state / "environments", installed, lambda said: progress(StepEvent("", "running", note=said))
+    )
 
 
 def _drive(run: Run, workers: int) -> JobResult:

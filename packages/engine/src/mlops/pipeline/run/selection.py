@@ -1,4 +1,4 @@
-"""Which steps of a pipeline a run is about: `--only`, `--from` and `--here`.
+"""Which steps of a pipeline a run is about, and how they run: `--only`, `--from`, `--here` and others.
 
 What stands before those steps is reused when it is unchanged and run when it is not, so nobody works on
 yesterday's data. What is named is run anew, and what comes after `--only` is left out.
@@ -7,7 +7,8 @@ yesterday's data. What is named is run anew, and what comes after `--only` is le
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 
 from mlops.errors import InvalidInput
 
@@ -24,11 +25,19 @@ class Selection:
     """Run the steps in this process, with the terminal, on the files of the checkout."""
     debug: bool = False
     """Open the debugger where a step that runs here fails."""
+    environment: bool = False
+    """Run each step in an environment made of its conda file."""
+    stand_ins: Mapping[str, Path] = field(default_factory=dict)
+    """Component files that replace steps, by name."""
 
     def __post_init__(self) -> None:
         if self.only and self.start:
             raise InvalidInput(
                 "--only and --from exclude each other: the first ends a run, the second begins one"
+            )
+        if self.environment and self.here:
+            raise InvalidInput(
+                "--environment makes other environments than this process has; leave out --here"
             )
         if self.debug and not self.here:
             raise InvalidInput("--pdb needs --here: the debugger can only look into this process")

@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from mlops.errors import TargetError
-from mlops.pipeline.read import Step
+from mlops.pipeline.parts import Step
 from mlops.pipeline.run.executor import Invocation, StepServer
 
 _HOST = "127.0.0.1"

@@ -12,29 +12,58 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from mlops.errors import IntegrityError, NotFound, StepFailed
+from mlops.errors import IntegrityError, InvalidInput, NotFound, StepFailed
 from mlops.pipeline.binding import parse_parent
-from mlops.pipeline.read import Pipeline, Step
-from mlops.pipeline.result import StepEvent
+from mlops.pipeline.parts import Pipeline, Step
+from mlops.pipeline.result import StepEvent, StepState
 from mlops.pipeline.run.cache import Entry, StepCache
+from mlops.pipeline.run.environments import Environments
 from mlops.pipeline.run.executor import StepServer, plan_invocation
 from mlops.pipeline.run.here import check_here, run_here
 from mlops.pipeline.run.key import environment_content, step_key
+from mlops.pipeline.run.perform import Performer
 from mlops.pipeline.run.process import failure, name_sources, step_environment
 from mlops.pipeline.run.selection import Plan
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
-from mlops.pipeline.run.spread import Spread, spread
-from mlops.pipeline.run.spread import run as run_spread
+from mlops.pipeline.run.spread import spread
 from mlops.pipeline.run.state import RunFolder
+from mlops.pipeline.run.study import Study
 from mlops.pipeline.run.tracker import RunStatus, Tracker
+from mlops.pipeline.run.trials import Sweeping
 from mlops.pipeline.run.used import UsedFiles, digest, recorded
-from mlops.pipeline.run.values import AssetResolver, Given, step_input
-from mlops.pipeline.run.work import Workplace, workplace
+from mlops.pipeline.run.values import AssetResolver, Given, step_inputs
+from mlops.pipeline.run.work import Task, Workplace, task_of, workplace
+from mlops.pipeline.sweep.models import SweepSpec
+from mlops.pipeline.sweep.result import SweepResult, TrialResult, TrialState
+from mlops.spec import engine
+from mlops.spec.digest import data_digest
 
 RECORD = "used.json"
 """Beside the outputs of a step: the files that it used."""
 Key = Callable[..., str]
 """`step_key` with all but the digest of the code."""
+_OF_TRIALS: Mapping[TrialState, StepState] = {
+    "running": "running",
+    "finished": "finished",
+    "failed": "failed",
+    "stopped": "skipped",
+    "killed": "skipped",
+}
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A step that has a run of its own by now."""
+
+    step: Step
+    task: Task
+    performer: Performer
+    child: str
+    log: Path
+    note: str
+    snapshot: Path
+    kept: Path
+    """Where its outputs are made."""
 
 
 @dataclass
@@ -54,12 +83,15 @@ class Run:
     used: UsedFiles
     part: Plan
     debug: bool = False
+    environments: Environments | None = None
+    """Makes the environments that steps ask for; None: they run in this one."""
     outputs: dict[tuple[str, str], Given] = field(default_factory=dict)
     _stopped: threading.Event = field(default_factory=threading.Event)
     _talk: threading.RLock = field(default_factory=threading.RLock)
     _copy: threading.Lock = field(default_factory=threading.Lock)
     _snapshots: dict[tuple[Path | None, tuple[Path, ...]], tuple[str, Path]] = field(default_factory=dict)
     _open: list[str] = field(default_factory=list)
+    _sweeps: list[Sweeping] = field(default_factory=list)
 
     def tell(self, event: StepEvent) -> StepEvent:
         """Pass progress on, one event at a time."""
@@ -70,6 +102,8 @@ class Run:
     def stop(self) -> None:
         """End the steps that run, and the waits for another run's step."""
         self._stopped.set()
+        for sweeping in self._sweeps:
+            sweeping.stop()
         self.server.stop_steps()
 
     def end(self, status: RunStatus) -> None:
@@ -87,18 +121,7 @@ class Run:
         started = time.monotonic()
         given = self._given(step)
         code, snapshot = self._snapshot(step)
-        here = step.name in self.part.here
-        # What a debugger may have touched stands for nothing but itself.
-        once = here or not step.component.is_deterministic
-        key = partial(
-            step_key,
-            step,
-            inputs={name: value.identity for name, value in given.items()},
-            outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
-            environment=environment_content(step),
-            installed=self.installed,
-            nonce=self.run_id + step.name if once else "",
-        )
+        key = self._key(step, given)
         forced = self.pipeline.job.settings.force_rerun or step.name in self.part.anew
         reusable = step.component.is_deterministic and not forced
         if reusable and (entry := self._made_before(step, key, code, snapshot)) is not None:
@@ -114,6 +137,21 @@ class Run:
         finally:
             lock.release()
 
+    def _key(self, step: Step, given: Mapping[str, Given]) -> Key:
+        made = self.environments.of(step) if self.environments else None
+        # What a debugger may have touched stands for nothing but itself.
+        once = step.name in self.part.here or not step.component.is_deterministic
+        return partial(
+            step_key,
+            step,
+            inputs={name: value.identity for name, value in given.items()},
+            outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
+            environment=environment_content(step),
+            installed=made.digest if made else self.installed,
+            nonce=self.run_id + step.name if once else "",
+            sweep=step.sweep.model_dump(mode="json") if step.sweep else None,
+        )
+
     def _made_before(self, step: Step, key: Key, code: str, snapshot: Path) -> Entry | None:
         """The results of the same step by the same code, as far as it uses it."""
         parts = (digest(snapshot, files) for files in self.used.known(key(code="")))
@@ -124,23 +162,20 @@ class Run:
         return None
 
     def _given(self, step: Step) -> dict[str, Given]:
-        found = {
-            name: step_input(
-                self.pipeline, step, name, inputs=self.inputs, outputs=self.outputs, resolve=self.resolve
-            )
-            for name in step.component.inputs
-        }
-        return {name: value for name, value in found.items() if value is not None}
+        return step_inputs(
+            self.pipeline, step, inputs=self.inputs, outputs=self.outputs, resolve=self.resolve
+        )
 
     def _snapshot(self, step: Step) -> tuple[str, Path]:
-        """Digest of a step's code, and a copy that no step works in; one a run for each code."""
+        """Digest of a step's code and of the engine, and a copy of the code that no step works in."""
         source = (step.code, step.includes)
         with self._copy:
             if source not in self._snapshots:
                 target = self.folder.code / f".{len(self._snapshots)}"
                 take_snapshot(step.code, target, step.includes)
                 # Digest of the copy, so that an edit during the copy cannot be recorded as something else.
-                self._snapshots[source] = (code_digest(target), target)
+                found = data_digest([code_digest(target), engine.digest()])
+                self._snapshots[source] = (found, target)
             return self._snapshots[source]
 
     def _reuse(self, step: Step, entry: Entry) -> bool:
@@ -159,39 +194,35 @@ class Run:
     def _execute(self, step: Step, key: Key, code: str, given: Mapping[str, Given], snapshot: Path) -> Entry:
         started = time.monotonic()
         log = self.folder.log(step.name)
+        made = self.environments.of(step) if self.environments else None
         planned = spread(step)
-        note = "; ".join((*planned.notes, *unlike_azure(self.pipeline, step)))
+        own = made.notes if made else ()
+        note = "; ".join((*planned.notes, *own, *unlike_azure(self.pipeline, step)))
         self.tell(StepEvent(step.name, "running", log=str(log), note=note))
         child = self._begin(step, {"mlops.key": key(code=code)})
         kept = self.cache.begin(self.run_id, step.name)
-        folder = self.folder.code / step.name
-        shutil.copytree(snapshot, folder)
-        place = workplace(
-            self.pipeline,
-            step,
-            given,
-            code=folder,
-            inputs=self.folder.inputs / step.name,
-            outputs=kept / "outputs",
-        )
-        with log.open("w", encoding="utf-8") as stream:
-            stream.write(f"$ {place.command}" + (f"  # {note}\n" if note else "\n"))
-        why, failed = self._process(place, planned, child, log, kept / RECORD)
+        task = task_of(self.pipeline, step, given)
+        variables = {k: str(v) for k, v in step.variables.items()}
+        performer = Performer(self.server, planned, variables, made.programs if made else None)
+        if len(self.part.wanted) - len({job for job, _ in self.outputs}) > 1:
+            # One step alone is sooner done with its own imports than with everybody's.
+            self.server.warm()
+        begun = _Begun(step, task, performer, child, log, note, snapshot, kept)
+        if step.sweep is None:
+            why, failed = self._process(begun)
+        else:
+            why, failed = self._trials(begun, step.sweep, key(code=code))
         seconds = time.monotonic() - started
         if self._stopped.is_set():
             self._finish(child, "KILLED")
             raise StepFailed(f"step {step.name!r} was interrupted; log: {log}")
-        for name in place.left:
-            with self._talk:
-                self.tracker.log_artifacts(child, folder / name, name)
-        why = why or place.broken()
         if why:
-            name_sources(failed, step, folder)
+            name_sources(failed, step, self.folder.code / step.name)
             self._finish(child, "FAILED")
             shutil.rmtree(kept, ignore_errors=True)
             self.tell(StepEvent(step.name, "failed", seconds, str(failed)))
             raise StepFailed(failure(step.name, why, seconds, failed))
-        used = recorded(kept / RECORD, folder)
+        used = recorded(kept / RECORD, self.folder.code / step.name)
         part = digest(snapshot, used) if used is not None else None
         try:
             entry = self.cache.commit(
@@ -199,7 +230,7 @@ class Run:
                 key=key(code=part or code),
                 step=step.name,
                 run_id=child,
-                names=list(place.outputs),
+                names=list(task.outputs),
                 seconds=seconds,
             )
         except IntegrityError as error:
@@ -211,41 +242,108 @@ class Run:
         self._finish(child, "FINISHED")
         return entry
 
-    def _process(
-        self, place: Workplace, planned: Spread, child: str, log: Path, record: Path
-    ) -> tuple[str | int, Path]:
+    def _process(self, begun: _Begun) -> tuple[str | int, Path]:
         """Run the step's processes; how they failed (0 when they did not), and the log that tells."""
-        step = place.step
-        variables = {k: str(v) for k, v in step.node.environment_variables.items()}
+        step = begun.step
+        place = workplace(
+            begun.task,
+            begun.snapshot,
+            code=self.folder.code / step.name,
+            inputs=self.folder.inputs / step.name,
+            outputs=begun.kept / "outputs",
+        )
         with self._talk:
             tracking = dict(self.tracker.env())
-        env = step_environment(tracking, child, self.run_id) | variables
-        invocation = plan_invocation(place.command, variables)
         if step.name in self.part.here:
-            check_here(step, planned, invocation)
-            return run_here(invocation, step, cwd=place.code, env=env, debug=self.debug), log
-        if len(self.part.wanted) - len({job for job, _ in self.outputs}) > 1:
-            # One step alone is sooner done with its own imports than with everybody's.
-            self.server.warm()
-        limit = step.node.limits.timeout if step.node.limits else math.inf
-        begun = time.monotonic()
+            return self._in_this_process(begun, place, tracking)
+        limit = step.limits.timeout if step.limits else math.inf
+        started = time.monotonic()
 
         def late() -> bool:
-            return time.monotonic() - begun > limit
+            return time.monotonic() - started > limit
 
-        status, failed = run_spread(
-            self.server,
-            planned,
-            invocation,
-            cwd=place.code,
-            env=env,
-            log=log,
-            stop=late if step.node.limits else None,
-            record=record,
+        status, failed = begun.performer.perform(
+            place,
+            tracking,
+            run=begun.child,
+            root=self.run_id,
+            log=begun.log,
+            note=begun.note,
+            stop=late if step.limits else None,
+            record=begun.kept / RECORD,
         )
+        if not self._stopped.is_set():
+            for name in place.left:
+                with self._talk:
+                    self.tracker.log_artifacts(begun.child, place.code / name, name)
         if status != 0 and late():
             return f"was ended after {limit} s, as its limits.timeout asks", failed
-        return status, failed
+        return status or place.broken(), failed
+
+    def _in_this_process(
+        self, begun: _Begun, place: Workplace, tracking: Mapping[str, str]
+    ) -> tuple[str | int, Path]:
+        performer = begun.performer
+        invocation = plan_invocation(place.command, performer.variables)
+        check_here(begun.step, performer.planned, invocation)
+        env = step_environment(tracking, begun.child, self.run_id) | dict(performer.variables)
+        begun.log.write_text(f"$ {place.command}\n", encoding="utf-8")
+        status = run_here(invocation, begun.step, cwd=place.code, env=env, debug=self.debug)
+        return status or place.broken(), begun.log
+
+    def _trials(self, begun: _Begun, spec: SweepSpec, key: str) -> tuple[str, Path]:
+        """Run a sweep; its outputs are those of the best trial. Why there are none, and the log."""
+        step, log = begun.step, begun.log
+        if step.name in self.part.here:
+            raise InvalidInput(
+                f"step {step.name!r} is a sweep, so it cannot run in this process; leave out --here, or name "
+                "another step with --only"
+            )
+        folder = self.folder.path.parents[1] / "sweeps" / key[:20]
+        folder.mkdir(parents=True, exist_ok=True)
+        study = Study(folder, spec)
+        study.parent = begun.child
+        sweeping = Sweeping(
+            spec,
+            begun.task,
+            begun.performer,
+            study,
+            self.tracker,
+            self.folder,
+            begun.snapshot,
+            folder,
+            progress=lambda trial: self._told(step, trial),
+            label=f"{step.name}.",
+            note=begun.note,
+        )
+        self._sweeps.append(sweeping)
+        try:
+            trials = sweeping.run()
+        except StepFailed as error:
+            log.write_text(f"$ trials\n{error}\n", encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)
+            return f"failed: {error}", log
+        goal = spec.objective
+        best = SweepResult(begun.child, goal.primary_metric, goal.goal, trials).best
+        if best is None:
+            return f"failed: no trial of {len(trials)} was finished", log
+        values = {name: str(value) for name, value in best.values.items()}
+        with self._talk:
+            chosen = {f"mlops.best.{name}": value for name, value in values.items()}
+            self.tracker.set_tags(begun.child, {"mlops.best": best.run_id, **chosen})
+            self.tracker.copy_results(best.run_id, begun.child)
+        shutil.copytree(sweeping.outputs_of(best), begun.kept / "outputs", dirs_exist_ok=True)
+        drawn = ", ".join(f"{name}={value}" for name, value in values.items())
+        said = f"best of {len(trials)}: trial {best.number}, {goal.primary_metric} {best.value}: {drawn}"
+        log.write_text(f"$ trials\n{said}\n", encoding="utf-8")
+        shutil.rmtree(folder, ignore_errors=True)
+        return "", log
+
+    def _told(self, step: Step, trial: TrialResult) -> None:
+        value = f" {trial.value:.5g}" if trial.value is not None else ""
+        note = trial.detail.splitlines()[0] if trial.detail else ""
+        name = f"{step.name} trial {trial.number}{value}"
+        self.tell(StepEvent(name, _OF_TRIALS[trial.state], None, note=note))
 
     def _begin(self, step: Step, tags: Mapping[str, str]) -> str:
         with self._talk:

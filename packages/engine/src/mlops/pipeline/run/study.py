@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput
-from mlops.pipeline.sweep.models import Sweep
+from mlops.pipeline.sweep.models import SweepSpec
 from mlops.pipeline.sweep.result import TrialResult, TrialState
 from mlops.pipeline.sweep.space import Draw, Literal_, Pick
 
@@ -29,7 +29,7 @@ class Study:
     A trial that was running when its process died is drawn again, with the same values.
     """
 
-    def __init__(self, folder: Path, sweep: Sweep) -> None:
+    def __init__(self, folder: Path, sweep: SweepSpec) -> None:
         self._sweep = sweep
         self._shapes = sweep.shapes
         self._study = _open(folder, sweep)
@@ -114,7 +114,7 @@ class Study:
             self._study.enqueue_trial(point, skip_if_exists=True)
 
 
-def _open(folder: Path, sweep: Sweep) -> optuna.Study:
+def _open(folder: Path, sweep: SweepSpec) -> optuna.Study:
     try:
         import optuna
         from optuna.storages import JournalStorage
@@ -139,7 +139,7 @@ def _open(folder: Path, sweep: Sweep) -> optuna.Study:
     )
 
 
-def _sampler(sweep: Sweep, drawn: int) -> Any:
+def _sampler(sweep: SweepSpec, drawn: int) -> Any:
     """Seeded by what was drawn before, so that going on does not repeat the beginning."""
     import optuna
 
@@ -153,7 +153,7 @@ def _sampler(sweep: Sweep, drawn: int) -> Any:
     return optuna.samplers.RandomSampler(seed=seed)
 
 
-def _distributions(sweep: Sweep) -> dict[str, Any]:
+def _distributions(sweep: SweepSpec) -> dict[str, Any]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     found: dict[str, Any] = {}
@@ -168,7 +168,7 @@ def _distributions(sweep: Sweep) -> dict[str, Any]:
     return found
 
 
-def _picks(sweep: Sweep) -> dict[str, Pick]:
+def _picks(sweep: SweepSpec) -> dict[str, Pick]:
     """The sources of a grid, all of which lint has found to be choices."""
     sources: dict[str, Pick | Draw] = {name: shape.source for name, shape in sweep.shapes.items()}
     return {name: source for name, source in sources.items() if isinstance(source, Pick)}

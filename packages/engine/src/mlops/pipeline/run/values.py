@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
-from mlops.pipeline.binding import parse_parent
+from mlops.pipeline.binding import HOLE, looks_bound, parse_parent
 from mlops.pipeline.models import DATA_TYPES, Value
-from mlops.pipeline.read import Pipeline, Step
+from mlops.pipeline.parts import Pipeline, Step
 from mlops.pipeline.run.snapshot import input_digest
 from mlops.pipeline.types import literal_text, mismatch
 from mlops.spec._yaml import Document
@@ -71,7 +72,7 @@ def job_inputs(
     problems = [
         Problem(
             document.name,
-            f"the {document.value['type']} has no input {name!r}; it has: {', '.join(declared)}",
+            f"the {document.value.get('type', 'job')} has no input {name!r}; it has: {', '.join(declared)}",
         )
         for name in overrides
         if name not in declared
@@ -88,7 +89,7 @@ def job_inputs(
             document,
             ("inputs", name),
             given,
-            is_data=value.is_path or value.type is not None,
+            is_data=value.is_data,
             base=base,
             mounted=not here or value.mode == "direct",
             resolve=resolve,
@@ -96,6 +97,22 @@ def job_inputs(
     if problems:
         raise InvalidInput(problems)
     return found
+
+
+def step_inputs(
+    pipeline: Pipeline,
+    step: Step,
+    *,
+    inputs: Mapping[str, Given],
+    outputs: Mapping[tuple[str, str], Given],
+    resolve: AssetResolver,
+) -> dict[str, Given]:
+    """What the inputs of a step are, those left out that are optional and have no value."""
+    found = {
+        name: step_input(pipeline, step, name, inputs=inputs, outputs=outputs, resolve=resolve)
+        for name in step.component.inputs
+    }
+    return {name: value for name, value in found.items() if value is not None}
 
 
 def step_input(
@@ -114,13 +131,11 @@ def step_input(
         return None if port.default is None else _literal(port.default)
     bound = parse_parent(value.given)
     if bound is None:
-        loc = ("jobs", step.name, "inputs", key)
-        is_data = value.is_path or value.type is not None or port.type in DATA_TYPES
         return _given(
-            pipeline.document,
-            loc,
-            value.given,
-            is_data=is_data,
+            step.owner.document,
+            (*step.owner.loc, "inputs", key),
+            _filled(value.given, inputs),
+            is_data=value.is_data or port.type in DATA_TYPES,
             base=pipeline.path.parent,
             mounted=(value.mode or port.mode) == "direct",
             resolve=resolve,
@@ -133,6 +148,19 @@ def step_input(
     return given
 
 
+def _filled(given: object, inputs: Mapping[str, Given]) -> object:
+    """A text with inputs of the pipeline in the middle of it."""
+    if not looks_bound(given):
+        return given
+
+    def hole(match: re.Match[str]) -> str:
+        bound = parse_parent(match[0])
+        found = inputs.get(bound.name) if bound is not None and bound.kind == "input" else None
+        return match[0] if found is None else found.text
+
+    return HOLE.sub(hole, str(given))
+
+
 def _literal(value: object) -> Given:
     text = literal_text(value)
     return Given(text, text)
@@ -140,7 +168,7 @@ def _literal(value: object) -> Given:
 
 def _given(
     document: Document,
-    loc: tuple[str, ...],
+    loc: tuple[str | int, ...],
     given: object,
     *,
     is_data: bool,

@@ -1,4 +1,4 @@
-"""Where one step works: its own copy of the code, its inputs as their modes promise, and what it leaves.
+"""Where a step, or a trial of a sweep, works: its copy of the code, its inputs as their modes promise.
 
 On Azure ML every job has a snapshot of its own, and data are mounted read-only unless the file asks for more.
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops.pipeline.binding import expand
-from mlops.pipeline.read import Pipeline, Step
+from mlops.pipeline.parts import Pipeline, Step
 from mlops.pipeline.run.values import Given
 
 KEPT = ("outputs", "logs")
@@ -25,24 +25,52 @@ Signature = frozenset[tuple[str, int, int, int]]
 
 
 @dataclass(frozen=True)
-class Workplace:
-    """Everything that a step's process finds. `code` is its working folder."""
+class Task:
+    """What a process is to do: the command with its holes, and what belongs into them."""
 
-    step: Step
-    code: Path
+    command: str
     inputs: Mapping[str, Given]
     modes: Mapping[str, str]
+    outputs: Mapping[str, str | None]
+    """Types by name."""
+    drawn: Mapping[str, str] = field(default_factory=dict)
+
+    def drawing(self, values: Mapping[str, object]) -> Task:
+        """The task of one trial. What is drawn also fills inputs of that name, as a trial's component has."""
+        texts = {name: str(value) for name, value in values.items()}
+        given = {name: Given(text, text) for name, text in texts.items()}
+        modes = dict.fromkeys(texts, DEFAULT_MODE)
+        return replace(self, drawn=texts, inputs={**self.inputs, **given}, modes={**self.modes, **modes})
+
+
+def task_of(pipeline: Pipeline, step: Step, given: Mapping[str, Given]) -> Task:
+    """The task of a step, or of every trial of it."""
+    return Task(
+        step.component.command,
+        given,
+        {name: _mode(pipeline, step, name) for name in given},
+        {name: pipeline.output_type(step, name) for name in step.component.outputs},
+    )
+
+
+@dataclass(frozen=True)
+class Workplace:
+    """Everything that a task's process finds. `code` is its working folder."""
+
+    task: Task
+    code: Path
+    inputs: Mapping[str, Given]
     outputs: Mapping[str, Path]
-    types: Mapping[str, str | None]
     before: Mapping[str, Signature]
 
     @property
     def command(self) -> str:
         """What the shell is given."""
         return expand(
-            self.step.component.command,
+            self.task.command,
             {name: value.text for name, value in self.inputs.items()},
             {name: str(path) for name, path in self.outputs.items()},
+            self.task.drawn,
             paths=[name for name, value in self.inputs.items() if value.is_path],
         )
 
@@ -54,7 +82,7 @@ class Workplace:
 
     def broken(self) -> str:
         """What a step that ended well has done against its file; empty when nothing."""
-        after = _signatures(self.inputs, self.modes)
+        after = _signatures(self.inputs, self.task.modes)
         for name, seen in self.before.items():
             if after[name] != seen:
                 return (
@@ -62,7 +90,7 @@ class Workplace:
                     "ask for a copy of its own by `mode: download`"
                 )
         for name, path in self.outputs.items():
-            declared = self.types[name] or "uri_folder"
+            declared = self.task.outputs[name] or "uri_folder"
             if declared == "uri_file" and path.is_dir():
                 return f"made a folder of its output {name!r}, which is declared uri_file"
             if declared != "uri_file" and not path.is_dir():
@@ -71,20 +99,17 @@ class Workplace:
         return ""
 
 
-def workplace(
-    pipeline: Pipeline, step: Step, given: Mapping[str, Given], *, code: Path, inputs: Path, outputs: Path
-) -> Workplace:
-    """Make it. `code` holds the step's code already; copies of inputs go below `inputs`."""
+def workplace(task: Task, snapshot: Path, *, code: Path, inputs: Path, outputs: Path) -> Workplace:
+    """Make it: a copy of the `snapshot` at `code`, copies of inputs below `inputs`, room below `outputs`."""
+    shutil.copytree(snapshot, code)
     for name in KEPT:
         (code / name).mkdir(exist_ok=True)
-    types = {name: pipeline.output_type(step, name) for name in step.component.outputs}
-    for name, kind in types.items():
-        if kind != "uri_file":
-            (outputs / name).mkdir()
-    modes = {name: _mode(pipeline, step, name) for name in given}
-    placed = place_inputs(given, modes, inputs)
-    made = {name: outputs / name for name in types}
-    return Workplace(step, code, placed, modes, made, types, _signatures(placed, modes))
+    for name, kind in task.outputs.items():
+        place = outputs / name
+        (place.parent if kind == "uri_file" else place).mkdir(parents=True, exist_ok=True)
+    placed = place_inputs(task.inputs, task.modes, inputs)
+    made = {name: outputs / name for name in task.outputs}
+    return Workplace(task, code, placed, made, _signatures(placed, task.modes))
 
 
 def _mode(pipeline: Pipeline, step: Step, name: str) -> str:

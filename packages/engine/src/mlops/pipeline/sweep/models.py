@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, TypeAdapter
 
-from mlops.pipeline.models import Distribution, EnvironmentField, EnvVars, JobFile, Resources, Yaml
-from mlops.pipeline.read import open_document
+from mlops.pipeline.documents import open_document
+from mlops.pipeline.models import JobFile, Yaml, lower_case
 from mlops.pipeline.sweep.space import Shape, shape_of
 from mlops.pipeline.sweep.stopping import Goal, Termination
 from mlops.spec._yaml import Document
@@ -18,7 +18,7 @@ from mlops.spec._yaml import Document
 class Sampling(Yaml):
     """How trials are drawn."""
 
-    type: Literal["random", "grid", "bayesian"] = "random"
+    type: Annotated[Literal["random", "grid", "bayesian"], BeforeValidator(lower_case)] = "random"
     seed: int | None = Field(None, ge=0)
     rule: Literal["random", "sobol"] | None = None
     """Of random sampling: `sobol` spreads the trials more evenly."""
@@ -31,7 +31,7 @@ def _sampling(raw: Any) -> Any:
 class Limits(Yaml):
     """How much a sweep may cost; times in seconds."""
 
-    max_total_trials: int = Field(ge=1, le=1000)
+    max_total_trials: int = Field(1000, ge=1, le=1000)
     max_concurrent_trials: int | None = Field(None, ge=1, le=1000)
     timeout: int | None = Field(None, ge=1)
     trial_timeout: int | None = Field(None, ge=1)
@@ -44,34 +44,29 @@ class Objective(Yaml):
     primary_metric: str = Field(min_length=1)
 
 
-class Trial(Yaml):
-    """The command of one trial."""
+class SweepSpec(Yaml):
+    """What makes a job a sweep. Lint has passed its `search_space` when that is typed."""
 
-    command: str
-    code: str | None = None
-    environment: EnvironmentField
-    environment_variables: EnvVars = Field(default_factory=dict)
-    distribution: Distribution | None = None
-    resources: Resources | None = None
-
-
-class Sweep(JobFile):
-    """A sweep job. `search_space` and `early_termination` are typed once lint has passed them."""
-
-    type: Literal["sweep"]
-    queue_settings: dict[str, Any] | None = None
-    resources: Resources | None = None
     sampling_algorithm: Annotated[Sampling, BeforeValidator(_sampling)] = Sampling()
     search_space: dict[str, dict[str, Any]] = Field(min_length=1)
     objective: Objective
-    limits: Limits
+    limits: Limits = Limits()
     early_termination: dict[str, Any] | None = None
-    trial: Trial | str
 
     @property
     def shapes(self) -> dict[str, Shape]:
         """The search space by name."""
         return {name: shape_of(raw) for name, raw in self.search_space.items()}
+
+    @property
+    def study(self) -> dict[str, Any]:
+        """What makes it another study: all but how long it goes on."""
+        return {
+            "space": self.search_space,
+            "sampling": self.sampling_algorithm.model_dump(),
+            "objective": self.objective.model_dump(),
+            "termination": self.early_termination,
+        }
 
     @property
     def policy(self) -> Termination | None:
@@ -80,6 +75,10 @@ class Sweep(JobFile):
             return None
         made: Termination = TypeAdapter(Termination).validate_python(self.early_termination)
         return made
+
+
+class Sweep(JobFile, SweepSpec):
+    """A sweep job."""
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, MlopsError, NotFound, StepFailed, TargetError
-from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, StepState, lint, load_pipeline
+from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, StepState, lint
+from mlops.pipeline.read import read_pipeline
 from mlops.pipeline.run.values import pipeline_inputs
 from mlops.targets.azure.connect import Connection, silent
 from mlops.targets.base import DataAssets
@@ -58,8 +59,9 @@ class AzureJobs:
         """See `mlops.targets.base.Jobs.run`; an interruption cancels the job."""
         if not selection.whole:
             raise InvalidInput(
-                "--only, --from and --here run steps on this machine; on Azure ML a pipeline runs whole. "
-                "Use --target local, or leave them out: unchanged steps are reused there too"
+                "--only, --from, --here, --environment and --stand-in run steps on this machine; on Azure ML "
+                "a pipeline runs whole, in its own environments. Use --target local, or leave them out: "
+                "unchanged steps are reused there too"
             )
         name = self.submit(pipeline, inputs, tags)
         try:
@@ -75,7 +77,10 @@ class AzureJobs:
         if problems := lint(pipeline):
             raise InvalidInput(problems)
         # Azure ML would find a wrong input only when the step that reads it starts.
-        pipeline_inputs(load_pipeline(pipeline), inputs, self._data.resolve, here=False)
+        read, problems = read_pipeline(pipeline)
+        if read is None:
+            raise InvalidInput(problems)
+        pipeline_inputs(read, inputs, self._data.resolve, here=False)
         client = self._connection.client()
         with azure_sentences(f"submit {pipeline.name} to {client.workspace_name}"), silent():
             job = described(pipeline, inputs, tags)
@@ -126,7 +131,7 @@ class AzureJobs:
             progress(told[label])
 
     def _ended(self, job: Any, told: dict[str, StepEvent], progress: Progress) -> JobResult:
-        labels = list(job.jobs)
+        labels = list(_jobs(job))
         # Where the studio shows steps under other names, nobody can say which one did not run.
         if set(told) <= set(labels):
             for label in labels:
@@ -173,7 +178,7 @@ class AzureJobs:
         found: dict[str, Path] = {}
         bound = {
             _binding(output): f"{label}.{key}"
-            for label, step in job.jobs.items()
+            for label, step in _jobs(job).items()
             for key, output in (step.outputs or {}).items()
         }
         for key, output in (job.outputs or {}).items():
@@ -249,6 +254,11 @@ def described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]
             job.inputs[key] = value
     job.tags = {**(job.tags or {}), **tags}
     return job
+
+
+def _jobs(job: Any) -> Mapping[str, Any]:
+    """The steps of a pipeline; none of a job of another kind."""
+    return getattr(job, "jobs", None) or {}
 
 
 def _goes_on(name: str, error: TargetError) -> str:

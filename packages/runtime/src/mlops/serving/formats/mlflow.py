@@ -28,14 +28,19 @@ def save(estimator: Any, to: Saved) -> None:
 
 def load(folder: Path, task: Task, trusted: Sequence[str]) -> Answer:
     """See `mlops.serving.formats.Format`. Raises `InvalidInput` when loading it could run code."""
-    import mlflow.pyfunc
-
     from mlops.serving.elsewhere import code_in
     from mlops.spec._yaml import Document
 
     described: Any = Document.read(folder / "MLmodel").value
     if found := code_in(folder, described, trusted):
         raise InvalidInput(f"it can run code when it is loaded ({', '.join(found)})")
+    return pyfunc(folder)
+
+
+def pyfunc(folder: Path) -> Answer:
+    """MLflow's own loader, whatever it does."""
+    import mlflow.pyfunc
+
     # Byte code written beside the model's own modules would change the artifact's digest.
     keep, sys.dont_write_bytecode = sys.dont_write_bytecode, True
     try:
