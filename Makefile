@@ -82,7 +82,7 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/check-jsonschema --builtin-schema vendor.azure-pipelines --data-transform azure-pipelines --regex-variant nonunicode \
 	  azure-pipelines.yml $(filter-out %/variables.yml,$(wildcard pipelines/azure-devops/*.yml pipelines/azure-devops/*/*.yml))
 	@$(BIN)/hadolint --config container/hadolint.yaml container/Dockerfile
-	@python=$$($(BIN)/python -c 'from infra.policy import checkov; print(checkov.environment())') \
+	@python=$$($(BIN)/python -c 'from mlops.infra.policy import checkov; print(checkov.environment())') \
 	  && LOG_LEVEL=ERROR $$python -m checkov.main --config-file .github/checkov.yml
 
 lint-fast: setup ## What lint finds within seconds; the hook before a commit

@@ -75,6 +75,38 @@ def test_a_full_journal_goes_on_in_the_next(stores: _Stores, monkeypatch: pytest
     assert [e.kind for e in stores.open().entries("prod")] == list("abcde")
 
 
+def test_a_journal_is_downloaded_once_and_then_what_was_added(stores: _Stores) -> None:
+    """A rollout asks several times a step; a year's journal is megabytes."""
+    store, other = stores.open(), stores.open()
+    for kind in "abc":
+        other.append("prod", entry(kind))
+    assert [e.kind for e in store.entries("prod")] == list("abc")
+    stores.emulator.exchanges.clear()
+    for _ in range(10):
+        assert len(store.entries("prod")) == 3
+    assert not stores.emulator.calls("GET", "journal-0001.jsonl"), "nothing was added"
+    other.append("prod", entry("d"))
+    stores.emulator.exchanges.clear()
+    assert [e.kind for e in store.entries("prod")] == list("abcd")
+    (call,) = stores.emulator.calls("GET", "journal-0001.jsonl")
+    assert not call.request.headers["x-ms-range"].startswith("bytes=0-")
+
+
+def test_a_journal_that_was_replaced_is_read_as_a_whole(stores: _Stores) -> None:
+    store = stores.open()
+    store.append("prod", entry("a"))
+    assert len(store.entries("prod")) == 1
+    account, name = stores.blob("prod", "journal-0001.jsonl")
+    blob = stores.emulator.blobs.accounts[account][CONTAINER][name]
+    time.sleep(1.1)  # of a second are the times that the service tells
+    stores.emulator.blobs.write(account, CONTAINER, name, blob.data + blob.data)
+    assert [e.kind for e in store.entries("prod")] == ["a", "a"]
+    time.sleep(1.1)
+    stores.emulator.blobs.write(account, CONTAINER, name, b"x" * len(blob.data) + b"\n")
+    with pytest.raises(IntegrityError):
+        store.entries("prod")
+
+
 def test_a_damaged_entry_is_named_and_not_skipped(stores: _Stores) -> None:
     stores.open().append("prod", entry("a"))
     account, name = stores.blob("prod", "journal-0001.jsonl")

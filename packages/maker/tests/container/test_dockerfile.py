@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from infra.policy import checkov
+from mlops.infra.policy import checkov
 
 ROOT = Path(__file__).parents[4]
 FOLDER = ROOT / "container"

@@ -143,6 +143,7 @@ MOVE = [
     Act("mlops apply prod", before="git pull --quiet", sees="serves release 1"),
     Act("mlops apply prod --all", sees="nothing to do, release 1"),
     Act("mlops keys rotate prod", sees="key"),
+    Act("mlops start", sees="serves release"),
     Act(
         "mlops forge start train-prices --input window=2013-01..2013-04",
         swaps={"train-prices": "train-flights"},

@@ -169,9 +169,29 @@ def beside(usecase: UseCase) -> tuple[str, ...]:
     return tuple(dict.fromkeys((usecase.target, *clock, *more)))
 
 
+@runtime_checkable
+class Pickles(Protocol):
+    """What a use case has beside `UseCase` when no file without code can hold its estimator."""
+
+    pickled: bool
+    """True: saved by cloudpickle. The gates block it but for `allow_code` in the model's gates file."""
+
+
+def pickled(usecase: UseCase) -> bool:
+    """Whether the use case asks for a pickle."""
+    return isinstance(usecase, Pickles) and usecase.pickled
+
+
 def trusted_types(usecase: UseCase) -> tuple[str, ...]:
     """Those of `Trusts`; none when the use case says nothing."""
     return tuple(usecase.trusted_types) if isinstance(usecase, Trusts) else ()
+
+
+def package_folder(package: str) -> Path:
+    """Where the files of an imported use case's package are."""
+    place = sys.modules[package.partition(".")[0]].__file__
+    assert place is not None, package  # noqa: S101 - it has a use case, so it is no folder without code
+    return Path(place).parent
 
 
 def load_usecase(package: str, path: Path | None = None) -> UseCase:

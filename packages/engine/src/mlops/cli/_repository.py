@@ -138,6 +138,7 @@ def status(model: EachModelOption = None, as_json: JsonOption = False) -> None:
 
 
 def _show(name: str, rows: list[EnvironmentStatus]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=name, title_justify="left")
@@ -153,10 +154,14 @@ def _show(name: str, rows: list[EnvironmentStatus]) -> None:
         table.add_row(row.env, release, row.health, since, row.commit[:8], traffic, metrics)
     out().print(table)
     for row in rows:
+        for d in row.deployments:
+            if d.state != "ready":
+                said = f": {d.detail}" if d.detail else ""
+                out().print(f"[red]{row.env}[/]: {d.name} (release {d.release}) is {d.state}{escape(said)}")
         if row.failure:
-            out().print(f"[red]{row.env}[/]: release {row.wanted} was sent back: {row.failure}")
+            out().print(f"[red]{row.env}[/]: release {row.wanted} was sent back: {escape(row.failure)}")
         if row.hold:
-            out().print(f"[yellow]{row.env}[/] is on hold by {row.hold.by}: {row.hold.reason}")
+            out().print(f"[yellow]{row.env}[/] is on hold by {escape(f'{row.hold.by}: {row.hold.reason}')}")
 
 
 def _plain(row: EnvironmentStatus) -> dict[str, object]:

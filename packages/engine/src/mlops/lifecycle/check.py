@@ -14,7 +14,6 @@ from mlops.errors import Problem, TargetError
 from mlops.forge.git import Git
 from mlops.lifecycle import check_rules as rules
 from mlops.lifecycle import transitions, tree
-from mlops.lifecycle.apply import plan_for
 from mlops.lifecycle.intent import Intent
 from mlops.spec.gates import GateResult
 from mlops.targets.base import Target
@@ -39,6 +38,8 @@ def check(root: Path, base: str | None, *, now: datetime, target: Target | None 
 
 def by_target(there: tree.Tree, commit: str, target: Target, now: datetime) -> rules.Judge:
     """Judges by what is served and what the journals say: the plan that apply would carry out."""
+
+    from mlops.lifecycle.apply import plan_for
 
     def judge(asked: rules.Asked) -> Sequence[GateResult]:
         wanted = asked.wanted

@@ -55,7 +55,9 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     _, settings = load_settings(root).model(model)
     usecase = load_usecase(settings.usecase, root / "src")
     chosen = find_version(target.registry, model, version)
-    candidate, champion, live_schema = gather(target.registry, usecase, chosen, order)
+    candidate, champion, live_schema = gather(
+        target.registry, usecase, chosen, order, runs_code=policy.allow_code is not None
+    )
     report = decide(candidate, champion, policy, live_schema)
     report = report.model_copy(update={"gates_digest": text_digest(root / gates_path(model))})
     keep_released(root, target.registry, chosen)
@@ -88,25 +90,35 @@ def live_version(registry: Registry, model: str, env: str) -> ModelVersion | Non
 
 
 def gather(
-    registry: Registry, usecase: UseCase, chosen: ModelVersion, order: list[str]
+    registry: Registry,
+    usecase: UseCase,
+    chosen: ModelVersion,
+    order: list[str],
+    *,
+    runs_code: bool = False,
 ) -> tuple[Evidence, Evidence | None, ModelSchema | None]:
     """Candidate, champion (live in the last environment of `order`) and the schema that clients rely on.
 
     Both models score the test rows of the candidate's run with the scoring core. A champion that cannot
-    is evidence too: its `problem` says why, and the gates block.
+    is evidence too: its `problem` says why, and the gates block. So is a candidate that would run code when
+    it is loaded: without `runs_code` it is not.
     """
     frame = _test_rows(registry, chosen)
-    candidate, scorer = _candidate(registry, usecase, chosen, frame)
+    candidate, scorer = _candidate(registry, usecase, chosen, frame, runs_code=runs_code)
     live = [(env, live_version(registry, chosen.model, env)) for env in reversed(order)]
     current = live[0][1]
     if current is None:
         nearest = next((found for _, found in live if found is not None), None)
         schema = _schema(registry, nearest) if nearest else None
-        return replace(candidate, latency=_latencies(frame, scorer)[0]), None, schema
+        return _timed(candidate, scorer, _latencies(frame, scorer)), None, schema
     champion, other = _champion(registry, usecase, current, frame, candidate)
     took = _latencies(frame, scorer, other)
-    champion = replace(champion, latency=took[1] if other else None)
-    return replace(candidate, latency=took[0]), champion, champion.schema
+    champion = replace(champion, latency=took[-1] if other else None)
+    return _timed(candidate, scorer, took), champion, champion.schema
+
+
+def _timed(candidate: Evidence, scorer: Scorer | None, took: list[float]) -> Evidence:
+    return candidate if scorer is None else replace(candidate, latency=took[0])
 
 
 def _test_rows(registry: Registry, version: ModelVersion) -> pd.DataFrame:
@@ -143,11 +155,14 @@ def _schema(registry: Registry, version: ModelVersion) -> ModelSchema:
 
 
 def _candidate(
-    registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame
-) -> tuple[Evidence, Scorer]:
+    registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame, *, runs_code: bool
+) -> tuple[Evidence, Scorer | None]:
     from mlops.serving.core import load
 
-    scorer = load(_folder(registry, version), digest=version.tags[DIGEST_TAG])
+    schema = _schema(registry, version)
+    scorer = None
+    if runs_code or not schema.runs_code:
+        scorer = load(_folder(registry, version), digest=version.tags[DIGEST_TAG])
     if usecase.target not in frame:
         raise InvalidInput(f"{TEST_ROWS} of run {version.run_id} lacks the target {usecase.target!r}")
     evaluation = None
@@ -156,11 +171,14 @@ def _candidate(
         evaluation = read_evaluation(registry.artifacts(version.run_id, f"{REPORT}/{FILE}"))
     made = Evidence(
         version=version.version,
-        schema=scorer.schema,
-        truth=encode_truth(scorer.schema, frame[usecase.target]),
-        prediction=scorer.predict_frame(frame),
+        schema=schema,
+        truth=encode_truth(schema, frame[usecase.target]),
+        prediction=None if scorer is None else scorer.predict_frame(frame),
         slices={c: frame[c].astype(str).to_numpy() for c in usecase.slices if c in frame},
         evaluation=evaluation,
+        problem=""
+        if scorer is not None
+        else f"it was not loaded, because that runs code: {schema.runs_code}",
     )
     return made, scorer
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from mlops.events import Announce
 from mlops.lifecycle import journal, transitions
-from mlops.lifecycle.journal import Kind
+from mlops.lifecycle.journal import Facts, Kind
 from mlops.spec.events import (
     GateBlocked,
     GatePassed,
@@ -62,16 +63,26 @@ def judged(report: GateReport, run_id: str) -> GatePassed | GateBlocked:
 
 def move(env: str, before: Sequence[JournalEntry], entry: JournalEntry) -> Move | None:
     """What `entry` tells, after the entries `before` it of the same model; None when it tells nothing."""
-    if entry.release is None or entry.kind not in (Kind.FINISHED, Kind.FAILED):
+    if not _tells(entry):
         return None
-    known = journal.read(before)
+    return _move(env, journal.read(before), sum(e.kind == entry.kind for e in before), entry)
+
+
+def _tells(entry: JournalEntry) -> bool:
+    return entry.release is not None and entry.kind in (Kind.FINISHED, Kind.FAILED)
+
+
+def _move(env: str, known: Facts, count: int, entry: JournalEntry) -> Move | None:
+    """`count`: entries of the same kind before."""
+    if not _tells(entry) or entry.release is None:
+        return None
     served = known.current.release if known.current else None
     common = {
         "model": entry.model,
         "environment": env,
         "commit": entry.commit,
         "actor": entry.actor,
-        "count": sum(e.kind == entry.kind for e in before),
+        "count": count,
     }
     if entry.kind == Kind.FAILED:
         return ReleaseRolledBack(
@@ -82,7 +93,9 @@ def move(env: str, before: Sequence[JournalEntry], entry: JournalEntry) -> Move 
             reason=str(entry.data["reason"]),
             percent=entry.data.get("percent"),
         )
-    if transitions.direction(entry.release, served, known.verified) == "backward":
+    # Only of a release that is older does it matter what was verified.
+    verified = known.verified if served is not None and entry.release < served else ()
+    if transitions.direction(entry.release, served, verified) == "backward":
         reason = str(entry.data.get("reason", ""))
         return ReleaseRolledBack(
             **common, release=entry.release, withdrawn=served, cause="request", reason=reason
@@ -95,15 +108,27 @@ def move(env: str, before: Sequence[JournalEntry], entry: JournalEntry) -> Move 
     )
 
 
-def tell(announce: Announce, env: str, before: Sequence[JournalEntry], entry: JournalEntry) -> None:
+def tell(
+    announce: Announce, env: str, before: Callable[[], Sequence[JournalEntry]], entry: JournalEntry
+) -> None:
     """Announce what `entry` is about to record. Told first and recorded second, a kill in between loses
-    nothing: the next apply records, and so tells, the same fact again."""
-    fact = move(env, before, entry)
+    nothing: the next apply records, and so tells, the same fact again.
+
+    `before` reads the journal, and is asked only for an entry that tells something.
+    """
+    fact = move(env, before(), entry) if _tells(entry) else None
     if fact is not None:
         announce(fact, entry.at)
 
 
 def moves(env: str, entries: Sequence[JournalEntry], since: datetime) -> list[tuple[Move, datetime]]:
     """Everything that a journal of one model tells since then, oldest first."""
-    told = ((move(env, entries[:i], entry), entry.at) for i, entry in enumerate(entries))
-    return [(fact, at) for fact, at in told if fact is not None and at >= since]
+    known, counts = Facts(), Counter[str]()
+    found = []
+    for entry in entries:
+        fact = _move(env, known, counts[entry.kind], entry) if entry.at >= since else None
+        if fact is not None:
+            found.append((fact, entry.at))
+        known = journal.after(known, entry)
+        counts[entry.kind] += 1
+    return found

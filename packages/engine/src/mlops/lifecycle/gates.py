@@ -366,6 +366,25 @@ def _signature(case: Case) -> list[GateResult]:
     return [_result("signature", not broken, observed, limit, "; ".join(broken))]
 
 
+def _code(case: Case) -> list[GateResult]:
+    """Loading the model runs nothing that nobody has allowed; no line where it runs nothing at all."""
+    schema, allowed = case.candidate.schema, case.policy.allow_code
+    name, limit = "code", "no code but the use case's own classes runs when the model is loaded"
+    if schema.runs_code:
+        if allowed is None:
+            why = (
+                f"{schema.runs_code}; allow_code: {{reason, approver}} in the gates file would let it through"
+            )
+            return [_result(name, False, "runs code", limit, why)]
+        told = f"{schema.runs_code}; allowed by {allowed.approver}: {allowed.reason}"
+        return [_result(name, True, "runs code", "allowed (allow_code)", told)]
+    library = schema.library
+    if library is not None and library.code is not None:
+        told = "it is made of classes of its use case, which travel with it and are in its digest"
+        return [_result(name, True, "own classes", limit, told)]
+    return []
+
+
 GATES: Mapping[str, Callable[[Case], list[GateResult]]] = {
     "limits": _limits,
     "champion": _champion,
@@ -375,5 +394,6 @@ GATES: Mapping[str, Callable[[Case], list[GateResult]]] = {
     "latency": _latency,
     "contract": _contract,
     "signature": _signature,
+    "code": _code,
 }
 """All gates in the order of the report. A test proves for each that it alone can block."""

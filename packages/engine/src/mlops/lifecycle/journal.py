@@ -80,9 +80,15 @@ def read(entries: Iterable[JournalEntry]) -> Facts:
     """Fold the entries of one model, oldest first."""
     facts = Facts()
     for entry in entries:
-        if entry.release is not None:
-            facts = replace(facts, **_changes(facts, entry, entry.release))
+        facts = after(facts, entry)
     return facts
+
+
+def after(facts: Facts, entry: JournalEntry) -> Facts:
+    """The facts when one more entry of the model is known."""
+    if entry.release is None or not (changes := _changes(facts, entry, entry.release)):
+        return facts
+    return replace(facts, **changes)
 
 
 def _changes(facts: Facts, entry: JournalEntry, release: int) -> dict[str, Any]:

@@ -96,7 +96,7 @@ class Rollout:
             data=data,
         )
         store, env = self.target.store, self.intent.env
-        tell(self.announce, env, store.entries(env, self.intent.model), entry)
+        tell(self.announce, env, lambda: store.entries(env, self.intent.model), entry)
         store.append(env, entry)
 
     def _perform(self, step: Step) -> None:

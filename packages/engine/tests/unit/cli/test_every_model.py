@@ -66,7 +66,7 @@ ONE: dict[str, tuple[str, ...]] = {
     "labels add": ("x.csv", "--env", "prod"),
 }
 """Verbs that are about one model, with the words that each needs besides."""
-EVERY = ("endpoints", "stop", "status", "monitor", "board", "pipeline lint")
+EVERY = ("endpoints", "start", "stop", "status", "monitor", "board", "pipeline lint")
 """Verbs that take all models when none is named."""
 NONE = {
     # <example>

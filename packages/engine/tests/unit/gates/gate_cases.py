@@ -302,4 +302,12 @@ BLOCKING: list[tuple[str, str, Callable[[], Given], str]] = [
         lambda: Given(candidate=replace(CANDIDATE, schema=SCHEMA.model_copy(update={"classes": ["1", "0"]}))),
         "classes were 0, 1",
     ),
+    (
+        "code",
+        "a pickle that nobody has allowed",
+        lambda: Given(
+            candidate=replace(CANDIDATE, schema=SCHEMA.model_copy(update={"runs_code": "it is a pickle"}))
+        ),
+        "it is a pickle; allow_code",
+    ),
 ]

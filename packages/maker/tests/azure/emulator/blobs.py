@@ -38,6 +38,7 @@ class Blob:
     blocks: dict[str, bytes] = field(default_factory=dict)
     appended: int = 0
     etag: str = field(default_factory=lambda: f'"0x{uuid.uuid4().hex[:15].upper()}"')
+    created: float = field(default_factory=time.time)
     modified: float = field(default_factory=time.time)
     lease: str = ""
     lease_until: float = 0.0
@@ -316,6 +317,7 @@ def _row(name: str, blob: Blob, with_metadata: bool) -> str:
     extra = "".join(f"<{k}>{escape(v)}</{k}>" for k, v in blob.metadata.items()) if with_metadata else ""
     return (
         f"<Blob><Name>{escape(name)}</Name><Properties>"
+        f"<Creation-Time>{formatdate(blob.created, usegmt=True)}</Creation-Time>"
         f"<Last-Modified>{formatdate(blob.modified, usegmt=True)}</Last-Modified>"
         f"<Etag>{blob.etag}</Etag><Content-Length>{len(blob.data)}</Content-Length>"
         f"<Content-Type>application/octet-stream</Content-Type><BlobType>{blob.kind}</BlobType>"

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops.errors import TargetError
+from mlops.errors import IntegrityError, TargetError
 from mlops.serving.core import Predictions, Row, Scorer, first_line
-from mlops.serving.formats import Answer, open_model
+from mlops.serving.formats import PICKLE, Answer, open_model
 from mlops.serving.inputs import Inputs
+from mlops.serving.own_code import imported_from
 from mlops.spec.schema import FILE, Library, ModelSchema
 
 if TYPE_CHECKING:
@@ -36,13 +38,19 @@ class LibraryScorer(Scorer):
         """The saved model. `trusted` are types to trust beside those of the format; None means those that
         `serving.json` names: only for an artifact that was verified, or has just been made.
 
-        Raises `TargetError` when it does not load.
+        Raises `TargetError` when it does not load, `IntegrityError` when it would run what is not verified.
         """
         library = schema.library
         if library is None:
             raise TargetError(f"model {schema.model}: {FILE} names no library that could answer")
+        if trusted is not None and (library.code is not None or library.format == PICKLE):
+            raise IntegrityError(
+                f"{folder} holds a model whose loading runs Python (a pickle, or classes of its use case); "
+                "name its digest so that it can be verified first"
+            )
         further = library.trusted if trusted is None else sorted(trusted)
-        return cls(schema, library, open_model(folder, library.format, schema.task, further))
+        with imported_from(folder / library.code) if library.code is not None else nullcontext():
+            return cls(schema, library, open_model(folder, library.format, schema.task, further))
 
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
         return self._call(self._inputs.of_rows, rows, len(rows))

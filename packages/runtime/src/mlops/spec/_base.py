@@ -14,7 +14,11 @@ class Spec(BaseModel):
     """Base of all typed files: immutable, unknown keys refused, field docstrings become schema text."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, arbitrary_types_allowed=False
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+        arbitrary_types_allowed=False,
+        defer_build=True,  # a verb builds the validators of the files that it reads, not of all
     )
 
 

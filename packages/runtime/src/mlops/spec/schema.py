@@ -90,6 +90,9 @@ class Library(Spec):
     """Whether a plain array of numbers was proven to be answered as the table with names is."""
     trusted: list[str] = []
     """Types that loading may make beside those that the format knows: those that the repository names."""
+    code: Annotated[str, AfterValidator(_inside)] | None = None
+    """Folder of the artifact with the use case's own package, whose classes the model is made of; None when
+    it is made of none."""
 
 
 class ModelSchema(Spec):
@@ -108,5 +111,8 @@ class ModelSchema(Spec):
     """Why the model's own library answers: a sentence for the verdict and the model card."""
     library: Library | None = None
     """None: trained elsewhere; without a graph MLflow's pyfunc flavour is used."""
+    runs_code: str = ""
+    """What runs when the model is loaded, because its file is no data but a pickle or Python: a sentence.
+    The gates let it through by `allow_code` alone. Empty: nothing."""
     unchecked: list[str] = []
     """Sentences: rules of the data contract that hold in training, and that no request is held to."""

@@ -6,6 +6,7 @@ What is served is proven here to answer as the trained model does; see `mlops.st
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,16 @@ import numpy as np
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
 from mlops.serving.core import OnnxScorer, Scorer
-from mlops.serving.formats import Format, Saved, format_of
+from mlops.serving.formats import PICKLE, Format, Saved, find, format_of
 from mlops.serving.inputs import KNOWN, matrix_type
 from mlops.serving.library import LibraryScorer
+from mlops.serving.own_code import copied
 from mlops.spec.schema import FILE, Library, ModelSchema
 from mlops.steps import fidelity, probes
 from mlops.steps.export import NoGraphError, export
 from mlops.steps.sample import ROWS
 from mlops.steps.sample import write as write_sample
-from mlops.usecase import trusted_types
+from mlops.usecase import package_folder, pickled, trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CODE = "code"
+"""Where MLflow puts what travels with a model."""
 COMPARED_ROWS = 20_000
 """Of training and of test rows each, evenly spread, that every candidate is compared on."""
 
@@ -47,12 +51,19 @@ class _Truth:
 
 
 def save(
-    folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame, test: pd.DataFrame | None = None
+    folder: Path,
+    usecase: UseCase,
+    estimator: Any,
+    inputs: pd.DataFrame,
+    test: pd.DataFrame | None = None,
+    *,
+    package: str | None = None,
 ) -> ModelSchema:
     """Write the fitted `estimator` to the empty or absent `folder` and return its `serving.json`.
 
     `inputs` are its training rows; the sample is spread evenly over them. `test` are more rows on which
-    what is served is compared with the estimator; nothing is learned from them.
+    what is served is compared with the estimator; nothing is learned from them. Classes of `package`, the use
+    case's own, travel with the model.
     Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust, when it refuses
     what the contract admits, or when it cannot be saved so that it answers the same.
     """
@@ -61,14 +72,20 @@ def save(
     # Numbers at the ends of their type overflow within a model; what counts is what it answers.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _write(folder, usecase, estimator, inputs, test)
+        return _write(folder, usecase, estimator, inputs, test, package=package)
 
 
 def _write(
-    folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame, test: pd.DataFrame | None
+    folder: Path,
+    usecase: UseCase,
+    estimator: Any,
+    inputs: pd.DataFrame,
+    test: pd.DataFrame | None,
+    *,
+    package: str | None,
 ) -> ModelSchema:
     estimator = _chosen(estimator)
-    name, saver = format_of(estimator)
+    name, saver = (PICKLE, find(PICKLE)) if pickled(usecase) else format_of(estimator)
     trusted = trusted_types(usecase)
     schema = ModelSchema(
         model=usecase.name,
@@ -76,6 +93,7 @@ def _write(
         columns=columns_of(usecase.contract(), _categories(inputs)),
         classes=[str(label) for label in getattr(estimator, "classes_", [])],
         library=Library(format=name, dtypes=_dtypes(inputs), trusted=sorted(trusted)),
+        runs_code="its file is a pickle" if name == PICKLE else "",
         unchecked=unchecked(usecase.contract()),
     )
     trained = _trained(schema, estimator)
@@ -83,7 +101,7 @@ def _write(
     for note in notes:
         log.warning(note)
     sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
-    _save(folder, saver, estimator, schema, sample)
+    schema = _save(folder, saver, estimator, schema, sample, package=package)
     truth = _Truth(trained, inputs, _asked(schema, trained, inputs, test))
     schema = _proven(schema, folder, truth)
     schema = _with_graph(schema, folder, estimator, truth)
@@ -122,7 +140,16 @@ def _dtypes(inputs: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def _save(folder: Path, saver: Format, estimator: Any, schema: ModelSchema, sample: pd.DataFrame) -> None:
+def _save(
+    folder: Path,
+    saver: Format,
+    estimator: Any,
+    schema: ModelSchema,
+    sample: pd.DataFrame,
+    *,
+    package: str | None,
+) -> ModelSchema:
+    """Write the MLflow model; the schema that says which classes of the use case it is made of."""
     from mlflow.exceptions import MlflowException
     from mlflow.models import infer_signature
 
@@ -130,13 +157,21 @@ def _save(folder: Path, saver: Format, estimator: Any, schema: ModelSchema, samp
     signature = infer_signature(model_output=answer)
     signature.inputs = _signature(schema)
     trusted = tuple(schema.library.trusted) if schema.library else ()
-    given = Saved(folder, schema.task, signature, sample.head(3), trusted)
-    try:
-        saver.save(estimator, given)
-    except MlflowException as error:
-        if refusal := _refusal(error):
-            raise refusal from None
-        raise
+    with tempfile.TemporaryDirectory() as scratch:
+        own = copied(package_folder(package), Path(scratch)) if package else None
+        given = Saved(folder, schema.task, signature, sample.head(3), trusted, own)
+        try:
+            saver.save(estimator, given)
+        except MlflowException as error:
+            if refusal := _refusal(error):
+                raise refusal from None
+            raise
+    if not (folder / CODE).is_dir() or schema.library is None:
+        return schema
+    library = schema.library.model_copy(
+        update={"code": CODE, "trusted": sorted({*schema.library.trusted, *given.carried})}
+    )
+    return schema.model_copy(update={"library": library})
 
 
 def _signature(schema: ModelSchema) -> Any:

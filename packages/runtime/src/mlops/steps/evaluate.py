@@ -64,15 +64,14 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     `digest` as in `mlops.serving.core.load`, which raises when the model cannot be loaded. Raises
     `InvalidInput` when the rows lack a column, or no metric is defined on them.
     """
-    from mlops.serving import core
     from mlops.steps import _plots, dataset
     from mlops.steps.metrics import Scores, encode_truth
-    from mlops.usecase import trusted_types
+    from mlops.steps.opened import opened
 
     frame, _ = dataset.read(test)
     if missing := [c for c in (*beside(usecase), *usecase.slices) if c not in frame]:
         raise InvalidInput(f"the test rows lack the columns {', '.join(missing)}")
-    scorer = core.load(model, digest=digest, trusted=trusted_types(usecase))
+    scorer = opened(model, usecase, digest)
     truth = encode_truth(scorer.schema, frame[usecase.target])
     prediction = scorer.predict_frame(frame)
     scores = Scores(scorer.schema.task, truth, prediction, scorer.schema.threshold)
@@ -157,7 +156,8 @@ def _parity(
         return None
     trained: Scorer
     if schema.library is not None:
-        trained = LibraryScorer.load(schema, folder, trusted=trusted_types(usecase))
+        verified = schema.library.code is not None
+        trained = LibraryScorer.load(schema, folder, trusted=None if verified else trusted_types(usecase))
     else:
         trained = PyfuncScorer(schema, folder)
     original = np.asarray(trained.predict_frame(frame), dtype=np.float64)

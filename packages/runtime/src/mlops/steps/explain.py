@@ -39,14 +39,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(given: argparse.Namespace) -> None:
     from mlops import tracking
-    from mlops.serving import core
     from mlops.steps import _plots, dataset
     from mlops.steps.metrics import encode_truth
-    from mlops.usecase import load_usecase, trusted_types
+    from mlops.steps.opened import opened
+    from mlops.usecase import load_usecase
 
     usecase = load_usecase(given.usecase)
     frame, manifest = dataset.read(given.test)
-    scorer = core.load(given.model, trusted=trusted_types(usecase))
+    scorer = opened(given.model, usecase)
     # A random sample, not the first days: importance of the weather in one week says little.
     sample = frame.sample(min(ROWS, len(frame)), random_state=SEED).reset_index(drop=True)
     found = importance(scorer, sample, encode_truth(scorer.schema, sample[usecase.target]))

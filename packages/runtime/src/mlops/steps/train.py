@@ -80,7 +80,7 @@ def _train(given: argparse.Namespace) -> None:
         ) from None
     seconds = time.perf_counter() - started
     test = dataset.read(given.test)[0] if given.test is not None else None
-    artifact.save(given.model, usecase, estimator, inputs, test)
+    artifact.save(given.model, usecase, estimator, inputs, test, package=given.usecase)
     tracking.log_params({**params, "window": manifest.window})
     tracking.log_metrics({"fit_seconds": seconds, "train_rows": float(len(frame))})
 

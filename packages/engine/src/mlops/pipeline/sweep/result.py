@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-from mlops.pipeline.sweep.space import Literal_
-from mlops.pipeline.sweep.stopping import Goal
+if TYPE_CHECKING:
+    from mlops.pipeline.sweep.space import Literal_
+    from mlops.pipeline.sweep.stopping import Goal
 
 TrialState = Literal["running", "finished", "stopped", "failed", "killed"]
 """`stopped`: ended early by the policy; `killed`: interrupted, and drawn again when the sweep goes on."""

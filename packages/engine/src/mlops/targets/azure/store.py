@@ -16,9 +16,11 @@ import threading
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import IntegrityError, Locked, TargetError
+from mlops.targets._journal import Reading
 from mlops.targets.azure.connect import Connection
 from mlops.targets.base import JournalEntry
 from mlops.tracking.azure_errors import azure_sentences
@@ -86,6 +88,25 @@ class AzureLease:
                 self._lease.renew()
 
 
+class _Known:
+    """A journal blob as it was read last. An append blob only grows: what came since is downloaded."""
+
+    def __init__(self) -> None:
+        self.etag, self.created = "", None
+        self.reading = Reading()
+
+    def update(self, container: ContainerClient, blob: Any) -> None:
+        """Raises `IntegrityError` for what is no entry."""
+        damaged = partial(_damaged, blob.name)
+        have = len(self.reading.content)
+        if self.created is not None and self.created == blob.creation_time and blob.size >= have:
+            if blob.size > have:
+                self.reading.more(container.download_blob(blob.name, offset=have).readall(), damaged)
+        else:
+            self.reading.all(container.download_blob(blob.name).readall(), damaged)
+        self.etag, self.created = blob.etag, blob.creation_time
+
+
 class AzureStore:
     """Implements `mlops.targets.base.EnvironmentStore`: `mlops/environments/<env>/` in blob storage."""
 
@@ -93,6 +114,7 @@ class AzureStore:
         self._connection = connection
         self._containers: dict[str, ContainerClient] = {}
         self._current: dict[str, str] = {}
+        self._known: dict[str, _Known] = {}
 
     @contextlib.contextmanager
     def lock(self, environment: str, owner: str, lease: float) -> Iterator[AzureLease]:
@@ -162,10 +184,12 @@ class AzureStore:
         container = self.container(environment)
         found: list[JournalEntry] = []
         with azure_sentences(f"read the journal of {environment}"):
-            for name in self._journals(environment):
-                lines = container.download_blob(name).readall().split(b"\n")[:-1]
-                found += [_entry(line, name, number) for number, line in enumerate(lines, start=1)]
-        return [e for e in found if model is None or e.model == model]
+            for blob in self._blobs(environment):
+                known = self._known.setdefault(blob.name, _Known())
+                if known.etag != blob.etag:
+                    known.update(container, blob)
+                found += known.reading.entries(model)
+        return found
 
     def container(self, environment: str) -> ContainerClient:
         """The container of an environment, made when it is not there."""
@@ -187,15 +211,16 @@ class AzureStore:
             self._containers[environment] = made
         return self._containers[environment]
 
-    def _journals(self, environment: str) -> list[str]:
+    def _blobs(self, environment: str) -> list[Any]:
         prefix = f"environments/{environment}/journal-"
-        return sorted(b.name for b in self.container(environment).list_blobs(name_starts_with=prefix))
+        found = self.container(environment).list_blobs(name_starts_with=prefix)
+        return sorted(found, key=lambda blob: str(blob.name))
 
     def _journal(self, environment: str) -> str:
         """The blob that takes the next entry."""
         if environment not in self._current:
-            there = self._journals(environment)
-            self._current[environment] = there[-1] if there else _name(environment, 1)
+            there = self._blobs(environment)
+            self._current[environment] = there[-1].name if there else _name(environment, 1)
         return self._current[environment]
 
     def _next(self, environment: str) -> None:
@@ -238,12 +263,8 @@ def _sentence(blob: Any) -> str:
         return ""
 
 
-def _entry(line: bytes, name: str, number: int) -> JournalEntry:
-    try:
-        raw: dict[str, Any] = json.loads(line)
-        return JournalEntry(**(raw | {"at": datetime.fromisoformat(raw["at"])}))
-    except (ValueError, KeyError, TypeError):
-        raise IntegrityError(
-            f"{CONTAINER}/{name}:{number}: not an entry of the journal. Somebody edited the blob; restore "
-            "an older version of it (the account keeps versions)"
-        ) from None
+def _damaged(name: str, number: int) -> IntegrityError:
+    return IntegrityError(
+        f"{CONTAINER}/{name}:{number}: not an entry of the journal. Somebody edited the blob; restore "
+        "an older version of it (the account keeps versions)"
+    )

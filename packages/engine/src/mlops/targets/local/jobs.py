@@ -5,19 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlops.pipeline import (
-    WHOLE,
-    JobResult,
-    Selection,
-    StepEvent,
-    StepServer,
-    Tracker,
-    installed_environment,
-    run_pipeline,
-)
-from mlops.targets.base import DataAssets
+from mlops.targets.base import WHOLE, DataAssets, JobResult, Selection, StepEvent
 from mlops.targets.local.detached import DetachedRuns
+
+if TYPE_CHECKING:
+    from mlops.pipeline import StepServer, Tracker
 
 
 class LocalJobs:
@@ -43,6 +37,8 @@ class LocalJobs:
         selection: Selection = WHOLE,
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
+        from mlops.pipeline import installed_environment, run_pipeline
+
         return run_pipeline(
             pipeline,
             inputs,
@@ -68,6 +64,8 @@ class LocalJobs:
 
     def _steps(self) -> StepServer:
         """One step server for all runs of this process, which it ends with: its imports cost seconds."""
+        from mlops.pipeline import StepServer
+
         if self._server is None or not self._server.alive:
             self._server = StepServer()
         return self._server

@@ -7,7 +7,6 @@ from datetime import datetime
 from pathlib import Path
 
 from mlops.errors import InvalidInput, TargetError
-from mlops.serving.capture import FOLDER
 from mlops.spec import writing
 from mlops.targets.base import Record
 
@@ -24,6 +23,8 @@ class LocalObservations:
         self, environment: str, model: str, since: datetime | None = None, until: datetime | None = None
     ) -> list[Path]:
         """All files: they are here, and who reads them skips by their statistics."""
+        from mlops.serving.capture import FOLDER
+
         return sorted((self._state / "endpoints" / environment / model / FOLDER).glob("*.parquet"))
 
     def folder(self, environment: str, model: str, kind: Record) -> Path:

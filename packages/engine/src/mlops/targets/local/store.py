@@ -19,11 +19,13 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 from mlops.errors import IntegrityError, Locked, TargetError
 from mlops.spec import writing
+from mlops.targets._journal import Reading
 from mlops.targets.base import JournalEntry
 
 JOURNAL = "journal.jsonl"
@@ -128,6 +130,8 @@ class LocalStore:
     def __init__(self, state: Path, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._state = state
         self.now = now
+        self._readings: dict[str, Reading] = {}
+        self._states: dict[str, tuple[int, ...]] = {}
 
     def folder(self, environment: str) -> Path:
         return self._state / "environments" / environment
@@ -202,23 +206,23 @@ class LocalStore:
 
     def entries(self, environment: str, model: str | None = None) -> Sequence[JournalEntry]:
         path = self.folder(environment) / JOURNAL
+        reading = self._readings.setdefault(environment, Reading())
         try:
-            lines = path.read_bytes().split(b"\n")[:-1]  # what follows the last newline was torn by a kill
+            found = path.stat()
+            state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            if self._states.get(environment) != state:
+                reading.all(path.read_bytes(), partial(_damaged, path))
+                self._states[environment] = state
         except FileNotFoundError:
             return []
-        found = [_entry(line, path, number) for number, line in enumerate(lines, start=1)]
-        return [e for e in found if model is None or e.model == model]
+        return reading.entries(model)
 
 
-def _entry(line: bytes, path: Path, number: int) -> JournalEntry:
-    try:
-        raw: dict[str, Any] = json.loads(line)
-        return JournalEntry(**(raw | {"at": datetime.fromisoformat(raw["at"])}))
-    except (ValueError, KeyError, TypeError):
-        raise IntegrityError(
-            f"{path}:{number}: not an entry of the journal. It was edited or the disk is damaged; "
-            "restore the file from a backup, or remove that line if you know what it said"
-        ) from None
+def _damaged(path: Path, number: int) -> IntegrityError:
+    return IntegrityError(
+        f"{path}:{number}: not an entry of the journal. It was edited or the disk is damaged; "
+        "restore the file from a backup, or remove that line if you know what it said"
+    )
 
 
 def _write_all(descriptor: int, text: bytes) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mlops.pipeline import installed_environment
-from mlops.pipeline.run.sweep import run_sweep
 from mlops.targets.base import DataAssets, SweepResult, TrialResult
 from mlops.tracking import PipelineTracker
 
@@ -31,6 +29,9 @@ class LocalSweeps:
         progress: Callable[[TrialResult], None],
     ) -> SweepResult:
         """See `mlops.targets.base.Sweeps.run`."""
+        from mlops.pipeline import installed_environment
+        from mlops.pipeline.run.sweep import run_sweep
+
         return run_sweep(
             sweep,
             inputs,
