@@ -7,6 +7,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from as_on_azure import shows
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.pipeline import Selection
@@ -51,6 +52,11 @@ def pipeline(world: World, requirement: str) -> str:
     """
 
 
+@shows(
+    "`environment`",
+    azure="an image",
+    here="this virtual environment; with `--environment` one made of the conda file",
+)
 def test_a_step_runs_with_what_its_conda_file_asks_for(world: World) -> None:
     text = pipeline(world, f"tiny-package @ {wheel(world.root / 'wheels', 'own').as_uri()}")
     result = world.run(text, selection=ASKED)
@@ -65,6 +71,7 @@ def test_a_step_runs_with_what_its_conda_file_asks_for(world: World) -> None:
     assert made == [path for path in (world.root / "state/environments").iterdir() if path.is_dir()]
 
 
+@shows("`environment`")
 def test_an_environment_that_cannot_be_made_is_told_before_anything_starts(world: World) -> None:
     text = pipeline(world, "tiny-package @ file:///nowhere/tiny_package-1.0-py3-none-any.whl")
     with pytest.raises(TargetError, match="the environment of one cannot be made here; uv says:"):
