@@ -14,6 +14,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": (
         "tutorial",  # <example/>
         "guides/another-model",
+        "daily-work",
         "updating",
     ),
     "Guides": (
