@@ -15,6 +15,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "tutorial",  # <example/>
         "guides/another-model",
         "guides/tasks",
+        "daily-work",
         "updating",
     ),
     "Guides": (
