@@ -37,6 +37,8 @@ def audit(
 
     now = datetime.now(UTC)
     known = None
+    if database is None and (written := state.settings.audit.database):
+        database = state.root / written
     if database is not None:
         known = Database.read(database)
         known.fresh(now, max_age)

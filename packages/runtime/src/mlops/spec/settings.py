@@ -111,8 +111,10 @@ class Accepted(Spec):
 
 
 class AuditSettings(Spec):
-    """What `mlops audit` lets pass."""
+    """By what `mlops audit` judges, and what it lets pass."""
 
+    database: str = ""
+    """A dump of OSV's advisories, below the repository, for a place without a network; empty: OSV is asked."""
     accepted: list[Accepted] = []
     """Each with its reason and its end."""
 
