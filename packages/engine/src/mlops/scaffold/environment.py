@@ -17,6 +17,7 @@ from mlops.errors import InvalidInput, Problem
 PROJECT, _LOCK = "pyproject.toml", "uv.lock"
 _ANSWERS = ("mlops-training", "mlops-serving", "mlops-batch")
 """Environments in which the model is loaded."""
+_NAME = re.compile(r"(?m)^name: (\S+)$")
 _PIN = re.compile(r"(?m)^      - (?P<name>[A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==\S+\n")
 
 
@@ -49,13 +50,29 @@ def with_pins(text: str, groups: Sequence[str], more: Mapping[str, str]) -> str:
 
     A file that loads no model stays as it is.
     """
-    name = re.search(r"(?m)^name: (\S+)$", text)
-    if not groups or name is None or not name.group(1).startswith(_ANSWERS):
+    name = _NAME.search(text)
+    if not groups or name is None or not loads_the_model(text):
         return text
     missing = [group for group in groups if group not in name.group(1).split("-")]
     if not missing:
         return text
     text = text.replace(name.group(), f"name: {'-'.join([name.group(1), *missing])}", 1)
+    return add_pins(text, more)
+
+
+def loads_the_model(text: str) -> bool:
+    """Whether a conda file, or the environment that names it, is one in which the model is loaded."""
+    name = _NAME.search(text)
+    return name is not None and name.group(1).startswith(_ANSWERS)
+
+
+def names(text: str) -> list[str]:
+    """Packages that a conda file pins."""
+    return [found["name"] for found in _PIN.finditer(text)]
+
+
+def add_pins(text: str, more: Mapping[str, str]) -> str:
+    """A conda file with `more` packages, in the order of the alphabet."""
     lines = {found["name"].lower(): found.group() for found in _PIN.finditer(text)}
     if not lines:
         return text
