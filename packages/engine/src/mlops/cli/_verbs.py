@@ -15,6 +15,8 @@ from mlops.cli import (  # isort: skip
     _ui,
     _train,
     _runs,
+    _params,
+    _notebook,
     _tune,
     _data,
     _ingest,
@@ -41,7 +43,7 @@ from mlops.cli._app import app
 
 PANELS = {
     "Start": (_template, _doctor, _audit, _scaffold, _ui),
-    "From data to a release": (_train, _runs, _tune, _data, _ingest, _versions, _sign),
+    "From data to a release": (_train, _runs, _params, _notebook, _tune, _data, _ingest, _versions, _sign),
     "What is served": (_serve, _start, _batch, _schedule, _profile),
     "Promotion and review": (_promote, _forge, _repository, _run),
     "Production": (_monitor, _events, _board, _card),

@@ -93,8 +93,8 @@ def secrets(case: Case) -> Iterator[Finding]:
         sentence = f"{name}: a private key in git; it is everybody's who has a clone, for ever"
         yield Finding("secrets", "error", sentence, "make a new key, then remove the file", file=True)
     code, said, _ = git.answer("remote", "-v")
-    for line in dict.fromkeys(said.splitlines() if code == 0 else ()):
-        remote, address, *_ = line.split()
+    remotes = [line.split()[:2] for line in (said.splitlines() if code == 0 else ())]
+    for remote, address in dict.fromkeys(map(tuple, remotes)):
         if urlsplit(address).password:
             sentence = f"the address of the remote {remote} has a token in it, which every tool can read"
             yield Finding("secrets", "warning", sentence, f"git remote set-url {remote} <address without it>")

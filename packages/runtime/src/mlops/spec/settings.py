@@ -114,7 +114,7 @@ class AuditSettings(Spec):
     """By what `mlops audit` judges, and what it lets pass."""
 
     database: str = ""
-    """A dump of OSV's advisories, below the repository, for a place without a network; empty: OSV is asked."""
+    """A dump of OSV's advisories, below the repository, for a place without a network; empty: ask OSV."""
     accepted: list[Accepted] = []
     """Each with its reason and its end."""
 

@@ -14,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from mlops.errors import InvalidInput, MlopsError, StepFailed, TargetError
-from mlops.lint import lint
 from mlops.pipeline.binding import parse_parent
+from mlops.pipeline.checked import lint
 from mlops.pipeline.parts import Step
 from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
