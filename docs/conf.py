@@ -14,6 +14,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": (
         "tutorial",  # <example/>
         "guides/another-model",
+        "guides/tasks",
         "daily-work",
         "updating",
     ),
@@ -21,6 +22,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "guides/github",
         "guides/azure-devops",
         "guides/customise",
+        "guides/own-resource",
         "guides/operate",
         "guides/contribute",
         "azure*",
