@@ -53,6 +53,12 @@ class Jobs(Protocol):
         An interruption (Control-C) ends the waiting, not the run. Raises what `run` raises, and `NotFound`.
         """
 
+    def output(self, name: str, output: str) -> Path:
+        """A local copy of an output of a finished run that its result lacks, such as a folder in the cloud.
+
+        Raises `NotFound`, `TargetError`.
+        """
+
 
 class Sweeps(Protocol):
     """Runs sweep YAML: many trials of one command, with drawn values."""
