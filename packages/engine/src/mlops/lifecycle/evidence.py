@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
 from mlops.events import publish
 from mlops.lifecycle import facts
@@ -20,15 +18,16 @@ from mlops.lifecycle.report import markdown
 from mlops.spec.digest import text_digest
 from mlops.spec.evaluation import FILE, read_evaluation
 from mlops.spec.files import gates_path, load_policy
-from mlops.spec.gatepolicy import load_gates
+from mlops.spec.gatepolicy import GatePolicy, load_gates
 from mlops.spec.gates import GateReport
 from mlops.spec.proof import judged_tags
 from mlops.spec.schema import ModelSchema
 from mlops.spec.settings import load_settings
 from mlops.steps import latency
+from mlops.steps.about import about
 from mlops.steps.metrics import encode_truth
 from mlops.targets.base import ModelVersion, Registry, Target
-from mlops.usecase import UseCase, load_usecase
+from mlops.usecase import Judges, UseCase, load_usecase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,6 +54,7 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     _, settings = load_settings(root).model(model)
     usecase = load_usecase(settings.usecase, root / "src")
     chosen = find_version(target.registry, model, version)
+    _require_directions(usecase, policy)
     candidate, champion, live_schema = gather(
         target.registry, usecase, chosen, order, runs_code=policy.allow_code is not None
     )
@@ -72,6 +72,21 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     target.registry.tag(model, chosen.version, {**tags, GATE_TAG: "pass" if report.passed else "blocked"})
     publish(root, facts.judged(report, chosen.run_id))
     return report
+
+
+def _require_directions(usecase: UseCase, policy: GatePolicy) -> None:
+    """Raises `InvalidInput` where the gates' file and the use case mean opposite things."""
+    if not isinstance(usecase, Judges):
+        return
+    given = [(policy.champion.metric, policy.champion.direction)]
+    given += [(gate.metric, gate.direction) for gate in policy.slices]
+    for metric, direction in given:
+        told = usecase.directions.get(metric, direction)
+        if told != direction:
+            raise InvalidInput(
+                f"{gates_path(usecase.name)} says that a {direction} {metric} is better, the use case "
+                f"(`directions`) that a {told} one is; change one of them"
+            )
 
 
 def find_version(registry: Registry, model: str, version: int | None) -> ModelVersion:
@@ -176,6 +191,7 @@ def _candidate(
         prediction=None if scorer is None else scorer.predict_frame(frame),
         slices={c: frame[c].astype(str).to_numpy() for c in usecase.slices if c in frame},
         evaluation=evaluation,
+        about=about(usecase, frame),
         problem=""
         if scorer is not None
         else f"it was not loaded, because that runs code: {schema.runs_code}",
@@ -191,15 +207,14 @@ def _champion(
 
     folder = _folder(registry, version)
     schema = read_schema(folder)
-    bare = Evidence(version.version, schema, candidate.truth, None)
+    bare = Evidence(version.version, schema, candidate.truth, None, about=candidate.about)
     try:
         scorer = load(folder, digest=version.tags[DIGEST_TAG])
         truth = encode_truth(schema, frame[usecase.target])
         prediction = scorer.predict_frame(frame)
     except MlopsError as error:
         return replace(bare, problem=str(error)), None
-    own = usecase.evaluate(truth, np.asarray(prediction))
-    return replace(bare, truth=truth, prediction=prediction, metrics=own), scorer
+    return replace(bare, truth=truth, prediction=prediction), scorer
 
 
 def _latencies(frame: pd.DataFrame, *scorers: Scorer | None) -> list[float]:

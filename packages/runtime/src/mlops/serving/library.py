@@ -7,14 +7,13 @@ from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from mlops.errors import IntegrityError, TargetError
 from mlops.serving.core import Predictions, Row, Scorer, first_line
-from mlops.serving.formats import PICKLE, Answer, open_model
+from mlops.serving.formats import RUNS_CODE, Answer, open_model
 from mlops.serving.inputs import Inputs
 from mlops.serving.own_code import imported_from
 from mlops.spec.schema import FILE, Library, ModelSchema
+from mlops.spec.tasks import asked_as
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,14 +42,14 @@ class LibraryScorer(Scorer):
         library = schema.library
         if library is None:
             raise TargetError(f"model {schema.model}: {FILE} names no library that could answer")
-        if trusted is not None and (library.code is not None or library.format == PICKLE):
+        if trusted is not None and (library.code is not None or library.format in RUNS_CODE):
             raise IntegrityError(
                 f"{folder} holds a model whose loading runs Python (a pickle, or classes of its use case); "
                 "name its digest so that it can be verified first"
             )
         further = library.trusted if trusted is None else sorted(trusted)
         with imported_from(folder / library.code) if library.code is not None else nullcontext():
-            return cls(schema, library, open_model(folder, library.format, schema.task, further))
+            return cls(schema, library, open_model(folder, library.format, asked_as(schema.task), further))
 
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
         return self._call(self._inputs.of_rows, rows, len(rows))
@@ -63,7 +62,7 @@ class LibraryScorer(Scorer):
 
     def as_it_is(self, table: Any) -> Predictions:
         """Ask with `table` untouched. Raises what the library raises."""
-        return self._shaped(np.asarray(self._answer(table)), len(table))
+        return self._shaped(self._answer(table), len(table))
 
     def _call(self, make: Any, given: Any, count: int) -> Predictions:
         try:
@@ -71,4 +70,4 @@ class LibraryScorer(Scorer):
         # Foreign code runs here: whatever it raises is the model's failure.
         except Exception as error:
             raise TargetError(f"the model failed: {first_line(error)}") from error
-        return self._shaped(np.asarray(raw), count)
+        return self._shaped(raw, count)

@@ -17,7 +17,9 @@ FILE = "serving.json"
 
 ColumnType = Literal["string", "integer", "number", "boolean"]
 Value = bool | int | float | str
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal[
+    "binary", "multiclass", "multilabel", "regression", "quantiles", "forecast", "ranking", "custom"
+]
 
 
 class TextRule(Spec):
@@ -102,7 +104,9 @@ class ModelSchema(Spec):
     task: Task
     columns: list[Column] = Field(min_length=1)
     classes: list[str] = []
-    """Class labels in the order of the probabilities; empty for regression."""
+    """Class labels in the order of the probabilities; empty where answers are values."""
+    outputs: list[str] = []
+    """Names of the values of an answer, where it is a list of values: the quantiles, for example."""
     threshold: float | None = None
     """Decision threshold on the probability of the last class, for binary tasks."""
     onnx: OnnxGraph | None = None
@@ -116,3 +120,8 @@ class ModelSchema(Spec):
     The gates let it through by `allow_code` alone. Empty: nothing."""
     unchecked: list[str] = []
     """Sentences: rules of the data contract that hold in training, and that no request is held to."""
+
+    @property
+    def listed(self) -> list[str]:
+        """Names of an answer's entries where it is a list; empty where it is one number."""
+        return self.classes if self.task in ("multiclass", "multilabel") else self.outputs

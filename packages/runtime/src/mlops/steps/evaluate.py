@@ -6,11 +6,13 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput
 from mlops.spec.evaluation import FILE, PREDICTIONS, CalibrationBin, Evaluation, OnnxParity, SliceMetrics
+from mlops.spec.tasks import CALLED, is_values
 from mlops.steps import _args
 from mlops.usecase import beside
 
@@ -65,6 +67,7 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     `InvalidInput` when the rows lack a column, or no metric is defined on them.
     """
     from mlops.steps import _plots, dataset
+    from mlops.steps.about import about
     from mlops.steps.metrics import Scores, encode_truth
     from mlops.steps.opened import opened
 
@@ -74,7 +77,9 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     scorer = opened(model, usecase, digest)
     truth = encode_truth(scorer.schema, frame[usecase.target])
     prediction = scorer.predict_frame(frame)
-    scores = Scores(scorer.schema.task, truth, prediction, scorer.schema.threshold)
+    # The use case's own metrics are asked for by themselves: where one fails, a sentence says on which rows.
+    told = replace(about(usecase, frame), extra=None)
+    scores = Scores.of(scorer.schema, truth, prediction, told)
     evaluation = evaluate(usecase, scorer, model, frame, scores)
     to.mkdir(parents=True, exist_ok=True)
     (to / FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -111,7 +116,9 @@ def evaluate(
         task=task,
         rows=scores.rows,
         threshold=scores.threshold,
-        base_rate=None if task == "multiclass" else float(scores.truth.mean()),
+        base_rate=None
+        if scores.truth.dtype == object or task == "multiclass"
+        else float(scores.truth.mean()),
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
         seed=SEED,
@@ -173,10 +180,12 @@ def _labels(scores: Scores, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any,
 
     from mlops.steps.metrics import DEFAULT_THRESHOLD
 
-    if scores.task == "regression":
+    if is_values(scores.task):
         return np.zeros(len(prediction))
     if scores.task == "multiclass":
         return np.asarray(prediction.argmax(axis=1))
+    if scores.task == "multilabel":
+        return np.asarray([row.tobytes() for row in prediction >= CALLED])
     cut = DEFAULT_THRESHOLD if scores.threshold is None else scores.threshold
     return np.asarray(prediction >= cut)
 
@@ -202,9 +211,9 @@ def _calibration(scores: Scores) -> list[CalibrationBin]:
 def _predictions(usecase: UseCase, scorer: Scorer, frame: pd.DataFrame, truth: Any, prediction: Any) -> Any:
     kept = [c for c in beside(usecase) if c != usecase.target]
     table = frame[list(dict.fromkeys([*kept, *usecase.slices]))].copy()
-    table["truth"] = truth
-    if scorer.schema.task == "multiclass":
-        for index, label in enumerate(scorer.schema.classes):
+    table["truth"] = list(truth) if truth.ndim > 1 else truth
+    if scorer.schema.listed:
+        for index, label in enumerate(scorer.schema.listed):
             table[f"prediction_{label}"] = prediction[:, index]
     else:
         table["prediction"] = prediction

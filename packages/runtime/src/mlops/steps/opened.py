@@ -17,14 +17,14 @@ def opened(folder: Path, usecase: UseCase, digest: str | None = None) -> Scorer:
     anyway, and the step `train` has written what else it runs.
     """
     from mlops.serving import core
-    from mlops.serving.formats import PICKLE
+    from mlops.serving.formats import RUNS_CODE
     from mlops.spec.digest import tree_digest
     from mlops.usecase import pickled, trusted_types
 
     if digest is None:
         library = core.read_schema(folder).library
         if library is not None and (
-            library.code is not None or (library.format == PICKLE and pickled(usecase))
+            library.code is not None or (library.format in RUNS_CODE and pickled(usecase))
         ):
             digest = tree_digest(folder)
     return core.load(folder, digest=digest, trusted=trusted_types(usecase))

@@ -55,11 +55,13 @@ class Format(Protocol):
         """Load what `save` wrote, and nothing else; raises whatever it likes when it cannot."""
 
 
-FORMATS = ("lightgbm", "xgboost", "catboost", "sklearn", "pickle")
+FORMATS = ("lightgbm", "xgboost", "catboost", "mlflow", "sklearn", "pickle", "mlflow_code")
 """By name; the first that fits saves. `sklearn` takes what has `fit` and `predict`; `pickle` is asked for."""
 
 
 PICKLE = "pickle"
+RUNS_CODE = (PICKLE, "mlflow_code")
+"""Formats whose loading runs what the file says: verified before, and let in by `allow_code`."""
 _OTHER_NAMES = {"xgboost": "xgboost-cpu"}
 """Distributions that bring the same module under another name."""
 
