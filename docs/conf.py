@@ -23,6 +23,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "guides/github",
         "guides/azure-devops",
         "guides/customise",
+        "guides/own-resource",
         "guides/operate",
         "guides/contribute",
         "azure*",
