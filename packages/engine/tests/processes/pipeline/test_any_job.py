@@ -6,11 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from tests.processes.pipeline.test_as_on_azure import World
 
 from mlops.errors import InvalidInput, StepFailed
 from mlops.pipeline import Selection
 from mlops.pipeline.run.sweep import run_sweep
+from tests.processes.pipeline.test_as_on_azure import World
 
 ENV = "environment: azureml:tools:3"
 
