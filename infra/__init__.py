@@ -1,1 +1,1 @@
-"""The Pulumi program: one project, four stacks. `infra.program.main` is its entry."""
+"""The Pulumi program: what a stack is made of, in which order. Its parts are the package `mlops.infra`."""

@@ -12,7 +12,7 @@ from infra.program import main
 from mlops.errors import MlopsError
 
 try:
-    main()
+    main(Path(__file__).resolve().parents[1])
 except MlopsError as error:
     # Of everything else Pulumi prints the trace, which hides the sentence.
     raise pulumi.RunError(str(error)) from None

@@ -5,19 +5,20 @@ from __future__ import annotations
 import pulumi
 from pulumi_azure_native import authorization
 
-from infra.components.access import CustomRoles, CustomRolesProps
-from infra.components.model_registry import ModelRegistry, ModelRegistryProps
-from infra.config import SharedStack
-from infra.exports import SharedExports, export
-from infra.naming import Names
-from infra.roles import REGISTRY_PUBLISHER, REGISTRY_READER
-from infra.tags import tags_of
+from mlops.infra.components.access import CustomRoles, CustomRolesProps
+from mlops.infra.components.model_registry import ModelRegistry, ModelRegistryProps
+from mlops.infra.config import SharedStack
+from mlops.infra.exports import SharedExports, export
+from mlops.infra.naming import Names
+from mlops.infra.program import Stack
+from mlops.infra.roles import REGISTRY_PUBLISHER, REGISTRY_READER
+from mlops.infra.tags import tags_of
 from mlops.spec.settings import Settings
 
 
-def shared(config: SharedStack, settings: Settings) -> None:
+def shared(stack: Stack, config: SharedStack) -> None:
     """Register the registry and the roles that environments assign on it."""
-    names = Names(settings.project.name, pulumi.get_stack(), config.location, config.salt)
+    names = Names(stack.settings.project.name, stack.name, config.location, config.salt)
     registry = ModelRegistry(
         "registry",
         ModelRegistryProps(
@@ -31,7 +32,7 @@ def shared(config: SharedStack, settings: Settings) -> None:
     roles = CustomRoles("roles", CustomRolesProps(names=names, where="registry", scopes=[registry.group.id]))
     for_environments = CustomRoles(
         "environment-roles",
-        CustomRolesProps(names=names, where="environments", scopes=_subscriptions(settings)),
+        CustomRolesProps(names=names, where="environments", scopes=_subscriptions(stack.settings)),
     )
     export(
         SharedExports(

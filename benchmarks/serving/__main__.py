@@ -18,9 +18,8 @@ from pathlib import Path
 
 import report
 from contenders import STARTERS, Contender, start_all
-from rich.console import Console
-
 from load import drive, request
+from rich.console import Console
 
 
 def main() -> int:

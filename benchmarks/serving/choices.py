@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 from contenders import HERE, Contender, free_port, launch, score_bodies
+from load import drive, request
 from pydantic import TypeAdapter, create_model
 from rich.console import Console
 from rich.table import Table
 
-from load import drive, request
 from mlops.serving.core import read_schema
 from mlops.serving.request import RequestParser
 from mlops.spec.schema import Column, ModelSchema

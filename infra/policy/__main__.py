@@ -1,13 +1,13 @@
 """Where `pulumi up --policy-pack infra/policy` starts the rules."""
 
-import sys
 from pathlib import Path
-
-# The engine runs this file with `infra/policy` on the path.
-sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from pulumi_policy import PolicyPack
 
-from infra.policy.pack import NAME, policies, skipped_by_program
+from mlops.infra.plan.accepted import accepted_by_program
+from mlops.infra.plan.program import own_of
+from mlops.infra.policy.pack import NAME, policies
 
-PolicyPack(NAME, policies(skipped_by_program))
+# The engine runs this file with `infra/policy` on the path.
+ROOT = Path(__file__).resolve().parents[2]
+PolicyPack(NAME, policies(accepted_by_program(ROOT), own_of(ROOT)))

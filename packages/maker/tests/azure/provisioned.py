@@ -1,6 +1,6 @@
 """What `pulumi up` makes that bootstrap and doctor ask for: groups, identities with their trust, assignments.
 
-All of it follows from the same tables as the program's: `infra.trust`, `infra.roles` and the names.
+All of it follows from the same tables as the program's: its `trust`, its `roles` and the names.
 """
 
 from __future__ import annotations
@@ -10,10 +10,11 @@ import re
 from pathlib import Path
 from typing import Any
 
-from infra import roles, trust
-from infra.naming import guid
-from mlops.bootstrap.world import SHARED, Stack, read_stack
+from mlops.bootstrap.world import Stack, read_stack
 from mlops.errors import TargetError
+from mlops.infra import roles, trust
+from mlops.infra.naming import guid
+from mlops.infra.stack_names import SHARED
 from mlops.spec.settings import Settings, load_settings
 from tests.azure.emulator import Emulator
 from tests.azure.emulator.identity import ids
@@ -49,7 +50,7 @@ def bring_up(azure: Emulator, root: Path, name: str, settings: Settings | None =
             if one.duty == duty:
                 properties = {"issuer": one.issuer, "subject": one.subject, "audiences": [trust.AUDIENCE]}
                 azure.arm.put(f"{path}/federatedIdentityCredentials/{one.name}", {"properties": properties})
-    from infra.wanted import granted
+    from mlops.infra.wanted import granted
 
     shared = read_stack(root, settings, SHARED)
     for grant in granted(stack.config):
@@ -66,7 +67,7 @@ def bring_up(azure: Emulator, root: Path, name: str, settings: Settings | None =
 
 
 def scopes_of(root: Path, settings: Settings, stack: Stack) -> dict[str, str]:
-    """Resource id by the scope's name in the table of `infra.roles`."""
+    """Resource id by the scope's name in the table of `mlops.infra.roles`."""
     group = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/{stack.group}"
     shared = read_stack(root, settings, SHARED)
     there = {

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute
 import pyarrow.parquet as pq
 import pytest
 import requests
@@ -179,6 +180,39 @@ def test_only_what_has_changed_is_fetched_again(
     assert len(list((bench.connection.state / "captured").rglob("*.parquet"))) == 2, "the old file went"
 
 
+def halves(request: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    keys = {"correlationid": request, "_row": 0, "_time": "2026-11-20T12:59:59.990000+00:00"}
+    output = {"_prediction": 0.25, "_version": 1, "_deployment": "blue", **keys}
+    return event([{"carrier": "AA", "distance": 500.0, **keys}]), event([output])
+
+
+def unpaired(files: list[Path]) -> int:
+    return sum(int((pq.read_schema(p).metadata or {})[b"mlops.unpaired"]) for p in files)
+
+
+@pytest.mark.parametrize("late", ["model_inputs", "model_outputs"])
+def test_a_row_whose_halves_are_written_before_and_after_the_hour_is_whole(
+    bench: AzureBench, observations: AzureObservations, collected: Collected, late: str
+) -> None:
+    sides = dict(zip(("model_inputs", "model_outputs"), halves("turn"), strict=True))
+    collected.pair(NOON, "r")
+    collected.pair(NOON + timedelta(hours=1), "s")
+    (early,) = set(sides) - {late}
+    collected.write(early, NOON, sides[early], halves("lost")[0 if early == "model_inputs" else 1])
+    files = observations.captured(ENV, MODEL, NOON, NOON + timedelta(hours=1))
+    assert unpaired(files) == 2, "what is not there yet"
+    collected.write(late, NOON + timedelta(hours=1), sides[late])
+    for _ in range(2):
+        files = _another(bench).captured(ENV, MODEL, NOON, NOON + timedelta(hours=1))
+        assert sorted(_table(files).column("_request_id").to_pylist()) == ["r", "s", "turn"]
+        assert unpaired(files) == 1
+    whole = _table(files).filter(pa.compute.equal(_table(files).column("_request_id"), "turn")).to_pylist()
+    assert (whole[0]["carrier"], whole[0]["distance"], whole[0]["_prediction"]) == ("AA", 500.0, 0.25)
+    collected.write(early, NOON + timedelta(hours=1), sides[early])
+    files = _another(bench).captured(ENV, MODEL, NOON, NOON + timedelta(hours=1))
+    assert _table(files).column("_request_id").to_pylist().count("turn") == 1, "never twice"
+
+
 def test_lines_that_cannot_be_read_are_counted_and_kept_with_the_reason(
     bench: AzureBench, observations: AzureObservations, collected: Collected
 ) -> None:
@@ -237,7 +271,7 @@ def test_without_the_role(bench: AzureBench, observations: AzureObservations, co
     with pytest.raises(
         TargetError,
         match=rf"cannot read what {MODEL} in prod has captured: this identity needs the role Storage Blob "
-        r"Data Reader on the container captured of st\w+; infra/roles\.py says who has it",
+        r"Data Reader on the container captured of st\w+; docs/security\.md says who has it",
     ):
         observations.captured(ENV, MODEL)
 

@@ -8,12 +8,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from infra import roles
 from mlops.bootstrap.world import Stack, read_stack
 from mlops.doctor import platform
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Finding
 from mlops.doctor.run import diagnose
+from mlops.infra import roles
 from mlops.spec.settings import load_settings
 from tests.azure.forges.github import FakeGitHub
 from tests.azure.fork import Place, place

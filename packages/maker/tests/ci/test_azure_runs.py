@@ -36,7 +36,7 @@ def world(tmp_path: Path) -> World:
         ("environments/prod/flights.yaml", ["ci", "release"]),
         ("releases/flights/7.yaml", ["ci", "release"]),
         ("environments/Pulumi.prod.yaml", ["ci", "infra"]),
-        ("infra/naming.py", ["ci", "infra"]),
+        ("infra/environment.py", ["ci", "infra"]),
         ("docs/ci.md", ["ci"]),
         ("packages/engine/src/mlops/lifecycle/apply.py", ["ci"]),
     ],
@@ -48,7 +48,7 @@ def test_a_push_starts_what_it_concerns(world: World, changed: str, started: lis
 def test_what_else_starts_a_pipeline(world: World) -> None:
     """Pull requests, the clock and events."""
     root, file = world.root, file_of
-    pulled = [n for n in NAMES if triggers.by_pull_request(root, file(n), "main", ["infra/naming.py"])]
+    pulled = [n for n in NAMES if triggers.by_pull_request(root, file(n), "main", ["infra/environment.py"])]
     assert pulled == ["ci", "infra"]
     assert [n for n in NAMES if triggers.by_schedule(root, file(n))] == ["monitor", "destroy"]
     for event, model, names in (

@@ -21,8 +21,8 @@ import typer
 import yaml
 from ci_model import MODELS, NAMES, ROOT, TRAINING, Unit, without_options
 
-from infra.config import EnvironmentStack
 from mlops.forge.pushed import patterns
+from mlops.infra.config import EnvironmentStack
 from mlops.scaffold.new_model import callers
 from mlops.spec import files
 
@@ -187,7 +187,7 @@ def test_a_command_that_does_not_exist_is_found(command: str) -> None:
 @pytest.mark.skipif(shutil.which("pulumi") is None, reason="the Pulumi CLI is not on PATH")
 @pytest.mark.parametrize("verb", sorted(PULUMI))
 def test_pulumi_knows_the_options(verb: str) -> None:
-    # `up` takes --plan always, and shows it only with this; tests/infra/test_engine.py uses it without.
+    # `up` takes --plan always, and shows it only with this; test_engine.py of infra uses it without.
     shown = subprocess.run(
         ["pulumi", verb, "--help"],
         env={**os.environ, "PULUMI_EXPERIMENTAL": "true"},

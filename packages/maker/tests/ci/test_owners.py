@@ -48,7 +48,7 @@ def text() -> str:
         (".github/workflows/release.yml", [PLATFORM]),
         ("azure-pipelines.yml", [PLATFORM]),
         ("pipelines/azure-devops/templates/apply.yml", [PLATFORM]),
-        ("infra/roles.py", [PLATFORM]),
+        ("infra/environment.py", [PLATFORM]),
         ("packages/runtime/src/mlops/spec/naming.py", [PLATFORM]),
         ("Makefile", [PLATFORM]),
         ("pyproject.toml", [PLATFORM]),

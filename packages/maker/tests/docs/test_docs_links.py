@@ -32,6 +32,8 @@ MADE_BY_A_FORK = (
     "src/prices",
     "pipelines/prices",
     "docs/agents",
+    "infra/own.py",
+    "infra/cache.py",
 )
 _PATH = re.compile(rf"({'|'.join(map(re.escape, PLACES))})/[A-Za-z0-9_./-]+")
 

@@ -10,7 +10,7 @@ _REQUEST = (
     "packages/runtime/tests/unit/serving/test_w*.py",
 )
 _LINT = ("packages/lint/tests/unit/lint",)
-_POLICY = ("tests/unit/infra",)
+_POLICY = ("packages/infra/tests/test_policy_decisions.py",)
 _RETRAINING = ("packages/engine/tests/unit/lifecycle/test_retraining*.py",)
 
 _LINT_RULES = (
@@ -69,10 +69,10 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "packages/engine/src/mlops/lifecycle/promote.py": _ENGINE,
     "packages/engine/src/mlops/lifecycle/check.py": _ENGINE,
     "packages/engine/src/mlops/lifecycle/check_rules.py": _ENGINE,
-    "infra/policy/checks_access.py": _POLICY,
-    "infra/policy/checks_data.py": _POLICY,
-    "infra/policy/checks_platform.py": _POLICY,
-    "infra/policy/judge.py": _POLICY,
-    "infra/policy/rule.py": _POLICY,
+    "packages/infra/src/mlops/infra/policy/checks_access.py": _POLICY,
+    "packages/infra/src/mlops/infra/policy/checks_data.py": _POLICY,
+    "packages/infra/src/mlops/infra/policy/checks_platform.py": _POLICY,
+    "packages/infra/src/mlops/infra/policy/judge.py": _POLICY,
+    "packages/infra/src/mlops/infra/policy/rule.py": _POLICY,
     **{f"packages/lint/src/mlops/lint/{name}.py": _LINT for name in _LINT_RULES},
 }

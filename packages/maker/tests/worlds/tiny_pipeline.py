@@ -74,6 +74,11 @@ class MemoryTracker:
         self.runs[run_id]["status"] = status
         self._save()
 
+    def left_open(self, parent: str = "") -> dict[str, Mapping[str, str]]:
+        self.load()
+        found = {k: r["tags"] for k, r in self.runs.items() if r["status"] == "RUNNING"}
+        return {k: tags for k, tags in found.items() if tags.get("mlflow.parentRunId", "") == parent}
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         self.runs[run_id]["tags"].update(tags)
         self._save()

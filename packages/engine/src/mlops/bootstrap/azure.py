@@ -16,12 +16,13 @@ from mlops.bootstrap.github import github_steps
 from mlops.bootstrap.providers import Providers, needed
 from mlops.bootstrap.pulumi import Cli, PulumiCli, Up
 from mlops.bootstrap.steps import Step
-from mlops.bootstrap.world import SHARED, Stack, World, read_stacks
+from mlops.bootstrap.world import Stack, World, read_stacks
 from mlops.errors import InvalidInput, Problem
 from mlops.forge.azure_devops_settings import AzureDevOpsSettings
 from mlops.forge.git import Git
 from mlops.forge.github_settings import GitHubSettings
 from mlops.forge.login import azure_devops_header, github_token
+from mlops.infra.stack_names import SHARED
 from mlops.spec.settings import FILE, Settings
 from mlops.targets.azure import login
 from mlops.targets.azure.arm import Arm

@@ -13,9 +13,10 @@ from typing import Any, Final
 
 from mlops.bootstrap import files
 from mlops.bootstrap.steps import Look, Step
-from mlops.bootstrap.world import SHARED, Stack, World
+from mlops.bootstrap.world import Stack, World
 from mlops.errors import NotFound, TargetError
 from mlops.forge.azure_devops_settings import APPROVAL, LOCK, AzureDevOpsSettings
+from mlops.infra.stack_names import SHARED
 
 MADE_BY: Final = "Made by mlops bootstrap"
 _CONNECTIONS: Final = "the role Administrator for service connections of the project"

@@ -10,9 +10,10 @@ from typing import Any
 from mlops.bootstrap.github_record import NEEDS, Record
 from mlops.bootstrap.github_rules import Ruleset
 from mlops.bootstrap.steps import Look, Step
-from mlops.bootstrap.world import SHARED, Stack, World
+from mlops.bootstrap.world import Stack, World
 from mlops.errors import TargetError
 from mlops.forge.github_settings import GitHubSettings
+from mlops.infra.stack_names import SHARED
 
 
 @dataclass(frozen=True)

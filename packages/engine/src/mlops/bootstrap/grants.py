@@ -7,10 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from mlops.bootstrap import program, state_access
+from mlops.bootstrap import state_access
 from mlops.bootstrap.steps import Look, Step
-from mlops.bootstrap.world import KEY, SHARED, STATE, Stack, World
+from mlops.bootstrap.world import KEY, STATE, Stack, World
 from mlops.errors import TargetError
+from mlops.infra import roles
+from mlops.infra.load import NAMESPACE
+from mlops.infra.stack_names import SHARED
 from mlops.spec.naming import guid
 
 CRYPTO_USER: Final = ("Key Vault Crypto User", "12338af0-0e69-4776-bea7-57ae8d297424")
@@ -171,7 +174,7 @@ def own_grants(world: World) -> list[Step]:
 
 
 def workflow_grants(world: World) -> list[Step]:
-    """What `plan` and `apply` of each environment need beside what `infra/roles.py` gives them."""
+    """What `plan` and `apply` of each environment need beside what `mlops.infra.roles` gives them."""
     found: list[Step] = []
     for stack in world.stacks:
         for duty in ("plan", "apply"):
@@ -195,8 +198,7 @@ def _state_grants(world: World, stack: Stack, duty: str) -> list[Step]:
             Assignment(world, stack, duty, BLOB_READER, path, place),
             Withdrawn(world, stack, duty, BLOB_CONTRIBUTOR, path, place),
         ]
-    project = str(program.module(world.root, "load").NAMESPACE)
-    only = state_access.writes_only(project, stack.name)
+    only = state_access.writes_only(NAMESPACE, stack.name)
     return [Assignment(world, stack, duty, BLOB_CONTRIBUTOR, path, place, only)]
 
 
@@ -223,14 +225,13 @@ def _training_grants(world: World, stack: Stack) -> list[Step]:
     ]
 
 
-def _only(world: World, scope: str) -> str:
-    """The condition that lets roles be assigned which `infra/roles.py` gives at that scope."""
-    roles = program.module(world.root, "roles")
+def _only(world: World, scope: roles.Scope) -> str:
+    """The condition that lets roles be assigned which `mlops.infra.roles` gives at that scope."""
     shared = next(s for s in world.stacks if s.name == SHARED)
     allowed = [
         roles.custom_id(world.project, shared.name, name) if roles.custom(name) else roles.BUILT_IN[name]
         for name in roles.held_at(scope)
     ]
     if not allowed:
-        raise TargetError(f"infra/roles.py gives no role at the {scope}")
+        raise TargetError(f"mlops.infra.roles gives no role at the {scope}")
     return str(roles.only(allowed))

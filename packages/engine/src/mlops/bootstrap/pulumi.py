@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Protocol
 
-from mlops.bootstrap import program
 from mlops.bootstrap.steps import Look, Step
-from mlops.bootstrap.world import SHARED, Stack, World, read_stack
+from mlops.bootstrap.world import Stack, World, read_stack
 from mlops.errors import Blocked, TargetError
+from mlops.infra.config import EnvironmentStack
+from mlops.infra.trust import federations
 
 _SECONDS: Final = 180.0
 """For a question; bringing a stack up may take an hour."""
@@ -173,13 +174,10 @@ _UP: Final = "pulumi up, minutes to an hour"
 
 def trust_differences(world: World, name: str) -> list[str]:
     """Where the federated credentials in Azure are not those of the stack file, as sentences."""
-    if name == SHARED:
-        return []
     stack = read_stack(world.root, world.settings, name)  # a step may just have written it
-    wanted = {
-        (f.duty, f.name): (f.issuer, f.subject)
-        for f in program.module(world.root, "trust").federations(stack.config)
-    }
+    if not isinstance(stack.config, EnvironmentStack):
+        return []
+    wanted = {(f.duty, f.name): (f.issuer, f.subject) for f in federations(stack.config)}
     found: dict[tuple[str, str], tuple[str, str]] = {}
     for duty in sorted({*stack.environments, *(duty for duty, _ in wanted)}):
         path = f"{world.identity_path(stack, duty)}/federatedIdentityCredentials"

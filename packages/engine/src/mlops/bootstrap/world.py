@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from mlops.bootstrap import program
 from mlops.errors import InvalidInput, TargetError
+from mlops.infra import load
+from mlops.infra.roles import Scope
+from mlops.infra.stack_names import SHARED, stack_names
 from mlops.spec import files
 from mlops.spec.naming import Names
 from mlops.spec.settings import Settings
@@ -19,10 +21,9 @@ from mlops.targets.azure.arm import SCOPE, Arm
 from mlops.tracking.azure_errors import azure_sentences
 
 if TYPE_CHECKING:
-    from infra.config import EnvironmentStack, SharedStack
+    from mlops.infra.config import EnvironmentStack, SharedStack
     from mlops.spec.policy import Policy
 
-SHARED: Final = "shared"
 WORKSPACES: Final = "Microsoft.MachineLearningServices/workspaces"
 ACCOUNTS: Final = "Microsoft.Storage/storageAccounts"
 STATE: Final = "state"
@@ -60,7 +61,6 @@ class Stack:
 
 def read_stack(root: Path, settings: Settings, name: str) -> Stack:
     """Raises `InvalidInput` with file, line and field."""
-    load = program.module(root, "load")
     values, secret = load.raw_stack_file(root, name)
     config = load.parse_stack(values, secret, load.StackFile.of(root, name))
     own = settings.azure.stacks.get(name)
@@ -73,7 +73,7 @@ def read_stacks(root: Path, settings: Settings, chosen: Sequence[str] = ()) -> l
 
     `shared` is always the first. The stack that trains for a chosen one comes next: its exports are read.
     """
-    known = program.stack_names(root)
+    known = stack_names(root)
     if unknown := sorted(set(chosen) - set(known)):
         raise InvalidInput(
             f"there is no environments/Pulumi.{unknown[0]}.yaml; stacks: {', '.join(known) or 'none'}"
@@ -187,8 +187,8 @@ class World:
         """Path of a stack's resource group."""
         return f"/subscriptions/{self.subscription(stack)}/resourceGroups/{stack.group}"
 
-    def training_scopes(self, stack: Stack) -> dict[str, str]:
-        """What a stack reaches of the one that trains for it, by the names of the table in `infra.roles`."""
+    def training_scopes(self, stack: Stack) -> dict[Scope, str]:
+        """What a stack reaches of the one that trains for it, by the table's names in `mlops.infra.roles`."""
         if not stack.trains_in:
             return {}
         home = next((s for s in self.stacks if s.name == stack.trains_in), None)

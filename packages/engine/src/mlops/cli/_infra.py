@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from datetime import date
 from pathlib import Path
 from types import ModuleType
@@ -20,13 +19,10 @@ StackOption = Annotated[
 ]
 
 
-def _api(name: str = "infra.plan.api") -> ModuleType:
-    """A module of the program in the repository at hand; it is no part of the installed package."""
+def _api(name: str = "mlops.infra.plan.api") -> ModuleType:
+    """A module that needs Pulumi, which only who makes infrastructure installs."""
     import importlib
 
-    root = str(state.root)
-    if root not in sys.path:
-        sys.path.insert(0, root)
     try:
         return importlib.import_module(name)
     except ModuleNotFoundError as error:
@@ -83,7 +79,7 @@ def expired(as_json: JsonOption = False) -> None:
     from datetime import UTC, datetime
 
     now = datetime.now(UTC)
-    found = _api("infra.expired").lifetimes(state.root)
+    found = _api("mlops.infra.expired").lifetimes(state.root)
     over = [one for one in found if one.expired(now)]
     if as_json:
         print_json(
@@ -121,7 +117,7 @@ def sizes(
     if renew or page:
         _renew(page, today)
         return
-    program = _api("infra.sizes")
+    program = _api("mlops.infra.sizes")
     found = program.named(state.root)
     if as_json:
         print_json(

@@ -26,7 +26,7 @@ from mlops.errors import IntegrityError, InvalidInput, Unproven
 
 if TYPE_CHECKING:
     from mlops.lifecycle.status import EnvironmentStatus
-    from mlops.lint import Options
+    from mlops.lint import Options, Verdict
 
 pipeline = group("pipeline", "Pipeline files.")
 
@@ -53,14 +53,19 @@ def lint(
 ) -> None:
     """Find what Azure ML would refuse, drop or do otherwise, in files of any kind and place."""
     from mlops.lint import examine, report
+    from mlops.spec.engine import export
 
     repository = state.repository
+    if repository is not None:
+        export(repository)
     if paths:
         chosen = paths
     else:
         folder = state.root / "pipelines"
         chosen = [folder / state.model(model)[0] if model else folder]
     verdict = examine(chosen, _options(repository, azure=azure))
+    if not paths:
+        verdict = _with_code(verdict, model)
     if as_json or form == "json":
         print_json(report.as_json(verdict))
     elif form == "sarif":
@@ -71,6 +76,28 @@ def lint(
             sys.stdout.write(f"{line}\n")
     if verdict.blocking:
         raise typer.Exit(InvalidInput.exit_code)
+
+
+def _with_code(verdict: Verdict, model: str | None) -> Verdict:
+    """What lies between the files and the code of each model."""
+    from dataclasses import replace
+
+    from mlops.lifecycle import dependencies, parameters
+    from mlops.lint import Finding, rule_names
+    from mlops.lint.finding import ordered
+
+    off = rule_names(state.settings.lint.off)
+    found = list(verdict.findings)
+    for name in [model] if model else state.settings.models:
+        judged = {
+            "missing-package": dependencies.problems(state.root, name),
+            "parameter-apart": parameters.problems(state.root, name),
+        }
+        for rule, problems in judged.items():
+            for problem in problems if rule not in off else ():
+                file, _, line = problem.where.partition(":")
+                found.append(Finding(rule, file, int(line or 1), problem.field, problem.message))
+    return replace(verdict, findings=tuple(ordered(found)))
 
 
 def _options(repository: Path | None, *, azure: bool) -> Options:
@@ -138,6 +165,7 @@ def status(model: EachModelOption = None, as_json: JsonOption = False) -> None:
 
 
 def _show(name: str, rows: list[EnvironmentStatus]) -> None:
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table(title=name, title_justify="left")
@@ -153,10 +181,14 @@ def _show(name: str, rows: list[EnvironmentStatus]) -> None:
         table.add_row(row.env, release, row.health, since, row.commit[:8], traffic, metrics)
     out().print(table)
     for row in rows:
+        for d in row.deployments:
+            if d.state != "ready":
+                said = f": {d.detail}" if d.detail else ""
+                out().print(f"[red]{row.env}[/]: {d.name} (release {d.release}) is {d.state}{escape(said)}")
         if row.failure:
-            out().print(f"[red]{row.env}[/]: release {row.wanted} was sent back: {row.failure}")
+            out().print(f"[red]{row.env}[/]: release {row.wanted} was sent back: {escape(row.failure)}")
         if row.hold:
-            out().print(f"[yellow]{row.env}[/] is on hold by {row.hold.by}: {row.hold.reason}")
+            out().print(f"[yellow]{row.env}[/] is on hold by {escape(f'{row.hold.by}: {row.hold.reason}')}")
 
 
 def _plain(row: EnvironmentStatus) -> dict[str, object]:

@@ -184,7 +184,7 @@ def train(
     from mlops.pipeline.run.selection import Selection
 
     name, _ = state.model(model)
-    selection = Selection(tuple(only or ()), tuple(start or ()), here, debug)
+    selection = Selection(tuple(only or ()), tuple(start or ()), here=here, debug=debug)
     inputs = pairs(settings or [])
     inputs |= _windows(window=window, test_window=test_window)
     if job is not None:

@@ -22,6 +22,9 @@ def ui(
     """Open MLflow's page over the local runs and models; Ctrl-C stops it."""
     import socket
 
+    from mlops.pipeline import close_dead
+    from mlops.targets.local.registry import local_tracker
+
     uri = state.settings.local.server()
     if uri:
         raise InvalidInput(f"this repository tracks on {uri}; open that address in a browser")
@@ -31,6 +34,7 @@ def ui(
     with socket.socket() as probe:
         if probe.connect_ex(("127.0.0.1", port)) == 0:
             raise TargetError(f"port {port} is taken; choose another with --port")
+    close_dead(store, local_tracker(store))
     err().print(f"MLflow is starting on [bold]http://127.0.0.1:{port}[/] (Ctrl-C stops it)")
     database = f"sqlite:///{store / 'mlflow.db'}"
     artifacts = str(store / "artifacts")

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from mlops.bootstrap.azure import open_azure_devops, open_github, repository_of
-from mlops.bootstrap.program import stack_names
-from mlops.bootstrap.world import SHARED, Stack, World, read_stack
+from mlops.bootstrap.world import Stack, World, read_stack
 from mlops.errors import InvalidInput
 from mlops.forge.azure_devops_settings import AzureDevOpsSettings
 from mlops.forge.github_settings import GitHubSettings
+from mlops.infra.stack_names import SHARED, stack_names
 from mlops.spec.settings import Settings, load_settings
 from mlops.targets.azure import login
 from mlops.targets.azure.arm import Arm

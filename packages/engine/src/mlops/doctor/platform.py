@@ -9,12 +9,16 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
-from mlops.bootstrap import grants, program
+from mlops.bootstrap import grants
 from mlops.bootstrap.pulumi import trust_differences
 from mlops.bootstrap.state import name_taken
-from mlops.bootstrap.world import SHARED, Stack, World, read_stack
+from mlops.bootstrap.world import Stack, World, read_stack
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding, Severity
+from mlops.infra.config import EnvironmentStack
+from mlops.infra.roles import BUILT_IN, Scope, custom, custom_id
+from mlops.infra.stack_names import SHARED
+from mlops.infra.wanted import granted
 from mlops.spec.vm_sizes import sentence as size_sentence
 from mlops.spec.vm_sizes import verdict
 
@@ -206,7 +210,6 @@ def _deleted_logs(world: World) -> str:
 def roles(case: Case) -> Iterator[Finding]:
     """Identities of workflows hold the roles of docs/security.md and no others."""
     world = case.world
-    table, wanted_module = program.module(case.root, "roles"), program.module(case.root, "wanted")
     shared = next((s for s in case.stacks if s.name == SHARED), None) or read_stack(
         case.root, case.settings, SHARED
     )
@@ -216,14 +219,16 @@ def roles(case: Case) -> Iterator[Finding]:
         if isinstance(a, grants.Assignment)
     }
     for stack in case.environments:
+        if not isinstance(stack.config, EnvironmentStack):
+            continue
         scopes = _scopes(world, stack, shared)
         for duty in CI_DUTIES:
             identity = world.identity(stack, duty)
             if identity is None:
                 continue
             wanted = {
-                (_role_id(table, g.role, shared), scopes[g.scope].lower()): g
-                for g in wanted_module.granted(stack.config)
+                (_role_id(g.role, shared), scopes[g.scope].lower()): g
+                for g in granted(stack.config)
                 if g.identity == duty
             }
             found = _held(world, scopes.values(), identity["principalId"])
@@ -256,15 +261,14 @@ def _held(world: World, scopes: Iterable[str], principal: str) -> dict[tuple[str
     }
 
 
-def _role_id(table: Any, role: str, shared: Stack) -> str:
-    custom = table.custom(role)
-    if custom is None:
-        return str(table.BUILT_IN[role]).lower()
-    return str(table.custom_id(shared.names.project, shared.name, role)).lower()
+def _role_id(role: str, shared: Stack) -> str:
+    if custom(role) is None:
+        return BUILT_IN[role].lower()
+    return custom_id(shared.names.project, shared.name, role).lower()
 
 
-def _scopes(world: World, stack: Stack, shared: Stack) -> dict[str, str]:
-    """Where the roles of workflows' identities are held, by the name of the table in `infra.roles`."""
+def _scopes(world: World, stack: Stack, shared: Stack) -> dict[Scope, str]:
+    """Where the roles of workflows' identities are held, by the name of the table in `mlops.infra.roles`."""
     names = stack.names
     group = f"{world.group_of(stack)}/providers"
     registry = f"{world.group_of(shared)}/providers/{_ML}/registries/{shared.names('ml_registry')}"

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from mlops.bootstrap.program import stack_names
-from mlops.bootstrap.world import SHARED, STATE, Stack, read_stack
+from mlops.bootstrap.world import STATE, Stack, read_stack
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding
 from mlops.errors import InvalidInput
+from mlops.infra.stack_names import SHARED, stack_names
 from mlops.spec import files as spec_files
 from mlops.spec.naming import RULES, Names, check_compute
 

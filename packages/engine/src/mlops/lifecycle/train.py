@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.events import publish
-from mlops.lifecycle import facts
+from mlops.lifecycle import facts, parameters
 from mlops.lifecycle.lineage import lineage
 from mlops.lifecycle.runs import TRY
 from mlops.lifecycle.source import TREE, work_tree
@@ -138,6 +138,8 @@ def _asked(
         raise InvalidInput(
             f"{training_path(model)} does not exist; every model needs a training pipeline there"
         )
+    if wrong := parameters.problems(root, model):
+        raise InvalidInput(wrong)
     named = {**_named(root, model), **inputs}
     source = lineage(root, pipeline)
     tags = {**source.as_tags(), TREE: work_tree(root, source.checkout.dirty)}

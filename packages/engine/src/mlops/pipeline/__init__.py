@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlops.lint import lint
+    from mlops.pipeline.checked import lint
     from mlops.pipeline.parts import Pipeline
     from mlops.pipeline.read import load_pipeline
     from mlops.pipeline.result import JobResult, StepEvent, StepState
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from mlops.pipeline.run.key import installed_environment
     from mlops.pipeline.run.runner import run_pipeline
     from mlops.pipeline.run.selection import WHOLE, Selection
+    from mlops.pipeline.run.state import close_dead
     from mlops.pipeline.run.tracker import Tracker
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "StepServer",
     "StepState",
     "Tracker",
+    "close_dead",
     "installed_environment",
     "lint",
     "load_pipeline",
@@ -43,8 +45,9 @@ _PLACES = {
     "StepServer": "mlops.pipeline.run.executor",
     "StepState": "mlops.pipeline.result",
     "Tracker": "mlops.pipeline.run.tracker",
+    "close_dead": "mlops.pipeline.run.state",
     "installed_environment": "mlops.pipeline.run.key",
-    "lint": "mlops.lint",
+    "lint": "mlops.pipeline.checked",
     "load_pipeline": "mlops.pipeline.read",
     "run_pipeline": "mlops.pipeline.run.runner",
 }

@@ -231,6 +231,9 @@ class Endpoints(Protocol):
     def delete(self, environment: str, model: str, deployment: str) -> None:
         """Drains, then removes; refuses (`Blocked`) a deployment that has traffic."""
 
+    def start(self, environment: str, model: str) -> EndpointState:
+        """Bring back what was served and is down, as it was; what is there then. Raises `TargetError`."""
+
     def stop(self, environment: str, model: str) -> None:
         """Stop serving altogether."""
 

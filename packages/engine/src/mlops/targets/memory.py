@@ -243,6 +243,13 @@ class MemoryEndpoints:
         self._put(replace(state, deployments=tuple(d for d in state.deployments if d is not found)))
         self.hook(f"deleted {deployment}")
 
+    def start(self, environment: str, model: str) -> EndpointState:
+        state = self.state(environment, model)
+        self.hook("start")
+        back = (replace(d, state="ready") if d.state == "failed" else d for d in state.deployments)
+        self._put(replace(state, deployments=tuple(back)))
+        return self.state(environment, model)
+
     def stop(self, environment: str, model: str) -> None:
         self.hook("stop")
         self._states.pop((environment, model), None)

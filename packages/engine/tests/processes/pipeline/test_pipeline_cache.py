@@ -6,6 +6,7 @@ A false hit registers a model that the code in git did not make; a false miss on
 from __future__ import annotations
 
 import os
+import platform
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from pathlib import Path
 import pytest
 import tiny_pipeline
 
+from mlops.pipeline import close_dead
 from mlops.pipeline.run.cache import StepCache
 from mlops.pipeline.run.locks import FileLock
 
@@ -166,6 +168,33 @@ def test_kill_9_in_the_middle_then_run_again(project):
     assert states["prep"] == "FINISHED" and states["left"] == "KILLED", states
     assert not (result.outputs["left.out"] / "half.txt").exists()
     assert not list((project.state / "cache" / "tmp").iterdir())
+
+
+def test_what_died_before_it_wrote_its_folder_is_closed_and_what_lives_is_not(project):
+    """A kill right after the tracking server made a run: no file here knows of it."""
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    here = platform.node()
+    whose = {"dead": f"{here}:{gone.pid}", "lives": f"{here}:{os.getpid()}", "elsewhere": f"other:{gone.pid}"}
+    runs = {name: project.tracker.create_parent("e", name, {"mlops.pid": p}) for name, p in whose.items()}
+    nobody = project.tracker.create_parent("e", "by hand", {})
+
+    assert close_dead(project.state, project.tracker) == [], "nothing ever ran here"
+    project.run()
+
+    states = {name: project.tracker.runs[run]["status"] for name, run in runs.items()}
+    assert states == {"dead": "KILLED", "lives": "RUNNING", "elsewhere": "RUNNING"}
+    assert project.tracker.runs[nobody]["status"] == "RUNNING"
+
+
+def test_a_step_that_no_file_knows_ends_with_its_run(project):
+    parent = project.tracker.create_parent("e", "p", {})
+    unwritten = project.tracker.create_child(parent, "prep", {})
+    folder = project.state / "runs" / parent
+    folder.mkdir(parents=True)
+    (folder / "unfinished").write_text(f"open {parent}\n")
+    assert close_dead(project.state, project.tracker) == [unwritten, parent]
+    assert {r["status"] for r in project.tracker.runs.values()} == {"KILLED"}
 
 
 def test_kill_9_leaves_no_process_behind(project):

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from mlops.pipeline.run.used import UsedFiles, digest, meaning, recorded
+from mlops.spec import engine
 
 MAIN = """
 import json, os, pathlib, sys
@@ -165,3 +166,21 @@ def test_a_record_that_does_not_tell_all_is_none(tmp_path: Path, text: str) -> N
     if text:
         record.write_text(text)
     assert recorded(record, tmp_path) is None
+
+
+def test_a_module_of_the_engine_counts_as_code(code, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """The engine comes with the environment: an edit of what a step imports from it runs the step again."""
+    part = tmp_path / "engine" / "mlops"
+    part.mkdir(parents=True)
+    module = part / "words_of_this_test.py"
+    module.write_text("TEXT = 'one'\n")
+    monkeypatch.setenv("PYTHONPATH", str(part.parent))
+    monkeypatch.setattr(engine, "roots", lambda: [part])
+    (code.root / "src/pack/only_left.py").write_text("from mlops.words_of_this_test import TEXT\n")
+    ran = []
+    for text in ("TEXT = 'one'\n", "TEXT = 'one'  # a comment\n", "TEXT = 'two'\n"):
+        module.write_text(text)
+        engine.digest.cache_clear()
+        code.run()
+        ran.append(set(code.ran()))
+    assert ran == [{"left"}, set(), {"left"}]

@@ -14,20 +14,24 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from mlops.errors import Blocked, Inconclusive, IntegrityError, InvalidInput, NotFound, TargetError
+from mlops.lifecycle.start import start
 from mlops.serving import testing
 from mlops.serving.lock import owner
 from mlops.serving.state import FOLLOWING, KEYS, STATE, read_keys
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import tree_digest
 from mlops.spec.release import Data, Release, Source
+from mlops.targets.local import down
 from mlops.targets.local.endpoints import LocalEndpoints
 
 ENV, MODEL = "prod", "freight"
@@ -354,7 +358,8 @@ def test_a_killed_server_is_not_ready_and_comes_back_with_its_state_port_and_key
     bench.kill()
     dead = bench.endpoints.state(ENV, MODEL)
     assert {d.state for d in dead.deployments} == {"failed"}
-    assert "mlops apply prod" in dead.deployments[0].detail
+    assert "it ended or was killed" in dead.deployments[0].detail
+    assert "mlops start" in dead.deployments[0].detail
     with pytest.raises(TargetError, match="not running"):
         bench.endpoints.score(ENV, MODEL, testing.body())
     with pytest.raises(Inconclusive):
@@ -381,6 +386,31 @@ def test_a_restart_serves_what_still_loads(bench: Bench, tmp_path: Path) -> None
     assert {bench.post()[1]["azureml-model-deployment"] for _ in range(20)} == {"blue"}
     with pytest.raises(Inconclusive, match="nothing was loaded"):
         bench.endpoints.sample(ENV, MODEL, "green")
+
+
+def test_after_a_reboot_every_endpoint_comes_back_as_it_was_and_what_cannot_is_said(
+    bench: Bench, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doomed = tmp_path / "doomed"
+    testing.write_onnx(doomed, bias=3.0)
+    bench.create("blue", 1, "one")
+    bench.create("green", 2, "two")
+    bench.traffic(blue=30, green=70)
+    bench.endpoints.create("staging", "blue", release(3, tree_digest(doomed)), doomed)
+    places = [("staging", MODEL), ("prod", MODEL), ("prod", "never-made")]
+    up = {place.env: place for place in start(bench.endpoints, places)}
+    assert {p.outcome for p in up.values()} == {"up"} and up["prod"].release == 2
+    bench.kill()
+    Bench.kill(SimpleNamespace(folder=bench.root / "staging" / MODEL))  # type: ignore[arg-type]
+    monkeypatch.setattr(down, "booted", lambda: time.time() + 3600)
+    assert "the machine was started anew" in bench.endpoints.state(ENV, MODEL).deployments[0].detail
+    (doomed / "onnx" / "model.onnx").unlink()
+    found = {place.env: place for place in start(bench.endpoints, places)}
+    assert found["prod"] == replace(up["prod"], outcome="started")
+    assert bench.shares() == {"blue": 30, "green": 70} and bench.post()[0] == 200
+    assert found["staging"].outcome == "down" and "blue (release 3) is failed" in found["staging"].why
+    bench.endpoints.stop("staging", MODEL)
+    assert [place.env for place in start(bench.endpoints, places)] == ["prod"], "what was stopped stays so"
 
 
 def test_a_recycled_process_id_is_left_alone(bench: Bench) -> None:

@@ -70,6 +70,9 @@ class FileTracker:
     def finish(self, run_id: str, status: str) -> None:
         self.status[run_id] = status
 
+    def left_open(self, parent: str = "") -> dict[str, Mapping[str, str]]:
+        return {}
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None: ...
 
     def env(self) -> Mapping[str, str]:

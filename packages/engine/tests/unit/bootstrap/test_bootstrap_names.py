@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from infra.plan.arm_types import ARM_TYPES
-from infra.roles import BUILT_IN
 from mlops.bootstrap import azure, github, grants
 from mlops.bootstrap.github_record import RECORD
 from mlops.bootstrap.github_rules import CHECKS
 from mlops.bootstrap.providers import ALWAYS, OPTIONS
 from mlops.errors import InvalidInput
+from mlops.infra.arm_types import ARM_TYPES
+from mlops.infra.roles import BUILT_IN
 from mlops.spec.settings import load_settings
 from mlops.targets.azure.arm import VERSIONS
 

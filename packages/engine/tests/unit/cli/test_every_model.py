@@ -61,12 +61,15 @@ ONE: dict[str, tuple[str, ...]] = {
     "versions list": (),
     "runs": (),
     "compare": ("1",),
+    "params": (),
+    "add": (),
+    "notebook": ("--no-open",),
     "versions delete": ("1",),
     "schedule apply": ("prod", "monitor.yml"),
     "labels add": ("x.csv", "--env", "prod"),
 }
 """Verbs that are about one model, with the words that each needs besides."""
-EVERY = ("endpoints", "stop", "status", "monitor", "board", "pipeline lint")
+EVERY = ("endpoints", "start", "stop", "status", "monitor", "board", "pipeline lint")
 """Verbs that take all models when none is named."""
 NONE = {
     # <example>

@@ -53,7 +53,7 @@ def reason(event: Event, workflow: str, off: dict[str, str] | None = None) -> st
         ("environments/freeze.yaml", {"ci", "release"}),
         ("releases/flights/7.yaml", {"ci", "release"}),
         ("environments/Pulumi.prod.yaml", {"ci", "infra"}),
-        ("infra/components/network.py", {"ci", "infra"}),
+        ("packages/infra/src/mlops/infra/components/network.py", {"ci", "infra"}),
     ],
 )
 def test_a_push_to_main_starts_what_looks_at_its_files(changed: str, expected: set[str]) -> None:

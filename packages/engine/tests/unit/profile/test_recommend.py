@@ -140,7 +140,7 @@ def test_a_machine_that_others_used_is_said() -> None:
 
 
 def test_the_table_is_sound_and_in_the_grammar_that_infra_allows() -> None:
-    from infra.config import VmSize
+    from mlops.infra.config import VmSize
 
     pattern = VmSize.__metadata__[0].metadata[0].pattern
     names = [size.name for size in sizes()]

@@ -48,7 +48,7 @@ def table(zones: list[Zone]) -> str:
         ("tests/unit/prices/test_prices.py", False),
         ("packages/runtime/src/mlops/errors.py", False),
         ("pipelines/azure-devops/release.yml", False),
-        ("infra/roles.py", False),
+        ("infra/environment.py", False),
         ("template.toml", False),
         ("pyproject.toml", False),
     ],

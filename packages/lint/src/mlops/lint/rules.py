@@ -83,6 +83,8 @@ def _rules() -> dict[str, str]:
         "unused-input": "an input that nobody uses",
         "unused-output": "an output that the command never writes",
         "workspace-component": "a component of a workspace or registry instead of a file of this repository",
+        "missing-package": "the code of a model imports what the environment of its training job lacks",
+        "parameter-apart": "hyper-parameters of the component or `training.yml` are not those of `model.py`",
         "hidden-failures": "a parallel job that hides every failed mini-batch",
         "silent-monitor": "a monitor's signal without thresholds never raises an alert",
         "silence": "a comment silences a rule without a reason, or names one that does not exist",

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
-import sys
 from pathlib import Path
-from types import ModuleType
 
+from mlops.infra import config
 from mlops.reference.fields import sections
 from mlops.reference.markdown import NOTICE, page, prose, table
 from mlops.spec.desired import DesiredState
@@ -61,13 +59,12 @@ def pages(root: Path) -> dict[str, str]:
             _schema("release"),
             sections(Release),
         ),
-        "stack.md": _stack(root),
+        "stack.md": _stack(),
         "events.md": _events(),
     }
 
 
-def _stack(root: Path) -> str:
-    config = _config(root)
+def _stack() -> str:
     return page(
         "`environments/Pulumi.<stack>.yaml`",
         "What Azure has in one environment; read by `pulumi up` and by `mlops infra plan`. Keys start "
@@ -78,13 +75,6 @@ def _stack(root: Path) -> str:
         "## Stack `shared`",
         sections(config.SharedStack, prefix="mlops:", level=3),
     )
-
-
-def _config(root: Path) -> ModuleType:
-    """The program's configuration, which is beside the package and no part of it."""
-    if str(root) not in sys.path:
-        sys.path.insert(0, str(root))
-    return importlib.import_module("infra.config")
 
 
 def _events() -> str:

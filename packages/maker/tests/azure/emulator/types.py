@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tests.infra.arm_oracle import Oracle, check
+from tests.arm_oracle import Oracle, check
 
 _ENVELOPE = frozenset({"id", "name", "type", "apiVersion", "systemData"})
 

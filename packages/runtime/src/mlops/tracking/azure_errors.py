@@ -91,7 +91,7 @@ def _answered(error: Any, what: str, text: str) -> MlopsError:
         found = _ACTION.search(text)
         right = f"the right {found[1]} on {found[2]}" if found else text[:_SHOWN]
         return Forbidden(
-            f"cannot {what}: this identity lacks {right}; infra/roles.py says who may do what, "
+            f"cannot {what}: this identity lacks {right}; docs/security.md says who may do what, "
             "and a new assignment takes some minutes to work"
         )
     if status == 404:

@@ -146,6 +146,19 @@ class PipelineTracker:
         with translated(self.uri, f"search the steps of run {parent}"):
             return self._search(experiment, [f"tags.`{PARENT}` = '{parent}'"])
 
+    def left_open(self, parent: str = "") -> dict[str, Mapping[str, str]]:
+        """The tags of each run that is RUNNING: those right below `parent`, or those below none."""
+        terms = ["attributes.status = 'RUNNING'"]
+        if parent:
+            experiments = [self.get(parent).experiment_id]
+            terms.append(f"tags.`{PARENT}` = '{parent}'")
+        else:
+            with translated(self.uri, "list the experiments"):
+                experiments = [e.experiment_id for e in client(self.uri).search_experiments()]
+        with translated(self.uri, "search for runs that were left open"):
+            found = [run for one in experiments for run in self._search(one, terms)]
+        return {run.run_id: run.tags for run in found if parent or run.parent is None}
+
     def _search(self, experiment_id: str, terms: list[str], limit: int | None = None) -> list[Run]:
         api = client(self.uri)
         found: list[Run] = []

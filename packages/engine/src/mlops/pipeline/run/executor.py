@@ -18,6 +18,7 @@ from pathlib import Path
 from mlops.errors import TargetError
 from mlops.pipeline.run.warm_client import ADDRESS, connect
 from mlops.pipeline.run.zygote import BETTER, EARLY
+from mlops.spec import engine
 
 PRELOAD = (
     "pandas",
@@ -131,6 +132,7 @@ class StepServer:
         request: dict[str, object] = {"id": name, "cwd": str(cwd), "env": dict(env), "log": str(log)}
         if record is not None and not invocation.shell:
             request["record"] = str(record)
+            request["engine"] = [os.path.join(root, "") for root in engine.roots()]  # noqa: PTH118
         request |= {"shell": invocation.shell} if invocation.shell else {"argv": list(invocation.argv)}
         self._send(request)
         if stop is not None:

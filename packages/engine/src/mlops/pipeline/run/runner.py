@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,8 +14,8 @@ from pathlib import Path
 from types import FrameType
 
 from mlops.errors import InvalidInput, MlopsError, StepFailed, TargetError
-from mlops.lint import lint
 from mlops.pipeline.binding import parse_parent
+from mlops.pipeline.checked import lint
 from mlops.pipeline.parts import Step
 from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.result import JobResult, StepEvent
@@ -27,7 +26,7 @@ from mlops.pipeline.run.here import Inline
 from mlops.pipeline.run.selection import WHOLE, Selection
 from mlops.pipeline.run.selection import plan as plan_of
 from mlops.pipeline.run.spread import spread
-from mlops.pipeline.run.state import RunFolder, recover
+from mlops.pipeline.run.state import RunFolder, process_tag, recover
 from mlops.pipeline.run.step import Run
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.used import UsedFiles
@@ -89,11 +88,10 @@ def run_pipeline(
             stack.callback(cache.release)
             recover(state, cache, tracker)
             experiment = pipeline.job.experiment_name or pipeline.job.name or path.stem
-            process = {"mlops.pid": f"{platform.node()}:{os.getpid()}"}
             run_id = tracker.create_parent(
                 experiment,
                 pipeline.job.display_name or pipeline.job.name or path.stem,
-                {**(tags or {}), **process},
+                {**(tags or {}), **process_tag()},
             )
             run = Run(
                 pipeline=pipeline,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import platform
 from pathlib import Path
 
 from mlops.pipeline.run.cache import StepCache
@@ -9,6 +11,7 @@ from mlops.pipeline.run.locks import FileLock
 from mlops.pipeline.run.tracker import Tracker
 from mlops.pipeline.run.work import remove
 
+PROCESS = "mlops.pid"
 _LOCK = "lock"
 _OPEN = "unfinished"
 
@@ -65,8 +68,42 @@ def forget_work(folder: Path) -> None:
         remove(folder / name)
 
 
+def process_tag() -> dict[str, str]:
+    """Whose a run is, for whoever finds it open."""
+    return {PROCESS: f"{platform.node()}:{os.getpid()}"}
+
+
+def close_dead(state: Path, tracker: Tracker) -> list[str]:
+    """`recover` for whoever only looks at runs."""
+    return recover(state, StepCache(state / "cache"), tracker) if (state / "runs").is_dir() else []
+
+
 def recover(state: Path, cache: StepCache, tracker: Tracker) -> list[str]:
     """End the runs that died without a word (kill -9, power) as KILLED; the ids of those runs."""
+    ended = _with_folder(state, cache, tracker)
+    # Killed between the birth of a run and its folder: only the tracking server knows of it.
+    for run_id, tags in tracker.left_open().items():
+        if not (state / "runs" / run_id).is_dir() and _died(tags.get(PROCESS, "")):
+            tracker.finish(run_id, "KILLED")
+            ended.append(run_id)
+    return ended
+
+
+def _died(process: str) -> bool:
+    """Whether a process of this machine is no more; nothing is known of others."""
+    host, _, number = process.rpartition(":")
+    if host != platform.node() or not number.isdecimal():
+        return False
+    try:
+        os.kill(int(number), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
+def _with_folder(state: Path, cache: StepCache, tracker: Tracker) -> list[str]:
     ended: list[str] = []
     for folder in sorted((state / "runs").glob("*")):
         record = folder / _OPEN
@@ -76,7 +113,9 @@ def recover(state: Path, cache: StepCache, tracker: Tracker) -> list[str]:
         if not lock.try_acquire():
             continue
         # The parent is written first and ends last, so that it is never final with a child still running.
-        for run_id in _still_open(record):
+        found = _still_open(record)
+        unwritten = [r for one in found[-1:] for r in tracker.left_open(one) if r not in found]
+        for run_id in [*unwritten, *found]:
             tracker.finish(run_id, "KILLED")
             ended.append(run_id)
         cache.discard(folder.name)

@@ -35,6 +35,8 @@ from mlops.pipeline.run.values import AssetResolver, Given, step_inputs
 from mlops.pipeline.run.work import Task, Workplace, task_of, workplace
 from mlops.pipeline.sweep.models import SweepSpec
 from mlops.pipeline.sweep.result import SweepResult, TrialResult, TrialState
+from mlops.spec import engine
+from mlops.spec.digest import data_digest
 
 RECORD = "used.json"
 """Beside the outputs of a step: the files that it used."""
@@ -165,14 +167,15 @@ class Run:
         )
 
     def _snapshot(self, step: Step) -> tuple[str, Path]:
-        """Digest of a step's code, and a copy that no step works in; one a run for each code."""
+        """Digest of a step's code and of the engine, and a copy of the code that no step works in."""
         source = (step.code, step.includes)
         with self._copy:
             if source not in self._snapshots:
                 target = self.folder.code / f".{len(self._snapshots)}"
                 take_snapshot(step.code, target, step.includes)
                 # Digest of the copy, so that an edit during the copy cannot be recorded as something else.
-                self._snapshots[source] = (code_digest(target), target)
+                found = data_digest([code_digest(target), engine.digest()])
+                self._snapshots[source] = (found, target)
             return self._snapshots[source]
 
     def _reuse(self, step: Step, entry: Entry) -> bool:

@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Locked, MlopsError
-from mlops.lint import lint
+from mlops.pipeline.checked import lint
 from mlops.pipeline.parts import Step
 from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.run.cache import StepCache
@@ -22,7 +22,7 @@ from mlops.pipeline.run.perform import Performer
 from mlops.pipeline.run.runner import check_code, interruptible
 from mlops.pipeline.run.snapshot import code_digest, take_snapshot
 from mlops.pipeline.run.spread import spread
-from mlops.pipeline.run.state import RunFolder, recover
+from mlops.pipeline.run.state import RunFolder, process_tag, recover
 from mlops.pipeline.run.study import Study
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.trials import Sweeping
@@ -30,6 +30,7 @@ from mlops.pipeline.run.values import AssetResolver, pipeline_inputs, step_input
 from mlops.pipeline.run.work import task_of
 from mlops.pipeline.sweep.models import SweepSpec
 from mlops.pipeline.sweep.result import Progress, SweepResult, TrialResult
+from mlops.spec import engine
 from mlops.spec.digest import data_digest
 
 
@@ -98,7 +99,7 @@ def run_sweep(
         if not study.parent:
             experiment = job.experiment_name or job.name or path.stem
             name = job.display_name or job.name or path.stem
-            study.parent = tracker.create_parent(experiment, name, tags or {})
+            study.parent = tracker.create_parent(experiment, name, {**(tags or {}), **process_tag()})
         runs = RunFolder(state, study.parent)
         snapshot = runs.code / ".0"
         take_snapshot(step.code, snapshot, step.includes)
@@ -112,9 +113,9 @@ def run_sweep(
 
 
 def _code(step: Step) -> str:
-    """Digest of what a trial's working folder starts with."""
+    """Digest of what a trial's working folder starts with, and of the engine."""
     places = [place for place in (step.code, *step.includes) if place is not None and place.exists()]
-    return data_digest([code_digest(place) for place in places]) if places else ""
+    return data_digest([*(code_digest(place) for place in places), engine.digest()])
 
 
 def _ended(sweeping: Sweeping) -> SweepResult:

@@ -21,6 +21,9 @@ class Tracker(Protocol):
     def finish(self, run_id: str, status: RunStatus) -> None:
         """End a run; ending one that has ended is no error."""
 
+    def left_open(self, parent: str = "") -> dict[str, Mapping[str, str]]:
+        """The tags of each run that is RUNNING: those right below `parent`, or those below none."""
+
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set or overwrite tags."""
 

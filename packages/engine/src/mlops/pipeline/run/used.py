@@ -4,6 +4,7 @@ A step that ends well has said which modules it imported (`zygote.py` listens). 
 such a step used, and reuses its outputs when those files mean the same: comments and blank lines of Python
 count for nothing. Where it cannot be known (a shell, a child process that may import more) all code counts.
 Files that are no Python always count, and so do names of modules that came or went where the step looked.
+The engine's modules are recorded too: they come with the environment, not with the code.
 """
 
 from __future__ import annotations
@@ -15,11 +16,15 @@ import tokenize
 from pathlib import Path
 
 from mlops.pipeline.run.snapshot import code_files
+from mlops.spec import engine
 from mlops.spec.digest import data_digest, file_digest
 from mlops.spec.writing import write
 
 _KEEP = 8
 """Sets of files that a step is known to have used; the newest."""
+
+ENGINE = "<engine>/"
+"""Begins the name of a file of the engine; no path in a snapshot begins so."""
 
 Files = tuple[str, ...]
 _LAYOUT = (tokenize.COMMENT, tokenize.NL, tokenize.ENCODING)
@@ -60,17 +65,33 @@ def recorded(record: Path, code: Path) -> Files | None:
         return None
     if started:
         return None
-    return tuple(sorted(p.relative_to(code).as_posix() for p in files if code in p.parents and p.is_file()))
+    return tuple(sorted(name for path in files if path.is_file() and (name := _name(path, code))))
+
+
+def _name(path: Path, code: Path) -> str:
+    """As it is remembered; empty for what belongs neither to the code nor to the engine."""
+    if code in path.parents:
+        return path.relative_to(code).as_posix()
+    found = (path.relative_to(root).as_posix() for root in engine.roots() if root in path.parents)
+    return next((ENGINE + name for name in found), "")
+
+
+def _file(name: str, code: Path) -> Path:
+    if not name.startswith(ENGINE):
+        return code / name
+    tried = [root / name.removeprefix(ENGINE) for root in engine.roots()]
+    return next((path for path in tried if path.is_file()), tried[0])
 
 
 def digest(code: Path, files: Files) -> str | None:
     """Of the part of `code` that a step with these Python files depends on; None when one is not there."""
-    if not all((code / name).is_file() for name in files):
+    found = {name: _file(name, code) for name in files}
+    if not all(path.is_file() for path in found.values()):
         return None
     looked_in = {Path(name).parent for name in files} | {Path()}
     there = [file.relative_to(code) for file in code_files(code)]
     parts = {
-        "meaning": {name: meaning(code / name) for name in files},
+        "meaning": {name: meaning(path) for name, path in found.items()},
         "names": sorted(p.as_posix() for p in there if p.suffix == ".py" and p.parent in looked_in),
         "others": {p.as_posix(): file_digest(code / p) for p in there if p.suffix != ".py"},
     }

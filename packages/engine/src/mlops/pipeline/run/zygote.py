@@ -6,8 +6,9 @@ safe: libraries are imported, not used (OpenBLAS's pool, which `import numpy` st
 
 Requests and answers are JSON lines on the socket whose descriptor is the argument.
 Request: {id, argv | shell, cwd, env, log}, {kill: id, signal} or {preload: [module]}. In place of a log three
-descriptors may come with the request: its standard input, output and error. With `record`, a path, the
-process writes there which Python files it used and whether it started others (see `used.py`).
+descriptors may come with the request: its standard input, output and error. With `record`, a path, and
+`engine`, folders, the process writes there which Python files it used and whether it started others (see
+`used.py`).
 Answers: {id, pid}, {id, exit}.
 Requests are served between two imports too: a step that comes early imports what is missing itself.
 When the socket closes, the runner is gone: all steps are killed, so that a `kill -9` leaves no orphan.
@@ -242,11 +243,16 @@ class Used:
         elif event in self.STARTS:
             self.started = True
 
-    def write(self, path: str) -> None:
-        """Also what was imported in another way than by `open`; nothing where there is no room for it."""
+    def write(self, path: str, engine: list[str]) -> None:
+        """Also what was imported in another way than by `open`; nothing where there is no room for it.
+
+        `engine`: folders of the engine, whose modules count as the code does; this server's do not.
+        """
         origins = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
         self.files |= {os.path.abspath(o) for o in origins if isinstance(o, str)}  # noqa: PTH100
-        files = sorted(name for name in self.files if name.startswith(self.folder))
+        own = os.path.join(os.path.dirname(os.path.abspath(__file__)), "")  # noqa: PTH100, PTH118, PTH120
+        counts = (name for name in self.files if name.startswith((self.folder, *engine)))
+        files = sorted(name for name in counts if not name.startswith(own))
         with contextlib.suppress(OSError), open(path, "w", encoding="utf-8") as stream:  # noqa: PTH123
             json.dump({"files": files, "started": self.started}, stream)
 
@@ -258,7 +264,7 @@ def _exit_code(request: dict[str, Any]) -> int:
     """Run the step and answer as the interpreter would."""
     code = _ran(request)
     if code == 0 and "record" in request:
-        _USED.write(request["record"])
+        _USED.write(request["record"], request["engine"])
     return code
 
 

@@ -40,11 +40,13 @@ class _Wrong(Exception):
 
 @dataclass
 class Hour:
-    """Both collections of one deployment in one hour."""
+    """Both collections of one deployment in one hour, or what two hours have of the same rows."""
 
     inputs: dict[Key, dict[str, Any]] = field(default_factory=dict)
     outputs: dict[Key, dict[str, Any]] = field(default_factory=dict)
     bad: list[Bad] = field(default_factory=list)
+    found_again: int = 0
+    """Halves that their own hours count as unpaired, and that are here."""
 
     def read(self, collection: str, blob: str, data: bytes) -> None:
         """Take over the lines of a blob of `model_inputs` or `model_outputs`."""
@@ -56,6 +58,33 @@ class Hour:
                 found.update(_rows(line, collection))
             except _Wrong as why:
                 self.bad.append(Bad(blob, number, str(why), line[:_SHOWN].decode("utf-8", "replace")))
+
+    def halves(self) -> bytes:
+        """Rows of which only one half is there, as text for `Hour.turn`; empty when there are none."""
+        alone = self.inputs.keys() ^ self.outputs.keys()
+        if not alone:
+            return b""
+        sides = (
+            [found[key] for key in sorted(alone & found.keys())] for found in (self.inputs, self.outputs)
+        )
+        return msgspec.json.encode(dict(zip((INPUTS, OUTPUTS), sides, strict=True)))
+
+    @classmethod
+    def turn(cls, early: bytes, late: bytes) -> Hour:
+        """The rows whose halves are in two hours, one after the other: the agent writes each when it likes.
+
+        `early` and `late` are the `halves` of these hours.
+        """
+        found = cls()
+        for data in (early, late):
+            sides = msgspec.json.decode(data)
+            found.inputs |= [_row(row, _KEYS) for row in sides[INPUTS]]
+            found.outputs |= [_row(row, _KEYS) for row in sides[OUTPUTS]]
+        whole = found.inputs.keys() & found.outputs.keys()
+        found.inputs = {key: found.inputs[key] for key in whole}
+        found.outputs = {key: found.outputs[key] for key in whole}
+        found.found_again = 2 * len(whole)
+        return found
 
     def table(self) -> Any:
         """Arrow table as `mlops.serving.capture_files` writes it; its metadata say what is not in it.
@@ -79,7 +108,7 @@ class Hour:
         asked = [self.inputs[key] for key in keys]
         for name in dict.fromkeys(name for row in asked for name in row if name not in _KEYS):
             columns[name] = _array([row.get(name) for row in asked])
-        unpaired = len(self.inputs.keys() ^ self.outputs.keys())
+        unpaired = len(self.inputs.keys() ^ self.outputs.keys()) - self.found_again
         counts = {SET_ASIDE: str(len(self.bad)), UNPAIRED: str(unpaired)}
         return pa.table(columns).replace_schema_metadata(counts)
 

@@ -136,6 +136,10 @@ class AzureEndpoints:
             self._put(environment, endpoint, f"take {deployment} out of the traffic of {endpoint.name}")
         self._remove(environment, endpoint.name, deployment)
 
+    def start(self, environment: str, model: str) -> EndpointState:
+        """Nothing to do: Azure keeps deployments running, and says of one that it can't."""
+        return self.state(environment, model)
+
     def stop(self, environment: str, model: str) -> None:
         """Delete every deployment; the endpoint itself is Pulumi's and stays, and costs nothing."""
         state = self.state(environment, model)

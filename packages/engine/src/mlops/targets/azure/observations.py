@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 
 SET_ASIDE = "set-aside"
 """Folder of lines that could not be read, beside the files that were made of the others."""
+HALVES = "halves"
+"""Folder of rows of which an hour has one half, and of those that were put together with the hour after."""
 _PATH = re.compile(r"/datastores/(?P<store>[^/]+)/paths/(?P<path>.+?)/?$", re.I)
 _HOUR = re.compile(r"/(\d{4})/(\d{2})/(\d{2})/(\d{2})/[^/]+\.jsonl$")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
@@ -62,6 +64,8 @@ class AzureObservations:
     ) -> list[Path]:
         """A Parquet file for each deployment and hour; only hours that are new or have changed are fetched.
 
+        Rows of which the agent wrote one half before and one after the hour have files of their own.
+
         Raises `TargetError` when the collector's container is not there or may not be read.
         """
         endpoint = self._connection.place(environment).endpoint("online_endpoint", model)
@@ -88,7 +92,14 @@ class AzureObservations:
                 return _fetched(client, folder, f"{hour:%Y%m%dT%H}-{colour}", blobs)
 
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
-            return sorted(pool.map(fetch, wanted))
+            files = list(pool.map(fetch, wanted))
+        made = {(colour, hour): file for (hour, colour, _), file in zip(wanted, files, strict=True)}
+        turns = [
+            _turn(file, next_file)
+            for (colour, hour), file in made.items()
+            if (next_file := made.get((colour, hour + timedelta(hours=1)))) is not None
+        ]
+        return sorted([*files, *(turn for turn in turns if turn is not None)])
 
     def add(self, environment: str, model: str, kind: Record, name: str, content: bytes) -> bool:
         """See `mlops.targets.base.Observations.add`. Raises `InvalidInput` for what is no file name."""
@@ -160,7 +171,7 @@ def _reading(model: str, environment: str, container: ContainerClient) -> Iterat
             ) from error
         raise Forbidden(
             f"cannot {what}: this identity needs the role Storage Blob Data Reader on {place}; "
-            "infra/roles.py says who has it, and a new assignment takes some minutes to work"
+            "docs/security.md says who has it, and a new assignment takes some minutes to work"
         ) from error
     except NotFound as error:
         raise TargetError(
@@ -185,7 +196,31 @@ def _fetched(container: ContainerClient, folder: Path, name: str, blobs: list[_B
         writing.write(aside, hour.bad_lines(), durable=False)
     else:
         aside.unlink(missing_ok=True)
+    halves = folder / HALVES
+    for old in halves.glob(f"{name}-*"):
+        old.unlink(missing_ok=True)
+    if alone := hour.halves():
+        writing.write(halves / f"{path.stem}.json", alone, durable=False)
+    # Last: it says that the hour is done.
     writing.write(path, _parquet(hour), durable=False)
+    return path
+
+
+def _turn(early: Path, late: Path) -> Path | None:
+    """The file of rows whose halves are in two hours, one after the other; None when there are none."""
+    halves = early.parent / HALVES
+    path = halves / f"{early.stem}-{late.stem.rpartition('-')[2]}.parquet"
+    if path.is_file():
+        return path
+    texts = [halves / f"{hour.stem}.json" for hour in (early, late)]
+    if not all(text.is_file() for text in texts):
+        return None
+    found = Hour.turn(*(text.read_bytes() for text in texts))
+    for old in halves.glob(f"{early.stem}-*.parquet"):
+        old.unlink(missing_ok=True)
+    if not found.outputs:
+        return None
+    writing.write(path, _parquet(found), durable=False)
     return path
 
 

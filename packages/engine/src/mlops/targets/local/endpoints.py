@@ -40,8 +40,8 @@ from mlops.spec.digest import data_digest
 from mlops.spec.release import Release
 from mlops.spec.signing import Signed
 from mlops.targets.base import Deployment, EndpointState, TrafficSample
+from mlops.targets.local.down import LOG, last_lines, why_down
 
-LOG = "server.log"
 LOG_BYTES = 10 << 20
 START_SECONDS = 60.0
 CHANGE_SECONDS = 120.0
@@ -84,7 +84,7 @@ class LocalEndpoints:
         url = f"http://127.0.0.1:{server.port if server else known.port}/score"
         wanted = self._fingerprint(model)
         if server is None:
-            dead = f"its server is not running; `mlops apply {environment}` starts it again"
+            dead = f"its server is not running: {why_down(folder)}; `mlops start` brings it back"
             return EndpointState(environment, model, url, _offline(known, "failed", dead), wanted)
         try:
             described = self._control(folder, "GET", "state", timeout=5)
@@ -159,6 +159,20 @@ class LocalEndpoints:
         with self._changing(folder):
             self._ensure_running(folder)
             self._control(folder, "DELETE", f"deployments/{deployment}")
+
+    def start(self, environment: str, model: str) -> EndpointState:
+        """See `mlops.targets.base.Endpoints.start`; the server comes back with the last state in effect."""
+        folder = self._existing(environment, model)
+        with self._changing(folder):
+            self._ensure_running(folder)
+            deadline = time.monotonic() + START_SECONDS
+            while True:
+                found = self.state(environment, model)
+                if all(d.state != "creating" for d in found.deployments):
+                    return found
+                if time.monotonic() > deadline:
+                    raise TargetError(f"the server of {folder} still loads its models; see {folder / LOG}")
+                time.sleep(0.05)
 
     def stop(self, environment: str, model: str) -> None:
         """Drain and end the server, and forget its deployments; keys and port stay for the next one."""
@@ -388,11 +402,7 @@ def _server(folder: Path) -> Owner:
 
 
 def _tail(folder: Path) -> str:
-    try:
-        lines = (folder / LOG).read_text(encoding="utf-8", errors="replace").splitlines()
-    except FileNotFoundError:
-        return "(no log)"
-    return " | ".join(lines[-3:])
+    return " | ".join(last_lines(folder / LOG)) or "(no log)"
 
 
 def _raise(answer: dict[str, Any]) -> NoReturn:

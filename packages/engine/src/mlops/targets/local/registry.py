@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 from mlops.errors import TargetError
+from mlops.pipeline import close_dead
 from mlops.spec import writing
 from mlops.targets._mlflow_registry import MlflowRegistry
+from mlops.targets.base import TrainingRun
 from mlops.tracking import PipelineTracker, sqlite_uri
 
 KEY = "seal.key"
@@ -26,7 +29,13 @@ class LocalRegistry(MlflowRegistry):
 
     def __init__(self, state: Path, tracking_uri: str = "", root: Path | None = None) -> None:
         super().__init__(local_tracker(state, tracking_uri), state / "models", root)
+        self._state = state
         self._key = None if tracking_uri else state / KEY
+
+    def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
+        """See `mlops.targets.base.Registry.runs`; runs that were killed are closed first."""
+        close_dead(self._state, self._tracker)
+        return super().runs(experiment, tags, limit)
 
     def seal(self, make: bool = False) -> bytes | None:
         """A key beside the database; None for a server, where who may write tags is the server's business."""

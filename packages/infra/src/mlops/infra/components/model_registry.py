@@ -1,0 +1,73 @@
+"""The Azure ML registry: models, environments and components that all environments read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import pulumi
+from pulumi_azure_native import machinelearningservices as ml
+from pulumi_azure_native import resources
+
+from mlops.infra.components.base import Component
+from mlops.infra.naming import Names
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelRegistryProps:
+    names: Names
+    location: str
+    tags: Mapping[str, str]
+    protect: bool
+    replicas: Sequence[str]
+    """Regions beside `location`."""
+
+
+class ModelRegistry(Component):
+    """Attributes: `group`, `registry`. Azure makes storage and container registry itself, one a region."""
+
+    def __init__(
+        self, name: str, props: ModelRegistryProps, opts: pulumi.ResourceOptions | None = None
+    ) -> None:
+        super().__init__(name, opts)
+        self.group = resources.ResourceGroup(
+            "group",
+            resource_group_name=props.names("resource_group"),
+            location=props.location,
+            tags=props.tags,
+            opts=self.child(protect=props.protect),
+        )
+        self.registry = ml.Registry(
+            "model-registry",
+            resource_group_name=self.group.name,
+            registry_name=props.names("ml_registry"),
+            location=props.location,
+            identity=ml.ManagedServiceIdentityArgs(type="SystemAssigned"),
+            public_network_access="Enabled",
+            region_details=[_region(r) for r in dict.fromkeys((props.location, *props.replicas))],
+            tags=props.tags,
+            opts=self.child(
+                protect=props.protect, custom_timeouts=pulumi.CustomTimeouts(create="60m", delete="60m")
+            ),
+        )
+        self.register_outputs({"registry": self.registry.id})
+
+
+def _region(location: str) -> ml.RegistryRegionArmDetailsArgs:
+    return ml.RegistryRegionArmDetailsArgs(
+        location=location,
+        acr_details=[
+            ml.AcrDetailsArgs(
+                system_created_acr_account=ml.SystemCreatedAcrAccountArgs(acr_account_sku="Premium")
+            )
+        ],
+        storage_account_details=[
+            ml.StorageAccountDetailsArgs(
+                system_created_storage_account=ml.SystemCreatedStorageAccountArgs(
+                    storage_account_type="Standard_LRS",
+                    storage_account_hns_enabled=False,
+                    allow_blob_public_access=False,
+                )
+            )
+        ],
+    )

@@ -1,0 +1,136 @@
+"""What the command line calls: `plan` and `purge`. Both read files only; neither needs a cloud or the
+Pulumi CLI."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mlops.errors import Blocked
+
+from ..model import Captured, Finding
+from . import render
+from .report import Plan, StackPlan
+
+__all__ = ["Plan", "enforce", "plan", "purge", "render", "write_arm"]
+
+
+def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", checkov: bool = True) -> Plan:
+    """Run the program for `stacks` (default: all) and judge what it would make.
+
+    `against` is a commit to compare with. `checkov=False` leaves the scanner out, for tests of the rest.
+    The caller prints the plan and then calls `enforce`. Raises `InvalidInput` for a wrong configuration,
+    stack or commit, and `Inconclusive` when checkov cannot judge.
+    """
+    from mlops.infra.expired import configured
+    from mlops.infra.policy.checkov import scan
+    from mlops.infra.policy.judge import accept, judge, rules_with
+
+    from ..stack_names import stack_names
+    from .arm import template
+    from .base import captured_at
+    from .diff import changes
+    from .program import own_of
+    from .renames import told
+    from .stacks import capture_stacks
+
+    configured(root)  # a clock that never strikes is no plan
+    captured, known = capture_stacks(root, stacks), set(stack_names(root))
+    rules = rules_with(own_of(root))
+    found = scan({c.stack: template(c) for c in captured}) if checkov else []
+    before = captured_at(root, against, [c.stack for c in captured]) if against else {}
+    gone = [c for name, c in before.items() if name not in known]
+    notes = [*told(gone, [c for c in captured if c.stack not in before]), *_ending(captured)]
+    violations, accepted, planned = [], [], []
+    for one in captured:
+        # Without the scanner its suppressions have nothing to match.
+        mine = one if checkov else _without_scanner(one)
+        mine_found = [
+            *judge(one.azure, rules),
+            *(f for f in found if f.stack == one.stack),
+            *_unreached(root, one),
+        ]
+        standing, excused = accept(mine, mine_found)
+        violations += standing
+        accepted += excused
+        planned.append(StackPlan(one, changes(before.get(one.stack), one) if against else None))
+    return Plan(tuple(planned), tuple(violations), tuple(accepted), against, tuple(notes))
+
+
+def enforce(planned: Plan) -> None:
+    """Raise `Blocked` (exit code 3) when the plan has a violation; the sentence lists all of them."""
+    if planned.violations:
+        count = len(planned.violations)
+        sentences = "\n".join(str(f) for f in planned.violations)
+        raise Blocked(f"{count} policy violation{'' if count == 1 else 's'}:\n{sentences}")
+
+
+def write_arm(planned: Plan, folder: Path) -> list[Path]:
+    """Write the ARM template of each stack to `folder/<stack>.json`; returns the paths."""
+    from .arm import template
+
+    folder.mkdir(parents=True, exist_ok=True)
+    written = []
+    for stack in planned.stacks:
+        path = folder / f"{stack.captured.stack}.json"
+        path.write_text(
+            json.dumps(template(stack.captured), indent=2, sort_keys=True) + "\n", encoding="utf-8"
+        )
+        written.append(path)
+    return written
+
+
+def purge(root: Path, *, stacks: Sequence[str] | None = None) -> str:
+    """The soft-deleted names that each stack would collide with, and the commands that free them.
+
+    Computed from the configuration; nothing is asked or deleted. Raises `InvalidInput` like `plan`.
+    """
+    from .purge import runbook
+    from .stacks import capture_stacks
+
+    return runbook(capture_stacks(root, stacks))
+
+
+def _ending(captured: Sequence[Captured]) -> list[str]:
+    """Sizes that Azure takes away within a year; those that are gone are violations."""
+    from mlops.infra.policy.checks_platform import today, vm_sizes
+    from mlops.spec.vm_sizes import sentence, verdict
+
+    return [
+        f"stack {one.stack}: {resource.name}: {sentence(size, today())}"
+        for one in captured
+        for resource in (
+            *one.of("machinelearningservices:Compute"),
+            *one.of("containerservice:ManagedCluster"),
+        )
+        for size in dict.fromkeys(vm_sizes(resource))
+        if verdict(size, today()) == "soon"
+    ]
+
+
+UNREACHED = "MLOPS_NETWORK_1"
+
+
+def _unreached(root: Path, captured: Captured) -> list[Finding]:
+    """Hosts that building images needs and the workspace's network does not let out."""
+    from mlops.infra.outbound import lacking, needed
+    from mlops.spec.settings import load_settings
+
+    models = load_settings(root).models.values()
+    needs = needed(root, container=any(m.online.container and not m.online.image for m in models))
+    found = []
+    for workspace in captured.of("machinelearningservices:Workspace"):
+        if workspace.get("managedNetwork.isolationMode") != "AllowOnlyApprovedOutbound":
+            continue
+        rules = captured.of("machinelearningservices:ManagedNetworkSettingsRule")
+        let_out = [str(r.get("properties.destination")) for r in rules]
+        for host, file in lacking(needs, let_out).items():
+            sentence = f"{file} needs {host} when its image is built; add it to mlops:network.outbound"
+            found.append(Finding(captured.stack, UNREACHED, workspace.name, sentence))
+    return found
+
+
+def _without_scanner(captured: Captured) -> Captured:
+    return replace(captured, skips=tuple(s for s in captured.skips if not s.check.startswith("CKV")))

@@ -1,0 +1,82 @@
+"""What a stack file amounts to, as pure functions: models to serve, grants. Trust is in `trust`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from mlops.errors import InvalidInput, Problem
+from mlops.infra import roles
+from mlops.infra.config import Endpoint, EnvironmentStack
+from mlops.infra.naming import Names
+from mlops.spec.settings import Settings
+
+
+def served_models(config: EnvironmentStack, settings: Settings, stack: str) -> dict[str, Endpoint]:
+    """How each model of mlops.toml is served here; raises `InvalidInput` for one that is not there."""
+    known = sorted(settings.models)
+    if unknown := sorted(set(config.endpoints) - set(known)):
+        raise InvalidInput(
+            [
+                Problem(
+                    f"environments/Pulumi.{stack}.yaml",
+                    f"mlops.toml has no model {name!r}; known: {', '.join(known)}",
+                    f"endpoints.{name}",
+                )
+                for name in unknown
+            ]
+        )
+    return {name: config.endpoints.get(name, Endpoint()) for name in known}
+
+
+def check_endpoints(names: Names, models: Iterable[str]) -> None:
+    """Raise `InvalidInput` when two models would get one endpoint: names in Azure ML are short."""
+    for kind in ("online_endpoint", "batch_endpoint"):
+        taken: dict[str, str] = {}
+        for model in models:
+            name = names.endpoint(kind, model).lower()
+            if other := taken.get(name):
+                sentence = (
+                    f"{other} and {model} would share the endpoint {name} in {names.environment}: only "
+                    "the first "
+                    "letters of a long name fit; give one of them a name that begins differently"
+                )
+                raise InvalidInput(Problem("mlops.toml", sentence, f"models.{model}"))
+            taken[name] = model
+
+
+def check_training(config: EnvironmentStack, settings: Settings, stack: str) -> None:
+    """Raise `InvalidInput` when `training_stack` is not the stack that mlops.toml trains in."""
+    trains = settings.azure.train
+    if config.training_stack is None or config.trains_in == trains != stack:
+        return
+    sentence = (
+        "this stack trains itself (azure.train of mlops.toml); leave the field out"
+        if stack == trains
+        else f"must end with /{trains}, the stack that trains (azure.train of mlops.toml); "
+        f"got {config.training_stack!r}"
+    )
+    raise InvalidInput(Problem(f"environments/Pulumi.{stack}.yaml", sentence, "training_stack"))
+
+
+def check_lifetime(stack: str, training: str, ttl: str | None) -> None:
+    """Raise `InvalidInput` when a clock would destroy `training`, which trains for `stack`."""
+    if ttl:
+        sentence = (
+            f"{stack} is trained for here (training_stack of its file), and the clock would destroy what its "
+            "live traffic is compared with; leave the field out"
+        )
+        raise InvalidInput(Problem(f"environments/Pulumi.{training}.yaml", sentence, "ttl"))
+
+
+def granted(config: EnvironmentStack) -> tuple[roles.Grant, ...]:
+    """The rows of the table in `mlops.infra.roles` that this stack needs."""
+    settings: dict[roles.When, bool] = {
+        "customer-managed keys": config.customer_managed_keys,
+        "events": bool(config.events),
+        "kubernetes with private endpoints": config.options.aks is not None
+        and config.network.private_endpoints,
+        "databricks": config.options.databricks is not None,
+        "data factory": config.options.data_factory is not None,
+        "another stack trains": config.training_stack is not None,
+    }
+    return roles.grants(when for when, on in settings.items() if on)

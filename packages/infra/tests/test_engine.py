@@ -1,0 +1,275 @@
+"""The real Pulumi engine runs the program, with a stand-in for Azure: what mocks cannot prove.
+
+Ordering, replacement, protection, secrets in the state and the policy pack are the engine's work. The CLI
+comes from PATH or from the cache of `make pulumi`; without one these tests are skipped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from real_engine import Engine, counts, find_cli
+from stand_in.rights import ADMINISTRATOR
+from test_going_away import condition
+
+CLI = find_cli()
+pytestmark = [
+    pytest.mark.engine,
+    pytest.mark.slow,
+    pytest.mark.skipif(CLI is None, reason="the Pulumi CLI is not on PATH; `make pulumi` installs it"),
+]
+COMPUTE = "machinelearningservices:Compute"
+
+
+@pytest.fixture(scope="module")
+def deployed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """Stacks `shared` and `dev`, created from nothing."""
+    assert CLI is not None
+    engine = Engine(tmp_path_factory.mktemp("engine") / "it", CLI)
+    for stack in ("shared", "dev"):
+        engine.init(stack)
+        done = engine.up(stack=stack)
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert set(counts(done.stdout)) == {"created"}, "a first update only creates"
+    yield engine
+
+
+@pytest.fixture
+def another(deployed: Engine, tmp_path: Path) -> Callable[[], Engine]:
+    """A copy of what is deployed, to break."""
+    assert CLI is not None
+    cli = CLI
+
+    def copy() -> Engine:
+        return Engine(tmp_path / "copy", cli, like=deployed)
+
+    return copy
+
+
+def test_engine_preview_creates_nothing(tmp_path: Path) -> None:
+    assert CLI is not None
+    engine = Engine(tmp_path / "it", CLI)
+    engine.init("shared")
+    done = engine.run("preview", stack="shared")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "create" in done.stdout
+    assert not engine.state.exists() or not engine.azure["resources"]
+
+
+def test_engine_second_update_changes_nothing(deployed: Engine) -> None:
+    before = deployed.azure["log"]
+    done = deployed.up("--expect-no-changes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(counts(done.stdout)) == {"unchanged"}
+    assert deployed.azure["log"] == before, "the provider was asked to change something"
+
+
+def test_engine_state_holds_no_plain_secret(deployed: Engine) -> None:
+    """Exports are no secrets, and no input of the state names a key, password or connection string."""
+    done = deployed.run("stack", "export")
+    assert done.returncode == 0
+    assert "AccountKey=" not in done.stdout
+    assert "ciphertext" not in deployed.run("stack", "output", "--json").stdout
+
+
+def test_engine_changed_vm_size_replaces_only_the_cluster(another: Callable[[], Engine]) -> None:
+    engine = another()
+    before = len(engine.azure["log"])
+    engine.edit("dev", r"Standard_D4ds_v5", "Standard_D8ds_v5")
+    done = engine.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout).get("replaced") == 1
+    events = engine.azure["log"][before:]
+    assert [e.split()[:2] for e in events] == [["delete", COMPUTE], ["create", COMPUTE]], (
+        "the old cluster goes first: its name is taken until then"
+    )
+
+
+def test_engine_removed_cluster_is_deleted(another: Callable[[], Engine]) -> None:
+    engine = another()
+    clusters = engine.kinds(COMPUTE)
+    engine.edit("dev", r"^    gpu: .*\n", "")
+    done = engine.up()
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert counts(done.stdout)["deleted"] == 1
+    assert engine.kinds(COMPUTE) == [c for c in clusters if not c.endswith("/gpu")]
+
+
+def test_engine_destroy_stops_at_protected_resources(another: Callable[[], Engine]) -> None:
+    engine = another()
+    engine.edit("dev", r"mlops:protect: .*", "mlops:protect: true")
+    assert engine.up().returncode == 0
+    kept = engine.kinds("storage:StorageAccount")
+    done = engine.run("destroy", "--yes", "--skip-preview")
+    assert done.returncode != 0
+    assert "protect" in done.stdout + done.stderr
+    assert engine.kinds("storage:StorageAccount") == kept
+
+
+def test_engine_destroy_removes_all_and_the_names_stay_taken(another: Callable[[], Engine]) -> None:
+    engine = another()
+    done = engine.run("destroy", "--yes", "--skip-preview")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not [i for i in engine.azure["resources"] if "-dev-" in i]
+    again = engine.up()
+    assert again.returncode != 0
+    assert "soft-deleted; purge it first" in again.stdout + again.stderr
+    state = engine.azure
+    state["soft_deleted"] = {}
+    engine.write_azure(state)
+    assert engine.up().returncode == 0, "after the purge the same names work again, and the update goes on"
+
+
+def test_engine_conflict_names_what_is_in_the_way(another: Callable[[], Engine]) -> None:
+    """Somebody made a cluster by hand that the stack file adds now."""
+    engine = another()
+    state = engine.azure
+    known = next(i for i in state["resources"] if i.endswith("/computes/cpu"))
+    taken = known.replace("/computes/cpu", "/computes/more")
+    state["resources"][taken] = {**state["resources"][known], "id": taken}
+    engine.write_azure(state)
+    engine.edit(
+        "dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}"
+    )
+    done = engine.up()
+    assert done.returncode != 0
+    assert "409 Conflict" in done.stdout + done.stderr
+
+
+def test_engine_missing_parent_is_told(another: Callable[[], Engine]) -> None:
+    """The workspace was deleted behind the stack's back."""
+    engine = another()
+    state = engine.azure
+    gone = [i for i in state["resources"] if "/microsoft.machinelearningservices/workspaces/" in i]
+    state["resources"] = {k: v for k, v in state["resources"].items() if k not in gone}
+    engine.write_azure(state)
+    engine.edit(
+        "dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}"
+    )
+    done = engine.up()
+    assert done.returncode != 0
+    assert "404 ParentResourceNotFound" in done.stdout + done.stderr
+
+
+def test_engine_policy_pack_passes_the_program_and_stops_a_wrong_edit(another: Callable[[], Engine]) -> None:
+    engine = another()
+    pack = str(engine.project / "infra" / "policy")
+    done = engine.up("--policy-pack", pack)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "mlops-infra" in done.stdout, "the engine did not run the pack"
+    before = engine.azure["log"]
+    engine.edit("dev", r"max_nodes: 2,", "max_nodes: 2, min_nodes: 1,")
+    stopped = engine.up("--policy-pack", pack)
+    assert stopped.returncode != 0
+    assert "MLOPS_COMPUTE_1" in stopped.stdout, stopped.stdout + stopped.stderr
+    assert engine.azure["log"] == before, "the cluster was changed before the policy was asked"
+
+
+def test_engine_applies_what_was_planned_and_nothing_else(another: Callable[[], Engine]) -> None:
+    """As the workflows do: the plan that a person approved is kept, and an edit after it stops the update."""
+    engine = another()
+    engine.edit("dev", r"max_nodes: 2,", "max_nodes: 3,")
+    file = engine.project / "environments" / "Pulumi.dev.yaml"
+    approved = file.read_text()
+    planned = engine.run("preview", "--refresh", "--save-plan", "plan.json")
+    assert planned.returncode == 0, planned.stdout + planned.stderr
+    engine.edit("dev", r"^    gpu: .*\n", "")
+    before = engine.kinds(COMPUTE)
+    more = engine.up("--refresh", "--plan", "plan.json")
+    assert more.returncode != 0
+    assert "violates plan" in more.stdout + more.stderr
+    assert engine.kinds(COMPUTE) == before, "what nobody approved was deleted"
+    file.write_text(approved)
+    done = engine.up("--refresh", "--plan", "plan.json")
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_engine_environment_reaches_the_stack_that_trains(another: Callable[[], Engine]) -> None:
+    """With the exports that the engine keeps, and the rule on roles elsewhere, which sees them only here."""
+    engine = another()
+    before = set(engine.kinds("authorization:RoleAssignment"))
+    engine.init("staging")
+    pack = str(engine.project / "infra" / "policy")
+    done = engine.up("--policy-pack", pack, stack="staging")
+    assert done.returncode == 0, done.stdout + done.stderr
+    grants = set(engine.kinds("authorization:RoleAssignment")) - before
+    exported = json.loads(engine.run("stack", "output", "--json").stdout)
+    there = [exported["workspace_id"], exported["storage_account_id"]]
+    assert sorted(sum(g.lower().startswith(f"{t}/providers/".lower()) for g in grants) for t in there) == [
+        2,
+        2,
+    ], "`plan` and `train` of staging, at both"
+
+
+def test_engine_apply_destroys_an_environment_to_nothing(another: Callable[[], Engine]) -> None:
+    """As the destroy workflow does: its command, its identity, the rights that exist at each call."""
+    engine = another()
+    engine.log_in(_apply(engine, "dev"))
+    done = engine.run("destroy", "--yes", "--refresh")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert not [i for i in engine.azure["resources"] if "-dev-" in i]
+    assert json.loads(engine.run("stack", "export").stdout)["deployment"].get("resources", []) == []
+
+
+@pytest.mark.timeout(900)
+@pytest.mark.parametrize("stack", ["staging", "prod"])
+def test_engine_a_refresh_after_the_first_update_changes_nothing(
+    another: Callable[[], Engine], stack: str
+) -> None:
+    """And then `apply` destroys it: with private endpoints, outbound rules and, in prod, a key of its own."""
+    engine = another()
+    before = set(engine.azure["resources"])
+    engine.init(stack)
+    engine.edit(stack, r"mlops:protect: .*", "mlops:protect: false")
+    done = engine.up(stack=stack)
+    assert done.returncode == 0, done.stdout + done.stderr
+    still = engine.run("preview", "--refresh", "--expect-no-changes", stack=stack)
+    assert still.returncode == 0, still.stdout + still.stderr
+    engine.log_in(_apply(engine, stack))
+    gone = engine.run("destroy", "--yes", "--refresh", stack=stack)
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert set(engine.azure["resources"]) == before
+
+
+def test_engine_nobody_acts_without_a_right(another: Callable[[], Engine]) -> None:
+    engine = another()
+    engine.log_in("somebody else")
+    done = engine.run("destroy", "--yes", "--skip-preview")
+    assert done.returncode != 0
+    assert "403 AuthorizationFailed" in done.stdout + done.stderr
+
+
+def _apply(engine: Engine, stack: str) -> str:
+    """The object id of the stack's identity `apply`, with what bootstrap gives it outside its environment."""
+    short = {"staging": "stg", "prod": "prd"}.get(stack, stack)
+    (identity,) = [i for i in engine.kinds("managedidentity:UserAssignedIdentity") if f"-apply-{short}-" in i]
+    state = engine.azure
+    principal = str(state["resources"][identity.lower()]["outputs"]["principalId"])
+    found = {"model registry": engine.kinds("machinelearningservices:Registry")[0].split("/providers/")[0]}
+    if stack != "dev":
+        own = [w for w in engine.kinds("machinelearningservices:Workspace") if "-dev-" in w]
+        accounts = [a for a in engine.kinds("storage:StorageAccount") if "dev" in a.rsplit("/", 1)[1]]
+        found |= {"training workspace": own[0], "training storage account": accounts[0]}
+    state["outside"] = [
+        {"principal": principal, "role": ADMINISTRATOR, "scope": place, "condition": condition(scope)}
+        for scope, place in found.items()
+    ]
+    engine.write_azure(state)
+    return principal
+
+
+def test_engine_waits_until_a_grant_counts(tmp_path: Path) -> None:
+    """The workspace is refused twice, as by a vault that does not know the role yet."""
+    assert CLI is not None
+    engine = Engine(tmp_path / "it", CLI)
+    engine.environment["STAND_IN_DELAY"] = "2"
+    for stack in ("shared", "dev"):
+        engine.init(stack)
+        done = engine.up(stack=stack)
+        assert done.returncode == 0, done.stdout + done.stderr
+    assert "a role assignment does not count yet" in done.stdout + done.stderr
+    assert sum(e.startswith("refused ") for e in engine.azure["log"]) == 2

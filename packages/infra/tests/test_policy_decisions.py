@@ -1,0 +1,258 @@
+"""Each rule of the policy by one resource: what it refuses, and what it must let through.
+
+A rule that only the whole program tests passes as long as the program is right; these are wrong by one value.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mlops.infra.model import UNKNOWN, Resource
+from mlops.infra.policy import checks_access as access
+from mlops.infra.policy import checks_data, checks_platform
+from mlops.infra.policy.judge import judge
+from mlops.infra.policy.rule import relaxed
+
+SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000001"
+ROLE = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/"
+READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
+
+
+def resource(
+    kind: str, inputs: dict[str, Any], *, stack: str = "prod", name: str = "x", **more: Any
+) -> Resource:
+    urn = f"urn:pulumi:{stack}::mlops::azure-native:{kind}::{name}"
+    return Resource(urn=urn, type=f"azure-native:{kind}", name=name, inputs=inputs, **more)
+
+
+def found(*resources: Resource) -> set[str]:
+    return {finding.check for finding in judge(resources)}
+
+
+def refused(check: str, kind: str, inputs: dict[str, Any], **more: Any) -> bool:
+    return check in found(resource(kind, inputs, **more))
+
+
+def assignment(role: str, scope: str = f"{SUBSCRIPTION}/resourceGroups/a", **more: Any) -> dict[str, Any]:
+    return {"roleDefinitionId": ROLE + role, "scope": scope, "principalType": "ServicePrincipal", **more}
+
+
+@pytest.mark.parametrize(
+    ("inputs", "bad"),
+    [
+        (assignment(access.OWNER), True),
+        (assignment(access.USER_ACCESS_ADMINISTRATOR), True),
+        (assignment(access.USER_ACCESS_ADMINISTRATOR.upper()), True),
+        (assignment(access.USER_ACCESS_ADMINISTRATOR, condition="x"), True),
+        (assignment(access.ROLE_ADMINISTRATOR), True),
+        (assignment(access.ROLE_ADMINISTRATOR, condition="x"), False),
+        (assignment(access.CONTRIBUTOR), False),
+        (assignment(access.CONTRIBUTOR, SUBSCRIPTION), True),
+        (assignment(access.CONTRIBUTOR, f"{SUBSCRIPTION}/"), True),
+        (assignment(READER, SUBSCRIPTION), False),
+        (assignment(READER, principalType="User"), True),
+        (assignment(READER, principalType=UNKNOWN), False),
+        (assignment(READER), False),
+    ],
+)
+def test_no_role_can_give_itself_more(inputs: dict[str, Any], bad: bool) -> None:
+    assert refused("MLOPS_ACCESS_1", "authorization:RoleAssignment", inputs) is bad
+
+
+@pytest.mark.parametrize("field", ["actions", "dataActions"])
+@pytest.mark.parametrize(
+    ("action", "bad"),
+    [
+        ("*", True),
+        ("*/read", True),
+        ("Microsoft.Storage/*", True),
+        ("Microsoft.Storage/storageAccounts/*/read", False),
+        ("Microsoft.Storage/storageAccounts/*/write", True),
+        ("Microsoft.Authorization/roleAssignments/write", True),
+        ("microsoft.authorization/roleAssignments/delete", True),
+        ("Microsoft.Authorization/roleAssignments/read", False),
+        ("Microsoft.Storage/storageAccounts/read", False),
+    ],
+)
+def test_custom_roles_list_what_they_need(field: str, action: str, bad: bool) -> None:
+    inputs = {"permissions": [{field: [action]}]}
+    assert refused("MLOPS_ACCESS_2", "authorization:RoleDefinition", inputs) is bad
+
+
+GITHUB = "https://token.actions.githubusercontent.com"
+ENTRA = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/v2.0"
+
+
+@pytest.mark.parametrize(
+    ("changes", "bad"),
+    [
+        ({}, False),
+        ({"subject": "repo:a/b:environment:*"}, True),
+        ({"subject": "repo:a/b:ref:refs/heads/main"}, True),
+        ({"subject": "sc://a/b/c"}, True),
+        ({"issuer": "https://example.com"}, True),
+        ({"issuer": f"{GITHUB}.example.com"}, True),
+        ({"issuer": UNKNOWN, "subject": "anything"}, False),
+        ({"subject": UNKNOWN, "issuer": "https://example.com"}, False),
+        ({"audiences": []}, True),
+        ({"audiences": [access.AUDIENCE, "more"]}, True),
+        ({"issuer": ENTRA, "subject": "/eid1/c/pub/t/a-1/a/b_2/sc/c/d"}, False),
+        ({"issuer": ENTRA, "subject": "repo:a/b:environment:prod"}, True),
+    ],
+)
+def test_federated_trust_names_one_environment(changes: dict[str, Any], bad: bool) -> None:
+    inputs = {
+        "issuer": GITHUB,
+        "subject": "repo:a/b:environment:prod",
+        "audiences": [access.AUDIENCE],
+        **changes,
+    }
+    assert refused("MLOPS_ACCESS_3", "managedidentity:FederatedIdentityCredential", inputs) is bad
+
+
+SOMEBODY = {"enabled": True, "contactEmails": ["a@example.com"]}
+
+
+@pytest.mark.parametrize(
+    ("notifications", "bad"),
+    [
+        ({"a": SOMEBODY}, False),
+        ({"a": {**SOMEBODY, "enabled": False}}, True),
+        ({"a": {"contactEmails": ["a@example.com"]}}, True),
+        ({"a": {"enabled": True}}, True),
+        ({"a": {"enabled": True, "contactEmails": []}}, True),
+        ({"a": {"enabled": True, "contactGroups": ["g"]}}, False),
+        ({"a": {**SOMEBODY, "enabled": False}, "b": SOMEBODY}, False),
+        # One that is on and reaches nobody, and one that is off: nobody hears of it.
+        ({"a": {"enabled": True}, "b": {**SOMEBODY, "enabled": False}}, True),
+        ({}, True),
+        (None, True),
+    ],
+)
+def test_a_budget_tells_somebody(notifications: Any, bad: bool) -> None:
+    assert refused("MLOPS_COST_1", "consumption:Budget", {"notifications": notifications}) is bad
+
+
+@pytest.mark.parametrize("kind", checks_data.PRECIOUS)
+@pytest.mark.parametrize(
+    ("stack", "needed"), [("prod", True), ("shared", True), ("staging", False), ("dev", False)]
+)
+def test_what_holds_data_is_protected_in_prod_and_shared(kind: str, stack: str, needed: bool) -> None:
+    assert refused("MLOPS_PROTECT_1", kind, {}, stack=stack) is needed
+    assert refused("MLOPS_PROTECT_1", kind, {}, stack=stack, options={"protect": False}) is needed
+    assert not refused("MLOPS_PROTECT_1", kind, {}, stack=stack, options={"protect": True})
+
+
+@pytest.mark.parametrize(
+    ("stack", "open_"),
+    [
+        ("dev", True),
+        ("dev-ann", True),
+        ("devil", False),
+        ("develop", False),
+        ("prod-dev", False),
+        ("prod", False),
+        ("", False),
+    ],
+)
+def test_only_dev_and_dev_something_are_relaxed(stack: str, open_: bool) -> None:
+    workspace = resource("machinelearningservices:Workspace", {"publicNetworkAccess": "Enabled"}, stack=stack)
+    assert relaxed(workspace) is open_
+    assert ("MLOPS_WORKSPACE_2" in found(workspace)) is not open_
+    assert ("MLOPS_WORKSPACE_1" in found(workspace)) is not open_
+
+
+@pytest.mark.parametrize("tag", checks_data.REQUIRED_TAGS)
+def test_every_tag_is_needed(tag: str) -> None:
+    tags = dict.fromkeys(checks_data.REQUIRED_TAGS, "x")
+    for kind in checks_data.TAGGED:
+        assert not refused("MLOPS_TAGS_1", kind, {"tags": tags})
+        assert refused("MLOPS_TAGS_1", kind, {"tags": {**tags, tag: ""}})
+        assert refused("MLOPS_TAGS_1", kind, {"tags": {k: v for k, v in tags.items() if k != tag}})
+    assert refused("MLOPS_TAGS_1", "keyvault:Vault", {})
+
+
+RIGHT: dict[str, tuple[str, dict[str, Any]]] = {
+    "MLOPS_STORAGE_1": ("storage:StorageAccount", {"allowSharedKeyAccess": False}),
+    "MLOPS_STORAGE_2": ("storage:StorageAccount", {"allowBlobPublicAccess": False}),
+    "MLOPS_STORAGE_3": ("storage:BlobServiceProperties", {"isVersioningEnabled": True}),
+    "MLOPS_ACCESS_4": ("applicationinsights:Component", {"disableLocalAuth": True}),
+    "MLOPS_ACCESS_5": (
+        "containerregistry:Registry",
+        {"adminUserEnabled": False, "anonymousPullEnabled": False},
+    ),
+    "MLOPS_ACCESS_6": ("containerservice:ManagedCluster", {"disableLocalAccounts": True}),
+}
+WRONG: list[tuple[str, str, Any]] = [
+    ("MLOPS_STORAGE_1", "allowSharedKeyAccess", True),
+    ("MLOPS_STORAGE_1", "allowSharedKeyAccess", None),
+    ("MLOPS_STORAGE_1", "allowSharedKeyAccess", 0),
+    ("MLOPS_STORAGE_1", "isLocalUserEnabled", True),
+    ("MLOPS_STORAGE_2", "allowBlobPublicAccess", True),
+    ("MLOPS_STORAGE_2", "allowBlobPublicAccess", None),
+    ("MLOPS_STORAGE_3", "isVersioningEnabled", False),
+    ("MLOPS_STORAGE_3", "isVersioningEnabled", None),
+    ("MLOPS_ACCESS_4", "disableLocalAuth", False),
+    ("MLOPS_ACCESS_5", "adminUserEnabled", True),
+    ("MLOPS_ACCESS_5", "anonymousPullEnabled", True),
+    ("MLOPS_ACCESS_6", "disableLocalAccounts", False),
+]
+
+
+@pytest.mark.parametrize(("check", "field", "value"), WRONG)
+def test_one_wrong_value_is_found(check: str, field: str, value: Any) -> None:
+    kind, right = RIGHT[check]
+    assert not refused(check, kind, right)
+    assert refused(check, kind, {**right, field: value})
+    assert not refused(check, kind, {**right, field: UNKNOWN}), "what only Azure knows is no violation"
+
+
+@pytest.mark.parametrize(
+    ("idle", "bad"),
+    [
+        ("PT30M", False),
+        ("PT31M", True),
+        ("PT1800S", False),
+        ("PT1801S", True),
+        ("PT1H", True),
+        ("PT0H30M", False),
+        ("PT", True),
+        (None, True),
+        ("P1D", True),
+        (UNKNOWN, False),
+    ],
+)
+def test_idle_nodes_are_released(idle: Any, bad: bool) -> None:
+    settings = {"scaleSettings": {"nodeIdleTimeBeforeScaleDown": idle, "minNodeCount": 0}}
+    inputs = {"properties": {"computeType": "AmlCompute", "properties": settings}}
+    assert refused("MLOPS_COMPUTE_2", "machinelearningservices:Compute", inputs) is bad
+    other = {"properties": {"computeType": "ComputeInstance", "properties": settings}}
+    assert not refused("MLOPS_COMPUTE_2", "machinelearningservices:Compute", other)
+
+
+@pytest.mark.parametrize(
+    ("mode", "stack", "bad"),
+    [
+        ("Key", "dev", False),
+        ("Key", "prod", True),
+        ("AADToken", "prod", False),
+        ("AMLToken", "prod", False),
+        (None, "dev", True),
+    ],
+)
+def test_callers_authenticate_with_entra_id(mode: Any, stack: str, bad: bool) -> None:
+    inputs = {"properties": {"authMode": mode, "publicNetworkAccess": "Disabled"}}
+    assert refused("MLOPS_ENDPOINT_1", "machinelearningservices:OnlineEndpoint", inputs, stack=stack) is bad
+
+
+def test_minutes_of_a_duration() -> None:
+    assert [checks_platform.minutes(d) for d in ("PT1H30M", "PT90S", "PT0M", "PT", "1H", None)] == [
+        90,
+        1.5,
+        0,
+        None,
+        None,
+        None,
+    ]

@@ -1,0 +1,111 @@
+"""Plan, doctor and the verb say beforehand which machines Azure no longer makes."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from graphs import CLUSTERS, MODEL, ROOT
+from mlops.cli import _infra  # noqa: F401  registers the commands
+from mlops.cli._app import app
+from mlops.doctor import platform
+from mlops.doctor.case import Case
+from mlops.infra.plan import api
+from mlops.infra.policy import checks_platform
+from mlops.infra.sizes import named
+
+PAGE = """
+| Series name | Status | Announcement | Date | Guide |
+|---|---|---|---|---|
+| NVv3-series | **Announced** | - | 10/31/26 | - |
+"""
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    for name in ("Pulumi.yaml", "mlops.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    (tmp_path / "infra").symlink_to(ROOT / "infra")
+    return tmp_path
+
+
+def _with_size(repository: Path, size: str) -> None:
+    path = repository / "environments/Pulumi.dev.yaml"
+    path.write_text(path.read_text().replace("Standard_NC4as_T4_v3", size))
+
+
+def test_no_stack_of_the_template_names_a_size_that_ends() -> None:
+    found = named(ROOT)
+    assert {n.stack for n in found} == {"dev", "staging", "prod"}
+    assert [n for n in found if n.ends] == []
+    assert {n.gpu for n in found if n.field == "clusters.gpu"} == {True}
+
+
+@pytest.mark.parametrize(
+    ("size", "severity"), [("Standard_NC6s_v3", "error"), ("Standard_HC44rs", "warning")]
+)
+def test_doctor_tells_a_size_that_ends(repository: Path, size: str, severity: str) -> None:
+    assert list(platform.sizes(Case(repository))) == []
+    _with_size(repository, size)
+    (finding,) = platform.sizes(Case(repository))
+    assert (finding.severity, finding.file) == (severity, True)
+    assert finding.sentence.startswith(f"environments/Pulumi.dev.yaml: clusters.gpu: {size} is of the series")
+
+
+def test_doctor_tells_the_size_of_an_endpoint(repository: Path) -> None:
+    path = repository / "mlops.toml"
+    text = path.read_text()
+    path.write_text(f'{text}\n[models.{MODEL}.online]\ninstance_type = "Standard_NV12s_v3"\n')
+    (finding,) = platform.sizes(Case(repository))
+    assert finding.sentence.startswith(f"mlops.toml: models.{MODEL}.online.instance_type: ")
+
+
+def test_a_plan_notes_what_ends_within_a_year(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    _with_size(repository, "Standard_HC44rs")
+    monkeypatch.setattr(checks_platform, "today", lambda: date(2026, 6, 2))
+    planned = api.plan(repository, stacks=["dev"], checkov=False)
+    (note,) = planned.notes
+    assert note.startswith("stack dev: compute-gpu: Standard_HC44rs is of the series HC, which Azure retires")
+    assert planned.violations == ()
+    monkeypatch.setattr(checks_platform, "today", lambda: date(2027, 6, 1))
+    assert {v.check for v in api.plan(repository, stacks=["dev"], checkov=False).violations} == {
+        "MLOPS_COMPUTE_7"
+    }
+
+
+def _verb(repository: Path, *words: str) -> Any:
+    return CliRunner().invoke(app, ["-C", str(repository), "infra", "sizes", *words])
+
+
+def test_the_verb_lists_what_the_stacks_name(repository: Path) -> None:
+    _with_size(repository, "Standard_NC6s_v3")
+    done = _verb(repository, "--json")
+    assert done.exit_code == 0, done.output
+    found = {(n["stack"], n["field"]): n for n in json.loads(done.stdout)}
+    assert found["dev", "clusters.gpu"]["ends"] == "2025-09-30"
+    assert found["dev", "clusters.cpu"]["size"] == CLUSTERS["cpu"]["vm_size"]
+    assert "which Azure retired on" in _verb(repository).stdout
+
+
+def test_the_verb_renews_the_table_from_the_page(repository: Path, tmp_path: Path) -> None:
+    page, table = tmp_path / "page.md", repository / "packages/runtime/src/mlops/spec/vm_sizes.yaml"
+    table.parent.mkdir(parents=True)
+    shutil.copy(ROOT / "packages/runtime/src/mlops/spec/vm_sizes.yaml", table)
+    page.write_text(PAGE)
+    assert _verb(repository, "--page", str(page)).exit_code == 0
+    assert "series: NVv3," in table.read_text()
+    assert "ends: 2026-10-31" in table.read_text()
+    page.write_text(PAGE + "| NGv9-series | x | - | 01/02/31 | - |\n")
+    assert _verb(repository, "--page", str(page)).exit_code == 4, "a series without a line is nobody's"
+    page.write_text("moved")
+    assert _verb(repository, "--page", str(page)).exit_code == 5
+    assert _verb(repository, "--page", str(tmp_path / "no.md")).exit_code == 6
+    table.unlink()
+    assert _verb(repository, "--page", str(page)).exit_code == 5
