@@ -112,8 +112,10 @@ class Registry(Protocol):
     def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
         """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
 
-    def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
-        """All versions, highest number first, that carry all of `tags`."""
+    def versions(
+        self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> list[ModelVersion]:
+        """Versions that carry all of `tags`, highest number first; at most `limit`."""
 
     def get(self, model: str, version: int) -> ModelVersion:
         """Raises `NotFound`."""
