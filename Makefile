@@ -39,7 +39,7 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@touch $@
 
 # <home>
-.PHONY: demo bench clean test-unit mutants docs reference
+.PHONY: demo bench clean test-unit mutants docs reference dist
 demo: setup ## Run the whole lifecycle on real data, on this machine
 	@$(BIN)/mlops demo
 
@@ -72,7 +72,7 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/yamllint --strict .
 # <github>
 	@$(BIN)/actionlint
-	@$(BIN)/zizmor --quiet --offline --persona=pedantic .github
+	@$(BIN)/zizmor --quiet --offline --persona=auditor .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -111,6 +111,15 @@ docs: setup ## Make the site in site/, in strict mode; the board goes to site/bo
 reference: setup ## Write docs/reference and docs/schemas from the code
 	@$(BIN)/python -m mlops.spec.jsonschema
 	@$(BIN)/python -m mlops.reference
+
+##@ Publish
+dist: setup ## Build the wheels, the image and the list of its packages in dist/, as a tag does
+	@rm -rf dist && mkdir dist
+	@$(BIN)/uv build --quiet --all-packages --wheel --out-dir dist
+	@$(BIN)/python container/build.py sbom --output dist/mlops-serving.cdx.json
+	@command -v docker >/dev/null || { echo "docker is needed to build the image"; exit 1; }
+	@docker build --quiet --file container/Dockerfile --tag mlops-serving . >/dev/null
+	@docker save --output dist/mlops-serving.tar mlops-serving
 # </home>
 
 ##@ Azure

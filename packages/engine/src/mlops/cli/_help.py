@@ -10,6 +10,8 @@ from typing import Any
 
 from typer.core import TyperGroup
 
+DAY = ("train", "runs", "compare", "gate", "release", "promote", "status")
+"""What a day is made of; the help begins with it."""
 ONE_SENTENCE = 1000
 """Characters; more than a docstring's first sentence has. It is wrapped, not cut."""
 
@@ -23,7 +25,14 @@ class Group(TyperGroup):
         shown = [(name, command) for name, command in self.commands.items() if not command.hidden]
         widest = max((len(name) for name, _ in shown), default=0)
         sections: dict[str, list[tuple[str, str]]] = {}
+        first = {name: command for name, command in shown if name in DAY}
+        if len(first) == len(DAY):
+            sections["Every day"] = [
+                (n.ljust(widest), first[n].get_short_help_str(ONE_SENTENCE)) for n in DAY
+            ]
         for name, command in shown:
+            if "Every day" in sections and name in DAY:
+                continue
             heading = getattr(command, "rich_help_panel", None) or "Verbs"
             row = (name.ljust(widest), command.get_short_help_str(ONE_SENTENCE))
             sections.setdefault(heading, []).append(row)

@@ -10,10 +10,13 @@ from types import ModuleType
 from mlops.cli import (  # isort: skip
     _template,
     _doctor,
+    _audit,
     _scaffold,
     _ui,
     _train,
     _runs,
+    _params,
+    _notebook,
     _tune,
     _data,
     _ingest,
@@ -39,8 +42,8 @@ from mlops.cli import (  # isort: skip
 from mlops.cli._app import app
 
 PANELS = {
-    "Start": (_template, _doctor, _scaffold, _ui),
-    "From data to a release": (_train, _runs, _tune, _data, _ingest, _versions, _sign),
+    "Start": (_template, _doctor, _audit, _scaffold, _ui),
+    "From data to a release": (_train, _runs, _params, _notebook, _tune, _data, _ingest, _versions, _sign),
     "What is served": (_serve, _start, _batch, _schedule, _profile),
     "Promotion and review": (_promote, _forge, _repository, _run),
     "Production": (_monitor, _events, _board, _card),

@@ -12,6 +12,7 @@ from mlops.lifecycle.evidence import DIGEST_TAG
 from mlops.spec.settings import load_settings
 from mlops.spec.split import Part
 from mlops.spec.window import Window
+from mlops.steps.about import about
 from mlops.steps.metrics import Scores, encode_truth
 from mlops.steps.prep import parts
 from mlops.targets.base import ModelVersion, Target
@@ -57,7 +58,7 @@ def compare(
         for month in months:
             usecase, frame = recorded(root, target, version, model, month)
             truth = encode_truth(scorer.schema, frame[usecase.target])
-            scores = Scores(scorer.schema.task, truth, scorer.predict_frame(frame), scorer.schema.threshold)
+            scores = Scores.of(scorer.schema, truth, scorer.predict_frame(frame), about(usecase, frame))
             found.append(Cost(number, str(month or TESTED), len(frame), scores.values(list(metrics))))
     return found
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from mlops.errors import Problem, TargetError
 from mlops.forge.git import Git
 from mlops.lifecycle import check_rules as rules
-from mlops.lifecycle import transitions, tree
+from mlops.lifecycle import dependencies, parameters, transitions, tree
 from mlops.lifecycle.intent import Intent
 from mlops.spec.gates import GateResult
 from mlops.targets.base import Target
@@ -31,6 +31,8 @@ def check(root: Path, base: str | None, *, now: datetime, target: Target | None 
     judge = by_target(there, Git(root).head(), target, now) if target else by_files
     for rule in rules.FILES:
         problems += rule(there)
+    for model in there.settings.models if there.settings is not None else ():
+        problems += [*parameters.problems(root, model), *dependencies.problems(root, model)]
     problems += rules.may_stay(there, by_files)
     problems += rules.may_move(there, judge)
     return sorted(set(problems), key=str)

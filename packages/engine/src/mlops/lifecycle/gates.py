@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mlops.lifecycle.signature import breaking_changes
 from mlops.spec.evaluation import Evaluation
-from mlops.spec.gatepolicy import Direction, GatePolicy, SliceGate
+from mlops.spec.gatepolicy import ChampionGate, Direction, GatePolicy, SliceGate
 from mlops.spec.gates import GateReport, GateResult, Interval, Verdict
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import Scores, paired_differences
+from mlops.steps.metrics import NOTHING, About, Scores, paired_differences
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -40,8 +40,8 @@ class Evidence:
     """The report of its training run; read of the candidate only."""
     latency: float | None = None
     """Undisturbed seconds to score one row, both models measured in turns."""
-    metrics: Mapping[str, float] = field(default_factory=dict)
-    """The use case's own metrics on these rows."""
+    about: About = NOTHING
+    """What else is known of these rows: groups, baseline, the use case's own metrics."""
     problem: str = ""
     """Why something above is missing: a sentence."""
 
@@ -49,7 +49,7 @@ class Evidence:
         """Its predictions on the test rows; None when there are none."""
         if self.prediction is None:
             return None
-        return Scores(self.schema.task, self.truth, self.prediction, self.schema.threshold)
+        return Scores.of(self.schema, self.truth, self.prediction, self.about)
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def _metrics(candidate: Evidence, champion: Evidence | None) -> dict[str, Interv
         return {}
     other: dict[str, float] = {}
     if champion is not None and (scores := champion.scores()) is not None:
-        other = {**champion.metrics, **scores.values()}
+        other = scores.values()
     return {
         name: interval.model_copy(update={"champion": _finite(other.get(name))})
         for name, interval in candidate.evaluation.metrics.items()
@@ -206,19 +206,41 @@ def _champion(case: Case) -> list[GateResult]:
         return [_unknown(name, limit, str(error))]
     if other is None:
         return [_skipped(name, limit, _NO_CHAMPION)]
+    return [_not_worse(name, limit, gate, one, other, max_drop=gate.max_drop)]
+
+
+def _not_worse(
+    name: str, limit: str, gate: ChampionGate, one: Scores, other: Scores, *, max_drop: float
+) -> GateResult:
     difference = one.value(gate.metric) - other.value(gate.metric)
     point = float(_gain(np.array(difference), gate.direction))
     draws = paired_differences(gate.metric, one, other, resamples=gate.resamples, seed=gate.seed)
     if not (np.isfinite(draws).all() and math.isfinite(point)):
-        return [
-            _unknown(name, limit, f"{gate.metric} is not defined on these rows: too few, or of one class")
-        ]
+        return _unknown(name, limit, f"{gate.metric} is not defined on these rows: too few, or of one class")
     low = float(np.quantile(_gain(draws, gate.direction), 1 - gate.confidence))
     observed = f"{point:+.4f}, at least {low:+.4f}"
-    detail = f"paired bootstrap, {gate.resamples} resamples of {one.rows} rows; + is better"
-    if low < -gate.max_drop:
-        detail = f"{-low - gate.max_drop:.2g} more than that; {detail}"
-    return [_result(name, low >= -gate.max_drop, observed, limit, detail)]
+    of = f"{one.rows} rows" if one.groups is None else f"{one.groups} groups of {one.rows} rows"
+    detail = f"paired bootstrap, {gate.resamples} resamples of {of}; + is better"
+    if low < -max_drop:
+        detail = f"{-low - max_drop:.2g} more than that; {detail}"
+    return _result(name, low >= -max_drop, observed, limit, detail)
+
+
+def _baseline(case: Case) -> list[GateResult]:
+    """Not worse than the trivial model that the use case names, on the same rows; nothing where it names
+    none."""
+    if case.candidate.about.baseline is None:
+        return []
+    gate = case.policy.champion
+    name, limit = f"baseline {gate.metric}", f"not worse, with {gate.confidence:.0%} confidence"
+    try:
+        one, _ = _scores(replace(case, champion=None), gate.metric)
+    except _UnfitError as error:
+        return [_unknown(name, limit, str(error))]
+    other = one.baseline()
+    if other is None or not np.isfinite(other.prediction).all():
+        return [_unknown(name, limit, "the baseline has no answer to some of the test rows")]
+    return [_not_worse(name, limit, gate, one, other, max_drop=0.0)]
 
 
 def _slices(case: Case) -> list[GateResult]:
@@ -366,14 +388,35 @@ def _signature(case: Case) -> list[GateResult]:
     return [_result("signature", not broken, observed, limit, "; ".join(broken))]
 
 
+def _code(case: Case) -> list[GateResult]:
+    """Loading the model runs nothing that nobody has allowed; no line where it runs nothing at all."""
+    schema, allowed = case.candidate.schema, case.policy.allow_code
+    name, limit = "code", "no code but the use case's own classes runs when the model is loaded"
+    if schema.runs_code:
+        if allowed is None:
+            why = (
+                f"{schema.runs_code}; allow_code: {{reason, approver}} in the gates file would let it through"
+            )
+            return [_result(name, False, "runs code", limit, why)]
+        told = f"{schema.runs_code}; allowed by {allowed.approver}: {allowed.reason}"
+        return [_result(name, True, "runs code", "allowed (allow_code)", told)]
+    library = schema.library
+    if library is not None and library.code is not None:
+        told = "it is made of classes of its use case, which travel with it and are in its digest"
+        return [_result(name, True, "own classes", limit, told)]
+    return []
+
+
 GATES: Mapping[str, Callable[[Case], list[GateResult]]] = {
     "limits": _limits,
     "champion": _champion,
+    "baseline": _baseline,
     "slices": _slices,
     "onnx": _onnx,
     "size": _size,
     "latency": _latency,
     "contract": _contract,
     "signature": _signature,
+    "code": _code,
 }
 """All gates in the order of the report. A test proves for each that it alone can block."""

@@ -75,6 +75,8 @@ def _slice(place: str, was: SliceGate, now: SliceGate) -> Iterator[str]:
 def _rest(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
     if old.onnx.required and not new.onnx.required:
         yield "onnx.required: was true, is false"
+    if old.allow_code is None and new.allow_code is not None:
+        yield f"allow_code: was none, is by {new.allow_code.approver}: {new.allow_code.reason}"
     if old.signature.compatible_with_live and not new.signature.compatible_with_live:
         yield "signature.compatible_with_live: was true, is false"
     for place, was, now in (

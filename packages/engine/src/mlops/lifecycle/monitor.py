@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -25,7 +25,10 @@ from mlops.spec.events import Breach, DriftDetected
 from mlops.spec.gatepolicy import load_gates
 from mlops.spec.monitoring import MonitoringPolicy, MonitorReport, Outcome, Signal, TimeSpan
 from mlops.spec.schema import ModelSchema
+from mlops.spec.settings import load_settings
+from mlops.steps.metrics import Extra
 from mlops.targets.base import ModelVersion, Observations, Record, Registry, Target
+from mlops.usecase import load_usecase
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -56,7 +59,10 @@ def monitor(
     thresholds = load_thresholds(root, model)
     keep = known.observations(target)
     span = window or TimeSpan(start=now - thresholds.lookback, end=now)
-    report = _judge(target, keep, env, model, policy=policy, thresholds=thresholds, span=span, now=now)
+    report = _judge(
+        target, keep, env, model, policy=policy, thresholds=thresholds, span=span, now=now,
+        extra=_own_metrics(root, model),
+    )  # fmt: skip
     keep.add(env, model, VERDICTS, f"{report.id}.json", report.model_dump_json(indent=2).encode())
     if report.outcome == "breach":
         publish(root, drift_event(report), report.made)
@@ -120,6 +126,7 @@ def _judge(
     thresholds: Thresholds,
     span: TimeSpan,
     now: datetime,
+    extra: Extra | None,
 ) -> MonitorReport:
     facts: dict[str, Any] = {
         "id": f"{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}",
@@ -172,9 +179,19 @@ def _judge(
             [_volume(found, policy)],
         )
     signals = _signals(release, found, thresholds, policy)
-    rows, told = judged_performance(release.schema, found, labels, policy, release.evaluation)
+    rows, told = judged_performance(release.schema, found, labels, policy, release.evaluation, extra=extra)
     facts["labelled"] = rows
     return _verdict(facts, [*signals, *told])
+
+
+def _own_metrics(root: Path, model: str) -> Extra:
+    """The use case's `evaluate`, imported only when labelled rows are judged."""
+
+    def evaluate(truth: Any, prediction: Any) -> Mapping[str, float]:
+        package = load_settings(root).model(model)[1].usecase
+        return load_usecase(package, root / "src").evaluate(truth, prediction)
+
+    return evaluate
 
 
 def _release(registry: Registry, live: ModelVersion) -> _Release:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from mlops.spec.evaluation import Evaluation
 from mlops.spec.gates import Interval
 from mlops.spec.monitoring import MonitoringPolicy, PerformanceLimit, Signal, SliceLimit
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import METRICS, Scores, encode_truth, interval_of, resamples_of
+from mlops.steps.metrics import METRICS, About, Extra, Scores, encode_truth, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -31,16 +32,19 @@ def judged_performance(
     labels: pd.DataFrame | None,
     policy: MonitoringPolicy,
     evaluation: Evaluation | None,
+    *,
+    extra: Extra | None = None,
 ) -> tuple[int, list[Signal]]:
     """How many rows of the window have a label, and one signal a limit.
 
-    Raises `InvalidInput` for a metric that the task does not have.
+    `extra` gives the use case's own metrics. Raises `InvalidInput` for a metric that the model does not have.
     """
+    known_metrics = dict.fromkeys((*METRICS[schema.task], *(evaluation.metrics if evaluation else ())))
     for limit in (*policy.performance, *policy.slices):
-        if limit.metric not in METRICS[schema.task]:
+        if limit.metric not in known_metrics:
             raise InvalidInput(
                 f"pipelines/{schema.model}/model.yaml: monitoring names the metric {limit.metric!r}; "
-                f"a {schema.task} model has {', '.join(METRICS[schema.task])}"
+                f"a {schema.task} model has {', '.join(known_metrics)}"
             )
     frame = _joined(found, labels)
     rows = len(frame)
@@ -49,7 +53,8 @@ def judged_performance(
         return rows, [_skipped(limit, why) for limit in (*policy.performance, *policy.slices)]
     every = np.unique(np.linspace(0, rows - 1, min(rows, MOST_ROWS)).astype(int))
     frame = frame.iloc[every]
-    scores = _scores(schema, frame)
+    own = tuple(name for name in known_metrics if name not in METRICS[schema.task])
+    scores = _scores(schema, frame, About(extra=extra if own else None, own=own))
     released = {name: i.value for name, i in evaluation.metrics.items()} if evaluation else {}
     told = [
         judge.performance(
@@ -69,10 +74,9 @@ def judged_performance(
 
 def _interval(scores: Scores, metric: str, confidence: float) -> Interval | None:
     """The metric with its two-sided percentile interval; None where it is not defined."""
-    point = scores.value(metric)
-    if not np.isfinite(point):
+    if metric not in scores.metrics or not np.isfinite(point := scores.value(metric)):
         return None
-    draws = [scores.metrics[metric](w) for _, w in resamples_of(scores.rows, RESAMPLES, _SEED)]
+    draws = [scores.metrics[metric](w) for _, w in scores.resamples(RESAMPLES, _SEED)]
     return interval_of(point, draws, confidence)
 
 
@@ -93,15 +97,17 @@ def _joined(found: Scanned, labels: pd.DataFrame | None) -> pd.DataFrame:
     return joined
 
 
-def _scores(schema: ModelSchema, frame: pd.DataFrame) -> Scores:
+def _scores(schema: ModelSchema, frame: pd.DataFrame, about: About) -> Scores:
     try:
         truth = encode_truth(schema, frame[known.LABEL].to_numpy())
     except (InvalidInput, ValueError) as error:
         raise InvalidInput(f"the labels do not fit the model: {error}") from None
     prediction: Any = frame[PREDICTED].to_numpy()
-    if schema.task == "multiclass":
+    if schema.listed:
         prediction = np.stack([np.asarray(row) for row in prediction])
-    return Scores(schema.task, truth, prediction, schema.threshold)
+    # Rows that were asked for together are the ones that competed.
+    groups = frame[known.REQUEST].to_numpy() if schema.task == "ranking" else None
+    return Scores.of(schema, truth, prediction, replace(about, groups=groups))
 
 
 def _sliced(

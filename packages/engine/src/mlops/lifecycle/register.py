@@ -60,14 +60,16 @@ def register_external(
     """
     described = _mlmodel(path)
     _refuse_outside(path, described)
-    if not allow_pickle:
-        _refuse_code(path, described, trusted)
+    runs = code_in(path, described, trusted)
+    if runs and not allow_pickle:
+        raise _code_refused(path, runs)
     signature = _inputs(path, described)
     tags = {**checkout(root).as_tags(), **EXTERNAL}
     with tempfile.TemporaryDirectory() as scratch:
         folder, evidence = Path(scratch) / "model", Path(scratch) / "evidence"
         shutil.copytree(path, folder)
-        _complete(folder, described, _schema(path, model, signature, task, classes, trusted=trusted))
+        schema = _schema(path, model, signature, task, classes, trusted=trusted, runs=", ".join(runs))
+        _complete(folder, described, schema)
         found = examine(folder, evidence) if examine else {}
         made = registry.register(model, folder, tree_digest(folder), {**tags, **found})
         # The same artifact may be there already: one that was trained here has evidence of its own.
@@ -103,16 +105,13 @@ def _refuse_outside(path: Path, described: dict[str, Any]) -> None:
         )
 
 
-def _refuse_code(path: Path, described: dict[str, Any], trusted: Collection[str]) -> None:
-    """A pickle, Python files, or a type that the model asks for and nobody vouches for, run when it is "
-    "loaded."""
-    if found := code_in(path, described, trusted):
-        raise InvalidInput(
-            f"{path} can run code when it is loaded ({', '.join(found)}); save it with "
-            "serialization_format='skops' or as ONNX, of types that are vouched for (trusted_types of "
-            "the use case), "
-            "or pass --allow-pickle if you trust its maker"
-        )
+def _code_refused(path: Path, found: Sequence[str]) -> InvalidInput:
+    """A pickle, Python files, or a type that the model asks for and nobody vouches for."""
+    return InvalidInput(
+        f"{path} can run code when it is loaded ({', '.join(found)}); save it with "
+        "serialization_format='skops' or as ONNX, of types that are vouched for (trusted_types of the use "
+        "case), or pass --allow-pickle if you trust its maker; the gates then ask for allow_code"
+    )
 
 
 def _inputs(path: Path, described: dict[str, Any]) -> list[dict[str, Any]]:
@@ -147,8 +146,9 @@ def _schema(
     classes: Sequence[str],
     *,
     trusted: Collection[str],
+    runs: str,
 ) -> ModelSchema | None:
-    """None when the folder brings its own `serving.json`, which is then checked."""
+    """None when the folder brings its own `serving.json`, which is then checked and stays as it is."""
     given = path / FILE
     if given.is_file():
         try:
@@ -168,7 +168,8 @@ def _schema(
             raise InvalidInput(
                 Problem(str(given), f"is of the model {found.model!r}; register it as that", "model")
             )
-        return None
+        # Whoever writes a model writes what it says of itself.
+        return found.model_copy(update={"runs_code": runs}) if runs else None
     if task is None:
         raise InvalidInput(f"{path} has no {FILE}; say what the model predicts with --task")
     if (task == "regression") == bool(classes):
@@ -180,7 +181,7 @@ def _schema(
         Column(name=c["name"], type=_TYPES[c["type"]], nullable=not c.get("required", True)) for c in inputs
     ]
     try:
-        return ModelSchema(model=model, task=task, columns=columns, classes=list(classes))
+        return ModelSchema(model=model, task=task, columns=columns, classes=list(classes), runs_code=runs)
     except ValidationError as error:
         raise InvalidInput(problems_of(error, ModelSchema, FILE)) from None
 

@@ -97,7 +97,8 @@ def _metrics(run: TrainingRun) -> dict[str, Interval]:
 def runs(root: Path, registry: Registry, model: str, limit: int = NEWEST) -> list[Made]:
     """Runs of the model's training pipeline that ended well, newest first."""
     found = registry.runs(_experiment(root, model), {"mlops.pipeline": training_path(model)}, limit)
-    return [Made.of(run) for run in found]
+    every = (Made.of(run) for run in found)
+    return [made for made in every if made.metrics]  # a part of the pipeline has none
 
 
 def find(root: Path, registry: Registry, model: str, called: str, among: Sequence[Made] = ()) -> Made:

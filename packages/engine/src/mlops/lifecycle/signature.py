@@ -19,6 +19,9 @@ def breaking_changes(live: ModelSchema, new: ModelSchema) -> list[str]:
         found.append(f"the task was {live.task} and is {new.task}")
     elif live.classes != new.classes:
         found.append(f"the classes were {', '.join(live.classes)} and are {', '.join(new.classes)}")
+    elif live.outputs != new.outputs:
+        was, now = (", ".join(s.outputs) or "one number" for s in (live, new))
+        found.append(f"the values of an answer were {was} and are {now}")
     before = {column.name: column for column in live.columns}
     after = {column.name: column for column in new.columns}
     for name, column in before.items():

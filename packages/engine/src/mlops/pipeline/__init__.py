@@ -9,7 +9,7 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mlops.lint import lint
+    from mlops.pipeline.checked import lint
     from mlops.pipeline.parts import Pipeline
     from mlops.pipeline.read import load_pipeline
     from mlops.pipeline.result import JobResult, StepEvent, StepState
@@ -47,7 +47,7 @@ _PLACES = {
     "Tracker": "mlops.pipeline.run.tracker",
     "close_dead": "mlops.pipeline.run.state",
     "installed_environment": "mlops.pipeline.run.key",
-    "lint": "mlops.lint",
+    "lint": "mlops.pipeline.checked",
     "load_pipeline": "mlops.pipeline.read",
     "run_pipeline": "mlops.pipeline.run.runner",
 }

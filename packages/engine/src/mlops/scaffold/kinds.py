@@ -17,6 +17,7 @@ from pydantic import Field, ValidationError
 from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import Spec
 from mlops.spec.schema import Task
+from mlops.spec.tasks import CLASSES
 
 TEMPLATES = Path(__file__).with_name("templates")
 FOLDER, FILE = TEMPLATES / "kinds", "kind.toml"
@@ -73,7 +74,7 @@ class Kind(Spec):
 
     def estimator(self, task: str) -> str:
         """The class for `task`."""
-        return self.regressor if task == "regression" else self.classifier
+        return self.classifier if task in CLASSES else self.regressor
 
 
 def names() -> list[str]:
@@ -93,6 +94,11 @@ def kind(name: str) -> Kind:
         raise InvalidInput(
             [Problem(str(path), e["msg"], ".".join(map(str, e["loc"]))) for e in error.errors()]
         ) from None
+
+
+def groups() -> list[str]:
+    """Every group of dependencies that some kind needs, and a fork may do without."""
+    return sorted({group for name in names() for group in kind(name).groups})
 
 
 def missing(name: str) -> list[str]:

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, Problem
-from mlops.scaffold import environment, kinds
+from mlops.lifecycle import environments as environment
+from mlops.scaffold import kinds
 from mlops.scaffold.examples import example_of
 from mlops.scaffold.kinds import TEMPLATES, Kind
 from mlops.spec.files import gates_path, training_path
@@ -51,7 +52,16 @@ def new_model(
         (root / path).write_text(text, encoding="utf-8")
     before = (root / FILE).read_text(encoding="utf-8")
     (root / FILE).write_text(with_model(before, name, package), encoding="utf-8")
-    return [*sorted(texts), FILE]
+    changed = [FILE]
+    if chosen.groups:
+        project = root / environment.PROJECT
+        old = project.read_text(encoding="utf-8")
+        new = environment.with_groups(old, chosen.groups)
+        if new != old:
+            project.write_text(new, encoding="utf-8")
+            changed.append(environment.PROJECT)
+            changed += ["container/requirements.txt"] if environment.write_image(root) else []
+    return [*sorted(texts), *changed]
 
 
 def with_model(text: str, name: str, package: str) -> str:
@@ -137,7 +147,7 @@ def _templates(kind: str = "") -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Azure ML's own expressions are written ${{…}}, so these have other brackets.
-    return Environment(
+    made = Environment(
         loader=FileSystemLoader([*([kinds.FOLDER / kind] if kind else []), TEMPLATES / "base", TEMPLATES]),
         undefined=StrictUndefined,
         variable_start_string="<<",
@@ -149,6 +159,14 @@ def _templates(kind: str = "") -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  what is made is Python and YAML, from names that were checked
     )
+    made.filters["sorted_imports"] = _sorted_imports
+    return made
+
+
+def _sorted_imports(text: str) -> str:
+    """Lines as the linter wants them, whatever the package's name begins with."""
+    lines = [line for line in text.splitlines() if line]
+    return "".join(f"{line}\n" for line in sorted(lines, key=lambda line: line.split()[1]))
 
 
 def _copied(root: Path, settings: Settings, name: str, package: str, kind: Kind) -> dict[str, str]:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import InvalidInput
+from mlops.lifecycle import environments as environment
+from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
 from mlops.spec.settings import FILE as SETTINGS
 from mlops.spec.settings import load_settings
@@ -52,7 +54,7 @@ def initialise(folder: Path, answers: Answers) -> None:
         _scaffold(folder, answers, example)
     _remove(folder, lambda path: template.stays_at_home(path, answers.ci) and path != _LOCK)
     if answers.model is not None and example is not None:
-        _replace_example(folder, example)
+        _replace_example(folder, answers, example)
     gone = {HOME, *template.forges, *([EXAMPLE] if answers.model else [])} - {answers.ci}
     _cut(folder, gone, {EXAMPLE, *template.forges} - gone)
     for path in files(folder):
@@ -96,7 +98,9 @@ def _scaffold(folder: Path, answers: Answers, example: Example) -> None:
     new_model(folder, load_settings(folder), model, answers.task, answers.kind)
 
 
-def _replace_example(folder: Path, example: Example) -> None:
+def _replace_example(folder: Path, answers: Answers, example: Example) -> None:
+    path, used = folder / _PROJECT, kinds.kind(answers.kind).groups
+    _write(path, environment.only_groups(path.read_text(encoding="utf-8"), kinds.groups(), used))
     gone = spec(example.paths)
     _remove(folder, gone.match_file)
     settings = folder / SETTINGS

@@ -6,6 +6,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from as_on_azure import shows
 
 from mlops.errors import InvalidInput, StepFailed
 from mlops.pipeline import Selection
@@ -48,6 +49,11 @@ def test_a_command_job_runs_with_its_own_inputs_and_outputs(world: World) -> Non
     assert states(world) == {"say": "finished"}
 
 
+@shows(
+    "a Spark job, component or node",
+    azure="serverless or attached Spark",
+    here="the script, which opens a session of its own; a class or jars are refused",
+)
 def test_a_spark_job_runs_its_script(world: World) -> None:
     world.write("src/go.py", "import sys, helper\nopen(sys.argv[1], 'w').write(helper.word)\n")
     world.write("src/lib/helper.py", "word = 'sparkling'\n")
@@ -128,6 +134,11 @@ jobs:
 """
 
 
+@shows(
+    "a pipeline inside of a pipeline, a component in place",
+    azure="its jobs run",
+    here="the same; the job `b` of the pipeline `a` is the step `a.b`",
+)
 def test_a_pipeline_inside_of_a_pipeline_is_taken_apart(world: World) -> None:
     result = world.run(nested(world))
     assert list(states(world)) == ["outer.first", "outer.second", "after"]
@@ -137,6 +148,7 @@ def test_a_pipeline_inside_of_a_pipeline_is_taken_apart(world: World) -> None:
     assert (result.outputs["after.o"] / "a").read_text() == "raw 7 beside"
 
 
+@shows("a pipeline inside of a pipeline, a component in place")
 def test_a_job_of_a_pipeline_component_runs_it(world: World) -> None:
     nested(world)
     result = world.run(
@@ -152,6 +164,7 @@ def test_a_job_of_a_pipeline_component_runs_it(world: World) -> None:
     assert (result.outputs["o"] / "a").read_text() == "raw 9 beside"
 
 
+@shows("a pipeline inside of a pipeline, a component in place")
 def test_a_component_that_is_written_in_place(world: World) -> None:
     text = f"""
     inputs: {{t: three}}
@@ -221,6 +234,11 @@ def sweep(world: World, then: str = "true") -> str:
     return SWEEP
 
 
+@shows(
+    "a sweep in a pipeline",
+    azure="its outputs are those of the best trial",
+    here="the same, by the local tuner; a trial works where a step works",
+)
 def test_a_sweep_inside_of_a_pipeline_gives_what_its_best_trial_made(world: World) -> None:
     result = world.run(sweep(world))
     assert result.outputs["use.o"].read_text() == "5"
@@ -238,6 +256,7 @@ def test_a_sweep_inside_of_a_pipeline_gives_what_its_best_trial_made(world: Worl
         ("rm -r ${{outputs.model}}", "left nothing as its output 'model'"),
     ],
 )
+@shows("a sweep in a pipeline")
 def test_a_trial_works_where_a_step_works(world: World, then: str, said: str) -> None:
     """One workplace: `./outputs` is there and kept, and what a trial leaves is held to its file."""
     text = sweep(world, then)
@@ -250,6 +269,7 @@ def test_a_trial_works_where_a_step_works(world: World, then: str, said: str) ->
     assert kept == [{"outputs/note": "hi\n"}] * 3
 
 
+@shows("a sweep in a pipeline")
 def test_a_trial_that_changes_read_only_data_has_failed(world: World) -> None:
     world.write("data/a", "raw")
     path = world.write(
@@ -314,6 +334,11 @@ jobs:
 """
 
 
+@shows(
+    "a parallel job",
+    azure="mini-batches on several machines",
+    here="processes of this machine, rows in the order of the data",
+)
 def test_a_parallel_job_scores_files_in_their_order(world: World) -> None:
     world.write("src/score.py", ENTRY)
     for name in ("a", "b", "c"):
@@ -323,6 +348,7 @@ def test_a_parallel_job_scores_files_in_their_order(world: World) -> None:
 
 
 @pytest.mark.parametrize(("allowed", "state"), [(0, "failed"), (1, "finished")])
+@shows("a parallel job")
 def test_as_many_mini_batches_fail_as_may(world: World, allowed: int, state: str) -> None:
     world.write("src/score.py", ENTRY)
     for name in ("a", "bad"):
@@ -335,6 +361,7 @@ def test_as_many_mini_batches_fail_as_may(world: World, allowed: int, state: str
         assert world.run(text).outputs["score.rows"].read_text() == "a!\n"
 
 
+@shows("a parallel job")
 def test_rows_of_a_table_come_as_data_frames(world: World) -> None:
     world.write("src/score.py", ENTRY)
     world.write("data/x.csv", "n,k\n1,a\n2,a\n3,b\n")
@@ -377,6 +404,11 @@ command: >-
 """
 
 
+@shows(
+    "AutoML, conditions and loops, data transfer, components of a workspace or registry",
+    azure="run",
+    here="refused by name before the start, or replaced by `--stand-in`",
+)
 def test_every_job_that_only_azure_runs_is_named_before_the_start(world: World) -> None:
     with pytest.raises(InvalidInput) as refused:
         world.run(ONLY_AZURE)
@@ -386,6 +418,7 @@ def test_every_job_that_only_azure_runs_is_named_before_the_start(world: World) 
     assert not world.events and not world.tracker.runs
 
 
+@shows("AutoML, conditions and loops, data transfer, components of a workspace or registry")
 def test_a_stand_in_runs_in_place_of_it(world: World) -> None:
     instead = world.write("elsewhere/instead.yml", STAND_IN)
     nothing = world.write(

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+from as_on_azure import shows
 from tiny_pipeline import MemoryTracker
 
 from mlops.errors import InvalidInput, StepFailed
@@ -94,6 +95,11 @@ BOUND = 'inputs: {t: "${{parent.inputs.t}}"}'
         ("echo $(( ${{inputs.t}} + 1 )) > ${{outputs.o}}/a", "1", "2\n"),
     ],
 )
+@shows(
+    "a value in a command, `${{inputs.x}}`",
+    azure="put in as text: quotes around it count, several words are several words, `*` is a pattern",
+    here="the same",
+)
 def test_a_value_is_put_into_the_command_as_text(
     world: World, command: str, value: str, expected: str
 ) -> None:
@@ -102,6 +108,11 @@ def test_a_value_is_put_into_the_command_as_text(
 
 
 @pytest.mark.parametrize("quote", ["", '"', "'"])
+@shows(
+    "a path in a command",
+    azure="never holds a space",
+    here="may hold one, and stays one word",
+)
 def test_a_path_with_a_space_is_one_word_however_it_stands(world: World, quote: str) -> None:
     world.write("da ta/x.csv", "1")
     text = one(
@@ -112,6 +123,7 @@ def test_a_path_with_a_space_is_one_word_however_it_stands(world: World, quote: 
     assert world.said(text) == "1"
 
 
+@shows("a value in a command, `${{inputs.x}}`")
 def test_a_pattern_in_a_value_is_expanded_by_the_shell(world: World) -> None:
     for name in ("a.csv", "b.csv", "c.txt"):
         world.write(f"da ta/{name}", "1")
@@ -123,6 +135,11 @@ def test_a_pattern_in_a_value_is_expanded_by_the_shell(world: World) -> None:
     assert [Path(line).name for line in world.said(text).splitlines()] == ["a.csv", "b.csv"]
 
 
+@shows(
+    "an output whose type only the pipeline's own output says",
+    azure="a file where that says `uri_file`",
+    here="the same",
+)
 def test_an_output_that_only_the_pipeline_calls_a_file_is_a_file(world: World) -> None:
     text = """
     outputs: {r: {type: uri_file}}
@@ -143,6 +160,11 @@ def test_an_output_that_only_the_pipeline_calls_a_file_is_a_file(world: World) -
         ("mkdir ${{outputs.o}}", "uri_file"),
     ],
 )
+@shows(
+    "an output of another kind than declared",
+    azure="the step fails, or the next one does",
+    here="the step fails",
+)
 def test_an_output_of_another_kind_than_declared_fails_the_step(
     world: World, command: str, declared: str
 ) -> None:
@@ -151,6 +173,11 @@ def test_an_output_of_another_kind_than_declared_fails_the_step(
         world.run(text)
 
 
+@shows(
+    "`additional_includes`, in the component or in a file beside it",
+    azure="copied beside the code, `x.zip` is packed",
+    here="the same; an include is part of what makes a step run again",
+)
 def test_includes_are_copied_beside_the_code(world: World) -> None:
     world.write("src/go.py", "")
     world.write("extra/e.txt", "1")
@@ -172,6 +199,7 @@ def test_includes_are_copied_beside_the_code(world: World) -> None:
     )
 
 
+@shows("`additional_includes`, in the component or in a file beside it")
 def test_includes_may_be_listed_in_a_file_beside_the_component(world: World) -> None:
     world.write("extra/e.txt", "1")
     world.write("c.yml", COMPONENT + f"{OUT}\ncommand: cat extra/e.txt > ${{{{outputs.o}}}}/a\n")
@@ -180,6 +208,7 @@ def test_includes_may_be_listed_in_a_file_beside_the_component(world: World) -> 
 
 
 @pytest.mark.parametrize(("listed", "match"), [("./nowhere", "does not exist"), ("./x/src.txt", "rename")])
+@shows("`additional_includes`, in the component or in a file beside it")
 def test_an_include_that_cannot_be_copied_is_refused(world: World, listed: str, match: str) -> None:
     world.write("src/src.txt", "1")
     world.write("x/src.txt", "2")
@@ -192,6 +221,11 @@ def test_an_include_that_cannot_be_copied_is_refused(world: World, listed: str, 
         world.run("jobs:\n  one: {component: ./c.yml}\n")
 
 
+@shows(
+    "`limits.timeout`",
+    azure="ends the step",
+    here="the same",
+)
 def test_a_step_that_takes_longer_than_its_limit_is_ended(world: World) -> None:
     text = one("sleep 60 && echo done > ${{outputs.o}}/a", "limits: {timeout: 1}")
     with pytest.raises(StepFailed, match=r"limits\.timeout"):
@@ -200,6 +234,7 @@ def test_a_step_that_takes_longer_than_its_limit_is_ended(world: World) -> None:
     assert child["status"] == "FAILED"
 
 
+@shows("`limits.timeout`")
 def test_a_step_within_its_limit_is_not(world: World) -> None:
     assert world.said(one("echo done > ${{outputs.o}}/a", "limits: {timeout: 600}")) == "done\n"
 
@@ -212,6 +247,11 @@ SPOIL = (
 
 
 @pytest.mark.parametrize("mode", ["", ", mode: ro_mount"])
+@shows(
+    "an input with `mode: ro_mount`, the default",
+    azure="a write fails",
+    here="the step reads a read-only copy; a step that changed it fails, and your data stay as they are",
+)
 def test_data_that_are_mounted_read_only_stay_as_they_are(world: World, mode: str) -> None:
     original = world.write("da ta/x.csv", "1\n")
     with pytest.raises(StepFailed, match="input 'd'"):
@@ -220,12 +260,18 @@ def test_data_that_are_mounted_read_only_stay_as_they_are(world: World, mode: st
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")
+@shows("an input with `mode: ro_mount`, the default")
 def test_a_write_into_read_only_data_fails_at_once(world: World) -> None:
     world.write("da ta/x.csv", "1\n")
     with pytest.raises(StepFailed, match="Permission denied"):
         world.run(one("echo spoiled >> ${{inputs.d}}/x.csv", READS, DATA % ""))
 
 
+@shows(
+    "`mode: download`",
+    azure="a copy that the step may change",
+    here="the same",
+)
 def test_downloaded_data_may_be_written_and_the_original_stays(world: World) -> None:
     original = world.write("da ta/x.csv", "1\n")
     assert world.said(one(SPOIL, READS, DATA % ", mode: download")) == "1\nspoiled\n"
@@ -233,6 +279,11 @@ def test_downloaded_data_may_be_written_and_the_original_stays(world: World) -> 
 
 
 @pytest.mark.parametrize("mode", ["rw_mount", "eval_mount"])
+@shows(
+    "another mode of an input, such as `rw_mount`",
+    azure="refused by azure-ai-ml",
+    here="refused before the start",
+)
 def test_a_mode_that_azure_refuses_is_refused_before_the_start(world: World, mode: str) -> None:
     original = world.write("da ta/x.csv", "1\n")
     with pytest.raises(InvalidInput, match=r"inputs\.d\.mode: must be one of direct, download, ro_mount"):
@@ -241,6 +292,11 @@ def test_a_mode_that_azure_refuses_is_refused_before_the_start(world: World, mod
 
 
 @pytest.mark.parametrize(("node", "ok"), [("", False), ("ro_mount", False), ("download", True)])
+@shows(
+    "any mode of what another step has made",
+    azure="kept",
+    here="kept; `download` gives a copy",
+)
 def test_what_another_step_has_made_is_never_changed(world: World, node: str, ok: bool) -> None:
     mode = f", mode: {node}" if node else ""
     text = """
@@ -273,6 +329,11 @@ def test_what_another_step_has_made_is_never_changed(world: World, node: str, ok
         "wasbs://rows@account.blob.core.windows.net/a",
     ],
 )
+@shows(
+    "`path: https://…`, `azureml://…`, `abfss://…`",
+    azure="mounted or downloaded",
+    here="refused before the start: give a copy when you run it, `--set NAME=PATH`",
+)
 def test_data_that_lie_elsewhere_are_refused_before_anything_starts(world: World, path: str) -> None:
     text = one(
         "echo ${{inputs.d}} > ${{outputs.o}}/a", READS, f'inputs: {{d: {{type: uri_file, path: "{path}"}}}}'
@@ -285,6 +346,11 @@ def test_data_that_lie_elsewhere_are_refused_before_anything_starts(world: World
     assert world.said(text, d=str(copy)).strip().endswith("copy.csv")
 
 
+@shows(
+    "the same with `mode: direct`",
+    azure="the step gets the address",
+    here="the same",
+)
 def test_an_address_that_is_asked_for_as_such_is_given(world: World) -> None:
     text = one(
         "echo ${{inputs.d}} > ${{outputs.o}}/a",
@@ -294,6 +360,7 @@ def test_an_address_that_is_asked_for_as_such_is_given(world: World) -> None:
     assert world.said(text) == "https://example.com/a.csv\n"
 
 
+@shows("`path: https://…`, `azureml://…`, `abfss://…`")
 def test_a_file_address_is_a_path(world: World) -> None:
     path = world.write("rows.csv", "1")
     text = one(
@@ -307,12 +374,22 @@ def test_a_file_address_is_a_path(world: World) -> None:
 @pytest.mark.parametrize(
     "code", ["git+https://github.com/o/r.git", "https://example.com/c.zip", "azureml:code:1"]
 )
+@shows(
+    "`code` in git, on the web or in the workspace",
+    azure="refused by azure-ai-ml, or read from the workspace",
+    here="refused before the start",
+)
 def test_code_that_is_not_here_is_refused_before_anything_starts(world: World, code: str) -> None:
     with pytest.raises(InvalidInput):
         world.run(one("ls > ${{outputs.o}}/a", f'code: "{code}"'))
     assert world.tracker.runs == {}
 
 
+@shows(
+    "`code`",
+    azure="each job gets a snapshot of its own",
+    here="the same; `.amlignore` and `.gitignore` count",
+)
 def test_each_step_has_a_copy_of_the_code(world: World) -> None:
     world.write("src/go.py", "")
     text = """
@@ -333,12 +410,22 @@ def test_each_step_has_a_copy_of_the_code(world: World) -> None:
     assert not (world.root / "src" / "marker.txt").exists()
 
 
+@shows(
+    "`./outputs` and `./logs`",
+    azure="made, and kept with the run",
+    here="the same, as artifacts of the run",
+)
 def test_outputs_and_logs_are_there_and_kept_with_the_run(world: World) -> None:
     world.run(one("echo hi > ./outputs/a.txt; echo ho > ./logs/b.txt; echo ${{outputs.o}}"))
     (child,) = [r for r in world.tracker.runs.values() if "mlops.step" in r["tags"]]
     assert child["artifacts"] == {"outputs/a.txt": "hi\n", "logs/b.txt": "ho\n"}
 
 
+@shows(
+    "a step has failed",
+    azure="nothing new starts, unless `continue_on_step_failure`",
+    here="the same",
+)
 def test_nothing_new_starts_after_a_failure(world: World) -> None:
     text = """
     jobs:
@@ -354,6 +441,7 @@ def test_nothing_new_starts_after_a_failure(world: World) -> None:
     assert {e.step: e.state for e in world.events}["side"] == "skipped"
 
 
+@shows("a step has failed")
 def test_other_steps_go_on_where_the_pipeline_says_so(world: World) -> None:
     text = """
     jobs:
@@ -378,12 +466,22 @@ def test_other_steps_go_on_where_the_pipeline_says_so(world: World) -> None:
     assert {e.step: e.state for e in world.events}["side"] == "finished"
 
 
+@shows(
+    "`AZUREML_RUN_ID`, `AZUREML_ROOT_RUN_ID`",
+    azure="set",
+    here="set, to the runs of MLflow; other variables of Azure ML are not",
+)
 def test_a_step_knows_its_run_as_on_azure(world: World) -> None:
     said = world.said(one("echo $AZUREML_RUN_ID $AZUREML_ROOT_RUN_ID > ${{outputs.o}}/a")).split()
     parent, child = sorted(world.tracker.runs, key=lambda r: "mlops.step" in world.tracker.runs[r]["tags"])
     assert said == [child, parent]
 
 
+@shows(
+    "an output with a `path` on a datastore",
+    azure="goes there",
+    here="stays on this machine; a note at the step",
+)
 def test_an_output_that_would_go_elsewhere_says_so(world: World) -> None:
     place = "azureml://datastores/store/paths/here/"
     world.run(

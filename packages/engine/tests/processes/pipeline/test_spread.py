@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
+from as_on_azure import shows
 from tiny_pipeline import Project
 
 from mlops.errors import StepFailed, TargetError
@@ -66,6 +67,11 @@ def ranks(project: Project, output: Path) -> list[dict[str, str]]:
     return [json.loads(p.read_text()) for p in sorted(output.glob("rank*.json"))]
 
 
+@shows(
+    "`instance_count`, processes",
+    azure="several machines",
+    here="one machine; a note at the step ([scaling](scaling.md))",
+)
 def test_pytorch_processes_meet_and_share_the_run(spread: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     distributed(spread, "{type: PyTorch, process_count_per_instance: 3}", "{instance_count: 2}")
     monkeypatch.setenv("WAIT", "30")  # each waits until it sees the others: they run at the same time

@@ -67,8 +67,10 @@ def test_the_origin_says_forge_repository_and_name(
 def test_enter_takes_every_default_and_keeps_the_example(clone: Path) -> None:
     person = Person()
     found = gather(clone, NOTHING, keep_example=False, ask=person)
-    assert found == answers(project="late-payers", contact="ann@contoso.com")
-    assert len(person.heard) == 6, "no repository for the local forge, no task without a model"
+    assert found == answers(
+        project="late-payers", contact="ann@contoso.com", engine="git+https://example.org/template"
+    )
+    assert len(person.heard) == 7, "no repository for the local forge, no task without a model"
 
 
 def test_what_an_option_says_is_not_asked(clone: Path) -> None:
@@ -76,7 +78,7 @@ def test_what_an_option_says_is_not_asked(clone: Path) -> None:
     given = {**NOTHING, "project": "pay", "forge": "github", "repository": "a/b", "model": "pay"}
     found = gather(clone, given, keep_example=False, ask=person)
     assert (found.project, found.repository, found.model, found.task) == ("pay", "a/b", "pay", "binary")
-    assert [q.split()[0] for q, _ in person.heard] == ["Prefix", "Azure", "E-mail", "What", "What"]
+    assert [q.split()[0] for q, _ in person.heard] == ["Prefix", "Azure", "E-mail", "Where", "What", "What"]
 
 
 def test_an_answer_that_cannot_be_is_asked_again_with_the_reason(clone: Path) -> None:

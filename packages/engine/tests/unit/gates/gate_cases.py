@@ -12,7 +12,7 @@ from mlops.lifecycle.gates import Evidence
 from mlops.spec.evaluation import Evaluation
 from mlops.spec.gatepolicy import GatePolicy
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import Scores, intervals
+from mlops.steps.metrics import About, Scores, intervals
 
 ROWS = 600
 
@@ -138,6 +138,11 @@ def without_metric(name: str) -> Given:
     return measured(metrics=kept)
 
 
+def against(baseline: Any) -> Given:
+    """The good candidate, and no champion, beside what a trivial model would answer."""
+    return Given(replace(CANDIDATE, about=About(baseline=baseline)), champion=None, policy=ONLY_CHAMPION)
+
+
 def worse_everywhere() -> Any:
     return PREDICTION + np.random.default_rng(1).normal(0, 0.2, ROWS)
 
@@ -156,6 +161,8 @@ SPARE_JFK = np.where(ORIGIN == "JFK", np.nan, PREDICTION)
 
 # gate of GATES -> (what is wrong, arguments of decide, words of the blocked gate's observed or detail)
 BLOCKING: list[tuple[str, str, Callable[[], Given], str]] = [
+    ("baseline", "worse than what is trivial", lambda: against(0.2 + 0.6 * TRUTH), "at least -0"),
+    ("baseline", "the baseline is not known", lambda: against(SPARE_JFK), "no answer to some"),
     ("limits", "below a minimum", lambda: Given(policy=policy(metrics={"roc_auc": {"min": 0.99}})), r"0\."),
     ("limits", "above a maximum", lambda: Given(policy=policy(metrics={"brier": {"max": 0.01}})), r"0\."),
     ("limits", "a metric is missing", lambda: without_metric("roc_auc"), "no value for roc_auc"),
@@ -301,5 +308,13 @@ BLOCKING: list[tuple[str, str, Callable[[], Given], str]] = [
         "other classes",
         lambda: Given(candidate=replace(CANDIDATE, schema=SCHEMA.model_copy(update={"classes": ["1", "0"]}))),
         "classes were 0, 1",
+    ),
+    (
+        "code",
+        "a pickle that nobody has allowed",
+        lambda: Given(
+            candidate=replace(CANDIDATE, schema=SCHEMA.model_copy(update={"runs_code": "it is a pickle"}))
+        ),
+        "it is a pickle; allow_code",
     ),
 ]

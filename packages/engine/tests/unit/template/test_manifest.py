@@ -46,7 +46,7 @@ def test_the_page_and_the_table_say_the_same() -> None:
         ("pipelines/prices/components/train.yml", True),
         ("tests/unit/prices/test_prices.py", True),
         ("tests/test_repository.py", False),
-        ("src/mlops/errors.py", False),
+        ("packages/runtime/src/mlops/errors.py", False),
         ("packages/runtime/src/mlops/errors.py", False),
         ("pipelines/azure-devops/release.yml", False),
         ("infra/environment.py", False),

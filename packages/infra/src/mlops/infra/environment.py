@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
+from typing import TypeVar
 
 import pulumi
 from pulumi_azure_native import authorization
+from pydantic import BaseModel, ValidationError
 
+from mlops.errors import InvalidInput, Problem
 from mlops.infra import exports, roles
 from mlops.infra.components.access import Access, AccessProps
 from mlops.infra.components.alerts import Alerts, AlertsProps
@@ -24,12 +27,16 @@ from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Storage, Sto
 from mlops.infra.components.vault import Vault, VaultProps
 from mlops.infra.components.workspace import Workspace, WorkspaceProps
 from mlops.infra.config import EnvironmentStack
+from mlops.infra.load import StackFile
 from mlops.infra.naming import Names
 from mlops.infra.private_access import open_private_access
 from mlops.infra.program import Stack
 from mlops.infra.tags import tags_of
 from mlops.infra.trust import federations
 from mlops.infra.wanted import check_endpoints, check_training, granted, served_models
+from mlops.spec._yaml import problems_of
+
+Settings = TypeVar("Settings", bound=BaseModel)
 
 DUTIES = ("plan", "apply", "train", "promote", "serve")
 
@@ -50,12 +57,27 @@ class Environment:
         check_endpoints(self.names, self.models)
         self.tags = tags_of(config, self.names)
         self.private = config.network.private_endpoints
+        self.stack = stack
+        self._own_read = False
         self.watched: dict[str, Watched] = {}
         """What `add_governance` gives diagnostic settings, by a label."""
         self.client = authorization.get_client_config_output()
         self.shared = pulumi.StackReference("shared", stack_name=config.shared_stack)
         trains = config.training_stack
         self.training = pulumi.StackReference("training", stack_name=trains) if trains else None
+
+    def own(self, model: type[Settings]) -> Settings:
+        """`mlops:own` of the stack file as `model`. Raises `InvalidInput` with file, line and field."""
+        self._own_read = True
+        file = StackFile.of(self.stack.root, self.stack.name)
+        try:
+            return model.model_validate(self.config.own)
+        except ValidationError as error:
+            problems = [
+                Problem(p.where, p.message, ".".join(w for w in ("own", p.field) if w))
+                for p in problems_of(error, model, file.name)
+            ]
+            raise InvalidInput([file.locate(p) for p in problems]) from None
 
     def add_foundation(self) -> None:
         config = self.config
@@ -341,6 +363,11 @@ class Environment:
         )
 
     def export(self) -> None:
+        """Raises `InvalidInput` when the stack file has settings in `own` that nothing has read."""
+        if self.config.own and not self._own_read:
+            file = StackFile.of(self.stack.root, self.stack.name)
+            said = "nothing in infra/environment.py reads it: call env.own there, or leave it out"
+            raise InvalidInput(file.locate(Problem(file.name, said, "own")))
         online, workspace = self.endpoints.online, self.workspace.workspace
         exports.export(
             exports.EnvironmentExports(

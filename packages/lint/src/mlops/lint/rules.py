@@ -83,6 +83,8 @@ def _rules() -> dict[str, str]:
         "unused-input": "an input that nobody uses",
         "unused-output": "an output that the command never writes",
         "workspace-component": "a component of a workspace or registry instead of a file of this repository",
+        "missing-package": "the code of a model imports what the environment of its training job lacks",
+        "parameter-apart": "hyper-parameters of the component or `training.yml` are not those of `model.py`",
         "hidden-failures": "a parallel job that hides every failed mini-batch",
         "silent-monitor": "a monitor's signal without thresholds never raises an alert",
         "silence": "a comment silences a rule without a reason, or names one that does not exist",
@@ -93,7 +95,8 @@ def _notes() -> dict[str, str]:
     return {
         "not-read": "an Azure ML file of a kind that the lint does not read",
         "not-here": "Azure ML takes it; this machine cannot run it",
-        "given-later": "left to the command line (`--endpoint-name`), or a path that git ignores",
+        "given-later": "left to the command line (`--endpoint-name`), or a path that git ignores, a "
+        "submodule brings, or a script or page beside the file speaks of",
         "preview": "`azure-ai-ml` reads it only when its private preview is switched on",
         "azure-unasked": "`azure-ai-ml` is not installed, or could not be asked: its own verdict is missing",
     }

@@ -10,6 +10,7 @@ from mlops.reference.fields import fields, sections
 from mlops.reference.markdown import code, page, prose, table
 from mlops.spec._base import Spec
 from mlops.spec.gatepolicy import (
+    AllowCode,
     ChampionGate,
     ContractGate,
     LatencyGate,
@@ -30,10 +31,15 @@ SECTIONS: dict[str, tuple[str, type[Spec]]] = {
     "latency": ("latency", LatencyGate),
     "contract": ("contract", ContractGate),
     "signature": ("signature", SignatureGate),
+    "code": ("allow_code", AllowCode),
 }
 """By gate: its section of `model.yaml`, and the model of that section."""
 
-_SHAPES = {"limits": "By name of a metric.", "slices": "A list; each entry has these fields."}
+_SHAPES = {
+    "limits": "By name of a metric.",
+    "slices": "A list; each entry has these fields.",
+    "code": "Left out but for such a model.",
+}
 
 RULES = {
     "replaces": "What is served is what the file says it replaces, or what its own history leads to. "
@@ -54,7 +60,8 @@ def gates() -> str:
     """The page."""
     parts = [
         "## Gates of a new version",
-        "`pipelines/<model>/model.yaml`. Every section is required, so that no gate is left out by accident. "
+        "`pipelines/<model>/model.yaml`. Every section but `allow_code` is required, so that no gate is left "
+        "out by accident. "
         "JSON Schema: [`docs/schemas/gates.json`](../schemas/gates.json). `mlops gate` gathers the "
         "evidence and decides; "
         "a value that is missing, or no number, blocks.",
@@ -69,6 +76,10 @@ def gates() -> str:
         ),
     ]
     for name, decide in GATES.items():
+        if name not in SECTIONS:
+            # It goes by another gate's section.
+            parts += [f"### {name}", prose(inspect.getdoc(decide) or "")]
+            continue
         section, model = SECTIONS[name]
         parts += [
             f"### {section}",

@@ -18,11 +18,12 @@ def page(root: Path) -> str:
     path = root / PAGE
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
     rows = [[f"`{name}`", _LEVELS[rule.level], rule.means] for name, rule in RULES.items()]
-    text = _between(text, "rules", table(["id", "level", "what it means"], rows))
+    text = between(text, "rules", table(["id", "level", "what it means"], rows))
     labels = dict.fromkeys(kind.label for kind in KINDS.values())
-    return _between(text, "kinds", ", ".join(labels) + ".")
+    return between(text, "kinds", ", ".join(labels) + ".")
 
 
-def _between(text: str, mark: str, made: str) -> str:
+def between(text: str, mark: str, made: str) -> str:
+    """`text` with `made` between two marks of it."""
     pattern = re.compile(rf"(<!-- {mark} -->\n).*?(<!-- /{mark} -->)", re.DOTALL)
     return pattern.sub(lambda found: f"{found[1]}{made.strip()}\n{found[2]}", text)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mlops.reference import files, gates, lint, variables, verbs
+from mlops.reference import files, gates, here, lint, variables, verbs
 
 FOLDER = "docs/reference"
 
@@ -18,7 +18,8 @@ def pages(root: Path) -> dict[str, str]:
         "gates.md": gates.gates(),
         "variables.md": variables.variables(),
     }
-    return {lint.PAGE: lint.page(root), **{f"{FOLDER}/{name}": text for name, text in made.items()}}
+    of_people = {lint.PAGE: lint.page(root), here.PAGE: here.page(root)}
+    return {**of_people, **{f"{FOLDER}/{name}": text for name, text in made.items()}}
 
 
 def stale(root: Path) -> list[str]:

@@ -16,7 +16,7 @@ from mlops.pipeline.run.executor import PRELOAD, StepServer
 
 from .arm import Kind, Operation, Resource
 from .http import Answer, Refused, Request
-from .pipelines import PipelineRun, SweepRun
+from .pipelines import CommandRun, PipelineRun, SweepRun
 from .workspaces import Workspace
 
 if TYPE_CHECKING:
@@ -180,7 +180,9 @@ class Jobs:
         }
         properties.setdefault("properties", {})
         properties.setdefault("tags", {})
-        runner = {"Pipeline": PipelineRun, "Sweep": SweepRun}.get(properties.get("jobType", ""))
+        runner = {"Pipeline": PipelineRun, "Sweep": SweepRun, "Command": CommandRun}.get(
+            properties.get("jobType", "")
+        )
         if runner is None:
             return
         job = Job(

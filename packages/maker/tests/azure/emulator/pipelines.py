@@ -58,6 +58,8 @@ class PipelineRun(threading.Thread):
             failed = self._steps()
             if self._stopped.is_set():
                 self._jobs.finish(self._job, "Canceled")
+            elif self._job.ended is not None:
+                pass  # it has no steps, and has ended as its process did
             elif failed:
                 self._jobs.finish(self._job, "Failed", f"Pipeline has failed child jobs: {', '.join(failed)}")
             else:
@@ -219,6 +221,24 @@ class SweepRun(PipelineRun):
                 command = command.replace(f"${{{{search_space.{key}}}}}", str(_draw(drawn, *shape)))
             component = {"command": command, "code": trial.get("codeId"), "outputs": {}, "inputs": declared}
             self._execute(self._child(f"trial_{number}"), component, {}, given)
+        return []
+
+
+class CommandRun(PipelineRun):
+    """A command job: the job is the process."""
+
+    def _steps(self) -> list[str]:
+        asked = self._properties
+        inputs, outputs = asked.get("inputs") or {}, asked.get("outputs") or {}
+        component = {
+            "command": asked["command"],
+            "code": asked.get("codeId"),
+            "inputs": {key: {"type": value.get("jobInputType", "literal")} for key, value in inputs.items()},
+            "outputs": {key: {"type": value["jobOutputType"]} for key, value in outputs.items()},
+        }
+        given = {key: self._given(value) for key, value in inputs.items()}
+        node = {"environment_variables": asked.get("environmentVariables")}
+        self._execute(self._job, component, node, given)
         return []
 
 

@@ -19,6 +19,7 @@ from mlops.monitoring.profile import BATCH, ColumnProfile, Counter, Profile
 from mlops.spec.admits import arrow_type, fits, refused
 from mlops.spec.monitoring import TimeSpan
 from mlops.spec.schema import Column, ModelSchema
+from mlops.spec.tasks import named, summary
 
 REQUEST, ROW, TIME, VERSION, PREDICTED = "_request_id", "_row", "_time", "_version", "_prediction"
 SET_ASIDE, UNPAIRED = b"mlops.set_aside", b"mlops.unpaired"
@@ -183,13 +184,11 @@ class _Scan:
 
     @property
     def _prediction_type(self) -> Any:
-        return "string" if self.schema.task == "multiclass" else "number"
+        return "string" if named(self.schema) else "number"
 
     def _predicted(self, values: Any) -> Any:
-        """A number a row, or for several classes the name of the likeliest."""
-        if self.schema.task != "multiclass":
-            return values
-        return likeliest(values, self.schema.classes)
+        """What stands for an answer: a number a row, or the name of the likeliest class."""
+        return summarised(values, self.schema)
 
     def _labelled(self, rows: Any) -> None:
         import pyarrow as pa
@@ -216,12 +215,14 @@ class _Scan:
         return self.found
 
 
-def likeliest(values: Any, classes: Sequence[str]) -> Any:
-    """Arrow lists of probabilities [rows][classes] as an Arrow array of class names."""
+def summarised(values: Any, schema: ModelSchema) -> Any:
+    """Answers as an Arrow array (of numbers, or of lists) as one that has a distribution."""
     import pyarrow as pa
 
-    table = np.asarray(values.flatten()).reshape(len(values), len(classes))
-    return pa.array(np.array(classes, dtype=object)[table.argmax(axis=1)], pa.string())
+    if not schema.listed:
+        return values
+    table = np.asarray(values.flatten()).reshape(len(values), len(schema.listed))
+    return pa.array(summary(schema, table), pa.string() if named(schema) else pa.float64())
 
 
 def _bare(profile: ColumnProfile) -> ColumnProfile:

@@ -88,7 +88,7 @@ def _write(scorer: Scorer, job: BatchJob, source: Path, output: Path) -> int:
     import pyarrow.parquet as pq
 
     schema = scorer.schema
-    number = pa.list_(pa.float64()) if schema.task == "multiclass" else pa.float64()
+    number = pa.list_(pa.float64()) if schema.listed else pa.float64()
     about = {"mlops.model": schema.model, "mlops.digest": job.digest}
     writer, start = None, 0
     try:

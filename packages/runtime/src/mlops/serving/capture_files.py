@@ -112,7 +112,7 @@ def _batch(group: Sequence[Record], exclude: Sequence[str]) -> Any:
     import pyarrow as pa
 
     schema = group[0].origin.schema
-    many = schema.task == "multiclass"
+    many = bool(schema.listed)
     per_row = [record for record in group for _ in record.rows]
     columns: dict[str, Any] = {
         "_request_id": pa.array([r.request_id for r in per_row], pa.string()),

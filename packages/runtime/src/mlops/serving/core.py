@@ -31,7 +31,7 @@ Row = tuple[Cell, ...]
 """One input row in the order of the signature."""
 
 Predictions = np.ndarray[Any, np.dtype[Any]]
-"""[N] for binary (probability of the last class) and regression, [N, classes] for multiclass."""
+"""[N] for binary (probability of the last class) and single values, [N, k] for classes, labels, quantiles."""
 
 SAMPLE = "sample.json"
 
@@ -71,28 +71,32 @@ class Scorer(ABC):
 
     def _shaped(self, raw: Any, rows: int) -> Predictions:
         """Bring a model's output into the shape that `Predictions` promises, or say why it cannot be."""
+        if isinstance(raw, list) and self.schema.task == "multilabel":
+            # Several of scikit-learn's estimators give a table of two probabilities for each label.
+            raw = np.stack([np.asarray(one)[:, -1] for one in raw], axis=1)
         values = np.asarray(raw)
         if self._binary and values.shape == (rows, 2) and values.dtype == np.float32:
             return values[:, 1]
         if values.dtype.kind not in "fiu":
             raise TargetError(self._misfit(f"values of type {values.dtype}"))
-        if self.schema.task == "regression":
+        listed = len(self.schema.listed)
+        if not self._binary and not listed:
             if values.shape not in ((rows,), (rows, 1)):
                 raise TargetError(self._misfit(f"shape {values.shape} for {rows} rows"))
             return values.reshape(rows)
-        classes = len(self.schema.classes)
-        if self.schema.task == "binary":
+        if self._binary:
             if values.shape == (rows, 2):
                 return values[:, 1]
             if values.shape in ((rows,), (rows, 1)) and values.dtype.kind == "f":
                 return values.reshape(rows)
-        elif values.shape == (rows, classes):
+        elif values.shape == (rows, listed):
             return values
         raise TargetError(self._misfit(f"shape {values.shape} of type {values.dtype} for {rows} rows"))
 
     def _misfit(self, got: str) -> str:
         return (
-            f"model {self.schema.model} returned {got}, which is no {self.schema.task} prediction; "
+            f"model {self.schema.model} returned {got}, which is no {self.schema.task} prediction"
+            f"{f' of {len(self.schema.listed)} values a row' if self.schema.listed else ''}; "
             "a classifier must return probabilities (pyfunc_predict_fn='predict_proba')"
         )
 

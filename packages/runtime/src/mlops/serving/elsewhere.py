@@ -31,6 +31,8 @@ def code_in(folder: Path, described: dict[str, Any], trusted: Collection[str] = 
     function = flavors.get("python_function", {})
     if any(function.get(key) for key in ("code", "python_model", "model_code_path")):
         found.append("Python code of its own")
+    if any(folder.rglob("*.py")):
+        found.append("Python code of its own")
     loader = function.get("loader_module")
     if loader is not None and loader not in _LOADERS:
         found.append(f"the loader {loader}")

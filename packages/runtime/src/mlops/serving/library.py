@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mlops.errors import TargetError
+from mlops.errors import IntegrityError, TargetError
 from mlops.serving.core import Predictions, Row, Scorer, first_line
-from mlops.serving.formats import Answer, open_model
+from mlops.serving.formats import RUNS_CODE, Answer, open_model
 from mlops.serving.inputs import Inputs
+from mlops.serving.own_code import imported_from
 from mlops.spec.schema import FILE, Library, ModelSchema
+from mlops.spec.tasks import asked_as
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -36,13 +37,19 @@ class LibraryScorer(Scorer):
         """The saved model. `trusted` are types to trust beside those of the format; None means those that
         `serving.json` names: only for an artifact that was verified, or has just been made.
 
-        Raises `TargetError` when it does not load.
+        Raises `TargetError` when it does not load, `IntegrityError` when it would run what is not verified.
         """
         library = schema.library
         if library is None:
             raise TargetError(f"model {schema.model}: {FILE} names no library that could answer")
+        if trusted is not None and (library.code is not None or library.format in RUNS_CODE):
+            raise IntegrityError(
+                f"{folder} holds a model whose loading runs Python (a pickle, or classes of its use case); "
+                "name its digest so that it can be verified first"
+            )
         further = library.trusted if trusted is None else sorted(trusted)
-        return cls(schema, library, open_model(folder, library.format, schema.task, further))
+        with imported_from(folder / library.code) if library.code is not None else nullcontext():
+            return cls(schema, library, open_model(folder, library.format, asked_as(schema.task), further))
 
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
         return self._call(self._inputs.of_rows, rows, len(rows))
@@ -55,7 +62,7 @@ class LibraryScorer(Scorer):
 
     def as_it_is(self, table: Any) -> Predictions:
         """Ask with `table` untouched. Raises what the library raises."""
-        return self._shaped(np.asarray(self._answer(table)), len(table))
+        return self._shaped(self._answer(table), len(table))
 
     def _call(self, make: Any, given: Any, count: int) -> Predictions:
         try:
@@ -63,4 +70,4 @@ class LibraryScorer(Scorer):
         # Foreign code runs here: whatever it raises is the model's failure.
         except Exception as error:
             raise TargetError(f"the model failed: {first_line(error)}") from error
-        return self._shaped(np.asarray(raw), count)
+        return self._shaped(raw, count)

@@ -11,6 +11,7 @@ import numpy as np
 
 from mlops.serving.core import Predictions
 from mlops.spec.schema import ModelSchema
+from mlops.spec.tasks import named, one_number
 
 Outcome = Literal["ok", "error", "refused", "rejected"]
 OUTCOMES: tuple[Outcome, ...] = ("ok", "error", "refused", "rejected")
@@ -29,11 +30,11 @@ def prediction_bounds(schema: ModelSchema) -> tuple[float, ...]:
 
     They depend on the schema alone and not on what was seen, so that two deployments can be compared:
     20 equal steps of a probability; the index of the most probable class; a fixed 1-2-5 series for
-    regression, both signs.
+    values, both signs.
     """
     if schema.task == "binary":
         return tuple(round(i / 20, 2) for i in range(1, 21))
-    if schema.task == "multiclass":
+    if named(schema):
         return tuple(float(i) for i in range(len(schema.classes)))
     return (*(-v for v in reversed(_SERIES)), 0.0, *_SERIES)
 
@@ -90,12 +91,11 @@ class Counters:
         self.latency = Histogram(LATENCY_BOUNDS)
         """Seconds from the whole request being read to its answer; only what reached the model."""
         self.predictions = Histogram(prediction_bounds(schema))
-        self._multiclass = schema.task == "multiclass"
+        self._schema = schema
 
     def predicted(self, predictions: Predictions) -> None:
         self.rows += len(predictions)
-        values = predictions.argmax(axis=1) if self._multiclass else predictions
-        self.predictions.observe_many(values)
+        self.predictions.observe_many(one_number(self._schema, predictions))
 
     def answered(self, outcome: Outcome, seconds: float) -> None:
         self.outcomes[outcome] += 1

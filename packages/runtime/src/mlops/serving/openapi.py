@@ -18,7 +18,7 @@ def document(schema: ModelSchema, version: int, *, swagger: bool) -> dict[str, A
     }
     bodies = _bodies(schema, row, swagger)
     number: dict[str, Any] = {"type": "number", "format": "double"}
-    one = {"type": "array", "items": number} if schema.task == "multiclass" else number
+    one = {"type": "array", "items": number} if schema.listed else number
     answer = {
         "type": "object",
         "properties": {"predictions": {"type": "array", "items": one, "minItems": 1}},
@@ -160,4 +160,10 @@ def _meaning(schema: ModelSchema) -> str:
         return f"Each prediction is the probability of class {positive!r}."
     if schema.task == "multiclass":
         return f"Each prediction is a list of probabilities of the classes {', '.join(schema.classes)}."
+    if schema.task == "multilabel":
+        return f"Each prediction is a list of probabilities, one for each label: {', '.join(schema.classes)}."
+    if schema.outputs:
+        return f"Each prediction is a list of numbers: {', '.join(schema.outputs)}."
+    if schema.task == "ranking":
+        return "Each prediction is a number; of rows that compete, the one with the highest comes first."
     return "Each prediction is a number."

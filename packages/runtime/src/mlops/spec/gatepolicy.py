@@ -136,6 +136,15 @@ class SignatureGate(Spec):
     """False admits a breaking change: say so in the pull request that clients must follow."""
 
 
+class AllowCode(Spec):
+    """A model whose file runs code when it is loaded (a pickle) may be released."""
+
+    reason: str = Field(min_length=10)
+    """Why no other file can hold it; told in every verdict."""
+    approver: str = Field(min_length=1)
+    """Who allows it."""
+
+
 class GatePolicy(Spec):
     """All of `model.yaml`."""
 
@@ -147,6 +156,8 @@ class GatePolicy(Spec):
     latency: LatencyGate
     contract: ContractGate
     signature: SignatureGate
+    allow_code: AllowCode | None = None
+    """None blocks a model whose file runs code when it is loaded."""
     monitoring: MonitoringPolicy = MonitoringPolicy()
     """No gate: what `mlops monitor` and `mlops retrain` do once a version is live."""
 

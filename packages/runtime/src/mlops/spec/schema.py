@@ -17,7 +17,9 @@ FILE = "serving.json"
 
 ColumnType = Literal["string", "integer", "number", "boolean"]
 Value = bool | int | float | str
-Task = Literal["binary", "multiclass", "regression"]
+Task = Literal[
+    "binary", "multiclass", "multilabel", "regression", "quantiles", "forecast", "ranking", "custom"
+]
 
 
 class TextRule(Spec):
@@ -90,6 +92,9 @@ class Library(Spec):
     """Whether a plain array of numbers was proven to be answered as the table with names is."""
     trusted: list[str] = []
     """Types that loading may make beside those that the format knows: those that the repository names."""
+    code: Annotated[str, AfterValidator(_inside)] | None = None
+    """Folder of the artifact with the use case's own package, whose classes the model is made of; None when
+    it is made of none."""
 
 
 class ModelSchema(Spec):
@@ -99,7 +104,9 @@ class ModelSchema(Spec):
     task: Task
     columns: list[Column] = Field(min_length=1)
     classes: list[str] = []
-    """Class labels in the order of the probabilities; empty for regression."""
+    """Class labels in the order of the probabilities; empty where answers are values."""
+    outputs: list[str] = []
+    """Names of the values of an answer, where it is a list of values: the quantiles, for example."""
     threshold: float | None = None
     """Decision threshold on the probability of the last class, for binary tasks."""
     onnx: OnnxGraph | None = None
@@ -108,5 +115,13 @@ class ModelSchema(Spec):
     """Why the model's own library answers: a sentence for the verdict and the model card."""
     library: Library | None = None
     """None: trained elsewhere; without a graph MLflow's pyfunc flavour is used."""
+    runs_code: str = ""
+    """What runs when the model is loaded, because its file is no data but a pickle or Python: a sentence.
+    The gates let it through by `allow_code` alone. Empty: nothing."""
     unchecked: list[str] = []
     """Sentences: rules of the data contract that hold in training, and that no request is held to."""
+
+    @property
+    def listed(self) -> list[str]:
+        """Names of an answer's entries where it is a list; empty where it is one number."""
+        return self.classes if self.task in ("multiclass", "multilabel") else self.outputs

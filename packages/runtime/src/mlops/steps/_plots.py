@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.spec.evaluation import Evaluation
+from mlops.spec.tasks import is_values
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,7 +19,10 @@ _POINTS = 500
 
 
 def evaluation(folder: Path, result: Evaluation, truth: Any, prediction: Any) -> list[Path]:
-    """The plots of the task, one file each: ROC, precision-recall and calibration, or residuals."""
+    """The plots of the task, one file each: ROC, precision-recall and calibration, or residuals.
+
+    Of answers that no plot shows there is none.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     if result.task == "binary":
         return [
@@ -26,8 +30,13 @@ def evaluation(folder: Path, result: Evaluation, truth: Any, prediction: Any) ->
             _precision_recall(folder / "precision_recall.png", result, truth, prediction),
             _calibration(folder / "calibration.png", result),
         ]
-    if result.task == "regression":
-        return [_residuals(folder / "residuals.png", truth, prediction)]
+    if is_values(result.task):
+        if np.asarray(truth).dtype == object:
+            return []
+        middle = prediction[:, prediction.shape[1] // 2] if prediction.ndim > 1 else prediction
+        return [_residuals(folder / "residuals.png", truth, middle)]
+    if result.task == "multilabel":
+        return []
     return [_confusion(folder / "confusion.png", truth, prediction)]
 
 

@@ -6,6 +6,7 @@ What is served is proven here to answer as the trained model does; see `mlops.st
 from __future__ import annotations
 
 import logging
+import tempfile
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,15 +17,18 @@ import numpy as np
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
 from mlops.serving.core import OnnxScorer, Scorer
-from mlops.serving.formats import Format, Saved, format_of
+from mlops.serving.formats import PICKLE, Format, Saved, find, format_of
 from mlops.serving.inputs import KNOWN, matrix_type
 from mlops.serving.library import LibraryScorer
+from mlops.serving.own_code import copied
 from mlops.spec.schema import FILE, Library, ModelSchema
+from mlops.spec.tasks import asked_as, is_values
 from mlops.steps import fidelity, probes
+from mlops.steps.estimators import labels
 from mlops.steps.export import NoGraphError, export
 from mlops.steps.sample import ROWS
 from mlops.steps.sample import write as write_sample
-from mlops.usecase import trusted_types
+from mlops.usecase import Outputs, Quantiles, package_folder, pickled, trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -33,6 +37,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+CODE = "code"
+"""Where MLflow puts what travels with a model."""
 COMPARED_ROWS = 20_000
 """Of training and of test rows each, evenly spread, that every candidate is compared on."""
 
@@ -47,12 +53,19 @@ class _Truth:
 
 
 def save(
-    folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame, test: pd.DataFrame | None = None
+    folder: Path,
+    usecase: UseCase,
+    estimator: Any,
+    rows: pd.DataFrame,
+    test: pd.DataFrame | None = None,
+    *,
+    package: str | None = None,
 ) -> ModelSchema:
     """Write the fitted `estimator` to the empty or absent `folder` and return its `serving.json`.
 
-    `inputs` are its training rows; the sample is spread evenly over them. `test` are more rows on which
-    what is served is compared with the estimator; nothing is learned from them.
+    `rows` are its training rows; the sample is spread evenly over them. `test` are more rows on which
+    what is served is compared with the estimator; nothing is learned from them. Classes of `package`, the use
+    case's own, travel with the model.
     Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust, when it refuses
     what the contract admits, or when it cannot be saved so that it answers the same.
     """
@@ -61,35 +74,66 @@ def save(
     # Numbers at the ends of their type overflow within a model; what counts is what it answers.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _write(folder, usecase, estimator, inputs, test)
+        return _write(folder, usecase, estimator, rows, test, package=package)
 
 
 def _write(
-    folder: Path, usecase: UseCase, estimator: Any, inputs: pd.DataFrame, test: pd.DataFrame | None
+    folder: Path,
+    usecase: UseCase,
+    estimator: Any,
+    rows: pd.DataFrame,
+    test: pd.DataFrame | None,
+    *,
+    package: str | None,
 ) -> ModelSchema:
     estimator = _chosen(estimator)
-    name, saver = format_of(estimator)
+    name, saver = (PICKLE, find(PICKLE)) if pickled(usecase) else format_of(estimator)
     trusted = trusted_types(usecase)
-    schema = ModelSchema(
-        model=usecase.name,
-        task=usecase.task,
-        columns=columns_of(usecase.contract(), _categories(inputs)),
-        classes=[str(label) for label in getattr(estimator, "classes_", [])],
-        library=Library(format=name, dtypes=_dtypes(inputs), trusted=sorted(trusted)),
-        unchecked=unchecked(usecase.contract()),
-    )
+    inputs = rows[list(usecase.contract().columns)]
+    classes = [] if is_values(usecase.task) else [str(label) for label in getattr(estimator, "classes_", [])]
+    if usecase.task == "multilabel":
+        classes = labels(rows[usecase.target])
+    library = Library(format=name, dtypes=dtypes_of(inputs), trusted=sorted(trusted))
+    schema = described(usecase, inputs, library, classes)
+    if name == PICKLE:
+        schema = schema.model_copy(update={"runs_code": "its file is a pickle"})
     trained = _trained(schema, estimator)
-    schema, notes = fidelity.settled(schema, trained, inputs, _stated(usecase))
+    schema, notes = fidelity.settled(schema, trained, inputs, stated(usecase))
     for note in notes:
         log.warning(note)
     sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
-    _save(folder, saver, estimator, schema, sample)
-    truth = _Truth(trained, inputs, _asked(schema, trained, inputs, test))
+    schema = _save(folder, saver, estimator, schema, sample, package=package, trained=trained)
+    truth = _Truth(trained, inputs, asked_of(schema, trained, inputs, test))
     schema = _proven(schema, folder, truth)
     schema = _with_graph(schema, folder, estimator, truth)
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_sample(folder, schema, inputs)
     return schema
+
+
+def described(usecase: UseCase, inputs: pd.DataFrame, library: Library, classes: list[str]) -> ModelSchema:
+    """What is known of a model before it is asked for the first time."""
+    contract = usecase.contract()
+    return ModelSchema(
+        model=usecase.name,
+        task=usecase.task,
+        columns=columns_of(contract, _categories(inputs)),
+        classes=classes,
+        outputs=_outputs(usecase),
+        library=library,
+        unchecked=unchecked(contract),
+    )
+
+
+def _outputs(usecase: UseCase) -> list[str]:
+    if usecase.task == "quantiles":
+        if not isinstance(usecase, Quantiles) or not usecase.quantiles:
+            raise InvalidInput(
+                f"the use case {usecase.name!r} has the task quantiles, and does not say which; give it "
+                "`quantiles = (0.1, 0.5, 0.9)`"
+            )
+        return [f"{level:g}" for level in usecase.quantiles]
+    return list(usecase.outputs) if usecase.task == "custom" and isinstance(usecase, Outputs) else []
 
 
 def _chosen(estimator: Any) -> Any:
@@ -101,17 +145,19 @@ def _chosen(estimator: Any) -> Any:
 def _trained(schema: ModelSchema, estimator: Any) -> LibraryScorer:
     """The estimator in memory: the truth that every candidate is held against."""
     assert schema.library is not None  # noqa: S101 - `save` has just made it
-    answer = estimator.predict if schema.task == "regression" else estimator.predict_proba
+    answer = estimator.predict if is_values(schema.task) else estimator.predict_proba
     return LibraryScorer(schema, schema.library, answer)
 
 
-def _stated(usecase: UseCase) -> set[str]:
+def stated(usecase: UseCase) -> set[str]:
     """Columns whose contract says itself what a value outside its categories means."""
     columns = usecase.contract().columns.items()
     return {str(name) for name, column in columns if "unknown_category" in (column.metadata or {})}
 
 
-def _dtypes(inputs: pd.DataFrame) -> dict[str, str]:
+def dtypes_of(inputs: pd.DataFrame) -> dict[str, str]:
+    """The type of each column's values, as pandas names it. Raises `InvalidInput` for what no request can
+    bring."""
     found = {str(name): str(inputs[name].dtype) for name in inputs}
     if odd := [f"{name} ({kind})" for name, kind in found.items() if kind not in KNOWN]:
         raise InvalidInput(
@@ -122,21 +168,40 @@ def _dtypes(inputs: pd.DataFrame) -> dict[str, str]:
     return found
 
 
-def _save(folder: Path, saver: Format, estimator: Any, schema: ModelSchema, sample: pd.DataFrame) -> None:
+def _save(
+    folder: Path,
+    saver: Format,
+    estimator: Any,
+    schema: ModelSchema,
+    sample: pd.DataFrame,
+    *,
+    package: str | None,
+    trained: LibraryScorer,
+) -> ModelSchema:
+    """Write the MLflow model; the schema that says which classes of the use case it is made of."""
     from mlflow.exceptions import MlflowException
     from mlflow.models import infer_signature
 
-    answer = estimator.predict(sample) if schema.task == "regression" else estimator.predict_proba(sample)
+    two = schema.task == "binary"
+    answer = estimator.predict_proba(sample) if two else trained.as_it_is(sample)
     signature = infer_signature(model_output=answer)
     signature.inputs = _signature(schema)
     trusted = tuple(schema.library.trusted) if schema.library else ()
-    given = Saved(folder, schema.task, signature, sample.head(3), trusted)
-    try:
-        saver.save(estimator, given)
-    except MlflowException as error:
-        if refusal := _refusal(error):
-            raise refusal from None
-        raise
+    with tempfile.TemporaryDirectory() as scratch:
+        own = copied(package_folder(package), Path(scratch)) if package else None
+        given = Saved(folder, asked_as(schema.task), signature, sample.head(3), trusted, own)
+        try:
+            saver.save(estimator, given)
+        except MlflowException as error:
+            if refusal := _refusal(error):
+                raise refusal from None
+            raise
+    if not (folder / CODE).is_dir() or schema.library is None:
+        return schema
+    library = schema.library.model_copy(
+        update={"code": CODE, "trusted": sorted({*schema.library.trusted, *given.carried})}
+    )
+    return schema.model_copy(update={"library": library})
 
 
 def _signature(schema: ModelSchema) -> Any:
@@ -180,7 +245,7 @@ def _categories(inputs: pd.DataFrame) -> dict[str, list[str]]:
 # --- proof ----------------------------------------------------------------------------------------------
 
 
-def _asked(
+def asked_of(
     schema: ModelSchema, trained: Scorer, inputs: pd.DataFrame, test: pd.DataFrame | None
 ) -> fidelity.Asked:
     """Everything that a candidate is compared on, and what the trained model answers."""
@@ -236,7 +301,7 @@ def _raw(trained: LibraryScorer, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
 def _with_graph(schema: ModelSchema, folder: Path, estimator: Any, truth: _Truth) -> ModelSchema:
     """`schema` with the graph, when there is one that answers as the trained model does."""
     try:
-        graph = export(estimator, schema.columns, schema.task, folder)
+        graph = export(estimator, schema.columns, asked_as(schema.task), folder)
         served = schema.model_copy(update={"onnx": graph})
         why = _unfaithful(served, folder, truth)
         if why is None:

@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from mlops.errors import InvalidInput
+from mlops.spec.tasks import is_values
+from mlops.steps.metrics import indicators, labels_of
+from mlops.usecase import Groups
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from mlops.spec.schema import Task
+    from mlops.usecase import UseCase
 
 _INSTEAD = {
     "LinearSVC": "LogisticRegression, or CalibratedClassifierCV(LinearSVC(…))",
@@ -30,7 +39,7 @@ def usable(estimator: Any, task: Task) -> Any:
             f"`build` returned {name}, which has no {' and no '.join(missing)}; return an estimator with the "
             "interface of scikit-learn"
         )
-    if task != "regression" and not _gives_probabilities(estimator):
+    if not is_values(task) and not _gives_probabilities(estimator):
         last = type(_last(estimator)).__name__
         instead = _INSTEAD.get(last, f"CalibratedClassifierCV({last}(…)), which learns them from its scores")
         raise InvalidInput(
@@ -57,3 +66,36 @@ def _gives_probabilities(estimator: Any) -> bool:
     if type(last).__name__ == "StackingClassifier" and last.final_estimator is None:
         return True  # it becomes a logistic regression, which it does not know before it is fitted
     return hasattr(last, "predict_proba")
+
+
+def fit(usecase: UseCase, estimator: Any, inputs: pd.DataFrame, rows: pd.DataFrame) -> None:
+    """Fit `estimator` on `inputs` of `rows`, as its task wants it. Raises what `fit` raises, and
+    `InvalidInput`.
+
+    Several labels become a table of 0 and 1, one column for each of `labels`. A ranker hears which rows
+    compete, as `group` (LightGBM) or `qid` (XGBoost): these rows then come one after the other.
+    """
+    truth: Any = rows[usecase.target]
+    if usecase.task == "multilabel":
+        estimator.fit(inputs, indicators(truth, labels(truth)).astype(int))
+        return
+    if usecase.task == "ranking" and isinstance(usecase, Groups) and (name := _group_argument(estimator)):
+        codes = np.unique(rows[usecase.group].astype(str), return_inverse=True)[1]
+        order = np.argsort(codes, kind="stable")
+        told = np.bincount(codes) if name == "group" else codes[order]
+        estimator.fit(inputs.iloc[order], truth.iloc[order], **{name: told})
+        return
+    estimator.fit(inputs, truth)
+
+
+def labels(truth: Any) -> list[str]:
+    """All labels of the rows, sorted. Raises `InvalidInput` when there is none."""
+    found = sorted({label for value in truth for label in labels_of(value)})
+    if not found:
+        raise InvalidInput("no training row has a label; the target is a list of labels for each row")
+    return found
+
+
+def _group_argument(estimator: Any) -> str:
+    known = inspect.signature(type(estimator).fit).parameters
+    return next((name for name in ("qid", "group") if name in known), "")

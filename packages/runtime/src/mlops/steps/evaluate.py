@@ -6,11 +6,13 @@ import argparse
 import logging
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput
 from mlops.spec.evaluation import FILE, PREDICTIONS, CalibrationBin, Evaluation, OnnxParity, SliceMetrics
+from mlops.spec.tasks import CALLED, is_values
 from mlops.steps import _args
 from mlops.usecase import beside
 
@@ -64,18 +66,20 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     `digest` as in `mlops.serving.core.load`, which raises when the model cannot be loaded. Raises
     `InvalidInput` when the rows lack a column, or no metric is defined on them.
     """
-    from mlops.serving import core
     from mlops.steps import _plots, dataset
+    from mlops.steps.about import about
     from mlops.steps.metrics import Scores, encode_truth
-    from mlops.usecase import trusted_types
+    from mlops.steps.opened import opened
 
     frame, _ = dataset.read(test)
     if missing := [c for c in (*beside(usecase), *usecase.slices) if c not in frame]:
         raise InvalidInput(f"the test rows lack the columns {', '.join(missing)}")
-    scorer = core.load(model, digest=digest, trusted=trusted_types(usecase))
+    scorer = opened(model, usecase, digest)
     truth = encode_truth(scorer.schema, frame[usecase.target])
     prediction = scorer.predict_frame(frame)
-    scores = Scores(scorer.schema.task, truth, prediction, scorer.schema.threshold)
+    # The use case's own metrics are asked for by themselves: where one fails, a sentence says on which rows.
+    told = replace(about(usecase, frame), extra=None)
+    scores = Scores.of(scorer.schema, truth, prediction, told)
     evaluation = evaluate(usecase, scorer, model, frame, scores)
     to.mkdir(parents=True, exist_ok=True)
     (to / FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -112,7 +116,9 @@ def evaluate(
         task=task,
         rows=scores.rows,
         threshold=scores.threshold,
-        base_rate=None if task == "multiclass" else float(scores.truth.mean()),
+        base_rate=None
+        if scores.truth.dtype == object or task == "multiclass"
+        else float(scores.truth.mean()),
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
         seed=SEED,
@@ -157,7 +163,8 @@ def _parity(
         return None
     trained: Scorer
     if schema.library is not None:
-        trained = LibraryScorer.load(schema, folder, trusted=trusted_types(usecase))
+        verified = schema.library.code is not None
+        trained = LibraryScorer.load(schema, folder, trusted=None if verified else trusted_types(usecase))
     else:
         trained = PyfuncScorer(schema, folder)
     original = np.asarray(trained.predict_frame(frame), dtype=np.float64)
@@ -173,10 +180,12 @@ def _labels(scores: Scores, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any,
 
     from mlops.steps.metrics import DEFAULT_THRESHOLD
 
-    if scores.task == "regression":
+    if is_values(scores.task):
         return np.zeros(len(prediction))
     if scores.task == "multiclass":
         return np.asarray(prediction.argmax(axis=1))
+    if scores.task == "multilabel":
+        return np.asarray([row.tobytes() for row in prediction >= CALLED])
     cut = DEFAULT_THRESHOLD if scores.threshold is None else scores.threshold
     return np.asarray(prediction >= cut)
 
@@ -202,9 +211,9 @@ def _calibration(scores: Scores) -> list[CalibrationBin]:
 def _predictions(usecase: UseCase, scorer: Scorer, frame: pd.DataFrame, truth: Any, prediction: Any) -> Any:
     kept = [c for c in beside(usecase) if c != usecase.target]
     table = frame[list(dict.fromkeys([*kept, *usecase.slices]))].copy()
-    table["truth"] = truth
-    if scorer.schema.task == "multiclass":
-        for index, label in enumerate(scorer.schema.classes):
+    table["truth"] = list(truth) if truth.ndim > 1 else truth
+    if scorer.schema.listed:
+        for index, label in enumerate(scorer.schema.listed):
             table[f"prediction_{label}"] = prediction[:, index]
     else:
         table["prediction"] = prediction

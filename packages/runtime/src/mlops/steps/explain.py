@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops.serving.core import Scorer
+    from mlops.spec.gatepolicy import Direction
+    from mlops.steps.metrics import About
 
 EXPLANATION = "explanation"
 """Run artifacts: the folder of this step."""
@@ -25,7 +27,6 @@ REPEATS = 3
 SECONDS = 20.0
 """No new repeat starts after this time; importance.json says how many were made."""
 SEED = 20130101
-METRIC = {"binary": "roc_auc", "multiclass": "accuracy", "regression": "rmse"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,17 +40,23 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(given: argparse.Namespace) -> None:
     from mlops import tracking
-    from mlops.serving import core
     from mlops.steps import _plots, dataset
+    from mlops.steps.about import about, main_metric
     from mlops.steps.metrics import encode_truth
-    from mlops.usecase import load_usecase, trusted_types
+    from mlops.steps.opened import opened
+    from mlops.usecase import load_usecase
 
     usecase = load_usecase(given.usecase)
     frame, manifest = dataset.read(given.test)
-    scorer = core.load(given.model, trusted=trusted_types(usecase))
-    # A random sample, not the first days: importance of the weather in one week says little.
-    sample = frame.sample(min(ROWS, len(frame)), random_state=SEED).reset_index(drop=True)
-    found = importance(scorer, sample, encode_truth(scorer.schema, sample[usecase.target]))
+    scorer = opened(given.model, usecase)
+    sample = sampled(frame, about(usecase, frame).groups)
+    found = importance(
+        scorer,
+        sample,
+        encode_truth(scorer.schema, sample[usecase.target]),
+        about=about(usecase, sample),
+        by=main_metric(usecase),
+    )
     given.explanation.mkdir(parents=True, exist_ok=True)
     record = {"window": manifest.window, "test_rows": len(frame), **found}
     (given.explanation / IMPORTANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
@@ -65,21 +72,44 @@ def _explain(given: argparse.Namespace) -> None:
     tracking.log_artifacts(given.explanation, EXPLANATION)
 
 
-def importance(scorer: Scorer, sample: pd.DataFrame, truth: Any, seconds: float = SECONDS) -> dict[str, Any]:
+def sampled(frame: pd.DataFrame, groups: Any) -> pd.DataFrame:
+    """At most `ROWS` rows, at random and not the first days: the weather in one week says little of it.
+
+    Where rows belong together, whole groups are drawn.
+    """
+    import numpy as np
+
+    if len(frame) <= ROWS or groups is None:
+        return frame.sample(min(ROWS, len(frame)), random_state=SEED).reset_index(drop=True)
+    names, codes = np.unique(groups, return_inverse=True)
+    order = np.random.default_rng(SEED).permutation(len(names))
+    sizes = np.bincount(codes)[order].cumsum()
+    kept = order[: max(1, int(np.searchsorted(sizes, ROWS, side="right")))]
+    return frame[np.isin(codes, kept)].reset_index(drop=True)
+
+
+def importance(
+    scorer: Scorer,
+    sample: pd.DataFrame,
+    truth: Any,
+    seconds: float = SECONDS,
+    *,
+    about: About | None = None,
+    by: tuple[str, Direction] | None = None,
+) -> dict[str, Any]:
     """Loss of the task's main metric when one column is shuffled, mean and deviation over the repeats.
 
     Positive: the model is worse without the column. Most important first. `truth` is [n], encoded.
     """
     import numpy as np
 
-    from mlops.steps.metrics import Scores
+    from mlops.steps.metrics import MAIN, NOTHING, Scores
 
-    task, threshold = scorer.schema.task, scorer.schema.threshold
-    metric = METRIC[task]
-    sign = -1.0 if metric == "rmse" else 1.0
+    metric, direction = by or MAIN[scorer.schema.task]
+    sign = 1.0 if direction == "higher" else -1.0
 
     def value(frame: pd.DataFrame) -> float:
-        return Scores(task, truth, scorer.predict_frame(frame), threshold).value(metric)
+        return Scores.of(scorer.schema, truth, scorer.predict_frame(frame), about or NOTHING).value(metric)
 
     generator = np.random.default_rng(SEED)
     base, stop = value(sample), time.monotonic() + seconds

@@ -14,6 +14,7 @@ import numpy as np
 
 from mlops.errors import InvalidInput, MlopsError
 from mlops.spec.admits import FLOAT32_MAX
+from mlops.spec.tasks import is_values
 from mlops.steps.probes import USUAL, Probe, drawn
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Asked:
 def ask(model: Scorer, probes: Sequence[Probe], scale: float = 0.0) -> Asked:
     """Ask `model`. `scale` is the largest usual answer of a regression. Raises `TargetError`."""
     answers = _flat(model.predict_rows([probe.row for probe in probes]))
-    if model.schema.task != "regression":
+    if not is_values(model.schema.task):
         return Asked(probes, answers, np.full((len(answers), 1), TOLERANCE))
     return Asked(probes, answers, TOLERANCE * np.maximum(np.abs(answers), scale), scale)
 
@@ -84,7 +85,7 @@ def in_a_table(
 ) -> str | None:
     """The same for a whole table, as batch scoring asks."""
     task = candidate.schema.task
-    most = TOLERANCE if task != "regression" else TOLERANCE * np.maximum(np.abs(answers), scale)
+    most = TOLERANCE if not is_values(task) else TOLERANCE * np.maximum(np.abs(answers), scale)
     try:
         got = _flat(candidate.predict_frame(frame))
     except MlopsError as error:
@@ -264,4 +265,4 @@ def _taken_out(column: Column) -> str:
 
 def scale_of(task: Task, answers: np.ndarray[Any, Any]) -> float:
     """The largest usual answer of a regression; 0 for probabilities."""
-    return float(np.abs(answers).max()) if task == "regression" and len(answers) else 0.0
+    return float(np.abs(answers).max()) if is_values(task) and len(answers) else 0.0

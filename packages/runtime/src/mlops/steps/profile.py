@@ -7,9 +7,10 @@ from typing import Any
 
 from mlops.errors import InvalidInput
 from mlops.monitoring.profile import FILE, PREDICTION, ColumnProfile, profile_file, profile_values
-from mlops.monitoring.scan import likeliest
+from mlops.monitoring.scan import summarised
 from mlops.spec.evaluation import PREDICTIONS
 from mlops.spec.schema import ModelSchema
+from mlops.spec.tasks import named
 from mlops.steps.dataset import ROWS, read_manifest
 
 ARTIFACT = "monitoring"
@@ -27,7 +28,7 @@ def write_profile(train: Path, report: Path, schema: ModelSchema, folder: Path) 
 
 
 def prediction_profile(path: Path, schema: ModelSchema) -> ColumnProfile:
-    """How the predictions of `predictions.parquet` were distributed; for several classes, the likeliest one.
+    """How the predictions of `predictions.parquet` were distributed; of lists, what stands for them.
 
     Raises `InvalidInput` when the file lacks them.
     """
@@ -35,14 +36,13 @@ def prediction_profile(path: Path, schema: ModelSchema) -> ColumnProfile:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    many = schema.task == "multiclass"
-    wanted = [f"{PREDICTION}_{label}" for label in schema.classes] if many else [PREDICTION]
+    wanted = [f"{PREDICTION}_{label}" for label in schema.listed] or [PREDICTION]
     try:
         table = pq.read_table(path, columns=wanted)
         columns = [np.asarray(table.column(name)) for name in wanted]
     except (OSError, KeyError, pa.ArrowException) as error:
         raise InvalidInput(f"{path} cannot be read as predictions: {error}") from None
-    if not many:
+    if not schema.listed:
         return profile_values(PREDICTION, pa.array(columns[0]), "number")
     lists: Any = pa.array(list(np.stack(columns, axis=1)), pa.list_(pa.float64()))
-    return profile_values(PREDICTION, likeliest(lists, schema.classes), "string")
+    return profile_values(PREDICTION, summarised(lists, schema), "string" if named(schema) else "number")

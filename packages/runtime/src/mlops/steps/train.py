@@ -1,4 +1,5 @@
-"""Step `train`: fit the use case's estimator and write the model artifact, one folder that holds all."""
+"""Step `train`: fit the use case's estimator, or let it train itself, and write the artifact: one folder
+with all."""
 
 from __future__ import annotations
 
@@ -7,11 +8,18 @@ import json
 import math
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
 
 from mlops.errors import ContractViolation, InvalidInput
 from mlops.steps import _args
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.usecase import Trains
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -25,6 +33,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         "--test",
         type=_args.existing,
         help="folder that prep wrote; what is served is compared on it with the trained model",
+    )
+    options.add_argument(
+        "--made",
+        type=_args.existing,
+        help="an MLflow model folder that another step of the pipeline has trained: nothing is fitted here",
     )
     options.add_argument("--model", type=Path, required=True, help="output folder")
     options.add_argument(
@@ -56,33 +69,55 @@ def param(text: str) -> tuple[str, float | int]:
 def _train(given: argparse.Namespace) -> None:
     from mlops import tracking
     from mlops.steps import artifact, dataset
-    from mlops.steps.estimators import usable
-    from mlops.usecase import load_usecase
+    from mlops.steps.adopted import adopt
+    from mlops.steps.estimators import fit, usable
+    from mlops.usecase import Trains, load_usecase
 
     _require_clean(given.contract)
     params = dict(given.param)
     usecase = load_usecase(given.usecase)
     frame, manifest = dataset.read(given.train)
     inputs, truth = frame[list(usecase.contract().columns)], frame[usecase.target]
-    if usecase.task != "regression" and truth.nunique() < 2:
+    if usecase.task in ("binary", "multiclass") and truth.nunique() < 2:
         raise InvalidInput(
             f"all {len(truth)} rows of {manifest.window} have the same {usecase.target!r}; "
             "a classifier needs at least two classes"
         )
-    estimator = usable(usecase.build(params), usecase.task)
-    started = time.perf_counter()
-    try:
-        estimator.fit(inputs, truth)
-    except (ValueError, TypeError) as error:
-        # scikit-learn says so for a hyper-parameter out of range and for rows that it cannot take.
-        raise InvalidInput(
-            f"{usecase.name} cannot be trained with {params or 'its defaults'}: {error}"
-        ) from None
-    seconds = time.perf_counter() - started
     test = dataset.read(given.test)[0] if given.test is not None else None
-    artifact.save(given.model, usecase, estimator, inputs, test)
+    started = time.perf_counter()
+    if given.made is not None:
+        seconds = 0.0
+        adopt(given.model, usecase, given.made, frame, test)
+    elif isinstance(usecase, Trains):
+        with TemporaryDirectory() as scratch:
+            made = _trained(usecase, frame, params, Path(scratch) / "model")
+            seconds = time.perf_counter() - started
+            adopt(given.model, usecase, made, frame, test)
+    else:
+        estimator = usable(usecase.build(params), usecase.task)
+        try:
+            fit(usecase, estimator, inputs, frame)
+        except (ValueError, TypeError) as error:
+            # scikit-learn says so for a hyper-parameter out of range and for rows that it cannot take.
+            raise InvalidInput(
+                f"{usecase.name} cannot be trained with {params or 'its defaults'}: {error}"
+            ) from None
+        seconds = time.perf_counter() - started
+        artifact.save(given.model, usecase, estimator, frame, test, package=given.usecase)
     tracking.log_params({**params, "window": manifest.window})
     tracking.log_metrics({"fit_seconds": seconds, "train_rows": float(len(frame))})
+
+
+def _trained(usecase: Trains, frame: pd.DataFrame, params: Mapping[str, float], folder: Path) -> Path:
+    """The folder that the use case's own training has written."""
+    usecase.train(frame, params, folder)
+    if not folder.is_dir():
+        raise InvalidInput(
+            f"`train` of the use case wrote no folder {folder.name!r}: it must save an MLflow "
+            "model to the path "
+            "that it is given (mlflow.sklearn.save_model, mlflow.pyfunc.save_model, …)"
+        )
+    return folder
 
 
 def _require_clean(folder: Path) -> None:

@@ -151,8 +151,11 @@ def _make(home: Path, wanted: Wanted, step: str) -> None:
         )
     shutil.rmtree(home, ignore_errors=True)
     version = ["--python", wanted.python] if wanted.python else ["--python", sys.executable]
+    _uv([program, "venv", "--quiet", *version, str(home)], step)
     # With pip: commands of Azure ML's users install with it.
-    _uv([program, "venv", "--quiet", "--seed", *version, str(home)], step)
+    subprocess.run([str(home / "bin" / "python"), "-m", "ensurepip"], capture_output=True, check=False)
+    if (home / "bin" / "pip3").exists():
+        (home / "bin" / "pip").symlink_to("pip3")
     requirements = home / "requirements.txt"
     requirements.write_text("".join(f"{line}\n" for line in wanted.requirements), encoding="utf-8")
     if wanted.requirements:

@@ -21,6 +21,8 @@ class Selection:
     """These steps, and what stands before them."""
     start: tuple[str, ...] = ()
     """These steps, and all that comes after them."""
+    until: tuple[str, ...] = ()
+    """These steps and what stands before them; what is unchanged is reused."""
     here: bool = False
     """Run the steps in this process, with the terminal, on the files of the checkout."""
     debug: bool = False
@@ -65,9 +67,9 @@ class Plan:
 
 def plan(selection: Selection, upstream: Mapping[str, Collection[str]]) -> Plan:
     """`upstream` names the steps that each step reads. Raises `InvalidInput` for a step that is not there."""
-    named = (*selection.only, *selection.start)
+    named = (*selection.only, *selection.start, *selection.until)
     if unknown := [name for name in named if name not in upstream]:
-        option = "--only" if selection.only else "--from"
+        option = "--only" if selection.only else "--from" if selection.start else "until"
         raise InvalidInput(
             f"{option} {unknown[0]}: the pipeline has no such step; it has {', '.join(upstream)}"
         )
@@ -75,6 +77,9 @@ def plan(selection: Selection, upstream: Mapping[str, Collection[str]]) -> Plan:
     if selection.only:
         anew = frozenset(selection.only)
         wanted = anew | _reached(anew, upstream)
+    elif selection.until:
+        last = frozenset(selection.until)
+        anew, wanted = frozenset[str](), last | _reached(last, upstream)
     else:
         downstream = {name: {n for n, reads in upstream.items() if name in reads} for name in upstream}
         first = frozenset(selection.start)

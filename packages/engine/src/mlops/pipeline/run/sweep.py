@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Locked, MlopsError
-from mlops.lint import lint
+from mlops.pipeline.checked import lint
 from mlops.pipeline.parts import Step
 from mlops.pipeline.read import load_pipeline
 from mlops.pipeline.run.cache import StepCache

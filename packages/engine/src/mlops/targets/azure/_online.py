@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, Problem
-from mlops.serving.azure import FOLDER
 from mlops.serving.collector import INPUTS, OUTPUTS
 from mlops.serving.container import LIVENESS, PORT, READINESS, SCORING
 from mlops.serving.signing import variables
 from mlops.spec._yaml import Document
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import data_digest, file_digest
+from mlops.spec.engine import STEPS, export
 from mlops.spec.online import OnlineSettings
 from mlops.spec.release import Release
 from mlops.spec.signing import Signed, SigningSettings
@@ -147,7 +147,7 @@ def _server(root: Path, model: str, online: OnlineSettings) -> dict[str, Any]:
         return {"environment": load_environment(root / name)}
     return {
         "environment": load_environment(root / name),
-        "code_configuration": CodeConfiguration(code=str(FOLDER), scoring_script=SCRIPT),
+        "code_configuration": CodeConfiguration(code=str(export(root) / STEPS), scoring_script=SCRIPT),
     }
 
 

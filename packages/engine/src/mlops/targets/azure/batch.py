@@ -1,7 +1,7 @@
 """Batch endpoints of Azure ML: a release as a deployment, and jobs over folders of files.
 
 The endpoint is Pulumi's (`<model>-b-<env>-<digest>`), its deployments are made here: of the model, with the
-entry script of `pipelines/<model>/batch.yml` (`src/on_batch.py`; `mlops batch` has its core), or
+entry script of `pipelines/<model>/batch.yml` (`mlops.serving.azure.batch`; `mlops batch` has its core), or
 of the whole pipeline in that file, as a component that may have more steps than scoring.
 """
 
@@ -18,11 +18,11 @@ from typing import Any
 import yaml
 
 from mlops.errors import InvalidInput, NotFound, Problem, StepFailed, TargetError
-from mlops.serving.azure import FOLDER
 from mlops.serving.core import verify
 from mlops.serving.signing import variables
 from mlops.spec._yaml import Document
 from mlops.spec.digest import data_digest, tree_digest
+from mlops.spec.engine import STEPS, export
 from mlops.spec.release import Release
 from mlops.spec.signing import signed_release
 from mlops.targets.azure._online import DIGEST, RELEASE
@@ -84,7 +84,7 @@ class AzureBatch:
             endpoint_name=endpoint,
             model=self._model(release.model, release.version),
             environment=load_environment(root / described),
-            code_configuration=CodeConfiguration(code=str(FOLDER), scoring_script=SCRIPT),
+            code_configuration=CodeConfiguration(code=str(export(root) / STEPS), scoring_script=SCRIPT),
             compute=COMPUTE,
             resources=ResourceConfiguration(instance_count=_INSTANCES),
             settings=ModelBatchDeploymentSettings(
@@ -229,7 +229,7 @@ def described(root: Path, path: str, release: Release, model: str, environment: 
         "jobs": job["jobs"],
     }
     # A version is never changed: another code, another file or another release is another version.
-    code = tree_digest(FOLDER.parent)
+    code = tree_digest(export(root) / STEPS)
     component["version"] = f"{release.version}-{data_digest([component, code])[7:19]}"
     return yaml.safe_dump(component, sort_keys=False)
 

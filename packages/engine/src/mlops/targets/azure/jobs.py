@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, MlopsError, NotFound, StepFailed, TargetError
 from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, StepState, lint
+from mlops.pipeline.documents import open_document
+from mlops.pipeline.models import DATA_TYPES
 from mlops.pipeline.read import read_pipeline
 from mlops.pipeline.run.values import pipeline_inputs
 from mlops.targets.azure.connect import Connection, silent
@@ -118,7 +120,7 @@ class AzureJobs:
 
     def _tell(self, job: Job, told: dict[str, StepEvent], progress: Progress) -> None:
         """Pass on what has changed since the last look."""
-        for step in steps_of(self._connection, str(job.name)):
+        for step in steps_of(self._connection, str(job.name)) or ([] if _jobs(job) else [job]):
             state = _STATES.get(step.status)
             if state == "finished" and step.properties.get("azureml.isreused", "").lower() == "true":
                 state = "reused"
@@ -145,11 +147,22 @@ class AzureJobs:
             raise StepFailed(self._failure(job))
         order = sorted(told, key=lambda label: labels.index(label) if label in labels else len(labels))
         steps = tuple(told[label] for label in order)
-        return JobResult(str(job.name), steps, self._outputs(job), url_of(self._connection, job.name))
+        url = url_of(self._connection, job.name)
+        return JobResult(str(job.name), steps, self._outputs(job), url, dict(job.tags or {}))
+
+    def output(self, name: str, output: str) -> Path:
+        """See `mlops.targets.base.Jobs.output`."""
+        folder = self._connection.state / "runs" / name / output
+        with azure_sentences(f"download the output {output} of {name}"):
+            self._connection.client().jobs.download(name, download_path=folder, output_name=output)
+        place = folder / "named-outputs" / output
+        return place if place.exists() else folder
 
     def _failure(self, job: Any) -> str:
         """What the failed steps said last."""
         failed = [s for s in steps_of(self._connection, job.name) if _STATES.get(s.status) == "failed"]
+        if not failed and not _jobs(job):
+            failed = [job]
         if not failed:
             url = url_of(self._connection, job.name)
             return f"the job {job.name} failed before a step could start; {url} says why"
@@ -235,25 +248,27 @@ def url_of(connection: Connection, name: str) -> str:
 
 
 def described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> Any:
-    """The pipeline or sweep of the file, with other values for some inputs and with `tags`."""
-    from azure.ai.ml import Input, load_job
+    """The job of the file, with other values for some inputs and with `tags`."""
+    from azure.ai.ml import load_job
 
-    job = load_job(pipeline)
-    for key, text in inputs.items():
-        declared = getattr(job.inputs[key], "_data", job.inputs[key])
-        value: Any = text
-        if isinstance(declared, Input):
-            value = Input(type=declared.type, path=text, mode=declared.mode)
-        elif isinstance(declared, bool):
-            value = text.lower() == "true"
-        elif isinstance(declared, int | float):
-            value = type(declared)(text)
-        if hasattr(job.inputs[key], "_data"):
-            setattr(job.inputs, key, value)
-        else:
-            job.inputs[key] = value
+    declared = open_document(pipeline).value.get("inputs") or {}
+    # Inputs of a command that are set on the loaded job are lost when it is sent (azure-ai-ml 1.35.2).
+    job = load_job(pipeline, params_override=[_override(k, v, declared[k]) for k, v in inputs.items()])
     job.tags = {**(job.tags or {}), **tags}
     return job
+
+
+def _override(name: str, text: str, declared: Any) -> dict[str, Any]:
+    """An input of the file with another value, of the kind that stands there."""
+    place = f"inputs.{name}"
+    if isinstance(declared, dict):
+        if "path" not in declared and declared.get("type") not in DATA_TYPES:
+            return {place: text}
+        local = Path(text)
+        return {f"{place}.path": str(local.resolve()) if local.exists() else text}
+    if isinstance(declared, bool):
+        return {place: text.lower() == "true"}
+    return {place: type(declared)(text) if isinstance(declared, int | float) else text}
 
 
 def _jobs(job: Any) -> Mapping[str, Any]:

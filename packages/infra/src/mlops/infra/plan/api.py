@@ -26,17 +26,19 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     """
     from mlops.infra.expired import configured
     from mlops.infra.policy.checkov import scan
-    from mlops.infra.policy.judge import accept, judge
+    from mlops.infra.policy.judge import accept, judge, rules_with
 
     from ..stack_names import stack_names
     from .arm import template
     from .base import captured_at
     from .diff import changes
+    from .program import own_of
     from .renames import told
     from .stacks import capture_stacks
 
     configured(root)  # a clock that never strikes is no plan
     captured, known = capture_stacks(root, stacks), set(stack_names(root))
+    rules = rules_with(own_of(root))
     found = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}
     gone = [c for name, c in before.items() if name not in known]
@@ -45,7 +47,11 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     for one in captured:
         # Without the scanner its suppressions have nothing to match.
         mine = one if checkov else _without_scanner(one)
-        mine_found = [*judge(one.azure), *(f for f in found if f.stack == one.stack), *_unreached(root, one)]
+        mine_found = [
+            *judge(one.azure, rules),
+            *(f for f in found if f.stack == one.stack),
+            *_unreached(root, one),
+        ]
         standing, excused = accept(mine, mine_found)
         violations += standing
         accepted += excused

@@ -1,5 +1,1 @@
-"""The entry scripts that Azure ML loads by their path: this folder is the code of a deployment."""
-
-from pathlib import Path
-
-FOLDER = Path(__file__).parent
+"""The entry scripts of Azure ML's own servers; `mlops.spec.engine` puts them beside the package."""

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -28,6 +28,15 @@ class Saved:
     signature: Any
     example: Any
     trusted: Sequence[str]
+    own: Path | None = None
+    """The package of the use case, where the estimator may be made of its classes."""
+    carried: list[str] = field(default_factory=list)
+    """Filled by `save`: types of that package, which the model needs wherever it is loaded."""
+
+    @property
+    def code_paths(self) -> list[str] | None:
+        """As MLflow wants what travels with the model."""
+        return [str(self.own)] if self.own is not None else None
 
 
 class Format(Protocol):
@@ -46,10 +55,13 @@ class Format(Protocol):
         """Load what `save` wrote, and nothing else; raises whatever it likes when it cannot."""
 
 
-FORMATS = ("lightgbm", "xgboost", "catboost", "sklearn")
-"""By name; the first that fits saves. The last one takes whatever has `fit` and `predict`."""
+FORMATS = ("lightgbm", "xgboost", "catboost", "mlflow", "sklearn", "pickle", "mlflow_code")
+"""By name; the first that fits saves. `sklearn` takes what has `fit` and `predict`; `pickle` is asked for."""
 
 
+PICKLE = "pickle"
+RUNS_CODE = (PICKLE, "mlflow_code")
+"""Formats whose loading runs what the file says: verified before, and let in by `allow_code`."""
 _OTHER_NAMES = {"xgboost": "xgboost-cpu"}
 """Distributions that bring the same module under another name."""
 

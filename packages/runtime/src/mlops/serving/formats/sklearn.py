@@ -25,6 +25,7 @@ def save(estimator: Any, to: Saved) -> None:
     """MLflow's flavour of scikit-learn, in skops' format."""
     import mlflow.sklearn
 
+    asked = _asked(estimator, to)
     with warnings.catch_warnings():
         # Integer columns without nulls are what the contract promises; MLflow warns of them all the same.
         warnings.filterwarnings("ignore", message="(?s).*Inferred schema contains integer column")
@@ -32,11 +33,12 @@ def save(estimator: Any, to: Saved) -> None:
             estimator,
             str(to.folder),
             serialization_format="skops",
-            skops_trusted_types=_asked(estimator, to.trusted),
+            skops_trusted_types=asked,
             signature=to.signature,
             input_example=to.example,
             pip_requirements=pinned(REQUIREMENTS),
             pyfunc_predict_fn="predict" if to.task == "regression" else "predict_proba",
+            code_paths=to.code_paths if to.carried else None,
         )
 
 
@@ -74,8 +76,8 @@ def one_thread(estimator: Any) -> None:
         estimator.set_params(**dict.fromkeys(threads, 1))
 
 
-def _asked(estimator: Any, trusted: Sequence[str]) -> list[str]:
-    """Types beyond skops' own list, once all of them are vouched for."""
+def _asked(estimator: Any, to: Saved) -> list[str]:
+    """Types beyond skops' own list, once all are vouched for; those of the use case are carried along."""
     from skops import io
     from skops.io.exceptions import UnsupportedTypeException
 
@@ -86,7 +88,9 @@ def _asked(estimator: Any, trusted: Sequence[str]) -> list[str]:
             f"the model holds a part that skops cannot save ({str(error).strip()}); use another "
             f"estimator for it"
         ) from None
-    if foreign := refused(asked, trusted):
+    if to.own is not None:
+        to.carried.extend(name for name in asked if name.split(".")[0] == to.own.name)
+    if foreign := refused(asked, [*to.trusted, *to.carried]):
         raise InvalidInput(
             f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run "
             f"code. Use parts "

@@ -1,0 +1,71 @@
+"""What a use case says of its labelled rows beyond truth and prediction: groups, baseline, metrics of its
+own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mlops.errors import InvalidInput
+from mlops.steps.metrics import MAIN, About
+from mlops.usecase import Compares, Forecasts, Groups, Judges
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.spec.gatepolicy import Direction
+    from mlops.usecase import UseCase
+
+    Array = np.ndarray[Any, np.dtype[Any]]
+
+
+def about(usecase: UseCase, frame: pd.DataFrame) -> About:
+    """Of the rows of `frame`. Raises `InvalidInput` when a column is missing that the use case names."""
+    baseline = None
+    if isinstance(usecase, Compares):
+        baseline = _column(usecase, frame, usecase.baseline, "baseline").to_numpy(dtype=np.float64)
+    return About(groups=groups(usecase, frame), baseline=baseline, extra=usecase.evaluate)
+
+
+def groups(usecase: UseCase, frame: pd.DataFrame) -> Array | None:
+    """Which rows belong together; None where each stands alone.
+
+    Errors of a forecast resemble each other over all series of a day and over neighbouring days. So its rows
+    belong together by stretches of time as long as the horizon, unless the use case names a group.
+    """
+    if isinstance(usecase, Groups):
+        return _column(usecase, frame, usecase.group, "group").astype(str).to_numpy()
+    if usecase.task == "ranking":
+        raise InvalidInput(
+            f"the use case {usecase.name!r} ranks, and does not say which rows compete with each other; name "
+            "their column in its attribute `group`"
+        )
+    if usecase.task == "forecast" and usecase.time is not None:
+        horizon = usecase.horizon if isinstance(usecase, Forecasts) else 1
+        _, place = np.unique(frame[usecase.time].to_numpy(), return_inverse=True)
+        return np.asarray(place // horizon)
+    return None
+
+
+def main_metric(usecase: UseCase) -> tuple[str, Direction]:
+    """The metric that says most, and which way is better. Raises `InvalidInput` when nobody has said it."""
+    if isinstance(usecase, Judges) and usecase.directions:
+        return next(iter(usecase.directions.items()))
+    if usecase.task in MAIN:
+        return MAIN[usecase.task]
+    raise InvalidInput(
+        f"the use case {usecase.name!r} has the task custom, and names no metric; give it "
+        "`directions = {'name': 'higher'}` (or 'lower'), the most important metric first, and "
+        "return them from "
+        "`evaluate`"
+    )
+
+
+def _column(usecase: UseCase, frame: pd.DataFrame, name: str, role: str) -> pd.Series[Any]:
+    if name not in frame:
+        raise InvalidInput(
+            f"the use case {usecase.name!r} names {name!r} as its {role}, and its rows do not "
+            "have this column"
+        )
+    return frame[name]
