@@ -1,4 +1,4 @@
-"""The Pulumi CLI runs in jobs that hold an identity token: what is not the file that somebody looked at is not
+"""The Pulumi CLI runs in jobs that hold an identity token: only the file that somebody looked at is
 installed."""
 
 from __future__ import annotations
