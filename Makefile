@@ -20,7 +20,7 @@ JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
-.PHONY: help setup test test-unit test-slow mutants lint lint-fast format hooks docs reference pulumi
+.PHONY: help setup test test-unit test-slow mutants lint lint-fast format hooks docs reference dist pulumi
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -72,7 +72,7 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict .
 	@$(BIN)/actionlint
-	@$(BIN)/zizmor --quiet --offline --persona=pedantic .github
+	@$(BIN)/zizmor --quiet --offline --persona=auditor .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-actions .github/actions/*/action.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
@@ -107,6 +107,15 @@ docs: setup ## Make the site in site/, in strict mode; the board goes to site/bo
 reference: setup ## Write docs/reference and docs/schemas from the code
 	@$(BIN)/python -m mlops.spec.jsonschema
 	@$(BIN)/python -m mlops.reference
+
+##@ Publish
+dist: setup ## Build the wheels, the image and the list of its packages in dist/, as a tag does
+	@rm -rf dist && mkdir dist
+	@$(BIN)/uv build --quiet --all-packages --wheel --out-dir dist
+	@$(BIN)/python container/build.py sbom --output dist/mlops-serving.cdx.json
+	@command -v docker >/dev/null || { echo "docker is needed to build the image"; exit 1; }
+	@docker build --quiet --file container/Dockerfile --tag mlops-serving . >/dev/null
+	@docker save --output dist/mlops-serving.tar mlops-serving
 
 ##@ Azure
 pulumi: $(PULUMI_HOME)/bin/pulumi ## Install the pinned Pulumi CLI into the cache, outside the repository

@@ -120,7 +120,7 @@ def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
     from mlops.lifecycle.train import resume, tell
 
     with _progress.live(quiet=as_json) as progress:
-        trained = resume(state.target, model, job, progress.step, patience)
+        trained = resume(state.root, state.target, model, job, progress=progress.step, patience=patience)
     if trained is not None:
         tell(state.root, state.target, trained)
         if not as_json:

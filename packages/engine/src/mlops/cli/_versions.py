@@ -9,6 +9,8 @@ import typer
 from mlops.cli._app import JsonOption, ModelOption, group, out, print_json, state, verb
 
 versions = group("versions", "Registered versions.")
+_SHOWN = 50
+"""Rows that a person reads."""
 
 
 @versions.command("list", epilog="Example: mlops versions list --tag mlops.gate=pass")
@@ -18,13 +20,19 @@ def list_versions(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only versions with this tag.")
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most this many; default: 50 in a table, all as JSON.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List registered versions, newest first."""
     from mlops.lifecycle.versions import find
 
     name, _ = state.model(model)
-    rows = find(state.target.registry, name, tag or [])
+    most = limit if limit is not None or as_json else _SHOWN
+    # One more than is shown, to know whether there are more.
+    rows = find(state.target.registry, name, tag or [], None if most is None else most + 1)
+    more, rows = len(rows) > len(rows[:most]), rows[:most]
     if as_json:
         print_json([vars(row) for row in rows])
         return
@@ -45,6 +53,8 @@ def list_versions(
             str(row.version), ", ".join(row.live), row.gate, row.window, row.commit[:8], digest, when
         )
     out().print(table)
+    if more:
+        out().print(f"the newest {len(rows)}; there are more: --limit N")
 
 
 @versions.command("delete", epilog="Example: mlops versions delete 3")

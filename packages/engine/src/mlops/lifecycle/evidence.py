@@ -93,7 +93,7 @@ def find_version(registry: Registry, model: str, version: int | None) -> ModelVe
     """The version asked for, or the newest; raises `NotFound`."""
     if version is not None:
         return registry.get(model, version)
-    found = registry.versions(model)
+    found = registry.versions(model, limit=1)
     if not found:
         raise NotFound(f"{model} has no version yet; mlops train makes one")
     return found[0]
@@ -101,7 +101,7 @@ def find_version(registry: Registry, model: str, version: int | None) -> ModelVe
 
 def live_version(registry: Registry, model: str, env: str) -> ModelVersion | None:
     """What is live in `env` by its tag; the highest number should a crash have left two."""
-    return next(iter(registry.versions(model, {f"mlops.env.{env}": "live"})), None)
+    return next(iter(registry.versions(model, {f"mlops.env.{env}": "live"}, limit=1)), None)
 
 
 def gather(

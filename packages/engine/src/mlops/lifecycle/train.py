@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.events import publish
-from mlops.lifecycle import facts, parameters
+from mlops.lifecycle import brought, facts, parameters
 from mlops.lifecycle.lineage import lineage
 from mlops.lifecycle.runs import TRY
 from mlops.lifecycle.source import TREE, work_tree
@@ -91,7 +91,7 @@ def train(
     fails, and `TargetError` when the run ended without a registered version.
     """
     result = target.jobs.run(*_asked(root, model, inputs, trial), progress, trial.selection)
-    return tell(root, target, _trained(model, result, part=not trial.selection.whole))
+    return tell(root, target, _ended(root, target, model, result, part=not trial.selection.whole))
 
 
 def submit(
@@ -105,9 +105,11 @@ def submit(
 
 
 def resume(
+    root: Path,
     target: Target,
     model: str,
     name: str,
+    *,
     progress: Callable[[StepEvent], None],
     patience: float = math.inf,
 ) -> Trained | None:
@@ -116,7 +118,7 @@ def resume(
     Raises what `train` raises, and `NotFound`.
     """
     result = target.jobs.wait(name, progress, patience)
-    return None if result is None else _trained(model, result)
+    return None if result is None else _ended(root, target, model, result)
 
 
 def tell(root: Path, target: Target, made: Trained) -> Trained:
@@ -150,6 +152,16 @@ def _asked(
     return pipeline, named, tags
 
 
+def _ended(root: Path, target: Target, model: str, result: JobResult, part: bool = False) -> Trained:
+    """What a run left behind; where its pipeline registers nothing, its model is registered here."""
+    if part or REGISTERED in result.outputs or not brought.brings(root, model):
+        return _trained(model, result, part)
+    if result.tags.get(TRY) == "true":
+        return Trained(model, None, "", result.run_id, False, result.steps, result.outputs)
+    made = brought.register(root, target, model, result)
+    return Trained(model, made.version, made.digest, result.run_id, made.new, result.steps, result.outputs)
+
+
 def _trained(model: str, result: JobResult, part: bool = False) -> Trained:
     registered = result.outputs.get(REGISTERED)
     if registered is None and part:
@@ -157,7 +169,8 @@ def _trained(model: str, result: JobResult, part: bool = False) -> Trained:
     if registered is None or not registered.is_file():
         raise TargetError(
             f"the pipeline ended, but {REGISTERED} says no version; "
-            f"{training_path(model)} must end with a `register` step that has the output `registered`"
+            f"{training_path(model)} must end with a `register` step that has the output `registered`, or "
+            "give a model and its test rows as outputs (docs/guides/own-pipeline.md)"
         )
     answer = json.loads(registered.read_text(encoding="utf-8"))
     return Trained(

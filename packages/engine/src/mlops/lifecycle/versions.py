@@ -42,8 +42,10 @@ class VersionRow:
         )
 
 
-def find(registry: Registry, model: str, where: Sequence[str] = ()) -> list[VersionRow]:
-    """Versions that carry all tags of `where` (`key=value` each), highest number first.
+def find(
+    registry: Registry, model: str, where: Sequence[str] = (), limit: int | None = None
+) -> list[VersionRow]:
+    """Versions that carry all tags of `where` (`key=value` each), highest number first; at most `limit`.
 
     Raises `InvalidInput` for a condition that is not of this form.
     """
@@ -53,7 +55,7 @@ def find(registry: Registry, model: str, where: Sequence[str] = ()) -> list[Vers
         if not separator or not key:
             raise InvalidInput(f"{condition!r} is no tag; write key=value, for example mlops.gate=pass")
         tags[key] = value
-    return [VersionRow.of(version) for version in registry.versions(model, tags)]
+    return [VersionRow.of(version) for version in registry.versions(model, tags, limit)]
 
 
 def delete(registry: Registry, model: str, version: int) -> None:

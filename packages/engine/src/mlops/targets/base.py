@@ -53,6 +53,12 @@ class Jobs(Protocol):
         An interruption (Control-C) ends the waiting, not the run. Raises what `run` raises, and `NotFound`.
         """
 
+    def output(self, name: str, output: str) -> Path:
+        """A local copy of an output of a finished run that its result lacks, such as a folder in the cloud.
+
+        Raises `NotFound`, `TargetError`.
+        """
+
 
 class Sweeps(Protocol):
     """Runs sweep YAML: many trials of one command, with drawn values."""
@@ -106,8 +112,10 @@ class Registry(Protocol):
     def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
         """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
 
-    def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
-        """All versions, highest number first, that carry all of `tags`."""
+    def versions(
+        self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> list[ModelVersion]:
+        """Versions that carry all of `tags`, highest number first; at most `limit`."""
 
     def get(self, model: str, version: int) -> ModelVersion:
         """Raises `NotFound`."""

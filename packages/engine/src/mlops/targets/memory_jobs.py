@@ -61,6 +61,10 @@ class MemoryJobs:
             return None
         return self._end(name, progress)
 
+    def output(self, name: str, output: str) -> Path:
+        """See `mlops.targets.base.Jobs.output`."""
+        raise NotFound(f"the run {name} has no output {output!r}")
+
     def _end(self, name: str, progress: Callable[[StepEvent], None]) -> JobResult:
         self.slow.discard(name)
         result = self._outcome(self.submitted[name])

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import InvalidInput
+from mlops.scaffold import environment, kinds
 from mlops.scaffold.new_model import new_model
 from mlops.spec.settings import FILE as SETTINGS
 from mlops.spec.settings import load_settings
@@ -92,6 +93,9 @@ def _replace_example(folder: Path, answers: Answers, example: Example) -> None:
     if model == example.model:
         raise InvalidInput(f"--model: {model!r} is the example's name; take another, or --keep-example")
     new_model(folder, load_settings(folder), model, answers.task, answers.kind)
+    project = folder / _PROJECT
+    used = kinds.kind(answers.kind).groups
+    _write(project, environment.only_groups(project.read_text(encoding="utf-8"), kinds.groups(), used))
     _remove(folder, example.paths)
     for path in files(folder):
         text, name = read(path), path.relative_to(folder).as_posix()

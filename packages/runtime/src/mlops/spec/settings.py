@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import tomllib
+from datetime import date
 from pathlib import Path
 from typing import Literal
 
@@ -98,6 +99,26 @@ class AzureSettings(Spec):
     """By stack."""
 
 
+class Accepted(Spec):
+    """Something that is known against a locked package and that does no harm here, for a while."""
+
+    id: str = Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]+$")
+    """Of the advisory, or one of its aliases: CVE-…, GHSA-…, PYSEC-…"""
+    reason: str = Field(min_length=1)
+    """Why it does no harm here."""
+    until: date
+    """The last day on which that counts."""
+
+
+class AuditSettings(Spec):
+    """By what `mlops audit` judges, and what it lets pass."""
+
+    database: str = ""
+    """A dump of OSV's advisories, below the repository, for a place without a network; empty: ask OSV."""
+    accepted: list[Accepted] = []
+    """Each with its reason and its end."""
+
+
 class Settings(Spec):
     """All of `mlops.toml`."""
 
@@ -111,6 +132,7 @@ class Settings(Spec):
     azure: AzureSettings = AzureSettings()
     events: EventSettings = EventSettings()
     lint: LintSettings = LintSettings()
+    audit: AuditSettings = AuditSettings()
     signing: SigningSettings = SigningSettings()
     """Whose signature a model must carry to be loaded."""
 

@@ -31,6 +31,7 @@ _SOURCE = (
     "mlops.actor",
     "mlops.pipeline",
     "mlops.pipeline.digest",
+    "mlops.engine",
     "mlops.environment.digest",
     "mlops.tree",
 )

@@ -11,7 +11,8 @@ from mlops.targets.base import WHOLE, DataAssets, JobResult, Selection, StepEven
 from mlops.targets.local.detached import DetachedRuns
 
 if TYPE_CHECKING:
-    from mlops.pipeline import StepServer, Tracker
+    from mlops.errors import NotFound
+from mlops.pipeline import StepServer, Tracker
 
 
 class LocalJobs:
@@ -61,6 +62,10 @@ class LocalJobs:
     ) -> JobResult | None:
         """See `mlops.targets.base.Jobs.wait`."""
         return self._detached.follow(name, progress, patience)
+
+    def output(self, name: str, output: str) -> Path:
+        """See `mlops.targets.base.Jobs.output`: a result has all of them already."""
+        raise NotFound(f"the run {name} has no output {output!r}")
 
     def _steps(self) -> StepServer:
         """One step server for all runs of this process, which it ends with: its imports cost seconds."""
