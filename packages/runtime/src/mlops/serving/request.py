@@ -317,13 +317,13 @@ class RequestParser:
         if known is None:
             if len(keys) != len(self._names) or set(keys) != set(self._names):
                 return None
-            back = itemgetter(*(keys.index(name) for name in self._names))
+            back: Callable[[Row], Row] = itemgetter(*(keys.index(name) for name in self._names))
             if len(self._record_orders) >= _ORDERS:
                 self._record_orders.clear()
             known = self._record_orders[keys] = self._record_decoder(keys), back
-        decoder, back = known
+        decoder, ordered = known
         try:
-            return [back(msgspec.structs.astuple(record)) for record in decoder.decode(raw)]
+            return [ordered(msgspec.structs.astuple(record)) for record in decoder.decode(raw)]
         except msgspec.MsgspecError:
             return None
 
