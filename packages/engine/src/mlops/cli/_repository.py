@@ -16,6 +16,7 @@ from mlops.cli._app import (
     JsonOption,
     ModelOption,
     app,
+    err,
     group,
     out,
     print_json,
@@ -138,9 +139,12 @@ def check(
     from datetime import UTC, datetime
 
     from mlops.lifecycle.check import check as problems_of
+    from mlops.template.divergence import divergences
 
     target = state.target if registry else None
     problems = problems_of(state.root, base, now=datetime.now(UTC), target=target)
+    for diverging in divergences(state.root):
+        err().print(f"[yellow]note[/] {diverging.sentence}", highlight=False)
     if as_json:
         print_json([vars(p) for p in problems])
     if any(isinstance(problem, Unproven) for problem in problems):

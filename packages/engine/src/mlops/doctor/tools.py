@@ -14,6 +14,7 @@ from typing import Final
 from mlops.bootstrap.pulumi import find, pinned
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding
+from mlops.template.divergence import divergences
 
 GIT: Final = (2, 38)
 """The first that merges without a checkout (`git merge-tree --write-tree`)."""
@@ -34,6 +35,12 @@ def python(case: Case) -> Iterator[Finding]:
     ready, lock = case.root / ".venv" / ".ready", case.root / "uv.lock"
     if ready.is_file() and lock.is_file() and ready.stat().st_mtime < lock.stat().st_mtime:
         yield Finding("python", "warning", "uv.lock is newer than the environment in .venv", "make setup")
+
+
+def engine(case: Case) -> Iterator[Finding]:
+    """What runs is the release that the fork's files ask for."""
+    for found in divergences(case.root):
+        yield Finding("engine", "warning", found.sentence, found.fix)
 
 
 def git(case: Case) -> Iterator[Finding]:
@@ -112,6 +119,7 @@ def _lowest(wanted: str) -> str:
 
 CHECKS: Final = (
     Check("python", "files", python, "the interpreter and its packages are those of the lock"),
+    Check("engine", "files", engine, "a release, the one that pyproject.toml names"),
     Check("git", "files", git, "git is there, and this is a repository"),
     Check("pulumi", "files", pulumi, "as needed"),
     Check("clients", "files", clients, "as needed"),

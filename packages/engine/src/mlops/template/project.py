@@ -9,7 +9,7 @@ import tomlkit
 from tomlkit.items import Table
 
 from mlops.template.lock import requirement_name
-from mlops.template.sources import PREFIX, Source
+from mlops.template.sources import PREFIX, Source, overridden
 
 
 def own(text: str, name: str, engine: Mapping[str, str], source: Source) -> str:
@@ -51,25 +51,6 @@ def packages(text: str) -> list[str]:
     """The engine's packages that a `pyproject.toml` names."""
     lines = tomlkit.parse(text)["project"]["dependencies"]
     return [name for line in lines if (name := requirement_name(str(line))).startswith(PREFIX)]
-
-
-def overridden(line: Mapping[str, Any]) -> bool:
-    """Whether a source is a folder that somebody edits, and no release."""
-    return (
-        bool(line.get("editable"))
-        or bool(line.get("branch"))
-        or ("path" in line and not str(line["path"]).endswith(".whl"))
-    )
-
-
-def diverging(project: Mapping[str, Any]) -> dict[str, str]:
-    """Packages of the engine that come from no release, and where they come from."""
-    lines = project.get("tool", {}).get("uv", {}).get("sources", {})
-    return {
-        name: str(line.get("path") or line.get("branch"))
-        for name, line in lines.items()
-        if name.startswith(PREFIX) and overridden(line)
-    }
 
 
 def _sources(old: Table, names: Iterable[str], engine: Mapping[str, str], source: Source) -> Table:

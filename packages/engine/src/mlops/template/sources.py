@@ -172,6 +172,12 @@ def folder_of(name: str) -> str:
     return f"packages/{name.removeprefix(PREFIX)}"
 
 
+def overridden(line: Mapping[str, Any]) -> bool:
+    """Whether a line of `[tool.uv.sources]` is a folder or a branch that somebody edits, and no release."""
+    path = str(line.get("path", ".whl"))
+    return bool(line.get("editable") or line.get("branch")) or not path.endswith(".whl")
+
+
 def parsed(text: str) -> Source:
     """The source that `text` names; raises `ValueError` that says what is allowed."""
     kind, plus, url = text.partition("+")
