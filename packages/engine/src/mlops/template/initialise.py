@@ -22,6 +22,7 @@ from mlops.template import lock, manifest, pages, project, values
 from mlops.template.answers import Answers
 from mlops.template.manifest import Example, Template, spec
 from mlops.template.regions import EXAMPLE, HOME, unmarked, without
+from mlops.template.sources import Wheels
 
 _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
 
@@ -52,7 +53,9 @@ def initialise(folder: Path, answers: Answers) -> None:
         if example is None:
             raise InvalidInput("this template has no example that another model could replace")
         _scaffold(folder, answers, example)
-    _remove(folder, lambda path: template.stays_at_home(path, answers.ci) and path != _LOCK)
+    source = answers.source()
+    own = (f"{source.folder}/",) if isinstance(source, Wheels) else ()
+    _remove(folder, lambda path: template.stays_at_home(path, answers.ci) and not path.startswith(own))
     if answers.model is not None and example is not None:
         _replace_example(folder, answers, example)
     gone = {HOME, *template.forges, *([EXAMPLE] if answers.model else [])} - {answers.ci}
