@@ -85,10 +85,21 @@ def promoted(fork: Repository) -> None:
     fork.spawn("apply", "prod").ok()
 
 
+def rolled_back(fork: Repository) -> None:
+    """A second release reaches prod, and goes again."""
+    edit(fork, "src/prices/model.py", '"""', '"""Ours. ')
+    fork.commit("Better words")
+    released(fork)
+    promoted(fork)
+    done = fork.call("rollback", "prod", "--reason", "a try", "--json").ok().json
+    fork.spawn("pr", "merge", str(done["pull_request"]["number"]), "--approver", REVIEWER).ok()
+    fork.git("pull", "--quiet", "--ff-only")
+
+
 @pytest.mark.parametrize("checks", [quickly, pytest.param(wholly, marks=pytest.mark.slow)])
 def test_it_stays_green(template: Repository, fork: Repository, checks: Checks) -> None:
     fork.call("init", *OPTIONS, *engine_of(template)).ok()
-    edit(fork, "environments/policy.yaml", "soak: 24h", "soak: 0s")
+    edit(fork, "environments/policy.yaml", "soak: 24h", "soak: 0s\n    synthetic_traffic: true")
     fork.commit("Initialise")
     fork.publish()
     checks(fork)
@@ -99,14 +110,9 @@ def test_it_stays_green(template: Repository, fork: Repository, checks: Checks) 
     promoted(fork)
     checks(fork)
 
-    edit(fork, "src/prices/model.py", '"""', '"""Ours. ')
-    fork.commit("Better words")
-    released(fork)
-    promoted(fork)
-    done = fork.call("rollback", "prod", "--reason", "a try", "--json").ok().json
-    fork.spawn("pr", "merge", str(done["pull_request"]["number"]), "--approver", REVIEWER).ok()
-    fork.git("pull", "--quiet", "--ff-only")
-    checks(fork)
+    if checks is wholly:  # a canary waits for a minute, twice
+        rolled_back(fork)
+        checks(fork)
 
     fork.call("new-model", "growers", "--task", "multiclass").ok()
     fork.commit("A second model")

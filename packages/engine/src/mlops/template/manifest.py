@@ -111,9 +111,19 @@ def parse(text: str) -> Template:
     except tomllib.TOMLDecodeError as error:
         raise InvalidInput(Problem(FILE, f"not valid TOML: {error}")) from None
     try:
-        return Template.model_validate(raw)
+        return Template.model_validate(_as_now(raw))
     except ValidationError as error:
         raise InvalidInput(problems_of(error, Template, FILE)) from None
+
+
+def _as_now(raw: dict[str, Any]) -> dict[str, Any]:
+    """Of a fork that had the engine inside, what an update has to know."""
+    zones = raw.get("zones")
+    if not isinstance(zones, list):
+        return raw
+    fork = [line for zone in zones if zone.get("owner") == "fork" for line in zone.get("paths", [])]
+    kept = {name: raw[name] for name in ("version", "source", "answers") if name in raw}
+    return {**kept, "zones": {"fork": fork}}
 
 
 _NOTE = "# What `mlops init` was told. `mlops update` asks nobody again."

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import InvalidInput
-from mlops.template import values
+from mlops.template import manifest, values
 from mlops.template.answers import answers
-from mlops.template.migrations import migrate
+from mlops.template.migrations import migrate, v0_2_0_engine_outside
 from mlops.template.migrations.edit import rename_toml_key, rename_yaml_key
 from mlops.template.regions import unmarked, without
 from mlops.template.versions import notes, order
@@ -115,6 +115,42 @@ def test_migrations_run_in_the_order_of_versions_and_only_those_that_are_new(
     assert (tmp_path / "log").read_text() == "v0_9_0_a v0_9_0_b v0_10_0_later "
     with pytest.raises(InvalidInput, match="'main' is no version"):
         migrate(tmp_path, "main")
+
+
+def test_what_named_the_copied_engine_asks_the_installed_one(tmp_path: Path) -> None:
+    """A fork of a version with the engine inside would train without an engine, and start no training."""
+    before = {
+        ".github/CODEOWNERS": "/infra/ @a/b\n/src/mlops/ @a/b\n",
+        ".github/workflows/train-pay.yml": "    paths:\n      - src/pay/**\n      - src/mlops/steps/**\n",
+        "pipelines/pay/components/train.yml": "code: ../../../src\ncommand: python -m mlops.steps.train\n",
+        "pipelines/pay/components/monitor.yml": "code: ../../..\ncommand: python src/mlops/cli/job.py monitor\n",
+        "pipelines/pay/sweep.yml": "trial:\n  code: ../../src\n",
+    }
+    for name, text in before.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert v0_2_0_engine_outside.migrate(tmp_path)
+    assert {name: (tmp_path / name).read_text() for name in before} == {
+        ".github/CODEOWNERS": "/infra/ @a/b\n",
+        ".github/workflows/train-pay.yml": "    paths:\n      - src/pay/**\n",
+        "pipelines/pay/components/train.yml": "code: ../../../src\n"
+        "additional_includes: [../../../.mlops/engine/steps/mlops]\ncommand: python -m mlops.steps.train\n",
+        "pipelines/pay/components/monitor.yml": "code: ../../..\n"
+        "additional_includes: [../../../.mlops/engine/verbs/mlops]\ncommand: python -m mlops.cli monitor\n",
+        "pipelines/pay/sweep.yml": "trial:\n  code: ../../.mlops/engine/sources\n",
+    }
+    assert not v0_2_0_engine_outside.migrate(tmp_path), "the second time: nothing"
+
+
+def test_a_manifest_of_a_fork_with_the_engine_inside_is_read(tmp_path: Path) -> None:
+    (tmp_path / "template.toml").write_text(
+        'version = "0.1.0"\nhome = ["/x"]\n[[zones]]\npaths = ["/src/*/"]\nwhat = "w"\nowner = "fork"\n'
+        '[[zones]]\npaths = ["/docs/"]\nwhat = "w"\nowner = "template"\n'
+        '[answers]\nproject = "pay"\ncontact = "a@b.org"\n'
+    )
+    found = manifest.load(tmp_path)
+    assert found.owned_by_fork("src/pay/a.py") and not found.owned_by_fork("docs/a.md")
+    assert found.answers is not None and found.answers.source() is None
 
 
 def test_versions_are_numbers() -> None:
