@@ -262,6 +262,27 @@ def _apply(engine: Engine, stack: str) -> str:
     return principal
 
 
+@pytest.mark.timeout(1800)
+def test_engine_goes_on_after_a_failure_at_every_resource(tmp_path: Path) -> None:
+    """Each resource fails once, half of them only after they were made; `up` again, until nothing is left."""
+    assert CLI is not None
+    engine = Engine(tmp_path / "it", CLI)
+    engine.environment["STAND_IN_BREAKS"] = "1"
+    for stack in ("shared", "dev"):
+        engine.init(stack)
+        for _ in range(25):
+            done = engine.up("--continue-on-error", stack=stack)
+            if done.returncode == 0:
+                break
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert engine.run("preview", "--expect-no-changes", stack=stack).returncode == 0
+    azure = engine.azure
+    broken = {e.removeprefix("broke ").lower() for e in azure["log"] if e.startswith("broke ")}
+    assert broken == set(azure["resources"])
+    made = [e for e in azure["log"] if e.startswith("create ")]
+    assert len(made) == len(azure["resources"]), "what was there when it failed is not made again"
+
+
 def test_engine_waits_until_a_grant_counts(tmp_path: Path) -> None:
     """The workspace is refused twice, as by a vault that does not know the role yet."""
     assert CLI is not None
