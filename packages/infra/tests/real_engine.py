@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -112,6 +113,13 @@ class Engine:
         text, count = re.subn(pattern, replacement, path.read_text(), flags=re.MULTILINE)
         assert count, f"{pattern} does not match in {path}"
         path.write_text(text)
+
+    def configure(self, stack: str, values: Mapping[str, Any]) -> None:
+        """Set keys of the stack file."""
+        path = self.project / "environments" / f"Pulumi.{stack}.yaml"
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document["config"] |= {f"mlops:{key}": value for key, value in values.items()}
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
     @property
     def azure(self) -> dict[str, Any]:

@@ -1,5 +1,5 @@
-"""The stand-in says no where Azure does, by rules that are written down apart from the program's own: one that
-obeys its own mistake would pass otherwise."""
+"""The stand-in says no where Azure does, by rules that are written down apart from the program's own: one
+that obeys its own mistake would pass otherwise."""
 
 from __future__ import annotations
 

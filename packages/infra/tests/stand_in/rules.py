@@ -139,8 +139,8 @@ def over_quota(kind: str, inputs: Inputs, quotas: Mapping[str, int]) -> list[Ref
 def in_use(kind: str, resource_id: str, resources: Mapping[str, Mapping[str, Any]]) -> Refusal | None:
     """What Azure says to a deletion while something still uses the resource; groups take all along.
 
-    learn.microsoft.com, Troubleshoot subnet deletion (InUseSubnetCannotBeDeleted), and private DNS zones (one with
-    links cannot be deleted)."""
+    learn.microsoft.com, Troubleshoot subnet deletion (InUseSubnetCannotBeDeleted), and private DNS zones (one
+    with links cannot be deleted)."""
     low = resource_id.lower()
     for other, found in resources.items():
         outputs = found["outputs"]
