@@ -22,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 PASSPHRASE = "only for tests"
 # Without pyproject.toml the engine takes the environment as it is; with it, it would install into it.
-_COPIED = ("Pulumi.yaml", "mlops.toml", "uv.lock", "infra", "environments")
+_COPIED = ("Pulumi.yaml", "mlops.toml", "uv.lock", "infra", "environments", "pipelines")
 
 
 def find_cli() -> Path | None:
