@@ -10,7 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Containers often set this; without byte code every start would compile MLflow and scikit-learn again.
 unexport PYTHONDONTWRITEBYTECODE
-PULUMI_VERSION := 3.272.0
+# With its hashes in infra/pulumi.sha256, from the formula of github.com/pulumi/homebrew-tap for this version.
+PULUMI_VERSION := 3.259.0
 PULUMI_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mlops/pulumi-$(PULUMI_VERSION)
 # Compiled at set-up, so that the first run is as fast as the second.
 COMPILED := mlflow pandas sklearn scipy numpy pyarrow pandera onnx onnxruntime skl2onnx skops sqlalchemy alembic matplotlib
@@ -120,8 +121,18 @@ dist: setup ## Build the wheels, the image and the list of its packages in dist/
 pulumi: $(PULUMI_HOME)/bin/pulumi ## Install the pinned Pulumi CLI into the cache, outside the repository
 	@echo "Pulumi $(PULUMI_VERSION) is in $(PULUMI_HOME)/bin; put it on PATH to use it by hand"
 
-$(PULUMI_HOME)/bin/pulumi:
-	@command -v curl >/dev/null || { echo "curl is needed to fetch the official installer from get.pulumi.com"; exit 1; }
-	@set -o pipefail; curl --fail --silent --show-error --location https://get.pulumi.com \
-	  | sh -s -- --version $(PULUMI_VERSION) --install-root $(PULUMI_HOME) --no-edit-path >/dev/null \
-	  || { rm -rf $(PULUMI_HOME); echo "The installer of get.pulumi.com could not be run; install Pulumi $(PULUMI_VERSION) by hand"; exit 1; }
+PULUMI_FROM ?= https://github.com/pulumi/pulumi/releases/download/v$(PULUMI_VERSION)
+PULUMI_SUMS ?= infra/pulumi.sha256
+$(PULUMI_HOME)/bin/pulumi: $(PULUMI_SUMS)
+	@command -v curl >/dev/null || { echo "curl is needed to fetch Pulumi from github.com"; exit 1; }
+	@set -e; case $$(uname -m) in aarch64|arm64) cpu=arm64 ;; *) cpu=x64 ;; esac; \
+	  file=pulumi-v$(PULUMI_VERSION)-$$(uname -s | tr A-Z a-z)-$$cpu.tar.gz; \
+	  sum=$$(awk -v file="$$file" '$$2 == file {print $$1}' $(PULUMI_SUMS)); \
+	  test -n "$$sum" || { echo "$(PULUMI_SUMS) has no hash of $$file; add the line of the release that you trust"; exit 1; }; \
+	  made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; \
+	  curl --fail --silent --show-error --location --output "$$made/$$file" $(PULUMI_FROM)/$$file \
+	    || { echo "$(PULUMI_FROM)/$$file cannot be fetched; put Pulumi $(PULUMI_VERSION) into $(PULUMI_HOME)/bin by hand"; exit 1; }; \
+	  got=$$($(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$$made/$$file"); \
+	  test "$$got" = "$$sum" || { echo "$$file has the hash $$got, and $(PULUMI_SUMS) says $$sum; nothing was installed"; exit 1; }; \
+	  tar -xzf "$$made/$$file" -C "$$made" && mkdir -p $(PULUMI_HOME) && rm -rf $(PULUMI_HOME)/bin && mv "$$made/pulumi" $(PULUMI_HOME)/bin
+	@touch $@

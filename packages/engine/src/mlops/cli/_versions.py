@@ -41,18 +41,21 @@ def list_versions(
             f"no version of {name}" + (" with these tags" if tag else "; train one with: mlops train")
         )
         return
-    from rich.table import Table
+    from mlops.cli._tables import day, grid, months
 
-    table = Table()
-    for title in ("version", "live in", "gate", "trained on", "commit", "digest", "registered"):
-        table.add_column(title)
+    table = grid("version", "gate", "trained on", "commit", "registered", "live in")
     for row in rows:
-        digest = row.digest.removeprefix("sha256:")[:12]
-        when = f"{row.created:%Y-%m-%d %H:%M}"
+        commit = row.commit[:8] + ("+" if row.dirty else "")
+        gate = f"{row.gate} *" if row.gate == "pass" and row.blocked else row.gate
         table.add_row(
-            str(row.version), ", ".join(row.live), row.gate, row.window, row.commit[:8], digest, when
+            str(row.version), gate, months(row.window), commit, day(row.created), ", ".join(row.live)
         )
     out().print(table)
+    if any(row.dirty for row in rows):
+        out().print("[dim]+ with changes that were not committed[/]")
+    for row in rows:
+        if row.gate == "pass" and row.blocked:
+            out().print(f"[dim]* version {row.version} was blocked before, by {row.blocked}[/]")
     if more:
         out().print(f"the newest {len(rows)}; there are more: --limit N")
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlops.errors import InvalidInput, TargetError
+from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.events import publish
 from mlops.lifecycle import brought, facts, parameters
 from mlops.lifecycle.lineage import lineage
@@ -90,8 +90,28 @@ def train(
     Raises `InvalidInput` for a pipeline, a use case or an input that is wrong, `StepFailed` for a step that
     fails, and `TargetError` when the run ended without a registered version.
     """
-    result = target.jobs.run(*_asked(root, model, inputs, trial), progress, trial.selection)
+    asked = _asked(root, model, inputs, trial)
+    if trial.selection.whole and (before := _unchanged(target, model, asked)) is not None:
+        for step in before.steps:
+            progress(step)
+        return before
+    result = target.jobs.run(*asked, progress, trial.selection)
     return tell(root, target, _ended(root, target, model, result, part=not trial.selection.whole))
+
+
+def _unchanged(
+    target: Target, model: str, asked: tuple[Path, dict[str, str], dict[str, str]]
+) -> Trained | None:
+    """The run of before when nothing has changed, and the registry still has what it made."""
+    result = target.jobs.again(*asked)
+    if result is None:
+        return None
+    made = _trained(model, result)
+    try:
+        known = made.version is None or target.registry.get(made.model, made.version).run_id
+    except NotFound:
+        return None
+    return replace(made, new=False) if known else None
 
 
 def submit(

@@ -26,6 +26,10 @@ class VersionRow:
     window: str
     """Months of the training data."""
     digest: str
+    dirty: bool = False
+    """Made from changes that no commit has."""
+    blocked: str = ""
+    """What has ever blocked it."""
 
     @classmethod
     def of(cls, found: ModelVersion) -> VersionRow:
@@ -39,6 +43,8 @@ class VersionRow:
             commit=tags.get("mlops.commit", ""),
             window=tags.get("mlops.data.window", ""),
             digest=tags.get("mlops.digest", ""),
+            dirty=tags.get("mlops.dirty") == "true",
+            blocked=tags.get("mlops.gate.blocked", ""),
         )
 
 

@@ -38,6 +38,9 @@ class Jobs(Protocol):
         Raises `StepFailed`, `InvalidInput` (lint; a selection that the target cannot run), `TargetError`.
         """
 
+    def again(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> JobResult | None:
+        """What `run` has made of exactly this before, all of it, while it is still there; else None."""
+
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """Start a run that goes on without this process and its login; the name that `wait` knows it by.
 

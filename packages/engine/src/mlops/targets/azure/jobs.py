@@ -74,6 +74,10 @@ class AzureJobs:
         assert result is not None, "without a limit the wait ends with the job"  # noqa: S101
         return result
 
+    def again(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> JobResult | None:
+        """None: Azure ML itself reuses the steps."""
+        return None
+
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """See `mlops.targets.base.Jobs.submit`."""
         if problems := lint(pipeline):
