@@ -6,16 +6,14 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from yaml_lint import SCRIPTS, SHELF
+from azure_shelf import SHELF, put_on_shelf
 
 from mlops.lint import Options, examine, oracle
 from mlops.spec import _yaml
 
 
 def test_each_file_is_parsed_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    for name, text in (SHELF | SCRIPTS).items():
-        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / name).write_text(text, encoding="utf-8")
+    put_on_shelf(tmp_path)
     monkeypatch.setattr(oracle, "installed", lambda: "1")
     monkeypatch.setattr(oracle, "ask", lambda top, kind, own: [])
     read: Counter[str] = Counter()

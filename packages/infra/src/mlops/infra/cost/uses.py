@@ -54,7 +54,7 @@ FREE: Final = frozenset(
         "datafactory:LinkedService",
         "datafactory:Pipeline", "datafactory:Trigger", "eventgrid:SystemTopicEventSubscription",
         "kubernetesconfiguration:Extension", "machinelearningservices:BatchEndpoint",
-        "machinelearningservices:Datastore", "machinelearningservices:ManagedNetworkSettingsRule",
+        "machinelearningservices:Datastore",
         "machinelearningservices:OnlineEndpoint", "managedidentity:FederatedIdentityCredential",
         "managedidentity:UserAssignedIdentity", "monitor:ActionGroup", "monitor:DiagnosticSetting",
         "network:NetworkSecurityGroup", "network:PrivateDnsZoneGroup", "network:Subnet",
@@ -90,6 +90,11 @@ def _workspace(resource: Resource, load: Load) -> Iterator[Use]:
         yield Use(
             "own keys of a workspace", 1, 0, "Cosmos DB, Search and storage in a group that Azure makes"
         )
+
+
+def _rule(resource: Resource, load: Load) -> Iterator[Use]:
+    if resource.get("properties.type") == "PrivateEndpoint":
+        yield from _private_endpoint(resource, load)
 
 
 def _registry(resource: Resource, _: Load) -> Iterator[Use]:
@@ -143,6 +148,7 @@ PRICED: Final[Mapping[str, Uses]] = {
     "keyvault:Key": _one("key transactions 10k", 0, 10),
     "keyvault:Vault": _one("vault transactions 10k", 0, 10),
     "machinelearningservices:Compute": _compute,
+    "machinelearningservices:ManagedNetworkSettingsRule": _rule,
     "machinelearningservices:Registry": _model_registry,
     "machinelearningservices:Workspace": _workspace,
     "monitor:MetricAlert": _one("metric alert series", 1),
