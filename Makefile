@@ -20,7 +20,7 @@ JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
-.PHONY: help setup test test-unit test-slow mutants lint lint-fast format hooks docs reference dist pulumi
+.PHONY: help setup test test-slow lint lint-fast format hooks pulumi
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,8 +39,8 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@cd $(VENV)/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) >/dev/null 2>&1 || true
 	@touch $@
 
-# <example>
-.PHONY: demo bench clean
+# <home>
+.PHONY: demo bench clean test-unit mutants docs reference dist
 demo: setup ## Run the whole lifecycle on real data, on this machine
 	@$(BIN)/mlops demo
 
@@ -52,17 +52,17 @@ bench: setup ## Measure serving, batch and monitoring against their peers, and h
 
 clean: ## Stop the demo's endpoints and remove what it made
 	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
-# </example>
-
-##@ Test and lint
-test: setup ## Run all tests but the slow ones
-	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-unit: setup ## Run the tests that need no other process, in under a minute
 	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow"
 
 mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main, or all modules that decide
 	@PYTHONPATH=packages/maker $(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
+# </home>
+
+##@ Test and lint
+test: setup ## Run all tests but the slow ones
+	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest
@@ -72,6 +72,7 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict .
+# <github>
 	@$(BIN)/actionlint
 	@$(BIN)/zizmor --quiet --offline --persona=auditor .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -79,10 +80,13 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+# </github>
+# <azure-devops>
 	@$(BIN)/check-jsonschema --schemafile pipelines/azure-devops/templates/variables.schema.json \
 	  pipelines/azure-devops/templates/variables.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.azure-pipelines --data-transform azure-pipelines --regex-variant nonunicode \
 	  azure-pipelines.yml $(filter-out %/variables.yml,$(wildcard pipelines/azure-devops/*.yml pipelines/azure-devops/*/*.yml))
+# </azure-devops>
 	@$(BIN)/hadolint --config container/hadolint.yaml container/Dockerfile
 	@python=$$($(BIN)/python -c 'from mlops.infra.policy import checkov; print(checkov.environment())') \
 	  && LOG_LEVEL=ERROR $$python -m checkov.main --config-file .github/checkov.yml
@@ -91,7 +95,7 @@ lint-fast: setup ## What lint finds within seconds; the hook before a commit
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/yamllint --strict .
-	@$(BIN)/actionlint
+	@$(BIN)/actionlint # <github/>
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .
@@ -100,6 +104,7 @@ format: setup ## Format the code
 hooks: setup ## Run format and lint-fast before every commit
 	@$(BIN)/prek install
 
+# <home>
 ##@ Documentation
 docs: setup ## Make the site in site/, in strict mode; the board goes to site/board
 	@$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet --doctree-dir .cache/docs docs site
@@ -117,6 +122,7 @@ dist: setup ## Build the wheels, the image and the list of its packages in dist/
 	@command -v docker >/dev/null || { echo "docker is needed to build the image"; exit 1; }
 	@docker build --quiet --file container/Dockerfile --tag mlops-serving . >/dev/null
 	@docker save --output dist/mlops-serving.tar mlops-serving
+# </home>
 
 ##@ Azure
 pulumi: $(PULUMI_HOME)/bin/pulumi ## Install the pinned Pulumi CLI into the cache, outside the repository

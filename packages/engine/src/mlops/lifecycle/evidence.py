@@ -55,8 +55,8 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     policy = load_gates(root, model)
     order = load_policy(root).order
     _, settings = load_settings(root).model(model)
+    chosen = find_version(target.registry, model, version)  # before anything heavy is imported
     usecase = load_usecase(settings.usecase, root / "src")
-    chosen = find_version(target.registry, model, version)
     _require_directions(usecase, policy)
     candidate, champion, live_schema = gather(
         target.registry, usecase, chosen, order, runs_code=policy.allow_code is not None

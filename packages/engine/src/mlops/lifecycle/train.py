@@ -21,6 +21,7 @@ from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent
 from mlops.spec._yaml import Document
 from mlops.spec.files import training_path
 from mlops.spec.settings import load_settings
+from mlops.spec.window import Window
 from mlops.targets.base import Target
 from mlops.usecase import load_usecase
 
@@ -163,6 +164,7 @@ def _asked(
     if wrong := parameters.problems(root, model):
         raise InvalidInput(wrong)
     named = {**_named(root, model), **inputs}
+    _judge_windows(root, model, named)
     source = lineage(root, pipeline)
     tags = {**source.as_tags(), TREE: work_tree(root, source.checkout.dirty)}
     if trial.tries:
@@ -180,6 +182,28 @@ def _ended(root: Path, target: Target, model: str, result: JobResult, part: bool
         return Trained(model, None, "", result.run_id, False, result.steps, result.outputs)
     made = brought.register(root, target, model, result)
     return Trained(model, made.version, made.digest, result.run_id, made.new, result.steps, result.outputs)
+
+
+def _judge_windows(root: Path, model: str, given: Mapping[str, str]) -> None:
+    """Raises `InvalidInput` for windows that the step `prep` would refuse, before anything is started."""
+    name = training_path(model)
+    content = Document.read(root / name, name).value
+    declared = content.get("inputs") if isinstance(content, Mapping) else None
+    texts = {}
+    for key in ("window", "test_window"):
+        text = given.get(key, declared.get(key) if isinstance(declared, Mapping) else None)
+        if not isinstance(text, str):
+            return
+        try:
+            texts[key] = Window.parse(text)
+        except ValueError as error:
+            place = f"--{key.replace('_', '-')}" if key in given else f"{name}: inputs.{key}"
+            raise InvalidInput(f"{place}: {error}; got {text!r}") from None
+    if texts["test_window"].first < texts["window"].end:
+        raise InvalidInput(
+            f"the test window {texts['test_window']} starts before the training window {texts['window']} has "
+            "ended; a model is tested on rows that it has not seen, and that come later"
+        )
 
 
 def _trained(model: str, result: JobResult, part: bool = False) -> Trained:

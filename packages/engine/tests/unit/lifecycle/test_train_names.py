@@ -121,3 +121,23 @@ def test_an_unchanged_run_counts_while_the_registry_has_what_it_made(root: Path,
     with pytest.raises(TargetError, match="says no version"):
         train(root, target, "trains", {}, heard.append)
     assert target.jobs.inputs, "a version that was deleted is made again"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        (
+            {"test_window": "2013-03"},
+            "the test window 2013-03 starts before the training window 2013-01..2013-03",
+        ),
+        ({"window": "2013-01..2013-06"}, "starts before the training window 2013-01..2013-06 has ended"),
+        ({"window": "soon"}, "--window: a window is written"),
+    ],
+)
+def test_windows_are_judged_before_anything_is_started(
+    root: Path, inputs: dict[str, str], sentence: str
+) -> None:
+    target: Any = Target()
+    with pytest.raises(InvalidInput, match=sentence):
+        train(root, target, "trains", inputs, lambda _: None)
+    assert target.jobs.inputs == {}

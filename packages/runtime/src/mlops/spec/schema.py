@@ -90,6 +90,8 @@ class Library(Spec):
     `object`)."""
     arrays: bool = False
     """Whether a plain array of numbers was proven to be answered as the table with names is."""
+    columns: bool = False
+    """Whether plain columns of text were proven to be answered as the table is; then none is made of them."""
     trusted: list[str] = []
     """Types that loading may make beside those that the format knows: those that the repository names."""
     code: Annotated[str, AfterValidator(_inside)] | None = None
@@ -109,6 +111,8 @@ class ModelSchema(Spec):
     """Names of the values of an answer, where it is a list of values: the quantiles, for example."""
     threshold: float | None = None
     """Decision threshold on the probability of the last class, for binary tasks."""
+    decision: str = ""
+    """The rule by which the threshold was chosen on training rows; empty: none was stated."""
     onnx: OnnxGraph | None = None
     """None: no graph answers what the trained model answers; `no_graph` says why."""
     no_graph: str = ""

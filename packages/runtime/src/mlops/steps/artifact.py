@@ -18,6 +18,7 @@ from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
 from mlops.serving.core import OnnxScorer, Scorer
 from mlops.serving.formats import PICKLE, Format, Saved, find, format_of
+from mlops.serving.formats.sklearn import texts_alone
 from mlops.serving.inputs import KNOWN, matrix_type
 from mlops.serving.library import LibraryScorer
 from mlops.serving.own_code import copied
@@ -28,7 +29,7 @@ from mlops.steps.estimators import labels
 from mlops.steps.export import NoGraphError, export
 from mlops.steps.sample import ROWS
 from mlops.steps.sample import write as write_sample
-from mlops.usecase import Outputs, Quantiles, package_folder, pickled, trusted_types
+from mlops.usecase import Decides, Outputs, Quantiles, package_folder, pickled, trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,6 +49,7 @@ class _Truth:
     """What a candidate is held against."""
 
     trained: LibraryScorer
+    estimator: Any
     inputs: pd.DataFrame
     asked: fidelity.Asked
 
@@ -60,12 +62,13 @@ def save(
     test: pd.DataFrame | None = None,
     *,
     package: str | None = None,
+    threshold: float | None = None,
 ) -> ModelSchema:
     """Write the fitted `estimator` to the empty or absent `folder` and return its `serving.json`.
 
     `rows` are its training rows; the sample is spread evenly over them. `test` are more rows on which
     what is served is compared with the estimator; nothing is learned from them. Classes of `package`, the use
-    case's own, travel with the model.
+    case's own, travel with the model, and so does `threshold`, from which probability on yes begins.
     Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust, when it refuses
     what the contract admits, or when it cannot be saved so that it answers the same.
     """
@@ -74,7 +77,7 @@ def save(
     # Numbers at the ends of their type overflow within a model; what counts is what it answers.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _write(folder, usecase, estimator, rows, test, package=package)
+        return _write(folder, usecase, estimator, rows, test, package=package, threshold=threshold)
 
 
 def _write(
@@ -85,6 +88,7 @@ def _write(
     test: pd.DataFrame | None,
     *,
     package: str | None,
+    threshold: float | None,
 ) -> ModelSchema:
     estimator = _chosen(estimator)
     name, saver = (PICKLE, find(PICKLE)) if pickled(usecase) else format_of(estimator)
@@ -97,13 +101,15 @@ def _write(
     schema = described(usecase, inputs, library, classes)
     if name == PICKLE:
         schema = schema.model_copy(update={"runs_code": "its file is a pickle"})
+    if threshold is not None and isinstance(usecase, Decides):
+        schema = schema.model_copy(update={"threshold": threshold, "decision": usecase.decision})
     trained = _trained(schema, estimator)
     schema, notes = fidelity.settled(schema, trained, inputs, stated(usecase))
     for note in notes:
         log.warning(note)
     sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
     schema = _save(folder, saver, estimator, schema, sample, package=package, trained=trained)
-    truth = _Truth(trained, inputs, asked_of(schema, trained, inputs, test))
+    truth = _Truth(trained, estimator, inputs, asked_of(schema, trained, inputs, test))
     schema = _proven(schema, folder, truth)
     schema = _with_graph(schema, folder, estimator, truth)
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -287,7 +293,9 @@ def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
     try:
         matrix_type([library.dtypes[c.name] for c in schema.columns], nullable)
     except TypeError:
-        return schema
+        texts = schema.model_copy(update={"library": library.model_copy(update={"columns": True})})
+        only = all(c.type == "string" for c in schema.columns) and texts_alone(truth.estimator)
+        return texts if only and apart(LibraryScorer.load(texts, folder)) is None else schema
     quick = schema.model_copy(update={"library": library.model_copy(update={"arrays": True})})
     return schema if apart(LibraryScorer.load(quick, folder)) else quick
 
