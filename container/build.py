@@ -1,7 +1,7 @@
 """What goes into the image, written from uv.lock, and a list of it.
 
     python container/build.py requirements
-        container/requirements.txt: the group `serving`, every file with its hash
+        container/requirements.txt: the groups of `image` in pyproject.toml, every file with its hash
     python container/build.py sbom --output sbom.cdx.json
         CycloneDX of a fresh environment that is made from that file as the image makes it
 
@@ -15,13 +15,26 @@ import json
 import subprocess
 import sys
 import tempfile
+import tomllib
 from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 REQUIREMENTS = ROOT / "container" / "requirements.txt"
-GROUPS = ("serving",)
-HEADER = "# Written by: python container/build.py requirements. The group `serving` of uv.lock.\n"
+HEADER = "# Written by: python container/build.py requirements. The groups {} of uv.lock.\n"
+
+
+def groups() -> list[str]:
+    """`image` of the section `[tool.mlops]`: a fork adds the groups of the libraries that its models need."""
+    found = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["mlops"]["image"]
+    return [str(name) for name in found]
+
+
+def engine() -> list[str]:
+    """Packages whose source may have no file to hash; the image copies what it needs of them."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = tomllib.loads(text)["tool"]["uv"]["sources"]
+    return sorted(name for name in found if name.startswith("gitops-ml-"))
 
 
 def requirements() -> str:
@@ -34,11 +47,12 @@ def requirements() -> str:
         "--no-header",
         "--quiet",
     ]
-    command += [word for group in GROUPS for word in ("--only-group", group)]
+    command += [word for group in groups() for word in ("--only-group", group)]
+    command += [word for name in engine() for word in ("--no-emit-package", name)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"uv.lock cannot be exported: {done.stderr.strip()}")
-    return HEADER + done.stdout
+    return HEADER.format(", ".join(groups())) + done.stdout
 
 
 def install(environment: Path, python: str = sys.executable) -> Path:

@@ -14,6 +14,8 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": (
         "tutorial",  # <example/>
         "guides/another-model",
+        "guides/any-model",
+        "guides/own-pipeline",
         "guides/tasks",
         "daily-work",
         "updating",
@@ -22,6 +24,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "guides/github",
         "guides/azure-devops",
         "guides/customise",
+        "guides/own-resource",
         "guides/operate",
         "guides/contribute",
         "azure*",

@@ -1,7 +1,7 @@
 """Stacks `dev`, `staging`, `prod`: what one environment is made of, in the order in which Azure needs it.
 
 A resource of your own goes behind what it uses and before `add_governance`, which watches it; see
-docs/infrastructure.md, "A resource of your own".
+docs/guides/own-resource.md.
 """
 
 from __future__ import annotations

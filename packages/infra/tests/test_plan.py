@@ -315,7 +315,9 @@ def test_plan_arm_versions_are_those_that_the_provider_calls() -> None:
 
 
 def test_plan_arm_type_that_the_table_lacks_is_told() -> None:
-    with pytest.raises(InvalidInput, match=r"azure-native:new:Thing has no entry in infra/plan/arm_types.py"):
+    with pytest.raises(
+        InvalidInput, match=r"azure-native:new:Thing is no kind of resource that plan and policy know"
+    ):
         arm_type("azure-native:new:Thing")
 
 

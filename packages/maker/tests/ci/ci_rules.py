@@ -12,6 +12,9 @@ GUARD = "github.event.pull_request.head.repo.full_name == github.repository"
 Job = dict[str, Any]
 
 
+_ATTESTING = ("actions/attest@", "actions/download-artifact@")
+
+
 def problems(workflow: dict[str, Any]) -> list[str]:
     """Every rule that a workflow breaks; texts as `ci_model.read` gives them."""
     found = list(_whole(workflow))
@@ -54,8 +57,13 @@ def _permissions(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
     uses = [s.get("uses", "") for s in job.get("steps", [])] + [job.get("uses", "")]
     logs_in = any(u.endswith(("/azure-login", "-stack.yml", "/train.yml")) for u in uses)
     publishes = [u for u in uses if u.startswith("actions/deploy-pages@")]
-    if ("id-token" in writes) != (logs_in or bool(publishes)):
-        yield "id-token: write belongs to a job that logs in to Azure or deploys pages, and to no other"
+    attests = any(u.startswith("actions/attest@") for u in uses)
+    if ("id-token" in writes) != (logs_in or bool(publishes) or attests):
+        yield "id-token: write belongs to a job that logs in to Azure, deploys pages or attests; to no other"
+    if ("attestations" in writes) != attests:
+        yield "attestations: write belongs to a job that attests, and to no other"
+    if attests and any(not s.get("uses", "").startswith(_ATTESTING) for s in job["steps"]):
+        yield "attests beside other steps: what it signs must come from a job without that right"
     if ("pages" in writes) != bool(publishes):
         yield "pages: write belongs to a job that deploys pages, and to no other"
     if publishes and (len(uses) > 2 or "environment" not in job):
@@ -69,7 +77,7 @@ def _permissions(job: Job, workflow: dict[str, Any]) -> Iterator[str]:
         yield "logs in without an environment: identities trust environments only"
     if "pull-requests" in writes and "workflow_run" not in workflow["on"]:
         yield "pull-requests: write in a run that executes a pull request's code"
-    if excess := sorted(writes - {"id-token", "pages", "pull-requests"}):
+    if excess := sorted(writes - {"id-token", "pages", "pull-requests", "attestations"}):
         yield f"{', '.join(excess)}: write is never needed"
     other_run = any("run-id" in s.get("with", {}) for s in job.get("steps", []))
     if ("actions" in granted) != other_run:

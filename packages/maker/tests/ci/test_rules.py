@@ -84,6 +84,18 @@ WRONG: list[tuple[str, Edit, str]] = [
     ("ci", _grant("lint", "packages"), "write is never needed"),
     ("ci", _grant("plan", "pull-requests"), "executes a pull request's code"),
     ("ci", _grant("test", "id-token"), "belongs to a job that logs in"),
+    ("ci", _grant("test", "attestations"), "belongs to a job that attests"),
+    ("publish", _grant("build", "attestations"), "belongs to a job that attests"),
+    (
+        "publish",
+        lambda w: w["jobs"]["attest"]["permissions"].pop("attestations"),
+        "belongs to a job that attests",
+    ),
+    (
+        "publish",
+        lambda w: w["jobs"]["attest"]["steps"].append({"run": "make dist"}),
+        "attests beside other steps",
+    ),
     ("ci", _grant("test", "actions", "read"), "reads another run's artifact"),
     ("ci", _without("test", "timeout-minutes"), "no timeout"),
     ("ci", lambda w: w["on"].update(pull_request_target=""), "pull_request_target"),

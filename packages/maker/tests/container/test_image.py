@@ -187,6 +187,31 @@ def test_a_changed_model_ends_the_container_with_the_code_of_integrity(
     assert b"was released; nothing was loaded" in said
 
 
+def test_a_model_without_a_graph_answers_there_by_its_own_library(image: Image, tmp_path: Path) -> None:
+    """The image has scikit-learn and no MLflow: a file of skops is read, and nothing else is needed."""
+    import numpy as np
+    import pandas as pd
+    from sklearn.ensemble import RandomForestRegressor
+
+    from mlops.spec.digest import tree_digest
+    from mlops.steps import artifact
+    from tests.unit.steps.toy import toy_of
+
+    rows = pd.DataFrame(np.random.default_rng(0).random((80, 2)), columns=["a", "b"]).astype("float32")
+    model = RandomForestRegressor(5, random_state=0).fit(rows, rows["a"] + rows["b"])
+    schema = artifact.save(tmp_path / "model", toy_of("regression", rows, ["b"]), model, rows)
+    assert schema.onnx is None
+    code = (
+        "import sys, pathlib; from mlops.serving.core import load\n"
+        "print(*load(pathlib.Path(sys.argv[1]), digest=sys.argv[2]).predict_rows([(0.25, None), (0.75, 0)]))"
+    )
+    command = [image.program("python"), "-c", code, str(tmp_path / "model"), tree_digest(tmp_path / "model")]
+    done = subprocess.run(command, env=image.environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    truth = model.predict(pd.DataFrame({"a": [0.25, 0.75], "b": [np.nan, 0.0]}, dtype="float32"))
+    np.testing.assert_allclose([float(v) for v in done.stdout.split()], truth)
+
+
 def test_what_is_installed_is_what_is_locked_and_no_more(image: Image) -> None:
     python = image.root / "opt" / "venv" / "bin" / "python"
     code = "import importlib.metadata as m; print(*(d.metadata['Name'].lower() for d in m.distributions()))"

@@ -27,11 +27,15 @@ PLACES = (
 )
 """Folders at the top; a path that starts with one of them is meant to be a file of this repository."""
 MADE_BY_A_FORK = (
+    "src/diabetes/",
+    "pipelines/diabetes/",
     "environments/staging/",
     "environments/prod/",
     "src/prices",
     "pipelines/prices",
     "docs/agents",
+    "infra/own.py",
+    "infra/cache.py",
 )
 _PATH = re.compile(rf"({'|'.join(map(re.escape, PLACES))})/[A-Za-z0-9_./-]+")
 

@@ -175,3 +175,11 @@ def test_the_environment_has_what_the_group_core_has() -> None:
     project = tomllib.loads((ROOT / "packages/runtime/pyproject.toml").read_text(encoding="utf-8"))["project"]
     wanted = {re.split(r"[<>=]", p)[0] for p in project["optional-dependencies"]["train"]}
     assert wanted <= _pins("conda.yml").keys()
+
+
+@pytest.mark.parametrize("name", ["conda.yml", "serving-conda.yml", "batch-conda.yml"])
+def test_wherever_a_model_is_loaded_its_own_library_can_answer(name: str) -> None:
+    from mlops.serving.formats import find
+
+    wanted = set(find("sklearn").REQUIREMENTS) - ({"mlflow-skinny"} if name != "conda.yml" else set())
+    assert wanted <= _pins(name).keys()

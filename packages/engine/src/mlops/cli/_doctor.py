@@ -22,6 +22,9 @@ def doctor(
     offline: Annotated[
         bool, typer.Option("--offline", help="Only what can be known without a network.")
     ] = False,
+    security: Annotated[
+        bool, typer.Option("--security", help="What is off as an attacker would look for it, instead.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Find what stands in the way: tools, files, login, quota, names, roles, trust, the forge, locks.
@@ -32,11 +35,12 @@ def doctor(
 
     from mlops.doctor.case import Case
     from mlops.doctor.finding import code
-    from mlops.doctor.run import diagnose
+    from mlops.doctor.run import CHECKS, diagnose
+    from mlops.doctor.security import CHECKS as OF_SECURITY
 
     target = state.chosen_target or os.environ.get("MLOPS_TARGET", "")
     case = Case(state.root, target, tuple(stack or ()))
-    found = diagnose(case, offline=offline)
+    found = diagnose(case, offline=offline, checks=OF_SECURITY if security else CHECKS)
     if as_json:
         print_json([vars(f) for f in found])
     else:

@@ -10,6 +10,7 @@ from types import ModuleType
 from mlops.cli import (  # isort: skip
     _template,
     _doctor,
+    _audit,
     _scaffold,
     _ui,
     _train,
@@ -36,17 +37,18 @@ from mlops.cli import (  # isort: skip
     _card,
     _bootstrap,
     _infra,
+    _infra_cost,
     _smoke,
 )
 from mlops.cli._app import app
 
 PANELS = {
-    "Start": (_template, _doctor, _scaffold, _ui),
+    "Start": (_template, _doctor, _audit, _scaffold, _ui),
     "From data to a release": (_train, _runs, _params, _notebook, _tune, _data, _ingest, _versions, _sign),
     "What is served": (_serve, _start, _batch, _schedule, _profile),
     "Promotion and review": (_promote, _forge, _repository, _run),
     "Production": (_monitor, _events, _board, _card),
-    "Azure resources": (_bootstrap, _infra, _smoke),
+    "Azure resources": (_bootstrap, _infra, _infra_cost, _smoke),
 }
 """Headings of the help and whose verbs stand below them."""
 

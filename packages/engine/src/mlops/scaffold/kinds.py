@@ -96,6 +96,11 @@ def kind(name: str) -> Kind:
         ) from None
 
 
+def groups() -> list[str]:
+    """Every group of dependencies that some kind needs, and a fork may do without."""
+    return sorted({group for name in names() for group in kind(name).groups})
+
+
 def missing(name: str) -> list[str]:
     """Groups of the kind whose library cannot be imported here."""
     return [group for group in kind(name).groups if find_spec(group) is None]

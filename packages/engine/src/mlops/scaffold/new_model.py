@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, Problem
-from mlops.scaffold import environment, kinds
+from mlops.lifecycle import environments as environment
+from mlops.scaffold import kinds
 from mlops.scaffold.examples import example_of
 from mlops.scaffold.kinds import TEMPLATES, Kind
 from mlops.spec.files import gates_path, training_path
@@ -51,7 +52,16 @@ def new_model(
         (root / path).write_text(text, encoding="utf-8")
     before = (root / FILE).read_text(encoding="utf-8")
     (root / FILE).write_text(with_model(before, name, package), encoding="utf-8")
-    return [*sorted(texts), FILE]
+    changed = [FILE]
+    if chosen.groups:
+        project = root / environment.PROJECT
+        old = project.read_text(encoding="utf-8")
+        new = environment.with_groups(old, chosen.groups)
+        if new != old:
+            project.write_text(new, encoding="utf-8")
+            changed.append(environment.PROJECT)
+            changed += ["container/requirements.txt"] if environment.write_image(root) else []
+    return [*sorted(texts), *changed]
 
 
 def with_model(text: str, name: str, package: str) -> str:

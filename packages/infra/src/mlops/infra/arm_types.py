@@ -229,9 +229,25 @@ def arm_type(token: str) -> ArmType:
 
     Raises `InvalidInput` for a token that the table lacks.
     """
-    found = ARM_TYPES.get(token.removeprefix("azure-native:"))
+    kind = token.removeprefix("azure-native:")
+    found = known(kind)
     if found is None:
         raise InvalidInput(
-            f"{token} has no entry in infra/plan/arm_types.py; add its ARM type, API version and name inputs there"
+            f"{token} is no kind of resource that plan and policy know; add {kind!r} to arm_types in infra/own.py, "
+            "with its ARM type, API version and name inputs (docs/guides/own-resource.md)"
         )
     return found
+
+
+_OWN: dict[str, ArmType] = {}
+
+
+def known(kind: str) -> ArmType | None:
+    """The entry of a kind without the provider, such as `storage:StorageAccount`."""
+    return ARM_TYPES.get(kind) or _OWN.get(kind)
+
+
+def use_own(types: Mapping[str, ArmType]) -> None:
+    """From here on the kinds of the repository at hand are these and those of the table."""
+    _OWN.clear()
+    _OWN.update(types)

@@ -11,7 +11,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import date
-from typing import Annotated, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -347,6 +347,8 @@ class EnvironmentStack(_Stack):
     """Encrypt storage, container registry and workspace with a key in the environment's own vault. It can
     never be taken away from a workspace again."""
     options: Options = Options()
+    own: dict[str, Any] = {}
+    """Settings of the repository's own resources; `Environment.own` of `infra/` reads them."""
 
     @property
     def trains_in(self) -> str:

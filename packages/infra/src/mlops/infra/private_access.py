@@ -76,6 +76,24 @@ class PrivateAccess:
         target = Target(resource_id=workspace_id, group="databricks_ui_api", zones=["databricks"])
         return self._endpoints("private-endpoint-databricks", {"databricks": target})
 
+    def reach(
+        self, label: str, resource_id: pulumi.Input[str], group: str, domain: str, zone_id: str | None = None
+    ) -> list[pulumi.Resource]:
+        """The private endpoint of a resource of the repository's own.
+
+        `group` is Azure's sub-resource, `domain` the private DNS zone that answers for it, made here with
+        `dns: create`; with `dns: existing` `zone_id` says which one it is.
+        """
+        from mlops.infra.components.network import Target
+
+        zones: dict[str, pulumi.Input[str]] = {}
+        if self._config.dns == "create":
+            zones = {label: self._network.create_zone(self._place, label, domain)}
+        elif zone_id:
+            zones = {label: zone_id}
+        target = Target(resource_id=resource_id, group=group, zones=list(zones))
+        return self._endpoints(f"private-endpoint-{label}", {label: target}, zones)
+
     def delegate(self, name: str, service: str, subnets: Sequence[str]) -> dict[str, Subnet]:
         """Subnets that belong to one service, after every subnet made so far."""
         from mlops.infra.options.subnets import DelegatedSubnets, DelegatedSubnetsProps
@@ -95,13 +113,15 @@ class PrivateAccess:
         self._last_subnet = made[subnets[-1]]
         return made
 
-    def _endpoints(self, name: str, targets: dict[str, Target]) -> list[pulumi.Resource]:
+    def _endpoints(
+        self, name: str, targets: dict[str, Target], zones: dict[str, pulumi.Input[str]] | None = None
+    ) -> list[pulumi.Resource]:
         from mlops.infra.components.network import PrivateEndpoints, PrivateEndpointsProps
 
         props = PrivateEndpointsProps(
             place=self._place,
             subnet_id=self._network.endpoints_subnet.id,
-            zones=self._network.zones,
+            zones=self._network.zones if zones is None else zones,
             targets=targets,
         )
         return PrivateEndpoints(name, props).ready

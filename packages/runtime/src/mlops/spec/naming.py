@@ -127,12 +127,12 @@ class Names:
         text = "/".join((self.project, self.environment, self.region, self.salt))
         return hashlib.sha256(text.encode()).hexdigest()[:4]
 
-    def __call__(self, kind: str, part: str = "") -> str:
-        """The name of a resource of `kind`, a key of `RULES`; `part` tells several of one kind apart.
+    def __call__(self, kind: str | Rule, part: str = "") -> str:
+        """The name of a resource of `kind`, a key of `RULES` or a rule; `part` tells several apart.
 
         Raises `InvalidInput` when no legal name can be made, with the rule that it breaks.
         """
-        rule = RULES[kind]
+        rule = RULES[kind] if isinstance(kind, str) else kind
         tail = [self.short_environment, REGIONS[self.region]] + ([self.digest] if rule.unique else [])
         return self._fit(kind, rule, [rule.prefix], self.project, [part, *tail])
 
@@ -146,7 +146,7 @@ class Names:
             model = f"{model[: room - 5].rstrip('-')}-{hashlib.sha256(model.encode()).hexdigest()[:4]}"
         return self._fit(kind, rule, [], model, tail)
 
-    def _fit(self, kind: str, rule: Rule, head: list[str], middle: str, tail: list[str]) -> str:
+    def _fit(self, kind: str | Rule, rule: Rule, head: list[str], middle: str, tail: list[str]) -> str:
         fixed = [*head, *tail]
         used = sum(len(p) + len(rule.separator) for p in fixed if p)
         # Several of Azure's kinds allow no two hyphens in a row.
@@ -157,10 +157,11 @@ class Names:
         return check(kind, name if rule.separator else name.lower().replace("-", ""))
 
 
-def check(kind: str, name: str) -> str:
+def check(kind: str | Rule, name: str) -> str:
     """`name` itself when it is legal for `kind`; raises `InvalidInput` with the rule that it breaks."""
-    rule = RULES[kind]
-    what = f"{kind.replace('_', ' ')} {name!r} is no legal name in Azure: "
+    rule = RULES[kind] if isinstance(kind, str) else kind
+    called = kind.replace("_", " ") if isinstance(kind, str) else kind.prefix
+    what = f"{called} {name!r} is no legal name in Azure: "
     size = f"it has {len(name)} characters"
     if len(name) > rule.longest:
         raise InvalidInput(f"{what}{size}, {rule.longest} may be. Shorten the name in mlops.toml")

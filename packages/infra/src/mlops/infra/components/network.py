@@ -90,29 +90,31 @@ class Network(Component):
         self.register_outputs({"network": self.network.id})
 
     def _create_zones(self, place: Place, keys: Sequence[str]) -> dict[str, pulumi.Input[str]]:
-        zones: dict[str, pulumi.Input[str]] = {}
-        for key in keys:
-            zone = privatedns.PrivateZone(
-                f"zone-{key}",
-                resource_group_name=place.resource_group,
-                private_zone_name=ZONES[key],
-                location="global",
-                tags=place.tags,
-                opts=self.child(),
-            )
-            privatedns.VirtualNetworkLink(
-                f"zone-link-{key}",
-                resource_group_name=place.resource_group,
-                private_zone_name=zone.name,
-                virtual_network_link_name="network",
-                location="global",
-                registration_enabled=False,
-                virtual_network=privatedns.SubResourceArgs(id=self.network.id),
-                tags=place.tags,
-                opts=self.child(),
-            )
-            zones[key] = zone.id
-        return zones
+        return {key: self.create_zone(place, key, ZONES[key]) for key in keys}
+
+    def create_zone(self, place: Place, key: str, domain: str) -> pulumi.Output[str]:
+        """A private DNS zone that this network asks; returns its id."""
+        zone = privatedns.PrivateZone(
+            f"zone-{key}",
+            resource_group_name=place.resource_group,
+            private_zone_name=domain,
+            location="global",
+            tags=place.tags,
+            opts=self.child(),
+        )
+        privatedns.VirtualNetworkLink(
+            f"zone-link-{key}",
+            resource_group_name=place.resource_group,
+            private_zone_name=zone.name,
+            virtual_network_link_name="network",
+            location="global",
+            registration_enabled=False,
+            virtual_network=privatedns.SubResourceArgs(id=self.network.id),
+            tags=place.tags,
+            opts=self.child(),
+        )
+        found: pulumi.Output[str] = zone.id
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)

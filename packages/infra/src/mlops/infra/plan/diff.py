@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from ..arm_types import ARM_TYPES
+from ..arm_types import known
 from ..model import Captured, Resource
 
 Kind = Literal["create", "update", "replace", "delete"]
@@ -92,7 +92,7 @@ def _properties(old: Resource, new: Resource) -> Iterator[PropertyChange]:
 
 def _fixed(resource: Resource) -> tuple[str, ...]:
     declared = tuple(resource.options.get("replace_on_changes", ()))
-    entry = ARM_TYPES.get(resource.kind)
+    entry = known(resource.kind)
     return (*declared, *sorted(_FIXED), *sorted((entry.resource_inputs if entry else frozenset()) - {""}))
 
 

@@ -51,7 +51,7 @@ class PretendAzure(mocks.Mocks):
             }, []  # fmt: skip
         raise InvalidInput(
             f"the program asks Azure with {args.token}, which the plan cannot answer without a cloud; "
-            "take the value from the stack's configuration, or teach infra/plan/mocks.py"
+            "take the value from the stack's configuration, or teach mlops.infra.plan.mocks"
         )
 
     def _reference(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:

@@ -10,8 +10,11 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from mlops.errors import InvalidInput
+
+from ..arm_types import use_own
 
 
 def main_of(root: Path) -> Callable[[Path], None]:
@@ -19,9 +22,17 @@ def main_of(root: Path) -> Callable[[Path], None]:
     entry = root / "infra" / "program.py"
     if not entry.is_file():
         raise InvalidInput(f"{entry} does not exist; this repository has no Azure program")
-    _first_on_path(root)
+    use_own(getattr(own_of(root), "arm_types", {}))
     main: Callable[[Path], None] = importlib.import_module("infra.program").main
     return main
+
+
+def own_of(root: Path) -> Any:
+    """`OWN` of the repository's `infra/own.py`; None where it adds nothing."""
+    _first_on_path(root)
+    if not (root / "infra" / "own.py").is_file():
+        return None
+    return importlib.import_module("infra.own").OWN
 
 
 def part_of(root: Path, name: str) -> ModuleType:

@@ -109,6 +109,7 @@ def _prod_has_alerts(resources: Sequence[Resource]) -> Iterator[tuple[Resource, 
                 yield resource, "no alert watches it: callers would be the first to notice a failure"
 
 
+TAGS = ResourceRule("MLOPS_TAGS_1", "Resources name project and environment", TAGGED, _tags)
 RULES = (
     ResourceRule("MLOPS_STORAGE_1", "Storage has no keys", ("storage:StorageAccount",), _storage),
     ResourceRule(
@@ -127,7 +128,7 @@ RULES = (
     StackRule("MLOPS_EVENTS_2", "One system topic a source", _one_topic_a_source),
     ResourceRule("MLOPS_COST_1", "A budget tells somebody", ("consumption:Budget",), _budget),
     StackRule("MLOPS_COST_2", "Every environment has a budget", _has_budget),
-    ResourceRule("MLOPS_TAGS_1", "Resources name project and environment", TAGGED, _tags),
+    TAGS,
     ResourceRule("MLOPS_PROTECT_1", "What holds data cannot be deleted by mistake", PRECIOUS, _protected),
     StackRule("MLOPS_LOGS_1", "What holds data or secrets keeps an audit trail", _diagnosed),
     StackRule("MLOPS_ALERTS_1", "Somebody hears of failing endpoints", _prod_has_alerts),

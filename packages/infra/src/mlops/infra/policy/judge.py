@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
+from mlops.errors import InvalidInput
 from mlops.infra.model import Captured, Finding, Resource, Skip
+from mlops.infra.own import Own
 from mlops.infra.policy import checks_access, checks_data, checks_platform
 from mlops.infra.policy.rule import ResourceRule, Rule
 
@@ -15,10 +18,22 @@ UNUSED = "MLOPS_SKIP_1"
 REASONLESS = "MLOPS_SKIP_2"
 
 
-def judge(resources: Sequence[Resource]) -> list[Finding]:
-    """Every violation of our own rules, sorted; nothing is accepted here."""
+def rules_with(own: Own | None) -> tuple[Rule, ...]:
+    """The platform's rules and those of the repository. Raises `InvalidInput` when two have one id."""
+    if own is None:
+        return RULES
+    tagged = tuple(sorted(set(own.arm_types) - own.untagged))
+    more = [*own.rules, *([replace(checks_data.TAGS, kinds=tagged)] if tagged else [])]
+    taken = {r.check for r in RULES}
+    if twice := [r.check for r in own.rules if r.check in taken]:
+        raise InvalidInput(f"infra/own.py: the platform has a rule {twice[0]} already; give yours another id")
+    return (*RULES, *more)
+
+
+def judge(resources: Sequence[Resource], rules: Sequence[Rule] = RULES) -> list[Finding]:
+    """Every violation of `rules`, sorted; nothing is accepted here."""
     found: list[Finding] = []
-    for rule in RULES:
+    for rule in rules:
         if isinstance(rule, ResourceRule):
             found += [f for r in resources for f in rule.findings(r)]
         else:

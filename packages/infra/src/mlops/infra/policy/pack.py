@@ -4,6 +4,7 @@ process."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pulumi_policy import (
@@ -19,20 +20,32 @@ from pulumi_policy import (
 from pulumi_policy.proxy import UnknownValueError
 
 from mlops.infra.model import UNKNOWN, Resource, stack_of
-from mlops.infra.policy.judge import RULES
-from mlops.infra.policy.rule import ResourceRule, StackRule
+from mlops.infra.own import Own
+from mlops.infra.policy.judge import rules_with
+from mlops.infra.policy.rule import ResourceRule, Rule, StackRule
 
 NAME = "mlops-infra"
 Skipped = Callable[[str], frozenset[tuple[str, str]]]
 """Which (resource, check) pairs the program of a stack accepts."""
 
 
-def policies(skipped: Skipped) -> list[Policy]:
+def policies(skipped: Skipped, own: Own | None = None) -> list[Policy]:
     """Every rule as a mandatory policy; a violation stops the update before the resource is touched."""
     return [
         _of_resource(rule, skipped) if isinstance(rule, ResourceRule) else _of_stack(rule, skipped)
-        for rule in RULES
+        for rule in _one_a_check(rules_with(own))
     ]
+
+
+def _one_a_check(rules: Sequence[Rule]) -> list[Rule]:
+    """CrossGuard wants each name once: rules of one check become one, for the kinds of all."""
+    found: dict[str, Rule] = {}
+    for rule in rules:
+        first = found.get(rule.check)
+        if isinstance(first, ResourceRule) and isinstance(rule, ResourceRule):
+            rule = replace(first, kinds=(*first.kinds, *rule.kinds))  # noqa: PLW2901  the two as one
+        found[rule.check] = rule
+    return list(found.values())
 
 
 def _of_resource(rule: ResourceRule, skipped: Skipped) -> Policy:

@@ -1,4 +1,4 @@
-"""The environments of a model whose library not every fork installs: the same files with more pins.
+"""The environment files of a model: what they pin, and the same files with more.
 
 Azure ML never changes a registered environment, so what holds more has another name.
 """
@@ -6,13 +6,15 @@ Azure ML never changes a registered environment, so what holds more has another 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
 
-_PROJECT, _LOCK = "pyproject.toml", "uv.lock"
+PROJECT, _LOCK = "pyproject.toml", "uv.lock"
 _ANSWERS = ("mlops-training", "mlops-serving", "mlops-batch")
 """Environments in which the model is loaded."""
 _NAME = re.compile(r"(?m)^name: (\S+)$")
@@ -24,7 +26,7 @@ def pins(root: Path, groups: Sequence[str]) -> dict[str, str]:
 
     Raises `InvalidInput` for a group or a package that is not there.
     """
-    known = tomllib.loads((root / _PROJECT).read_text(encoding="utf-8")).get("dependency-groups", {})
+    known = tomllib.loads((root / PROJECT).read_text(encoding="utf-8")).get("dependency-groups", {})
     lock = tomllib.loads((root / _LOCK).read_text(encoding="utf-8"))["package"]
     locked: dict[str, str] = {}
     for package in lock:
@@ -34,7 +36,7 @@ def pins(root: Path, groups: Sequence[str]) -> dict[str, str]:
     for group in groups:
         if group not in known:
             raise InvalidInput(
-                Problem(_PROJECT, "has no such group of dependencies; add it", f"dependency-groups.{group}")
+                Problem(PROJECT, "has no such group of dependencies; add it", f"dependency-groups.{group}")
             )
         for name in (re.split(r"[\[<>=!~; ]", word)[0] for word in known[group] if isinstance(word, str)):
             if name not in locked:
@@ -77,3 +79,44 @@ def add_pins(text: str, more: Mapping[str, str]) -> str:
     first = text.index(next(iter(lines.values())))
     lines |= {package: f"      - {package}=={version}\n" for package, version in more.items()}
     return text[:first] + "".join(lines[package] for package in sorted(lines)) + _PIN.sub("", text[first:])
+
+
+def with_groups(text: str, groups: Sequence[str]) -> str:
+    """`pyproject.toml` whose image and whose set-up have `groups` too; every other byte stays."""
+    for key in ("image", "default-groups"):
+        found = re.search(rf"(?m)^{key} = \[(?P<names>[^\]]*)\]", text)
+        missing = [g for g in groups if found is not None and f'"{g}"' not in found["names"]]
+        if found is None or not missing:
+            continue
+        # In front of a comment, or the comment would swallow what is added.
+        names = re.sub(r"\s*(#[^\n]*)?\s*\Z", "", found["names"])
+        end = found.start("names") + len(names)
+        more = ", ".join(f'"{group}"' for group in missing)
+        # One line, or lines that end with a comma.
+        text = text[:end] + (f"\n    {more}," if names.endswith(",") else f", {more}") + text[end:]
+    return text
+
+
+def only_groups(text: str, optional: Iterable[str], used: Sequence[str]) -> str:
+    """`pyproject.toml` that installs of the `optional` groups those that are `used`."""
+    found = re.search(r"(?m)^default-groups = \[(?P<names>[^\]]*)\]", text)
+    if found is None:
+        return text
+    names = found["names"]
+    for group in sorted(set(optional) - set(used)):
+        names = re.sub(rf'\s*"{re.escape(group)}",?', "", names)
+    return text[: found.start("names")] + names + text[found.end("names") :]
+
+
+def write_image(root: Path) -> bool:
+    """Let container/requirements.txt follow; False where the fork has no image."""
+    program = root / "container" / "build.py"
+    if not program.is_file():
+        return False
+    done = subprocess.run(
+        [sys.executable, str(program), "requirements"], cwd=root, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
+        raise InvalidInput(Problem(str(program), f"cannot write the image's requirements: {last}"))
+    return True

@@ -1,0 +1,1 @@
+"""`mlops audit`: what is known against the packages that this repository locks."""
