@@ -29,7 +29,7 @@ class Inputs:
         self._names = [c.name for c in schema.columns]
         self._dtypes = [library.dtypes[name] for name in self._names]
         self._nullable = [c.nullable for c in schema.columns]
-        self._columns = schema.columns
+        self._specs = schema.columns
         self._arrays = library.arrays if arrays is None else arrays
         self._columns = library.columns
         if self._arrays:
@@ -51,14 +51,14 @@ class Inputs:
             cells.to_object(column, values)
             if column.type in RICH
             else _of_cells(values, kind, column.nullable)
-            for values, kind, column in zip(columns, self._dtypes, self._columns, strict=True)
+            for values, kind, column in zip(columns, self._dtypes, self._specs, strict=True)
         )
 
     def of_table(self, table: Any) -> pd.DataFrame | Array:
         """`table` is of pandas or Arrow and has the columns of the signature."""
         made = (
             _rich(table[column.name], column) if column.type in RICH else _of_column(table[column.name], kind)
-            for column, kind in zip(self._columns, self._dtypes, strict=True)
+            for column, kind in zip(self._specs, self._dtypes, strict=True)
         )
         if self._arrays:
             return self._matrix(np.column_stack([column.astype(self._whole) for column in made]))
