@@ -124,6 +124,23 @@ def test_an_import_beyond_the_package_is_found(tmp_path: Path):
     assert not beyond(wrong, "maker")
 
 
+# What sets up Azure itself, or runs against it on purpose.
+OF_AZURE = {"bootstrap", "doctor", "targets", "cli"}
+
+
+def test_nothing_above_the_targets_names_one():
+    """A new target is a folder of `targets/`; what it is called is known there and in mlops.toml."""
+    named = ("mlops.targets.local", "mlops.targets.azure", "mlops.targets.databricks")
+    found = [
+        f"{path} imports {name}"
+        for path, room in modules()
+        if room not in OF_AZURE and path.relative_to(ROOT / "packages").parts[0] != "maker"
+        for name in imports_of(path)
+        if name.startswith(named)
+    ]
+    assert not found, "\n".join(found)
+
+
 def test_use_cases_know_only_the_protocol():
     allowed = {"mlops.errors", "mlops.tables", "mlops.usecase"}
     found = []
