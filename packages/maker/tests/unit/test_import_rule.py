@@ -26,7 +26,7 @@ LAYERS: list[set[str]] = [
     {"demo"},
     {"cli"},
     {"doctor", "template"},
-    {"board", "bootstrap", "scaffold"},
+    {"audit", "board", "bootstrap", "scaffold"},
     {"lifecycle"},
     {"targets", "forge"},
     {"pipeline", "steps"},
