@@ -111,6 +111,8 @@ class ModelSchema(Spec):
     """Names of the values of an answer, where it is a list of values: the quantiles, for example."""
     threshold: float | None = None
     """Decision threshold on the probability of the last class, for binary tasks."""
+    decision: str = ""
+    """The rule by which the threshold was chosen on training rows; empty: none was stated."""
     onnx: OnnxGraph | None = None
     """None: no graph answers what the trained model answers; `no_graph` says why."""
     no_graph: str = ""

@@ -29,7 +29,7 @@ from mlops.steps.estimators import labels
 from mlops.steps.export import NoGraphError, export
 from mlops.steps.sample import ROWS
 from mlops.steps.sample import write as write_sample
-from mlops.usecase import Outputs, Quantiles, package_folder, pickled, trusted_types
+from mlops.usecase import Decides, Outputs, Quantiles, package_folder, pickled, trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,12 +62,13 @@ def save(
     test: pd.DataFrame | None = None,
     *,
     package: str | None = None,
+    threshold: float | None = None,
 ) -> ModelSchema:
     """Write the fitted `estimator` to the empty or absent `folder` and return its `serving.json`.
 
     `rows` are its training rows; the sample is spread evenly over them. `test` are more rows on which
     what is served is compared with the estimator; nothing is learned from them. Classes of `package`, the use
-    case's own, travel with the model.
+    case's own, travel with the model, and so does `threshold`, from which probability on yes begins.
     Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust, when it refuses
     what the contract admits, or when it cannot be saved so that it answers the same.
     """
@@ -76,7 +77,7 @@ def save(
     # Numbers at the ends of their type overflow within a model; what counts is what it answers.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _write(folder, usecase, estimator, rows, test, package=package)
+        return _write(folder, usecase, estimator, rows, test, package=package, threshold=threshold)
 
 
 def _write(
@@ -87,6 +88,7 @@ def _write(
     test: pd.DataFrame | None,
     *,
     package: str | None,
+    threshold: float | None,
 ) -> ModelSchema:
     estimator = _chosen(estimator)
     name, saver = (PICKLE, find(PICKLE)) if pickled(usecase) else format_of(estimator)
@@ -99,6 +101,8 @@ def _write(
     schema = described(usecase, inputs, library, classes)
     if name == PICKLE:
         schema = schema.model_copy(update={"runs_code": "its file is a pickle"})
+    if threshold is not None and isinstance(usecase, Decides):
+        schema = schema.model_copy(update={"threshold": threshold, "decision": usecase.decision})
     trained = _trained(schema, estimator)
     schema, notes = fidelity.settled(schema, trained, inputs, stated(usecase))
     for note in notes:
