@@ -388,3 +388,9 @@ def test_what_files_let_us_assume(history: list[int], release: int | None, serve
 )
 def test_the_name_of_a_release(name: str, key: tuple[str, int] | None):
     assert release_of(name) == key
+
+
+def test_what_a_file_says_comes_before_what_it_said(there: Tree):
+    there.write(PROD, asks(2, 1))
+    said = tree.read(there.root, None, None)[0].said("prod", MODEL)
+    assert [state.release for state in said] == [2, 1], "what is not committed yet first, then HEAD"
