@@ -10,7 +10,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Containers often set this; without byte code every start would compile MLflow and scikit-learn again.
 unexport PYTHONDONTWRITEBYTECODE
-PULUMI_VERSION := 3.272.0
+# With its hashes in infra/pulumi.sha256, from the formula of github.com/pulumi/homebrew-tap for this version.
+PULUMI_VERSION := 3.259.0
 PULUMI_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mlops/pulumi-$(PULUMI_VERSION)
 # Compiled at set-up, so that the first run is as fast as the second.
 COMPILED := mlflow pandas sklearn scipy numpy pyarrow pandera onnx onnxruntime skl2onnx skops sqlalchemy alembic matplotlib
@@ -19,7 +20,7 @@ JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 
-.PHONY: help setup test test-unit test-slow mutants lint lint-fast format hooks docs reference dist pulumi
+.PHONY: help setup test test-slow lint lint-fast format hooks pulumi
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^##@ / {printf "\n%s\n", substr($$0, 5)} /^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,8 +39,8 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@cd $(VENV)/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) >/dev/null 2>&1 || true
 	@touch $@
 
-# <example>
-.PHONY: demo bench clean
+# <home>
+.PHONY: demo bench clean test-unit mutants docs reference dist
 demo: setup ## Run the whole lifecycle on real data, on this machine
 	@$(BIN)/mlops demo
 
@@ -50,17 +51,17 @@ bench: setup ## Measure serving, batch and monitoring against their peers, in mi
 
 clean: ## Stop the demo's endpoints and remove what it made
 	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
-# </example>
-
-##@ Test and lint
-test: setup ## Run all tests but the slow ones
-	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-unit: setup ## Run the tests that need no other process, in under a minute
 	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow"
 
 mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main, or all modules that decide
 	@PYTHONPATH=packages/maker $(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
+# </home>
+
+##@ Test and lint
+test: setup ## Run all tests but the slow ones
+	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest
@@ -70,6 +71,7 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/yamllint --strict .
+# <github>
 	@$(BIN)/actionlint
 	@$(BIN)/zizmor --quiet --offline --persona=auditor .github
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
@@ -77,10 +79,13 @@ lint: setup ## Format check, lint and strict type check
 	@$(BIN)/check-jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
 	@$(BIN)/check-jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
+# </github>
+# <azure-devops>
 	@$(BIN)/check-jsonschema --schemafile pipelines/azure-devops/templates/variables.schema.json \
 	  pipelines/azure-devops/templates/variables.yml
 	@$(BIN)/check-jsonschema --builtin-schema vendor.azure-pipelines --data-transform azure-pipelines --regex-variant nonunicode \
 	  azure-pipelines.yml $(filter-out %/variables.yml,$(wildcard pipelines/azure-devops/*.yml pipelines/azure-devops/*/*.yml))
+# </azure-devops>
 	@$(BIN)/hadolint --config container/hadolint.yaml container/Dockerfile
 	@python=$$($(BIN)/python -c 'from mlops.infra.policy import checkov; print(checkov.environment())') \
 	  && LOG_LEVEL=ERROR $$python -m checkov.main --config-file .github/checkov.yml
@@ -89,7 +94,7 @@ lint-fast: setup ## What lint finds within seconds; the hook before a commit
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/yamllint --strict .
-	@$(BIN)/actionlint
+	@$(BIN)/actionlint # <github/>
 
 format: setup ## Format the code
 	@$(BIN)/ruff format .
@@ -98,6 +103,7 @@ format: setup ## Format the code
 hooks: setup ## Run format and lint-fast before every commit
 	@$(BIN)/prek install
 
+# <home>
 ##@ Documentation
 docs: setup ## Make the site in site/, in strict mode; the board goes to site/board
 	@$(BIN)/python -m sphinx --fresh-env --fail-on-warning --keep-going --quiet --doctree-dir .cache/docs docs site
@@ -115,13 +121,24 @@ dist: setup ## Build the wheels, the image and the list of its packages in dist/
 	@command -v docker >/dev/null || { echo "docker is needed to build the image"; exit 1; }
 	@docker build --quiet --file container/Dockerfile --tag mlops-serving . >/dev/null
 	@docker save --output dist/mlops-serving.tar mlops-serving
+# </home>
 
 ##@ Azure
 pulumi: $(PULUMI_HOME)/bin/pulumi ## Install the pinned Pulumi CLI into the cache, outside the repository
 	@echo "Pulumi $(PULUMI_VERSION) is in $(PULUMI_HOME)/bin; put it on PATH to use it by hand"
 
-$(PULUMI_HOME)/bin/pulumi:
-	@command -v curl >/dev/null || { echo "curl is needed to fetch the official installer from get.pulumi.com"; exit 1; }
-	@set -o pipefail; curl --fail --silent --show-error --location https://get.pulumi.com \
-	  | sh -s -- --version $(PULUMI_VERSION) --install-root $(PULUMI_HOME) --no-edit-path >/dev/null \
-	  || { rm -rf $(PULUMI_HOME); echo "The installer of get.pulumi.com could not be run; install Pulumi $(PULUMI_VERSION) by hand"; exit 1; }
+PULUMI_FROM ?= https://github.com/pulumi/pulumi/releases/download/v$(PULUMI_VERSION)
+PULUMI_SUMS ?= infra/pulumi.sha256
+$(PULUMI_HOME)/bin/pulumi: $(PULUMI_SUMS)
+	@command -v curl >/dev/null || { echo "curl is needed to fetch Pulumi from github.com"; exit 1; }
+	@set -e; case $$(uname -m) in aarch64|arm64) cpu=arm64 ;; *) cpu=x64 ;; esac; \
+	  file=pulumi-v$(PULUMI_VERSION)-$$(uname -s | tr A-Z a-z)-$$cpu.tar.gz; \
+	  sum=$$(awk -v file="$$file" '$$2 == file {print $$1}' $(PULUMI_SUMS)); \
+	  test -n "$$sum" || { echo "$(PULUMI_SUMS) has no hash of $$file; add the line of the release that you trust"; exit 1; }; \
+	  made=$$(mktemp -d); trap 'rm -rf "$$made"' EXIT; \
+	  curl --fail --silent --show-error --location --output "$$made/$$file" $(PULUMI_FROM)/$$file \
+	    || { echo "$(PULUMI_FROM)/$$file cannot be fetched; put Pulumi $(PULUMI_VERSION) into $(PULUMI_HOME)/bin by hand"; exit 1; }; \
+	  got=$$($(BIN)/python -c 'import hashlib, sys; print(hashlib.sha256(open(sys.argv[1], "rb").read()).hexdigest())' "$$made/$$file"); \
+	  test "$$got" = "$$sum" || { echo "$$file has the hash $$got, and $(PULUMI_SUMS) says $$sum; nothing was installed"; exit 1; }; \
+	  tar -xzf "$$made/$$file" -C "$$made" && mkdir -p $(PULUMI_HOME) && rm -rf $(PULUMI_HOME)/bin && mv "$$made/pulumi" $(PULUMI_HOME)/bin
+	@touch $@

@@ -30,6 +30,13 @@ def groups() -> list[str]:
     return [str(name) for name in found]
 
 
+def engine() -> list[str]:
+    """Packages whose source may have no file to hash; the image copies what it needs of them."""
+    text = (ROOT / "pyproject.toml").read_text(encoding="utf-8")
+    found = tomllib.loads(text)["tool"]["uv"]["sources"]
+    return sorted(name for name in found if name.startswith("gitops-ml-"))
+
+
 def requirements() -> str:
     """The text of requirements.txt."""
     command = [
@@ -41,6 +48,7 @@ def requirements() -> str:
         "--quiet",
     ]
     command += [word for group in groups() for word in ("--only-group", group)]
+    command += [word for name in engine() for word in ("--no-emit-package", name)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     if done.returncode:
         raise SystemExit(f"uv.lock cannot be exported: {done.stderr.strip()}")

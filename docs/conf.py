@@ -14,6 +14,8 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
     "Start": (
         "tutorial",  # <example/>
         "guides/another-model",
+        "guides/any-model",
+        "guides/own-pipeline",
         "guides/tasks",
         "daily-work",
         "updating",

@@ -15,6 +15,7 @@ import sys
 import tempfile
 from collections import defaultdict
 from pathlib import Path
+from typing import Any
 
 import report
 from contenders import STARTERS, Contender, start_all
@@ -25,6 +26,7 @@ from rich.console import Console
 def main() -> int:
     parser = argparse.ArgumentParser(prog="benchmarks/serving", description=__doc__)
     parser.add_argument("--model", type=Path, help="a model artifact; without one the example is trained")
+    parser.add_argument("--kind", help="a model of this kind of `mlops new-model`, instead of the example")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=2.0, help="length of one measurement")
     parser.add_argument("--only", nargs="*", choices=list(STARTERS), default=list(STARTERS))
@@ -35,7 +37,8 @@ def main() -> int:
     console = Console(width=150)
     with tempfile.TemporaryDirectory() as folder:
         work = Path(folder)
-        model = (options.model or _train(work / "model")).resolve()
+        made = _scaffolded(options.kind, work) if options.kind else None
+        model = (options.model or made or _train(work / "model")).resolve()
         contenders = start_all(model, work / "servers", options.only)
         try:
             figures = _measure(contenders, options.rounds, options.seconds, console)
@@ -43,7 +46,7 @@ def main() -> int:
             for contender in contenders:
                 contender.stop()
     report.show(console, figures)
-    reached = report.judge(console, figures)
+    reached = report.judge(console, figures, report.goals_of(options.kind))
     console.print(f"load average {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores", style="dim")
     if options.markdown:
         console.print(report.markdown(figures), soft_wrap=True, markup=False, highlight=False)
@@ -78,6 +81,31 @@ def _measure(contenders: list[Contender], rounds: int, seconds: float, console: 
             **mine, "memory MB": contender.memory(), "start s": contender.start_seconds
         }  # fmt: skip
     return figures
+
+
+def _scaffolded(name: str, work: Path) -> Path:
+    """What `mlops new-model --kind` makes, trained on the data that it comes with."""
+    import shutil
+
+    from mlops.scaffold.kinds import kind
+    from mlops.scaffold.new_model import new_model
+    from mlops.spec.settings import load_settings
+    from mlops.steps.artifact import save
+    from mlops.usecase import load_usecase
+
+    root = Path(__file__).resolve().parents[2]
+    for path in ("mlops.toml", "pyproject.toml", "uv.lock"):
+        shutil.copy(root / path, work / path)
+    shutil.copytree(root / "pipelines", work / "pipelines")
+    new_model(work, load_settings(work), "contender", kind(name).tasks[0], name)
+    usecase: Any = load_usecase("contender", work / "src")
+    (work / "raw").mkdir()
+    usecase.load(work / "raw")
+    frame = usecase.features(work / "raw")
+    inputs = frame[list(usecase.contract().columns)]
+    estimator = usecase.build({}).fit(inputs, frame[usecase.target])
+    save(work / "model", usecase, estimator, inputs, package="contender")
+    return work / "model"
 
 
 def _train(folder: Path) -> Path:

@@ -117,6 +117,15 @@ def _ours(model: Path, work: Path) -> Contender:
     return Contender("ours", process, port, "/score", score_bodies(model), key)
 
 
+def _ours_library(model: Path, work: Path) -> Contender:
+    """Our server without the graph: what a model costs that only its own library can answer for."""
+    plain = work.with_name(f"{work.name} model")
+    shutil.copytree(model, plain)
+    schema = read_schema(plain).model_copy(update={"onnx": None})
+    (plain / FILE).write_text(schema.model_dump_json())
+    return replace(_ours(plain, work), name="ours, library")
+
+
 def _ours_traced(model: Path, work: Path) -> Contender:
     return replace(_ours(model, work), name="ours, traced", traced=True)
 
@@ -198,6 +207,7 @@ def _serve_mlflow(name: str, model: Path, work: Path, bodies: dict[int, list[byt
 
 STARTERS = {
     "ours": _ours,
+    "ours, library": _ours_library,
     "ours, traced": _ours_traced,
     "no-op app": _noop,
     "no-op scorer": _noop_lane,

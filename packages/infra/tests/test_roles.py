@@ -89,7 +89,11 @@ def test_no_identity_has_a_role_that_the_page_does_not_list(stack: str) -> None:
 
 def test_every_role_of_the_page_is_assigned_when_every_option_is_on() -> None:
     off = set() if TAKES else {"data factory"}
-    assert _assigned(plan("prod", everything=True)) == {row for row in _listed() if row[0] not in off}
+    # test_training.py has the rows of a private stack that trains: another stack's file says so.
+    private = {(g.identity, g.role, g.scope) for g in roles.GRANTS if g.when == "a private stack trains"}
+    assert (
+        _assigned(plan("prod", everything=True)) == {row for row in _listed() if row[0] not in off} - private
+    )
 
 
 def test_every_identity_of_a_stack_is_on_the_page() -> None:

@@ -3,6 +3,7 @@ prod's monitoring compares live traffic with what lies there."""
 
 from __future__ import annotations
 
+import re
 import shutil
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from mlops.errors import InvalidInput
 from mlops.infra import expired
 from mlops.infra.plan.mocks import guid as pretend_guid
 from mlops.infra.plan.stacks import capture_stacks
+from mlops.infra.policy.judge import judge
 from mlops.infra.roles import BUILT_IN
 
 
@@ -52,6 +54,50 @@ def test_the_stack_that_trains_is_the_one_of_the_settings() -> None:
 
 def test_planning_one_stack_runs_those_that_it_reads() -> None:
     assert [c.stack for c in capture_stacks(ROOT, ["staging"])] == ["staging"]
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Path:
+    """A repository whose stack that trains has no public side."""
+    for name in ("Pulumi.yaml", "mlops.toml"):
+        shutil.copy2(ROOT / name, tmp_path / name)
+    for name in ("environments", "pipelines"):
+        shutil.copytree(ROOT / name, tmp_path / name)
+    (tmp_path / "infra").symlink_to(ROOT / "infra")
+    file = tmp_path / f"environments/Pulumi.{TRAINS}.yaml"
+    network = "  mlops:network: {isolation: internet_outbound, private_endpoints: true}\n"
+    text = re.sub(r"  mlops:network:\n(    .*\n)+", network, file.read_text(encoding="utf-8"))
+    file.write_text(text, encoding="utf-8")
+    return tmp_path
+
+
+def test_a_private_stack_that_trains_is_reached_by_private_endpoints(private: Path) -> None:
+    """An approved domain leads nowhere when the account answers no address of the internet."""
+    graphs = {c.stack: c for c in capture_stacks(private)}
+    home = graphs[TRAINS].exports
+    for stack in ("staging", "prod"):
+        graph = graphs[stack]
+        assert not [r.name for r in graph if r.name == "outbound-training-storage"]
+        blob, workspace = (graph.named(f"outbound-training-{what}") for what in ("blob", "workspace"))
+        assert blob.get("properties.destination") == {
+            "serviceResourceId": home["storage_account_id"],
+            "sparkEnabled": False,
+            "subresourceTarget": "blob",
+        }
+        assert workspace.get("properties.destination.serviceResourceId") == home["workspace_id"]
+        assert workspace.get("properties.destination.subresourceTarget") == "amlworkspace"
+        assert {blob.urn, workspace.urn} <= set(graph.named("compute-cpu").dependencies)
+        approver = pretend_guid(graph.named("identity-workspace").id, "principal")
+        role = BUILT_IN["Azure AI Enterprise Network Connection Approver"]
+        held = {
+            g.inputs["scope"]
+            for g in graph.of("authorization:RoleAssignment")
+            if g.inputs["principalId"] == approver and g.inputs["roleDefinitionId"].endswith(role)
+        }
+        assert {home["storage_account_id"], home["workspace_id"]} <= held
+        allowed = {g.urn for g in graph.of("authorization:RoleAssignment") if g.inputs["scope"] in held}
+        assert allowed & set(graph.named("workspace").dependencies), "before the network asks for it"
+        assert judge(graph.azure) == []
 
 
 @pytest.fixture

@@ -25,7 +25,7 @@ LOOK = [
     Act("mlops events list --limit 10", sees="mlops.release.deployed"),
     Act("mlops forge runs --json", parses=True, sees='"workflow": "train-flights"'),
     Act("mlops data push", sees="nothing to do: nycflights version 1"),
-    Act("mlops board --out site", makes="site/index.html"),
+    Act("mlops board", makes="site/board/index.html"),
     Act("mlops board --out site/board", before="rm -r site", makes="site/board/index.html"),
     Act("mlops card --version 7", swaps={"7": "2"}, sees="(?m)^# "),
     Act("mlops card --version 7 --out card.html", swaps={"7": "2"}, makes="card.html"),

@@ -27,6 +27,8 @@ PLACES = (
 )
 """Folders at the top; a path that starts with one of them is meant to be a file of this repository."""
 MADE_BY_A_FORK = (
+    "src/diabetes/",
+    "pipelines/diabetes/",
     "environments/staging/",
     "environments/prod/",
     "src/prices",

@@ -21,6 +21,9 @@ FORK_FILES = (
     "environments/prod/{0}.yaml",
     ".github/workflows/train-{0}.yml",
     "pipelines/azure-devops/train-{0}.yml",
+    # The library of its kind.
+    "pyproject.toml",
+    "container/requirements.txt",
 )
 CI = ("test_parity.py", "test_names.py", "test_rules.py")
 """Tests of the template that read the CI files and mlops.toml: a fork runs them on its own."""
@@ -36,10 +39,14 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     made.stop()
 
 
-@pytest.mark.parametrize(("name", "task"), [("prices", "regression"), ("growers", "multiclass")])
-def test_a_scaffolded_model_goes_from_commit_to_production(fork: Repository, name: str, task: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "kind", "task"), [("prices", "lightgbm", "regression"), ("growers", "xgboost", "multiclass")]
+)
+def test_a_scaffolded_model_goes_from_commit_to_production(
+    fork: Repository, name: str, kind: str, task: str
+) -> None:
     before = fork.git("rev-parse", "HEAD")
-    fork.call("new-model", name, "--task", task).ok()
+    fork.call("new-model", name, "--kind", kind, "--task", task).ok()
     fork.call("pipeline", "lint", str(fork.root / "pipelines" / name)).ok()
     fork.call("check").ok()
     fork.commit(f"Scaffold {name}")

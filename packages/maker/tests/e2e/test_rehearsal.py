@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from template_copy import ROOT, Repository, copy_template
-from test_init import copied, make, with_own_code
+from test_init import copied, make
 from test_update import Two, edit, files, make_fork, release, started  # noqa: F401  a fixture
 
 from mlops.template import manifest, versions
@@ -70,7 +70,7 @@ def settle(fork: Repository) -> None:
     edit(fork, "src/prices/model.py", '"""', '"""Ours. ')
     edit(fork, ".gitignore", "dist/\n", "dist/\nnotes/\n")
     (fork.root / "docs/our-runbook.md").write_text("# What we do at night\n")
-    with_own_code(fork, "new-model", "growers", "--task", "multiclass").ok()
+    fork.call("new-model", "growers", "--task", "multiclass").ok()
     fork.commit("Our first weeks")
 
 
@@ -107,8 +107,8 @@ def test_it_has_no_word_of_the_example(updated: Updated) -> None:
 
 
 def test_its_files_are_what_the_new_version_reads(updated: Updated) -> None:
-    with_own_code(updated.fork, "check").ok()
-    with_own_code(updated.fork, "pipeline", "lint").ok()
+    updated.fork.call("check").ok()
+    updated.fork.call("pipeline", "lint").ok()
     assert updated.fork.git("status", "--porcelain") == ""
 
 

@@ -7,17 +7,20 @@ in one.
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
 import subprocess
+import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from template_copy import PACKAGES, Done, Repository
-from test_init import OPTIONS, copied, make_template, own_code, tool, with_own_code
+from test_init import OPTIONS, copied, engine_of, make_template, tool
 
+from mlops.spec.sources import python_path
 from mlops.template import manifest
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
@@ -64,7 +67,12 @@ class Two:
         return self.template.root.as_uri()
 
     def update(self, *words: str) -> Done:
-        return with_own_code(self.fork, "update", "--from", self.url, *words)
+        return self.fork.spawn("update", "--from", self.url, *words, env=PACKAGES)
+
+    def with_newest(self, *words: str) -> Done:
+        """A verb as the template's newest version has it: what the fork installs after the update."""
+        path = os.pathsep.join([str(self.fork.root / "src"), python_path(self.template.root)])
+        return self.fork.spawn(*words, env={"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"})
 
 
 def edit(repository: Repository, path: str, old: str, new: str) -> None:
@@ -81,8 +89,13 @@ def everywhere(repository: Repository, old: str, new: str, folders: Sequence[str
 
 
 def release(template: Repository, version: str) -> None:
-    path = template.root / manifest.FILE
-    path.write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', path.read_text()))
+    """Skeleton, packages and lock get the version, and the commit its tag."""
+    for path in (template.root / manifest.FILE, *template.root.glob("packages/*/pyproject.toml")):
+        path.write_text(re.sub(r'(?m)^version = ".*"$', f'version = "{version}"', path.read_text(), count=1))
+    lock = template.root / "uv.lock"
+    lock.write_text(
+        re.sub(r'(?m)(^name = "gitops-ml-.*"\nversion = ").*"$', rf'\g<1>{version}"', lock.read_text())
+    )
     template.git("commit", "--quiet", "--all", "--allow-empty", "--message", f"Release {version}")
     template.git("tag", f"v{version}")
 
@@ -90,22 +103,22 @@ def release(template: Repository, version: str) -> None:
 def move_on(template: Repository) -> None:
     """What a release may bring: changed, new and removed files, other keys, and a migration."""
     edit(template, ".github/workflows/ci.yml", "timeout-minutes: 20", "timeout-minutes: 25")
-    edit(template, "docs/serving.md", "# ", "# More about ")
-    edit(template, "docs/board.md", "# ", "# All about ")
+    edit(template, ".editorconfig", "root = true", "# More about it.\nroot = true")
+    edit(template, "container/hadolint.yaml", "\n", "\n# All about it.\n")
     edit(template, "README.md", "# ", "# The new ")
     edit(template, "src/flights/model.py", '"""', '"""Better. ')
     edit(template, "mlops.toml", "# The fork's settings.", "# All of the fork's settings.")
     edit(template, "environments/Pulumi.prod.yaml", "max_nodes: 8", "max_nodes: 9")
     changes = template.root / "CHANGELOG.md"
     changes.write_text(re.sub(r"(?m)^(?=## \[\d)", NOTES, changes.read_text(), count=1))
-    (template.root / "docs/novelty.md").write_text("# A new page\n")
-    (template.root / "docs/events.md").unlink()
-    everywhere(template, "synthetic_traffic", "probe_traffic", ("src", "docs", "environments"))
+    (template.root / "infra/novelty.py").write_text('"""New."""\n')
+    (template.root / ".pre-commit-config.yaml").unlink()
+    everywhere(template, "synthetic_traffic", "probe_traffic", ("packages", "environments"))
     everywhere(
         template,
         "sample_rate",
         "share",
-        ("packages/runtime/src/mlops/spec", "packages/runtime/src/mlops/serving", "docs", "mlops.toml"),
+        ("packages/runtime/src/mlops/spec", "packages/runtime/src/mlops/serving", "mlops.toml"),
     )
     name = "packages/engine/src/mlops/template/migrations/v0_90_0_better_names.py"
     (template.root / name).write_text(MIGRATION)
@@ -126,9 +139,9 @@ def live_in(fork: Repository) -> None:
     edit(fork, "pipelines/prices/model.yaml", "max_megabytes: 20", "max_megabytes: 40")
     edit(fork, "README.md", "# ", "# Our ")
     edit(fork, ".github/workflows/ci.yml", "timeout-minutes: 45", "timeout-minutes: 90")
-    (fork.root / "docs/board.md").unlink()
+    (fork.root / "container/hadolint.yaml").unlink()
     (fork.root / "docs/our-runbook.md").write_text("# What we do at night\n")
-    with_own_code(fork, "new-model", "growers", "--task", "multiclass").ok()
+    fork.call("new-model", "growers", "--task", "multiclass").ok()
     fork.commit("Our first weeks")
 
 
@@ -144,7 +157,7 @@ def make_fork(template: Repository, folder: Path) -> Repository:
     ):
         fork.git(*words)
     fork.commit("From the template")
-    with_own_code(fork, "init", *OPTIONS).ok()
+    fork.call("init", *OPTIONS, *engine_of(template)).ok()
     fork.commit("Initialise")
     return fork
 
@@ -195,11 +208,16 @@ def test_a_fork_that_has_lived_takes_a_release(two: Two) -> None:
     root = fork.root
     workflow = (root / ".github/workflows/ci.yml").read_text()
     assert "timeout-minutes: 25" in workflow and "timeout-minutes: 90" in workflow
-    assert (root / "docs/serving.md").read_text().startswith("# More about ")
-    assert (root / "docs/novelty.md").is_file() and not (root / "docs/events.md").exists()
-    assert not (root / "docs/board.md").exists()
-    assert any("docs/board.md stays away" in remark for remark in done["remarks"])
-    assert "probe_traffic" in (root / "packages/runtime/src/mlops/spec/policy.py").read_text()
+    assert "# More about it." in (root / ".editorconfig").read_text()
+    assert (root / "infra/novelty.py").is_file() and not (root / ".pre-commit-config.yaml").exists()
+    assert not (root / "container/hadolint.yaml").exists()
+    assert any("container/hadolint.yaml stays away" in remark for remark in done["remarks"])
+    project = tomllib.loads((root / "pyproject.toml").read_text())
+    sources = project["tool"]["uv"]["sources"]
+    assert {line["tag"] for line in sources.values()} == {f"v{NEXT}"} and len(sources) == 4
+    lock = (root / "uv.lock").read_text()
+    commit = two.template.git("rev-parse", f"v{NEXT}^{{commit}}")
+    assert lock.count(f"&tag=v{NEXT}#{commit}") == 4 and f"tag=v{FIRST}" not in lock
     assert manifest.load(root).version == NEXT
 
     # What is the fork's: only the migration touched it.
@@ -217,19 +235,13 @@ def test_a_fork_that_has_lived_takes_a_release(two: Two) -> None:
     assert subprocess.run(grep, capture_output=True, text=True, check=False).stdout == ""
 
     # It works, with its own new code.
-    with_own_code(fork, "check").ok()
-    with_own_code(fork, "pipeline", "lint").ok()
+    two.with_newest("check").ok()
+    two.with_newest("pipeline", "lint").ok()
     tests = ("tests/unit/prices", "tests/unit/growers")
     done_tests = tool(fork, "pytest", "-q", "-p", "no:cacheprovider", "-m", "not slow", *tests)
     assert done_tests.returncode == 0, done_tests.stdout[-3000:]
-    owned_code = (
-        "src/prices",
-        "src/growers",
-        "tests/unit/prices",
-        "packages/engine/src/mlops/template",
-        "packages/runtime/src/mlops/spec",
-    )
-    assert tool(fork, "ruff", "check", *owned_code).returncode == 0
+    assert tool(fork, "ruff", "check", ".").returncode == 0
+    assert tool(fork, "uv", "lock", "--check", "--offline").returncode == 0
 
     # Again: nothing, and before the merge a sentence.
     assert "nothing to do" in two.update().ok().out
@@ -243,16 +255,18 @@ def test_a_fork_that_has_lived_takes_a_release(two: Two) -> None:
 def test_the_same_lines_changed_on_both_sides_are_shown_and_nothing_else(two: Two) -> None:
     fork = two.fork
     edit(fork, ".github/workflows/ci.yml", "timeout-minutes: 20", "timeout-minutes: 5")
-    edit(fork, "docs/events.md", "# ", "# Our ")
+    edit(fork, ".pre-commit-config.yaml", "# ", "# Our ")
     fork.commit("Impatient")
     head = fork.git("rev-parse", "HEAD")
     done = two.update()
     assert done.code == 2 and "Traceback" not in done.err
     assert "conflict .github/workflows/ci.yml: both changed the same lines" in done.err
-    assert "conflict docs/events.md: the template removed it, and this fork had changed it" in done.err
+    assert (
+        "conflict .pre-commit-config.yaml: the template removed it, and this fork had changed it" in done.err
+    )
     assert fork.git("branch", "--show-current") == BRANCH and fork.git("rev-parse", "HEAD") == head
     assert fork.git("diff", "--name-only", "--diff-filter=U").splitlines() == [
-        ".github/workflows/ci.yml", "docs/events.md",
+        ".github/workflows/ci.yml", ".pre-commit-config.yaml",
     ]  # fmt: skip
     text = (fork.root / ".github/workflows/ci.yml").read_text()
     assert text.count("<<<<<<<") == 1 and "timeout-minutes: 5\n" in text and "timeout-minutes: 25\n" in text
@@ -265,12 +279,36 @@ def test_the_same_lines_changed_on_both_sides_are_shown_and_nothing_else(two: Tw
     # A person decides, and the commit has the update's message.
     resolved = re.sub(r"(?s)<<<<<<<.*?=======\n(.*?)>>>>>>>[^\n]*\n", r"\1", text)
     (fork.root / ".github/workflows/ci.yml").write_text(resolved)
-    fork.git("rm", "--quiet", "--force", "docs/events.md")
+    fork.git("rm", "--quiet", "--force", ".pre-commit-config.yaml")
     fork.git("add", "--all")
     fork.git("commit", "--quiet", "--no-edit")
     assert fork.git("log", "-1", "--format=%s") == "Update the template from 0.80.0 to 0.90.0"
     assert "nothing to do" in two.update().ok().out
-    with_own_code(fork, "check").ok()
+    two.with_newest("check").ok()
+
+
+def test_a_bot_that_moved_the_pin_is_in_nobodys_way(two: Two) -> None:
+    """Dependabot and Renovate move the packages; the skeleton follows by the next update."""
+    fork = two.fork
+    path = fork.root / "pyproject.toml"
+    path.write_text(path.read_text().replace(f'tag = "v{FIRST}"', f'tag = "v{NEXT}"'))
+    fork.commit("Update gitops-ml-engine")
+    done = two.update("--json").ok().json
+    assert done["conflicts"] == [] and manifest.load(fork.root).version == NEXT
+    assert path.read_text().count(f'tag = "v{NEXT}"') == 4
+    assert tool(fork, "uv", "lock", "--check", "--offline").returncode == 0
+
+
+def test_a_patched_engine_stays_patched(two: Two) -> None:
+    fork = two.fork
+    path = fork.root / "pyproject.toml"
+    line = 'gitops-ml-lint = {path = "../lint", editable = true}'
+    path.write_text(re.sub(r"(?m)^gitops-ml-lint = .*$", line, path.read_text()))
+    fork.commit("A fix that cannot wait")
+    done = two.update("--json")
+    text = path.read_text()
+    assert done.code == 2 and [c["path"] for c in done.json["conflicts"]] == ["pyproject.toml"]
+    assert line in text and "<<<<<<<" in text, "a person says whether the new version has the fix"
 
 
 @pytest.mark.slow
@@ -285,7 +323,7 @@ def test_the_lock_is_made_again_where_the_dependencies_are_the_forks_own(two: Tw
     edit(again, "uv.lock", "revision = ", "# newer\nrevision = ")
     release(again, "0.91.0")
     words = ("update", "--from", again.root.as_uri(), "--json")
-    done = fork.spawn(*words, env={**PACKAGES, **own_code(fork)}).ok().json
+    done = fork.spawn(*words, env=PACKAGES).ok().json
     assert done["conflicts"] == []
     assert '"psutil>=5.9"' in (fork.root / "pyproject.toml").read_text()
     lock = (fork.root / "uv.lock").read_text()
@@ -307,12 +345,11 @@ def test_what_is_not_there_is_said(started: Two, words: list[str], code: int, sa
 
 
 def test_who_cannot_be_updated_is_told_why(two: Two, tmp_path: Path) -> None:
-    with_own_code(two.fork, "update").refused(5, "nobody says where the template is", "--from URL")
     (two.fork.root / "notes.txt").write_text("mine")
     two.update().refused(5, "not committed (notes.txt)")
     (two.fork.root / "notes.txt").unlink()
     two.fork.git("remote", "add", "upstream", two.url)
-    assert with_own_code(two.fork, "update", "--check").code == 2, "a remote called upstream is enough"
+    assert two.fork.call("update", "--check").code == 2, "a remote called upstream is enough"
     edit(two.fork, manifest.FILE, f'version = "{FIRST}"', 'version = "0.95.0"')
     two.fork.commit("From the future")
     two.update("--to", NEXT).refused(5, "this fork has version 0.95.0 already", "git revert")

@@ -24,12 +24,16 @@ class MemoryGit:
     """Names that are not committed as they stand."""
     is_shallow: bool = False
     proposals: list[Proposal] = field(default_factory=list)
+    bodies: dict[str, str] = field(default_factory=dict)
+    """What a commit's message says below its first line."""
 
-    def commit(self, files: Mapping[str, str | None]) -> str:
+    def commit(self, files: Mapping[str, str | None], body: str = "") -> str:
         before = self.commits[-1] if self.commits else {}
         merged = {**before, **files}
         self.commits.append({k: v for k, v in merged.items() if v is not None})
-        return self.id(len(self.commits) - 1)
+        made = self.id(len(self.commits) - 1)
+        self.bodies[made] = body
+        return made
 
     def id(self, index: int) -> str:
         return f"{index + 1:040x}"
@@ -67,7 +71,8 @@ class MemoryGit:
 
     def log(self, path: str, rev: str = "HEAD", limit: int | None = None) -> list[Commit]:
         at = datetime(2026, 1, 1, tzinfo=UTC)
-        return [Commit(i, at, "Ada", "subject", "") for i, _ in self.texts(path, rev).get(path, [])][:limit]
+        ids = [i for i, _ in self.texts(path, rev).get(path, [])][:limit]
+        return [Commit(i, at, "Ada", "subject", self.bodies.get(i, "")) for i in ids]
 
     def tree(self, rev: str, *folders: str) -> dict[str, str]:
         files = self.commits[self._index(rev)]

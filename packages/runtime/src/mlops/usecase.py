@@ -258,6 +258,31 @@ def trusted_types(usecase: UseCase) -> tuple[str, ...]:
     return tuple(usecase.trusted_types) if isinstance(usecase, Trusts) else ()
 
 
+class Brought:
+    """Base of a use case whose training pipeline is somebody's own (docs/guides/own-pipeline.md).
+
+    The gates and the endpoint need `name`, `task`, `target` and `contract`; the pipeline does the rest.
+    """
+
+    time: str | None = None
+    slices: tuple[str, ...] = ()
+    pickled: bool = False
+    """Say True for models that are saved as a pickle; `allow_code` of the gates must say why."""
+
+    def load(self, folder: Path) -> None:
+        raise InvalidInput("the training pipeline brings its own data; there is nothing to load")
+
+    def features(self, raw: Path, *window: Any, **_: Any) -> pd.DataFrame:
+        raise InvalidInput("the training pipeline makes its own rows; take them from its output `test`")
+
+    def train(self, rows: pd.DataFrame, params: Mapping[str, Any], folder: Path) -> None:
+        raise InvalidInput("the training pipeline trains; run it with: mlops train")
+
+    def evaluate(self, truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+        """No metrics beyond those of the task."""
+        return {}
+
+
 def package_folder(package: str) -> Path:
     """Where the files of an imported use case's package are."""
     place = sys.modules[package.partition(".")[0]].__file__

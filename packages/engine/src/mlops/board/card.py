@@ -199,7 +199,7 @@ def markdown(card: Card) -> str:
         "Digest": digest(version.digest),
         "Registered": f"{version.created:%Y-%m-%d %H:%M} UTC",
         "Registered by" if version.external else "Trained by": tags.get("mlops.actor", ""),
-        "Commit": short(version.commit_id),
+        "Commit": short(version.commit_id) + (" with uncommitted changes (dirty)" if version.dirty else ""),
         "Run": version.run_id,
         "Pipeline": tags.get("mlops.pipeline", ""),
         "Served in": ", ".join(version.live),
@@ -227,6 +227,11 @@ def markdown(card: Card) -> str:
     if card.gates:
         judged = [(g.name, _SIGN[g.verdict], g.observed, g.limit) for g in card.gates]
         lines += ["## Gates", "", *_table(("gate", "verdict", "observed", "limit"), judged)]
+        if version.blocked_by and version.verdict == "pass":
+            lines += [
+                f"It was blocked before, by {_cell(version.blocked_by)}; it passes the gates of now.",
+                "",
+            ]
     lines += ["## Who let it in", "", *_approved(card)]
     return "\n".join(lines).rstrip() + "\n"
 

@@ -73,6 +73,16 @@ class VersionFacts:
     def commit_id(self) -> str:
         return self.tags.get("mlops.commit", "")
 
+    @property
+    def dirty(self) -> bool:
+        """Whether it was made from changes that no commit has."""
+        return self.tags.get("mlops.dirty") == "true"
+
+    @property
+    def blocked_by(self) -> str:
+        """What has ever blocked it, also when it passes now."""
+        return self.tags.get("mlops.gate.blocked", "")
+
 
 @dataclass(frozen=True)
 class EnvironmentFacts:

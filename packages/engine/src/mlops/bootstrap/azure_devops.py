@@ -118,14 +118,14 @@ class PipelineEnvironment:
         return f"environment {self.name}"
 
     def look(self) -> Look:
-        there = self.devops.environments().get(self.name)
+        there = self.devops.environment(self.name)
         if there is None:
             return Look("create", " and ".join(name for name, _ in self._wanted()))
         missing = [name for name, _ in self._missing(there["id"])]
         return Look("change", f"adds {' and '.join(missing)}") if missing else Look("keep")
 
     def make(self, look: Look) -> None:
-        there = self.devops.environments().get(self.name)
+        there = self.devops.environment(self.name)
         if there is None:
             there = self.devops.create_environment(self.name, MADE_BY)
         kinds = {"an approval": APPROVAL, "an exclusive lock": LOCK}
@@ -133,11 +133,11 @@ class PipelineEnvironment:
             self.devops.create_check(there["id"], self.name, kinds[name], settings)
 
     def ours(self) -> str:
-        there = self.devops.environments().get(self.name)
+        there = self.devops.environment(self.name)
         return f"remove {self.title}" if there is not None and there.get("description") == MADE_BY else ""
 
     def remove(self) -> None:
-        there = self.devops.environments().get(self.name)
+        there = self.devops.environment(self.name)
         if there is not None and there.get("description") == MADE_BY:
             self.devops.delete_environment(there["id"])
 

@@ -138,12 +138,19 @@ class State:
 state = State()
 
 
+_WIDE = 400
+"""Columns of a pipe, where nothing needs to be folded or cut."""
+
+
 @functools.cache
 def out() -> Console:
     """Where results go."""
     from rich.console import Console
 
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    piped = not sys.stdout.isatty()
+    return Console(
+        highlight=False, soft_wrap=piped, width=_WIDE if piped and not os.environ.get("COLUMNS") else None
+    )
 
 
 @functools.cache

@@ -10,12 +10,17 @@ import typer
 from mlops.cli._app import JsonOption, app, err, out, print_json, state, verb
 
 
-@app.command(epilog="Example: mlops board --out site")
+@app.command(epilog="Example: mlops board")
 @verb
 def board(
     folder: Annotated[
-        Path, typer.Option("--out", metavar="DIR", help="Where to; a folder of its own.")
-    ] = Path("site"),
+        Path,
+        typer.Option(
+            "--out",
+            metavar="DIR",
+            help="Where to; a folder of its own, such as this one beside the pages of `make docs`.",
+        ),
+    ] = Path("site/board"),
     model: Annotated[
         list[str] | None, typer.Option("--model", "-m", help="Only these models; default: all.")
     ] = None,

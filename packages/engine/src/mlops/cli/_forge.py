@@ -65,19 +65,22 @@ def list_runs(as_json: JsonOption = False) -> None:
     """List the runs of workflows, newest first."""
     from dataclasses import asdict
 
-    from rich.table import Table
+    from mlops.cli._tables import grid
 
     found = _store().runs()[::-1]
     if as_json:
         print_json([asdict(run) for run in found])
         return
-    table = Table()
-    for title in ("run", "workflow", "state", "because", "commit", "took"):
-        table.add_column(title)
+    table = grid("run", "workflow", "state", "commit", "took", "because")
+    table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     for run in found:
         took = f"{run.ended - (run.started or run.created):.0f} s" if run.ended else ""
-        table.add_row(str(run.number), run.workflow, run.state, run.why, run.sha[:8], took)
+        table.add_row(str(run.number), run.workflow, run.state, run.sha[:8], took, run.why)
     out().print(table if found else "no workflow has run yet")
+
+
+def _heading(text: str) -> None:
+    out().print(f"── {text} {'─' * (76 - len(text))}", style="bold", markup=False)
 
 
 @forge.command(epilog="Example: mlops forge log 3")
@@ -89,13 +92,13 @@ def log(number: RunArgument) -> None:
     folder = store.run_folder(number)
     for path in sorted(folder.glob("*.log")):
         if path.name != "worker.log":
-            out().rule(path.stem, align="left")
+            _heading(path.stem)
             out().print(path.read_text(encoding="utf-8").strip(), markup=False)
     summary = folder / "summary.md"
     if summary.is_file():
-        out().rule("summary", align="left")
+        _heading("summary")
         out().print(summary.read_text(encoding="utf-8").strip(), markup=False)
-    out().rule("outcome", align="left")
+    _heading("outcome")
     _outcome(run)
 
 

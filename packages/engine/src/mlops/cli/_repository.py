@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -166,20 +167,19 @@ def status(model: EachModelOption = None, as_json: JsonOption = False) -> None:
 
 def _show(name: str, rows: list[EnvironmentStatus]) -> None:
     from rich.markup import escape
-    from rich.table import Table
 
-    table = Table(title=name, title_justify="left")
-    for title in ("environment", "release", "health", "since", "commit", "traffic", "metrics"):
-        table.add_column(title)
+    from mlops.cli._tables import day, grid
+
+    out().print(f"[bold]{escape(name)}[/]")
+    table = grid("environment", "release", "file says", "health", "since", "commit")
     for row in rows:
-        release = f"{row.served or '-'}"
-        if row.wanted != row.served:
-            release += f" (file says {row.wanted or '-'})"
-        traffic = ", ".join(f"{d.name} {d.traffic} %" for d in row.deployments)
-        metrics = ", ".join(f"{k} {v.value:.3f}" for k, v in list(row.metrics.items())[:3])
-        since = f"{row.since:%Y-%m-%d %H:%M:%S}" if row.since else ""
-        table.add_row(row.env, release, row.health, since, row.commit[:8], traffic, metrics)
+        since = day(row.since) if row.since else ""
+        served, wanted = (f"{number or '-'}" for number in (row.served, row.wanted))
+        table.add_row(row.env, served, wanted, row.health, since, row.commit[:8])
     out().print(table)
+    for row in rows:
+        for line in _more(row):
+            out().print(f"[dim]{row.env}[/]: {escape(line)}")
     for row in rows:
         for d in row.deployments:
             if d.state != "ready":
@@ -189,6 +189,17 @@ def _show(name: str, rows: list[EnvironmentStatus]) -> None:
             out().print(f"[red]{row.env}[/]: release {row.wanted} was sent back: {escape(row.failure)}")
         if row.hold:
             out().print(f"[yellow]{row.env}[/] is on hold by {escape(f'{row.hold.by}: {row.hold.reason}')}")
+
+
+def _more(row: EnvironmentStatus) -> Iterator[str]:
+    """What does not fit beside the others: address, shares of the traffic, and metrics with their months."""
+    if row.url:
+        yield row.url
+    if len(row.deployments) > 1:
+        yield ", ".join(f"{d.name} (release {d.release}) has {d.traffic} %" for d in row.deployments)
+    if row.metrics:
+        values = ", ".join(f"{k} {v.value:.4f}" for k, v in list(row.metrics.items())[:3])
+        yield values + (f" on {row.tested}" if row.tested else "")
 
 
 def _plain(row: EnvironmentStatus) -> dict[str, object]:
@@ -213,14 +224,17 @@ def history(env: EnvArgument, model: ModelOption = None, as_json: JsonOption = F
     if not rows:
         out().print(f"nothing was served in {env} yet")
         return
-    from rich.table import Table
+    from rich.markup import escape
 
-    table = Table(title=f"{name} in {env}", title_justify="left")
-    for title in ("when", "release", "outcome", "commit", "subject", "approved by"):
-        table.add_column(title)
+    from mlops.cli._tables import day
+
+    out().print(f"[bold]{escape(name)} in {env}[/]")
     for row in rows:
-        when = f"{row.at:%Y-%m-%d %H:%M:%S}"
-        subject = f"{row.subject}\n[dim]{row.detail}[/]" if row.detail else row.subject
-        approved = ", ".join(row.approved_by)
-        table.add_row(when, str(row.release), row.outcome, row.commit[:8], subject, approved)
-    out().print(table)
+        out().print(
+            f"{day(row.at)}  release {row.release}  {row.outcome}  {row.commit[:8]}  by {escape(row.actor)}"
+        )
+        for line in (row.subject, row.detail):
+            if line:
+                out().print(f"    {escape(line)}")
+        if row.approved_by:
+            out().print(f"    [dim]approved by {escape(', '.join(row.approved_by))}[/]")

@@ -14,7 +14,10 @@ from mlops.cli._app import JsonOption, app, out, print_json, state, verb
 def new_model(
     name: Annotated[str, typer.Argument(help="The model's name: lower-case letters, digits and '-'.")],
     kind: Annotated[
-        str, typer.Option(help="What it is made with: sklearn, lightgbm, xgboost, catboost.")
+        str,
+        typer.Option(
+            help="What it is made with: sklearn, lightgbm, xgboost, catboost, text, forecast, own-training."
+        ),
     ] = "sklearn",
     task: Annotated[
         str | None,

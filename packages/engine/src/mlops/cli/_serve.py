@@ -115,6 +115,7 @@ def apply(
 ) -> None:
     """Make what is served what the committed file says. Safe to run again after any interruption."""
     from mlops.cli import _progress
+    from mlops.forge.approved import approvals
     from mlops.lifecycle.apply import apply as carry_out
     from mlops.lifecycle.lineage import actor
 
@@ -132,6 +133,7 @@ def apply(
                 actor=actor(state.root),
                 clear_hold=clear_hold,
                 progress=progress.rollout,
+                approved=approvals(env),
             )
         outcomes.append(outcome)
         if as_json:

@@ -38,6 +38,13 @@ def init(
     task: Annotated[
         str | None, typer.Option(help="What it answers: binary, multiclass or regression.")
     ] = None,
+    engine: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the engine comes from: git+URL of the template, index+URL of a package index, or a "
+            "folder of wheels."
+        ),
+    ] = None,
     keep_example: Annotated[
         bool, typer.Option("--keep-example", help="Keep the example model; replace it later by hand.")
     ] = False,
@@ -55,6 +62,7 @@ def init(
     given = {
         "project": project, "organisation": organisation, "region": region, "forge": forge,
         "repository": repository, "contact": contact, "model": model, "kind": kind, "task": task,
+        "engine": engine,
     }  # fmt: skip
     asking = None if as_json else _asking()
     answers = gather(state.root, given, keep_example=keep_example, ask=asking)
@@ -135,7 +143,13 @@ def update(
     to: Annotated[str | None, typer.Option(help="A version; default: the newest.", metavar="VERSION")] = None,
     source: Annotated[
         str | None,
-        typer.Option("--from", help="Git URL of the template; default: template.toml, then a remote of git."),
+        typer.Option(
+            "--from",
+            help="Git URL of the template; default: template.toml, then the engine's source, then a remote.",
+        ),
+    ] = None,
+    engine: Annotated[
+        str | None, typer.Option(help="From now on the engine comes from here; as mlops init takes it.")
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -158,7 +172,7 @@ def update(
         if newer:
             changes_pending()
         return
-    done = bring(state.root, url, wanted, write=not dry_run)
+    done = bring(state.root, url, wanted, write=not dry_run, engine=engine)
     if as_json:
         print_json(plain(done))
     else:

@@ -80,6 +80,7 @@ def _say_trained(trained: Trained, as_json: bool) -> None:
         out().print(f"[bold]{name}[/] version [bold]{version}[/] is registered (run {trained.run_id[:8]})")
     else:
         out().print(f"nothing changed: this is [bold]{name}[/] version [bold]{version}[/]")
+        err().print(f"beside the champion: mlops compare {version}{named(name)}", style="dim")
 
 
 def _say_tried(trained: Trained) -> None:
@@ -103,7 +104,7 @@ def _say_beside(trained: Trained) -> None:
     from mlops.lifecycle.beside import LAST, beside
     from mlops.lifecycle.train import REGISTERED
 
-    if REGISTERED not in trained.outputs:
+    if REGISTERED not in trained.outputs or all(event.state == "reused" for event in trained.steps):
         return
     try:
         made, against = beside(state.root, state.target.registry, trained.model, trained.run_id)
@@ -120,7 +121,7 @@ def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
     from mlops.lifecycle.train import resume, tell
 
     with _progress.live(quiet=as_json) as progress:
-        trained = resume(state.target, model, job, progress.step, patience)
+        trained = resume(state.root, state.target, model, job, progress=progress.step, patience=patience)
     if trained is not None:
         tell(state.root, state.target, trained)
         if not as_json:

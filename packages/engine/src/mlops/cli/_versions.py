@@ -9,6 +9,8 @@ import typer
 from mlops.cli._app import JsonOption, ModelOption, group, out, print_json, state, verb
 
 versions = group("versions", "Registered versions.")
+_SHOWN = 50
+"""Rows that a person reads."""
 
 
 @versions.command("list", epilog="Example: mlops versions list --tag mlops.gate=pass")
@@ -18,13 +20,19 @@ def list_versions(
     tag: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="Only versions with this tag.")
     ] = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most this many; default: 50 in a table, all as JSON.")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """List registered versions, newest first."""
     from mlops.lifecycle.versions import find
 
     name, _ = state.model(model)
-    rows = find(state.target.registry, name, tag or [])
+    most = limit if limit is not None or as_json else _SHOWN
+    # One more than is shown, to know whether there are more.
+    rows = find(state.target.registry, name, tag or [], None if most is None else most + 1)
+    more, rows = len(rows) > len(rows[:most]), rows[:most]
     if as_json:
         print_json([vars(row) for row in rows])
         return
@@ -33,18 +41,23 @@ def list_versions(
             f"no version of {name}" + (" with these tags" if tag else "; train one with: mlops train")
         )
         return
-    from rich.table import Table
+    from mlops.cli._tables import day, grid, months
 
-    table = Table()
-    for title in ("version", "live in", "gate", "trained on", "commit", "digest", "registered"):
-        table.add_column(title)
+    table = grid("version", "gate", "trained on", "commit", "registered", "live in")
     for row in rows:
-        digest = row.digest.removeprefix("sha256:")[:12]
-        when = f"{row.created:%Y-%m-%d %H:%M}"
+        commit = row.commit[:8] + ("+" if row.dirty else "")
+        gate = f"{row.gate} *" if row.gate == "pass" and row.blocked else row.gate
         table.add_row(
-            str(row.version), ", ".join(row.live), row.gate, row.window, row.commit[:8], digest, when
+            str(row.version), gate, months(row.window), commit, day(row.created), ", ".join(row.live)
         )
     out().print(table)
+    if any(row.dirty for row in rows):
+        out().print("[dim]+ with changes that were not committed[/]")
+    for row in rows:
+        if row.gate == "pass" and row.blocked:
+            out().print(f"[dim]* version {row.version} was blocked before, by {row.blocked}[/]")
+    if more:
+        out().print(f"the newest {len(rows)}; there are more: --limit N")
 
 
 @versions.command("delete", epilog="Example: mlops versions delete 3")

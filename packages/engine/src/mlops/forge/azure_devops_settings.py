@@ -69,11 +69,11 @@ class AzureDevOpsSettings:
 
     # --- environments and checks
 
-    def environments(self) -> dict[str, dict[str, Any]]:
-        """By name."""
+    def environment(self, name: str) -> dict[str, Any] | None:
+        """The environment of this name; asked for alone, because a project may have any number."""
         path = f"{self._project_path}/_apis/distributedtask/environments"
-        answer = self._call("GET", path, params={"$top": "1000"})
-        return {row["name"]: row for row in answer["value"]}
+        answer = self._call("GET", path, params={"name": name})
+        return next((dict(row) for row in answer["value"] if row["name"] == name), None)
 
     def create_environment(self, name: str, description: str) -> dict[str, Any]:
         path = f"{self._project_path}/_apis/distributedtask/environments"

@@ -190,4 +190,5 @@ class LocalForge:
 
 
 def _actor() -> str:
-    return os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or "somebody"
+    named = os.environ.get("GITHUB_ACTOR") or os.environ.get("USER")
+    return named or Git(Path.cwd()).answer("config", "user.name")[1].strip() or "somebody"

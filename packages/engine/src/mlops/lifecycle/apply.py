@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -62,10 +62,12 @@ def apply(
     clear_hold: str = "",
     clock: Clock | None = None,
     progress: Progress = _silent,
+    approved: Sequence[Mapping[str, str]] = (),
 ) -> Outcome:
     """Make what is served in `env` what HEAD says. Run it again after any interruption.
 
     `clear_hold`: why a release that failed its analysis may be tried again; recorded with the actor.
+    `approved`: who let this job in, `by` and `rule` each; recorded with what comes of it.
     Raises `InvalidInput` (not committed, not valid), `IntegrityError` (provenance), `Locked`, `Blocked`
     (a rule, or an analysis that failed: traffic is back), `Inconclusive` (traffic stays), `TargetError`.
     """
@@ -80,6 +82,7 @@ def apply(
         progress=progress,
         overtaken=lambda commit: provenance.is_newer(root, commit, intent.commit),
         announce=partial(publish, root),
+        approved=approved,
     )
 
 
@@ -93,6 +96,7 @@ def execute(
     progress: Progress = _silent,
     overtaken: Callable[[str], bool] = lambda _: False,
     announce: Announce = silent,
+    approved: Sequence[Mapping[str, str]] = (),
 ) -> Outcome:
     """Carry out an intent; `overtaken` tells whether a commit that was applied earlier is newer than ours."""
     owner = f"{actor} (apply release {intent.release.version} of {intent.model}, commit {intent.commit[:8]})"
@@ -104,7 +108,7 @@ def execute(
                 "late and changes nothing. Fetch the newest commit and apply that"
             )
         artifact = provenance.fetch(intent, target)
-        rollout = Rollout(intent, target, lease, artifact, actor, clock, progress, announce)
+        rollout = Rollout(intent, target, lease, artifact, actor, clock, progress, announce, approved)
         if clear_hold:
             _clear(intent, rollout, facts, clear_hold)
         made = plan_for(intent, target, clock.now())

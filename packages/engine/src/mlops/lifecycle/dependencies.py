@@ -16,14 +16,13 @@ from importlib import metadata
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem, TargetError
-from mlops.scaffold import environment
+from mlops.lifecycle import environments
 from mlops.spec.settings import load_settings
 
 _PROJECT, _LOCK = "pyproject.toml", "uv.lock"
 _AT_HOME = ("load",)
 """Methods of a use case that run where a person is, never in a job."""
 _OTHER_NAMES = {"sklearn": "scikit-learn", "yaml": "pyyaml", "PIL": "pillow", "dateutil": "python-dateutil"}
-_DEFAULT_GROUPS = re.compile(r"(?m)^default-groups = \[\n?")
 
 
 def problems(root: Path, model: str) -> list[Problem]:
@@ -33,7 +32,7 @@ def problems(root: Path, model: str) -> list[Problem]:
     conda = folder / "conda.yml"
     if not conda.is_file():
         return []
-    pinned = {_plain(name) for name in environment.names(conda.read_text(encoding="utf-8"))}
+    pinned = {_plain(name) for name in environments.names(conda.read_text(encoding="utf-8"))}
     found = []
     for module, place in sorted(imported(root / "src", settings.usecase).items()):
         if _plain(_OTHER_NAMES.get(module, module)) in pinned:
@@ -142,19 +141,27 @@ def add(root: Path, model: str, packages: Sequence[str]) -> list[str]:
     before = _texts(root, folder)
     if packages:
         _lock(root, model, packages)
-        _by_default(root, model)
+        project = root / _PROJECT
+        text = environments.with_groups(project.read_text(encoding="utf-8"), [model])
+        project.write_text(text, encoding="utf-8")
     known = tomllib.loads((root / _PROJECT).read_text(encoding="utf-8")).get("dependency-groups", {})
     if model not in known:
         raise InvalidInput(
             f"{_PROJECT} has no dependency group {model!r}; begin it with: mlops add PACKAGE --model {model}"
         )
-    _write(folder, environment.pins(root, [model]))
+    _write(folder, environments.pins(root, [model]))
+    environments.write_image(root)
     after = _texts(root, folder)
     return [name for name, text in after.items() if before.get(name) != text]
 
 
 def _texts(root: Path, folder: Path) -> dict[str, str]:
-    files = [root / _PROJECT, root / _LOCK, *sorted(folder.rglob("*.yml"))]
+    files = [
+        root / _PROJECT,
+        root / _LOCK,
+        root / "container" / "requirements.txt",
+        *sorted(folder.rglob("*.yml")),
+    ]
     return {f.relative_to(root).as_posix(): f.read_text(encoding="utf-8") for f in files if f.is_file()}
 
 
@@ -170,23 +177,12 @@ def _lock(root: Path, model: str, packages: Sequence[str]) -> None:
         raise TargetError(f"uv cannot add {', '.join(packages)}: {said[-600:]}")
 
 
-def _by_default(root: Path, group: str) -> None:
-    """A laptop and CI install the group without being asked."""
-    path = root / _PROJECT
-    text = path.read_text(encoding="utf-8")
-    listed = tomllib.loads(text).get("tool", {}).get("uv", {}).get("default-groups", [])
-    start = _DEFAULT_GROUPS.search(text)
-    if group not in listed and start is not None:
-        text = f'{text[: start.end()]}    "{group}",\n{text[start.end() :]}'
-        path.write_text(text, encoding="utf-8")
-
-
 def _write(folder: Path, pins: Mapping[str, str]) -> None:
     """Pins into the environments that load the model; what changed is a new version for Azure ML."""
     changed = set()
     for conda in folder.rglob("*conda.yml"):
         text = conda.read_text(encoding="utf-8")
-        if environment.loads_the_model(text) and (new := environment.add_pins(text, pins)) != text:
+        if environments.loads_the_model(text) and (new := environments.add_pins(text, pins)) != text:
             conda.write_text(new, encoding="utf-8")
             changed.add(conda)
     for file in folder.rglob("*.yml"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import tempfile
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,8 @@ if TYPE_CHECKING:
     from mlops.serving.core import Scorer
 
 GATE_TAG = "mlops.gate"
+BLOCKED_TAG = "mlops.gate.blocked"
+"""What has ever blocked a version, also one that passes since its gates were loosened."""
 DIGEST_TAG = "mlops.digest"
 REPORT = "report"
 """Run artifacts: the folder of the evaluate step."""
@@ -53,8 +56,8 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     policy = load_gates(root, model)
     order = load_policy(root).order
     _, settings = load_settings(root).model(model)
+    chosen = find_version(target.registry, model, version)  # before anything heavy is imported
     usecase = load_usecase(settings.usecase, root / "src")
-    chosen = find_version(target.registry, model, version)
     _require_directions(usecase, policy)
     candidate, champion, live_schema = gather(
         target.registry, usecase, chosen, order, runs_code=policy.allow_code is not None
@@ -70,9 +73,20 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     # After the report: a tag must never promise a report that is not there.
     found = recorded(target.registry, target.registry.get(model, chosen.version), seal=True)
     tags = judged_tags(found, report, chosen.created)
-    target.registry.tag(model, chosen.version, {**tags, GATE_TAG: "pass" if report.passed else "blocked"})
+    verdict = {GATE_TAG: "pass" if report.passed else "blocked", **blocked_before(chosen.tags, report)}
+    target.registry.tag(model, chosen.version, {**tags, **verdict})
     publish(root, facts.judged(report, chosen.run_id))
     return report
+
+
+def blocked_before(tags: Mapping[str, str], report: GateReport) -> dict[str, str]:
+    """A verdict that blocks is never forgotten: the tag that names its gates, and the file of gates."""
+    if report.passed:
+        return {}
+    said = tags.get(BLOCKED_TAG, "")
+    names = ", ".join(gate.name for gate in report.blocking)
+    one = f"{names} (gates {(report.gates_digest or '').removeprefix('sha256:')[:8]})"
+    return {} if one in said.split("; ") else {BLOCKED_TAG: f"{said}; {one}" if said else one}
 
 
 def _require_directions(usecase: UseCase, policy: GatePolicy) -> None:
@@ -94,7 +108,7 @@ def find_version(registry: Registry, model: str, version: int | None) -> ModelVe
     """The version asked for, or the newest; raises `NotFound`."""
     if version is not None:
         return registry.get(model, version)
-    found = registry.versions(model)
+    found = registry.versions(model, limit=1)
     if not found:
         raise NotFound(f"{model} has no version yet; mlops train makes one")
     return found[0]
@@ -102,7 +116,7 @@ def find_version(registry: Registry, model: str, version: int | None) -> ModelVe
 
 def live_version(registry: Registry, model: str, env: str) -> ModelVersion | None:
     """What is live in `env` by its tag; the highest number should a crash have left two."""
-    return next(iter(registry.versions(model, {live_tag(env): LIVE})), None)
+    return next(iter(registry.versions(model, {live_tag(env): LIVE}, limit=1)), None)
 
 
 def gather(

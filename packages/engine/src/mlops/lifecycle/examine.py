@@ -7,7 +7,9 @@ champion on the same rows, and monitoring has something to compare its traffic w
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mlops.errors import InvalidInput
 from mlops.lifecycle.evidence import REPORT, TEST_ROWS
@@ -24,7 +26,10 @@ from mlops.steps.prep import parts
 from mlops.steps.register import data_tags
 from mlops.targets.base import DataAssets
 from mlops.targets.local.data import on_this_machine
-from mlops.usecase import load_usecase
+from mlops.usecase import UseCase, load_usecase
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _ASSET = re.compile(r"azureml:(?P<name>[^:/]+):(?P<version>[^:/]+)")
 
@@ -46,20 +51,43 @@ def examine(
     learned, tested = (window, None) if rule else _windows(root, model, window)
     raw = on_this_machine(data, root, settings, *_asset(root, model))
     manifest = dataset.read_raw(raw)
-    rows = to.parent / "rows"
     split = Split.parse(rule) if rule else None
-    for name, (part, frame) in zip(
-        ("train", "test"), parts(usecase, raw, learned, tested, split), strict=True
-    ):
-        dataset.write(rows / name, frame, manifest, str(part))
+    found = dict(zip(("train", "test"), parts(usecase, raw, learned, tested, split), strict=True))
+    frames = {name: frame for name, (_, frame) in found.items()}
+    names = {name: str(part) for name, (part, _) in found.items()}
+    tags = evidence(usecase, folder, to=to, frames=frames, names=names, raw=manifest)
+    return {**lineage(root, root / training_path(model)).as_tags(), **tags}
+
+
+def evidence(
+    usecase: UseCase,
+    folder: Path,
+    *,
+    to: Path,
+    frames: Mapping[str, pd.DataFrame],
+    names: Mapping[str, str],
+    raw: dataset.RawManifest | None = None,
+) -> dict[str, str]:
+    """Write what the gates and monitoring read of the model in `folder` below `to`; the tags of its data.
+
+    `frames` are the rows `train` and `test`, `names` say which they are, `raw` where they come from: None
+    means that nobody but they knows. Raises `InvalidInput` when the model cannot be asked for the rows.
+    """
+    rows = to.parent / "rows"
+    for name, frame in frames.items():
+        (rows / name).mkdir(parents=True)
+        frame.to_parquet(rows / name / dataset.ROWS, index=False)
+    source = raw or dataset.RawManifest(name=usecase.name, version="pipeline", digest=tree_digest(rows))
+    manifests = []
+    for name, frame in frames.items():
+        manifests.append(dataset.write(rows / name, frame, source, names[name]))
     # Named, so that code may run where whoever registers it has allowed that (`register` asks).
     evaluate.report(usecase, folder, rows / "test", to / REPORT, digest=tree_digest(folder))
     (to / TEST_ROWS).parent.mkdir(parents=True)
     dataset.copy_rows(rows / "test", to / TEST_ROWS)
     (to / profile.ARTIFACT).mkdir()
     profile.write_profile(rows / "train", to / REPORT, read_schema(folder), to / profile.ARTIFACT)
-    made = (dataset.read_manifest(rows / name) for name in ("train", "test"))
-    return {**lineage(root, root / training_path(model)).as_tags(), **data_tags(*made)}
+    return data_tags(*manifests)
 
 
 def _asset(root: Path, model: str) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -36,6 +37,7 @@ class Row:
     subject: str = ""
     author: str = ""
     approved_by: tuple[str, ...] = ()
+    """Everybody who said yes, each with the rule that asked: `Bea (pull request)`."""
     detail: str = ""
 
 
@@ -52,6 +54,19 @@ def history(root: Path, target: Target, env: str, model: str, limit: int = 50) -
     return rows[::-1][:limit]
 
 
+def _approved(entry: JournalEntry, commit: Commit | None) -> tuple[str, ...]:
+    """From the commit that asked, from who let the job in, and from a hotfix that skips gates."""
+    found = [f"{name} (pull request)" for name in (commit.trailer("Approved-by") if commit else ())]
+    said = entry.data.get("approved")
+    for one in said if isinstance(said, list) else ():
+        if isinstance(one, Mapping):
+            found.append(f"{one.get('by', '')} ({one.get('rule', '')})")
+    bypass = entry.data.get("bypass")
+    if isinstance(bypass, Mapping):
+        found.append(f"{bypass.get('approver', '')} (hotfix)")
+    return tuple(dict.fromkeys(found))
+
+
 def _row(entry: JournalEntry, until: datetime | None, commits: dict[str, Commit]) -> Row:
     asked = str(entry.data.get("file_commit") or entry.commit)
     commit = commits.get(asked)
@@ -64,6 +79,6 @@ def _row(entry: JournalEntry, until: datetime | None, commits: dict[str, Commit]
         commit=asked,
         subject=commit.subject if commit else "",
         author=commit.author if commit else "",
-        approved_by=tuple(commit.trailer("Approved-by")) if commit else (),
+        approved_by=_approved(entry, commit),
         detail=str(entry.data.get("reason", "")),
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, Problem
+from mlops.spec import engine
 from mlops.spec.digest import data_digest, tree_digest
 
 LOCK = "uv.lock"
@@ -48,6 +49,8 @@ class Lineage:
     """Path of the pipeline's YAML, relative to the repository."""
     pipeline_digest: str
     environment_digest: str
+    engine: str = ""
+    """Version of the engine."""
 
     def as_tags(self) -> dict[str, str]:
         """Tags of the parent run, which the `register` step copies to the version."""
@@ -56,6 +59,7 @@ class Lineage:
             "mlops.pipeline": self.pipeline,
             "mlops.pipeline.digest": self.pipeline_digest,
             "mlops.environment.digest": self.environment_digest,
+            **({"mlops.engine": self.engine} if self.engine else {}),
         }
 
 
@@ -66,6 +70,7 @@ def lineage(root: Path, pipeline: Path) -> Lineage:
         pipeline=pipeline.resolve().relative_to(root.resolve()).as_posix(),
         pipeline_digest=pipeline_digest(pipeline),
         environment_digest=environment_digest(root),
+        engine=engine.version(),
     )
 
 
@@ -122,13 +127,19 @@ def _closure(packages: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> li
             version = package.get("version", "")
             if need.get("version", version) != version:
                 continue
-            found[package["name"], version] = [package["name"], version, _hashes(package)]
+            found[package["name"], version] = [package["name"], version, _hashes(package), *_commit(package)]
             for extra in ("", *need.get("extra", [])):
                 if (mark := (package["name"], version, extra)) not in done:
                     done.add(mark)
                     optional = package.get("optional-dependencies", {})
                     queue += optional.get(extra, []) if extra else package.get("dependencies", [])
     return [found[key] for key in sorted(found)]
+
+
+def _commit(package: dict[str, Any]) -> list[str]:
+    """Where git has it: the engine of a fork that takes it from a tag has no file to hash."""
+    source = package.get("source", {}).get("git", "")
+    return [source] if source else []
 
 
 def _hashes(package: dict[str, Any]) -> list[str]:

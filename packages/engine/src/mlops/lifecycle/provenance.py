@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -72,12 +73,18 @@ def states(texts: Iterable[tuple[str, str | None]], name: str) -> list[tuple[str
         if text is None:
             break
         try:
-            found.append((commit, Document(text, name).parse(DesiredState)))
+            found.append((commit, _state(text, name)))
         except InvalidInput:
             if not found:
                 raise
             break
     return found
+
+
+@functools.lru_cache(maxsize=50_000)
+def _state(text: str, name: str) -> DesiredState:
+    """By content: the history at a base is the history at HEAD, but for its newest part."""
+    return Document(text, name).parse(DesiredState)
 
 
 def release_at(git: Git, model: str, version: int, rev: str) -> Release:

@@ -135,6 +135,7 @@ def describe(version: ModelVersion, report: GateReport) -> Release:
         "source": {
             **{field: version.tags.get(tag) for field, tag in _SOURCE.items()},
             "branch": version.tags.get("mlops.branch", ""),
+            "engine": version.tags.get("mlops.engine", ""),
             "dirty": False,
             "run_id": version.run_id,
         },

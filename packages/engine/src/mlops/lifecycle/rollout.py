@@ -6,7 +6,7 @@ whoever comes next knows what may have happened, and a process that lost its loc
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -68,6 +68,7 @@ class Rollout:
     clock: Clock
     progress: Progress
     announce: Announce = silent
+    approved: Sequence[Mapping[str, str]] = ()
 
     def run(self, steps: tuple[Step, ...]) -> None:
         """Raises `Blocked` (a verdict; traffic is back), `Inconclusive`, `TargetError`, `Locked`."""
@@ -270,7 +271,8 @@ class Rollout:
     def _fail(self, reason: str, percent: int, evidence: Mapping[str, Any] | None = None) -> None:
         """Recorded first, so that whoever continues after a kill goes back and not forward."""
         intent = self.intent
-        verdict = {"percent": percent, "reason": reason, "file_commit": intent.file_commit}
+        verdict: dict[str, Any] = {"percent": percent, "reason": reason, "file_commit": intent.file_commit}
+        verdict["approved"] = [dict(one) for one in self.approved]
         self.note(Kind.FAILED, {**verdict, **(evidence or {})})
         observed = self.target.endpoints.state(intent.env, intent.model)
         facts = journal.read(self.target.store.entries(intent.env, intent.model))
@@ -305,5 +307,6 @@ class Rollout:
                 "file_commit": intent.file_commit,
                 "bypass": bypass.model_dump(mode="json") if bypass else None,
                 "reason": hold.reason if hold else "",
+                "approved": [dict(one) for one in self.approved],
             },
         )

@@ -13,6 +13,7 @@ from mlops.lifecycle.plan import stable
 from mlops.spec import files
 from mlops.spec.desired import Hold
 from mlops.spec.gates import Interval
+from mlops.spec.release import Release
 from mlops.targets.base import Deployment, Target
 
 Health = Literal["serving", "rolling out", "behind", "held", "down", "empty"]
@@ -37,6 +38,8 @@ class EnvironmentStatus:
     url: str
     metrics: dict[str, Interval]
     """Of the release that is served."""
+    tested: str
+    """Months that they were measured on: those of other months say nothing about each other."""
     hold: Hold | None
     failure: str
     """Why the wanted release was sent back; empty when it was not."""
@@ -65,6 +68,7 @@ def environment_status(root: Path, target: Target, env: str, model: str) -> Envi
         health = "rolling out"
     else:
         health = "serving" if served == wanted else "behind"
+    release = _release(root, model, served)
     return EnvironmentStatus(
         env=env,
         model=model,
@@ -76,17 +80,16 @@ def environment_status(root: Path, target: Target, env: str, model: str) -> Envi
         actor=current.actor if current else "",
         deployments=observed.deployments,
         url=observed.url,
-        metrics=_metrics(root, model, served),
+        metrics=release.metrics if release else {},
+        tested=release.data.test_window if release else "",
         hold=desired.hold if desired else None,
         failure=held.reason if held else "",
     )
 
 
-def _metrics(root: Path, model: str, served: int | None) -> dict[str, Interval]:
-    if served is None:
-        return {}
+def _release(root: Path, model: str, served: int | None) -> Release | None:
     try:
-        return files.load_release(root, model, served).metrics
+        return files.load_release(root, model, served) if served is not None else None
     except NotFound:
         # The checkout may be older than what is served; that is no reason to show nothing else.
-        return {}
+        return None

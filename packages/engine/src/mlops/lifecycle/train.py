@@ -8,12 +8,12 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlops.errors import InvalidInput, TargetError
+from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.events import publish
-from mlops.lifecycle import facts, parameters
+from mlops.lifecycle import brought, facts, parameters
 from mlops.lifecycle.lineage import lineage
 from mlops.lifecycle.runs import TRY
 from mlops.lifecycle.source import TREE, work_tree
@@ -21,6 +21,7 @@ from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent
 from mlops.spec._yaml import Document
 from mlops.spec.files import training_path
 from mlops.spec.settings import load_settings
+from mlops.spec.window import Window
 from mlops.targets.base import Target
 from mlops.usecase import load_usecase
 
@@ -90,8 +91,28 @@ def train(
     Raises `InvalidInput` for a pipeline, a use case or an input that is wrong, `StepFailed` for a step that
     fails, and `TargetError` when the run ended without a registered version.
     """
-    result = target.jobs.run(*_asked(root, model, inputs, trial), progress, trial.selection)
-    return tell(root, target, _trained(model, result, part=not trial.selection.whole))
+    asked = _asked(root, model, inputs, trial)
+    if trial.selection.whole and (before := _unchanged(target, model, asked)) is not None:
+        for step in before.steps:
+            progress(step)
+        return before
+    result = target.jobs.run(*asked, progress, trial.selection)
+    return tell(root, target, _ended(root, target, model, result, part=not trial.selection.whole))
+
+
+def _unchanged(
+    target: Target, model: str, asked: tuple[Path, dict[str, str], dict[str, str]]
+) -> Trained | None:
+    """The run of before when nothing has changed, and the registry still has what it made."""
+    result = target.jobs.again(*asked)
+    if result is None:
+        return None
+    made = _trained(model, result)
+    try:
+        known = made.version is None or target.registry.get(made.model, made.version).run_id
+    except NotFound:
+        return None
+    return replace(made, new=False) if known else None
 
 
 def submit(
@@ -105,9 +126,11 @@ def submit(
 
 
 def resume(
+    root: Path,
     target: Target,
     model: str,
     name: str,
+    *,
     progress: Callable[[StepEvent], None],
     patience: float = math.inf,
 ) -> Trained | None:
@@ -116,7 +139,7 @@ def resume(
     Raises what `train` raises, and `NotFound`.
     """
     result = target.jobs.wait(name, progress, patience)
-    return None if result is None else _trained(model, result)
+    return None if result is None else _ended(root, target, model, result)
 
 
 def tell(root: Path, target: Target, made: Trained) -> Trained:
@@ -141,6 +164,7 @@ def _asked(
     if wrong := parameters.problems(root, model):
         raise InvalidInput(wrong)
     named = {**_named(root, model), **inputs}
+    _judge_windows(root, model, named)
     source = lineage(root, pipeline)
     tags = {**source.as_tags(), TREE: work_tree(root, source.checkout.dirty)}
     if trial.tries:
@@ -150,6 +174,38 @@ def _asked(
     return pipeline, named, tags
 
 
+def _ended(root: Path, target: Target, model: str, result: JobResult, part: bool = False) -> Trained:
+    """What a run left behind; where its pipeline registers nothing, its model is registered here."""
+    if part or REGISTERED in result.outputs or not brought.brings(root, model):
+        return _trained(model, result, part)
+    if result.tags.get(TRY) == "true":
+        return Trained(model, None, "", result.run_id, False, result.steps, result.outputs)
+    made = brought.register(root, target, model, result)
+    return Trained(model, made.version, made.digest, result.run_id, made.new, result.steps, result.outputs)
+
+
+def _judge_windows(root: Path, model: str, given: Mapping[str, str]) -> None:
+    """Raises `InvalidInput` for windows that the step `prep` would refuse, before anything is started."""
+    name = training_path(model)
+    content = Document.read(root / name, name).value
+    declared = content.get("inputs") if isinstance(content, Mapping) else None
+    texts = {}
+    for key in ("window", "test_window"):
+        text = given.get(key, declared.get(key) if isinstance(declared, Mapping) else None)
+        if not isinstance(text, str):
+            return
+        try:
+            texts[key] = Window.parse(text)
+        except ValueError as error:
+            place = f"--{key.replace('_', '-')}" if key in given else f"{name}: inputs.{key}"
+            raise InvalidInput(f"{place}: {error}; got {text!r}") from None
+    if texts["test_window"].first < texts["window"].end:
+        raise InvalidInput(
+            f"the test window {texts['test_window']} starts before the training window {texts['window']} has "
+            "ended; a model is tested on rows that it has not seen, and that come later"
+        )
+
+
 def _trained(model: str, result: JobResult, part: bool = False) -> Trained:
     registered = result.outputs.get(REGISTERED)
     if registered is None and part:
@@ -157,7 +213,8 @@ def _trained(model: str, result: JobResult, part: bool = False) -> Trained:
     if registered is None or not registered.is_file():
         raise TargetError(
             f"the pipeline ended, but {REGISTERED} says no version; "
-            f"{training_path(model)} must end with a `register` step that has the output `registered`"
+            f"{training_path(model)} must end with a `register` step that has the output `registered`, or "
+            "give a model and its test rows as outputs (docs/guides/own-pipeline.md)"
         )
     answer = json.loads(registered.read_text(encoding="utf-8"))
     return Trained(

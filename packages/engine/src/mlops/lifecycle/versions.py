@@ -25,6 +25,10 @@ class VersionRow:
     window: str
     """Months of the training data."""
     digest: str
+    dirty: bool = False
+    """Made from changes that no commit has."""
+    blocked: str = ""
+    """What has ever blocked it."""
 
     @classmethod
     def of(cls, found: ModelVersion) -> VersionRow:
@@ -37,11 +41,15 @@ class VersionRow:
             commit=tags.get("mlops.commit", ""),
             window=tags.get("mlops.data.window", ""),
             digest=tags.get("mlops.digest", ""),
+            dirty=tags.get("mlops.dirty") == "true",
+            blocked=tags.get("mlops.gate.blocked", ""),
         )
 
 
-def find(registry: Registry, model: str, where: Sequence[str] = ()) -> list[VersionRow]:
-    """Versions that carry all tags of `where` (`key=value` each), highest number first.
+def find(
+    registry: Registry, model: str, where: Sequence[str] = (), limit: int | None = None
+) -> list[VersionRow]:
+    """Versions that carry all tags of `where` (`key=value` each), highest number first; at most `limit`.
 
     Raises `InvalidInput` for a condition that is not of this form.
     """
@@ -51,7 +59,7 @@ def find(registry: Registry, model: str, where: Sequence[str] = ()) -> list[Vers
         if not separator or not key:
             raise InvalidInput(f"{condition!r} is no tag; write key=value, for example mlops.gate=pass")
         tags[key] = value
-    return [VersionRow.of(version) for version in registry.versions(model, tags)]
+    return [VersionRow.of(version) for version in registry.versions(model, tags, limit)]
 
 
 def delete(registry: Registry, model: str, version: int) -> None:

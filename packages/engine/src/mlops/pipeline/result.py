@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -33,3 +33,5 @@ class JobResult:
     outputs: Mapping[str, Path]
     """`<step>.<output>` and pipeline outputs, as local folders or files."""
     url: str = ""
+    tags: Mapping[str, str] = field(default_factory=dict)
+    """What it was started with."""

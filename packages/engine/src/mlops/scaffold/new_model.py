@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, Problem
-from mlops.scaffold import environment, kinds
+from mlops.lifecycle import environments as environment
+from mlops.scaffold import kinds
 from mlops.scaffold.examples import example_of
 from mlops.scaffold.kinds import TEMPLATES, Kind
 from mlops.spec.files import gates_path, training_path

@@ -40,10 +40,11 @@ class MlflowRegistry:
             for r in found
         ]
 
-    def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
-        """All versions, highest number first, that carry all of `tags`."""
-        wanted = (tags or {}).items()
-        return [_public(v) for v in self._store.versions(model) if wanted <= v.tags.items()]
+    def versions(
+        self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> list[ModelVersion]:
+        """Versions that carry all of `tags`, highest number first; at most `limit`."""
+        return [_public(v) for v in self._store.versions(model, tags, limit)]
 
     def get(self, model: str, version: int) -> ModelVersion:
         """Raises `NotFound`."""

@@ -38,6 +38,9 @@ class Jobs(Protocol):
         Raises `StepFailed`, `InvalidInput` (lint; a selection that the target cannot run), `TargetError`.
         """
 
+    def again(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> JobResult | None:
+        """What `run` has made of exactly this before, all of it, while it is still there; else None."""
+
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """Start a run that goes on without this process and its login; the name that `wait` knows it by.
 
@@ -51,6 +54,12 @@ class Jobs(Protocol):
 
         May be called by any process, at any time and again; `progress` first hears what has already happened.
         An interruption (Control-C) ends the waiting, not the run. Raises what `run` raises, and `NotFound`.
+        """
+
+    def output(self, name: str, output: str) -> Path:
+        """A local copy of an output of a finished run that its result lacks, such as a folder in the cloud.
+
+        Raises `NotFound`, `TargetError`.
         """
 
 
@@ -106,8 +115,10 @@ class Registry(Protocol):
     def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
         """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
 
-    def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
-        """All versions, highest number first, that carry all of `tags`."""
+    def versions(
+        self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> list[ModelVersion]:
+        """Versions that carry all of `tags`, highest number first; at most `limit`."""
 
     def get(self, model: str, version: int) -> ModelVersion:
         """Raises `NotFound`."""

@@ -75,10 +75,12 @@ class MemoryRegistry:
         """See `mlops.targets.base.Registry.runs`; the experiment is not told apart."""
         return [run for run in self.trained if tags.items() <= run.tags.items()][:limit]
 
-    def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
+    def versions(
+        self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> list[ModelVersion]:
         wanted = (tags or {}).items()
         found = [v for v in self._versions.values() if v.model == model and wanted <= v.tags.items()]
-        return sorted(found, key=lambda v: -v.version)
+        return sorted(found, key=lambda v: -v.version)[:limit]
 
     def get(self, model: str, version: int) -> ModelVersion:
         if (model, version) not in self._versions:

@@ -45,6 +45,10 @@ class MemoryJobs:
         self.selections.append(selection)
         return self._end(self.submit(pipeline, inputs, tags), progress)
 
+    def again(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> JobResult | None:
+        """None: nothing is kept."""
+        return None
+
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """See `mlops.targets.base.Jobs.submit`."""
         name = f"{pipeline.parent.name}-{len(self.submitted) + 1}"
@@ -60,6 +64,10 @@ class MemoryJobs:
         if name in self.slow and patience < math.inf:
             return None
         return self._end(name, progress)
+
+    def output(self, name: str, output: str) -> Path:
+        """See `mlops.targets.base.Jobs.output`."""
+        raise NotFound(f"the run {name} has no output {output!r}")
 
     def _end(self, name: str, progress: Callable[[StepEvent], None]) -> JobResult:
         self.slow.discard(name)

@@ -4,6 +4,7 @@ This is an interface between versions: an older `mlops update` calls it in a new
 table of `template.toml` as JSON on standard input; what a version does not know it must refuse or default.
 
     python -m mlops.template initialise FOLDER            {answers}       ->
+    python -m mlops.template lock FOLDER ROOT             -                     ->
     python -m mlops.template fork-owned FOLDER            [paths]         -> [those that the fork owns]
     python -m mlops.template migrate FOLDER VERSION       -               -> [what was done, in sentences]
 """
@@ -37,6 +38,11 @@ def _answer(words: Sequence[str]) -> list[str] | None:
             from mlops.template.initialise import initialise
 
             initialise(Path(folder), answers(**json.load(sys.stdin)))
+            return None
+        case ["lock", folder, root]:
+            from mlops.template.initialise import locked
+
+            locked(Path(folder), Path(root))
             return None
         case ["fork-owned", folder]:
             from mlops.template import manifest

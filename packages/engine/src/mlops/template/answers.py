@@ -12,6 +12,7 @@ from mlops.scaffold import kinds
 from mlops.spec._base import ModelName, Spec
 from mlops.spec.naming import REGIONS, RULES, Names
 from mlops.spec.schema import Task
+from mlops.template import sources
 
 STACKS = ("shared", "dev", "staging", "prod")
 _REPOSITORY = {
@@ -29,6 +30,12 @@ def _region(value: str) -> str:
 def _email(value: str) -> str:
     if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
         raise ValueError("must be an e-mail address")
+    return value
+
+
+def _engine(value: str) -> str:
+    if value:
+        sources.parsed(value)
     return value
 
 
@@ -52,6 +59,8 @@ class Answers(Spec):
     """What the first model is made with."""
     task: Task = "binary"
     """What the first model answers."""
+    engine: Annotated[str, AfterValidator(_engine)] = ""
+    """Where the packages come from: `git+URL`, `index+URL`, or a folder of wheels."""
 
     @property
     def name(self) -> str:
@@ -101,6 +110,15 @@ class Answers(Spec):
         if self.model:
             names.endpoint("online_endpoint", self.model)
             names.endpoint("batch_endpoint", self.model)
+
+    @property
+    def ci(self) -> str:
+        """Whose workflow files the fork has; the local forge runs those of GitHub."""
+        return "github" if self.forge == "local" else self.forge
+
+    def source(self) -> sources.Source | None:
+        """Where the engine comes from; None in a fork of a version that had the engine inside."""
+        return sources.parsed(self.engine) if self.engine else None
 
     def told(self) -> dict[str, str]:
         """Fields that are not as they are without an answer, by name."""

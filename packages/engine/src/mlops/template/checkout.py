@@ -14,14 +14,16 @@ from typing import Any
 
 from mlops.errors import TargetError
 from mlops.forge.git import Git
+from mlops.spec.sources import python_path
 
 
 @dataclass(frozen=True)
 class Checkout:
-    """`folder` holds the files of `version`, without a repository."""
+    """`folder` holds the files of `version`, without a repository; `code` keeps them as released."""
 
     folder: Path
     version: str
+    code: Path
 
     @classmethod
     def clone(cls, folder: Path, url: str, version: str) -> Checkout:
@@ -31,7 +33,10 @@ class Checkout:
             *("clone", "--quiet", "--depth=1", f"--branch=v{version}", "--", url, str(folder)),
         )
         shutil.rmtree(folder / ".git")
-        return cls(folder, version)
+        # A fork has no engine inside: what is asked later has to stay somewhere.
+        code = folder.with_name(f"{folder.name}-code")
+        shutil.copytree(folder, code, symlinks=True)
+        return cls(folder, version, code)
 
     def text(self, name: str) -> str:
         """A file, or nothing."""
@@ -41,6 +46,10 @@ class Checkout:
     def initialise(self, answers: Mapping[str, str]) -> None:
         """Make it the fork that gave these answers."""
         self._ask("initialise", str(self.folder), given=dict(answers))
+
+    def lock(self, root: Path) -> None:
+        """Lock the engine from its source; wheels lie relative to `root`."""
+        self._ask("lock", str(self.folder), str(root))
 
     def owned_by_fork(self, paths: Sequence[str]) -> set[str]:
         """Those that an update must leave alone, by the zones of this version."""
@@ -52,10 +61,10 @@ class Checkout:
 
     def _ask(self, *words: str, given: object = None) -> Any:
         # Not this process: what is imported here is another version of the same modules.
-        env = {**os.environ, "PYTHONPATH": str(self.folder / "src"), "PYTHONDONTWRITEBYTECODE": "1"}
+        env = {**os.environ, "PYTHONPATH": python_path(self.code), "PYTHONDONTWRITEBYTECODE": "1"}
         done = subprocess.run(
             [sys.executable, "-m", "mlops.template", *words],
-            cwd=self.folder,
+            cwd=self.code,
             env=env,
             input=json.dumps(given),
             capture_output=True,

@@ -6,34 +6,24 @@ template, each with its own code, so that both sides of the merge have passed th
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
-import sys
-from collections.abc import Iterator, Sequence
+import tomllib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import InvalidInput
-from mlops.scaffold import environment, kinds
+from mlops.lifecycle import environments as environment
+from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
 from mlops.spec.settings import FILE as SETTINGS
 from mlops.spec.settings import load_settings
-from mlops.template import manifest, readme, values
+from mlops.template import lock, manifest, pages, project, values
 from mlops.template.answers import Answers
 from mlops.template.manifest import Example, Template, spec
-from mlops.template.regions import without_example
+from mlops.template.regions import EXAMPLE, HOME, unmarked, without
 
 _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
-_WHERE_THEY_ARE_RULES = (
-    "packages/engine/src/mlops/template/",
-    "packages/engine/src/mlops/doctor/",
-    "packages/engine/tests/processes/doctor/",
-    "packages/maker/tests/azure/",
-)
-"""Rooms that must spell what they replace, or look for."""
-_REFERENCE = "packages/maker/src/mlops/reference"
-"""Writes pages from the code, which has fewer verbs without the example."""
 
 
 @dataclass(frozen=True)
@@ -51,87 +41,108 @@ class Leftover:
 def initialise(folder: Path, answers: Answers) -> None:
     """Make the template in `folder`, files without a repository, the fork that gave these answers.
 
+    The lock still has the engine of the template's workspace; `locked` gives it the fork's.
     Raises `InvalidInput` when the folder holds no template, or one that was initialised before.
     """
     template = manifest.load(folder)
     if template.answers is not None:
         raise InvalidInput(f"{manifest.FILE} has answers already; only a template can be initialised")
     example = template.example
-    _remove(folder, template.home)
     if answers.model is not None:
         if example is None:
             raise InvalidInput("this template has no example that another model could replace")
+        _scaffold(folder, answers, example)
+    _remove(folder, lambda path: template.stays_at_home(path, answers.ci) and path != _LOCK)
+    if answers.model is not None and example is not None:
         _replace_example(folder, answers, example)
-    _rename(folder, answers, example if answers.model else None)
-    path = folder / manifest.FILE
-    path.write_text(manifest.with_answers(path.read_text(encoding="utf-8"), answers), encoding="utf-8")
-    model = answers.model or (example.model if example else next(iter(load_settings(folder).models)))
-    (folder / "README.md").write_text(readme.render(folder, answers, model), encoding="utf-8")
-    if answers.model is not None and (folder / _REFERENCE).is_dir():
-        _write_reference(folder)
-
-
-def _write_reference(folder: Path) -> None:
-    # The folder's own code has to be asked, not the one that runs here.
-    env = {
-        **os.environ,
-        "PYTHONPATH": f"{folder / 'src'}{os.pathsep}{folder}",
-        "PYTHONDONTWRITEBYTECODE": "1",
-    }
-    done = subprocess.run(
-        [sys.executable, "-m", "mlops.reference"],
-        cwd=folder, env=env, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if done.returncode:
-        last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise InvalidInput(f"the reference pages of docs/reference cannot be written: {last}")
-
-
-def _replace_example(folder: Path, answers: Answers, example: Example) -> None:
-    """The new model first: it starts from the example's components."""
-    model = str(answers.model)
-    if model == example.model:
-        raise InvalidInput(f"--model: {model!r} is the example's name; take another, or --keep-example")
-    new_model(folder, load_settings(folder), model, answers.task, answers.kind)
-    project = folder / _PROJECT
-    used = kinds.kind(answers.kind).groups
-    _write(project, environment.only_groups(project.read_text(encoding="utf-8"), kinds.groups(), used))
-    _remove(folder, example.paths)
-    for path in files(folder):
-        text, name = read(path), path.relative_to(folder).as_posix()
-        if text is None or name.startswith(_WHERE_THEY_ARE_RULES):
-            continue
-        new = without_example(name, text) if "<example" in text else text
-        if name.startswith("docs/") and name.endswith(".md"):
-            new = values.in_code(new, example.model, model)
-            new = values.linked(new, path.parent)
-        if new != text:
-            _write(path, new)
-    settings = folder / SETTINGS
-    _write(settings, values.without_model(settings.read_text(encoding="utf-8"), example.model))
-
-
-def _rename(folder: Path, answers: Answers, replaced: Example | None) -> None:
-    old = _project_name(folder)
+    gone = {HOME, *template.forges, *([EXAMPLE] if answers.model else [])} - {answers.ci}
+    _cut(folder, gone, {EXAMPLE, *template.forges} - gone)
     for path in files(folder):
         edit = values.edits(path.relative_to(folder).as_posix())
         text = read(path) if edit else None
         if edit and text is not None:
             _write(path, edit(text, answers))
-    lock = folder / _LOCK
-    if lock.is_file():
-        gone = replaced.packages if replaced else []
-        _write(lock, values.locked(lock.read_text(encoding="utf-8"), old, answers.name, gone))
+    _depend(folder, template, answers)
+    path = folder / manifest.FILE
+    _write(path, manifest.with_answers(path.read_text(encoding="utf-8"), answers))
+    model = answers.model or (example.model if example else next(iter(load_settings(folder).models)))
+    for name, text in pages.rendered(answers, template, model).items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        _write(folder / name, text)
 
 
-def _project_name(folder: Path) -> str:
-    found = re.search(r'(?m)^name = "(.*)"$', (folder / _PROJECT).read_text(encoding="utf-8"))
-    return found.group(1) if found else ""
+def locked(folder: Path, root: Path) -> None:
+    """Give the lock of the fork in `folder` the engine from its source; wheels lie relative to `root`.
+
+    Raises `InvalidInput` or `TargetError` when the source does not have this version.
+    """
+    template = manifest.load(folder)
+    if template.answers is None or not (source := template.answers.source()):
+        return
+    path = folder / _LOCK
+    text, own = (
+        path.read_text(encoding="utf-8"),
+        tomllib.loads((folder / _PROJECT).read_text(encoding="utf-8")),
+    )
+    engine = lock.engine_packages(tomllib.loads(text))
+    names = sorted(engine.keys() & {lock.requirement_name(line) for line in own["project"]["dependencies"]})
+    entries = source.entries(root, names, template.version)
+    _write(path, lock.fork_lock(text, own, source, entries))
+
+
+def _scaffold(folder: Path, answers: Answers, example: Example) -> None:
+    """The new model first: it starts from the example's components."""
+    model = str(answers.model)
+    if model == example.model:
+        raise InvalidInput(f"--model: {model!r} is the example's name; take another, or --keep-example")
+    new_model(folder, load_settings(folder), model, answers.task, answers.kind)
+
+
+def _replace_example(folder: Path, answers: Answers, example: Example) -> None:
+    path, used = folder / _PROJECT, kinds.kind(answers.kind).groups
+    _write(path, environment.only_groups(path.read_text(encoding="utf-8"), kinds.groups(), used))
+    gone = spec(example.paths)
+    _remove(folder, gone.match_file)
+    settings = folder / SETTINGS
+    _write(settings, values.without_model(settings.read_text(encoding="utf-8"), example.model))
+
+
+def _cut(folder: Path, gone: set[str], kept: set[str]) -> None:
+    """Parts that are marked go, or stay without their marks."""
+    for path in files(folder):
+        text = read(path)
+        if text is None or "<" not in text:
+            continue
+        new = text
+        for mark in sorted(gone):
+            if f"<{mark}" in new:
+                new = without(path.relative_to(folder).as_posix(), new, mark)
+        for mark in sorted(kept):
+            new = unmarked(new, mark)
+        if new != text:
+            _write(path, new)
+
+
+def _depend(folder: Path, template: Template, answers: Answers) -> None:
+    path = folder / _PROJECT
+    engine = lock.engine_packages(tomllib.loads((folder / _LOCK).read_text(encoding="utf-8")))
+    wrong = sorted(name for name, version in engine.items() if version != template.version)
+    if wrong:
+        raise InvalidInput(f"{manifest.FILE} has version {template.version}, and {', '.join(wrong)} another")
+    source = answers.source()
+    if source is None:
+        raise InvalidInput("--engine: is needed; it says where the packages gitops-ml-* come from")
+    _write(path, project.own(path.read_text(encoding="utf-8"), answers.name, engine, source))
 
 
 def leftovers(folder: Path, template: Template, answers: Answers) -> list[Leftover]:
     """Where a fork made from `template` still has names that are not its own."""
-    words = ["@OWNER/", "mlops-template", "(ml-team|finance)@example.com"]
+    words = [
+        "@OWNER/",
+        "mlops-template",
+        "</?(?:home|example|github|azure-devops)/?>",
+        "(ml-team|finance)@example.com",
+    ]
     if answers.forge == "github":
         words.append(values.PLACE)
     if template.example and answers.model:
@@ -142,8 +153,6 @@ def leftovers(folder: Path, template: Template, answers: Answers) -> list[Leftov
         relative = path.relative_to(folder).as_posix()
         if pattern.search(relative):
             found.append(Leftover(relative, 0, "its name"))
-        if relative.startswith(_WHERE_THEY_ARE_RULES):
-            continue
         for number, line in enumerate((read(path) or "").splitlines(), 1):
             if pattern.search(line):
                 found.append(Leftover(relative, number, line))
@@ -169,10 +178,9 @@ def _write(path: Path, text: str) -> None:
     path.write_text(text, encoding="utf-8")
 
 
-def _remove(folder: Path, lines: Sequence[str]) -> None:
-    gone = spec(lines)
+def _remove(folder: Path, gone: Callable[[str], bool]) -> None:
     for path in list(files(folder)):
-        if gone.match_file(path.relative_to(folder).as_posix()):
+        if gone(path.relative_to(folder).as_posix()):
             path.unlink()
     for path in sorted((p for p in folder.rglob("*") if p.is_dir()), reverse=True):
         if ".git" not in path.relative_to(folder).parts and not any(path.iterdir()):

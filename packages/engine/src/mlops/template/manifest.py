@@ -7,7 +7,7 @@ import tomllib
 from collections.abc import Iterable
 from functools import cached_property
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pathspec import PathSpec
 from pydantic import Field, ValidationError
@@ -21,24 +21,23 @@ FILE = "template.toml"
 VersionText = Annotated[str, Field(pattern=r"^\d+\.\d+\.\d+$")]
 
 
-class Zone(Spec):
-    """Paths with one owner, as lines of a .gitignore."""
+class Zones(Spec):
+    """What a fork has, as lines of a .gitignore. What is in neither stays in the template's repository."""
 
-    paths: list[str] = Field(min_length=1)
-    what: str
-    owner: Literal["fork", "template"]
+    fork: list[str] = []
+    """An update leaves it alone."""
+    skeleton: list[str] = []
+    """An update merges it."""
 
 
 class Example(Spec):
-    """The use case that a fork replaces, and all that exists only because of it."""
+    """The use case that a fork replaces."""
 
     model: ModelName
     words: list[str] = Field(min_length=1)
     """Where one of these is left, in any case, a fork would read of a model that it does not have."""
-    packages: list[str] = []
-    """Of the lock; nothing else needs them."""
     paths: list[str]
-    """Goes with the example: its own files, its story, and proof of the template that needs its data."""
+    """Goes with the example."""
 
 
 class Template(Spec):
@@ -46,11 +45,11 @@ class Template(Spec):
 
     version: VersionText
     source: str = ""
-    """Git URL of the template; empty: `mlops update --from URL`, or a remote called `template` or
-    `upstream`."""
-    zones: list[Zone] = []
-    home: list[str] = []
-    """What only the template's own repository has; every fork loses it."""
+    """Git URL of the template; empty: where the engine comes from, `mlops update --from URL`, or a remote
+    called `template` or `upstream`."""
+    zones: Zones = Zones()
+    forges: dict[str, list[str]] = {}
+    """What only one forge reads, by its name."""
     example: Example | None = None
     """Absent where it was replaced."""
     answers: Answers | None = None
@@ -58,18 +57,35 @@ class Template(Spec):
 
     @cached_property
     def _fork(self) -> PathSpec[Any]:
-        return spec(line for zone in self.zones if zone.owner == "fork" for line in zone.paths)
+        return spec(self.zones.fork)
+
+    @cached_property
+    def _skeleton(self) -> PathSpec[Any]:
+        return spec(self.zones.skeleton)
 
     def owned_by_fork(self, path: str) -> bool:
         """Whether an update leaves `path` as the fork has it."""
         return bool(self._fork.match_file(path))
 
+    def of_skeleton(self, path: str) -> bool:
+        """Whether an update merges `path`."""
+        return bool(self._skeleton.match_file(path)) and not self.owned_by_fork(path)
+
     def of_fork(self, paths: Iterable[str]) -> list[str]:
-        """Those of `paths`, all files of a repository, that belong to the fork: its models' tests too."""
-        known = list(paths)
-        packages = {p.split("/")[1] for p in known if p.startswith("src/") and self.owned_by_fork(p)}
-        tests = tuple(f"tests/{kind}/{package}/" for kind in ("unit", "processes") for package in packages)
-        return [p for p in known if self.owned_by_fork(p) or p.startswith(tests)]
+        """Those of `paths`, all files of a repository, that belong to the fork.
+
+        Tests below tests/unit/<name>/ do where src/<name>/ does: versions that had the engine inside had its
+        tests there too.
+        """
+        known = [path for path in paths if self.owned_by_fork(path)]
+        models = {path.split("/")[1] for path in known if path.startswith("src/")}
+        return [p for p in known if not p.startswith("tests/unit/") or p.split("/")[2] in models]
+
+    def stays_at_home(self, path: str, ci: str) -> bool:
+        """Whether a fork whose workflows this forge runs does without `path`."""
+        if not self.owned_by_fork(path) and not self.of_skeleton(path):
+            return True
+        return any(spec(lines).match_file(path) for name, lines in self.forges.items() if name != ci)
 
 
 def spec(lines: Iterable[str]) -> PathSpec[Any]:

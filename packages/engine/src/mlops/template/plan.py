@@ -18,7 +18,7 @@ from mlops.forge.git import Git
 from mlops.spec import writing
 from mlops.template import manifest
 from mlops.template.answers import Answers
-from mlops.template.initialise import Leftover, initialise, leftovers
+from mlops.template.initialise import Leftover, initialise, leftovers, locked
 from mlops.template.trees import export, read_tree, tree_of_folder
 
 BACK = "git restore --source=HEAD --staged --worktree . && git clean -fd"
@@ -76,6 +76,7 @@ def plan(root: Path, answers: Answers) -> Iterator[Plan]:
         export(git, "HEAD", folder)
         if template.answers is None:
             initialise(folder, answers)
+            locked(folder, root)
             missed = leftovers(folder, template, answers)
         else:
             _same(template.answers, answers, committed=True)

@@ -9,7 +9,7 @@ from pathlib import Path
 from mlops.errors import InvalidInput
 from mlops.forge.git import Git
 from mlops.scaffold import kinds
-from mlops.template import manifest
+from mlops.template import manifest, versions
 from mlops.template.answers import Answers, answers
 
 Ask = Callable[[str, str], str]
@@ -21,6 +21,11 @@ _AZURE = re.compile(r"dev\.azure\.com[:/](?:v3/)?(?P<o>[^/]+)/(?P<p>[^/]+)/(?:_g
 _STAND_INS = {"project": "project", "contact": "nobody@example.org"}
 """For answers that are still to come."""
 
+_NO_ENGINE = (
+    "say --engine git+URL of the template, index+URL of a package index, or a folder of wheels; "
+    "or name the template: git remote add template URL"
+)
+
 QUESTIONS: Mapping[str, str] = {
     "project": "Name of the project",
     "organisation": "Prefix of your organisation in names in Azure (empty: none)",
@@ -28,6 +33,7 @@ QUESTIONS: Mapping[str, str] = {
     "forge": "Forge (local, github, azure-devops)",
     "repository": "Repository on the forge",
     "contact": "E-mail address for alerts and the budget",
+    "engine": "Where the engine comes from (git+URL of the template, index+URL, or a folder of wheels)",
     "model": "First model (empty: keep the example)",
     "kind": "What it is made with (sklearn, lightgbm, xgboost, catboost, …: mlops new-model --help)",
     "task": "What it answers (binary, multiclass, regression)",
@@ -46,10 +52,19 @@ def suggested(root: Path) -> dict[str, str]:
     elif on_azure := _AZURE.search(origin):
         found |= {"forge": "azure-devops", "repository": "/".join(on_azure.group("o", "p", "n"))}
         found["project"] = _name(on_azure["n"])
+    if url := _template(root, git):
+        found["engine"] = f"git+{url}"
     code, email, _ = git.answer("config", "user.email")
     if code == 0 and "@" in email:
         found["contact"] = email.strip()
     return found
+
+
+def _template(root: Path, git: Git) -> str:
+    """URL of the template, where `template.toml` or a remote says it."""
+    remotes = [git.answer("remote", "get-url", remote) for remote in versions.REMOTES]
+    url = manifest.load(root).source or next((said.strip() for code, said, _ in remotes if code == 0), "")
+    return f"file://{Path(url).resolve()}" if url and "://" not in url and Path(url).is_dir() else url
 
 
 def gather(root: Path, given: Mapping[str, str | None], *, keep_example: bool, ask: Ask | None) -> Answers:
@@ -64,6 +79,8 @@ def gather(root: Path, given: Mapping[str, str | None], *, keep_example: bool, a
     if ask is None and "model" not in told and not keep_example:
         raise InvalidInput("say --model NAME for the first model, or --keep-example")
     known = suggested(root)
+    if ask is None and "engine" not in told | known:
+        raise InvalidInput(_NO_ENGINE)
     for name, question in QUESTIONS.items():
         if name in told or (name == "model" and keep_example):
             continue
@@ -103,6 +120,8 @@ def _asked(ask: Ask, name: str, question: str, default: str, told: Mapping[str, 
 
 def _wrong(name: str, told: Mapping[str, str]) -> str:
     """What is wrong with the answer to `name`; what was not asked yet does not count."""
+    if name == "engine" and not told.get(name):
+        return _NO_ENGINE
     try:
         answers(**{**_STAND_INS, **told} if name in told else dict(told))
     except InvalidInput as error:

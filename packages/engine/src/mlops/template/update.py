@@ -12,9 +12,8 @@ the same lines, the branch is checked out with git's conflict markers instead.
 from __future__ import annotations
 
 import json
+import os
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,8 +21,9 @@ from pathlib import Path
 
 from mlops.errors import Blocked, InvalidInput
 from mlops.forge.git import Git
-from mlops.template import manifest, versions
+from mlops.template import manifest, project, uv, versions
 from mlops.template.checkout import Checkout
+from mlops.template.sources import Wheels
 from mlops.template.trees import (
     Conflict,
     Tree,
@@ -73,8 +73,10 @@ def wanted_version(root: Path, url: str, to: str | None) -> str:
     return to
 
 
-def update(root: Path, url: str, wanted: str, *, write: bool) -> Update:
+def update(root: Path, url: str, wanted: str, *, write: bool, engine: str | None = None) -> Update:
     """Bring version `wanted` of the template at `url` into the fork in `root`.
+
+    `engine` is where the packages come from henceforth; a fork that had them inside gets them from `url`.
 
     Raises `InvalidInput` for a repository that was never initialised or has changes that are not committed,
     `TargetError` when a version cannot be had, `Blocked` when the branch of an earlier try is still there.
@@ -86,18 +88,20 @@ def update(root: Path, url: str, wanted: str, *, write: bool) -> Update:
     if template.version == wanted:
         return Update(template.version, wanted, "", (), (), (), "", ())
     _ready(git, branch)
-    answers = template.answers.told()
+    before_answers = template.answers.told()
+    answers = {**before_answers, "engine": engine or template.answers.engine or f"git+{_address(root, url)}"}
     with tempfile.TemporaryDirectory(prefix="mlops-update-") as place:
         base = Checkout.clone(Path(place) / "base", url, template.version)
         theirs = Checkout.clone(Path(place) / "theirs", url, wanted)
         changelog = theirs.text("CHANGELOG.md")
-        for side in (base, theirs):
-            side.initialise(answers)
+        base.initialise(before_answers)
+        theirs.initialise(answers)
+        theirs.lock(root)
         work = Path(place) / "merged"
-        tree, conflicts, remarks = _merged(git, base, theirs)
+        tree, conflicts, remarks = _merged(git, base, theirs, template)
         export(git, tree, work)
         migrations = theirs.migrate(work, template.version)
-        remarks += _locked(work, git, tree, conflicts)
+        remarks += _locked(work, root, theirs, conflicts)
         after = tree_of_folder(git, work) | submodules(read_tree(git, tree))
     before = read_tree(git, "HEAD")
     done = Update(
@@ -125,22 +129,25 @@ def _ready(git: Git, branch: str) -> None:
         )
 
 
-def _merged(git: Git, base: Checkout, theirs: Checkout) -> tuple[str, list[Conflict], list[str]]:
+def _merged(
+    git: Git, base: Checkout, theirs: Checkout, template: manifest.Template
+) -> tuple[str, list[Conflict], list[str]]:
     """Tree, what a person must decide, and what was decided by rule."""
     ours = read_tree(git, "HEAD")
     sides = {"base": tree_of_folder(git, base.folder), "theirs": tree_of_folder(git, theirs.folder)}
     owned = theirs.owned_by_fork(sorted({*ours, *sides["base"], *sides["theirs"]}))
     kept: Tree = {path: entry for path, entry in ours.items() if path in owned}
+    pages = {p: e for p, e in sides["theirs"].items() if p in owned and _first(p, ours, sides["base"])}
     for name, side in sides.items():
         sides[name] = {p: e for p, e in side.items() if p not in owned} | kept
-    remarks = []
-    old, new = sides["base"].get(_LOCK), sides["theirs"].get(_LOCK)
-    both = new is not None and new != old and ours.get(_LOCK) != old
-    if both:
+    sides["theirs"] |= pages
+    if _LOCK in sides["theirs"]:
         # Two sets of dependencies cannot be merged line by line: the template's is the start, uv adds ours.
-        ours = {**ours, _LOCK: str(new)}
+        ours = {**ours, _LOCK: sides["theirs"][_LOCK]}
+    ours = _as_pinned(git, ours, base, template)
     found = merge_trees(git, sides["base"], ours, sides["theirs"])
     tree, conflicts = read_tree(git, found.tree), []
+    remarks = []
     for conflict in found.conflicts:
         if set(conflict.stages) == {1, 3}:
             tree.pop(conflict.path, None)
@@ -150,26 +157,61 @@ def _merged(git: Git, base: Checkout, theirs: Checkout) -> tuple[str, list[Confl
     return write_tree(git, tree), conflicts, remarks
 
 
-def _locked(work: Path, git: Git, tree: str, conflicts: Sequence[Conflict]) -> list[str]:
+def _first(path: str, ours: Tree, base: Tree) -> bool:
+    """Whether `path` is a page or a desired state that this version brings; no file of a model."""
+    return path not in ours and path not in base and path.startswith(("docs/", "environments/"))
+
+
+def _as_pinned(git: Git, ours: Tree, base: Checkout, template: manifest.Template) -> Tree:
+    """The fork with the pin of its skeleton's version: a bot that moved it has changed nothing else."""
+    source = template.answers.source() if template.answers else None
+    text = git.show("HEAD", _PROJECT)
+    if source is None or not text:
+        return ours
+    engine = dict.fromkeys(project.packages(base.text(_PROJECT)), template.version)
+    pinned = project.repinned(text, engine, source)
+    if pinned == text:
+        return ours
+    blob = git.run("hash-object", "-w", "--stdin", text=pinned)
+    return {**ours, _PROJECT: f"{ours[_PROJECT].partition(' ')[0]} {blob}"}
+
+
+def _locked(work: Path, root: Path, theirs: Checkout, conflicts: Sequence[Conflict]) -> list[str]:
     """Lock again where the fork's dependencies are not the template's; a remark when that has to wait."""
-    mine, result = read_tree(git, "HEAD"), read_tree(git, tree)
-    moved = [path for path in (_LOCK, _PROJECT) if mine.get(path) != result.get(path)]
-    if not moved or _LOCK not in result:
+    mine = work / _PROJECT
+    if not (work / _LOCK).is_file() or mine.read_text(encoding="utf-8") == theirs.text(_PROJECT):
         return []
     later = "uv.lock has to be made again: run uv lock, and commit it with the update"
     if any(conflict.path == _PROJECT for conflict in conflicts):
         return [later]
-    beside = Path(sys.executable).with_name("uv")
-    uv = str(beside) if beside.is_file() else shutil.which("uv")
-    if uv is None:
+    if not os.access(root.parent, os.W_OK):
         return [later]
-    try:
-        done = subprocess.run(
-            [uv, "lock", "--quiet"], cwd=work, capture_output=True, check=False, timeout=_LOCK_SECONDS
-        )
-    except subprocess.TimeoutExpired:
-        return [later]
-    return [later] if done.returncode else []
+    # Beside the fork: wheels and packages of one's own lie relative to it.
+    with tempfile.TemporaryDirectory(prefix="mlops-lock-", dir=root.parent) as place:
+        for name in (_LOCK, _PROJECT, "README.md"):
+            if (work / name).is_file():
+                shutil.copy2(work / name, place)
+        for folder in ("src", *_wheels(theirs)):
+            if (root / folder).is_dir():
+                (Path(place) / folder).parent.mkdir(parents=True, exist_ok=True)
+                (Path(place) / folder).symlink_to(root / folder)
+        code, _ = uv.run(Path(place), "lock", "--quiet", seconds=_LOCK_SECONDS)
+        if code:
+            return [later]
+        shutil.copy2(Path(place) / _LOCK, work / _LOCK)
+    return []
+
+
+def _wheels(theirs: Checkout) -> list[str]:
+    """The folder of wheels, where it is one inside the repository."""
+    told = manifest.load(theirs.folder).answers
+    source = told.source() if told else None
+    return [source.folder] if isinstance(source, Wheels) and not source.folder.startswith("..") else []
+
+
+def _address(root: Path, url: str) -> str:
+    """A URL for a repository that may be named by its path."""
+    return url if "://" in url or ":" in url else (root / url).resolve().as_uri()
 
 
 def _written(git: Git, done: Update, after: Tree) -> Update:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
 from mlops.template.answers import Answers
@@ -17,8 +16,6 @@ PLACE = "OWNER/REPO"
 
 def edits(path: str) -> Edit | None:
     """What is to be done with the text of `path`, if anything."""
-    if path.startswith("docs/") and path.endswith(".md"):
-        return _page
     return _EDITS.get(path)
 
 
@@ -30,20 +27,12 @@ def _replaced(text: str, pattern: str, new: str, *, where: str) -> str:
     return found
 
 
-def _page(text: str, answers: Answers) -> str:
-    return text.replace(PLACE, answers.repository) if answers.forge == "github" else text
-
-
 def _settings(text: str, answers: Answers) -> str:
     text = _named(text, answers, "mlops.toml")
     lines = f'[forge]\nkind = "{answers.forge}"\n'
     if answers.repository:
         lines += f'repository = "{answers.repository}"\n'
     return _replaced(text, r"^\[forge\]\n(?:(?!\[).*\n)*", lines, where="mlops.toml")
-
-
-def _project(text: str, answers: Answers) -> str:
-    return _named(text, answers, "pyproject.toml")
 
 
 def _named(text: str, answers: Answers, where: str) -> str:
@@ -71,7 +60,6 @@ def _stack(text: str, answers: Answers) -> str:
 
 _EDITS: dict[str, Edit] = {
     "mlops.toml": _settings,
-    "pyproject.toml": _project,
     "MLproject": _mlproject,
     ".github/CODEOWNERS": _owners,
     **{f"environments/Pulumi.{stack}.yaml": _stack for stack in ("shared", "dev", "staging", "prod")},
@@ -82,48 +70,3 @@ def without_model(text: str, model: str) -> str:
     """`mlops.toml` without the tables of `model`, each with the comment above it."""
     table = rf"(?:^#[^\n:]*\n)*^\[models\.{re.escape(model)}(?:\.[^\]]*)?\]\n(?:(?!\[|#).*\n)*"
     return re.sub(table, "", text, flags=re.MULTILINE)
-
-
-def locked(text: str, old: str, new: str, gone: list[str]) -> str:
-    """`uv.lock` of a project called `new`, without the packages `gone`: what `uv lock` would write.
-
-    Packages stand in the order of their names, so the project's own moves to its new place.
-    """
-    for name in gone:
-        text = re.sub(rf'(?m)^    \{{ name = "{re.escape(name)}"[ ,].*\}},\n', "", text)
-    head, *entries = re.split(r"(?m)^(?=\[\[package\]\]\n)", text)
-    kept = [f"{entry.rstrip()}\n" for entry in entries if _name(entry) not in gone]
-    renamed = [e.replace(f'name = "{old}"', f'name = "{new}"', 1) if _name(e) == old else e for e in kept]
-    return head + "\n".join(sorted(renamed, key=_name))
-
-
-def _name(entry: str) -> str:
-    found = re.search(r'^name = "(.*)"$', entry, re.MULTILINE)
-    return found.group(1) if found else ""
-
-
-_CODE = re.compile(r"^(```+).*?^\1$|(?<!`)`[^`\n]+`(?!`)|\]\([^)\n]+\)", re.MULTILINE | re.DOTALL)
-"""Blocks, words and targets of links: what Markdown does not read as prose."""
-
-
-def in_code(text: str, old: str, new: str) -> str:
-    """A page whose commands and paths speak of the model `new` where they spoke of `old`.
-
-    Prose about `old` stays: it is about its data, and a fork must not read the same of its own.
-    """
-    package = new.replace("-", "_")
-
-    def renamed(found: re.Match[str]) -> str:
-        code = re.sub(rf"(?<=src/){old}\b|\b{old}(?=\.\w+:)", package, found.group())
-        return re.sub(rf"\b{old}\b", new, code)
-
-    return _CODE.sub(renamed, text)
-
-
-def linked(text: str, folder: Path) -> str:
-    """A page in `folder` whose links to pages that went are their words."""
-
-    def kept(found: re.Match[str]) -> str:
-        return found.group() if (folder / found.group(2)).exists() else found.group(1)
-
-    return re.sub(r"\[([^\]\n]+)\]\((?!https?:|#)([^)#\s]+\.md)(?:#[^)\s]*)?\)", kept, text)

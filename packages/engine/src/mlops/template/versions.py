@@ -8,6 +8,7 @@ from pathlib import Path
 from mlops.errors import InvalidInput, TargetError
 from mlops.forge.git import Git
 from mlops.template.manifest import Template
+from mlops.template.sources import GitTag
 
 REMOTES = ("template", "upstream")
 
@@ -19,8 +20,9 @@ def order(version: str) -> tuple[int, ...]:
 
 def source(root: Path, template: Template, chosen: str | None) -> str:
     """The URL of the template; raises `InvalidInput` when nobody says it."""
-    if chosen or template.source:
-        return chosen or template.source
+    engine = template.answers.source() if template.answers else None
+    if url := chosen or template.source or (engine.url if isinstance(engine, GitTag) else ""):
+        return url
     for remote in REMOTES:
         code, url, _ = Git(root).answer("remote", "get-url", remote)
         if code == 0:

@@ -76,7 +76,7 @@ def test_a_stack_that_was_made_means_that_azure_is_wanted(fork: Path):
 DEV, PROD = "environments/Pulumi.dev.yaml", "environments/Pulumi.prod.yaml"
 POLICY = "environments/policy.yaml"
 WRONG = [
-    ("settings", "mlops.toml", 'target = "local"', 'target = "moon"', "mlops.toml: target: "),
+    ("settings", "mlops.toml", 'target = "local"', 'target = "moon"', "mlops.toml:3: target: "),
     ("settings", "mlops.toml", 'usecase = "flights"', 'usecase = "trains"', "there is no src/trains"),
     ("settings", "mlops.toml", 'name = "flights-mlops"', 'name = "f"', "project.name"),
     ("stack files", DEV, "westeurope", "westmoon", "environments/Pulumi.dev.yaml:"),

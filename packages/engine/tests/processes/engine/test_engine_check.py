@@ -90,7 +90,7 @@ def test_a_git_revert_is_legal(two: GitWorld):
         ),
         ("environments/policy.yaml", "order: [staging, prod]", "order: [staging]", "exactly once"),
         ("environments/freeze.yaml", "windows: []", "windows: 7", "environments/freeze.yaml:1: windows"),
-        ("mlops.toml", "usecase", "use_case", "mlops.toml: models.freight"),
+        ("mlops.toml", "usecase", "use_case", ": models.freight"),
         ("pipelines/freight/model.yaml", "metrics:", "metrix:", "pipelines/freight/model.yaml:"),
         ("releases/freight/2.yaml", "version: 2", "version: 3", "its name says freight 2"),
     ],

@@ -26,7 +26,7 @@ def clone(tmp_path: Path) -> Path:
     folder.mkdir()
     git(folder, "init", "--quiet")
     git(folder, "config", "user.email", "ann@contoso.com")
-    (folder / manifest.FILE).write_text('version = "1.0.0"\n')
+    (folder / manifest.FILE).write_text('version = "1.0.0"\nsource = "https://example.org/template"\n')
     return folder
 
 
@@ -67,8 +67,10 @@ def test_the_origin_says_forge_repository_and_name(
 def test_enter_takes_every_default_and_keeps_the_example(clone: Path) -> None:
     person = Person()
     found = gather(clone, NOTHING, keep_example=False, ask=person)
-    assert found == answers(project="late-payers", contact="ann@contoso.com")
-    assert len(person.heard) == 6, "no repository for the local forge, no task without a model"
+    assert found == answers(
+        project="late-payers", contact="ann@contoso.com", engine="git+https://example.org/template"
+    )
+    assert len(person.heard) == 7, "no repository for the local forge, no task without a model"
 
 
 def test_what_an_option_says_is_not_asked(clone: Path) -> None:
@@ -76,7 +78,7 @@ def test_what_an_option_says_is_not_asked(clone: Path) -> None:
     given = {**NOTHING, "project": "pay", "forge": "github", "repository": "a/b", "model": "pay"}
     found = gather(clone, given, keep_example=False, ask=person)
     assert (found.project, found.repository, found.model, found.task) == ("pay", "a/b", "pay", "binary")
-    assert [q.split()[0] for q, _ in person.heard] == ["Prefix", "Azure", "E-mail", "What", "What"]
+    assert [q.split()[0] for q, _ in person.heard] == ["Prefix", "Azure", "E-mail", "Where", "What", "What"]
 
 
 def test_an_answer_that_cannot_be_is_asked_again_with_the_reason(clone: Path) -> None:
@@ -103,3 +105,11 @@ def test_without_a_person_the_choice_of_the_model_must_be_said(clone: Path) -> N
     with pytest.raises(InvalidInput, match="--keep-example"):
         gather(clone, NOTHING, keep_example=False, ask=None)
     assert gather(clone, NOTHING, keep_example=True, ask=None).project == "late-payers"
+
+
+def test_without_a_person_somebody_has_to_say_where_the_engine_is(clone: Path) -> None:
+    (clone / manifest.FILE).write_text('version = "1.0.0"\n')
+    with pytest.raises(InvalidInput, match=r"say --engine git\+URL"):
+        gather(clone, NOTHING, keep_example=True, ask=None)
+    git(clone, "remote", "add", "template", "https://example.org/t.git")
+    assert gather(clone, NOTHING, keep_example=True, ask=None).engine == "git+https://example.org/t.git"

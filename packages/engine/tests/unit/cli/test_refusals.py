@@ -107,7 +107,7 @@ def test_a_setting_that_is_no_pair(repository: Path, pair: str) -> None:
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("january", "a window is written 2013-01..2013-03 or 2013-04"),
+        ("january", "a window is written 2013-01..2013-03 (months)"),
         ("2013-13", "month must be in 1..12"),
         ("2013-03..2013-01", "the last month of a window must not be before its first"),
         ("", "a window is written"),

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from mlops.forge.azure_devops import AzureDevOps
+from mlops.forge.azure_devops_settings import AzureDevOpsSettings
 from mlops.forge.github import GitHub
 
 
@@ -57,3 +58,20 @@ def test_azure_devops(count: int, monkeypatch: pytest.MonkeyPatch):
     ]
     monkeypatch.setattr(forge, "_rest", Pages(rows))
     assert [p.number for p in forge.list_open()] == list(range(count))
+
+
+@pytest.mark.parametrize("count", [0, 1, 999, 1000, 1001, 2500])
+def test_an_environment_of_azure_devops_is_found_among_any_number(
+    count: int, monkeypatch: pytest.MonkeyPatch
+):
+    """The service answers a thousand at most: whoever lists them all makes the next one twice."""
+    settings = AzureDevOpsSettings("contoso", "ml", "token")
+    rows = [{"id": n, "name": f"env{n}"} for n in range(count)]
+
+    def call(method: str, path: str, *, params: dict[str, str], **_: Any) -> Any:
+        return {"value": [row for row in rows if row["name"].startswith(params.get("name", ""))][:1000]}
+
+    monkeypatch.setattr(settings, "_call", call)
+    last = settings.environment(f"env{count - 1}")
+    assert last == (rows[-1] if rows else None)
+    assert settings.environment("env") is None

@@ -87,3 +87,18 @@ def test_each_row_knows_the_commit_of_its_file_however_old(git: MemoryGit, world
     assert (oldest.commit, oldest.subject, oldest.author) == (first, "subject", "Ada")
     assert (second.commit, second.subject) == (git.head(), "subject")
     assert (newest.commit, newest.subject, newest.author, newest.approved_by) == ("f" * 40, "", "", ())
+
+
+def test_everybody_who_said_yes_is_named_with_the_rule_that_asked(git: MemoryGit, world: World):
+    """A revert has no pull request; who let its job in is in the journal."""
+    asked = git.commit({FILE: "1"}, "Approved-by: bea\nApproved-by: cy\n")
+    let_in = [{"by": "dan", "rule": "environment prod"}, {"by": "eve", "rule": "environment prod"}]
+    happened(world, "apply.finished", 1, 1, asked, approved=let_in)
+    revert = git.commit({FILE: "2"})
+    happened(world, "apply.finished", 2, 2, revert, approved=let_in[:1])
+    happened(world, "apply.finished", 3, 3, bypass={"approver": "fay", "gates": ["latency"], "reason": "x"})
+    assert [row.approved_by for row in rows(world)] == [
+        ("fay (hotfix)",),
+        ("dan (environment prod)",),
+        ("bea (pull request)", "cy (pull request)", "dan (environment prod)", "eve (environment prod)"),
+    ]

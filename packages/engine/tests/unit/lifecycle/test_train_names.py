@@ -5,15 +5,16 @@ from __future__ import annotations
 import contextlib
 import shutil
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from mlops.errors import InvalidInput, TargetError
+from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.lifecycle import train as module
 from mlops.lifecycle.lineage import Checkout, Lineage
 from mlops.lifecycle.train import Trial, train
-from mlops.pipeline import JobResult, Selection
+from mlops.pipeline import JobResult, Selection, StepEvent
 
 ROOT = Path(__file__).parents[5]
 
@@ -24,6 +25,9 @@ class Jobs:
     def __init__(self) -> None:
         self.inputs: dict[str, str] = {}
         self.tags: dict[str, str] = {}
+
+    def again(self, *_: Any) -> JobResult | None:
+        return None
 
     def run(
         self, pipeline: Path, inputs: dict[str, str], tags: Any, progress: Any, selection: Any
@@ -96,4 +100,44 @@ def test_a_use_case_that_is_not_there_starts_nothing(root: Path) -> None:
     target: Any = Target()
     with pytest.raises(InvalidInput, match=r"the use case 'no_such_package' cannot be imported"):
         train(root, target, "trains", {}, lambda _: None)
+    assert target.jobs.inputs == {}
+
+
+def test_an_unchanged_run_counts_while_the_registry_has_what_it_made(root: Path, tmp_path: Path) -> None:
+    target: Any = Target()
+    answer = tmp_path / "version.json"
+    answer.write_text('{"model": "trains", "version": 3, "digest": "d", "run_id": "r"}')
+    step = StepEvent("register", "reused", 0.0)
+    target.jobs.again = lambda *_: JobResult("r", (step,), {"register.registered": answer})
+    target.registry.get = lambda *_: SimpleNamespace(run_id="r")
+    heard: list[Any] = []
+    made = train(root, target, "trains", {}, heard.append)
+    assert (made.version, made.new, heard, target.jobs.inputs) == (3, False, [step], {})
+
+    def gone(*_: Any) -> None:
+        raise NotFound("deleted")
+
+    target.registry.get = gone
+    with pytest.raises(TargetError, match="says no version"):
+        train(root, target, "trains", {}, heard.append)
+    assert target.jobs.inputs, "a version that was deleted is made again"
+
+
+@pytest.mark.parametrize(
+    ("inputs", "sentence"),
+    [
+        (
+            {"test_window": "2013-03"},
+            "the test window 2013-03 starts before the training window 2013-01..2013-03",
+        ),
+        ({"window": "2013-01..2013-06"}, "starts before the training window 2013-01..2013-06 has ended"),
+        ({"window": "soon"}, "--window: a window is written"),
+    ],
+)
+def test_windows_are_judged_before_anything_is_started(
+    root: Path, inputs: dict[str, str], sentence: str
+) -> None:
+    target: Any = Target()
+    with pytest.raises(InvalidInput, match=sentence):
+        train(root, target, "trains", inputs, lambda _: None)
     assert target.jobs.inputs == {}

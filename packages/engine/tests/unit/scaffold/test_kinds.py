@@ -11,13 +11,18 @@ from importlib import import_module, util
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from mlops.errors import InvalidInput
-from mlops.scaffold import environment, kinds
+from mlops.lifecycle import environments as environment
+from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
+from mlops.serving import core
+from mlops.spec.digest import tree_digest
 from mlops.spec.settings import load_settings
+from mlops.steps import artifact
 
 ROOT = Path(__file__).parents[5]
 MADE = [(kind, task) for kind in kinds.names() for task in kinds.kind(kind).tasks]
@@ -64,6 +69,40 @@ def test_the_pipeline_passes_what_the_code_takes(
         assert usecase.build(defaults) is not None
         with pytest.raises(InvalidInput, match="unknown hyper-parameter no_such"):
             usecase.build({"no_such": 1})
+
+
+@pytest.mark.parametrize("kind", [kind for kind in kinds.names() if kinds.kind(kind).parameters])
+def test_what_a_kind_makes_is_trained_saved_and_served_on_its_own_data(
+    fork: Path, kind: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if absent := kinds.missing(kind):
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    # LightGBM would start a program to count cores.
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    chosen = kinds.kind(kind)
+    made(fork, kind)
+    monkeypatch.syspath_prepend(str(fork / "src"))
+    for name in [n for n in sys.modules if n.partition(".")[0] == "newcomer"]:
+        monkeypatch.delitem(sys.modules, name)
+    usecase = import_module("newcomer").usecase
+    if not hasattr(usecase, "build") or usecase.task not in ("binary", "multiclass", "regression"):
+        pytest.skip("its training and its answers have tests of their own")
+    (fork / "raw").mkdir()
+    usecase.load(fork / "raw")
+    frame = usecase.features(fork / "raw")
+    test, train = frame.iloc[::4].reset_index(drop=True), frame.drop(frame.index[::4])
+    inputs = list(usecase.contract().columns)
+    rounds = {"n_estimators", "iterations", "max_iter"} & {p.name for p in chosen.parameters}
+    few = dict.fromkeys(rounds, 20)
+    model = usecase.build(few).fit(train[inputs], train[usecase.target])
+    schema = artifact.save(fork / "model", usecase, model, train[inputs], test, package="newcomer")
+    served = core.load(fork / "model", digest=tree_digest(fork / "model"))
+    truth = (
+        model.predict_proba(test[inputs])[:, 1] if schema.task == "binary" else model.predict(test[inputs])
+    )
+    np.testing.assert_allclose(served.predict_frame(test[inputs]), truth, rtol=1e-4, atol=1e-5)
+    assert schema.library is not None and schema.library.format == (chosen.groups or ["sklearn"])[0]
+    assert schema.runs_code == "" and schema.library.code is None
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds.names() if kinds.kind(kind).groups])

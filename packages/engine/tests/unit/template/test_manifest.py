@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import pytest
 
 from mlops.errors import InvalidInput
 from mlops.template import manifest
-from mlops.template.manifest import Template, Zone
+from mlops.template.manifest import Template
 from mlops.template.versions import order
 
 ROOT = Path(__file__).parents[5]
@@ -22,16 +23,15 @@ def test_the_page_and_the_table_say_the_same() -> None:
     page = (ROOT / "docs/architecture.md").read_text(encoding="utf-8")
     found = re.search(r"<!-- zones -->\n(.*?)<!-- /zones -->", page, re.DOTALL)
     assert found, "docs/architecture.md has no part between <!-- zones --> and <!-- /zones -->"
-    assert found.group(1) == table(TEMPLATE.zones), "copy what this test says it should be"
-
-
-def table(zones: list[Zone]) -> str:
-    rows = ["| path | what it is | who owns it in a fork |", "|---|---|---|"]
-    for zone in zones:
-        paths = [p.strip("/") + ("/" if p.endswith("/") else "") for p in zone.paths if not p.startswith("!")]
-        names = ", ".join(f"`{p.replace('*', '<model>')}`" for p in paths)
-        rows.append(f"| {names} | {zone.what} | the {zone.owner} |")
-    return "\n".join(rows) + "\n"
+    named = {
+        zone: re.findall(r"`([^`]+)`", line)
+        for zone, line in re.findall(r"(?m)^\| (\w+) \| (.*)$", found.group(1))
+    }
+    for zone in ("fork", "skeleton"):
+        lines = [line for line in getattr(TEMPLATE.zones, zone) if not line.startswith("!")]
+        plain = [line.lstrip("/").replace("*", "<model>") for line in lines]
+        wanted = list(dict.fromkeys(re.sub(r"^docs/.*", "docs/<page>.md", line) for line in plain))
+        assert named[zone] == wanted, "copy what this test says it should be"
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,9 @@ def table(zones: list[Zone]) -> str:
         ("releases/prices/7.yaml", True),
         ("src/prices/model.py", True),
         ("pipelines/prices/components/train.yml", True),
-        ("tests/unit/prices/test_prices.py", False),
+        ("tests/unit/prices/test_prices.py", True),
+        ("tests/test_repository.py", False),
+        ("packages/runtime/src/mlops/errors.py", False),
         ("packages/runtime/src/mlops/errors.py", False),
         ("pipelines/azure-devops/release.yml", False),
         ("infra/environment.py", False),
@@ -58,14 +60,41 @@ def test_who_owns_what(path: str, owned: bool) -> None:
 
 
 def test_tests_of_a_model_belong_to_who_owns_the_model() -> None:
+    """Versions that had the engine inside had its tests in the same folder."""
     paths = [
         "src/prices/model.py",
-        "packages/runtime/src/mlops/errors.py",
+        "src/mlops/a.py",
         "tests/unit/prices/test_a.py",
-        "tests/processes/prices/test_c.py",
         "tests/unit/mlops/test_b.py",
     ]
-    assert TEMPLATE.of_fork(paths) == [paths[0], *paths[2:4]]
+    assert TEMPLATE.of_fork(paths) == [paths[0], paths[2]]
+
+
+@pytest.mark.parametrize(
+    ("path", "forges"),
+    [
+        ("packages/engine/pyproject.toml", set()),
+        ("docs/serving.md", set()),
+        (".github/workflows/ci.yml", {"github"}),
+        (".github/scripts/run", {"github", "azure-devops"}),
+        (".github/scripts/comment", {"github"}),
+        (".github/CODEOWNERS", {"github", "azure-devops"}),
+        (".github/workflows/train-prices.yml", {"github"}),
+        (".github/ISSUE_TEMPLATE/bug.yml", set()),
+        ("pipelines/azure-devops/templates/setup.yml", {"azure-devops"}),
+        ("pipelines/prices/training.yml", {"github", "azure-devops"}),
+        ("Makefile", {"github", "azure-devops"}),
+    ],
+)
+def test_who_has_what(path: str, forges: set[str]) -> None:
+    assert {f for f in ("github", "azure-devops") if not TEMPLATE.stays_at_home(path, f)} == forges
+
+
+def test_version_of_skeleton_and_packages_is_one() -> None:
+    versions = {
+        tomllib.loads(p.read_text())["project"]["version"] for p in ROOT.glob("packages/*/pyproject.toml")
+    }
+    assert versions == {TEMPLATE.version}
 
 
 def test_version_and_changelog_are_of_the_same_release() -> None:

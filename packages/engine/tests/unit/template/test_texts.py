@@ -11,7 +11,7 @@ from mlops.template import values
 from mlops.template.answers import answers
 from mlops.template.migrations import migrate
 from mlops.template.migrations.edit import rename_toml_key, rename_yaml_key
-from mlops.template.regions import without_example
+from mlops.template.regions import unmarked, without
 from mlops.template.versions import notes, order
 
 GIVEN = answers(project="demand", contact="a@b.org", forge="github", repository="Acme/demand", model="prices")
@@ -33,7 +33,7 @@ GIVEN = answers(project="demand", contact="a@b.org", forge="github", repository=
     ],
 )
 def test_marked_parts_go_with_the_gap_around_them(before: str, after: str) -> None:
-    assert without_example("f", before) == after
+    assert without("f", before, "example") == after
 
 
 @pytest.mark.parametrize(
@@ -46,7 +46,12 @@ def test_marked_parts_go_with_the_gap_around_them(before: str, after: str) -> No
 )
 def test_a_mark_without_its_other_half_is_found(text: str, says: str) -> None:
     with pytest.raises(InvalidInput, match=says):
-        without_example("f", text)
+        without("f", text, "example")
+
+
+def test_parts_that_are_meant_stay_without_their_marks() -> None:
+    text = "a\n# <github>\nb\n# </github>\n\tc # <github/>\nd <!-- <github/> -->\n# <home>\ne\n# </home>\n"
+    assert unmarked(text, "github") == "a\nb\n\tc\nd\n# <home>\ne\n# </home>\n"
 
 
 # --- names ----------------------------------------------------------------------------------------------
@@ -68,45 +73,10 @@ def test_settings_keep_all_but_the_example() -> None:
 
 
 def test_a_file_without_the_place_for_a_name_stops_everything() -> None:
-    edit = values.edits("pyproject.toml")
+    edit = values.edits("mlops.toml")
     assert edit is not None
-    with pytest.raises(InvalidInput, match=r"pyproject\.toml: nothing here matches"):
+    with pytest.raises(InvalidInput, match=r"mlops\.toml: nothing here matches"):
         edit("[tool.ruff]\n", GIVEN)
-
-
-def test_commands_and_paths_of_a_page_speak_of_the_new_model_and_prose_does_not() -> None:
-    page = (
-        "All 9 old things of `src/old/model.py` and `pipelines/old/x.yml`, [here](../pipelines/old/x.yml).\n"
-        '```sh\nmlops train --model old\nrun = "old.alerts:post"\n```\nIn gold and `gold`, old.\n'
-    )
-    assert values.in_code(page, "old", "late-payers") == (
-        "All 9 old things of `src/late_payers/model.py` and `pipelines/late-payers/x.yml`, "
-        "[here](../pipelines/late-payers/x.yml).\n"
-        '```sh\nmlops train --model late-payers\nrun = "late_payers.alerts:post"\n```\n'
-        "In gold and `gold`, old.\n"
-    )
-
-
-def test_a_link_to_a_page_that_went_becomes_its_words(tmp_path: Path) -> None:
-    (tmp_path / "a.md").touch()
-    page = "See [one](a.md), [two](b.md#part), [there](https://x.y/b.md), [here](#b.md) and `[c](d)`."
-    assert values.linked(page, tmp_path) == (
-        "See [one](a.md), two, [there](https://x.y/b.md), [here](#b.md) and `[c](d)`."
-    )
-
-
-def test_the_lock_has_the_new_name_in_its_place_and_lacks_what_nobody_needs() -> None:
-    lock = (
-        'version = 1\n\n[[package]]\nname = "alpha"\nversion = "1"\n\n'
-        '[[package]]\nname = "data"\nversion = "2"\n\n[[package]]\nname = "pandas"\nversion = "3"\n\n'
-        '[[package]]\nname = "template"\nsource = { editable = "." }\ncore = [\n    { name = "alpha" },\n'
-        '    { name = "data" },\n]\nmetadata = [\n    { name = "data", specifier = "==2" },\n]\n'
-    )
-    assert values.locked(lock, "template", "beta", ["data"]) == (
-        'version = 1\n\n[[package]]\nname = "alpha"\nversion = "1"\n\n'
-        '[[package]]\nname = "beta"\nsource = { editable = "." }\ncore = [\n    { name = "alpha" },\n]\n'
-        'metadata = [\n]\n\n[[package]]\nname = "pandas"\nversion = "3"\n'
-    )
 
 
 # --- migrations and versions ----------------------------------------------------------------------------

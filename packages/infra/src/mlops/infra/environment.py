@@ -25,7 +25,7 @@ from mlops.infra.components.foundation import Foundation, FoundationProps
 from mlops.infra.components.identities import Identities, IdentitiesProps
 from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Storage, StorageProps
 from mlops.infra.components.vault import Vault, VaultProps
-from mlops.infra.components.workspace import Workspace, WorkspaceProps
+from mlops.infra.components.workspace import Reached, Workspace, WorkspaceProps
 from mlops.infra.config import EnvironmentStack
 from mlops.infra.load import StackFile
 from mlops.infra.naming import Names
@@ -33,7 +33,7 @@ from mlops.infra.private_access import open_private_access
 from mlops.infra.program import Stack
 from mlops.infra.tags import tags_of
 from mlops.infra.trust import federations
-from mlops.infra.wanted import check_endpoints, check_training, granted, served_models
+from mlops.infra.wanted import check_endpoints, check_training, granted, served_models, trains_privately
 from mlops.spec._yaml import problems_of
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -52,7 +52,8 @@ class Environment:
         self.custom_roles: dict[str, pulumi.Input[str]] = {}
         self.models = served_models(config, stack.settings, stack.name)
         check_training(config, stack.settings, stack.name)
-        self.grants = granted(config)
+        self.trains_privately = trains_privately(stack.root, config)
+        self.grants = granted(config, privately=self.trains_privately)
         self.names = Names(stack.settings.project.name, stack.name, config.location, config.salt)
         check_endpoints(self.names, self.models)
         self.tags = tags_of(config, self.names)
@@ -224,6 +225,7 @@ class Environment:
                 containers={name: self.storage.containers[name].name for name in CONTAINERS},
                 isolation=config.network.isolation,
                 outbound=self._outbound(),
+                reached=self._reached(),
                 private=self.private,
                 image_builds=config.builder,
                 encryption=self.encryption,
@@ -279,13 +281,25 @@ class Environment:
         for model, endpoint in self.endpoints.online.items():
             self.watched[f"online-{model}"] = Watched(resource_id=endpoint.id)
 
+    def _reached(self) -> dict[str, Reached]:
+        """What the managed network reaches by private endpoints of its own: where the release was trained.
+
+        Behind private endpoints the stack that trains answers no address of the internet, so an approved
+        domain leads nowhere."""
+        if not (self.training and self.trains_privately) or self.config.network.isolation == "open":
+            return {}
+        return {
+            "training-blob": Reached(self.scopes["training storage account"], "blob"),
+            "training-workspace": Reached(self.scopes["training workspace"], "amlworkspace"),
+        }
+
     def _outbound(self) -> dict[str, pulumi.Input[str]]:
         """Approved domains by their label; a job that monitors reads from where the release was trained."""
         network = self.config.network
         domains: dict[str, pulumi.Input[str]] = {
             domain.replace("*", "any").replace(".", "-"): domain for domain in network.outbound
         }
-        if self.training and network.isolation == "approved_outbound":
+        if self.training and not self.trains_privately and network.isolation == "approved_outbound":
             account = self.training.require_output("storage_account")
             domains["training-storage"] = pulumi.Output.concat(account, ".blob.core.windows.net")
         return domains

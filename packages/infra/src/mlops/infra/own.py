@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mlops.infra.arm_types import ArmType
+from mlops.infra.cost.uses import Uses
 from mlops.infra.policy.rule import Rule
 
 
@@ -19,3 +20,5 @@ class Own:
     """Of those, the kinds that take no tags; the policy asks the others for them."""
     rules: tuple[Rule, ...] = ()
     """Rules of the platform for them, beside those that hold for everything."""
+    costs: Mapping[str, Uses] = field(default_factory=dict)
+    """What each kind uses of which meter of environments/prices.yaml, for `mlops infra cost`."""

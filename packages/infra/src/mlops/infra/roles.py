@@ -126,6 +126,7 @@ Scope = Literal[
     "container registry", "application insights", "log analytics", "workspace", "model registry",
     "workloads subnet", "training workspace", "training storage account",
 ]  # fmt: skip
+_TRAINING: Final[tuple[Scope, ...]] = ("training workspace", "training storage account")
 Identity = Literal[
     "plan", "apply", "train", "promote", "serve", "workspace", "encryption", "events", "kubernetes",
     "databricks", "data factory",
@@ -138,6 +139,7 @@ When = Literal[
     "databricks",
     "data factory",
     "another stack trains",
+    "a private stack trains",
 ]
 
 
@@ -281,6 +283,16 @@ GRANTS: Final = (
         "Azure AI Enterprise Network Connection Approver",
         "resource group",
         "approves the private endpoints of the managed network",
+    ),
+    *(
+        Grant(
+            "workspace",
+            "Azure AI Enterprise Network Connection Approver",
+            scope,
+            "approves the private endpoint by which its managed network reaches what trains",
+            "a private stack trains",
+        )
+        for scope in _TRAINING
     ),
     Grant(
         "encryption",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
 from mlops.infra import roles
 from mlops.infra.config import Endpoint, EnvironmentStack
+from mlops.infra.load import StackFile, parse_stack, raw_stack_file
 from mlops.infra.naming import Names
 from mlops.spec.settings import Settings
 
@@ -68,8 +70,20 @@ def check_lifetime(stack: str, training: str, ttl: str | None) -> None:
         raise InvalidInput(Problem(f"environments/Pulumi.{training}.yaml", sentence, "ttl"))
 
 
-def granted(config: EnvironmentStack) -> tuple[roles.Grant, ...]:
-    """The rows of the table in `mlops.infra.roles` that this stack needs."""
+def trains_privately(root: Path, config: EnvironmentStack) -> bool:
+    """Whether the stack that trains for this one is reached by private endpoints only, as its file says.
+
+    Raises `InvalidInput` when that file is wrong.
+    """
+    if not config.trains_in or not (root / f"environments/Pulumi.{config.trains_in}.yaml").is_file():
+        return False
+    values, secret = raw_stack_file(root, config.trains_in)
+    training = parse_stack(values, secret, StackFile.of(root, config.trains_in))
+    return isinstance(training, EnvironmentStack) and training.network.private_endpoints
+
+
+def granted(config: EnvironmentStack, *, privately: bool = False) -> tuple[roles.Grant, ...]:
+    """The rows of the table in `mlops.infra.roles` that this stack needs; `privately`: `trains_privately`."""
     settings: dict[roles.When, bool] = {
         "customer-managed keys": config.customer_managed_keys,
         "events": bool(config.events),
@@ -78,5 +92,6 @@ def granted(config: EnvironmentStack) -> tuple[roles.Grant, ...]:
         "databricks": config.options.databricks is not None,
         "data factory": config.options.data_factory is not None,
         "another stack trains": config.training_stack is not None,
+        "a private stack trains": privately and config.network.isolation != "open",
     }
     return roles.grants(when for when, on in settings.items() if on)

@@ -10,6 +10,7 @@ from mlops.lint.environment import check_environment
 from mlops.lint.expression import holes
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
+from mlops.lint.ignored import comes_later
 from mlops.lint.interface import Ports
 from mlops.lint.machine import at_least, between, check_resources
 from mlops.lint.node import At, exists, is_file, is_folder
@@ -117,7 +118,11 @@ def check_scripts(place: At, command: str, folder: Path, more: dict[str, Path]) 
             return
         if match := _SCRIPT.match(part):
             script = match["py"] or match["sh"] or match["r"]
-            if not script.startswith("/") and not _there(where, script, more):
+            if script.startswith("/") or _there(where, script, more):
+                continue
+            if why := comes_later(where / script, "", place.path):
+                yield place.says("given-later", f"the script {script!r} is not there yet, and {why}")
+            else:
                 yield place.says("missing-script", f"the script {script!r} is not in the code folder")
         elif (match := _MODULE.match(part)) and not _module_there(where, match["module"]):
             yield place.says("missing-script", f"the module {match['module']!r} is not in the code folder")

@@ -68,7 +68,7 @@ class _Call:
         self.states: dict[str, FileState] = {}
         self.asked = ""
         self.version = oracle.installed() if options.azure else ""
-        self.memory = Memory(options.memory, self.version)
+        self.memory = Memory(options.memory, self.version, self.files)
         self.done: set[Path] = set()
 
     def verdict(self) -> Verdict:

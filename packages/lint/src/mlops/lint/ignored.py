@@ -1,31 +1,96 @@
-"""Whether git ignores a path: what is not there may then be made later, by a step or by a person."""
+"""Whether what is not there comes later: git ignores it, a submodule brings it, a script makes it."""
 
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 
 import pathspec
 
-from mlops.lint.node import exists
+from mlops.lint.node import exists, is_file
+
+_SCRIPTS = (".py", ".sh", ".ps1", ".ipynb", ".md", ".txt")
+_LONGEST = 400_000
+"""Characters of a script that are looked at."""
+_TELLING = re.compile(r"[-_.]")
+"""A name with one of these is not said by chance."""
+_SHORT = 6
+
+
+def comes_later(path: Path, named: str, file: Path) -> str:
+    """Why the absent `path`, which `file` calls `named`, may come later; empty when nothing says so."""
+    if git_ignores(path):
+        return "git ignores it"
+    if _in_submodule(path):
+        return "it belongs to a submodule of git"
+    maker = _maker(named, file)
+    return f"{maker} speaks of it" if maker else ""
 
 
 def git_ignores(path: Path) -> bool:
     """Whether a `.gitignore` of the repository around `path` names it."""
-    resolved = Path(os.path.abspath(path))  # noqa: PTH100 (resolve() raises for names that no file can have)
-    for folder in resolved.parents:
-        relative = resolved.relative_to(folder).as_posix()
+    for folder, relative in _around(path):
         spec = _spec(folder / ".gitignore")
         if spec is not None and (spec.match_file(relative) or spec.match_file(f"{relative}/")):
             return True
-        if exists(folder / ".git"):
-            break
     return False
 
 
-def _spec(file: Path) -> pathspec.PathSpec[pathspec.Pattern] | None:
+def _around(path: Path) -> list[tuple[Path, str]]:
+    """The folders around a path, up to the repository's, and how each calls it."""
+    resolved = Path(os.path.abspath(path))  # noqa: PTH100 (resolve() raises for names that no file can have)
+    found = []
+    for folder in resolved.parents:
+        found.append((folder, resolved.relative_to(folder).as_posix()))
+        if exists(folder / ".git"):
+            break
+    return found
+
+
+def _in_submodule(path: Path) -> bool:
+    for folder, relative in _around(path):
+        text = _read(folder / ".gitmodules")
+        for place in re.findall(r"^\s*path\s*=\s*(.+?)\s*$", text, re.MULTILINE):
+            if relative == place or relative.startswith(f"{place}/"):
+                return True
+    return False
+
+
+def _maker(named: str, file: Path) -> str:
+    """The script or page beside `file` that speaks of the path; empty when none does."""
+    text = named.removeprefix("file:").removeprefix("./").rstrip("/")
+    parts = [part for part in text.split("/") if part not in ("", ".", "..")]
+    if not parts:
+        return ""
+    telling = {part for part in (parts[0], parts[-1]) if len(part) >= _SHORT and _TELLING.search(part)}
+    names = {"/".join(parts), *telling} if len(parts) > 1 else telling
+    if not names:
+        # `data` may be any word: only as a path.
+        pattern = rf"(?:\./{re.escape(text)}|['\"]{re.escape(text)}['\"]|\b{re.escape(text)}/)"
+    else:
+        words = "|".join(re.escape(name) for name in sorted(names))
+        pattern = rf"(?<![\w-])(?:{words})(?![\w-])"
+    spoken = re.compile(pattern)
     try:
-        lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
+        beside = sorted(path.name for path in file.parent.iterdir())
     except OSError:
-        return None
-    return pathspec.PathSpec.from_lines("gitwildmatch", lines)
+        return ""
+    for name in beside:
+        place = file.parent / name
+        if name.lower().endswith(_SCRIPTS) and is_file(place) and spoken.search(_read(place)):
+            return name
+    return ""
+
+
+def _read(file: Path) -> str:
+    try:
+        with file.open(encoding="utf-8", errors="replace") as stream:
+            return stream.read(_LONGEST)
+    except OSError:
+        return ""
+
+
+def _spec(file: Path) -> pathspec.PathSpec[pathspec.Pattern] | None:
+    text = _read(file)
+    return pathspec.PathSpec.from_lines("gitwildmatch", text.splitlines()) if text else None

@@ -7,10 +7,10 @@ import json
 from pathlib import Path
 
 from mlops.lint import oracle
+from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.node import At, exists, is_folder, texts
 from mlops.lint.references import is_remote
-from mlops.spec._yaml import Document
 
 _FORM = "1"
 _MAX_FILES = 200
@@ -20,9 +20,11 @@ _LONGEST_PATH = 200
 class Memory:
     """A folder of answers. Without a folder, or when it cannot be written, each is asked anew."""
 
-    def __init__(self, folder: Path | None, version: str) -> None:
+    def __init__(self, folder: Path | None, version: str, files: Files) -> None:
         self._folder = folder
         self._version = version
+        self._files = files
+        self._contents: dict[Path, tuple[bytes, list[Path]]] = {}
 
     def ask(self, top: At, kind: str, own: list[Finding]) -> list[Finding]:
         """What `oracle.ask` finds, from memory when nothing that it read has changed."""
@@ -51,38 +53,34 @@ class Memory:
             if path in seen:
                 continue
             seen.add(path)
-            content, named = _content(path)
-            digest.update(f"{path}".encode() + hashlib.sha256(content).digest())
+            if path not in self._contents:  # an environment is named by every component
+                content, named = _content(path, self._files)
+                self._contents[path] = hashlib.sha256(content).digest(), named
+            content, named = self._contents[path]
+            digest.update(f"{path}".encode() + content)
             waiting += named
         return digest.hexdigest()[:40]
 
 
-def _content(path: Path) -> tuple[bytes, list[Path]]:
+def _content(path: Path, files: Files) -> tuple[bytes, list[Path]]:
     """Bytes of a file with the YAML files that it names; of a folder, the names in it."""
     try:
         if is_folder(path):
             return "\n".join(sorted(p.name for p in path.iterdir())).encode(), []
-        content = path.read_bytes()
-        if path.suffix not in (".yml", ".yaml"):
-            return content, []
-        top = At(*_parsed(path, content))
+        if path.suffix not in (".yml", ".yaml") or not isinstance(top := files.open(path), At):
+            return path.read_bytes(), []
         named = [
             place.beside((place.text or "").removeprefix("file:"))
             for place in texts(top)
             if _may_be_path(place.text or "")
         ]
-        return content, [found for found in named if exists(found)]
+        return top.document.text.encode(), [found for found in named if exists(found)]
     except Exception:  # noqa: BLE001 (a file that cannot be read has no content; its own check says so)
         return b"", []
 
 
 def _may_be_path(text: str) -> bool:
     return 0 < len(text) < _LONGEST_PATH and "\n" not in text and not is_remote(text)
-
-
-def _parsed(path: Path, content: bytes) -> tuple[Document, Path, tuple[()], object]:
-    document = Document(content.decode(), str(path))
-    return document, path, (), document.value
 
 
 def _loc(field: str) -> tuple[str | int, ...]:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from mlops.lint.finding import Finding
-from mlops.lint.ignored import git_ignores
+from mlops.lint.ignored import comes_later
 from mlops.lint.node import At, exists
 
 _NAME = r"[A-Za-z0-9_.\-/ ]+"
@@ -61,7 +61,7 @@ def check_path(place: At, *, what: str = "file or folder") -> Iterator[Finding]:
     there = place.beside(path.removeprefix("file:"))
     if exists(there):
         return
-    if git_ignores(there):
-        yield place.says("given-later", f"the {what} {path!r} is not there yet, and git ignores it")
+    if why := comes_later(there, path, place.path):
+        yield place.says("given-later", f"the {what} {path!r} is not there yet, and {why}")
     else:
         yield place.says("missing-file", f"the {what} {path!r} does not exist beside the file")

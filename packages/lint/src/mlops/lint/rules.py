@@ -95,7 +95,8 @@ def _notes() -> dict[str, str]:
     return {
         "not-read": "an Azure ML file of a kind that the lint does not read",
         "not-here": "Azure ML takes it; this machine cannot run it",
-        "given-later": "left to the command line (`--endpoint-name`), or a path that git ignores",
+        "given-later": "left to the command line (`--endpoint-name`), or a path that git ignores, a "
+        "submodule brings, or a script or page beside the file speaks of",
         "preview": "`azure-ai-ml` reads it only when its private preview is switched on",
         "azure-unasked": "`azure-ai-ml` is not installed, or could not be asked: its own verdict is missing",
     }

@@ -76,6 +76,10 @@ def gates() -> str:
         ),
     ]
     for name, decide in GATES.items():
+        if name not in SECTIONS:
+            # It goes by another gate's section.
+            parts += [f"### {name}", prose(inspect.getdoc(decide) or "")]
+            continue
         section, model = SECTIONS[name]
         parts += [
             f"### {section}",

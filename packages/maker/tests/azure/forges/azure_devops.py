@@ -73,7 +73,7 @@ class FakeAzureDevOps(Forge):
         self.route("DELETE", rf"{home}/{endpoints}/(?P<id>[^/]+)", self._disconnect)
         environments = rf"{project}/_apis/distributedtask/environments"
         named = strict(["name"], name=_TEXT, description={"type": "string"})
-        self.route("GET", environments, lambda _: _rows(self.environments.values()))
+        self.route("GET", environments, self._named)
         self.route("POST", environments, self._environment, named)
         self.route("DELETE", rf"{environments}/(?P<number>\d+)", self._remove)
         configurations = rf"{project}/_apis/pipelines/checks/configurations"
@@ -87,6 +87,12 @@ class FakeAzureDevOps(Forge):
             raise No(203, "Sign in to your account")
         if not asked.query.get("api-version", "").startswith("7.1"):
             self.wrong.append(f"{asked.path}: no api version")
+
+    def _named(self, asked: Asked) -> tuple[int, Any]:
+        """At most a page, as the service; all that begin with the name that is asked for."""
+        name = asked.query.get("name", "")
+        found = [row for row in self.environments.values() if row["name"].startswith(name)]
+        return _rows(found[:1000])
 
     def _connect(self, asked: Asked) -> tuple[int, Any]:
         name = asked.body["name"]

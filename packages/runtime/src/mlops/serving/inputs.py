@@ -28,6 +28,7 @@ class Inputs:
         self._dtypes = [library.dtypes[name] for name in self._names]
         self._nullable = [c.nullable for c in schema.columns]
         self._arrays = library.arrays if arrays is None else arrays
+        self._columns = library.columns
         if self._arrays:
             self._whole = matrix_type(self._dtypes, self._nullable)
             self._narrow = [
@@ -36,11 +37,13 @@ class Inputs:
                 if kind.startswith("float") and np.dtype(kind) != self._whole
             ]
 
-    def of_rows(self, rows: Sequence[Sequence[Any]]) -> pd.DataFrame | Array:
+    def of_rows(self, rows: Sequence[Sequence[Any]]) -> pd.DataFrame | Array | dict[str, Any]:
         """`rows` are tuples in the order of the signature, as a parsed request has them."""
         if self._arrays:
             return self._matrix(np.array(rows, dtype=self._whole).reshape(len(rows), len(self._names)))
         columns = zip(*rows, strict=True)
+        if self._columns:
+            return dict(zip(self._names, columns, strict=True))
         return self._frame(
             _of_cells(values, kind, nullable)
             for values, kind, nullable in zip(columns, self._dtypes, self._nullable, strict=True)

@@ -10,6 +10,7 @@ Azure ML, `POST /score`: `{"input_data": {"columns", "index", "data"}}`, `{"inpu
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -108,6 +109,13 @@ _WORDS = {
 
 _Order = tuple[msgspec.json.Decoder[list[Row]], Callable[[Any], Row] | None]
 
+_MANY = 32
+"""Columns from which on the order of keys is looked at."""
+_MARKS = 8
+"""Keys by whose places an order is guessed."""
+_TRIES = 8
+"""Braces of a text that may stand before the one which ends the first record."""
+
 
 class RequestParser:
     """Parses requests for one model. Stateless but for a small cache of column orders; thread-safe."""
@@ -128,12 +136,15 @@ class RequestParser:
         # Fields are numbered, because a column's name need not be a Python identifier.
         rename = {f"c{i}": name for i, name in enumerate(fielded)}
         fields = [(f"c{i}", self._types[name]) for i, name in enumerate(fielded)]
-        record = msgspec.defstruct("Record", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+        self._records = self._record_decoder(fielded)
         lists = [(field, _list_of(kind)) for field, kind in fields]
         columnar = msgspec.defstruct("Columns", lists, rename=rename, forbid_unknown_fields=True)
-        self._records = msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
         self._columnar = msgspec.json.Decoder(columnar)
         self._orders: dict[tuple[str, ...], _Order] = {}
+        step = max(1, len(self._names) // _MARKS)
+        marks = dict.fromkeys([*self._names[::step], self._names[-1]])
+        self._marks = [msgspec.json.encode(name) for name in marks]
+        self._record_orders: dict[tuple[str, ...], tuple[Any, Callable[[Row], Row]]] = {}
         self._usual = {p: self._usual_decoder(key) for p, key in _USUAL.items()}
         self._order_of_usual = list(self._names)
 
@@ -267,6 +278,8 @@ class RequestParser:
     def _from_records(self, raw: Raw, key: str) -> list[Row]:
         if not self._plain:
             return self._from_odd_records(raw, key)
+        if (rows := self._from_other_order(raw)) is not None:
+            return rows
         try:
             records = self._records.decode(raw)
         except msgspec.ValidationError as error:
@@ -274,6 +287,45 @@ class RequestParser:
         except msgspec.DecodeError as error:
             raise _malformed(error) from None
         return [msgspec.structs.astuple(record) for record in records]
+
+    def _record_decoder(self, names: Sequence[str]) -> Any:
+        rename = {f"c{i}": name for i, name in enumerate(names)}
+        fields = [(f"c{i}", self._types[name]) for i, name in enumerate(names)]
+        record = msgspec.defstruct("Record", fields, rename=rename, forbid_unknown_fields=True, gc=False)
+        return msgspec.json.Decoder(list[record])  # type: ignore[valid-type]
+
+    def _seems_usual(self, view: bytes) -> bool:
+        """Whether some of the keys stand in the signature's order; a wrong guess costs time alone."""
+        place = first = view.find(self._marks[0])
+        for mark in self._marks:
+            if (place := view.find(mark, max(place, 0))) < 0:
+                return False
+        return view.find(self._marks[0], first + 1, place) < 0  # all in one record
+
+    def _from_other_order(self, raw: Raw) -> list[Row] | None:
+        """Records whose keys stand in another order than the signature's, as those of the first one do.
+
+        msgspec looks for a key from the field before it on: in another order a row would cost columns
+        squared. None where the usual way is right, or finds what is wrong.
+        """
+        if len(self._names) < _MANY or self._seems_usual(view := bytes(raw)):
+            return None
+        keys = _first_keys(view)
+        if keys is None or keys == self._names:
+            return None
+        known = self._record_orders.get(keys)
+        if known is None:
+            if len(keys) != len(self._names) or set(keys) != set(self._names):
+                return None
+            back: Callable[[Row], Row] = itemgetter(*(keys.index(name) for name in self._names))
+            if len(self._record_orders) >= _ORDERS:
+                self._record_orders.clear()
+            known = self._record_orders[keys] = self._record_decoder(keys), back
+        decoder, ordered = known
+        try:
+            return [ordered(msgspec.structs.astuple(record)) for record in decoder.decode(raw)]
+        except msgspec.MsgspecError:
+            return None
 
     def _from_odd_records(self, raw: Raw, key: str) -> list[Row]:
         """Records by names that msgspec cannot have as fields: each as a row of a table."""
@@ -411,6 +463,18 @@ class RequestParser:
             422, f"column {name!r}, row {row}: must be {words}; got {as_json(value)}",
             field=name, row=row, value=show_value(value), allowed=words,
         ) from None  # fmt: skip
+
+
+def _first_keys(view: bytes) -> tuple[str, ...] | None:
+    """The keys of the first object of a list, in their order; None where it is not found at once."""
+    start, end = view.find(b"{"), -1
+    for _ in range(_TRIES):
+        end = view.find(b"}", max(start, end + 1))
+        if start < 0 or end < 0:
+            return None
+        with contextlib.suppress(msgspec.MsgspecError):
+            return tuple(_OBJECT.decode(view[start : end + 1]))
+    return None
 
 
 def _list_of(kind: Any) -> Any:

@@ -126,7 +126,7 @@ class Document:
     """
 
     def __init__(self, text: str, name: str) -> None:
-        self.name = name
+        self.name, self.text = name, text
         self._node: yaml.Node | None
         self.value: Any
         refuse_conflict(text, name)

@@ -3,7 +3,7 @@
 Its packages share the name space `mlops`. What runs on Azure ML must be the engine that this checkout has, so
 it travels with the code, as `additional_includes`: an environment that is registered never changes, and an
 image for each version of the engine would have to be built behind networks that let little out.
-docs/decisions/0020-packages.md says more.
+docs/decisions/0021-packages.md says more.
 """
 
 from __future__ import annotations

@@ -47,6 +47,8 @@ _TAGS = {
     "environment": "mlops.environment.digest",
 }
 """Facts of a release that are tags of the version since it was registered."""
+_LATER = {"source.engine": "mlops.engine"}
+"""The same, of which versions from before know nothing: a record of theirs was sealed without it."""
 
 
 @dataclass(frozen=True)
@@ -129,7 +131,7 @@ def _facts(release: Release, recorded: Recorded) -> Iterator[GateResult]:
         ("model", release.model, recorded.model),
         ("version", release.version, recorded.version),
         ("source.run_id", release.source.run_id, recorded.run_id),
-        *((f, _value(release, f), recorded.tags.get(tag, "")) for f, tag in _TAGS.items()),
+        *((f, _value(release, f), recorded.tags.get(tag, "")) for f, tag in (_TAGS | _LATER).items()),
     ):
         yield _verdict(field, str(said), str(found))
 
@@ -271,6 +273,7 @@ def _sealed(version: Recorded, kind: str) -> bool:
 
 def _seal(version: Recorded, kind: str, text: str) -> str:
     """Of the record and of what it is about, so that it can't be moved to another version."""
-    about = {tag: version.tags.get(tag, "") for tag in sorted(_TAGS.values())}
+    known = [*_TAGS.values(), *(tag for tag in _LATER.values() if tag in version.tags)]
+    about = {tag: version.tags.get(tag, "") for tag in sorted(known)}
     message = json.dumps([kind, version.model, version.version, version.run_id, about, text], sort_keys=True)
     return hmac.new(version.key or b"", message.encode(), hashlib.sha256).hexdigest()

@@ -25,6 +25,8 @@ class Source(Spec):
     """Its file."""
     pipeline_digest: Digest
     """Of the file, its components and its environment."""
+    engine: str = ""
+    """Version of the engine that trained it."""
 
 
 class Data(Spec):

@@ -90,6 +90,8 @@ class Library(Spec):
     `object`)."""
     arrays: bool = False
     """Whether a plain array of numbers was proven to be answered as the table with names is."""
+    columns: bool = False
+    """Whether plain columns of text were proven to be answered as the table is; then none is made of them."""
     trusted: list[str] = []
     """Types that loading may make beside those that the format knows: those that the repository names."""
     code: Annotated[str, AfterValidator(_inside)] | None = None

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
+from dataclasses import replace
 from datetime import date
+from itertools import takewhile
 from pathlib import Path
 from typing import Literal
 
@@ -20,6 +23,9 @@ from mlops.spec.signing import SigningSettings
 from mlops.spec.sinks import EventSettings
 
 FILE = "mlops.toml"
+_TABLE = re.compile(r"^\s*\[+([^\[\]]+)\]+")
+_KEY = re.compile(r"^\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_PART = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 
 
 class Project(Spec):
@@ -171,4 +177,29 @@ def load_settings(root: Path) -> Settings:
     try:
         return Settings.model_validate(raw)
     except ValidationError as error:
-        raise InvalidInput(problems_of(error, Settings, FILE)) from None
+        problems = problems_of(error, Settings, FILE)
+        raise InvalidInput([replace(p, where=f"{FILE}:{line_of(text, p.field)}") for p in problems]) from None
+
+
+def line_of(text: str, field: str) -> int:
+    """Where a field of a TOML file stands, or the deepest table around it; 1 when nothing of it is there."""
+    best, line = 0, 1
+    table: list[str] = []
+    wanted = field.split(".")
+    for number, row in enumerate(text.splitlines(), 1):
+        if found := _TABLE.match(row):
+            table = _keys(found[1])
+            here = table
+        elif found := _KEY.match(row):
+            here = [*table, *_keys(found[1])]
+        else:
+            continue
+        # Entries of a list have numbers in the field, and none in the file.
+        shared = sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], zip(here, wanted, strict=False)))
+        if shared > best and shared == min(len(here), len(wanted)):
+            best, line = shared, number
+    return line
+
+
+def _keys(text: str) -> list[str]:
+    return [part.strip().strip("\"'") for part in _PART.findall(text)]

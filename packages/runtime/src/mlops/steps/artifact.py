@@ -18,6 +18,7 @@ from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
 from mlops.serving.core import OnnxScorer, Scorer
 from mlops.serving.formats import PICKLE, Format, Saved, find, format_of
+from mlops.serving.formats.sklearn import texts_alone
 from mlops.serving.inputs import KNOWN, matrix_type
 from mlops.serving.library import LibraryScorer
 from mlops.serving.own_code import copied
@@ -48,6 +49,7 @@ class _Truth:
     """What a candidate is held against."""
 
     trained: LibraryScorer
+    estimator: Any
     inputs: pd.DataFrame
     asked: fidelity.Asked
 
@@ -103,7 +105,7 @@ def _write(
         log.warning(note)
     sample = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS).reset_index(drop=True)
     schema = _save(folder, saver, estimator, schema, sample, package=package, trained=trained)
-    truth = _Truth(trained, inputs, asked_of(schema, trained, inputs, test))
+    truth = _Truth(trained, estimator, inputs, asked_of(schema, trained, inputs, test))
     schema = _proven(schema, folder, truth)
     schema = _with_graph(schema, folder, estimator, truth)
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
@@ -287,7 +289,9 @@ def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
     try:
         matrix_type([library.dtypes[c.name] for c in schema.columns], nullable)
     except TypeError:
-        return schema
+        texts = schema.model_copy(update={"library": library.model_copy(update={"columns": True})})
+        only = all(c.type == "string" for c in schema.columns) and texts_alone(truth.estimator)
+        return texts if only and apart(LibraryScorer.load(texts, folder)) is None else schema
     quick = schema.model_copy(update={"library": library.model_copy(update={"arrays": True})})
     return schema if apart(LibraryScorer.load(quick, folder)) else quick
 

@@ -31,6 +31,7 @@ _SOURCE = (
     "mlops.actor",
     "mlops.pipeline",
     "mlops.pipeline.digest",
+    "mlops.engine",
     "mlops.environment.digest",
     "mlops.tree",
 )
@@ -84,8 +85,11 @@ def _register(given: argparse.Namespace) -> None:
         _upload(tracker, parent, given)
         tags = {**_lineage(parent), **data, "mlops.params": json.dumps(params, sort_keys=True)}
         version = store.register(given.model_name, parent.run_id, ARTIFACT, digest, tags)
-    elif source := _source_found(version.tags, _lineage(parent)):
-        store.tag(given.model_name, version.version, source)
+    else:
+        # Of this run too, so that it can be compared with others.
+        tracker.log_artifacts(parent.run_id, given.report, "report")
+        if source := _source_found(version.tags, _lineage(parent)):
+            store.tag(given.model_name, version.version, source)
     tracker.set_tags(parent.run_id, {"mlops.version": str(version.version)})
     _answer(given, {"version": version.version, "digest": digest, "run_id": version.run_id})
 

@@ -70,7 +70,7 @@ def _train(given: argparse.Namespace) -> None:
     from mlops import tracking
     from mlops.steps import artifact, dataset
     from mlops.steps.adopted import adopt
-    from mlops.steps.estimators import fit, usable
+    from mlops.steps.estimators import fit, refusal, usable
     from mlops.usecase import Trains, load_usecase
 
     _require_clean(given.contract)
@@ -97,10 +97,11 @@ def _train(given: argparse.Namespace) -> None:
         estimator = usable(usecase.build(params), usecase.task)
         try:
             fit(usecase, estimator, inputs, frame)
-        except (ValueError, TypeError) as error:
-            # scikit-learn says so for a hyper-parameter out of range and for rows that it cannot take.
+        except Exception as error:
+            if (why := refusal(error, inputs)) is None:
+                raise
             raise InvalidInput(
-                f"{usecase.name} cannot be trained with {params or 'its defaults'}: {error}"
+                f"{usecase.name} cannot be trained with {params or 'its defaults'}: {why}"
             ) from None
         seconds = time.perf_counter() - started
         artifact.save(given.model, usecase, estimator, frame, test, package=given.usecase)

@@ -150,11 +150,16 @@ def room_in(folder: Path) -> Iterator[None]:
     try:
         yield
     except MlflowException as error:
-        if shutil.disk_usage(folder).free < _FULL:
+        if full(folder):
             raise TargetError(
                 f"the disk that holds {folder} is full; free some space and run the same command again"
             ) from error
         raise
+
+
+def full(folder: Path) -> bool:
+    """Whether what failed to be written to the disk of `folder` failed for want of room."""
+    return shutil.disk_usage(folder).free < _FULL
 
 
 def _database_errors(uri: str) -> tuple[type[Exception], ...]:

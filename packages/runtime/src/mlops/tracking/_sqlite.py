@@ -10,13 +10,14 @@ import fcntl
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from importlib.metadata import version
 from pathlib import Path
 
 from mlops.errors import TargetError
 from mlops.spec import writing
 
 _PREFIX = "sqlite:///"
-_PATIENCE = 20.0
+PATIENCE = 20.0
 """Seconds to wait for another writer; MLflow waits as long."""
 
 
@@ -55,7 +56,28 @@ def _lock(path: Path) -> Iterator[None]:
 
 
 def _create(path: Path) -> None:
-    """Build the schema beside `path` and move it there, so that a killed process leaves no half database."""
+    """Build the schema beside `path` and move it there, so that a killed process leaves no half database.
+
+    What fifty migrations end in is kept as one text for the pinned MLflow; a test holds the two together.
+    """
+    schema = Path(__file__).with_name(f"mlflow-{version('mlflow-skinny')}.sql")
+    if not schema.is_file():
+        _migrate(path)
+        return
+    with writing.replacing(path) as fresh:
+        with closing(sqlite3.connect(fresh)) as connection:
+            connection.executescript(schema.read_text(encoding="utf-8"))
+            connection.execute("PRAGMA journal_mode=WAL")
+        _tidy(fresh)
+
+
+def _tidy(fresh: Path) -> None:
+    for suffix in ("-wal", "-shm"):
+        fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+
+
+def _migrate(path: Path) -> None:
+    """As MLflow does it: all its migrations, one after the other."""
     import sqlalchemy
     from mlflow.store.db.utils import _initialize_tables
     from sqlalchemy.exc import SQLAlchemyError
@@ -70,14 +92,13 @@ def _create(path: Path) -> None:
                     connection.execute("PRAGMA journal_mode=WAL")
             finally:
                 engine.dispose()
-                for suffix in ("-wal", "-shm"):
-                    fresh.with_name(fresh.name + suffix).unlink(missing_ok=True)
+                _tidy(fresh)
     except SQLAlchemyError as error:
         raise TargetError(f"cannot make the tracking database: {sentence(str(error), str(path))}") from error
 
 
 def _probe(path: Path) -> None:
-    with closing(sqlite3.connect(path, timeout=_PATIENCE)) as connection:
+    with closing(sqlite3.connect(path, timeout=PATIENCE)) as connection:
         connection.execute("BEGIN IMMEDIATE")
         connection.rollback()
         connection.execute("SELECT version_num FROM alembic_version").fetchone()
@@ -86,7 +107,7 @@ def _probe(path: Path) -> None:
 _ADVICE = (
     (
         ("locked",),
-        f"is locked by another process for more than {_PATIENCE:.0f} s; wait for it to end, then run again",
+        f"is locked by another process for more than {PATIENCE:.0f} s; wait for it to end, then run again",
     ),
     (("readonly", "read-only"), "cannot be written; give this user the right to write it and its folder"),
     (("is full", "no space"), "lies on a disk that is full; free some space, then run again"),

@@ -5,30 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from mlops.errors import NotFound, TargetError
+from mlops.tracking import _local
 from mlops.tracking._connection import absent, artifacts_of, client, lost, room_in, translated
+from mlops.tracking._version import RegisteredVersion as RegisteredVersion  # noqa: PLC0414 (told by this module)
+from mlops.tracking._version import created
 
 DIGEST = "mlops.digest"
 _PAGE = 200
 _ATTEMPTS = 3
 _RETRIES = "MLFLOW_HTTP_REQUEST_MAX_RETRIES"
-
-
-@dataclass(frozen=True)
-class RegisteredVersion:
-    """One version as the registry stores it."""
-
-    model: str
-    version: int
-    run_id: str
-    source: str
-    tags: Mapping[str, str]
-    created: datetime
 
 
 class ModelStore:
@@ -37,22 +26,59 @@ class ModelStore:
     def __init__(self, uri: str) -> None:
         self.uri = uri
 
-    def versions(self, model: str) -> list[RegisteredVersion]:
-        """All versions, highest number first; none when the model is not registered."""
+    def versions(
+        self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> list[RegisteredVersion]:
+        """Versions that carry all of `tags`, highest number first, at most `limit`.
+
+        None when the model is not registered. The store is asked for these alone where it can be.
+        """
+        wanted = dict(tags or {})
+        if (local := _local.opened(self.uri)) is not None:
+            return local.versions(model, wanted, limit)
+        found = self._asked(model, wanted, limit) if wanted or limit is not None else None
+        if found is None:
+            found = self._listed([f"name='{model}'"], None)
+        found = [v for v in found if wanted.items() <= v.tags.items()]
+        return sorted(found, key=lambda v: v.version, reverse=True)[:limit]
+
+    def _asked(
+        self, model: str, tags: Mapping[str, str], limit: int | None
+    ) -> list[RegisteredVersion] | None:
+        """What a server that can search by tag answers; None where it cannot, as Azure ML."""
+        from mlflow.exceptions import MlflowException
+
+        if not self.uri.startswith("http") or any("'" in text for pair in tags.items() for text in pair):
+            return None
+        terms = [f"name='{model}'", *(f"tags.`{key}` = '{value}'" for key, value in tags.items())]
+        try:
+            return self._listed(terms, limit)
+        except TargetError as error:
+            if isinstance(error.__cause__, MlflowException) and not lost(error.__cause__):
+                return None
+            raise
+
+    def _listed(self, terms: list[str], limit: int | None) -> list[RegisteredVersion]:
         found: list[RegisteredVersion] = []
-        with translated(self.uri, f"list the versions of {model}"):
+        order = {} if limit is None else {"order_by": ["version_number DESC"]}
+        with translated(self.uri, f"search the registry for {' and '.join(terms)}"):
             api = client(self.uri)
             token: str | None = ""
-            while token is not None:
+            while token is not None and (limit is None or len(found) < limit):
                 page = api.search_model_versions(
-                    f"name='{model}'", max_results=_PAGE, page_token=token or None
+                    " and ".join(terms),
+                    max_results=_PAGE if limit is None else min(_PAGE, limit - len(found)),
+                    page_token=token or None,
+                    **order,
                 )
                 found += [_version(entity) for entity in page]
                 token = page.token or None
-        return sorted(found, key=lambda v: v.version, reverse=True)
+        return found
 
     def get(self, model: str, version: int) -> RegisteredVersion:
         """Raises `NotFound`."""
+        if (local := _local.opened(self.uri)) is not None:
+            return local.get(model, version)
         try:
             with translated(self.uri, f"read {model} version {version}"):
                 return _version(client(self.uri).get_model_version(model, str(version)))
@@ -61,8 +87,7 @@ class ModelStore:
 
     def find(self, model: str, digest: str) -> RegisteredVersion | None:
         """The first version whose artifact has `digest`."""
-        same = [v for v in self.versions(model) if v.tags.get(DIGEST) == digest]
-        return min(same, key=lambda v: v.version, default=None)
+        return min(self.versions(model, {DIGEST: digest}), key=lambda v: v.version, default=None)
 
     def register(
         self, model: str, run_id: str, path: str, digest: str, tags: Mapping[str, str]
@@ -96,6 +121,9 @@ class ModelStore:
 
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         """Set tags; None removes one, also one that is not there. Raises `NotFound`."""
+        if (local := _local.opened(self.uri)) is not None:
+            local.tag(model, version, tags)
+            return
         present = self.get(model, version).tags
         with translated(self.uri, f"tag {model} version {version}"):
             api = client(self.uri)
@@ -107,6 +135,9 @@ class ModelStore:
 
     def mirror_alias(self, model: str, alias: str, version: int | None) -> bool:
         """Point the native alias at `version`, or remove it; False where the server has no aliases."""
+        if (local := _local.opened(self.uri)) is not None:
+            local.alias(model, alias, version)
+            return True
         api = client(self.uri)
         from mlflow.exceptions import MlflowException
 
@@ -132,6 +163,14 @@ class ModelStore:
         """Copy the artifact's files into the existing folder `to`."""
         record = self.get(model, version)
         marker = "/artifacts/"
+        if (local := _local.opened(self.uri)) is not None and record.run_id:
+            root = local.artifact_uri(record.run_id)
+            there = _local.folder(root)
+            if there is not None and record.source.startswith(f"{root}/"):
+                _local.copy(
+                    there / record.source.removeprefix(f"{root}/"), to, f"download {model} version {version}"
+                )
+                return
         with translated(self.uri, f"download {model} version {version}"):
             api = client(self.uri)
             root = api.get_run(record.run_id).info.artifact_uri if record.run_id else ""
@@ -188,5 +227,5 @@ def _version(entity: Any) -> RegisteredVersion:
         run_id=entity.run_id or "",
         source=entity.source or "",
         tags=dict(entity.tags or {}),
-        created=datetime.fromtimestamp((entity.creation_timestamp or 0) / 1000, UTC),
+        created=created(entity.creation_timestamp),
     )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from mlops.errors import NotFound
+from mlops.tracking import _local
 from mlops.tracking._connection import ENVIRONMENT, artifacts_of, client, room_in, translated
 from mlops.tracking.step import Dataset, StepRun, log_batch, log_input, upload
 
@@ -85,6 +86,13 @@ class PipelineTracker:
 
     def download(self, run_id: str, path: str, to: Path) -> Path:
         """Copy the artifact `path` (a file or a folder) below the existing folder `to`; raises `NotFound`."""
+        if (local := _local.opened(self.uri)) is not None:
+            root = _local.folder(local.artifact_uri(run_id))
+            if root is not None:
+                if not (root / path).exists():
+                    raise NotFound(f"run {run_id} has no artifact {path}")
+                _local.copy(root / path, to / path, f"download {path} of run {run_id}")
+                return to / path
         with translated(self.uri, f"download {path} of run {run_id}"):
             files = artifacts_of(self.uri, run_id)
             parent = path.rpartition("/")[0] or None

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, TargetError
+from mlops.tracking import _local
 from mlops.tracking._connection import absent, client, translated
 
 _BATCH = 100
@@ -102,6 +103,11 @@ def upload(run: StepRun, folder: Path, path: str) -> None:
     """Copy `folder` below `path` of the run's artifacts."""
     if not folder.is_dir():
         raise InvalidInput(f"cannot log {folder}: it is not a folder")
+    if (local := _local.opened(run.uri)) is not None:
+        root = _local.folder(local.artifact_uri(run.run_id))
+        if root is not None:
+            _local.copy(folder, root / path, f"upload {folder.name}/ to run {run.run_id}")
+            return
     with translated(run.uri, f"upload {folder.name}/ to run {run.run_id}"):
         client(run.uri).log_artifacts(run.run_id, str(folder), path)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from mlops.errors import MlopsError
+from mlops.forge.git import Git
 from mlops.forge.pushed.store import Run, Store
 from mlops.forge.pushed.trigger import NOTHING, Started, push
 from mlops.forge.pushed.watch import follow, printer, unanswered
@@ -58,15 +59,24 @@ def _say(lines: Iterable[str]) -> None:
     sys.stdout.flush()
 
 
+def pusher(store: Store, lines: Sequence[str]) -> str:
+    """Who pushes: as CI or the shell says, else whoever made the newest commit."""
+    named = os.environ.get("GITHUB_ACTOR") or os.environ.get("USER")
+    tips = [after for _, after, _ in (line.split() for line in lines) if after != NOTHING]
+    if named or not tips:
+        return named or "somebody"
+    return Git(store.bare).run("log", "-1", "--format=%cn", tips[-1]) or "somebody"
+
+
 def main() -> int:
     store = Store(Path.cwd())
     if os.environ.get(JOB_TOKEN) == "job":
         # As on GitHub: what a workflow pushes with its own token starts nothing, or it might never end.
         _say(["this push is made with the job's own token: it starts no workflow"])
         return 0
-    actor = os.environ.get("GITHUB_ACTOR") or os.environ.get("USER") or "somebody"
+    lines = sys.stdin.readlines()
     try:
-        runs = received(store, sys.stdin, actor)
+        runs = received(store, lines, pusher(store, lines))
     except MlopsError as error:
         _say([f"error {error}"])
         return 1

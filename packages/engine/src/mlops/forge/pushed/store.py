@@ -195,11 +195,16 @@ class Store:
         if environment not in asking:
             raise InvalidInput(f"{environment} asks for no approval; these do: {', '.join(asking) or 'none'}")
         self.get(number)
-        _write_text(self.run_folder(number) / f"approved-{environment}", by)
+        names = [*self.approvers(number, environment), by]
+        _write_text(self.run_folder(number) / f"approved-{environment}", "\n".join(dict.fromkeys(names)))
 
     def approved(self, number: int, environment: str) -> str:
         """Who approved; empty while nobody has."""
-        return self._told(number, f"approved-{environment}")
+        return ", ".join(self.approvers(number, environment))
+
+    def approvers(self, number: int, environment: str) -> list[str]:
+        """Everybody who approved, in the order in which they did."""
+        return self._told(number, f"approved-{environment}").splitlines()
 
     def asked(self, number: int) -> str:
         """The environment that a job of a run waits for; empty when none does."""

@@ -109,7 +109,7 @@ def run_pipeline(
                 debug=selection.debug,
                 environments=environments,
             )
-            return _drive(run, workers or os.cpu_count() or 1)
+            return _drive(run, workers or os.cpu_count() or 1, tags or {})
     except OSError as error:
         if error.errno in _FULL:
             raise TargetError(
@@ -125,7 +125,7 @@ def _environments(state: Path, installed: str, progress: Callable[[StepEvent], N
     )
 
 
-def _drive(run: Run, workers: int) -> JobResult:
+def _drive(run: Run, workers: int, tags: Mapping[str, str]) -> JobResult:
     status: RunStatus = "KILLED"
     try:
         events, failures = _schedule(run, workers)
@@ -140,7 +140,7 @@ def _drive(run: Run, workers: int) -> JobResult:
         run.end(status)
     if failures:
         raise failures[0] if len(failures) == 1 else StepFailed("\n".join(map(str, failures)))
-    return JobResult(run.run_id, tuple(events), _outputs(run))
+    return JobResult(run.run_id, tuple(events), _outputs(run), tags=dict(tags))
 
 
 def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]]:

@@ -74,6 +74,10 @@ class AzureJobs:
         assert result is not None, "without a limit the wait ends with the job"  # noqa: S101
         return result
 
+    def again(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> JobResult | None:
+        """None: Azure ML itself reuses the steps."""
+        return None
+
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """See `mlops.targets.base.Jobs.submit`."""
         if problems := lint(pipeline):
@@ -147,7 +151,16 @@ class AzureJobs:
             raise StepFailed(self._failure(job))
         order = sorted(told, key=lambda label: labels.index(label) if label in labels else len(labels))
         steps = tuple(told[label] for label in order)
-        return JobResult(str(job.name), steps, self._outputs(job), url_of(self._connection, job.name))
+        url = url_of(self._connection, job.name)
+        return JobResult(str(job.name), steps, self._outputs(job), url, dict(job.tags or {}))
+
+    def output(self, name: str, output: str) -> Path:
+        """See `mlops.targets.base.Jobs.output`."""
+        folder = self._connection.state / "runs" / name / output
+        with azure_sentences(f"download the output {output} of {name}"):
+            self._connection.client().jobs.download(name, download_path=folder, output_name=output)
+        place = folder / "named-outputs" / output
+        return place if place.exists() else folder
 
     def _failure(self, job: Any) -> str:
         """What the failed steps said last."""

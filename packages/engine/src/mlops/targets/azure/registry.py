@@ -37,13 +37,15 @@ class AzureRegistry:
         """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
         return self._workspace(f"list the runs of {experiment}").runs(experiment, tags, limit)
 
-    def versions(self, model: str, tags: Mapping[str, str] | None = None) -> list[ModelVersion]:
-        """All versions, highest number first, that carry all of `tags`."""
+    def versions(
+        self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> list[ModelVersion]:
+        """Versions that carry all of `tags`, highest number first; at most `limit`."""
         found = {v.version: v for v in self._own.versions(model)} if self._own is not None else {}
         for shared in self._shared.versions(model):
             found[shared.version] = _merged(found.get(shared.version), shared)
         wanted = (tags or {}).items()
-        return [found[n] for n in sorted(found, reverse=True) if wanted <= found[n].tags.items()]
+        return [found[n] for n in sorted(found, reverse=True) if wanted <= found[n].tags.items()][:limit]
 
     def get(self, model: str, version: int) -> ModelVersion:
         """Raises `NotFound`."""

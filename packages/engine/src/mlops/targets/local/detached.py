@@ -163,7 +163,7 @@ def _result(folder: Path) -> JobResult:
         raise kind(found["sentence"])
     steps = tuple(StepEvent(**event) for event in found["steps"])
     outputs = {name: Path(text) for name, text in found["outputs"].items()}
-    return JobResult(found["run_id"], steps, outputs, found["url"])
+    return JobResult(found["run_id"], steps, outputs, found["url"], found["tags"])
 
 
 def _age(folder: Path) -> float:

@@ -11,7 +11,8 @@ from mlops.targets.base import WHOLE, DataAssets, JobResult, Selection, StepEven
 from mlops.targets.local.detached import DetachedRuns
 
 if TYPE_CHECKING:
-    from mlops.pipeline import StepServer, Tracker
+    from mlops.errors import InvalidInput, NotFound
+from mlops.pipeline import StepServer, Tracker
 
 
 class LocalJobs:
@@ -38,8 +39,10 @@ class LocalJobs:
     ) -> JobResult:
         """See `mlops.targets.base.Jobs.run`."""
         from mlops.pipeline import installed_environment, run_pipeline
+        from mlops.pipeline.run.again import remember
 
-        return run_pipeline(
+        key = self._key(pipeline, inputs, tags) if selection.whole else ""
+        result = run_pipeline(
             pipeline,
             inputs,
             tracker=self._tracker,
@@ -51,6 +54,26 @@ class LocalJobs:
             server=self._steps(),
             selection=selection,
         )
+        # Another key now: somebody has edited a file meanwhile, and nobody knows which of both was read.
+        if key and key == self._key(pipeline, inputs, tags):
+            remember(self._state / "cache" / "whole", key, result)
+        return result
+
+    def again(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> JobResult | None:
+        """See `mlops.targets.base.Jobs.again`."""
+        from mlops.pipeline.run.again import recall
+
+        key = self._key(pipeline, inputs, tags)
+        return recall(self._state / "cache" / "whole", key) if key else None
+
+    def _key(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
+        from mlops.pipeline.run.again import key_of
+        from mlops.pipeline.run.key import installed_environment
+
+        try:
+            return key_of(pipeline, inputs, tags, installed_environment(self._lock), self._data.resolve)
+        except InvalidInput:
+            return ""  # the run itself says what is wrong
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """See `mlops.targets.base.Jobs.submit`: a background process of this machine."""
@@ -61,6 +84,10 @@ class LocalJobs:
     ) -> JobResult | None:
         """See `mlops.targets.base.Jobs.wait`."""
         return self._detached.follow(name, progress, patience)
+
+    def output(self, name: str, output: str) -> Path:
+        """See `mlops.targets.base.Jobs.output`: a result has all of them already."""
+        raise NotFound(f"the run {name} has no output {output!r}")
 
     def _steps(self) -> StepServer:
         """One step server for all runs of this process, which it ends with: its imports cost seconds."""

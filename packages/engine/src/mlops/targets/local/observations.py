@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from mlops.errors import InvalidInput, TargetError
@@ -11,6 +12,30 @@ from mlops.spec import writing
 from mlops.targets.base import Record
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
+
+
+_CAPTURED = re.compile(r"(\d{8}T\d{12})-\d+-(.+)\.parquet")
+_LATE = timedelta(minutes=5)
+"""How long a row may wait before it is written, and by how much a clock may be set back."""
+
+
+def within(names: Sequence[str], since: datetime | None, until: datetime | None) -> list[int]:
+    """Which of the files, oldest first, may hold rows from `since` to `until`; pure.
+
+    A file is named by the time when it was closed: its rows are older. They are younger than the file of the
+    same deployment before it. A name of another form says nothing, so that file is one of them.
+    """
+    chosen = []
+    over: set[str] = set()
+    for index, name in enumerate(names):
+        if (match := _CAPTURED.fullmatch(name)) is not None:
+            closed = datetime.strptime(match[1], "%Y%m%dT%H%M%S%f").replace(tzinfo=UTC)
+            if (since is not None and closed < since - _LATE) or match[2] in over:
+                continue
+            if until is not None and closed >= until + _LATE:
+                over.add(match[2])
+        chosen.append(index)
+    return chosen
 
 
 class LocalObservations:
@@ -22,10 +47,11 @@ class LocalObservations:
     def captured(
         self, environment: str, model: str, since: datetime | None = None, until: datetime | None = None
     ) -> list[Path]:
-        """All files: they are here, and who reads them skips by their statistics."""
+        """Those whose names say that they may hold rows of the time; who reads them skips within a file."""
         from mlops.serving.capture import FOLDER
 
-        return sorted((self._state / "endpoints" / environment / model / FOLDER).glob("*.parquet"))
+        found = sorted((self._state / "endpoints" / environment / model / FOLDER).glob("*.parquet"))
+        return [found[i] for i in within([path.name for path in found], since, until)]
 
     def folder(self, environment: str, model: str, kind: Record) -> Path:
         return self._state / "monitor" / environment / model / kind

@@ -19,6 +19,14 @@ ISOLATION = {
 }
 
 
+@dataclass(frozen=True)
+class Reached:
+    """A resource that the managed network reaches by a private endpoint: its id, and Azure's sub-resource."""
+
+    resource_id: pulumi.Input[str]
+    group: str
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkspaceProps:
     place: Place
@@ -33,6 +41,8 @@ class WorkspaceProps:
     isolation: str
     outbound: Mapping[str, pulumi.Input[str]]
     """Domain by the name of its rule."""
+    reached: Mapping[str, Reached]
+    """By the name of the rule."""
     private: bool
     image_builds: str | None
     """The cluster that builds images; it is made later, and Azure looks for it at the first build."""
@@ -124,18 +134,30 @@ class Workspace(Component):
         self.register_outputs({"workspace": self.workspace.id})
 
     def _outbound_rules(self, props: WorkspaceProps) -> list[pulumi.Resource]:
-        """Approved domains, one after another: the workspace refuses concurrent changes of its network."""
+        """One after another: the workspace refuses concurrent changes of its network."""
         rules: list[pulumi.Resource] = []
-        for label, domain in props.outbound.items():
+        ways: dict[str, ml.FqdnOutboundRuleArgs | ml.PrivateEndpointOutboundRuleArgs] = {
+            label: ml.FqdnOutboundRuleArgs(type="FQDN", category="UserDefined", destination=domain)
+            for label, domain in props.outbound.items()
+        }
+        for label, reached in props.reached.items():
+            ways[label] = ml.PrivateEndpointOutboundRuleArgs(
+                type="PrivateEndpoint",
+                category="UserDefined",
+                destination=ml.PrivateEndpointDestinationArgs(
+                    service_resource_id=reached.resource_id,
+                    subresource_target=reached.group,
+                    spark_enabled=False,
+                ),
+            )
+        for label, way in ways.items():
             rules.append(
                 ml.ManagedNetworkSettingsRule(
                     f"outbound-{label}",
                     resource_group_name=props.place.resource_group,
                     workspace_name=self.workspace.name,
                     rule_name=label,
-                    properties=ml.FqdnOutboundRuleArgs(
-                        type="FQDN", category="UserDefined", destination=domain
-                    ),
+                    properties=way,
                     opts=self.child(
                         after=rules[-1:], custom_timeouts=pulumi.CustomTimeouts(create="30m", delete="30m")
                     ),

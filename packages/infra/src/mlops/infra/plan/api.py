@@ -9,12 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlops.errors import Blocked
+from mlops.infra.cost.api import Costs
+from mlops.infra.cost.uses import Load
 
 from ..model import Captured, Finding
 from . import render
 from .report import Plan, StackPlan
 
-__all__ = ["Plan", "enforce", "plan", "purge", "render", "write_arm"]
+__all__ = ["Load", "Plan", "cost", "enforce", "plan", "purge", "render", "write_arm"]
 
 
 def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", checkov: bool = True) -> Plan:
@@ -24,6 +26,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     The caller prints the plan and then calls `enforce`. Raises `InvalidInput` for a wrong configuration,
     stack or commit, and `Inconclusive` when checkov cannot judge.
     """
+    from mlops.infra.cost.api import costs
     from mlops.infra.expired import configured
     from mlops.infra.policy.checkov import scan
     from mlops.infra.policy.judge import accept, judge, rules_with
@@ -38,7 +41,8 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
 
     configured(root)  # a clock that never strikes is no plan
     captured, known = capture_stacks(root, stacks), set(stack_names(root))
-    rules = rules_with(own_of(root))
+    own = own_of(root)
+    rules = rules_with(own)
     found = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}
     gone = [c for name, c in before.items() if name not in known]
@@ -56,7 +60,25 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
         violations += standing
         accepted += excused
         planned.append(StackPlan(one, changes(before.get(one.stack), one) if against else None))
-    return Plan(tuple(planned), tuple(violations), tuple(accepted), against, tuple(notes))
+    compared = before if against else None
+    priced = costs(root, captured, before=compared, own=getattr(own, "costs", None))
+    return Plan(tuple(planned), tuple(violations), tuple(accepted), against, priced, tuple(notes))
+
+
+def cost(root: Path, load: Load, *, stacks: Sequence[str] | None = None, against: str = "") -> Costs:
+    """The bills of `stacks` (default: all), compared with those of the commit `against`.
+
+    Raises `InvalidInput` like `plan`, and for a wrong table of prices.
+    """
+    from mlops.infra.cost.api import costs
+
+    from .base import captured_at
+    from .program import own_of
+    from .stacks import capture_stacks
+
+    captured = capture_stacks(root, stacks)
+    before = captured_at(root, against, [c.stack for c in captured]) if against else None
+    return costs(root, captured, load, before, getattr(own_of(root), "costs", None))
 
 
 def enforce(planned: Plan) -> None:

@@ -8,6 +8,8 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from mlops.infra.cost.render import markdown as cost_markdown
+
 from ..model import Captured, Finding, Resource
 from .diff import ORDER, SYMBOLS, Change
 from .report import Plan, StackPlan
@@ -59,6 +61,8 @@ def markdown(plan: Plan, limit: int = MARKDOWN_LIMIT) -> str:
     blocks += [f"\n> **Note:** {note}\n" for note in plan.notes]
     for stack in plan.stacks:
         blocks.append(_stack_markdown(stack, plan.against))
+    if plan.costs is not None:
+        blocks.append(cost_markdown(plan.costs))
     if plan.accepted:
         rows = [f"| {f.stack} | `{f.resource}` | {f.check} | {_cell(why)} |" for f, why in plan.accepted]
         blocks.append("<details><summary>Accepted findings</summary>\n\n")

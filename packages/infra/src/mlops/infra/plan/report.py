@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mlops.infra.cost.api import Costs
+
 from ..model import Captured, Finding
 from .diff import Change
 
@@ -24,5 +26,6 @@ class Plan:
     violations: tuple[Finding, ...] = ()
     accepted: tuple[tuple[Finding, str], ...] = ()
     against: str = ""
+    costs: Costs | None = None
     notes: tuple[str, ...] = ()
     """Sentences that a person must read and that block nothing."""

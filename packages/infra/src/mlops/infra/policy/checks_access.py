@@ -15,9 +15,14 @@ OWNER = "8e3af657-a8ff-443c-a75c-2fe8c4bcb635"
 USER_ACCESS_ADMINISTRATOR = "18d7d88d-d35e-4fb5-a5c3-7773c20a72d9"
 ROLE_ADMINISTRATOR = "f58310d9-a9f6-439a-9e8d-f62e7b41a168"
 CONTRIBUTOR = "b24988ac-6180-42a0-ab88-20f7382dd24c"
-ABROAD = ("AzureML Data Scientist", "Reader", "Storage Blob Data Reader")
+ABROAD = (
+    "AzureML Data Scientist",
+    "Azure AI Enterprise Network Connection Approver",
+    "Reader",
+    "Storage Blob Data Reader",
+)
 """Built-in roles that an environment may hold on what another stack made: none changes that stack's data or
-infrastructure."""
+infrastructure. The approver lets its own private endpoints in, and no one else's address."""
 AUDIENCE = "api://AzureADTokenExchange"
 # One GitHub environment, or one service connection; the first part may hold names or immutable numbers.
 _SUBJECTS = (

@@ -64,8 +64,49 @@ def answer(estimator: Any, task: Task) -> Answer:
     one_thread(estimator)
     # One warning a request that a plain array has no names: it was proven to be answered all the same.
     warnings.filterwarnings("ignore", message="X does not have valid feature names")
-    found: Answer = estimator.predict if task == "regression" else estimator.predict_proba
+    found: Answer = _Texts(estimator, task) if texts_alone(estimator) else _method(estimator, task)
     return found
+
+
+def _method(estimator: Any, task: Task) -> Any:
+    return estimator.predict if task == "regression" else estimator.predict_proba
+
+
+def texts_alone(estimator: Any) -> bool:
+    """Whether columns of text go each to a vectorizer of its own, and what comes out to the rest."""
+    steps = getattr(estimator, "steps", [])
+    first: Any = steps[0][1] if len(steps) > 1 else None
+    parts = getattr(first, "transformers_", [])
+    return (
+        type(first).__name__ == "ColumnTransformer"
+        and not first.transformer_weights
+        and bool(parts)
+        and all(isinstance(column, str) and hasattr(part, "build_analyzer") for _, part, column in parts)
+    )
+
+
+class _Texts:
+    """A pipeline that `texts_alone` knows: given columns by name, it asks its parts and makes no table.
+
+    A `ColumnTransformer` checks names and types of a table for longer than a short text takes to be answered.
+    """
+
+    def __init__(self, estimator: Any, task: Task) -> None:
+        first, *between, last = (step for _, step in estimator.steps)
+        self._parts = [(part, column) for _, part, column in first.transformers_]
+        self._between, self._last = between, _method(last, task)
+        self._whole = _method(estimator, task)
+
+    def __call__(self, given: Any) -> Any:
+        if not isinstance(given, dict):
+            return self._whole(given)
+        from scipy import sparse  # type: ignore[import-untyped]
+
+        blocks = [part.transform(given[column]) for part, column in self._parts]
+        rows = blocks[0] if len(blocks) == 1 else sparse.hstack(blocks, format="csr")
+        for step in self._between:
+            rows = step.transform(rows)
+        return self._last(rows)
 
 
 def one_thread(estimator: Any) -> None:

@@ -1,4 +1,4 @@
-"""The environments of a model whose library not every fork installs: the same files with more pins.
+"""The environment files of a model: what they pin, and the same files with more.
 
 Azure ML never changes a registered environment, so what holds more has another name.
 """
@@ -88,7 +88,8 @@ def with_groups(text: str, groups: Sequence[str]) -> str:
         missing = [g for g in groups if found is not None and f'"{g}"' not in found["names"]]
         if found is None or not missing:
             continue
-        names = found["names"].rstrip()
+        # In front of a comment, or the comment would swallow what is added.
+        names = re.sub(r"\s*(#[^\n]*)?\s*\Z", "", found["names"])
         end = found.start("names") + len(names)
         more = ", ".join(f'"{group}"' for group in missing)
         # One line, or lines that end with a comma.

@@ -1,0 +1,60 @@
+"""The table of prices: the repository's own where somebody has renewed it, else the one of this package."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date
+from importlib.resources import files
+from pathlib import Path
+from typing import Final
+
+from pydantic import Field
+
+from mlops.spec._base import Spec
+from mlops.spec._yaml import Document
+
+OWN: Final = "environments/prices.yaml"
+
+
+class Meter(Spec):
+    """One price by region, a unit: what the name says it counts."""
+
+    source: str = Field(alias="from")
+    """Who said so."""
+    prices: dict[str, float] = Field(min_length=1)
+    """US dollars by region."""
+
+
+class Table(Spec):
+    """All prices, the day on which they held, and where they were read."""
+
+    read: date
+    source: str
+    meters: dict[str, Meter]
+
+
+@dataclass(frozen=True)
+class Price:
+    """`region` is where the price holds: another one than asked for where the table lacks that."""
+
+    amount: float
+    region: str
+
+
+def table(root: Path) -> Table:
+    """Raises `InvalidInput` with file, line and field."""
+    own = root / OWN
+    if own.is_file():
+        return Document.read(own, OWN).parse(Table)
+    text = files("mlops.infra.cost").joinpath("prices.yaml").read_text(encoding="utf-8")
+    return Document(text, "prices.yaml").parse(Table)
+
+
+def price(meters: Mapping[str, Meter], meter: str, region: str) -> Price | None:
+    """The price in `region`, else the one of the first region that has one; None for an unknown meter."""
+    known = meters.get(meter)
+    if known is None:
+        return None
+    where = region if region in known.prices else min(known.prices)
+    return Price(known.prices[where], where)
