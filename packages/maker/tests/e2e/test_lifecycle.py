@@ -122,7 +122,11 @@ def test_prod_is_live_in_every_account_of_it(live: Chapter) -> None:
         assert rows[env]["metrics"]["roc_auc"]["value"] > 0.55
     assert rows["prod"]["commit"] == live.commit
     (moment,) = repository.call("history", "prod", "--json").ok().json
-    assert (moment["release"], moment["outcome"], moment["approved_by"]) == (1, "served", [REVIEWER])
+    assert (moment["release"], moment["outcome"], moment["approved_by"]) == (
+        1,
+        "served",
+        [f"{REVIEWER} (pull request)"],
+    )
     (version,) = repository.call("versions", "list", "--json").ok().json
     assert sorted(version["live"]) == ["prod", "staging"]
     served = {
