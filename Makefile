@@ -44,10 +44,11 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 demo: setup ## Run the whole lifecycle on real data, on this machine
 	@$(BIN)/mlops demo
 
-bench: setup ## Measure serving, batch and monitoring against their peers, in minutes
+bench: setup ## Measure serving, batch and monitoring against their peers, and how costs grow, in minutes
 	@$(BIN)/python benchmarks/serving
 	@$(BIN)/python benchmarks/batch
 	@$(BIN)/python benchmarks/monitoring
+	@$(BIN)/python benchmarks/growth
 
 clean: ## Stop the demo's endpoints and remove what it made
 	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean

@@ -9,6 +9,7 @@ import shutil
 import stat
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,7 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
 PASSPHRASE = "only for tests"
 # Without pyproject.toml the engine takes the environment as it is; with it, it would install into it.
-_COPIED = ("Pulumi.yaml", "mlops.toml", "uv.lock", "infra", "environments")
+_COPIED = ("Pulumi.yaml", "mlops.toml", "uv.lock", "infra", "environments", "pipelines")
 
 
 def find_cli() -> Path | None:
@@ -112,6 +113,13 @@ class Engine:
         text, count = re.subn(pattern, replacement, path.read_text(), flags=re.MULTILINE)
         assert count, f"{pattern} does not match in {path}"
         path.write_text(text)
+
+    def configure(self, stack: str, values: Mapping[str, Any]) -> None:
+        """Set keys of the stack file."""
+        path = self.project / "environments" / f"Pulumi.{stack}.yaml"
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        document["config"] |= {f"mlops:{key}": value for key, value in values.items()}
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
     @property
     def azure(self) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from graphs import EVERYTHING
 from real_engine import Engine, counts, find_cli
 from stand_in.rights import ADMINISTRATOR
 from test_going_away import condition
@@ -260,6 +261,63 @@ def _apply(engine: Engine, stack: str) -> str:
     ]
     engine.write_azure(state)
     return principal
+
+
+@pytest.mark.timeout(1200)
+def test_engine_brings_every_option_up_and_takes_it_away(another: Callable[[], Engine]) -> None:
+    """Kubernetes, Databricks, Data Factory, a container, own keys and events, behind private endpoints."""
+    engine = another()
+    before = set(engine.azure["resources"])
+    engine.init("prod")
+    engine.configure("prod", {**EVERYTHING, "protect": False})
+    done = engine.up(stack="prod")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert {"containerservice:ManagedCluster", "databricks:Workspace", "keyvault:Key"} <= {
+        r["kind"] for r in engine.azure["resources"].values()
+    }
+    still = engine.run("preview", "--refresh", "--expect-no-changes", stack="prod")
+    assert still.returncode == 0, still.stdout + still.stderr
+    engine.log_in(_apply(engine, "prod"))
+    gone = engine.run("destroy", "--yes", "--refresh", stack="prod")
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert set(engine.azure["resources"]) == before
+
+
+@pytest.mark.timeout(1200)
+def test_engine_two_stacks_live_side_by_side(another: Callable[[], Engine]) -> None:
+    """A trial of somebody's own, up and away again, leaves `dev` as it was."""
+    engine = another()
+    before = engine.azure["resources"]
+    folder = engine.project / "environments"
+    (folder / "Pulumi.dev-alice.yaml").write_text((folder / "Pulumi.dev.yaml").read_text())
+    engine.init("dev-alice")
+    done = engine.up(stack="dev-alice")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert set(counts(done.stdout)) == {"created"}
+    assert engine.run("preview", "--expect-no-changes").returncode == 0
+    assert engine.run("destroy", "--yes", "--skip-preview", stack="dev-alice").returncode == 0
+    assert engine.azure["resources"] == before
+
+
+@pytest.mark.timeout(1800)
+def test_engine_goes_on_after_a_failure_at_every_resource(tmp_path: Path) -> None:
+    """Each resource fails once, half of them only after they were made; `up` again, until nothing is left."""
+    assert CLI is not None
+    engine = Engine(tmp_path / "it", CLI)
+    engine.environment["STAND_IN_BREAKS"] = "1"
+    for stack in ("shared", "dev"):
+        engine.init(stack)
+        for _ in range(25):
+            done = engine.up("--continue-on-error", stack=stack)
+            if done.returncode == 0:
+                break
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert engine.run("preview", "--expect-no-changes", stack=stack).returncode == 0
+    azure = engine.azure
+    broken = {e.removeprefix("broke ").lower() for e in azure["log"] if e.startswith("broke ")}
+    assert broken == set(azure["resources"])
+    made = [e for e in azure["log"] if e.startswith("create ")]
+    assert len(made) == len(azure["resources"]), "what was there when it failed is not made again"
 
 
 def test_engine_waits_until_a_grant_counts(tmp_path: Path) -> None:

@@ -8,7 +8,8 @@ resource changes in another is read back from there.
 
 Environment: `STAND_IN_STATE` is the JSON file, `STAND_IN_CALLER` the object id of who calls (empty: a
 person who owns the subscription), `STAND_IN_DELAY` how often a new workspace finds that its grants do not
-count yet, `STAND_IN_TODAY` the day."""
+count yet, `STAND_IN_TODAY` the day, `STAND_IN_QUOTA` cores by VM family as JSON, and with `STAND_IN_BREAKS`
+every resource fails the first time: one half before it is there, the other after."""
 
 # ruff: noqa: N802  the methods have the protocol's names
 
@@ -18,6 +19,7 @@ import json
 import os
 import sys
 import threading
+import zlib
 from collections.abc import Iterator
 from concurrent import futures
 from datetime import UTC, date, datetime
@@ -26,16 +28,19 @@ from typing import Any
 
 import grpc
 from google.protobuf import empty_pb2, json_format, struct_pb2
+from google.rpc import status_pb2
 from pulumi.runtime.proto import plugin_pb2, provider_pb2, provider_pb2_grpc
 
 from mlops.infra.arm_types import ARM_TYPES
 from mlops.infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
 from stand_in import rights
 from stand_in.read_back import read_back, refreshed
-from stand_in.rules import refusals
+from stand_in.rules import in_use, over_quota, refusals
 
 VERSION = "3.29.0"
 CALLER = os.environ.get("STAND_IN_CALLER") or rights.PERSON
+QUOTA: dict[str, int] = json.loads(os.environ.get("STAND_IN_QUOTA") or "{}")
+BREAKS = bool(os.environ.get("STAND_IN_BREAKS"))
 DELAY = int(os.environ.get("STAND_IN_DELAY") or 0)
 TODAY = date.fromisoformat(os.environ.get("STAND_IN_TODAY") or datetime.now(UTC).date().isoformat())
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
@@ -163,8 +168,17 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 "name": made.rsplit("/", 1)[1],
                 "azureApiVersion": ARM_TYPES[kind].version,
             }
+            half = BREAKS and f"broke {made}" not in self.cloud.log
+            if half and zlib.crc32(made.encode()) % 2:
+                self.cloud.save(f"broke {made}")
+                context.abort(grpc.StatusCode.UNAVAILABLE, f"503 ServerTimeout: {made} was not begun")
             self.cloud.resources[made.lower()] = {"id": made, "kind": kind, "outputs": outputs}
+            if half:
+                self.cloud.log.append(f"broke {made}")
             self.cloud.save(f"create {kind} {made}")
+            if half:
+                # A long operation that ends badly: it exists, and the provider says what it knows of it.
+                _end_half(context, made, inputs, outputs)
         return provider_pb2.CreateResponse(id=made, properties=struct(outputs))
 
     def _may(self, verb: str, kind: str, resource_id: str, inputs: dict[str, Any], context: Any) -> None:
@@ -180,7 +194,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             self.cloud.save(f"refused {made}")
             said = "KeyVaultAuthenticationFailure: the identity has no access to the vault"
             context.abort(grpc.StatusCode.PERMISSION_DENIED, said)
-        for refusal in refusals(kind, inputs, today=TODAY):
+        for refusal in (*refusals(kind, inputs, today=TODAY), *over_quota(kind, inputs, QUOTA)):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
         if made.lower() in self.cloud.resources:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, f"409 Conflict: {made} exists already")
@@ -223,6 +237,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             there = self.cloud.resources.get(low)
             if there:
                 self._may("delete", there["kind"], request.id, there["outputs"], context)
+                if used := in_use(there["kind"], request.id, self.cloud.resources):
+                    context.abort(grpc.StatusCode.FAILED_PRECONDITION, str(used))
             gone = self.cloud.resources.pop(low, None)
             for below in [k for k in self.cloud.resources if k.startswith(f"{low}/")]:
                 kind = self.cloud.resources.pop(below)["kind"]
@@ -242,6 +258,18 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             "subscriptionId": SUBSCRIPTION, "tenantId": TENANT,
         }  # fmt: skip
         return provider_pb2.InvokeResponse(**{"return": struct(answer)})
+
+
+def _end_half(context: Any, made: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
+    """As pulumi-azure-native does when polling fails: the engine keeps the resource and tries to mend it."""
+    said = f"the operation on {made} ended in the state Failed"
+    known = provider_pb2.ErrorResourceInitFailed(
+        id=made, properties=struct(outputs), inputs=struct(inputs), reasons=[said]
+    )
+    status = status_pb2.Status(code=grpc.StatusCode.UNKNOWN.value[0], message=said)
+    status.details.add().Pack(known)
+    context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
+    context.abort(grpc.StatusCode.UNKNOWN, said)
 
 
 def kind_of(urn: str) -> str:
@@ -264,6 +292,8 @@ def parent_of(kind: str, made: str, inputs: dict[str, Any]) -> str:
         above = made.rsplit("/", 2)[0]
         # Default services come with their account.
         return above.rsplit("/", 2)[0] if above.endswith("/default") else above
+    if "{" in entry.scope:
+        return made.rsplit("/providers/", 1)[0]
     if entry.scope:
         # What extends a default service or a container needs the account.
         return str(inputs[entry.scope]).split("/blobServices/default")[0].split("/queueServices/default")[0]

@@ -207,8 +207,10 @@ def test_infrastructure_is_applied_stack_by_stack_as_it_was_planned(world: World
     world.settings(PULUMI_BACKEND_URL="azblob://state")
     result = world.run("infra")
     assert set(result.stages.values()) == {"Succeeded"}
-    verbs = [call.split()[1] + " " + call.split()[3] for call in world.calls]
+    asked = [call for call in world.calls if call.startswith("mlops infra outdated")]
+    verbs = [call.split()[1] + " " + call.split()[3] for call in world.calls if call not in asked]
     assert verbs == [f"{verb} {stack}" for stack in ("dev", "staging", "prod") for verb in ("preview", "up")]
+    assert len(asked) == len(verbs), "before each of them, whether a newer commit was applied"
     assert result.deployments == ["dev-plan", "dev", "staging-plan", "staging", "prod-plan", "prod"]
     plan = world.work / "s" / "plan.json"
     assert plan.read_text(encoding="utf-8") == "the plan of prod\n", (
@@ -219,12 +221,21 @@ def test_infrastructure_is_applied_stack_by_stack_as_it_was_planned(world: World
 def test_a_pull_request_plans_every_stack_and_applies_none(world: World) -> None:
     world.settings(PULUMI_BACKEND_URL="azblob://state")
     result = world.run("infra", "PullRequest")
-    assert [call.split()[1] for call in world.calls] == ["preview"] * 3
+    assert [call.split()[1] for call in world.calls if call.startswith("pulumi")] == ["preview"] * 3
     assert [name for name, outcome in result.stages.items() if outcome == "Skipped"] == [
         "dev_apply",
         "staging_apply",
         "prod_apply",
     ]
+
+
+def test_an_old_run_that_is_run_again_applies_nothing(world: World) -> None:
+    world.settings(PULUMI_BACKEND_URL="azblob://state")
+    world.answer("mlops infra outdated --stack dev", code=3, says="error commit 1234 is newer than this one")
+    result = world.run("infra")
+    assert result.stages["dev_plan"] == "Failed"
+    assert not [call for call in world.calls if call.startswith("pulumi")]
+    assert "is newer than this one" in result.log.summaries[-1]
 
 
 def test_a_stack_that_cannot_be_planned_stops_those_after_it(world: World) -> None:

@@ -137,6 +137,15 @@ class Trusts(Protocol):
 
 
 @runtime_checkable
+class Decides(Protocol):
+    """What a use case has beside `UseCase` when its answer is yes or no, and 0.5 is not where yes begins."""
+
+    decision: str
+    """`cost:5` (a miss costs as much as 5 false alarms), `f:1` (the F score with this beta) or `rate:0.1` (a
+    tenth of the rows is called): the threshold is chosen so on training rows, and travels with the model."""
+
+
+@runtime_checkable
 class Beside(Protocol):
     """What a use case has beside `UseCase` when its rows have columns that the model does not see."""
 

@@ -202,6 +202,7 @@ def markdown(card: Card) -> str:
         "Commit": short(version.commit_id) + (" with uncommitted changes (dirty)" if version.dirty else ""),
         "Run": version.run_id,
         "Pipeline": tags.get("mlops.pipeline", ""),
+        "Yes from": _decision(version),
         "Served in": ", ".join(version.live),
     }
     lines += _table(("", ""), [(k, v) for k, v in facts.items() if v])
@@ -234,6 +235,15 @@ def markdown(card: Card) -> str:
             ]
     lines += ["## Who let it in", "", *_approved(card)]
     return "\n".join(lines).rstrip() + "\n"
+
+
+def _decision(version: VersionFacts) -> str:
+    schema = version.schema
+    if schema is None or schema.threshold is None:
+        return ""
+    return number(schema.threshold) + (
+        f", chosen on training rows by {schema.decision}" if schema.decision else ""
+    )
 
 
 def inputs(columns: Sequence[Column]) -> list[tuple[str, str, str]]:

@@ -104,7 +104,7 @@ def _usecase(root: Path, package: str) -> tuple[str, str]:
 
 
 def environment_facts(root: Path, target: Target, env: str, model: str) -> EnvironmentFacts:
-    past = history(root, target, env, model, HISTORY)
+    past = history(root, target, env, model)[:HISTORY]
     seen = _verdicts(target, env, model)
     try:
         now = environment_status(root, target, env, model)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from mlops.cli._app import JsonOption, err, group, out, print_json, state, verb
-from mlops.errors import Inconclusive, InvalidInput, TargetError
+from mlops.errors import Blocked, Inconclusive, InvalidInput, TargetError
 
 infra = group("infra", "Infrastructure.")
 
@@ -95,6 +95,25 @@ def expired(as_json: JsonOption = False) -> None:
             err().print(f"{one.stack} expires on {one.expires:%Y-%m-%d %H:%M} UTC", style="dim")
     if not over:
         err().print("no environment has expired")
+
+
+@infra.command(epilog="Example: mlops infra outdated --stack prod")
+@verb
+def outdated(
+    stack: Annotated[
+        str, typer.Option("--stack", "-s", help="The stack that this commit would be applied to.")
+    ],
+) -> None:
+    """Refuse, with exit code 3, a commit when a newer one has been applied to the stack already."""
+    from mlops.infra.outdated import newer_applied
+
+    newer = newer_applied(state.root, stack)
+    if newer is not None:
+        raise Blocked(
+            f"commit {newer[:12]} is newer than this one, and stack {stack} has it already: "
+            "applying this one would take its changes back. Start a new run of the branch"
+        )
+    err().print(f"nothing newer has been applied to stack {stack}")
 
 
 @infra.command(epilog="Example: mlops infra sizes --renew")

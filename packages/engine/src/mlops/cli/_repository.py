@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 pipeline = group("pipeline", "Pipeline files.")
 
 
+_SHOWN = 50
+"""Rows of a history that a person reads."""
 FormatOption = Annotated[
     Literal["text", "json", "sarif", "github"],
     typer.Option("--format", help="Lines, JSON, SARIF, or annotations of a GitHub workflow."),
@@ -216,12 +218,20 @@ def _plain(row: EnvironmentStatus) -> dict[str, object]:
 
 @app.command(epilog="Example: mlops history prod")
 @verb
-def history(env: EnvArgument, model: ModelOption = None, as_json: JsonOption = False) -> None:
+def history(
+    env: EnvArgument,
+    model: ModelOption = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="At most this many; default: 50 as text, all as JSON.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
     """Show what was served when, by which commit, and who approved it."""
     from mlops.lifecycle.history import history as rows_of
 
     name, _ = state.model(model)
-    rows = rows_of(state.root, state.target, state.environment(env), name)
+    found = rows_of(state.root, state.target, state.environment(env), name)
+    rows = found[: limit if limit is not None or as_json else _SHOWN]
     if as_json:
         print_json([vars(row) for row in rows])
         return
@@ -242,3 +252,5 @@ def history(env: EnvArgument, model: ModelOption = None, as_json: JsonOption = F
                 out().print(f"    {escape(line)}")
         if row.approved_by:
             out().print(f"    [dim]approved by {escape(', '.join(row.approved_by))}[/]")
+    if older := len(found) - len(rows):
+        out().print(f"{older} older; --limit {len(found)} shows them")

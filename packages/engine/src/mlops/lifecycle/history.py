@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -41,17 +42,18 @@ class Row:
     detail: str = ""
 
 
-def history(root: Path, target: Target, env: str, model: str, limit: int = 50) -> list[Row]:
-    """Newest first."""
+def history(root: Path, target: Target, env: str, model: str) -> list[Row]:
+    """All of it, newest first."""
     git = Git(root)
     commits = {c.id: c for c in git.log(desired_path(env, model))}
     entries = [e for e in target.store.entries(env, model) if e.kind in _OUTCOMES and e.release is not None]
-    finished = [e.at for e in entries if e.kind == Kind.FINISHED]
+    finished = sorted(e.at for e in entries if e.kind == Kind.FINISHED)
     rows = []
     for entry in entries:
-        later = next((at for at in finished if at > entry.at), None) if entry.kind == Kind.FINISHED else None
+        after = bisect_right(finished, entry.at) if entry.kind == Kind.FINISHED else len(finished)
+        later = finished[after] if after < len(finished) else None
         rows.append(_row(entry, later, commits))
-    return rows[::-1][:limit]
+    return rows[::-1]
 
 
 def _approved(entry: JournalEntry, commit: Commit | None) -> tuple[str, ...]:

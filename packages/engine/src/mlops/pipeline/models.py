@@ -110,7 +110,8 @@ class Port(Yaml):
 class Output(Yaml):
     """A declared output, or what a job does with one (a binding as YAML scalar, or a mapping)."""
 
-    type: Annotated[DataType | None, BeforeValidator(lower_case)] = None
+    type: Annotated[PortType | None, BeforeValidator(lower_case)] = None
+    """Of a control output, which conditions read, a literal's."""
     mode: OutputMode | None = None
     path: str | None = None
     name: str | None = None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 from engine_world import MODEL, START, World
 from memory_git import MemoryGit
+from typer.testing import CliRunner
 
+from mlops.cli import _app, _verbs  # noqa: F401 (registers the commands)
 from mlops.lifecycle import history as module
 from mlops.lifecycle.history import Row, history
 from mlops.spec.files import desired_path
@@ -30,8 +33,8 @@ def world(tmp_path: Path) -> World:
     return World(tmp_path)
 
 
-def rows(world: World, **options: Any) -> list[Row]:
-    return history(Path(), world.target, "prod", MODEL, **options)
+def rows(world: World) -> list[Row]:
+    return history(Path(), world.target, "prod", MODEL)
 
 
 def happened(
@@ -66,13 +69,27 @@ def test_what_is_served_lasts_until_the_next_and_what_failed_is_no_state(git: Me
     assert [row.detail for row in found if row.release == 2] == ["fixed", "slow"]
 
 
-def test_the_newest_rows_are_shown(git: MemoryGit, world: World):
+def shown(git: MemoryGit, world: World, folder: Path, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    monkeypatch.setattr(_app.State, "target", world.target)
+    monkeypatch.setattr(_app.State, "policy", world.policy)
+    (folder / "mlops.toml").write_text(
+        f'[project]\nname = "freight-mlops"\n[models.{MODEL}]\nusecase = "freight"\n'
+    )
+    return CliRunner().invoke(_app.app, ["-C", str(folder), "history", "prod", *words]).stdout
+
+
+def test_fifty_rows_are_shown_and_that_there_are_more(
+    git: MemoryGit, world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
     git.commit({FILE: "1"})
-    for number in range(1, 61):
+    for number in range(1, 2001):
         happened(world, "apply.finished", number, number)
-    assert [row.release for row in rows(world, limit=2)] == [60, 59]
-    assert len(rows(world)) == 50
-    assert len(rows(world, limit=100)) == 60
+    assert [row.release for row in rows(world)] == list(range(2000, 0, -1))
+    text = shown(git, world, tmp_path, monkeypatch)
+    assert text.count("release ") == 50
+    assert "1950 older; --limit 2000 shows them" in text
+    assert shown(git, world, tmp_path, monkeypatch, "--limit", "2").count("release ") == 2
+    assert len(json.loads(shown(git, world, tmp_path, monkeypatch, "--json"))) == 2000
 
 
 def test_each_row_knows_the_commit_of_its_file_however_old(git: MemoryGit, world: World):

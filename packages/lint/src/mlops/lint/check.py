@@ -18,10 +18,23 @@ from mlops.lint.shape import check_shape
 
 def check_file(top: At, kind: str, files: Files) -> Iterator[Finding]:
     """Everything that is wrong with one file of a kind that is read."""
-    yield from check_shape(top, kind)
     check = _CHECKS.get(kind) or _CHECKS.get(kind.split(".", maxsplit=1)[0])
-    if check is not None:
-        yield from check(top, kind, files)
+    found = list(check(top, kind, files)) if check is not None else []
+    yield from (finding for finding in check_shape(top, kind) if not _said(finding, found))
+    yield from found
+
+
+def _said(finding: Finding, better: list[Finding]) -> bool:
+    """Whether a check that knows what a field means has told the same mistake in better words."""
+    for other in better:
+        same = (other.file, other.line, other.field) == (finding.file, finding.line, finding.field)
+        if same and other.level == "error":
+            if finding.id == "missing-field":
+                if other.message.startswith(finding.message):
+                    return True
+            elif finding.field:
+                return True
+    return False
 
 
 def _job(top: At, kind: str, files: Files) -> Iterator[Finding]:
@@ -44,6 +57,7 @@ def _schedule(top: At, kind: str, files: Files) -> Iterator[Finding]:
     if kind == "schedule.monitor":
         yield from monitor.check_monitor(top["create_monitor"])
     job = top["create_job"]
+    yield from schedule.check_started(job, files)
     if isinstance(job.value, dict) and kind_of(job.value).startswith("job.") and "job" not in job:
         yield from check_job(job, kind_of(job.value), files)
     if kind == "schedule.import":

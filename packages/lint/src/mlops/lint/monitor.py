@@ -7,12 +7,13 @@ from collections.abc import Iterator
 
 from mlops.lint.finding import Finding
 from mlops.lint.node import At
-from mlops.lint.references import check_asset, check_path
+from mlops.lint.references import check_asset, check_path, is_placeholder
 from mlops.lint.spark import INSTANCE_TYPES, RUNTIMES
 
 _DURATION = re.compile(
     r"P(?=\d|T\d)(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
 )
+_DEPLOYMENT = re.compile(r"azureml:[^:/\s]+:[^:/\s]+|azureml:/subscriptions/.+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s.,;<>]{2,}")
 _SHARES = (
     "null_value_rate",
@@ -42,9 +43,19 @@ def check_monitor(monitor: At) -> Iterator[Finding]:
     if isinstance(runtime.value, str | float) and str(runtime.value) not in RUNTIMES:
         yield runtime.says("spark", f"must be one of {', '.join(RUNTIMES)}; got {runtime.value!r}")
     yield from check_asset(monitor.at("monitoring_target", "model_id"))
+    yield from _deployment(monitor.at("monitoring_target", "endpoint_deployment_id"))
     for _, signal in monitor["monitoring_signals"].fields():
         yield from _signal(signal)
     yield from _told(monitor["alert_notification"])
+
+
+def _deployment(place: At) -> Iterator[Finding]:
+    text = place.text
+    if text is None or is_placeholder(text) or "${{" in text or text.lower().startswith("/subscriptions/"):
+        return
+    if not _DEPLOYMENT.fullmatch(text):
+        message = f"must be azureml:<endpoint>:<deployment>; got {text!r}"
+        yield place.says("bad-reference", message)
 
 
 def _signal(signal: At) -> Iterator[Finding]:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterator
 from datetime import date, datetime
-from functools import cache
 from typing import Any
-from zoneinfo import available_timezones
 
 from mlops.lint.cron import cron_problem
+from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.machine import between
 from mlops.lint.node import At
 from mlops.lint.references import check_asset, check_path, is_remote
+from mlops.lint.time_zones import known
 
 _LONGEST = {"minute": 525_600, "hour": 8_760, "day": 365, "week": 52, "month": 12}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -37,17 +38,12 @@ def check_schedule(schedule: At) -> Iterator[Finding]:
 
 
 def _zone(place: At) -> Iterator[Finding]:
-    # Azure takes Windows names ("W. Europe Standard Time") too; those have a blank.
-    if place.text is None or " " in place.text:
-        return
-    if place.word not in _zones():
-        message = f"{place.value!r} is no time zone; use UTC, or a name like Europe/Berlin"
+    if place.text is not None and place.word not in known():
+        message = (
+            f"{place.value!r} is no time zone; use UTC, a name like Europe/Berlin, or one of Windows, "
+            "such as W. Europe Standard Time"
+        )
         yield place.says("time-zone", message)
-
-
-@cache
-def _zones() -> frozenset[str]:
-    return frozenset(name.lower() for name in available_timezones())
 
 
 def _window(trigger: At) -> Iterator[Finding]:
@@ -91,6 +87,23 @@ def _recurrence(trigger: At) -> Iterator[Finding]:
     for place in [pattern["week_days"], *pattern["week_days"].elements()]:
         if place.text is not None and place.word not in _DAYS:
             yield place.says("recurrence", f"{place.value!r} is no day; allowed: {', '.join(_DAYS)}")
+
+
+def check_started(job: At, files: Files) -> Iterator[Finding]:
+    """What a schedule gives to the job that it starts, that job must have."""
+    named = job if job.text is not None else job["job"]
+    if named.text is None or is_remote(named.text):
+        return
+    top = files.top(named.beside(named.text.removeprefix("file:")))
+    if top is None or "jobs" not in top:
+        return
+    declared = top["inputs"].names()
+    for name, place in job["inputs"].fields():
+        if name not in declared:
+            near = difflib.get_close_matches(name, declared, 1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            there = ", ".join(declared) or "none"
+            yield place.says("unknown-input", f"the job has no input {name!r}; it has: {there}{hint}")
 
 
 def _job(job: At) -> Iterator[Finding]:

@@ -87,6 +87,13 @@ def check_online_deployment(deployment: At, kind: str, files: Files) -> Iterator
         for field, least in _PROBES:
             yield from at_least(deployment[probe][field], least, "probe")
     yield from _scale(deployment["scale_settings"])
+    kind_of_scale = deployment.at("scale_settings", "type")
+    if kind == "deployment.managed" and kind_of_scale.word not in ("", "default"):
+        message = (
+            f"a managed deployment takes `default` only; got {kind_of_scale.value!r}. Scaling rules belong "
+            "to Azure Monitor (az monitor autoscale)"
+        )
+        yield kind_of_scale.says("scale", message)
     yield from _quantities(deployment["resources"])
     yield from _collector(deployment["data_collector"])
     yield from check_model(deployment["model"])

@@ -152,6 +152,8 @@ def _union(place: At, rule: Rule) -> Iterator[Finding]:
             message = f"must be one of {', '.join(sorted(chosen))}; got {place[rule['by']].value!r}"
             yield place[rule["by"]].says("wrong-value", message)
             return
+        if not word and "command" in chosen and "command" in place:
+            word = "command"  # what a job without a type is
         options += chosen.get(word) or [option for found in chosen.values() for option in found]
     tried = []
     for option in options:

@@ -222,6 +222,11 @@ CASES = [
     ("threshold", "monitor.yml", "jensen_shannon_distance: 0.01", "jensen_shannon_distance: -0.01", 0, "0 or more"),
     ("silent-monitor", "monitor.yml", "      metric_thresholds: {numerical: {null_value_rate: 0.05}}\n", "", -2, "never raise"),
     ("email", "monitor.yml", "team@example.com", "team.example.com", 0, "no e-mail address"),
+    # -- found by edits of public files
+    ("time-zone", "schedule.yml", "time_zone: UTC", "time_zone: Pacific Time", 0, "no time zone"),
+    ("bad-reference", "monitor.yml", '"azureml:freight:blue"', "freight", 0, "azureml:<endpoint>:<deployment>"),
+    ("unknown-input", "schedule.yml", "create_job: ./pipeline.yml", "create_job: {type: pipeline, job: ./pipeline.yml, inputs: {rates: 1}}", 0, "did you mean 'rate'"),
+    ("scale", "deployment.yml", "instance_count: 1\n", "instance_count: 1\nscale_settings: {type: target_utilization}\n", 1, "takes `default` only"),
 ]  # fmt: skip
 
 
@@ -244,5 +249,52 @@ def test_a_wrong_edit_is_found_for_its_reason(shelf, case):
 def test_the_table_holds_every_rule_that_one_edit_can_break():
     from mlops.lint import RULES
 
-    elsewhere = {"refused", "silence", *(name for name, rule in RULES.items() if rule.level == "note")}
+    # What a model's code lacks is told by the files of the repository, not by one Azure ML file.
+    of_models = {"missing-package", "parameter-apart"}
+    elsewhere = {
+        "refused",
+        "silence",
+        *of_models,
+        *(name for name, rule in RULES.items() if rule.level == "note"),
+    }
     assert set(RULES) - {case[0] for case in CASES} == elsewhere
+
+
+@pytest.mark.parametrize(
+    "zone", ["UTC", "Europe/Berlin", "W. Europe Standard Time", "Central Standard Time (Mexico)", "UTC-11"]
+)
+def test_names_of_time_zones_that_azure_takes(shelf, zone):
+    shelf.edit("schedule.yml", "time_zone: UTC", f"time_zone: {zone}")
+    assert not [f for f in shelf.findings("schedule.yml") if f.id == "time-zone"]
+
+
+@pytest.mark.parametrize(
+    ("brought", "text"),
+    [
+        (".gitmodules", '[submodule "x"]\n\tpath = later\n\turl = https://example.com/x.git\n'),
+        ("download.sh", "curl -o later/rows-of-may.csv https://example.com/rows\n"),
+        (".gitignore", "later/\n"),
+    ],
+)
+def test_what_comes_later_is_a_note(shelf, brought, text):
+    """Git, a submodule or a script brings it; a path that nothing speaks of stays an error."""
+    shelf.write(".git/HEAD", "")
+    shelf.edit("data.yml", "./rows.csv", "./later/rows-of-may.csv")
+    assert [f.id for f in shelf.findings("data.yml")] == ["missing-file"]
+    shelf.write(brought, text)
+    assert [f.id for f in shelf.findings("data.yml")] == ["given-later"]
+
+
+def test_one_mistake_is_told_once(shelf):
+    """The shape and the check of what a field means may both see it: the better words stay."""
+    text = "type: command\ncommand: echo\nenvironment: azureml:t:3\ncompute: azureml:c\ndistribution: {type: pytorch, worker_count: 2}\n"
+    shelf.write("spread.yml", text)
+    found = [f for f in shelf.findings("spread.yml") if "worker_count" in f.field]
+    assert [f.id for f in found] == ["distribution"]
+
+
+def test_a_job_without_a_type_is_judged_as_a_command(shelf):
+    text = "type: pipeline\nsettings: {default_compute: azureml:small}\njobs:\n  one: {command: echo, environment: 'azureml:t:3', limitz: 3}\n"
+    shelf.write("bare.yml", text)
+    (found,) = shelf.findings("bare.yml")
+    assert found.field == "jobs.one.limitz" and "did you mean 'limits'" in found.message

@@ -14,6 +14,7 @@ import json
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -36,6 +37,10 @@ from mlops.serving.core import Scorer, load, verify
 from mlops.spec import writing
 from mlops.spec.digest import tree_digest
 
+_TOGETHER = 0.25
+"""Seconds of work that a kill may cost, at most."""
+_FEW = 8
+"""Files that are forced to the disk one by one."""
 MANIFEST = "_manifest"
 """Folder below the output: `<name>.json` for each file of the input, a `FileResult`."""
 
@@ -87,9 +92,11 @@ def score_folder(
         results = {name: result for name, result in known.items() if result is not None}
         skipped = len(results)
         todo = [name for name in files if name not in results]
-        for result in _score_all(job, todo, workers or _cpus()):
-            results[Path(result.source)] = result
-            progress(result, len(results), len(files))
+        with _Notes(destination) as notes:
+            for result in _score_all(job, todo, workers or _cpus()):
+                notes.add(result)
+                results[Path(result.source)] = result
+                progress(result, len(results), len(files))
     return BatchReport(tuple(results[name] for name in files), skipped)
 
 
@@ -135,7 +142,7 @@ def _score_all(job: BatchJob, todo: list[Path], workers: int) -> Iterator[FileRe
     job = replace(job, threads=max(1, workers // processes))
     if processes == 1:
         scorer = load(job.model, digest=job.digest)
-        yield from (score(scorer, job, name) for name in todo)
+        yield from (score_file(scorer, job, name, durable=False) for name in todo)
         return
     # Spawned, not forked: a process that holds threads of ONNX Runtime must not be copied.
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _start_worker, (job,))
@@ -173,7 +180,46 @@ def _end_with_parent() -> None:
 
 def _work(job: BatchJob, name: Path) -> FileResult:
     assert _worker is not None  # noqa: S101 - the initializer has run
-    return score(_worker, job, name)
+    return score_file(_worker, job, name, durable=False)
+
+
+class _Notes:
+    """Entries of the manifest: written when the predictions that they speak of are on the disk.
+
+    To force one file there takes longer than to score a small one. So they are forced together, several
+    times a second. A run that is killed before then scores these files again; their predictions take the
+    same place.
+    """
+
+    def __init__(self, destination: Path) -> None:
+        self._destination = destination
+        self._waiting: list[FileResult] = []
+        self._since = time.monotonic()
+
+    def __enter__(self) -> _Notes:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.flush()
+
+    def add(self, result: FileResult) -> None:
+        """Note it, at once or with those that follow."""
+        self._waiting.append(result)
+        if time.monotonic() - self._since >= _TOGETHER:
+            self.flush()
+
+    def flush(self) -> None:
+        """Whatever was added is noted when this returns."""
+        waiting, self._waiting = self._waiting, []
+        made = [self._destination / f"{r.source}{OUTPUT}" for r in waiting if r.state == "done"]
+        if len(made) > _FEW:
+            os.sync()
+        else:
+            for path in (*made, *{path.parent for path in made}):
+                writing.sync(path)
+        for result in waiting:
+            _note(self._destination, Path(result.source), result)
+        self._since = time.monotonic()
 
 
 def score(scorer: Scorer, job: BatchJob, name: Path) -> FileResult:

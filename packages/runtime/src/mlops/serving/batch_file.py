@@ -61,8 +61,9 @@ class FileResult:
     """Size and modification time (ns) of the source: another file under the same name is scored anew."""
 
 
-def score_file(scorer: Scorer, job: BatchJob, name: Path) -> FileResult:
-    """Score one file below `job.source`; its predictions are durable before this returns.
+def score_file(scorer: Scorer, job: BatchJob, name: Path, *, durable: bool = True) -> FileResult:
+    """Score one file below `job.source`; its predictions are durable before this returns, unless the caller
+    makes those of many files durable at once.
 
     Raises `OSError` when the output cannot be written.
     """
@@ -72,7 +73,7 @@ def score_file(scorer: Scorer, job: BatchJob, name: Path) -> FileResult:
     state: Literal["done", "quarantined"] = "done"
     rows, reason = 0, ""
     try:
-        with writing.replacing(output) as draft:
+        with writing.replacing(output, durable=durable) as draft:
             rows = _write(scorer, job, source, draft)
     except (MlopsError, Unreadable) as error:
         state, reason = "quarantined", str(error)

@@ -15,7 +15,7 @@ from mlops.spec.artifact import inside
 
 FILE = "serving.json"
 
-ColumnType = Literal["string", "integer", "number", "boolean"]
+ColumnType = Literal["string", "integer", "number", "boolean", "datetime", "vector", "list", "image"]
 Value = bool | int | float | str
 Task = Literal[
     "binary", "multiclass", "multilabel", "regression", "quantiles", "forecast", "ranking", "custom"
@@ -57,8 +57,15 @@ class Column(Spec):
     """Values that are not legal."""
     texts: list[TextRule] = []
     """Rules for text; all of them hold."""
+    earliest: str | None = None
+    """Of dates and times."""
+    latest: str | None = None
+    size: int | None = None
+    """Numbers of a vector."""
+    items: Literal["number", "string"] = "number"
+    """What a list holds."""
     min_length: int | None = None
-    """Of text, in characters."""
+    """Of text in characters, of a list in entries, of an image in bytes."""
     max_length: int | None = None
     categories: list[str] | None = None
     """Values seen in training."""
@@ -111,6 +118,8 @@ class ModelSchema(Spec):
     """Names of the values of an answer, where it is a list of values: the quantiles, for example."""
     threshold: float | None = None
     """Decision threshold on the probability of the last class, for binary tasks."""
+    decision: str = ""
+    """The rule by which the threshold was chosen on training rows; empty: none was stated."""
     onnx: OnnxGraph | None = None
     """None: no graph answers what the trained model answers; `no_graph` says why."""
     no_graph: str = ""

@@ -22,14 +22,15 @@ from mlops.serving.formats.sklearn import texts_alone
 from mlops.serving.inputs import KNOWN, matrix_type
 from mlops.serving.library import LibraryScorer
 from mlops.serving.own_code import copied
-from mlops.spec.schema import FILE, Library, ModelSchema
+from mlops.spec.admits import RICH
+from mlops.spec.schema import FILE, Column, Library, ModelSchema
 from mlops.spec.tasks import asked_as, is_values
 from mlops.steps import fidelity, probes
 from mlops.steps.estimators import labels
 from mlops.steps.export import NoGraphError, export
 from mlops.steps.sample import ROWS
 from mlops.steps.sample import write as write_sample
-from mlops.usecase import Outputs, Quantiles, package_folder, pickled, trusted_types
+from mlops.usecase import Decides, Outputs, Quantiles, package_folder, pickled, trusted_types
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -62,12 +63,13 @@ def save(
     test: pd.DataFrame | None = None,
     *,
     package: str | None = None,
+    threshold: float | None = None,
 ) -> ModelSchema:
     """Write the fitted `estimator` to the empty or absent `folder` and return its `serving.json`.
 
     `rows` are its training rows; the sample is spread evenly over them. `test` are more rows on which
     what is served is compared with the estimator; nothing is learned from them. Classes of `package`, the use
-    case's own, travel with the model.
+    case's own, travel with the model, and so does `threshold`, from which probability on yes begins.
     Raises `InvalidInput` when the estimator holds types that cannot be loaded without trust, when it refuses
     what the contract admits, or when it cannot be saved so that it answers the same.
     """
@@ -76,7 +78,7 @@ def save(
     # Numbers at the ends of their type overflow within a model; what counts is what it answers.
     with np.errstate(all="ignore"), warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)
-        return _write(folder, usecase, estimator, rows, test, package=package)
+        return _write(folder, usecase, estimator, rows, test, package=package, threshold=threshold)
 
 
 def _write(
@@ -87,6 +89,7 @@ def _write(
     test: pd.DataFrame | None,
     *,
     package: str | None,
+    threshold: float | None,
 ) -> ModelSchema:
     estimator = _chosen(estimator)
     name, saver = (PICKLE, find(PICKLE)) if pickled(usecase) else format_of(estimator)
@@ -99,6 +102,8 @@ def _write(
     schema = described(usecase, inputs, library, classes)
     if name == PICKLE:
         schema = schema.model_copy(update={"runs_code": "its file is a pickle"})
+    if threshold is not None and isinstance(usecase, Decides):
+        schema = schema.model_copy(update={"threshold": threshold, "decision": usecase.decision})
     trained = _trained(schema, estimator)
     schema, notes = fidelity.settled(schema, trained, inputs, stated(usecase))
     for note in notes:
@@ -215,6 +220,9 @@ def _signature(schema: ModelSchema) -> Any:
     specs = []
     for column in schema.columns:
         kind = dtypes[column.name].lower()
+        if column.type in RICH:
+            specs.append(ColSpec(_rich(column), column.name, required=not column.nullable))
+            continue
         if column.type == "string":
             of = DataType.string
         elif column.type != "number" and column.nullable:
@@ -229,6 +237,18 @@ def _signature(schema: ModelSchema) -> Any:
     return Schema(specs)
 
 
+def _rich(column: Column) -> Any:
+    """MLflow's type of a moment, a vector, a list or an image."""
+    from mlflow.types import DataType
+    from mlflow.types.schema import Array
+
+    if column.type == "datetime":
+        return DataType.datetime
+    if column.type == "image":
+        return DataType.binary
+    return Array(DataType.string if column.items == "string" else DataType.double)
+
+
 def _refusal(error: BaseException) -> OSError | None:
     """What the operating system said, when that is behind it: MLflow calls a full disk a wrong format."""
     cause: BaseException | None = error
@@ -239,8 +259,9 @@ def _refusal(error: BaseException) -> OSError | None:
 
 def _categories(inputs: pd.DataFrame) -> dict[str, list[str]]:
     return {
-        str(c): sorted(inputs[c].dropna().unique().tolist())
+        str(c): sorted(texts.unique().tolist())
         for c in inputs.select_dtypes(["object", "string"])
+        if (texts := inputs[c].dropna()).map(lambda value: isinstance(value, str)).all()
     }
 
 

@@ -66,7 +66,7 @@ def ready(part: Any, down: Callable[[Any], Any]) -> None:
     for inner in _inside(part):
         ready(inner, down)
     module = type(part).__module__
-    if module.startswith("xgboost.") and hasattr(part, "get_booster"):
+    if module.startswith("xgboost.") and getattr(part, "_Booster", None) is not None:
         # Its converter counts the columns and takes no names.
         booster = part.get_booster()
         booster.feature_names = booster.feature_types = None

@@ -99,3 +99,26 @@ def labels(truth: Any) -> list[str]:
 def _group_argument(estimator: Any) -> str:
     known = inspect.signature(type(estimator).fit).parameters
     return next((name for name in ("qid", "group") if name in known), "")
+
+
+_SAY_SO = ("lightgbm", "xgboost", "catboost", "sklearn", "torch", "statsmodels")
+"""Libraries whose own errors are about what they were given."""
+
+
+def refusal(error: Exception, inputs: pd.DataFrame) -> str | None:
+    """What a library says of a hyper-parameter out of range or of rows that it cannot take, with the way out.
+
+    None for an error that only its traceback explains.
+    """
+    root = type(error).__module__.partition(".")[0].lstrip("_")
+    if not (isinstance(error, ValueError | TypeError) or root in _SAY_SO):
+        return None
+    said = " ".join(str(error).split()) or type(error).__name__
+    texts = [str(name) for name in inputs if str(inputs[name].dtype) in ("object", "str", "string")]
+    if texts and any(word in said.lower() for word in ("string", "object", "dtype", "str")):
+        return (
+            f"{said}. Text is in {', '.join(texts[:5])}: let `build` begin with what makes numbers of "
+            "it, such as OrdinalEncoder(handle_unknown='use_encoded_value', unknown_value=-1) in "
+            "make_column_transformer"
+        )
+    return said

@@ -11,15 +11,16 @@ import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from mlops.errors import ContractViolation, InvalidInput
 from mlops.steps import _args
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
-    from mlops.usecase import Trains
+    from mlops.usecase import Trains, UseCase
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -70,7 +71,7 @@ def _train(given: argparse.Namespace) -> None:
     from mlops import tracking
     from mlops.steps import artifact, dataset
     from mlops.steps.adopted import adopt
-    from mlops.steps.estimators import fit, usable
+    from mlops.steps.estimators import fit, refusal, usable
     from mlops.usecase import Trains, load_usecase
 
     _require_clean(given.contract)
@@ -97,15 +98,41 @@ def _train(given: argparse.Namespace) -> None:
         estimator = usable(usecase.build(params), usecase.task)
         try:
             fit(usecase, estimator, inputs, frame)
-        except (ValueError, TypeError) as error:
-            # scikit-learn says so for a hyper-parameter out of range and for rows that it cannot take.
+        except Exception as error:
+            if (why := refusal(error, inputs)) is None:
+                raise
             raise InvalidInput(
-                f"{usecase.name} cannot be trained with {params or 'its defaults'}: {error}"
+                f"{usecase.name} cannot be trained with {params or 'its defaults'}: {why}"
             ) from None
         seconds = time.perf_counter() - started
-        artifact.save(given.model, usecase, estimator, frame, test, package=given.usecase)
+        cut = _threshold(usecase, params, inputs, frame)
+        artifact.save(given.model, usecase, estimator, frame, test, package=given.usecase, threshold=cut)
+        if cut is not None:
+            tracking.log_metrics({"threshold": cut})
     tracking.log_params({**params, "window": manifest.window})
     tracking.log_metrics({"fit_seconds": seconds, "train_rows": float(len(frame))})
+
+
+def _threshold(
+    usecase: UseCase, params: Mapping[str, float], inputs: pd.DataFrame, frame: pd.DataFrame
+) -> float | None:
+    """Where yes begins, by the rule of the use case; None when it states none."""
+    import numpy as np
+
+    from mlops.steps.estimators import fit, usable
+    from mlops.steps.threshold import decide
+    from mlops.usecase import Decides
+
+    if not isinstance(usecase, Decides) or usecase.task != "binary":
+        return None
+    labels = np.unique(frame[usecase.target])
+
+    def fitted(rows: np.ndarray[Any, Any]) -> Any:
+        estimator = usable(usecase.build(params), usecase.task)
+        fit(usecase, estimator, inputs.iloc[rows], frame.iloc[rows])
+        return estimator
+
+    return decide(usecase.decision, fitted, inputs, (frame[usecase.target] == labels[-1]).to_numpy(float))
 
 
 def _trained(usecase: Trains, frame: pd.DataFrame, params: Mapping[str, float], folder: Path) -> Path:

@@ -273,6 +273,26 @@ def test_two_runs_never_write_to_one_output(model: Path, tmp_path: Path) -> None
     assert score(model, source, out).rows == 500
 
 
+def test_small_files_are_forced_to_the_disk_together(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two forces a file took longer than its rows. What is noted was forced before."""
+    source, out = folder_of(tmp_path / "in", 40, 10), tmp_path / "out"
+    forced: list[str] = []
+    monkeypatch.setattr(batch, "_TOGETHER", 1e9)
+    monkeypatch.setattr(os, "fsync", lambda handle: forced.append("one"))
+    monkeypatch.setattr(
+        os, "sync", lambda: forced.append(f"all, {len(list(out.glob('_manifest/*.json')))} noted")
+    )
+    assert score(model, source, out, workers=1).rows == 400
+    assert forced == ["all, 0 noted"]
+    assert len(list(out.glob("_manifest/*.json"))) == 40
+    (source / "000.parquet").touch()
+    forced.clear()
+    assert score(model, source, out, workers=1).skipped == 39
+    assert forced == ["one", "one"], "a file and its folder: others on this machine need not wait"
+
+
 RUN = (
     "import sys; from pathlib import Path; from mlops.serving.batch import score_folder\n"
     "if __name__ == '__main__':\n"

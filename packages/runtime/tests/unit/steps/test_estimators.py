@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.ensemble import StackingClassifier, VotingClassifier
@@ -14,7 +15,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC, LinearSVC
 
 from mlops.errors import InvalidInput
-from mlops.steps.estimators import usable
+from mlops.steps.estimators import refusal, usable
 
 PAIR = [("a", LogisticRegression()), ("b", LogisticRegression())]
 
@@ -60,3 +61,16 @@ def test_a_regression_needs_no_probabilities() -> None:
 def test_what_cannot_be_fitted_is_no_estimator() -> None:
     with pytest.raises(InvalidInput, match="no fit and no predict"):
         usable(object(), "regression")
+
+
+def test_what_a_library_refuses_is_said_with_the_way_out_and_a_bug_keeps_its_traceback() -> None:
+    lightgbm = pytest.importorskip("lightgbm")
+    rows = pd.DataFrame({"city": ["a", "b"] * 20, "size": range(40)}).astype({"city": object})
+    with pytest.raises(ValueError, match="bad pandas dtypes") as caught:
+        lightgbm.LGBMClassifier(verbose=-1, n_jobs=1).fit(rows, [0, 1] * 20)
+    assert "Text is in city: let `build` begin with" in str(refusal(caught.value, rows))
+    numbers = rows[["size"]]
+    with pytest.raises(lightgbm.basic.LightGBMError) as own:
+        lightgbm.LGBMClassifier(verbose=-1, n_jobs=1, num_leaves=-3).fit(numbers, [0, 1] * 20)
+    assert "num_leaves" in str(refusal(own.value, numbers))
+    assert refusal(KeyError("typo"), numbers) is None

@@ -308,3 +308,31 @@ def test_a_library_that_is_not_installed_is_said_in_a_sentence(
     wanted = (tmp_path / "model" / "requirements.txt").read_text()
     assert "catboost==" in wanted and json.dumps(wanted)
     warnings.resetwarnings()
+
+
+@pytest.mark.parametrize("library", ["lightgbm", "xgboost"])
+def test_a_ranker_answers_its_scores(library: str, tmp_path: Path) -> None:
+    rows = numbers(gaps=0)
+    relevant, groups = (rows["a"] > 0).astype(int), np.repeat(np.arange(30), 10)
+    if library == "lightgbm":
+        made = lightgbm.LGBMRanker(**LGB).fit(rows, relevant, group=[10] * 30)
+    else:
+        made = xgboost.XGBRanker(**XGB).fit(rows, relevant, qid=groups)
+    schema, served, _ = saved(tmp_path, made, rows, "regression")
+    assert schema.library is not None and schema.library.format == library
+    np.testing.assert_allclose(served.predict_frame(rows), made.predict(rows), rtol=1e-5, atol=1e-6)
+
+
+def test_an_ensemble_of_two_libraries_has_one_graph(tmp_path: Path) -> None:
+    from sklearn.calibration import CalibratedClassifierCV
+    from sklearn.ensemble import StackingClassifier
+
+    rows = numbers(gaps=0)
+    both = [(name, CLASSIFIERS[name]()) for name in ("lightgbm", "xgboost")]
+    for number, made in enumerate(
+        (StackingClassifier(both, cv=2), CalibratedClassifierCV(CLASSIFIERS["xgboost"](), cv=2))
+    ):
+        made.fit(rows, label(rows, "binary"))
+        schema, served, _ = saved(tmp_path / str(number), made, rows, "binary")
+        assert schema.onnx is not None, schema.no_graph
+        np.testing.assert_allclose(served.predict_frame(rows), expected(made, rows, "binary"), atol=1e-5)

@@ -215,3 +215,9 @@ def test_a_graph_that_differs_is_dropped_and_test_rows_are_asked_too(
     assert type(load(tmp_path / "model")).__name__ == "LibraryScorer"
     rows = sum(len(pd.read_parquet(prepared / part / "data.parquet")) for part in ("train", "test"))
     assert asked[0] > rows, "training rows and test rows were asked"
+
+
+def test_where_yes_begins_travels_with_the_model(artifact: Path) -> None:
+    schema = ModelSchema.model_validate_json((artifact / "serving.json").read_text())
+    assert schema.decision == usecase.decision
+    assert schema.threshold is not None and 0 < schema.threshold < 0.5, "three in ten are late"

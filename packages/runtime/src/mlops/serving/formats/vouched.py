@@ -21,11 +21,13 @@ REVIEWED = frozenset(
         "builtins.object",  # a type to select columns by
         "catboost.core.CatBoost",  # here and below, of these libraries: reads its own format
         "catboost.core.CatBoostClassifier",
+        "catboost.core.CatBoostRanker",
         "catboost.core.CatBoostRegressor",
         "collections.OrderedDict",
         "collections.defaultdict",  # what makes its values is judged by its own name
         "lightgbm.basic.Booster",
         "lightgbm.sklearn.LGBMClassifier",
+        "lightgbm.sklearn.LGBMRanker",
         "lightgbm.sklearn.LGBMRegressor",
         "functools.partial",  # holds a function, which is judged by its own name
         "numpy.dtype",
@@ -39,6 +41,7 @@ REVIEWED = frozenset(
         "scipy.interpolate._bsplines.BSpline",  # SplineTransformer: arrays of knots and coefficients
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",
+        "xgboost.sklearn.XGBRanker",
         "xgboost.sklearn.XGBRegressor",
         "xgboost.sklearn.XGBRFClassifier",
         "xgboost.sklearn.XGBRFRegressor",
