@@ -122,7 +122,7 @@ def _as_now(raw: dict[str, Any]) -> dict[str, Any]:
     if not isinstance(zones, list):
         return raw
     fork = [line for zone in zones if zone.get("owner") == "fork" for line in zone.get("paths", [])]
-    kept = {name: raw[name] for name in ("version", "source", "answers") if name in raw}
+    kept: dict[str, Any] = {name: raw[name] for name in ("version", "source", "answers") if name in raw}
     return {**kept, "zones": {"fork": fork}}
 
 

@@ -123,7 +123,7 @@ def test_what_named_the_copied_engine_asks_the_installed_one(tmp_path: Path) -> 
         ".github/CODEOWNERS": "/infra/ @a/b\n/src/mlops/ @a/b\n",
         ".github/workflows/train-pay.yml": "    paths:\n      - src/pay/**\n      - src/mlops/steps/**\n",
         "pipelines/pay/components/train.yml": "code: ../../../src\ncommand: python -m mlops.steps.train\n",
-        "pipelines/pay/components/monitor.yml": "code: ../../..\ncommand: python src/mlops/cli/job.py monitor\n",
+        "pipelines/pay/components/monitor.yml": "code: ../../..\ncommand: python src/mlops/cli/job.py x\n",
         "pipelines/pay/sweep.yml": "trial:\n  code: ../../src\n",
     }
     for name, text in before.items():
@@ -136,7 +136,7 @@ def test_what_named_the_copied_engine_asks_the_installed_one(tmp_path: Path) -> 
         "pipelines/pay/components/train.yml": "code: ../../../src\n"
         "additional_includes: [../../../.mlops/engine/steps/mlops]\ncommand: python -m mlops.steps.train\n",
         "pipelines/pay/components/monitor.yml": "code: ../../..\n"
-        "additional_includes: [../../../.mlops/engine/verbs/mlops]\ncommand: python -m mlops.cli monitor\n",
+        "additional_includes: [../../../.mlops/engine/verbs/mlops]\ncommand: python -m mlops.cli x\n",
         "pipelines/pay/sweep.yml": "trial:\n  code: ../../.mlops/engine/sources\n",
     }
     assert not v0_2_0_engine_outside.migrate(tmp_path), "the second time: nothing"
