@@ -6,12 +6,29 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mlops.cli._app import app, err, state, verb
 from mlops.errors import InvalidInput, TargetError
+
+
+def _experiments(database: Path) -> dict[str, str]:
+    """The experiment of each model by its number; those that have a run."""
+    import sqlite3
+    from contextlib import closing
+
+    from mlops.lifecycle.runs import experiment
+
+    with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
+        rows = connection.execute(
+            "SELECT name, experiment_id FROM experiments WHERE lifecycle_stage = 'active'"
+        )
+        numbers = {str(name): str(number) for name, number in rows}
+    named = {name: experiment(state.root, name) for name in state.settings.models}
+    return {name: numbers[one] for name, one in named.items() if one in numbers}
 
 
 @app.command(epilog="Example: mlops ui --port 5050")
@@ -36,6 +53,8 @@ def ui(
             raise TargetError(f"port {port} is taken; choose another with --port")
     close_dead(store, local_tracker(store))
     err().print(f"MLflow is starting on [bold]http://127.0.0.1:{port}[/] (Ctrl-C stops it)")
+    for name, place in _experiments(store / "mlflow.db").items():
+        err().print(f"  runs of {name}: http://127.0.0.1:{port}/#/experiments/{place}/runs", markup=False)
     database = f"sqlite:///{store / 'mlflow.db'}"
     artifacts = str(store / "artifacts")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]

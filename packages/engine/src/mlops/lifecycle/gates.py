@@ -385,7 +385,12 @@ def _signature(case: Case) -> list[GateResult]:
     if broken and not case.policy.signature.compatible_with_live:
         why = "the policy admits a breaking change: " + "; ".join(broken)
         return [_result("signature", True, observed, "any (compatible_with_live: false)", why)]
-    return [_result("signature", not broken, observed, limit, "; ".join(broken))]
+    way_out = (
+        "; is it meant? `signature: {compatible_with_live: false}` in model.yaml lets this release through"
+    )
+    return [
+        _result("signature", not broken, observed, limit, "; ".join(broken) + (way_out if broken else ""))
+    ]
 
 
 def _code(case: Case) -> list[GateResult]:

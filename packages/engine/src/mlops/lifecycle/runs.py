@@ -96,7 +96,7 @@ def _metrics(run: TrainingRun) -> dict[str, Interval]:
 
 def runs(root: Path, registry: Registry, model: str, limit: int = NEWEST) -> list[Made]:
     """Runs of the model's training pipeline that ended well, newest first."""
-    found = registry.runs(_experiment(root, model), {"mlops.pipeline": training_path(model)}, limit)
+    found = registry.runs(experiment(root, model), {"mlops.pipeline": training_path(model)}, limit)
     every = (Made.of(run) for run in found)
     return [made for made in every if made.metrics]  # a part of the pipeline has none
 
@@ -187,7 +187,7 @@ def goodness(value: float, way: Way) -> float:
     return -abs(value) if way == "zero" else -value if way == "lower" else value
 
 
-def _experiment(root: Path, model: str) -> str:
+def experiment(root: Path, model: str) -> str:
     """As the runner names it."""
     name = training_path(model)
     content = Document.read(root / name, name).value

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
 import pytest
@@ -83,18 +82,6 @@ def test_what_cannot_run_here_is_a_note(shelf):
     done = call("pipeline.yml")
     assert done.exit_code == 0, done.output
     assert "[not-here]" in done.stdout
-
-
-def test_the_hook_for_others_calls_the_verb():
-    import yaml
-
-    root = Path(__file__).parents[5]
-    (hook,) = yaml.safe_load((root / ".pre-commit-hooks.yaml").read_text())
-    words = hook["entry"].split()
-    assert words[0] == "mlops"
-    assert hook["types"] == ["yaml"]
-    done = CliRunner().invoke(_app.app, [*words[1:], "--no-azure", os.devnull])
-    assert done.exit_code in (0, InvalidInput.exit_code)
 
 
 def test_the_page_has_every_id():

@@ -11,8 +11,18 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from mlops.monitoring import distance
-from mlops.monitoring.profile import PREDICTION, ColumnProfile, Profile, groups, ordered, unfamiliar
+import numpy as np
+
+from mlops.monitoring import distance, telling
+from mlops.monitoring.profile import (
+    PREDICTION,
+    ColumnProfile,
+    Profile,
+    RichProfile,
+    groups,
+    ordered,
+    unfamiliar,
+)
 from mlops.monitoring.scan import ColumnFacts
 from mlops.monitoring.thresholds import Kind, Rules
 from mlops.spec.gates import Interval
@@ -70,7 +80,7 @@ def compare(reference: ColumnProfile, current: ColumnProfile) -> Compared:
     else:
         kind = "categorical"
         values["chi_squared"], p_value = distance.chi_squared(old, new)
-        if reference.text is None:
+        if reference.text is None and reference.rich is None:
             ways.append(
                 (unfamiliar(reference, reference), old_some, unfamiliar(reference, current), new_some)
             )
@@ -83,19 +93,41 @@ def compare(reference: ColumnProfile, current: ColumnProfile) -> Compared:
 
 
 def traits(reference: ColumnProfile, current: ColumnProfile) -> list[Compared]:
-    """What free text is compared by: length, and words that training had not. Empty for other columns."""
-    old, new = reference.text, current.text
-    if old is None or new is None:
-        return []
-    found = []
-    for label, ours, theirs in (
-        ("length", old.length, new.length),
-        ("unknown words", old.unknown, new.unknown),
-    ):
-        made = compare(ours, theirs)
-        name = f"{reference.name} ({label})"
-        found.append(replace(made, name=name, kind="categorical", column=reference.name))
+    """What free text, vectors, lists, images and moments are compared by: numbers that a person understands,
+    and whether a classifier tells production from training. Empty for other columns."""
+    pairs: list[tuple[str, ColumnProfile, ColumnProfile]] = []
+    if reference.text is not None and current.text is not None:
+        pairs.append(("length", reference.text.length, current.text.length))
+        pairs.append(("unknown words", reference.text.unknown, current.text.unknown))
+    old, new = reference.rich, current.rich
+    if old is not None and new is not None:
+        pairs += [(o.name, o, n) for o, n in zip(old.traits, new.traits, strict=True)]
+    found = [
+        replace(
+            compare(ours, theirs),
+            name=f"{reference.name} ({label})",
+            kind="categorical",
+            column=reference.name,
+        )
+        for label, ours, theirs in pairs
+    ]
+    if old is not None and new is not None and (told := _told_apart(old, new)) is not None:
+        found.append(replace(told, name=f"{reference.name} (classifier)", column=reference.name))
     return found
+
+
+def _told_apart(old: RichProfile, new: RichProfile) -> Compared | None:
+    """The scores of a classifier that tells production from training, on values that it has not seen."""
+    ours, theirs = np.array(old.sample), np.array(new.sample)
+    found = telling.apart(ours, theirs) if len(ours) and len(theirs) else None
+    if found is None:
+        return None
+    area, p_value = found
+    before, after = telling.scores(ours, theirs)
+    edges = np.quantile(before, np.linspace(0, 1, 11)[1:-1])
+    counts = [np.bincount(np.searchsorted(edges, side), minlength=10) for side in (before, after)]
+    values = {label: measure(*counts) for label, measure in _EFFECTS.values()}
+    return Compared("", "categorical", {**values, "classifier_auc": area}, p_value, len(theirs))
 
 
 def drift(
@@ -182,7 +214,7 @@ def quality(
     """
     found = []
     for column in columns:
-        kind: Kind = "categorical" if column.type in ("string", "boolean") else "numerical"
+        kind: Kind = "numerical" if column.type in ("integer", "number") else "categorical"
         limits = rules.limits.get(kind, {})
         if not limits or not rules.admits(column.name):
             continue

@@ -15,9 +15,10 @@ import numpy as np
 from pydantic import Field, ValidationError
 
 from mlops.errors import InvalidInput
-from mlops.monitoring import texts
+from mlops.monitoring import telling, texts
 from mlops.spec._base import Spec
 from mlops.spec._yaml import problems_of
+from mlops.spec.admits import RICH
 from mlops.spec.schema import Column, ColumnType
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -63,6 +64,8 @@ class ColumnProfile(Spec):
     nulls: int = Field(default=0, ge=0)
     text: TextProfile | None = None
     """Of free text, whose values are not counted by name."""
+    rich: RichProfile | None = None
+    """Of what is no number and no category: see `mlops.monitoring.telling`."""
 
     @property
     def rows(self) -> int:
@@ -82,6 +85,17 @@ class TextProfile(Spec):
     """Characters."""
     unknown: ColumnProfile
     """Share of a text's words that training had not; counted on a part of the rows."""
+
+
+class RichProfile(Spec):
+    """Texts, vectors, lists, images and moments: numbers of each value, and a sample to tell them apart
+    by."""
+
+    kind: ColumnType
+    traits: list[ColumnProfile] = []
+    """What a person understands: the length of a vector, the brightness of an image."""
+    sample: list[list[float]] = []
+    """Some values as numbers; empty where no classifier is asked (moments)."""
 
 
 class Profile(Spec):
@@ -149,10 +163,16 @@ class Counter:
         self._edges = np.array(bins.edges, dtype=np.float64)
         self._places = {value: i for i, value in enumerate(bins.values)}
         self._text = _Texts(bins.text) if bins.text else None
+        self._rich = _Rich(bins.rich) if bins.rich else None
 
     def add(self, values: Any, kind: ColumnType) -> None:
         """Count an Arrow array."""
-        if self.bins.kind == "numeric":
+        if kind in RICH:
+            nulls = values.null_count
+            self._counts[-1] += len(values) - nulls
+            if self._rich is not None:
+                self._rich.add(values)
+        elif self.bins.kind == "numeric":
             numbers, nulls = extract(values, kind)
             if len(self._edges):
                 inside = numbers >= self._edges[0]
@@ -168,6 +188,8 @@ class Counter:
             nulls = self._categories(values)
             if self._text is not None:
                 self._text.add(values)
+            if self._rich is not None:
+                self._rich.add(as_text(values))
         self.nulls += nulls
 
     def _categories(self, values: Any) -> int:
@@ -185,7 +207,8 @@ class Counter:
 
     def result(self) -> ColumnProfile:
         text = self._text.result() if self._text else None
-        return self.reference().model_copy(update={"text": text})
+        rich = self._rich.result() if self._rich else None
+        return self.reference().model_copy(update={"text": text, "rich": rich})
 
     def reference(self) -> ColumnProfile:
         """The same for the data that the bins were made from: their texts were counted then."""
@@ -221,8 +244,50 @@ class _Texts:
         return self._bins.model_copy(update=update)
 
 
+class _Rich:
+    """Counts traits in the bins of a `RichProfile`, and keeps some values as numbers."""
+
+    def __init__(self, bins: RichProfile) -> None:
+        self._bins = bins
+        self._traits = {trait.name: Counter(trait) for trait in bins.traits}
+        self._sample: list[Array] = []
+
+    def add(self, values: Any) -> None:
+        some = _plain(values, self._bins.kind)
+        # Looking at each costs more than anything else here: of a large batch, some have to do.
+        some = some[:: max(1, -(-len(some) // _READ))]
+        if not len(some):
+            return
+        for name, numbers in telling.traits(self._bins.kind, some).items():
+            self._traits[name].add(_numbers(numbers), "number")
+        if self._bins.sample:
+            self._sample.append(telling.features(self._bins.kind, some))
+
+    def result(self) -> RichProfile:
+        kept = np.vstack(self._sample) if self._sample else np.zeros((0, telling.SIZE))
+        kept = kept[:: max(1, -(-len(kept) // (2 * telling.SAMPLE)))]
+        update = {"traits": [c.result() for c in self._traits.values()], "sample": kept.tolist()}
+        return self._bins.model_copy(update=update)
+
+
+def _plain(values: Any, kind: ColumnType) -> list[Any]:
+    """An Arrow array without its nulls as Python has it."""
+    import pyarrow as pa
+
+    some = values.drop_null()
+    if kind == "datetime":
+        some = some.cast(pa.timestamp("us"), safe=False)
+    found: list[Any] = some.to_pylist()
+    return found
+
+
 def extract(values: Any, kind: ColumnType) -> tuple[Array, int]:
     """An Arrow array without its nulls, as float64 or text, and how many nulls (or NaN) there were."""
+    if kind in RICH:
+        some = _plain(values, kind)
+        held = np.empty(len(some), dtype=object)
+        held[:] = some
+        return held, len(values) - len(some)
     if kind in ("string", "boolean"):
         some = as_text(values).drop_null()
         return np.asarray(some.to_numpy(zero_copy_only=False), dtype=object), len(values) - len(some)
@@ -244,8 +309,12 @@ def as_text(values: Any) -> Any:
 
 def _empty(name: str, kind: ColumnType, sample: Array) -> ColumnProfile:
     """Bins for a column that looks like `sample`, with nothing in them."""
+    if kind in RICH:
+        return ColumnProfile(name=name, kind="category", counts=[0], rich=_rich(kind, sample))
     if kind == "string" and texts.free(sample):
-        return ColumnProfile(name=name, kind="category", counts=[0], text=_text(sample))
+        return ColumnProfile(
+            name=name, kind="category", counts=[0], text=_text(sample), rich=_rich(kind, sample)
+        )
     if kind in ("string", "boolean"):
         values, often = np.unique(sample.astype(str), return_counts=True)
         chosen = sorted(str(v) for v in values[np.argsort(-often, kind="stable")][:CATEGORIES])
@@ -268,6 +337,15 @@ def _text(sample: Array) -> TextProfile:
     lengths = np.array([len(text) for text in sample], dtype=np.float64)
     traits = [_trait("length", lengths), _trait("unknown", texts.unknown(counted, words))]
     return TextProfile(words=words, length=traits[0], unknown=traits[1])
+
+
+def _rich(kind: ColumnType, sample: Array) -> RichProfile:
+    """What a column of such values was like in the reference, already counted."""
+    some = sample[:: max(1, -(-len(sample) // (2 * _READ)))]
+    found = [_trait(name, numbers) for name, numbers in telling.traits(kind, some.tolist()).items()]
+    few = some[:: max(1, -(-len(some) // telling.SAMPLE))]
+    kept = [] if kind == "datetime" else telling.features(kind, few.tolist()).tolist()
+    return RichProfile(kind=kind, traits=found, sample=kept)
 
 
 def _trait(name: str, values: Array) -> ColumnProfile:

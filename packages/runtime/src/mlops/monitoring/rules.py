@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import InvalidInput
+from mlops.spec.admits import RICH
 from mlops.spec.schema import Column, ColumnType, TextRule, Value
 
 if TYPE_CHECKING:
@@ -59,9 +60,9 @@ def unchecked(schema: DataFrameSchema) -> list[str]:
     found = []
     for name, column in schema.columns.items():
         where = f"column {str(name)!r}"
-        kind = _type(str(name), str(column.dtype))
+        kind = _kind(str(name), column)
         for check in column.checks:
-            why = _untold(check, kind)
+            why = "" if kind in RICH and _known(check, kind) else _untold(check, kind)
             if why:
                 found.append(f"{where}: the rule {rule_name(check)} {why}")
         if column.unique:
@@ -112,7 +113,9 @@ def _unservable(schema: DataFrameSchema) -> Iterable[str]:
 
 
 def _column(name: str, column: Any, seen: list[str] | None) -> Column:
-    kind = _type(name, str(column.dtype))
+    kind = _kind(name, column)
+    if kind in RICH:
+        return _rich(name, kind, column)
     dtype = number_type(str(column.dtype)) if kind in ("integer", "number") else ""
     checks = [check for check in column.checks if not _untold(check, kind)]
     facts: dict[str, Any] = {"name": name, "type": kind, "dtype": dtype}
@@ -129,8 +132,52 @@ def _column(name: str, column: Any, seen: list[str] | None) -> Column:
     )
 
 
+def _kind(name: str, column: Any) -> ColumnType:
+    """The type of a column: pandera's, or what `mlops.columns` says of an object."""
+    kind: ColumnType = (column.metadata or {}).get("kind") or _type(name, str(column.dtype))
+    return kind
+
+
+def _known(check: Any, kind: ColumnType) -> bool:
+    """Whether the endpoint holds a request to a rule of a moment, a vector, a list or an image."""
+    if kind == "datetime":
+        return _builtin(check) in (*_LOWER, *_UPPER) and not check.element_wise and check.groupby is None
+    return str(check.name) == kind
+
+
+def _rich(name: str, kind: ColumnType, column: Any) -> Column:
+    facts = {
+        key: value for key, value in (column.metadata or {}).items() if key in ("size", "items", "max_length")
+    }
+    if kind == "datetime":
+        facts = _moments(name, [check for check in column.checks if _known(check, kind)])
+    return Column(
+        name=name, type=kind, nullable=bool(column.nullable), description=column.description or "", **facts
+    )
+
+
+def _moments(name: str, checks: Iterable[Any]) -> dict[str, str]:
+    import pandas as pd
+
+    lows, highs, one = [], [], pd.Timedelta(1, "ns")
+    for check in checks:
+        rule, given = _builtin(check), check.statistics
+        if rule in _LOWER:
+            low = pd.Timestamp(given["min_value"])
+            lows.append(low + one if _open(rule, given, "min") else low)
+        if rule in _UPPER:
+            high = pd.Timestamp(given["max_value"])
+            highs.append(high - one if _open(rule, given, "max") else high)
+    if lows and highs and max(lows) > min(highs):
+        raise InvalidInput(_impossible(name))
+    found = {"earliest": max(lows, default=None), "latest": min(highs, default=None)}
+    return {key: moment.isoformat() for key, moment in found.items() if moment is not None}
+
+
 def _type(name: str, dtype: str) -> ColumnType:
     lowered = dtype.lower()
+    if lowered.startswith("datetime64") and "," not in lowered:
+        return "datetime"
     if number := number_type(lowered):
         return "number" if number.startswith("float") else "integer"
     if lowered.startswith("bool"):
@@ -139,7 +186,9 @@ def _type(name: str, dtype: str) -> ColumnType:
         return "string"
     raise InvalidInput(
         f"the contract's column {name!r} has the type {dtype}; a served column is a string, an integer, "
-        "a number or a boolean (derive one in `features`)"
+        "a number, a boolean, a datetime64[ns] without a time zone, or what mlops.columns makes "
+        "(vector, items, image); "
+        "derive one in `features`"
     )
 
 

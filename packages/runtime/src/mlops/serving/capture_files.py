@@ -19,7 +19,7 @@ from typing import Any
 
 from mlops.serving.capture import Record, Sink
 from mlops.spec import writing
-from mlops.spec.admits import arrow_type
+from mlops.spec.admits import cell_array
 from mlops.spec.capture import CaptureSettings
 
 log = logging.getLogger("mlops.serving")
@@ -128,5 +128,5 @@ def _batch(group: Sequence[Record], exclude: Sequence[str]) -> Any:
     inputs = list(zip(*(row for r in group for row in r.rows), strict=True))
     for column, values in zip(schema.columns, inputs, strict=True):
         if column.name not in exclude:
-            columns[column.name] = pa.array(values, arrow_type(column))
+            columns[column.name] = cell_array(column, values)
     return pa.RecordBatch.from_pydict(columns)

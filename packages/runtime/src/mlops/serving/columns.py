@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 
 from msgspec import Meta
 
-from mlops.spec.admits import EXACT, real_bounds, whole_bounds
+from mlops.spec import cells
+from mlops.spec.admits import EXACT, RICH, real_bounds, whole_bounds
 from mlops.spec.schema import Column
 
 SHOWN = 50
@@ -33,6 +34,8 @@ def wire_type(column: Column, *, lenient: bool = False) -> Any:
             kind = Literal[tuple(column.categories or ())]
         else:
             kind = Annotated[str, Meta(min_length=column.min_length, max_length=column.max_length)]
+    elif column.type in RICH:
+        kind = cells.wire(column)
     elif column.type == "boolean":
         kind = bool
     elif column.type == "integer":
@@ -51,7 +54,9 @@ def wire_type(column: Column, *, lenient: bool = False) -> Any:
 
 def allowed(column: Column) -> str:
     """What a client may send, in words."""
-    if column.values is not None:
+    if column.type in RICH:
+        text = cells.words(column)
+    elif column.values is not None:
         text = "one of " + _joined(column.values)
     elif column.type == "string":
         text = _allowed_text(column)
@@ -102,6 +107,10 @@ def json_schema(column: Column) -> dict[str, Any]:
 
     Rules that the subset lacks, or whose regular expressions are Python's, are in the description.
     """
+    if column.type in RICH:
+        made = cells.json_schema(column)
+        told = [text for text in (column.description, str(made.get("description", ""))) if text]
+        return {**made, "description": " ".join(told)} if told else made
     parts: dict[str, Any] = {
         "minimum": column.minimum,
         "maximum": column.maximum,
@@ -112,9 +121,9 @@ def json_schema(column: Column) -> dict[str, Any]:
         "minLength": column.min_length,
         "maxLength": column.max_length,
     }
-    told = [column.description] if column.description else []
+    about = [column.description] if column.description else []
     if column.texts or column.excluded:
-        told.append(f"Must be {allowed(column)}.")
-    if told:
-        parts["description"] = " ".join(told)
+        about.append(f"Must be {allowed(column)}.")
+    if about:
+        parts["description"] = " ".join(about)
     return {"type": column.type, **{key: value for key, value in parts.items() if value is not None}}

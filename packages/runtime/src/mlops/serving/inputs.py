@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mlops.spec.schema import Library, ModelSchema
+from mlops.spec import cells
+from mlops.spec.admits import RICH
+from mlops.spec.schema import Column, Library, ModelSchema
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,6 +29,7 @@ class Inputs:
         self._names = [c.name for c in schema.columns]
         self._dtypes = [library.dtypes[name] for name in self._names]
         self._nullable = [c.nullable for c in schema.columns]
+        self._specs = schema.columns
         self._arrays = library.arrays if arrays is None else arrays
         self._columns = library.columns
         if self._arrays:
@@ -45,13 +48,18 @@ class Inputs:
         if self._columns:
             return dict(zip(self._names, columns, strict=True))
         return self._frame(
-            _of_cells(values, kind, nullable)
-            for values, kind, nullable in zip(columns, self._dtypes, self._nullable, strict=True)
+            cells.to_object(column, values)
+            if column.type in RICH
+            else _of_cells(values, kind, column.nullable)
+            for values, kind, column in zip(columns, self._dtypes, self._specs, strict=True)
         )
 
     def of_table(self, table: Any) -> pd.DataFrame | Array:
         """`table` is of pandas or Arrow and has the columns of the signature."""
-        made = (_of_column(table[n], kind) for n, kind in zip(self._names, self._dtypes, strict=True))
+        made = (
+            _rich(table[column.name], column) if column.type in RICH else _of_column(table[column.name], kind)
+            for column, kind in zip(self._specs, self._dtypes, strict=True)
+        )
         if self._arrays:
             return self._matrix(np.column_stack([column.astype(self._whole) for column in made]))
         return self._frame(made)
@@ -74,7 +82,7 @@ def matrix_type(dtypes: Sequence[str], nullable: Sequence[bool]) -> np.dtype[Any
     """
     kinds = []
     for kind, null in zip(dtypes, nullable, strict=True):
-        if kind in _TEXT or kind[0].isupper() or kind == "boolean":
+        if kind in _TEXT or kind[0].isupper() or kind == "boolean" or kind.startswith("datetime"):
             raise TypeError(kind)
         own = np.dtype(kind)
         kinds.append(np.dtype(np.float64) if null and own.kind != "f" else own)
@@ -93,6 +101,18 @@ def _of_cells(values: Sequence[Any], kind: str, nullable: bool) -> Array:
     elif kind not in _TEXT:
         values = [0 if v is None else v for v in values]
     return _typed(values, missing, kind)
+
+
+def _rich(values: Any, column: Column) -> Array:
+    """Moments, vectors, lists and images from a table of pandas or Arrow."""
+    if column.type == "datetime" and hasattr(values, "to_pylist"):
+        import pyarrow as pa
+
+        return values.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False)
+    if column.type == "datetime":
+        return values.astype("datetime64[ns]").to_numpy()
+    found = values.to_pylist() if hasattr(values, "to_pylist") else values.tolist()
+    return cells.to_object(column, [cells.of_table(column, value) for value in found])
 
 
 def _of_column(column: Any, kind: str) -> Array:
@@ -169,5 +189,5 @@ _EXTENSION: dict[str, Callable[[Any, Array, str], Array]] = {
 """The types of pandas that have a null of their own."""
 
 _WHOLE = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
-KNOWN = (*_TEXT, *_EXTENSION, "bool", "float16", "float32", "float64", *_WHOLE)
+KNOWN = (*_TEXT, *_EXTENSION, "bool", "datetime64[ns]", "float16", "float32", "float64", *_WHOLE)
 """Types of training rows that requests can be brought to."""

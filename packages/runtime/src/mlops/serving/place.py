@@ -15,6 +15,7 @@ SHOWN = 200
 """Characters of a client's own text that an answer repeats."""
 
 _PLACE = re.compile(r"^(?P<what>.*?)(?: - at `(?P<path>\$.*)`)?$", re.DOTALL)
+_INNER = re.compile(r"(.*?)\[(\d+)\]", re.DOTALL)
 _NAMED = re.compile(r"field `(?P<name>.*)`$", re.DOTALL)
 
 
@@ -34,13 +35,21 @@ def named_in(error: msgspec.ValidationError) -> str | None:
 def steps_of(path: str, names: tuple[str, ...]) -> list[str | int]:
     """`$[3].name` or `$.name[3]` as steps; the name may hold any character."""
     if match := re.fullmatch(r"\$\[(\d+)\](?:\.(.*))?", path, re.DOTALL):
-        row, name = int(match[1]), match[2]
+        row, name = int(match[1]), _column(match[2] or "", names)
         return [row, name] if name in names else [row]
     if match := re.fullmatch(r"\$\.(.*?)(?:\[(\d+)\])?", path, re.DOTALL):
         name, index = match[1], match[2]
+        if name not in names and (inner := _INNER.fullmatch(name)) and inner[1] in names:
+            return [inner[1], int(inner[2])]
         if name in names:
             return [name] if index is None else [name, int(index)]
     return []
+
+
+def _column(name: str, names: tuple[str, ...]) -> str:
+    """The column of `vector[2]`, a place within a list."""
+    inner = _INNER.fullmatch(name)
+    return inner[1] if name not in names and inner else name
 
 
 def cell_at(raw: Raw, steps: list[Any]) -> Any:

@@ -23,6 +23,7 @@ from msgspec import UNSET, Raw, UnsetType
 from mlops.errors import InvalidInput
 from mlops.serving.columns import allowed, wire_type
 from mlops.serving.core import Row
+from mlops.serving.keys import repeated, suspected, twice
 from mlops.serving.place import SHOWN, as_json, cell_at, named_in, path_of, show, show_value, steps_of
 from mlops.spec.admits import value_rule
 from mlops.spec.schema import ModelSchema
@@ -85,6 +86,19 @@ class _Split(msgspec.Struct, forbid_unknown_fields=True):
 
 _UNNAMEABLE = re.compile(r'["\\\x00-\x1f]')
 """What msgspec does not take in the name of a field."""
+_KEYS = tuple(
+    f'"{key}"'.encode()
+    for key in (
+        "input_data",
+        "data",
+        "columns",
+        "index",
+        "dataframe_split",
+        "dataframe_records",
+        "inputs",
+        "instances",
+    )
+)
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, Raw]])
 _SPLIT = msgspec.json.Decoder(_Split)
@@ -204,7 +218,7 @@ class RequestParser:
             split = getattr(self._usual[protocol].decode(body), _USUAL[protocol])
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
             return None
-        if split.columns != self._order_of_usual:
+        if split.columns != self._order_of_usual or repeated(body, _KEYS):
             return None
         if split.index is not None and len(split.index) != len(split.data):
             return None
@@ -219,6 +233,8 @@ class RequestParser:
             self._refuse_envelope(error, keys)
         except msgspec.DecodeError as error:
             raise _malformed(error) from None
+        if repeated(body, _KEYS) and (name := twice(body)) is not None:
+            raise _given_twice(name, "each key once")
         given = [key for key in keys if getattr(envelope, key) is not UNSET]
         if len(given) != 1:
             found = " and ".join(given) or "none of them"
@@ -286,7 +302,13 @@ class RequestParser:
             self._refuse_record(error, raw, key)
         except msgspec.DecodeError as error:
             raise _malformed(error) from None
+        self._require_once(raw, len(records) * len(self._names))
         return [msgspec.structs.astuple(record) for record in records]
+
+    def _require_once(self, raw: Raw, keys: int) -> None:
+        text = bytes(raw)
+        if suspected(text, keys) and (name := twice(text)) is not None:
+            raise _given_twice(name, ", ".join(self._names))
 
     def _record_decoder(self, names: Sequence[str]) -> Any:
         rename = {f"c{i}": name for i, name in enumerate(names)}
@@ -323,9 +345,11 @@ class RequestParser:
             known = self._record_orders[keys] = self._record_decoder(keys), back
         decoder, ordered = known
         try:
-            return [ordered(msgspec.structs.astuple(record)) for record in decoder.decode(raw)]
+            found = [ordered(msgspec.structs.astuple(record)) for record in decoder.decode(raw)]
         except msgspec.MsgspecError:
             return None
+        self._require_once(raw, len(found) * len(self._names))
+        return found
 
     def _from_odd_records(self, raw: Raw, key: str) -> list[Row]:
         """Records by names that msgspec cannot have as fields: each as a row of a table."""
@@ -335,6 +359,7 @@ class RequestParser:
             self._refuse_record(error, raw, key)
         except msgspec.DecodeError as error:
             raise _malformed(error) from None
+        self._require_once(raw, sum(map(len, records)))
         rows: list[Row] = []
         for number, record in enumerate(records):
             self._require_names(record, number)
@@ -360,6 +385,7 @@ class RequestParser:
             self._refuse_record(error, raw, key)
         except msgspec.DecodeError as error:
             raise _malformed(error) from None
+        self._require_once(raw, len(given))
         self._require_names(given)
         columns = {}
         for name in self._names:
@@ -376,6 +402,7 @@ class RequestParser:
             return self._zipped(self._from_odd_columns(raw, key), key)
         try:
             columns = msgspec.structs.astuple(self._columnar.decode(raw))
+            self._require_once(raw, len(self._names))
         except msgspec.ValidationError as error:
             self._refuse_record(error, raw, key)
         except msgspec.DecodeError as error:
@@ -425,9 +452,9 @@ class RequestParser:
         self, error: msgspec.ValidationError, raw: Raw, columns: tuple[str, ...], first: int
     ) -> NoReturn:
         indices = [int(i) for i in re.findall(r"\[(\d+)\]", path_of(error))]
-        if len(indices) == 2:
+        if len(indices) >= 2:  # a third one is a place within a list
             row, name = indices[0], columns[indices[1]]
-            self._refuse_value(name, first + row, cell_at(raw, indices))
+            self._refuse_value(name, first + row, cell_at(raw, indices[:2]))
         row_words = f"each row must be a list of {len(columns)} values, in the order of columns"
         value = cell_at(raw, indices)
         number = first + indices[0] if indices else None
@@ -504,6 +531,12 @@ def check_content_type(header: bytes | None) -> None:
         field="content-type",
         value=header.decode("latin-1")[:SHOWN],
         allowed="application/json",
+    )
+
+
+def _given_twice(name: str, allowed: str) -> RequestError:
+    return RequestError(
+        422, f"the key {show_value(name)!r} is given twice in one object", field=name[:SHOWN], allowed=allowed
     )
 
 

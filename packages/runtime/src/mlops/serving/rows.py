@@ -12,6 +12,7 @@ from __future__ import annotations
 import csv
 import math
 import re
+from base64 import b64encode
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
@@ -23,8 +24,11 @@ from msgspec import Raw
 from mlops.errors import InvalidInput
 from mlops.serving.columns import allowed
 from mlops.serving.core import Row
+from mlops.serving.keys import suspected, twice
+from mlops.serving.place import show_value
 from mlops.serving.request import Limits, RequestError, RequestParser
-from mlops.spec.admits import EXACT, arrow_type
+from mlops.spec import cells
+from mlops.spec.admits import EXACT, RICH, arrow_type, cell_array
 from mlops.spec.schema import Column, ModelSchema
 
 ROWS = 10_000
@@ -99,6 +103,15 @@ def check_csv(path: Path) -> None:
 
 
 def _cells(column: Any) -> list[Any]:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type):
+        return [
+            None if v is None else str(v).replace(" ", "T")
+            for v in column.cast(pa.timestamp("us")).to_pylist()
+        ]
+    if pa.types.is_binary(column.type):
+        return [None if v is None else b64encode(v).decode() for v in column.to_pylist()]
     return [None if isinstance(v, float) and math.isnan(v) else v for v in column.to_pylist()]
 
 
@@ -201,6 +214,9 @@ def _typed(schema: ModelSchema, batch: Any, path: Path, first: int, numbers: Col
         texts = columns[column.name]
         if column.type == "string":
             continue
+        if column.type in RICH:
+            columns[column.name] = _rich(column, texts, path, first)
+            continue
         made, wrong = _read(column, texts)
         if wrong is not None:
             raise InvalidInput(
@@ -209,6 +225,24 @@ def _typed(schema: ModelSchema, batch: Any, path: Path, first: int, numbers: Col
             )
         columns[column.name] = made
     return pa.RecordBatch.from_pydict(columns)
+
+
+def _rich(column: Column, texts: Any, path: Path, first: int) -> Any:
+    """Moments as ISO text, vectors and lists as JSON, images as base64."""
+    rule = cells.legal(column)
+    found = []
+    for place, text in enumerate(texts.to_pylist()):
+        try:
+            cell = None if text is None else cells.of_text(column, text)
+        except ValueError:
+            cell = False
+        if cell is not None and not rule(cell):
+            raise InvalidInput(
+                f"line {_line(path, first + place)}: column {column.name!r}, row {first + place}: "
+                f"must be {allowed(column)}; got {show_value(text)!r}"
+            )
+        found.append(cell)
+    return cells.arrow_array(column, found)
 
 
 def _read(column: Column, texts: Any) -> tuple[Any, int | None]:
@@ -285,6 +319,8 @@ def _json(schema: ModelSchema, path: Path, keep: Sequence[str]) -> Iterator[Any]
             records = _OBJECTS.decode(content)
         except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
             raise InvalidInput(f"is no list of objects: {error}") from None
+        if suspected(content, sum(map(len, records))) and (name := twice(content)) is not None:
+            raise InvalidInput(f"has an object with the key {show_value(name)!r} twice")
         for start in range(0, len(records), ROWS):
             part = records[start : start + ROWS]
             yield _batch(schema, parser, part, keep, lambda row, start=start: f"object {start + row}")  # type: ignore[misc]
@@ -313,6 +349,8 @@ def _lines(schema: ModelSchema, path: Path, keep: Sequence[str]) -> Iterator[Any
                     records.append(_OBJECT.decode(line))
                 except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
                     raise InvalidInput(f"line {number}: is no JSON object: {error}") from None
+                if suspected(line, len(records[-1])) and (name := twice(line)) is not None:
+                    raise InvalidInput(f"line {number}: has the key {show_value(name)!r} twice")
             numbers = [number for number, _ in part]
             yield _batch(schema, parser, records, keep, lambda row, numbers=numbers: f"line {numbers[row]}")  # type: ignore[misc]
 
@@ -350,7 +388,7 @@ def _arrow(schema: ModelSchema, rows: Sequence[Row], kept: Mapping[str, list[Any
     import pyarrow as pa
 
     columns = dict(zip([c.name for c in schema.columns], zip(*rows, strict=True), strict=True))
-    made = {c.name: pa.array(columns[c.name], arrow_type(c)) for c in schema.columns}
+    made = {c.name: cell_array(c, columns[c.name]) for c in schema.columns}
     return pa.RecordBatch.from_pydict({**made, **{name: pa.array(values) for name, values in kept.items()}})
 
 

@@ -19,6 +19,8 @@ Array = np.ndarray[Any, np.dtype[Any]]
 
 FLOAT32_MAX = 3.4028234663852886e38
 """Beyond it a float32 is infinite, and a model's input may be one: no column admits more."""
+RICH = ("datetime", "vector", "list", "image")
+"""Types whose cells `mlops.spec.cells` knows."""
 EXACT = 2**53
 """Whole numbers up to here are exact when they are written as a float."""
 _UNBOUND = 2**63
@@ -108,6 +110,10 @@ def _text_test(kind: str, text: str) -> Callable[[str], Any]:
 
 def value_rule(column: Column) -> Callable[[Any], bool] | None:
     """What is asked of a value beyond its type, its bounds and its length; None when that is nothing."""
+    if column.type in RICH:
+        from mlops.spec import cells
+
+        return cells.legal(column)
     if column.type == "string":
         rest = column.model_copy(update={"min_length": None, "max_length": None, "categories": None})
         return text_rule(rest)
@@ -135,6 +141,10 @@ def refused(column: Column, values: Any) -> Array:
     """
     import pyarrow.types as kinds
 
+    if column.type in RICH:
+        from mlops.spec import cells
+
+        return np.asarray(cells.refused(column, values))
     if column.type == "string":
         return _refused_texts(column, values)
     if column.type == "boolean":
@@ -203,6 +213,10 @@ def fits(column: Column, kind: Any) -> bool:
     """Whether an Arrow type can hold what the column admits: no text is read as a number, nor the reverse."""
     import pyarrow.types as kinds
 
+    if column.type in RICH:
+        from mlops.spec import cells
+
+        return cells.fits(column, kind)
     if kinds.is_dictionary(kind):
         kind = kind.value_type
     if column.type == "string":
@@ -216,6 +230,21 @@ def arrow_type(column: Column) -> Any:
     """The Arrow type that keeps every legal value as it is."""
     import pyarrow as pa
 
+    if column.type in RICH:
+        from mlops.spec import cells
+
+        return cells.arrow(column)
     if column.type == "integer":
         return pa.uint64() if column.dtype == "uint64" else pa.int64()
     return {"string": pa.string(), "boolean": pa.bool_()}.get(column.type, pa.float64())
+
+
+def cell_array(column: Column, values: Sequence[Any]) -> Any:
+    """Cells of a request as an Arrow array of the column's type."""
+    import pyarrow as pa
+
+    if column.type in RICH:
+        from mlops.spec import cells
+
+        return cells.arrow_array(column, values)
+    return pa.array(values, arrow_type(column))

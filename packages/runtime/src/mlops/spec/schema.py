@@ -15,7 +15,7 @@ from mlops.spec.artifact import inside
 
 FILE = "serving.json"
 
-ColumnType = Literal["string", "integer", "number", "boolean"]
+ColumnType = Literal["string", "integer", "number", "boolean", "datetime", "vector", "list", "image"]
 Value = bool | int | float | str
 Task = Literal[
     "binary", "multiclass", "multilabel", "regression", "quantiles", "forecast", "ranking", "custom"
@@ -57,8 +57,15 @@ class Column(Spec):
     """Values that are not legal."""
     texts: list[TextRule] = []
     """Rules for text; all of them hold."""
+    earliest: str | None = None
+    """Of dates and times."""
+    latest: str | None = None
+    size: int | None = None
+    """Numbers of a vector."""
+    items: Literal["number", "string"] = "number"
+    """What a list holds."""
     min_length: int | None = None
-    """Of text, in characters."""
+    """Of text in characters, of a list in entries, of an image in bytes."""
     max_length: int | None = None
     categories: list[str] | None = None
     """Values seen in training."""

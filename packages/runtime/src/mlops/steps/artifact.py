@@ -22,7 +22,8 @@ from mlops.serving.formats.sklearn import texts_alone
 from mlops.serving.inputs import KNOWN, matrix_type
 from mlops.serving.library import LibraryScorer
 from mlops.serving.own_code import copied
-from mlops.spec.schema import FILE, Library, ModelSchema
+from mlops.spec.admits import RICH
+from mlops.spec.schema import FILE, Column, Library, ModelSchema
 from mlops.spec.tasks import asked_as, is_values
 from mlops.steps import fidelity, probes
 from mlops.steps.estimators import labels
@@ -219,6 +220,9 @@ def _signature(schema: ModelSchema) -> Any:
     specs = []
     for column in schema.columns:
         kind = dtypes[column.name].lower()
+        if column.type in RICH:
+            specs.append(ColSpec(_rich(column), column.name, required=not column.nullable))
+            continue
         if column.type == "string":
             of = DataType.string
         elif column.type != "number" and column.nullable:
@@ -233,6 +237,18 @@ def _signature(schema: ModelSchema) -> Any:
     return Schema(specs)
 
 
+def _rich(column: Column) -> Any:
+    """MLflow's type of a moment, a vector, a list or an image."""
+    from mlflow.types import DataType
+    from mlflow.types.schema import Array
+
+    if column.type == "datetime":
+        return DataType.datetime
+    if column.type == "image":
+        return DataType.binary
+    return Array(DataType.string if column.items == "string" else DataType.double)
+
+
 def _refusal(error: BaseException) -> OSError | None:
     """What the operating system said, when that is behind it: MLflow calls a full disk a wrong format."""
     cause: BaseException | None = error
@@ -243,8 +259,9 @@ def _refusal(error: BaseException) -> OSError | None:
 
 def _categories(inputs: pd.DataFrame) -> dict[str, list[str]]:
     return {
-        str(c): sorted(inputs[c].dropna().unique().tolist())
+        str(c): sorted(texts.unique().tolist())
         for c in inputs.select_dtypes(["object", "string"])
+        if (texts := inputs[c].dropna()).map(lambda value: isinstance(value, str)).all()
     }
 
 

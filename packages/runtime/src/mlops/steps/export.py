@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlops.spec.admits import RICH
 from mlops.spec.schema import Column, OnnxGraph, Task
 from mlops.steps import converters
 
@@ -29,6 +30,8 @@ def export(model: Any, columns: Sequence[Column], task: Task, folder: Path) -> O
     Raises `NoGraphError`. `model` is a fitted estimator, or a pipeline that may start with a
     `ColumnTransformer`, and has seen a frame with exactly `columns`.
     """
+    if odd := [c.name for c in columns if c.type in RICH]:
+        raise NoGraphError(f"a graph takes texts and numbers, and no {', '.join(odd)}")
     graph = OnnxGraph(
         strings=STRINGS if any(c.type == "string" for c in columns) else None,
         floats=FLOATS if any(c.type != "string" for c in columns) else None,

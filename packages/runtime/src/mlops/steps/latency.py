@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from mlops.spec import cells
+from mlops.spec.admits import RICH
 from mlops.spec.evaluation import Latency
 
 if TYPE_CHECKING:
@@ -26,8 +28,12 @@ _SIDE = 128
 
 def rows_of(schema: ModelSchema, frame: pd.DataFrame, count: int = 32) -> list[Row]:
     """The first `count` rows of `frame` as a request carries them: signature order, null for missing."""
-    part: Any = frame[[c.name for c in schema.columns]].head(count).astype(object)
-    return [tuple(row) for row in part.where(part.notna(), None).itertuples(index=False)]
+    part: Any = frame[[c.name for c in schema.columns]].head(count)
+    rich = {c.name: [cells.of_table(c, v) for v in part[c.name]] for c in schema.columns if c.type in RICH}
+    plain: Any = part.drop(columns=list(rich)).astype(object)
+    plain = plain.where(plain.notna(), None)
+    columns = [rich.get(c.name) or plain[c.name].tolist() for c in schema.columns]
+    return list(zip(*columns, strict=True))
 
 
 def measure(calls: Sequence[tuple[Scorer, Sequence[Row]]], repeats: int = REPEATS) -> list[Latency]:

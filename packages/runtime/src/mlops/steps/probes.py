@@ -15,7 +15,8 @@ import msgspec
 import numpy as np
 
 from mlops.serving.request import RequestError, RequestParser
-from mlops.spec.admits import FLOAT32_MAX, real_bounds, whole_bounds
+from mlops.spec import cells
+from mlops.spec.admits import FLOAT32_MAX, RICH, real_bounds, whole_bounds
 from mlops.steps.latency import rows_of
 
 if TYPE_CHECKING:
@@ -142,14 +143,43 @@ def _specials(column: Column, seen: pd.Series[Any]) -> Iterator[tuple[Cell, str]
     """Values worth a row, each with words for it. Not all of them need to be admitted."""
     if column.nullable:
         yield None, "null"
-    present = seen.dropna()
+    present = seen[seen.notna()]
     if column.type == "boolean":
         yield True, "true"
         yield False, "false"
+    elif column.type in RICH:
+        yield from _rich(column, [cells.of_table(column, value) for value in present[:200:20]])
     elif column.type == "string":
         yield from _texts(column, [str(text) for text in present.drop_duplicates()[:200]])
     else:
         yield from _numbers(column, present)
+
+
+def _rich(column: Column, seen: Sequence[Any]) -> Iterator[tuple[Any, str]]:
+    """Values of moments, vectors, lists and images at their ends."""
+    if column.type == "datetime":
+        for text in (
+            column.earliest or cells.EARLIEST,
+            column.latest or cells.LATEST,
+            "1970-01-01",
+            "2000-02-29T23:59:59.999999999",
+        ):
+            yield text, f"the moment {text}"
+        return
+    for cell in seen[:8]:
+        yield cell, "a value of training"
+    if column.type == "image":
+        return
+    one: Any = "" if column.items == "string" else 0.0
+    for length in (
+        {column.size} if column.size else {column.min_length or 0, 1, min(column.max_length or 50, 50)}
+    ):
+        yield [one] * (length or 0), f"a list of {length} times {one!r}"
+        if column.items == "number":
+            for value in (1.0, -1.0, 1e6, FLOAT32_MAX, -FLOAT32_MAX):
+                yield [value] * (length or 0), f"a list of {length} times {value:g}"
+        else:
+            yield [_UNSEEN] * (length or 0), "texts that training has not seen"
 
 
 def _texts(column: Column, seen: Sequence[str]) -> Iterator[tuple[Cell, str]]:

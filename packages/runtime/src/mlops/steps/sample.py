@@ -6,10 +6,11 @@ The rows are exact, digit by digit, and proven to be what the endpoint admits, w
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from mlops.errors import InvalidInput
 
@@ -62,4 +63,4 @@ def write(folder: Path, schema: ModelSchema, inputs: pd.DataFrame) -> None:
 
 def _body(names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
     table = {"columns": list(names), "index": list(range(len(rows))), "data": [list(row) for row in rows]}
-    return json.dumps({"input_data": table}, allow_nan=False).encode()
+    return msgspec.json.encode({"input_data": table})

@@ -15,6 +15,14 @@ from mlops.tracking.step import Dataset, StepRun, log_batch, log_input, upload
 
 PARENT = "mlflow.parentRunId"
 _NAME = "mlflow.runName"
+_SHOWN = {
+    "mlops.actor": "mlflow.user",
+    "mlops.pipeline": "mlflow.source.name",
+    "mlops.commit": "mlflow.source.git.commit",
+}
+"""Our tags, and those of MLflow that its page has columns for."""
+_KIND = {"mlflow.experimentKind": "custom_model_development"}
+"""MLflow's page opens with runs and metrics; without it, with traces of language models."""
 _PAGE = 200
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
@@ -54,8 +62,9 @@ class PipelineTracker:
         self._started: dict[str, str] = {}
 
     def create_parent(self, experiment: str, name: str, tags: Mapping[str, str]) -> str:
-        """A new running run of `experiment`; returns its id."""
-        return self._create(self._experiment(experiment), name, tags)
+        """A new running run of `experiment`; returns its id. MLflow's page shows who, what and from where."""
+        shown = {theirs: tags[ours] for ours, theirs in _SHOWN.items() if tags.get(ours)}
+        return self._create(self._experiment(experiment), name, {**shown, **tags})
 
     def create_child(self, parent: str, name: str, tags: Mapping[str, str]) -> str:
         """A new running run below `parent`, in its experiment; returns its id."""
@@ -203,7 +212,8 @@ class PipelineTracker:
                 return str(known.experiment_id)
             try:
                 place = (self._root / name).resolve().as_uri() if self._root else None
-                return str(api.create_experiment(name, artifact_location=place))
+                kind = None if self.uri.startswith("azureml:") else _KIND
+                return str(api.create_experiment(name, artifact_location=place, tags=kind))
             except MlflowException as error:
                 if error.error_code != "RESOURCE_ALREADY_EXISTS":  # another process was faster
                     raise

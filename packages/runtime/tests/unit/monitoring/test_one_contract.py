@@ -324,7 +324,7 @@ def test_a_contract_that_cannot_mean_one_thing_is_refused(columns: dict[Any, Col
 
 
 def test_all_that_is_wrong_is_said_at_once() -> None:
-    schema = DataFrameSchema({"_row": Column("float32"), "b": Column("datetime64[ns]")})
+    schema = DataFrameSchema({"_row": Column("float32"), "b": Column("timedelta64[ns]")})
     with pytest.raises(InvalidInput, match=r"'_row'.*\n.*'b'"):
         columns_of(schema)
 

@@ -175,7 +175,7 @@ def test_gibberish_is_seen_by_its_words_and_told_by_name(low: int, high: int) ->
     found = judged(TRAINING, gibberish(RNG, 700, low, high), "string")
     assert found["c (unknown words)"].verdict == "breach"
     assert found["c (unknown words)"].observed is not None
-    assert set(found) == {"c", "c (length)", "c (unknown words)"}
+    assert set(found) == {"c", "c (length)", "c (unknown words)", "c (classifier)"}
 
 
 def test_text_that_became_short_is_seen_by_its_length() -> None:

@@ -1,0 +1,47 @@
+"""An object with the same key twice: readers of JSON keep one of the values and say nothing, so it is
+refused.
+
+A quick count tells nearly all bodies apart; only where it does not add up is the text read again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+
+class _TwiceError(Exception):
+    """The key."""
+
+
+def twice(text: bytes) -> str | None:
+    """A key that an object in `text` has twice, at any depth; None when there is none."""
+    try:
+        json.loads(text, object_pairs_hook=_once)
+    except _TwiceError as error:
+        return str(error)
+    except (ValueError, RecursionError):
+        return None  # whoever decodes it says what is wrong
+    return None
+
+
+def suspected(text: bytes, keys: int) -> bool:
+    """Whether `text`, in which objects have `keys` keys that count, may have more."""
+    return text.count(b":") != keys
+
+
+def repeated(text: bytes, names: Iterable[bytes]) -> bool:
+    """Whether one of the quoted `names` comes more than once: as a key, or as a value."""
+    return any(text.count(name) > 1 for name in names)
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        seen: set[str] = set()
+        for key, _ in pairs:
+            if key in seen:
+                raise _TwiceError(key)
+            seen.add(key)
+    return found
