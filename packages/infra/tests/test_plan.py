@@ -19,7 +19,7 @@ from mlops.infra.arm_types import ARM_TYPES, arm_type
 from mlops.infra.model import SECRET, UNKNOWN, Captured, Finding, Resource, texts
 from mlops.infra.plan import api
 from mlops.infra.plan.arm import body, template
-from mlops.infra.plan.base import captured_at
+from mlops.infra.plan.base import captured_at, parts_moved
 from mlops.infra.plan.capture import capture
 from mlops.infra.plan.diff import changes
 from mlops.infra.plan.dump import dumps, loads
@@ -223,6 +223,23 @@ def test_plan_against_a_commit_tells_a_rename(tmp_path: Path) -> None:
     assert f"NOTE       {note}" in api.render.text(planned)
     assert note in api.render.markdown(planned)
     assert json.loads(api.render.to_json(planned))["notes"] == [note]
+
+
+def test_plan_against_a_commit_with_other_parts_says_what_it_does_not_show(tmp_path: Path) -> None:
+    _repository(tmp_path)
+    lock = (
+        'version = 1\n[[package]]\nname = "gitops-ml-infra"\nversion = "{0}"\n'
+        'source = {{ git = "https://example.com/x?tag=v{0}#abc" }}\n'
+    )
+    (tmp_path / "uv.lock").write_text(lock.format("0.1.0"))
+    _git(tmp_path, "add", "--all")
+    _git(tmp_path, "commit", "--quiet", "--message", "pinned")
+    assert parts_moved(tmp_path, "HEAD") == ""
+    (tmp_path / "uv.lock").write_text(lock.format("0.2.0"))
+    said = parts_moved(tmp_path, "HEAD")
+    assert said.startswith("gitops-ml-infra moves from 0.1.0 https://example.com/x?tag=v0.1.0#abc to 0.2.0 ")
+    (note,) = api.plan(tmp_path, stacks=["shared"], against="HEAD", checkov=False).notes
+    assert note == said
 
 
 def test_plan_against_a_commit_without_infra_is_all_new(tmp_path: Path) -> None:

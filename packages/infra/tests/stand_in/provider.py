@@ -292,6 +292,8 @@ def parent_of(kind: str, made: str, inputs: dict[str, Any]) -> str:
         above = made.rsplit("/", 2)[0]
         # Default services come with their account.
         return above.rsplit("/", 2)[0] if above.endswith("/default") else above
+    if "{" in entry.scope:
+        return made.rsplit("/providers/", 1)[0]
     if entry.scope:
         # What extends a default service or a container needs the account.
         return str(inputs[entry.scope]).split("/blobServices/default")[0].split("/queueServices/default")[0]

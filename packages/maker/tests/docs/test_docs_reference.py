@@ -78,7 +78,10 @@ def test_every_verb_has_a_section_with_its_options() -> None:
 
 
 def test_every_gate_and_every_rule_is_explained() -> None:
-    assert set(gates.SECTIONS) == set(GATES)
+    page = gates.gates()
+    # A gate without a section of its own goes by another one's limits, and has its words all the same.
+    assert set(gates.SECTIONS) <= set(GATES)
+    assert [name for name in set(GATES) - set(gates.SECTIONS) if f"### {name}\n" not in page] == []
     assert {section for section, _ in gates.SECTIONS.values()} == set(GatePolicy.model_fields) - {
         "monitoring"
     }

@@ -21,9 +21,14 @@ from mlops.spec.gates import GateReport, GateResult, Interval
 from mlops.spec.monitoring import MonitorReport, Signal, TimeSpan
 from mlops.spec.schema import Column, ModelSchema
 from mlops.targets.base import Deployment
+from mlops.targets.pages import Pages
 
 NOW = datetime(2026, 11, 21, 8, 30, tzinfo=UTC)
-LINKS = Links(web="https://github.com/contoso/freight", kind="github", tracking="https://mlflow.contoso.com")
+LINKS = Links(
+    web="https://github.com/contoso/freight",
+    kind="github",
+    target=Pages(tracking="https://mlflow.contoso.com"),
+)
 
 
 def interval(value: float, champion: float | None = None) -> Interval:

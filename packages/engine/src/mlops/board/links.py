@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from mlops.spec.settings import Settings
+from mlops.targets.pages import Pages, pages_of
 
 _REQUEST = re.compile(r"^Merge pull request #?(\d+)\b|^Merged PR (\d+)\b|\(#(\d+)\)$")
 
@@ -23,29 +24,18 @@ class Links:
 
     web: str = ""
     kind: str = "local"
-    tracking: str = ""
-    studio: str = ""
-    """Query of an Azure ML workspace in the studio."""
+    target: Pages = field(default_factory=Pages)
 
     @classmethod
     def of(cls, settings: Settings, target: str) -> Links:
         """Of the forge in `mlops.toml` and the target's tracking server."""
-        forge, azure = settings.forge, settings.azure
+        forge = settings.forge
         web, parts = "", [quote(part) for part in forge.repository.split("/")]
         if forge.kind == "github" and len(parts) == 2:
             web = f"https://github.com/{'/'.join(parts)}"
         elif forge.kind == "azure-devops" and len(parts) == 3:
             web = f"https://dev.azure.com/{parts[0]}/{parts[1]}/_git/{parts[2]}"
-        studio = ""
-        if target == "azure" and azure.workspace:
-            path = (
-                f"/subscriptions/{azure.subscription_id}/resourceGroups/{azure.resource_group}"
-                f"/providers/Microsoft.MachineLearningServices/workspaces/{azure.workspace}"
-            )
-            studio = f"?wsid={quote(path, safe='/')}"
-        tracking = settings.local.server() if target == "local" else ""
-        http = tracking.startswith(("http://", "https://"))
-        return cls(web, forge.kind, tracking.rstrip("/") if http else "", studio)
+        return cls(web, forge.kind, pages_of(target, settings))
 
     def commit(self, commit: str) -> str:
         return f"{self.web}/commit/{quote(commit)}" if self.web and commit else ""
@@ -63,10 +53,7 @@ class Links:
         return f"{self.web}/{'pull' if self.kind == 'github' else 'pullrequest'}/{number}"
 
     def run(self, run_id: str) -> str:
-        # An MLflow server addresses a run by its experiment too, which a version does not name.
-        return f"https://ml.azure.com/runs/{quote(run_id)}{self.studio}" if self.studio else ""
+        return self.target.run(run_id)
 
     def version(self, model: str, version: int) -> str:
-        if self.studio:
-            return f"https://ml.azure.com/model/{quote(model)}:{version}/details{self.studio}"
-        return f"{self.tracking}/#/models/{quote(model)}/versions/{version}" if self.tracking else ""
+        return self.target.version(model, version)

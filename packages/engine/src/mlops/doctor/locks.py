@@ -13,7 +13,7 @@ from typing import Any, Final
 from mlops.bootstrap.world import STATE
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding
-from mlops.targets.local.store import LEASE, process_start
+from mlops.targets.here import leases, process_start
 from mlops.tracking.azure_errors import azure_sentences
 
 LOCKS: Final = ".pulumi/locks/"
@@ -24,22 +24,13 @@ OLD: Final = timedelta(hours=2)
 
 def applies(case: Case) -> Iterator[Finding]:
     """Who is at work in an environment of this machine, or was when it died."""
-    folder = case.root / case.settings.local.state / "environments"
-    for path in sorted(folder.glob(f"*/{LEASE}")):
-        env = path.parent.name
-        try:
-            row = json.loads(path.read_text(encoding="utf-8"))
-            until = datetime.fromisoformat(row["until"])
-            here = row["host"] == socket.gethostname()
-            alive = not here or process_start(int(row["pid"])) == row["started"]
-            who = f"{row['owner']} (process {row['pid']} on {row['host']})"
-        except (OSError, ValueError, KeyError, TypeError):
-            continue  # half-written, which the next apply replaces
-        if until > datetime.now(UTC) and alive:
-            yield Finding("apply locks", "note", f"{env} is locked by {who} until {until:%H:%M:%S} UTC")
+    for lease in leases(case.root / case.settings.local.state / "environments"):
+        if lease.until > datetime.now(UTC) and lease.alive:
+            sentence = f"{lease.env} is locked by {lease.who} until {lease.until:%H:%M:%S} UTC"
+            yield Finding("apply locks", "note", sentence)
         else:
-            sentence = f"{env} has a lock of {who}, which is gone; the next apply takes it over"
-            yield Finding("apply locks", "note", sentence, f"mlops apply {env}")
+            sentence = f"{lease.env} has a lock of {lease.who}, which is gone; the next apply takes it over"
+            yield Finding("apply locks", "note", sentence, f"mlops apply {lease.env}")
 
 
 def pulumi_here(case: Case) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ from mlops.steps.about import about
 from mlops.steps.metrics import Scores, encode_truth
 from mlops.steps.prep import parts
 from mlops.targets.base import ModelVersion, Target
-from mlops.targets.local.data import on_this_machine
+from mlops.targets.here import on_this_machine
 from mlops.usecase import UseCase, load_usecase, rows
 
 if TYPE_CHECKING:

@@ -25,7 +25,7 @@ from mlops.steps import dataset, evaluate, profile
 from mlops.steps.prep import parts
 from mlops.steps.register import data_tags
 from mlops.targets.base import DataAssets
-from mlops.targets.local.data import on_this_machine
+from mlops.targets.here import on_this_machine
 from mlops.usecase import UseCase, load_usecase
 
 if TYPE_CHECKING:

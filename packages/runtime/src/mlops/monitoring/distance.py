@@ -37,15 +37,12 @@ def psi(reference: Array, current: Array) -> float:
 
 def jensen_shannon(reference: Array, current: Array) -> float:
     """Jensen-Shannon distance of counts [bins] with base 2: a metric in [0, 1], 1 for disjoint shares."""
-    p, q = shares(reference), shares(current)
-    middle = (p + q) / 2
-    divergence = (_relative_entropy(p, middle) + _relative_entropy(q, middle)) / 2
-    return float(np.sqrt(min(max(divergence, 0.0), 1.0)))
+    from scipy.spatial.distance import jensenshannon  # type: ignore[import-untyped]
 
-
-def _relative_entropy(p: Array, m: Array) -> float:
-    some = p > 0
-    return float(np.sum(p[some] * np.log2(p[some] / m[some])))
+    sides = shares(reference), shares(current)
+    if not all(side.any() for side in sides):  # nothing to compare with; SciPy divides by it
+        return float(np.sqrt(0.5)) if any(side.any() for side in sides) else 0.0
+    return float(np.nan_to_num(jensenshannon(*sides, base=2)))
 
 
 def kolmogorov_smirnov(reference: Array, current: Array) -> tuple[float, float]:
@@ -153,14 +150,9 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values: among those <= a, a share of at most a is expected to be false."""
-    count = len(p_values)
-    order = np.argsort(p_values, kind="stable")[::-1]
-    adjusted = np.empty(count)
-    lowest = 1.0
-    for rank, index in enumerate(order):
-        lowest = min(lowest, p_values[index] * count / (count - rank))
-        adjusted[index] = lowest
-    return [float(p) for p in adjusted]
+    from scipy.stats import false_discovery_control  # type: ignore[import-untyped]
+
+    return [float(p) for p in false_discovery_control(p_values, method="bh")] if p_values else []
 
 
 CORRECTIONS: Mapping[str, Callable[[Sequence[float]], list[float]]] = {

@@ -20,7 +20,17 @@ from mlops.spec.writing import write
 
 RUNTIME = "gitops-ml-runtime"
 """The package that runs where a model is trained and served."""
-ROOMS = ("errors.py", "usecase.py", "spec", "tables", "tracking", "steps", "monitoring", "serving")
+ROOMS = (
+    "errors.py",
+    "usecase.py",
+    "forecasting.py",
+    "spec",
+    "tables",
+    "tracking",
+    "steps",
+    "monitoring",
+    "serving",
+)
 """What it holds of the name space."""
 FOLDER = ".mlops/engine"
 """Of a repository; git ignores it, and it may be deleted at any time."""

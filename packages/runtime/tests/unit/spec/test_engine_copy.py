@@ -16,13 +16,13 @@ def files(folder: Path) -> set[str]:
 
 
 def test_the_rooms_are_those_of_the_runtime_package() -> None:
-    assert {p.name for p in RUNTIME.iterdir() if p.name != "__pycache__"} == set(engine.ROOMS)
+    assert {p.name for p in RUNTIME.iterdir()} - {"__pycache__", "py.typed"} == set(engine.ROOMS)
 
 
 def test_steps_take_the_runtime_and_the_entry_scripts_and_nothing_else(tmp_path: Path) -> None:
     folder = engine.export(tmp_path) / engine.STEPS
     assert folder == tmp_path / engine.FOLDER / engine.STEPS
-    wanted = {f"mlops/{name}" for name in files(RUNTIME) if "__pycache__" not in name}
+    wanted = {f"mlops/{n}" for n in files(RUNTIME) if "__pycache__" not in n and n != "py.typed"}
     assert files(folder) == wanted | {"score.py", "batch.py"}
 
 

@@ -17,7 +17,7 @@ from mlops.spec.digest import data_digest, tree_digest
 from mlops.spec.settings import Settings
 from mlops.steps.ingest import RECORD
 from mlops.targets._folders import whole
-from mlops.targets.base import DataAssets, PushedData
+from mlops.targets.base import PushedData
 from mlops.targets.local.maker import changes, maker
 from mlops.usecase import UseCase, load_usecase
 
@@ -185,16 +185,6 @@ class LocalData:
             if (self._root / path).is_file():
                 found[_asset(Document.read(self._root / path, path))] = package
         return found
-
-
-def on_this_machine(data: DataAssets, root: Path, settings: Settings, name: str, version: str) -> Path:
-    """The folder of an asset here, whatever the target.
-
-    Of one that lies in Azure, this machine has, or makes, the same version: what `mlops data push` brought
-    there was made here, and had the same digest. Raises what `resolve` of both raises.
-    """
-    place = Path(data.resolve(name, version))
-    return place if place.is_dir() else Path(LocalData.of(root, settings).resolve(name, version))
 
 
 def _asset(document: Document) -> tuple[str, str]:

@@ -33,7 +33,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
 
     from ..stack_names import stack_names
     from .arm import template
-    from .base import captured_at
+    from .base import captured_at, parts_moved
     from .diff import changes
     from .program import own_of
     from .renames import told
@@ -46,7 +46,12 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     found = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}
     gone = [c for name, c in before.items() if name not in known]
-    notes = [*told(gone, [c for c in captured if c.stack not in before]), *_ending(captured)]
+    moved = parts_moved(root, against) if against else ""
+    notes = [
+        *([moved] if moved else []),
+        *told(gone, [c for c in captured if c.stack not in before]),
+        *_ending(captured),
+    ]
     violations, accepted, planned = [], [], []
     for one in captured:
         # Without the scanner its suppressions have nothing to match.

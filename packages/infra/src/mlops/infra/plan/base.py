@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -21,6 +22,7 @@ from .dump import loads
 TIMEOUT = 180
 """Seconds for all stacks of the base; it needs about ten."""
 _NEEDED = ("Pulumi.yaml", "mlops.toml", "environments", "infra", "pipelines", "src/mlops", "packages")
+_PARTS = "gitops-ml-infra"
 _HARNESS = Path(__file__).resolve().parents[1]
 _START = """
 import importlib.util, sys
@@ -49,6 +51,37 @@ def captured_at(root: Path, ref: str, stacks: Sequence[str]) -> dict[str, Captur
         if not present or not (base / "infra" / "program.py").is_file():
             return {}
         return _worker(base, ref, present)
+
+
+def parts_moved(root: Path, ref: str) -> str:
+    """A sentence when the commit's lock pins other parts than this one's; empty when they are the same.
+
+    The program of `ref` runs with the parts that are installed, unless the commit holds its own.
+    """
+    lock = root / "uv.lock"
+    before = _git(root, "show", f"{ref}:uv.lock").stdout.decode(errors="replace")
+    after = lock.read_text(encoding="utf-8") if lock.is_file() else ""
+    old, new = _pinned(before), _pinned(after)
+    if not old or not new or old == new:
+        return ""
+    return (
+        f"{_PARTS} moves from {old} to {new}: what that changes by itself is not shown, because both sides "
+        "were planned with the new one. Read its changelog, and the preview of the workflow `infra`"
+    )
+
+
+def _pinned(lock: str) -> str:
+    """Version and source of the parts in the text of a uv.lock; empty without them."""
+    try:
+        packages = tomllib.loads(lock).get("package", [])
+    except tomllib.TOMLDecodeError:
+        return ""
+    found = next((p for p in packages if p.get("name") == _PARTS), None)
+    if found is None:
+        return ""
+    source = found.get("source", {})
+    where = next((str(source[k]) for k in ("git", "url", "path", "registry", "directory") if k in source), "")
+    return f"{found.get('version', '')} {where}".strip()
 
 
 def _extract(root: Path, ref: str, base: Path) -> None:
