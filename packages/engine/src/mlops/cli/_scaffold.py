@@ -26,7 +26,9 @@ def new_model(
     as_json: JsonOption = False,
 ) -> None:
     """Scaffold a use case that runs at once, on real data that a package ships: replace them by yours."""
+    from mlops.lifecycle import environments as environment
     from mlops.scaffold.kinds import missing
+    from mlops.scaffold.new_model import IMAGE
     from mlops.scaffold.new_model import new_model as scaffold
 
     made = scaffold(state.root, state.settings, name, task, kind)
@@ -35,6 +37,8 @@ def new_model(
         return
     for path in made:
         out().print(f"  {path}")
+    if environment.PROJECT in made and IMAGE not in made and (state.root / IMAGE).is_file():
+        out().print(f"{IMAGE} lacks its library yet: uv lock && python container/build.py requirements")
     if absent := missing(kind):
         out().print(f"Its library is not installed: uv sync --group {' --group '.join(absent)}")
     out().print(

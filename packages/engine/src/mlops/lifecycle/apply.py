@@ -18,9 +18,10 @@ from mlops.lifecycle.clock import Clock, SystemClock
 from mlops.lifecycle.intent import Intent
 from mlops.lifecycle.journal import Kind
 from mlops.lifecycle.plan import Plan, plan
-from mlops.lifecycle.rollout import LIVE, LIVE_TAG, Event, Progress, Rollout
+from mlops.lifecycle.rollout import Event, Progress, Rollout
 from mlops.lifecycle.rollout_steps import CoolDown, Retire, Step
 from mlops.lifecycle.transitions import Direction, Upstream
+from mlops.spec.live import LIVE, live_tag
 from mlops.targets.base import Target
 
 LEASE = 60.0
@@ -145,7 +146,7 @@ def _facts(intent: Intent, target: Target) -> journal.Facts:
 
 def plan_for(intent: Intent, target: Target, now: datetime) -> Plan:
     """The plan for an intent from what the target says now; changes nothing."""
-    tag = LIVE_TAG.format(env=intent.env)
+    tag = live_tag(intent.env)
     before = intent.policy.upstream(intent.env)
     upstream = (
         Upstream(before, journal.read(target.store.entries(before, intent.model)))

@@ -12,6 +12,9 @@ class Clock(Protocol):
     def now(self) -> datetime:
         """Aware, UTC."""
 
+    def elapsed(self) -> float:
+        """Seconds since some moment; it goes on evenly, also where somebody sets the machine's time."""
+
     def sleep(self, seconds: float) -> None:
         """Return after `seconds`."""
 
@@ -19,6 +22,9 @@ class Clock(Protocol):
 class SystemClock:
     def now(self) -> datetime:
         return datetime.now(UTC)
+
+    def elapsed(self) -> float:
+        return time.monotonic()
 
     def sleep(self, seconds: float) -> None:
         time.sleep(seconds)
@@ -29,11 +35,16 @@ class ManualClock:
 
     def __init__(self, start: datetime, on_sleep: Callable[[float], None] = lambda _: None) -> None:
         self._now = start
+        self._elapsed = 0.0
         self.on_sleep = on_sleep
 
     def now(self) -> datetime:
         return self._now
 
+    def elapsed(self) -> float:
+        return self._elapsed
+
     def sleep(self, seconds: float) -> None:
+        self._elapsed += seconds
         self._now += timedelta(seconds=seconds)
         self.on_sleep(seconds)

@@ -21,6 +21,7 @@ from mlops.spec.evaluation import FILE, read_evaluation
 from mlops.spec.files import gates_path, load_policy
 from mlops.spec.gatepolicy import GatePolicy, load_gates
 from mlops.spec.gates import GateReport
+from mlops.spec.live import LIVE, live_tag
 from mlops.spec.proof import judged_tags
 from mlops.spec.schema import ModelSchema
 from mlops.spec.settings import load_settings
@@ -115,7 +116,7 @@ def find_version(registry: Registry, model: str, version: int | None) -> ModelVe
 
 def live_version(registry: Registry, model: str, env: str) -> ModelVersion | None:
     """What is live in `env` by its tag; the highest number should a crash have left two."""
-    return next(iter(registry.versions(model, {f"mlops.env.{env}": "live"}, limit=1)), None)
+    return next(iter(registry.versions(model, {live_tag(env): LIVE}, limit=1)), None)
 
 
 def gather(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -33,10 +32,9 @@ from mlops.lifecycle.rollout_steps import (
     StopEndpoint,
 )
 from mlops.spec.files import POLICY
+from mlops.spec.live import LIVE, live_tag
 from mlops.targets.base import JournalEntry, Lease, Target, TrafficSample
 
-LIVE_TAG: Final = "mlops.env.{env}"
-LIVE: Final = "live"
 CHAMPION: Final = "champion"
 _SMOKE_TRIES = 3
 
@@ -75,13 +73,13 @@ class Rollout:
     def run(self, steps: tuple[Step, ...]) -> None:
         """Raises `Blocked` (a verdict; traffic is back), `Inconclusive`, `TargetError`, `Locked`."""
         for step in steps:
-            began = self.clock.now()
+            began = self.clock.elapsed()
             self.progress(Event("step", step.text, step))
             self.note(Kind.STEP, {"step": step.kind, "text": step.text})
             self.lease.verify()
             self._perform(step)
             self.note(Kind.STEP_DONE, {"step": step.kind})
-            took = (self.clock.now() - began).total_seconds()
+            took = self.clock.elapsed() - began
             self.progress(Event("done", step.text, step, took))
 
     def note(self, kind: str, data: Mapping[str, Any]) -> None:
@@ -186,14 +184,14 @@ class Rollout:
     def _watch(self, step: Analyse) -> Judged:
         """Look at the window again and again; a failure ends it early, a pass does not."""
         before = self._samples(step)
-        end = self.clock.now() + timedelta(seconds=step.seconds)
+        end = self.clock.elapsed() + step.seconds
         pause = max(step.seconds / analysis.LOOKS, 0.05)
         while True:
-            left = (end - self.clock.now()).total_seconds()
+            left = end - self.clock.elapsed()
             if left > 0:
                 self.clock.sleep(min(pause, left))
                 self.lease.verify()
-                left = (end - self.clock.now()).total_seconds()
+                left = end - self.clock.elapsed()
             judged = self._judge(step, before, self._samples(step))
             if isinstance(judged[0], Fail | Error) or left <= 0:
                 return judged
@@ -293,7 +291,7 @@ class Rollout:
 
     def _finish(self) -> None:
         intent, registry = self.intent, self.target.registry
-        version, tag = intent.release.version, LIVE_TAG.format(env=intent.env)
+        version, tag = intent.release.version, live_tag(intent.env)
         registry.tag(intent.model, version, {tag: LIVE})
         for other in registry.versions(intent.model, {tag: LIVE}):
             if other.version != version:

@@ -105,7 +105,7 @@ def _unchanged(
 ) -> Trained | None:
     """The run of before when nothing has changed, and the registry still has what it made."""
     result = target.jobs.again(*asked)
-    if result is None:
+    if result is None or REGISTERED not in result.outputs:
         return None
     made = _trained(model, result)
     try:
@@ -190,12 +190,14 @@ def _judge_windows(root: Path, model: str, given: Mapping[str, str]) -> None:
     content = Document.read(root / name, name).value
     declared = content.get("inputs") if isinstance(content, Mapping) else None
     texts = {}
-    for key in ("window", "test_window"):
-        text = given.get(key, declared.get(key) if isinstance(declared, Mapping) else None)
-        if not isinstance(text, str):
-            return
+    words = {**(declared if isinstance(declared, Mapping) else {}), **given}
+    both = {key: words.get(key) for key in ("window", "test_window")}
+    # A pipeline that somebody brings may mean something else by one of these names.
+    if brought.brings(root, model) or not all(isinstance(text, str) for text in both.values()):
+        return
+    for key, text in both.items():
         try:
-            texts[key] = Window.parse(text)
+            texts[key] = Window.parse(str(text))
         except ValueError as error:
             place = f"--{key.replace('_', '-')}" if key in given else f"{name}: inputs.{key}"
             raise InvalidInput(f"{place}: {error}; got {text!r}") from None

@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlops.errors import InvalidInput
+from mlops.spec.live import live_in
 from mlops.targets.base import ModelVersion, Registry
-
-_LIVE = "mlops.env."
 
 
 @dataclass(frozen=True)
@@ -34,11 +33,10 @@ class VersionRow:
     @classmethod
     def of(cls, found: ModelVersion) -> VersionRow:
         tags = found.tags
-        live = sorted(k.removeprefix(_LIVE) for k, v in tags.items() if k.startswith(_LIVE) and v == "live")
         return cls(
             version=found.version,
             created=found.created,
-            live=tuple(live),
+            live=tuple(live_in(tags)),
             gate=tags.get("mlops.gate", ""),
             commit=tags.get("mlops.commit", ""),
             window=tags.get("mlops.data.window", ""),

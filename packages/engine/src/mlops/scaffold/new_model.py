@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import keyword
 import re
 import sys
@@ -19,6 +20,7 @@ from mlops.spec.settings import FILE, Settings
 if TYPE_CHECKING:
     from jinja2 import Environment
 
+IMAGE = "container/requirements.txt"
 CALLERS = {
     ".github/workflows/train.yml": ("ci/github.yml", ".github/workflows/train-{}.yml"),
     "pipelines/azure-devops/templates/train.yml": ("ci/azure.yml", "pipelines/azure-devops/train-{}.yml"),
@@ -60,7 +62,9 @@ def new_model(
         if new != old:
             project.write_text(new, encoding="utf-8")
             changed.append(environment.PROJECT)
-            changed += ["container/requirements.txt"] if environment.write_image(root) else []
+            # A lock behind its project is no reason to leave half a model: the caller sees what is missing.
+            with contextlib.suppress(InvalidInput):
+                changed += [IMAGE] if environment.write_image(root) else []
     return [*sorted(texts), *changed]
 
 

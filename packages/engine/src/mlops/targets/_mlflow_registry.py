@@ -10,6 +10,7 @@ from mlops.errors import Blocked, IntegrityError, MlopsError
 from mlops.spec.artifact import artifact_files
 from mlops.spec.digest import tree_digest
 from mlops.spec.files import desired_path, load_desired
+from mlops.spec.live import live_in
 from mlops.targets._folders import whole
 from mlops.targets.base import ModelVersion, TrainingRun
 from mlops.tracking import ModelStore, PipelineTracker, RegisteredVersion
@@ -17,8 +18,6 @@ from mlops.tracking import ModelStore, PipelineTracker, RegisteredVersion
 ARTIFACT = "model"
 """Path of a model below its run's artifacts."""
 DIGEST = "mlops.digest"
-LIVE_PREFIX = "mlops.env."
-LIVE = "live"
 
 
 class MlflowRegistry:
@@ -102,8 +101,7 @@ class MlflowRegistry:
     def delete(self, model: str, version: int) -> None:
         """Raises `Blocked` while the version is live or an environment's file names it."""
         tags = self._store.get(model, version).tags
-        live = sorted(k.removeprefix(LIVE_PREFIX) for k, v in tags.items() if _is_live(k, v))
-        if live:
+        if live := live_in(tags):
             raise Blocked(
                 f"{model} version {version} is live in {', '.join(live)} and cannot be deleted; "
                 "release another version there first"
@@ -146,10 +144,6 @@ def fetched(cache: Path, record: ModelVersion, digest: str, download: Callable[[
         download(fresh)
         verify(fresh, digest, f"the artifact of {what} at {record.source}", "register the model again")
     return final
-
-
-def _is_live(key: str, value: str) -> bool:
-    return key.startswith(LIVE_PREFIX) and value == LIVE
 
 
 def verify(folder: Path, digest: str, what: str, advice: str) -> None:

@@ -20,6 +20,7 @@ from typing import Any
 
 from mlops.errors import Blocked, IntegrityError, Locked, NotFound, TargetError
 from mlops.spec.artifact import plain_files
+from mlops.spec.live import live_in
 from mlops.spec.proof import Recorded, fact_tags, released_tags
 from mlops.spec.release import Release
 from mlops.targets.base import (
@@ -137,13 +138,8 @@ class MemoryRegistry:
             self.aliases[model][alias] = self.get(model, version).version
 
     def delete(self, model: str, version: int) -> None:
-        live = [
-            k for k, v in self.get(model, version).tags.items() if k.startswith("mlops.env.") and v == "live"
-        ]
-        if live:
-            raise Blocked(
-                f"{model} {version} is live in {', '.join(k.removeprefix('mlops.env.') for k in live)}"
-            )
+        if live := live_in(self.get(model, version).tags):
+            raise Blocked(f"{model} {version} is live in {', '.join(live)}")
         del self._versions[model, version]
 
 

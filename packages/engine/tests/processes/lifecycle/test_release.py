@@ -160,7 +160,11 @@ def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def world(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     shutil.copytree(empty, tmp_path, dirs_exist_ok=True)
     usecase = SimpleNamespace(
-        name="freight", target="late", slices=("origin",), evaluate=lambda truth, prediction: {}
+        name="freight",
+        task="binary",
+        target="late",
+        slices=("origin",),
+        evaluate=lambda truth, prediction: {},
     )
     monkeypatch.setattr(evidence, "load_usecase", lambda *_: usecase)
     monkeypatch.setattr("mlops.serving.core.load", lambda folder, digest: Linear(read_schema(folder)))

@@ -78,6 +78,7 @@ NONE = {
     "init": "its --model names the model that a fork begins with, which is not there yet",
     "update": "it takes a newer template, which holds no model of the fork",
     "doctor": "it looks at machine, forge and subscription",
+    "audit": "packages are locked for all models together",
     "new-model": "the name is its argument",
     "ui": "one tracking server has the runs of all models",
     "check": "files are checked as a whole, because one that is wrong blocks the merge, whoever's it is",
@@ -102,6 +103,8 @@ NONE = {
     "bootstrap azure": "identities and state belong to stacks, which all models share",
     "infra plan": "infrastructure belongs to stacks, which all models share",
     "infra sizes": "sizes of machines belong to Azure",
+    "infra cost": "infrastructure belongs to stacks, which all models share",
+    "infra outdated": "infrastructure belongs to stacks, which all models share",
     "infra purge": "infrastructure belongs to stacks, which all models share",
     "infra expired": "infrastructure belongs to stacks, which all models share",
 }

@@ -112,7 +112,7 @@ def test_a_good_promotion_has_no_problem(there: Tree):
          "windows.0.environments.0"),
         (FREEZE, f"windows:\n  - {{environments: [prod], models: [fright], {WINDOW}}}\n", f"{FREEZE}:2",
          "windows.0.models.0"),
-        ("mlops.toml", SETTINGS.replace("usecase", "use_case"), "mlops.toml", "models.freight.usecase"),
+        ("mlops.toml", SETTINGS.replace("usecase", "use_case"), "mlops.toml:3", "models.freight.usecase"),
         (f"pipelines/{MODEL}/model.yaml", "metrics: {}\n", f"pipelines/{MODEL}/model.yaml:1", "champion"),
         (release_path(MODEL, 3), text_of(record(2, "a" * 40)), f"{release_path(MODEL, 3)}:2", "version"),
         (release_path(MODEL, 3), "model: [\n", f"{release_path(MODEL, 3)}:2", ""),
@@ -388,3 +388,9 @@ def test_what_files_let_us_assume(history: list[int], release: int | None, serve
 )
 def test_the_name_of_a_release(name: str, key: tuple[str, int] | None):
     assert release_of(name) == key
+
+
+def test_what_a_file_says_comes_before_what_it_said(there: Tree):
+    there.write(PROD, asks(2, 1))
+    said = tree.read(there.root, None, None)[0].said("prod", MODEL)
+    assert [state.release for state in said] == [2, 1], "what is not committed yet first, then HEAD"

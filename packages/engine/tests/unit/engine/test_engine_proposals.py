@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import yaml
-from engine_world import MODEL, START, World, make_release
+from engine_world import MODEL, START, World, make_release, policy
 from memory_git import MemoryForge, MemoryGit
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound
 from mlops.lifecycle import promote as module
-from mlops.lifecycle import provenance
-from mlops.lifecycle.promote import Promotion, Tip, way_back
+from mlops.lifecycle import provenance, transitions
+from mlops.lifecycle.promote import Promotion, Tip, proposed, way_back
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState
 from mlops.spec.files import FREEZE, POLICY, desired_path, release_path
@@ -283,3 +283,13 @@ def test_every_way_back(history: list[int], verified: set[int], to: int | None):
     assert f": {', '.join(map(str, known)) or 'none'}" in str(caught.value)
     said = "never verified" if older else "not older" if to and to >= history[0] else "never"
     assert said in str(caught.value)
+
+
+def test_what_would_be_asked_for_knows_all_that_the_file_said():
+    """Without it a way back would look like a release that was never here."""
+    said = [DesiredState(release=version, replaces=version - 1 or None) for version in (3, 2, 1)]
+    text = "release: 3\nreplaces: 2\n"
+    tip = Tip("prod", MODEL, "c" * 40, text, said, policy(), Freeze())
+    _, intent = proposed(tip, make_release(2), None)
+    assert intent.lineage == transitions.lineage([intent.desired, *said])
+    assert intent.lineage != transitions.lineage([intent.desired])

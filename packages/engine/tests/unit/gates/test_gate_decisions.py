@@ -180,6 +180,16 @@ def test_a_slice_is_judged_from_min_rows_on():
     assert "worst of 3" in sliced(values, min_rows=9).observed
 
 
+@pytest.mark.parametrize("limits", [{}, {"min": 0.0}, {"max": 1.0}, {"min": 0.0, "max": 1.0}])
+def test_a_slice_that_keeps_its_limits_is_still_held_against_the_champion(
+    draws: Any, limits: dict[str, float]
+):
+    draws(np.full(200, 0.5))
+    bad = np.where(TRUTH > 0, 0.0, 1.0)
+    assert sliced(FOUR, prediction=bad, max_drop=0.01, **limits).verdict == "blocked"
+    assert sliced(FOUR, prediction=bad, max_drop=0.6, **limits).verdict == "pass"
+
+
 @pytest.mark.parametrize(("judged", "level"), [(1, 0.95), (2, 0.975), (4, 0.9875)])
 def test_the_confidence_is_divided_among_the_slices_that_are_judged(draws: Any, judged: int, level: float):
     """Bonferroni: with four slices each has a quarter of the error."""

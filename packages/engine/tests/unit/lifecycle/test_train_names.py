@@ -141,3 +141,12 @@ def test_windows_are_judged_before_anything_is_started(
     with pytest.raises(InvalidInput, match=sentence):
         train(root, target, "trains", inputs, lambda _: None)
     assert target.jobs.inputs == {}
+
+
+def test_a_run_that_registered_nothing_itself_is_not_stood_in_for(root: Path) -> None:
+    """A pipeline that somebody brings ends without `register`: its model is registered after the run."""
+    target: Any = Target()
+    target.jobs.again = lambda *_: JobResult("r", (), {"fit.model": root})
+    with pytest.raises(TargetError, match="says no version"):
+        train(root, target, "trains", {}, lambda _: None)
+    assert target.jobs.inputs, "the pipeline was asked"

@@ -137,3 +137,16 @@ def test_a_kind_that_is_not_there_and_a_task_that_it_cannot_answer_write_nothing
     with pytest.raises(InvalidInput, match="no such group of dependencies"):
         environment.pins(fork, ["theano"])
     assert sorted(fork.rglob("*")) == before
+
+
+def test_an_image_whose_requirements_cannot_be_written_is_no_half_model(
+    fork: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def outdated(_: Path) -> bool:
+        raise InvalidInput("the lock is behind its project")
+
+    monkeypatch.setattr(environment, "write_image", outdated)
+    paths = new_model(fork, load_settings(fork), "newcomer", None, "lightgbm")
+    assert "pyproject.toml" in paths and "container/requirements.txt" not in paths
+    assert all((fork / path).is_file() for path in paths)
+    assert '"lightgbm"' in re.findall(r"(?m)^image = .*$", (fork / "pyproject.toml").read_text())[0]

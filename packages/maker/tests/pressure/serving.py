@@ -1,0 +1,83 @@
+"""Rows about an endpoint: connections that ask nothing, and traffic that is kept for ever."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import signal
+import socket
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from mlops.serving import testing
+from mlops.serving.capture import Origin, Record
+from mlops.serving.capture_files import FileSink
+from mlops.serving.client import call
+from mlops.serving.guard import CONNECTIONS
+from mlops.serving.lock import owner
+from mlops.serving.state import read_keys
+from mlops.spec.capture import CaptureSettings
+from mlops.spec.digest import tree_digest
+from mlops.spec.schema import ModelSchema
+from mlops.targets.local.endpoints import LocalEndpoints
+
+MEGABYTE = 1 << 20
+
+
+def idle_connections(times: int, folder: Path) -> dict[str, int]:
+    """So many connections say nothing; within the bound a caller is answered at once, and after them too."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, times + 200)), hard))
+    testing.write_onnx(folder / "model")
+    release: Any = SimpleNamespace(
+        model="freight", version=1, digest=tree_digest(folder / "model"), created=datetime.now(UTC)
+    )
+    endpoints = LocalEndpoints(folder / "endpoints")
+    endpoints.create("prod", "blue", release, folder / "model")
+    place = folder / "endpoints/prod/freight"
+    server, keys = owner(place), read_keys(place)
+    assert server is not None and keys is not None
+    try:
+        within = min(times, CONNECTIONS - 10)
+        with contextlib.ExitStack() as stack:
+            held = [
+                stack.enter_context(socket.create_connection(("127.0.0.1", server.port)))
+                for _ in range(within)
+            ]
+            began = time.monotonic()
+            status, _ = call(server.port, "POST", "/score", testing.body(), keys.primary)
+            waited = time.monotonic() - began
+            assert status == 200 and waited < 5, (status, waited)
+            for _ in range(times - within):
+                held.append(stack.enter_context(socket.create_connection(("127.0.0.1", server.port))))
+        deadline = time.monotonic() + 30
+        while call(server.port, "POST", "/score", testing.body(), keys.primary)[0] != 200:
+            assert time.monotonic() < deadline, "the endpoint does not answer after the storm"
+        rows = Path(f"/proc/{server.pid}/status").read_text().splitlines()
+        resident = next(int(line.split()[1]) for line in rows if line.startswith("VmRSS")) // 1024
+        return {"connections": times, "answered within ms": round(waited * 1000), "MB of memory": resident}
+    finally:
+        os.kill(server.pid, signal.SIGKILL)
+
+
+def captured_traffic(times: int, folder: Path) -> dict[str, int]:
+    """So many thousand requests are kept in the room that the settings give, and the newest are there."""
+    settings = CaptureSettings(enabled=True, disk_megabytes=1, file_megabytes=0.25, file_seconds=1e6)
+    sink = FileSink(folder / "capture", settings)
+    schema = ModelSchema(model="freight", task="binary", columns=testing.columns(), classes=["0", "1"])
+    origin, answer = Origin(schema, "blue", 1), np.array([0.25], dtype=np.float32)
+    chance = np.random.default_rng(1)
+    most = 0
+    for batch in range(times):
+        rows = [(os.urandom(40).hex(), float(chance.random())) for _ in range(1000)]
+        sink.add([Record(origin, f"{batch}-{i}", time.time(), [row], answer) for i, row in enumerate(rows)])
+        most = max(most, sum(p.stat().st_size for p in (folder / "capture").glob("*")))
+    sink.flush(end=True)
+    assert most <= 1.3 * MEGABYTE, most
+    return {"requests": times * 1000, "MB at most": round(most / MEGABYTE), "MB allowed": 1}
