@@ -52,6 +52,9 @@ def test_a_command_job_runs_there_and_its_file_comes_back(target: Target, job: P
     result = target.jobs.run(job, {"word": "ho"}, {"mlops.commit": "c" * 40}, heard.append)
     assert result.outputs["text"].read_text() == "data hoho"
     assert [(event.step, event.state) for event in heard][-1] == ("say", "finished")
+    folder = target.jobs.output(result.run_id, "made")
+    assert (folder / "text.txt").read_text() == "data hoho", "a folder comes when it is asked for"
+    assert result.tags["mlops.commit"] == "c" * 40
 
 
 def test_a_command_job_that_fails_says_what_its_log_says(target: Target, job: Path) -> None:

@@ -34,6 +34,7 @@ MADE_BY_A_FORK = (
     "src/prices",
     "pipelines/prices",
     "docs/agents",
+    "environments/prices.yaml",
     "infra/own.py",
     "infra/cache.py",
 )
