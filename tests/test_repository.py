@@ -16,7 +16,7 @@ import yaml
 from typer.testing import CliRunner
 
 from mlops.cli import _app, _verbs  # noqa: F401  registers the verbs
-from mlops.lifecycle.check import check
+from mlops.lifecycle.desired.check import check
 from mlops.template import manifest
 
 ROOT = Path(__file__).resolve().parents[1]

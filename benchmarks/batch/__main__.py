@@ -24,8 +24,8 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from mlops.serving.batch_file import OUTPUT, ROWS, BatchJob, score_file
-from mlops.serving.core import load
+from mlops.serving.batch.batch_file import OUTPUT, ROWS, BatchJob, score_file
+from mlops.serving.score.core import load
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema
 

@@ -85,7 +85,7 @@ def lint(bench: Bench) -> Row:
 
 
 def replay(bench: Bench) -> Row:
-    from mlops.lifecycle.facts import moves
+    from mlops.lifecycle.train.facts import moves
     from mlops.targets.local.store import LocalStore
 
     def told(root: Path) -> object:
@@ -133,7 +133,7 @@ def records(bench: Bench) -> Row:
 
 
 def _cell(count: int, rounds: int) -> float:
-    from mlops.serving.request import RequestParser
+    from mlops.serving.score.request import RequestParser
     from mlops.spec.schema import Column, ModelSchema
 
     columns = [Column(name=f"column_{i}", type="number") for i in range(count)]

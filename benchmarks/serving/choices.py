@@ -26,8 +26,8 @@ from pydantic import TypeAdapter, create_model
 from rich.console import Console
 from rich.table import Table
 
-from mlops.serving.core import read_schema
-from mlops.serving.request import RequestParser
+from mlops.serving.score.core import read_schema
+from mlops.serving.score.request import RequestParser
 from mlops.spec.schema import Column, ModelSchema
 
 CONNECTIONS = 8

@@ -17,10 +17,10 @@ from typing import Any
 import msgspec
 
 from mlops.serving.azure import score
-from mlops.serving.client import Unreachable, call
-from mlops.serving.core import read_schema
-from mlops.serving.request import RequestParser
-from mlops.serving.state import DeploymentState, ServerState, ensure_keys, write_state
+from mlops.serving.http.client import Unreachable, call
+from mlops.serving.http.state import DeploymentState, ServerState, ensure_keys, write_state
+from mlops.serving.score.core import read_schema
+from mlops.serving.score.request import RequestParser
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import FILE
 
@@ -113,7 +113,7 @@ def _ours(model: Path, work: Path) -> Contender:
     schema = read_schema(model)
     write_state(work, ServerState(environment="bench", model=schema.model, port=port, deployments=[blue]))
     key = ensure_keys(work).primary
-    process = launch(work, [sys.executable, "-m", "mlops.serving.server", "--state", str(work)])
+    process = launch(work, [sys.executable, "-m", "mlops.serving.http.server", "--state", str(work)])
     return Contender("ours", process, port, "/score", score_bodies(model), key)
 
 

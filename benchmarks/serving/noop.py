@@ -12,9 +12,9 @@ from typing import Any
 
 import uvicorn
 
-from mlops.serving.guard import GuardedServer
-from mlops.serving.lane import LaneProtocol
-from mlops.serving.scoring import Answer
+from mlops.serving.http.guard import GuardedServer
+from mlops.serving.http.lane import LaneProtocol
+from mlops.serving.http.scoring import Answer
 
 BODY = b'{"predictions":[0.2057802826166153]}'
 

@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from mlops.cli import _verbs  # noqa: F401  registers the commands
 from mlops.cli._app import app
-from mlops.lifecycle.proven import recorded
+from mlops.lifecycle.desired.proven import recorded
 from mlops.serving import testing
 from mlops.spec.digest import tree_digest
 from mlops.spec.gates import GateResult, Interval

@@ -19,9 +19,9 @@ import requests
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.serving import testing
-from mlops.serving.capture import Origin, Record
-from mlops.serving.capture_files import _batch
-from mlops.serving.collector import BACKLOG
+from mlops.serving.capture.capture_files import _batch
+from mlops.serving.capture.collector import BACKLOG
+from mlops.serving.capture.recorder import Origin, Record
 from mlops.spec.online import OnlineSettings
 from mlops.spec.schema import ModelSchema
 from mlops.targets.azure._collected import Hour

@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from mlops.errors import Inconclusive, IntegrityError, InvalidInput, NotFound, TargetError
-from mlops.serving import signing
+from mlops.serving.score import signing
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import tree_digest
 from mlops.spec.online import Kubernetes, OnlineSettings

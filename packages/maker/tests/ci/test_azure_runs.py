@@ -38,7 +38,7 @@ def world(tmp_path: Path) -> World:
         ("environments/Pulumi.prod.yaml", ["ci", "infra"]),
         ("infra/environment.py", ["ci", "infra"]),
         ("docs/ci.md", ["ci"]),
-        ("packages/engine/src/mlops/lifecycle/apply.py", ["ci"]),
+        ("packages/engine/src/mlops/lifecycle/apply/environment.py", ["ci"]),
     ],
 )
 def test_a_push_starts_what_it_concerns(world: World, changed: str, started: list[str]) -> None:

@@ -13,6 +13,7 @@ import yaml
 from mlops.infra.policy import checkov
 from mlops.serving import formats
 
+STARTS = '["python", "-m", "mlops.serving.http.container"]'
 ROOT = Path(__file__).parents[4]
 FOLDER = ROOT / "container"
 DOCKERFILE = FOLDER / "Dockerfile"
@@ -23,7 +24,7 @@ WRONG = [
     ("a floating base", "python:3.11.14-slim-bookworm", "python:latest", "DL3007"),
     ("a base without tag", "python:3.11.14-slim-bookworm", "python", "DL3006"),
     ("apt without version", "RUN python -m comp", "RUN apt-get install -y gcc && python -m comp", "DL3008"),
-    ("a shell form of CMD", 'CMD ["python", "-m", "mlops.serving.container"]', "CMD python -m x", "DL3025"),
+    ("a shell form of CMD", f"CMD {STARTS}", "CMD python -m x", "DL3025"),
     ("a foreign registry", "FROM python:3.11.14-slim-bookworm\n", "FROM evil.example/python:3\n", "DL3026"),
     ("a relative WORKDIR", "WORKDIR /app", "WORKDIR app", "DL3000"),
 ]  # fmt: skip
@@ -108,7 +109,7 @@ def test_the_image_holds_the_rooms_that_serving_imports_and_no_others() -> None:
 def test_azure_ml_takes_the_environment_and_its_routes_are_the_servers() -> None:
     from azure.ai.ml import load_environment
 
-    from mlops.serving.container import LIVENESS, PORT, READINESS, SCORING
+    from mlops.serving.http.container import LIVENESS, PORT, READINESS, SCORING
 
     environment = load_environment(FOLDER / "environment.yml")
     assert environment.build.dockerfile_path == "container/Dockerfile"

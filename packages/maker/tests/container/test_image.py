@@ -20,7 +20,7 @@ from pathlib import Path
 import pytest
 
 from mlops.serving import testing
-from mlops.serving.client import Unreachable, call
+from mlops.serving.http.client import Unreachable, call
 
 ROOT = Path(__file__).parents[4]
 DOCKERFILE = ROOT / "container" / "Dockerfile"
@@ -202,7 +202,7 @@ def test_a_model_without_a_graph_answers_there_by_its_own_library(image: Image, 
     schema = artifact.save(tmp_path / "model", toy_of("regression", rows, ["b"]), model, rows)
     assert schema.onnx is None
     code = (
-        "import sys, pathlib; from mlops.serving.core import load\n"
+        "import sys, pathlib; from mlops.serving.score.core import load\n"
         "print(*load(pathlib.Path(sys.argv[1]), digest=sys.argv[2]).predict_rows([(0.25, None), (0.75, 0)]))"
     )
     command = [image.program("python"), "-c", code, str(tmp_path / "model"), tree_digest(tmp_path / "model")]

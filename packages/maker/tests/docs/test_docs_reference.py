@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from doc_pages import ROOT
 
-from mlops.lifecycle.gates import GATES
-from mlops.lifecycle.journal import Facts
-from mlops.lifecycle.transitions import Move, verdicts
+from mlops.lifecycle.decide.gates import GATES
+from mlops.lifecycle.decide.journal import Facts
+from mlops.lifecycle.decide.transitions import Move, verdicts
 from mlops.reference import gates, pages, variables, verbs
 from mlops.reference.fields import TITLES, kind
 from mlops.reference.markdown import cell, literal

@@ -9,10 +9,10 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from mlops.errors import MlopsError
-from mlops.lifecycle.apply import execute
-from mlops.lifecycle.clock import SystemClock
-from mlops.lifecycle.intent import Intent
-from mlops.lifecycle.rollout import Event
+from mlops.lifecycle.apply.environment import execute
+from mlops.lifecycle.apply.rollout import Event
+from mlops.lifecycle.decide.clock import SystemClock
+from mlops.lifecycle.decide.intent import Intent
 from mlops.spec.desired import DesiredState, Strategy
 from mlops.spec.digest import tree_digest
 from mlops.spec.gates import GateResult, Interval

@@ -20,8 +20,8 @@ from urllib.parse import urlsplit
 import pytest
 from rollout_driver import ENV, MODEL, apply_release, target_of
 
-from mlops.serving.client import Unreachable, call
-from mlops.serving.state import read_keys
+from mlops.serving.http.client import Unreachable, call
+from mlops.serving.http.state import read_keys
 from mlops.serving.testing import write_onnx
 from mlops.targets.base import EndpointState
 from mlops.targets.local.endpoints import LocalEndpoints

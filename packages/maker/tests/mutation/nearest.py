@@ -10,6 +10,7 @@ _REQUEST = (
     "packages/runtime/tests/unit/serving/test_w*.py",
 )
 _LINT = ("packages/lint/tests/unit/lint",)
+_CORE = ("packages/runtime/tests/unit/serving/test_core*.py",)
 _POLICY = ("packages/infra/tests/test_policy_decisions.py",)
 _RETRAINING = ("packages/engine/tests/unit/lifecycle/test_retraining*.py",)
 
@@ -48,27 +49,27 @@ _LINT_RULES = (
 )
 
 NEAREST: dict[str, tuple[str, ...]] = {
-    "packages/runtime/src/mlops/serving/core.py": ("packages/runtime/tests/unit/serving/test_core*.py",),
-    "packages/runtime/src/mlops/serving/request.py": _REQUEST,
-    "packages/runtime/src/mlops/serving/columns.py": _REQUEST,
+    "packages/runtime/src/mlops/serving/score/core.py": _CORE,
+    "packages/runtime/src/mlops/serving/score/request.py": _REQUEST,
+    "packages/runtime/src/mlops/serving/score/columns.py": _REQUEST,
     "packages/runtime/src/mlops/monitoring/judge.py": (
         "packages/runtime/tests/unit/monitoring/test_judge*.py",
         "packages/runtime/tests/unit/monitoring/test_thresholds.py",
     ),
-    "packages/engine/src/mlops/lifecycle/plan.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/rollout_steps.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/transitions.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/analysis.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/gates.py": _GATES,
-    "packages/engine/src/mlops/lifecycle/signature.py": _GATES,
-    "packages/engine/src/mlops/lifecycle/retraining.py": (
+    "packages/engine/src/mlops/lifecycle/decide/plan.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/rollout_steps.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/transitions.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/analysis.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/gates.py": _GATES,
+    "packages/engine/src/mlops/lifecycle/decide/signature.py": _GATES,
+    "packages/engine/src/mlops/lifecycle/decide/retraining.py": (
         "packages/engine/tests/unit/lifecycle/test_retraining*.py",
     ),
-    "packages/engine/src/mlops/lifecycle/journal.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/provenance.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/promote.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/check.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/check_rules.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/journal.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/desired/provenance.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/propose/promote.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/desired/check.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/desired/check_rules.py": _ENGINE,
     "packages/infra/src/mlops/infra/policy/checks_access.py": _POLICY,
     "packages/infra/src/mlops/infra/policy/checks_data.py": _POLICY,
     "packages/infra/src/mlops/infra/policy/checks_platform.py": _POLICY,

@@ -20,9 +20,9 @@ from tiny_pipeline import MemoryTracker, Project, write_project
 
 from mlops.errors import MlopsError
 from mlops.events.outbox import Outbox
-from mlops.lifecycle.check import check
-from mlops.lifecycle.promote import promote, rollback
-from mlops.serving.state import following_keys, keep_keys, read_keys
+from mlops.lifecycle.desired.check import check
+from mlops.lifecycle.propose.promote import promote, rollback
+from mlops.serving.http.state import following_keys, keep_keys, read_keys
 from mlops.spec import writing
 from mlops.targets.base import JournalEntry
 from mlops.targets.local.store import LocalStore

@@ -16,12 +16,12 @@ from typing import Any
 import numpy as np
 
 from mlops.serving import testing
-from mlops.serving.capture import Origin, Record
-from mlops.serving.capture_files import FileSink
-from mlops.serving.client import call
-from mlops.serving.guard import CONNECTIONS
-from mlops.serving.lock import owner
-from mlops.serving.state import read_keys
+from mlops.serving.capture.capture_files import FileSink
+from mlops.serving.capture.recorder import Origin, Record
+from mlops.serving.http.client import call
+from mlops.serving.http.guard import CONNECTIONS
+from mlops.serving.http.state import read_keys
+from mlops.serving.score.lock import owner
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema

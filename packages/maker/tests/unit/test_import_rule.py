@@ -32,7 +32,7 @@ LAYERS: list[set[str]] = [
     {"pipeline", "steps"},
     {"tracking"},
     {"serving", "monitoring", "events", "profile", "lint", "infra"},
-    {"usecase", "forecasting"},
+    {"usecase", "columns", "forecasting"},
     {"tables"},
     {"spec"},
     {"errors"},
@@ -79,6 +79,23 @@ def modules() -> list[tuple[Path, str]]:
     ]
 
 
+# Rooms of a large room, each of which imports itself and the earlier ones.
+INSIDE = {
+    "lifecycle": ("decide", "desired", "train", "propose", "apply", "watch"),
+    "serving": ("formats", "score", "capture", "batch", "http", "azure"),
+}
+
+
+def inner_offences(path: Path, large: str) -> list[str]:
+    """Imports of a later room from an earlier one of the same large room."""
+    order = INSIDE[large]
+    room = path.parts[path.parts.index(large) + 1]
+    later = order[order.index(room) + 1 :] if room in order else ()
+    forbidden = tuple(f"mlops.{large}.{name}" for name in later)
+    found = sorted(name for name in imports_of(path) if forbidden and name.startswith(forbidden))
+    return [f"{path} imports {name}" for name in found]
+
+
 def homes() -> dict[str, str]:
     """The package of each room."""
     return {room: path.relative_to(ROOT / "packages").parts[0] for path, room in modules()}
@@ -109,6 +126,18 @@ def test_a_package_imports_only_what_it_depends_on():
     for path, _ in modules():
         found += beyond(path, path.relative_to(ROOT / "packages").parts[0])
     assert not found, "\n".join(found)
+
+
+def test_rooms_inside_a_room_import_earlier_ones_only():
+    found = [line for path, room in modules() if room in INSIDE for line in inner_offences(path, room)]
+    assert not found, "\n".join(found)
+
+
+def test_an_import_of_a_later_inner_room_is_found(tmp_path: Path):
+    wrong = tmp_path / "lifecycle" / "decide" / "wrong.py"
+    wrong.parent.mkdir(parents=True)
+    wrong.write_text("from mlops.lifecycle.watch.monitor import judge")
+    assert inner_offences(wrong, "lifecycle")
 
 
 def test_no_package_owns_the_namespace():

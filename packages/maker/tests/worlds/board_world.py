@@ -14,7 +14,7 @@ from mlops.board.facts import (
 )
 from mlops.board.links import Links
 from mlops.forge.git import Commit
-from mlops.lifecycle.history import Row
+from mlops.lifecycle.desired.history import Row
 from mlops.spec.desired import Hold
 from mlops.spec.evaluation import CalibrationBin, Evaluation, Latency, OnnxParity, SliceMetrics
 from mlops.spec.gates import GateReport, GateResult, Interval

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import Blocked
-from mlops.lifecycle import transitions
-from mlops.lifecycle.apply import Outcome, execute
-from mlops.lifecycle.clock import ManualClock
-from mlops.lifecycle.intent import Intent
+from mlops.lifecycle.apply.environment import Outcome, execute
+from mlops.lifecycle.decide import transitions
+from mlops.lifecycle.decide.clock import ManualClock
+from mlops.lifecycle.decide.intent import Intent
 from mlops.spec.desired import DesiredState, Strategy
 from mlops.spec.gates import GateResult, Interval
 from mlops.spec.policy import EnvironmentPolicy, Freeze, FreezeWindow, Policy

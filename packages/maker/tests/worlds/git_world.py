@@ -12,7 +12,7 @@ from engine_world import MODEL, START, World
 
 from mlops.forge.git import Git
 from mlops.forge.local import LocalForge
-from mlops.lifecycle.apply import Outcome, apply
+from mlops.lifecycle.apply.environment import Outcome, apply
 from mlops.spec.files import release_path
 
 SETTINGS = '[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n'

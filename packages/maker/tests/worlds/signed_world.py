@@ -8,8 +8,9 @@ from pathlib import Path
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from mlops.lifecycle.sign import sign_release, verify_release
-from mlops.serving import signing, testing
+from mlops.lifecycle.apply.sign import sign_release, verify_release
+from mlops.serving import testing
+from mlops.serving.score import signing
 from mlops.spec.release import Data, Release, Source
 from mlops.spec.signing import SigningSettings, signature_path
 from mlops.targets.memory import MemoryRegistry

@@ -1,7 +1,7 @@
 """Damaged and odd requests without end, and what must become of each, decided by other code than ours.
 
 The oracle reads a body with Python's own JSON parser and plain `isinstance`. It knows nothing of msgspec or
-of `mlops.serving.request`: the two agree only if both are right about the contract.
+of `mlops.serving.score.request`: the two agree only if both are right about the contract.
 """
 
 from __future__ import annotations

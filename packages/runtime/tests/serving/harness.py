@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.serving import testing
-from mlops.serving.client import Unreachable, call
-from mlops.serving.lock import owner
-from mlops.serving.state import DeploymentState, Keys, ServerState, ensure_keys, write_state
+from mlops.serving.http.client import Unreachable, call
+from mlops.serving.http.state import DeploymentState, Keys, ServerState, ensure_keys, write_state
+from mlops.serving.score.lock import owner
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import tree_digest
 
@@ -162,7 +162,7 @@ def start(
     made = DeploymentState(**blue, created="2026-01-01T00:00:00Z")  # type: ignore[arg-type]
     write_state(folder, ServerState(environment="prod", model="freight", deployments=[made], capture=capture))
     keys = ensure_keys(folder)
-    command = [sys.executable, "-m", "mlops.serving.server", "--state", str(folder), *options]
+    command = [sys.executable, "-m", "mlops.serving.http.server", "--state", str(folder), *options]
     with (root / "log").open("wb") as log:
         process = subprocess.Popen(command, stdout=log, stderr=log)
     deadline = time.monotonic() + 30

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import mlops.serving.azure
-from mlops.serving.client import Unreachable, call
+from mlops.serving.http.client import Unreachable, call
 from mlops.spec.digest import tree_digest
 
 SCRIPT = Path(mlops.serving.azure.__file__).with_name("score.py")

@@ -18,9 +18,10 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from mlops.serving import guard, testing
-from mlops.serving.lane import BODY, LaneProtocol
-from mlops.serving.scoring import Answer
+from mlops.serving import testing
+from mlops.serving.http import guard
+from mlops.serving.http.lane import BODY, LaneProtocol
+from mlops.serving.http.scoring import Answer
 from tests.serving.harness import Line, Server, drain, serving, status
 
 

@@ -11,10 +11,10 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from mlops.serving import lane
-from mlops.serving.lane import HEAD, LaneProtocol
-from mlops.serving.request import RequestError
-from mlops.serving.scoring import Answer
+from mlops.serving.http import lane
+from mlops.serving.http.lane import HEAD, LaneProtocol
+from mlops.serving.http.scoring import Answer
+from mlops.serving.score.request import RequestError
 from tests.serving.test_lane import Wire
 
 REFUSED = b"no longer"

@@ -16,8 +16,8 @@ from pathlib import Path
 import pytest
 
 from mlops.serving import testing
-from mlops.serving.client import call
-from mlops.serving.deployment import QUEUE
+from mlops.serving.http.client import call
+from mlops.serving.http.deployment import QUEUE
 from tests.serving.harness import Line, Reply, Server, serving
 
 SMALL = json.dumps(testing.body()).encode()

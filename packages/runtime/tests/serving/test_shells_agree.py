@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from mlops.serving.batch import score_folder
+from mlops.serving.batch.job import score_folder
 from tests.serving.harness import Example, Line, Server, serving
 from tests.serving.inference_server import AzureServer, azure_serving
 

@@ -17,7 +17,7 @@ from prometheus_client import parser
 from prometheus_client.openmetrics import parser as newer
 
 from mlops.serving import testing
-from mlops.serving.metrics import Captured, Counters, render
+from mlops.serving.http.metrics import Captured, Counters, render
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.schema import ModelSchema, Task
 from tests.serving.harness import Line, Server, serving

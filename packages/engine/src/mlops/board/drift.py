@@ -11,7 +11,7 @@ from mlops.board import charts
 from mlops.board.charts import Point
 from mlops.board.facts import EnvironmentFacts, ModelFacts
 from mlops.board.words import number
-from mlops.lifecycle.monitor import title
+from mlops.lifecycle.watch.monitor import title
 from mlops.spec.monitoring import MonitorReport, Signal
 
 SIGNALS = 12

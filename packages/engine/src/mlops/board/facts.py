@@ -8,8 +8,8 @@ from datetime import datetime
 
 from mlops.board.links import Links
 from mlops.forge.git import Commit
-from mlops.lifecycle.history import Row
-from mlops.lifecycle.register import EXTERNAL
+from mlops.lifecycle.desired.history import Row
+from mlops.lifecycle.train.register import EXTERNAL
 from mlops.spec.desired import Hold
 from mlops.spec.evaluation import Evaluation
 from mlops.spec.gates import GateReport

@@ -21,12 +21,12 @@ from mlops.board.facts import (
 from mlops.board.links import Links
 from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.forge.git import Commit, Git
-from mlops.lifecycle import journal
-from mlops.lifecycle.evidence import REPORT, stored_report
-from mlops.lifecycle.history import history
-from mlops.lifecycle.monitor import verdicts
-from mlops.lifecycle.status import environment_status
-from mlops.lifecycle.versions import VersionRow
+from mlops.lifecycle.decide import journal
+from mlops.lifecycle.desired.history import history
+from mlops.lifecycle.train.evidence import REPORT, stored_report
+from mlops.lifecycle.train.versions import VersionRow
+from mlops.lifecycle.watch.monitor import verdicts
+from mlops.lifecycle.watch.status import environment_status
 from mlops.spec import files
 from mlops.spec.evaluation import FILE as EVALUATION
 from mlops.spec.evaluation import read_evaluation

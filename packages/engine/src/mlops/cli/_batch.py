@@ -13,8 +13,8 @@ import typer
 from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
 
 if TYPE_CHECKING:
-    from mlops.lifecycle.batch import BatchOutcome
-    from mlops.serving.batch_file import FileResult
+    from mlops.lifecycle.apply.batch import BatchOutcome
+    from mlops.serving.batch.batch_file import FileResult
 
 
 @app.command(epilog="Example: mlops batch --input data/july --output predictions/july --env prod")
@@ -39,7 +39,7 @@ def batch(
 ) -> None:
     """Score a folder of files. A bad file is quarantined with its reason and ends the command with code 5,
     after all others are scored."""
-    from mlops.lifecycle.batch import batch as score_all
+    from mlops.lifecycle.apply.batch import batch as score_all
 
     name, _ = state.model(model)
     with _shown(quiet=as_json) as progress:

@@ -28,7 +28,7 @@ def card(
     from mlops.board.card import card_of, markdown
     from mlops.board.site import card_page
     from mlops.errors import InvalidInput
-    from mlops.lifecycle.evidence import find_version
+    from mlops.lifecycle.train.evidence import find_version
 
     if file is not None and file.suffix not in (".md", ".html"):
         raise InvalidInput(f"--out {file}: a card is written as .md or .html")

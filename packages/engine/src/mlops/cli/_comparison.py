@@ -12,8 +12,8 @@ from mlops.cli._app import out
 from mlops.cli._tables import difference, grid, months, value
 
 if TYPE_CHECKING:
-    from mlops.lifecycle.compare import Comparison, MetricRow
-    from mlops.lifecycle.runs import Made
+    from mlops.lifecycle.train.compare import Comparison, MetricRow
+    from mlops.lifecycle.train.runs import Made
 
 _MARKS = {"better": "[green]▲[/]", "worse": "[red]▼[/]", "same": " ", "unknown": " "}
 _LINES = 200

@@ -97,7 +97,7 @@ def replay(
     """
     from mlops.events import flush as deliver
     from mlops.events import publish
-    from mlops.lifecycle.facts import moves
+    from mlops.lifecycle.train.facts import moves
     from mlops.spec.sinks import sink_name
 
     start = _moment(since)

@@ -125,7 +125,7 @@ def approve(
     by: Annotated[str, typer.Option(help="Who approves; default: git's user.name.")] = "",
 ) -> None:
     """Let a run's jobs into a protected environment."""
-    from mlops.lifecycle.lineage import actor
+    from mlops.lifecycle.train.lineage import actor
 
     store = _store()
     store.get(number)
@@ -158,7 +158,7 @@ def start(
 ) -> None:
     """Start a workflow by hand on the default branch."""
     from mlops.forge.pushed.trigger import by_hand
-    from mlops.lifecycle.lineage import actor
+    from mlops.lifecycle.train.lineage import actor
 
     given = dict(pair.partition("=")[::2] for pair in inputs or [])
     for run in by_hand(_store(), workflow, given, actor(state.root)).runs:

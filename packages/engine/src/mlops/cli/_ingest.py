@@ -28,8 +28,8 @@ def ingest(
     as_json: JsonOption = False,
 ) -> None:
     """Make the next version of the data asset from a delivery of raw data; what is wrong is set aside."""
-    from mlops.lifecycle.ingest import ingest as take
-    from mlops.lifecycle.lineage import actor
+    from mlops.lifecycle.train.ingest import ingest as take
+    from mlops.lifecycle.train.lineage import actor
     from mlops.spec.window import Window
 
     name, _ = state.model(model)

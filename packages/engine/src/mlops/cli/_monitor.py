@@ -24,7 +24,7 @@ from mlops.cli._models import AllOption, chosen, each, every, named
 from mlops.errors import Blocked, Inconclusive, InvalidInput
 
 if TYPE_CHECKING:
-    from mlops.lifecycle.retrain import Retrained
+    from mlops.lifecycle.watch.retrain import Retrained
     from mlops.spec.monitoring import MonitorReport, Signal
     from mlops.spec.window import Window
 
@@ -51,8 +51,8 @@ def monitor(
     """Judge captured traffic against the live release's training data; exit 3: breach, 4: no verdict."""
     from datetime import UTC, datetime
 
-    from mlops.lifecycle.monitor import monitor as judge
-    from mlops.lifecycle.monitor import parse_window, plain
+    from mlops.lifecycle.watch.monitor import monitor as judge
+    from mlops.lifecycle.watch.monitor import parse_window, plain
 
     names, now = every(model), datetime.now(UTC)
     if report and len(names) > 1:
@@ -87,7 +87,7 @@ def _show(report: MonitorReport) -> None:
     from rich.markup import escape
     from rich.table import Table
 
-    from mlops.lifecycle.monitor import observed
+    from mlops.lifecycle.watch.monitor import observed
 
     title = f"{report.model} in {report.environment}"
     if report.release is not None:
@@ -138,7 +138,7 @@ def add(
     """Keep labels of captured requests, by request id and row; adding a file again changes nothing."""
     from datetime import UTC, datetime
 
-    from mlops.lifecycle.labels import add_labels
+    from mlops.lifecycle.watch.labels import add_labels
 
     name, _ = state.model(model)
     added = add_labels(state.target, state.environment(env), name, file, datetime.now(UTC))
@@ -160,7 +160,7 @@ def retrain(
 
     from mlops.cli import _progress
     from mlops.forge import open_forge
-    from mlops.lifecycle.retrain import retrain as answer
+    from mlops.lifecycle.watch.retrain import retrain as answer
 
     answers: list[dict[str, object]] = []
 
@@ -211,7 +211,7 @@ def replay(
     as_json: JsonOption = False,
 ) -> None:
     """Send recorded rows to an endpoint as if they were asked today, to see what monitoring makes of it."""
-    from mlops.lifecycle.replay import replay as send
+    from mlops.lifecycle.watch.replay import replay as send
 
     name, _ = state.model(model)
     done = send(
@@ -259,7 +259,7 @@ def backtest(
     as_json: JsonOption = False,
 ) -> None:
     """Measure versions on recorded rows: what drift costs, and what retraining brings."""
-    from mlops.lifecycle.backtest import compare
+    from mlops.lifecycle.watch.backtest import compare
 
     name, _ = state.model(model)
     metrics = metric or ["roc_auc", "brier", "calibration_gap"]

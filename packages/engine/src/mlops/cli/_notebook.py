@@ -20,7 +20,7 @@ def notebook(
     start: Annotated[bool, typer.Option("--open/--no-open", help="Start Jupyter with it.")] = True,
 ) -> None:
     """Write notebooks/MODEL.ipynb, which loads the rows and the last run, and open it; yours is kept."""
-    from mlops.lifecycle.lab import notebook as text
+    from mlops.lifecycle.train.lab import notebook as text
 
     name, _ = state.model(model)
     path = state.root / "notebooks" / f"{name}.ipynb"

@@ -23,7 +23,7 @@ def _say(model: str, changed: list[str], as_json: bool, nothing: str) -> None:
 @verb
 def params(model: ModelOption = None, as_json: JsonOption = False) -> None:
     """Write the hyper-parameters of model.py into the training component and training.yml."""
-    from mlops.lifecycle.parameters import write
+    from mlops.lifecycle.desired.parameters import write
 
     name, _ = state.model(model)
     _say(name, write(state.root, name), as_json, f"the files of {name} follow its model.py")
@@ -40,7 +40,7 @@ def add(
     as_json: JsonOption = False,
 ) -> None:
     """Put a package on the model's list, lock it, and write the environments; alone, write them again."""
-    from mlops.lifecycle.dependencies import add as write
+    from mlops.lifecycle.desired.dependencies import add as write
 
     name, _ = state.model(model)
     if packages and not as_json:

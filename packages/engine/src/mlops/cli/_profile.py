@@ -38,7 +38,7 @@ def profile(
     as_json: JsonOption = False,
 ) -> None:
     """Drive an endpoint at rising concurrency; recommend a VM size and instance count for a rate."""
-    from mlops.lifecycle.profile import profile as measure_endpoint
+    from mlops.lifecycle.watch.profile import profile as measure_endpoint
     from mlops.profile import report
 
     name, _ = state.model(model)

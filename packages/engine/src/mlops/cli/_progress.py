@@ -14,7 +14,7 @@ from mlops.cli._app import err
 if TYPE_CHECKING:
     from rich.status import Status
 
-    from mlops.lifecycle.rollout import Event
+    from mlops.lifecycle.apply.rollout import Event
     from mlops.pipeline import StepEvent
 
 _MARKS = {

@@ -11,7 +11,7 @@ from mlops.errors import InvalidInput
 
 if TYPE_CHECKING:
     from mlops.forge.base import Forge
-    from mlops.lifecycle.promote import Promotion
+    from mlops.lifecycle.propose.promote import Promotion
 
 
 def _forge() -> Forge:
@@ -40,8 +40,8 @@ def promote(
 
     from pydantic import ValidationError
 
-    from mlops.lifecycle.lineage import actor
-    from mlops.lifecycle.promote import promote as propose
+    from mlops.lifecycle.propose.promote import promote as propose
+    from mlops.lifecycle.train.lineage import actor
     from mlops.spec.desired import Bypass
 
     name, _ = state.model(model)
@@ -82,8 +82,8 @@ def rollback(
     """Open the pull request that undoes the last promotion and puts ENV on hold."""
     from datetime import UTC, datetime
 
-    from mlops.lifecycle.lineage import actor
-    from mlops.lifecycle.promote import rollback as propose
+    from mlops.lifecycle.propose.promote import rollback as propose
+    from mlops.lifecycle.train.lineage import actor
 
     name, _ = state.model(model)
     made = propose(

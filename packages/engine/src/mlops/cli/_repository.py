@@ -27,7 +27,7 @@ from mlops.cli._models import every
 from mlops.errors import IntegrityError, InvalidInput, Unproven
 
 if TYPE_CHECKING:
-    from mlops.lifecycle.status import EnvironmentStatus
+    from mlops.lifecycle.watch.status import EnvironmentStatus
     from mlops.lint import Options, Verdict
 
 pipeline = group("pipeline", "Pipeline files.")
@@ -86,7 +86,7 @@ def _with_code(verdict: Verdict, model: str | None) -> Verdict:
     """What lies between the files and the code of each model."""
     from dataclasses import replace
 
-    from mlops.lifecycle import dependencies, parameters
+    from mlops.lifecycle.desired import dependencies, parameters
     from mlops.lint import Finding, rule_names
     from mlops.lint.finding import ordered
 
@@ -140,7 +140,7 @@ def check(
     """Validate every file under environments/ and releases/, the gates of models, and every transition."""
     from datetime import UTC, datetime
 
-    from mlops.lifecycle.check import check as problems_of
+    from mlops.lifecycle.desired.check import check as problems_of
     from mlops.template.divergence import divergences
 
     target = state.target if registry else None
@@ -161,7 +161,7 @@ def check(
 @verb
 def status(model: EachModelOption = None, as_json: JsonOption = False) -> None:
     """Show what is served where, since when, by which commit, with its metrics."""
-    from mlops.lifecycle.status import status as rows_of
+    from mlops.lifecycle.watch.status import status as rows_of
 
     rows = {name: rows_of(state.root, state.target, name) for name in every(model)}
     if as_json:
@@ -227,7 +227,7 @@ def history(
     as_json: JsonOption = False,
 ) -> None:
     """Show what was served when, by which commit, and who approved it."""
-    from mlops.lifecycle.history import history as rows_of
+    from mlops.lifecycle.desired.history import history as rows_of
 
     name, _ = state.model(model)
     found = rows_of(state.root, state.target, state.environment(env), name)

@@ -49,7 +49,7 @@ def run(
     """Run any job file here, or on Azure ML as it is. Nothing is registered unless a job does it."""
     from mlops.cli import _progress
     from mlops.cli._train import pairs
-    from mlops.lifecycle.job import run_job
+    from mlops.lifecycle.train.job import run_job
     from mlops.pipeline import Selection
 
     if target is not None:

@@ -12,7 +12,7 @@ from mlops.cli._models import named
 from mlops.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from mlops.lifecycle.runs import Made
+    from mlops.lifecycle.train.runs import Made
 
 BEST = "best"
 
@@ -34,7 +34,7 @@ def runs(
     as_json: JsonOption = False,
 ) -> None:
     """List training runs, also those that only tried something: the newest, or the best."""
-    from mlops.lifecycle import runs as lifecycle
+    from mlops.lifecycle.train import runs as lifecycle
     from mlops.spec.gatepolicy import load_gates
 
     name, _ = state.model(model)
@@ -86,8 +86,8 @@ def compare(
 ) -> None:
     """Two runs beside each other: parameters, metrics on the same rows, data and code."""
     from mlops.cli import _comparison
-    from mlops.lifecycle import runs as lifecycle
-    from mlops.lifecycle.compare import compare as decide
+    from mlops.lifecycle.train import runs as lifecycle
+    from mlops.lifecycle.train.compare import compare as decide
 
     name, _ = state.model(model)
     registry = state.target.registry

@@ -26,7 +26,7 @@ def new_model(
     as_json: JsonOption = False,
 ) -> None:
     """Scaffold a use case that runs at once, on real data that a package ships: replace them by yours."""
-    from mlops.lifecycle import environments as environment
+    from mlops.lifecycle.desired import environments as environment
     from mlops.scaffold.kinds import missing
     from mlops.scaffold.new_model import IMAGE
     from mlops.scaffold.new_model import new_model as scaffold

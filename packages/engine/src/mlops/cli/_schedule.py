@@ -20,7 +20,7 @@ def apply(
     model: ModelOption = None,
 ) -> None:
     """Make a schedule, or bring it up to date; a monitor watches what is live."""
-    from mlops.lifecycle import schedule as verbs
+    from mlops.lifecycle.apply import schedule as verbs
 
     name, _ = state.model(model)
     made = verbs.apply(state.root, state.target, state.environment(env), name, file)
@@ -31,7 +31,7 @@ def apply(
 @verb
 def list_schedules(env: EnvArgument, as_json: JsonOption = False) -> None:
     """List the schedules of an environment."""
-    from mlops.lifecycle import schedule as verbs
+    from mlops.lifecycle.apply import schedule as verbs
 
     found = verbs.names(state.target, state.environment(env))
     if as_json:
@@ -47,7 +47,7 @@ def list_schedules(env: EnvArgument, as_json: JsonOption = False) -> None:
 @verb
 def remove(env: EnvArgument, name: Annotated[str, typer.Argument(help="As `list` shows it.")]) -> None:
     """Disable and delete a schedule."""
-    from mlops.lifecycle import schedule as verbs
+    from mlops.lifecycle.apply import schedule as verbs
 
     verbs.remove(state.target, state.environment(env), name)
     out().print(f"{name} is removed from {env}")
@@ -68,7 +68,7 @@ def batch_job(
     model: ModelOption = None,
 ) -> None:
     """Score a folder in Azure on a cluster, through the model's batch endpoint."""
-    from mlops.lifecycle.schedule import batch_job as run
+    from mlops.lifecycle.apply.schedule import batch_job as run
 
     name, _ = state.model(model)
     place = state.environment(env) if env else None

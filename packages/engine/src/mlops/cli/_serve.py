@@ -29,8 +29,8 @@ from mlops.cli._models import AllOption, chosen, each
 from mlops.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from mlops.lifecycle.apply import Outcome
-    from mlops.lifecycle.plan import Plan
+    from mlops.lifecycle.apply.environment import Outcome
+    from mlops.lifecycle.decide.plan import Plan
     from mlops.spec.schema import ModelSchema
 
 
@@ -40,7 +40,7 @@ def diff(
     env: EnvArgument, model: ModelOption = None, everything: AllOption = False, as_json: JsonOption = False
 ) -> None:
     """Show what `apply` would do; exit 0 when there is nothing, 2 when there are changes."""
-    from mlops.lifecycle.apply import diff as plan_of
+    from mlops.lifecycle.apply.environment import diff as plan_of
 
     plans: list[Plan] = []
     shown: list[dict[str, Any]] = []
@@ -116,8 +116,8 @@ def apply(
     """Make what is served what the committed file says. Safe to run again after any interruption."""
     from mlops.cli import _progress
     from mlops.forge.approved import approvals
-    from mlops.lifecycle.apply import apply as carry_out
-    from mlops.lifecycle.lineage import actor
+    from mlops.lifecycle.apply.environment import apply as carry_out
+    from mlops.lifecycle.train.lineage import actor
 
     if everything and clear_hold:
         raise InvalidInput("--clear-hold is about one release; name its model with --model instead of --all")
@@ -178,7 +178,7 @@ def score(
 def _taken(env: str, model: str, deployment: str | None) -> ModelSchema:
     """What the deployment that answers takes: rows of a file are read by it. Raises `NotFound`."""
     from mlops.errors import NotFound
-    from mlops.serving.core import read_schema
+    from mlops.serving.score.core import read_schema
 
     found = state.target.endpoints.state(env, model).deployments
     asked = [d for d in found if deployment in (None, d.name)]
@@ -194,7 +194,7 @@ def _payload(source: Path, schema: Callable[[], ModelSchema]) -> dict[str, Any]:
     if not source.is_file():
         raise InvalidInput(f"{source} {'is no file' if source.exists() else 'does not exist'}")
     if source.suffix.lower() in (".csv", ".jsonl", ".parquet"):
-        from mlops.serving.rows import body, check_csv
+        from mlops.serving.score.rows import body, check_csv
 
         if source.suffix.lower() == ".csv":
             # Told without asking the endpoint what its columns are.

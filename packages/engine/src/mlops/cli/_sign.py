@@ -18,7 +18,7 @@ def sign(
 ) -> None:
     """Sign a release's model, for example after the team changed its key; `mlops release` signs new ones."""
     from mlops.errors import InvalidInput
-    from mlops.lifecycle.sign import sign_release
+    from mlops.lifecycle.apply.sign import sign_release
     from mlops.spec.files import load_release
     from mlops.spec.settings import FILE
 

@@ -60,7 +60,7 @@ def _asking(env: str, model: str) -> Callable[[str], str]:
         import requests
 
         from mlops.errors import NotFound, TargetError
-        from mlops.lifecycle.smoke import read_sample
+        from mlops.lifecycle.apply.smoke import read_sample
 
         endpoints = state.target.endpoints
         found = endpoints.state(env, model)

@@ -12,7 +12,7 @@ from mlops.cli._models import every
 from mlops.errors import InvalidInput, TargetError
 
 if TYPE_CHECKING:
-    from mlops.lifecycle.start import Started
+    from mlops.lifecycle.apply.start import Started
 
 PAUSE = 5.0
 """Seconds between two looks of --stay."""
@@ -29,7 +29,7 @@ def start(
     as_json: JsonOption = False,
 ) -> None:
     """Bring back every endpoint that is down, as it was served; after a reboot, for example."""
-    from mlops.lifecycle.start import start as bring_back
+    from mlops.lifecycle.apply.start import start as bring_back
     from mlops.spec.files import load_policy
 
     if stay and as_json:

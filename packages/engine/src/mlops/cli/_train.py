@@ -14,7 +14,7 @@ from mlops.cli._models import named
 from mlops.errors import Blocked, InvalidInput, MlopsError
 
 if TYPE_CHECKING:
-    from mlops.lifecycle.train import Trained
+    from mlops.lifecycle.train.training import Trained
     from mlops.spec.schema import Task
 
 VersionArgument = Annotated[
@@ -84,7 +84,7 @@ def _say_trained(trained: Trained, as_json: bool) -> None:
 
 
 def _say_tried(trained: Trained) -> None:
-    from mlops.lifecycle.train import REGISTERED
+    from mlops.lifecycle.train.training import REGISTERED
 
     if REGISTERED in trained.outputs:
         out().print(
@@ -101,8 +101,8 @@ def _say_tried(trained: Trained) -> None:
 def _say_beside(trained: Trained) -> None:
     """The run beside the last one and the champion; a run that cannot be compared is no failed run."""
     from mlops.cli import _comparison
-    from mlops.lifecycle.beside import LAST, beside
-    from mlops.lifecycle.train import REGISTERED
+    from mlops.lifecycle.train.beside import LAST, beside
+    from mlops.lifecycle.train.training import REGISTERED
 
     if REGISTERED not in trained.outputs or all(event.state == "reused" for event in trained.steps):
         return
@@ -118,7 +118,7 @@ def _say_beside(trained: Trained) -> None:
 
 def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
     from mlops.cli import _progress
-    from mlops.lifecycle.train import resume, tell
+    from mlops.lifecycle.train.training import resume, tell
 
     with _progress.live(quiet=as_json) as progress:
         trained = resume(state.root, state.target, model, job, progress=progress.step, patience=patience)
@@ -196,7 +196,7 @@ def train(
     if patience is not None:
         raise InvalidInput("--for says how long --resume waits; name the job with --resume")
     from mlops.cli import _progress
-    from mlops.lifecycle import train as lifecycle
+    from mlops.lifecycle.train import training as lifecycle
 
     if detach and not selection.whole:
         raise InvalidInput("--detach runs the whole pipeline; leave it out with --only, --from and --here")
@@ -229,8 +229,8 @@ def gate(
     as_json: JsonOption = False,
 ) -> None:
     """Compare a version with its limits and with the champion on the same rows; exit 3 when blocked."""
-    from mlops.lifecycle import report
-    from mlops.lifecycle.evidence import gate as judge
+    from mlops.lifecycle.decide import report
+    from mlops.lifecycle.train.evidence import gate as judge
 
     name, _ = state.model(model)
     verdict = judge(state.target, state.root, name, version)
@@ -255,9 +255,9 @@ def release(
     as_json: JsonOption = False,
 ) -> None:
     """Write the release file of a version that passed, and ask for it in the first environment."""
-    from mlops.lifecycle.release import propose_release
-    from mlops.lifecycle.release import release as write
-    from mlops.lifecycle.sign import sign_release
+    from mlops.lifecycle.apply.sign import sign_release
+    from mlops.lifecycle.propose.release import propose_release
+    from mlops.lifecycle.propose.release import release as write
 
     name, _ = state.model(model)
     made = write(state.root, state.target, name, version)
@@ -319,8 +319,8 @@ def register(
     as_json: JsonOption = False,
 ) -> None:
     """Register a model that was trained elsewhere; it goes through the same gates."""
-    from mlops.lifecycle.examine import examine
-    from mlops.lifecycle.register import register_external
+    from mlops.lifecycle.train.examine import examine
+    from mlops.lifecycle.train.register import register_external
     from mlops.spec.window import Window
     from mlops.usecase import load_usecase, trusted_types
 

@@ -35,7 +35,7 @@ def tune(
 ) -> None:
     """Run the sweep of the model; run again after an interruption, it goes on."""
     from mlops.cli._train import pairs
-    from mlops.lifecycle import tune as sweep
+    from mlops.lifecycle.train import tune as sweep
     from mlops.spec.files import sweep_path, training_path
 
     name, _ = state.model(model)

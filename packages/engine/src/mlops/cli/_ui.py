@@ -20,7 +20,7 @@ def _experiments(database: Path) -> dict[str, str]:
     import sqlite3
     from contextlib import closing
 
-    from mlops.lifecycle.runs import experiment
+    from mlops.lifecycle.train.runs import experiment
 
     with closing(sqlite3.connect(f"file:{database}?mode=ro", uri=True)) as connection:
         rows = connection.execute(

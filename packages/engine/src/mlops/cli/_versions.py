@@ -26,7 +26,7 @@ def list_versions(
     as_json: JsonOption = False,
 ) -> None:
     """List registered versions, newest first."""
-    from mlops.lifecycle.versions import find
+    from mlops.lifecycle.train.versions import find
 
     name, _ = state.model(model)
     most = limit if limit is not None or as_json else _SHOWN
@@ -66,7 +66,7 @@ def delete_version(
     version: Annotated[int, typer.Argument(min=1, help="Registered version.")], model: ModelOption = None
 ) -> None:
     """Delete a version; refused while an environment serves or names it."""
-    from mlops.lifecycle.versions import delete
+    from mlops.lifecycle.train.versions import delete
 
     name, _ = state.model(model)
     delete(state.target.registry, name, version)

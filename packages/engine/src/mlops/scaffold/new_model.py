@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, Problem
-from mlops.lifecycle import environments as environment
+from mlops.lifecycle.desired import environments as environment
 from mlops.scaffold import kinds
 from mlops.scaffold.examples import example_of
 from mlops.scaffold.kinds import TEMPLATES, Kind

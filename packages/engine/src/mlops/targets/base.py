@@ -361,7 +361,7 @@ class Observations(Protocol):
     def captured(
         self, environment: str, model: str, since: datetime | None = None, until: datetime | None = None
     ) -> list[Path]:
-        """Local Parquet files as `mlops.serving.capture_files` writes them, oldest first.
+        """Local Parquet files as `mlops.serving.capture.capture_files` writes them, oldest first.
 
         At least those that hold rows from `since` (included) to `until` (not included); there may be more.
         """

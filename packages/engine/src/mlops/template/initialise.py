@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import InvalidInput
-from mlops.lifecycle import environments as environment
+from mlops.lifecycle.desired import environments as environment
 from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
 from mlops.spec.settings import FILE as SETTINGS

@@ -12,9 +12,9 @@ from engine_world import write_artifact
 from git_world import MODEL, GitWorld, git
 
 from mlops.errors import IntegrityError, InvalidInput, MlopsError, Unproven
-from mlops.lifecycle.check import check
-from mlops.lifecycle.promote import promote as propose_promotion
-from mlops.lifecycle.proven import recorded
+from mlops.lifecycle.desired.check import check
+from mlops.lifecycle.desired.proven import recorded
+from mlops.lifecycle.propose.promote import promote as propose_promotion
 from mlops.spec.proof import released_tags
 
 STAGING, PROD = "environments/staging/freight.yaml", "environments/prod/freight.yaml"

@@ -7,9 +7,9 @@ import pytest
 from git_world import MODEL, GitWorld, git
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound
-from mlops.lifecycle.history import history
-from mlops.lifecycle.promote import Promotion, promote, rollback
-from mlops.lifecycle.status import environment_status, status
+from mlops.lifecycle.desired.history import history
+from mlops.lifecycle.propose.promote import Promotion, promote, rollback
+from mlops.lifecycle.watch.status import environment_status, status
 from mlops.spec.desired import Bypass
 from mlops.targets.memory import Behaviour
 

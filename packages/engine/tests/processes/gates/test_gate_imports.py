@@ -7,5 +7,5 @@ import sys
 
 
 def test_importing_the_report_does_not_import_rich():
-    code = "import sys, mlops.lifecycle.report; sys.exit('rich' in sys.modules)"
+    code = "import sys, mlops.lifecycle.decide.report; sys.exit('rich' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -14,8 +14,8 @@ import pandas as pd
 import pytest
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound
-from mlops.lifecycle.fetch import fetched
-from mlops.lifecycle.ingest import Ingested, ingest, newest
+from mlops.lifecycle.train.fetch import fetched
+from mlops.lifecycle.train.ingest import Ingested, ingest, newest
 from mlops.spec.settings import load_settings
 from mlops.spec.window import Window
 from mlops.steps import dataset

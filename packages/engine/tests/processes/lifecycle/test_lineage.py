@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import InvalidInput
-from mlops.lifecycle.lineage import checkout, environment_digest, lineage
+from mlops.lifecycle.train.lineage import checkout, environment_digest, lineage
 
 CI = (
     "GITHUB_ACTOR",

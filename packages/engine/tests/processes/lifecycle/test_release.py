@@ -19,11 +19,11 @@ import pytest
 import yaml
 
 from mlops.errors import Blocked, IntegrityError, NotFound
-from mlops.lifecycle import evidence
-from mlops.lifecycle.evidence import gate, stored_report
-from mlops.lifecycle.proven import recorded
-from mlops.lifecycle.release import describe, release, release_text
-from mlops.serving.core import Scorer, read_schema
+from mlops.lifecycle.desired.proven import recorded
+from mlops.lifecycle.propose.release import describe, release, release_text
+from mlops.lifecycle.train import evidence
+from mlops.lifecycle.train.evidence import gate, stored_report
+from mlops.serving.score.core import Scorer, read_schema
 from mlops.spec.digest import tree_digest
 from mlops.spec.files import load_desired, load_release
 from mlops.spec.proof import JUDGED, RELEASED, differences
@@ -167,7 +167,7 @@ def world(empty: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
         evaluate=lambda truth, prediction: {},
     )
     monkeypatch.setattr(evidence, "load_usecase", lambda *_: usecase)
-    monkeypatch.setattr("mlops.serving.core.load", lambda folder, digest: Linear(read_schema(folder)))
+    monkeypatch.setattr("mlops.serving.score.core.load", lambda folder, digest: Linear(read_schema(folder)))
     return World(tmp_path)
 
 

@@ -14,14 +14,14 @@ from monitor_world import ENV, MODEL, NOW, MonitorWorld, rows
 from mlops.errors import Blocked, IntegrityError, InvalidInput, Locked, StepFailed
 from mlops.events.outbox import FILE as OUTBOX
 from mlops.forge.local import LocalForge
-from mlops.lifecycle import release as release_module
-from mlops.lifecycle import retrain as module
-from mlops.lifecycle.labels import add_labels
-from mlops.lifecycle.monitor import monitor
-from mlops.lifecycle.proven import recorded
-from mlops.lifecycle.release import ReleaseResult
-from mlops.lifecycle.retrain import Retrained, pipeline_text, retrain
-from mlops.lifecycle.train import Trained
+from mlops.lifecycle.desired.proven import recorded
+from mlops.lifecycle.propose import release as release_module
+from mlops.lifecycle.propose.release import ReleaseResult
+from mlops.lifecycle.train.training import Trained
+from mlops.lifecycle.watch import retrain as module
+from mlops.lifecycle.watch.labels import add_labels
+from mlops.lifecycle.watch.monitor import monitor
+from mlops.lifecycle.watch.retrain import Retrained, pipeline_text, retrain
 from mlops.spec.gates import GateReport, GateResult, Interval
 from mlops.spec.proof import judged_tags
 

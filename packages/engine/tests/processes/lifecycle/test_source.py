@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.lifecycle.source import code_diff, work_tree
+from mlops.lifecycle.train.source import code_diff, work_tree
 
 
 @pytest.fixture

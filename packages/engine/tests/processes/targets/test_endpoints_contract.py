@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.serving.lock import owner
+from mlops.serving.score.lock import owner
 from mlops.targets.local.endpoints import LocalEndpoints
 from tests.contracts.endpoints import ENV, MODEL, EndpointsContract, write_artifacts
 

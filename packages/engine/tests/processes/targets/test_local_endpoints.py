@@ -24,10 +24,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.errors import Blocked, Inconclusive, IntegrityError, InvalidInput, NotFound, TargetError
-from mlops.lifecycle.start import start
+from mlops.lifecycle.apply.start import start
 from mlops.serving import testing
-from mlops.serving.lock import owner
-from mlops.serving.state import FOLLOWING, KEYS, STATE, read_keys
+from mlops.serving.http.state import FOLLOWING, KEYS, STATE, read_keys
+from mlops.serving.score.lock import owner
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import tree_digest
 from mlops.spec.release import Data, Release, Source

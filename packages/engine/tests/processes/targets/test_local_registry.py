@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import Blocked, IntegrityError, NotFound
-from mlops.lifecycle import versions
+from mlops.lifecycle.train import versions
 from mlops.spec.digest import tree_digest
 from mlops.targets.local.registry import LocalRegistry
 

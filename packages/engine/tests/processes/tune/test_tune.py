@@ -12,7 +12,7 @@ from typing import Any, cast
 import pytest
 
 from mlops.errors import InvalidInput, StepFailed
-from mlops.lifecycle import tune
+from mlops.lifecycle.train import tune
 from mlops.pipeline import load_pipeline
 from mlops.pipeline.sweep.result import SweepResult, TrialResult
 from mlops.targets.base import Target

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mlops.demo.gain import _said
 from mlops.demo.season import BREACH, Gain
-from mlops.lifecycle.backtest import Cost
+from mlops.lifecycle.watch.backtest import Cost
 
 
 def made(**figures: tuple[float, float, float, float]) -> Gain:

@@ -20,15 +20,15 @@ from typer.testing import CliRunner, Result
 from mlops.cli import _app, _promote, _verbs  # noqa: F401  registers the commands
 from mlops.errors import Blocked, Inconclusive, MlopsError, NotFound, TargetError
 from mlops.forge.base import PullRequest
-from mlops.lifecycle import apply as lifecycle_apply
-from mlops.lifecycle import monitor as lifecycle_monitor
-from mlops.lifecycle import release as lifecycle_release
-from mlops.lifecycle import retrain as lifecycle_retrain
-from mlops.lifecycle import sign as lifecycle_sign
-from mlops.lifecycle import status as lifecycle_status
-from mlops.lifecycle.apply import Outcome
-from mlops.lifecycle.release import Proposed
-from mlops.lifecycle.retrain import Retrained
+from mlops.lifecycle.apply import environment as lifecycle_apply
+from mlops.lifecycle.apply import sign as lifecycle_sign
+from mlops.lifecycle.apply.environment import Outcome
+from mlops.lifecycle.propose import release as lifecycle_release
+from mlops.lifecycle.propose.release import Proposed
+from mlops.lifecycle.watch import monitor as lifecycle_monitor
+from mlops.lifecycle.watch import retrain as lifecycle_retrain
+from mlops.lifecycle.watch import status as lifecycle_status
+from mlops.lifecycle.watch.retrain import Retrained
 from mlops.spec.monitoring import MonitorReport, TimeSpan
 
 ROOT = Path(__file__).parents[5]

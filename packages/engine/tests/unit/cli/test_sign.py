@@ -12,7 +12,7 @@ from typer.testing import CliRunner, Result
 
 import mlops.targets
 from mlops.cli import _app, _verbs  # noqa: F401  registers the commands
-from mlops.lifecycle.release import release_text
+from mlops.lifecycle.propose.release import release_text
 from mlops.serving import testing
 from mlops.spec.gates import GateResult, Interval
 from mlops.spec.release import Data, Release, Source

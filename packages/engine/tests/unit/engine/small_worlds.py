@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 from engine_world import MODEL, START, make_release, policy
 
-from mlops.lifecycle.intent import Intent
-from mlops.lifecycle.journal import Facts, Held, Served
-from mlops.lifecycle.plan import Plan, plan
-from mlops.lifecycle.rollout_steps import (
+from mlops.lifecycle.decide.intent import Intent
+from mlops.lifecycle.decide.journal import Facts, Held, Served
+from mlops.lifecycle.decide.plan import Plan, plan
+from mlops.lifecycle.decide.rollout_steps import (
     Analyse,
     CoolDown,
     Create,

@@ -16,8 +16,8 @@ import pytest
 from engine_world import START
 from scipy import stats
 
-from mlops.lifecycle import analysis
-from mlops.lifecycle.analysis import LOOKS, Error, Fail, Pass, TooFew, Window, judge
+from mlops.lifecycle.decide import analysis
+from mlops.lifecycle.decide.analysis import LOOKS, Error, Fail, Pass, TooFew, Window, judge
 from mlops.spec.desired import Strategy
 from mlops.targets.base import TrafficSample
 from mlops.targets.memory import LATENCY, PREDICTION

@@ -6,7 +6,7 @@ import pytest
 from engine_world import MODEL, World, policy
 
 from mlops.errors import Blocked, InvalidInput
-from mlops.lifecycle.apply import execute
+from mlops.lifecycle.apply.environment import execute
 from mlops.spec.desired import Bypass, Hold, Strategy
 from mlops.spec.gates import GateResult
 

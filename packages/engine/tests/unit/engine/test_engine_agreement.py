@@ -14,12 +14,13 @@ from typing import Any
 import pytest
 from engine_world import MODEL, START, World, make_release
 
-from mlops.lifecycle import check_rules, transitions
-from mlops.lifecycle.apply import plan_for
-from mlops.lifecycle.check import by_target
-from mlops.lifecycle.intent import Intent
-from mlops.lifecycle.promote import Tip, proposed
-from mlops.lifecycle.tree import Tree, Wanted
+from mlops.lifecycle.decide import transitions
+from mlops.lifecycle.decide.intent import Intent
+from mlops.lifecycle.desired import check_rules
+from mlops.lifecycle.desired.check import by_target
+from mlops.lifecycle.desired.pending import plan_for
+from mlops.lifecycle.desired.tree import Tree, Wanted
+from mlops.lifecycle.propose.promote import Tip, proposed
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState
 from mlops.spec.files import desired_path, release_path

@@ -15,7 +15,7 @@ from engine_world import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.lifecycle.analysis import Error, Fail, Pass, TooFew, Window, judge, shift
+from mlops.lifecycle.decide.analysis import Error, Fail, Pass, TooFew, Window, judge, shift
 from mlops.spec.desired import Strategy
 from mlops.targets.base import TrafficSample
 from mlops.targets.memory import LATENCY, PREDICTION

@@ -12,8 +12,8 @@ from engine_world import MODEL, START, World, make_release
 from memory_git import MemoryGit
 
 from mlops.errors import InvalidInput, Problem
-from mlops.lifecycle import check as module
-from mlops.lifecycle import check_rules, provenance, tree
+from mlops.lifecycle.desired import check as module
+from mlops.lifecycle.desired import check_rules, provenance, tree
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import FREEZE, POLICY, desired_path, release_of, release_path
 from mlops.spec.release import Release

@@ -9,8 +9,8 @@ from engine_world import MODEL, START, Killed, World
 
 from mlops.errors import Blocked
 from mlops.events import envelope
-from mlops.lifecycle.apply import execute
-from mlops.lifecycle.facts import moves
+from mlops.lifecycle.apply.environment import execute
+from mlops.lifecycle.train.facts import moves
 from mlops.spec.events import Fact, ReleaseDeployed, ReleaseRolledBack
 from mlops.targets.memory import Behaviour
 

@@ -6,9 +6,9 @@ import pytest
 from engine_world import MODEL, Killed, World
 
 from mlops.errors import Blocked, Locked
-from mlops.lifecycle import journal
-from mlops.lifecycle.apply import execute
-from mlops.lifecycle.rollout import Event
+from mlops.lifecycle.apply.environment import execute
+from mlops.lifecycle.apply.rollout import Event
+from mlops.lifecycle.decide import journal
 from mlops.targets.memory import Behaviour, MemoryLease
 
 

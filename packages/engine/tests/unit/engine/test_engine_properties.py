@@ -21,7 +21,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from mlops.errors import Blocked, TargetError
-from mlops.lifecycle import journal
+from mlops.lifecycle.decide import journal
 from mlops.targets.memory import Behaviour
 
 ENVS = st.sampled_from(["staging", "prod"])

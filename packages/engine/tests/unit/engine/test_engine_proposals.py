@@ -12,9 +12,10 @@ from engine_world import MODEL, START, World, make_release, policy
 from memory_git import MemoryForge, MemoryGit
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound
-from mlops.lifecycle import promote as module
-from mlops.lifecycle import provenance, transitions
-from mlops.lifecycle.promote import Promotion, Tip, proposed, way_back
+from mlops.lifecycle.decide import transitions
+from mlops.lifecycle.desired import provenance
+from mlops.lifecycle.propose import promote as module
+from mlops.lifecycle.propose.promote import Promotion, Tip, proposed, way_back
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState
 from mlops.spec.files import FREEZE, POLICY, desired_path, release_path

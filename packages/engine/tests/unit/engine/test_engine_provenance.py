@@ -10,9 +10,9 @@ from engine_world import MODEL, make_release
 from memory_git import MemoryGit
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound
-from mlops.lifecycle import provenance
-from mlops.lifecycle.intent import Intent
-from mlops.lifecycle.proven import recorded
+from mlops.lifecycle.decide.intent import Intent
+from mlops.lifecycle.desired import provenance
+from mlops.lifecycle.desired.proven import recorded
 from mlops.spec.files import FREEZE, POLICY, desired_path, release_path
 from mlops.spec.policy import Freeze
 from mlops.spec.proof import differences

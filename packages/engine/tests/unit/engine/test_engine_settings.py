@@ -6,7 +6,7 @@ import pytest
 from engine_world import MODEL, Killed, World
 
 from mlops.errors import TargetError
-from mlops.lifecycle import journal
+from mlops.lifecycle.decide import journal
 from mlops.targets.memory import Behaviour
 
 

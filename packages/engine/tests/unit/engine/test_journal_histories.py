@@ -14,8 +14,8 @@ from typing import Any
 import pytest
 from engine_world import MODEL, START
 
-from mlops.lifecycle import journal
-from mlops.lifecycle.journal import Facts, Held, Kind, Served
+from mlops.lifecycle.decide import journal
+from mlops.lifecycle.decide.journal import Facts, Held, Kind, Served
 from mlops.targets.base import JournalEntry
 
 Event = tuple[str, dict[str, Any]]

@@ -17,10 +17,10 @@ import pytest
 import small_worlds as w
 from small_worlds import CANARY, ENV, NEW, NEWER, NOW, OLD, OLDER, WANTED, Small, carry_out
 
-from mlops.lifecycle.intent import Intent
-from mlops.lifecycle.journal import Facts
-from mlops.lifecycle.plan import Plan, plan
-from mlops.lifecycle.rollout_steps import (
+from mlops.lifecycle.decide.intent import Intent
+from mlops.lifecycle.decide.journal import Facts
+from mlops.lifecycle.decide.plan import Plan, plan
+from mlops.lifecycle.decide.rollout_steps import (
     Analyse,
     CoolDown,
     Create,
@@ -31,7 +31,7 @@ from mlops.lifecycle.rollout_steps import (
     Step,
     StopEndpoint,
 )
-from mlops.lifecycle.transitions import Upstream
+from mlops.lifecycle.decide.transitions import Upstream
 from mlops.spec.desired import Hold
 from mlops.spec.policy import EnvironmentPolicy, Freeze, FreezeWindow, Policy
 from mlops.targets.base import COLOURS, Deployment

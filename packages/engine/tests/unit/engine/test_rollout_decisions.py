@@ -12,10 +12,10 @@ import pytest
 from engine_world import MODEL, Killed, World, policy
 
 from mlops.errors import Blocked, Inconclusive, InvalidInput, Locked, TargetError
-from mlops.lifecycle import journal
-from mlops.lifecycle.apply import execute, plan_for
-from mlops.lifecycle.journal import Kind
-from mlops.lifecycle.rollout import Event
+from mlops.lifecycle.apply.environment import execute, plan_for
+from mlops.lifecycle.apply.rollout import Event
+from mlops.lifecycle.decide import journal
+from mlops.lifecycle.decide.journal import Kind
 from mlops.spec.desired import Bypass, Hold, Strategy
 from mlops.spec.policy import EnvironmentPolicy, Policy
 from mlops.targets.base import JournalEntry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mlops.lifecycle import provenance
+from mlops.lifecycle.desired import provenance
 from mlops.spec._yaml import Document
 
 

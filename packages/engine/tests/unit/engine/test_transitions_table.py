@@ -14,9 +14,9 @@ from itertools import chain, combinations, product
 import pytest
 from engine_world import MODEL, START, make_release
 
-from mlops.lifecycle import transitions
-from mlops.lifecycle.journal import Facts, Held, Served
-from mlops.lifecycle.transitions import Move, Upstream
+from mlops.lifecycle.decide import transitions
+from mlops.lifecycle.decide.journal import Facts, Held, Served
+from mlops.lifecycle.decide.transitions import Move, Upstream
 from mlops.spec.desired import Bypass, DesiredState, Hold
 from mlops.spec.gates import GateResult
 from mlops.spec.policy import EnvironmentPolicy, Freeze, FreezeWindow, Policy

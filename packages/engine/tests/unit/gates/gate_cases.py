@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from mlops.lifecycle.gates import Evidence
+from mlops.lifecycle.decide.gates import Evidence
 from mlops.spec.evaluation import Evaluation
 from mlops.spec.gatepolicy import GatePolicy
 from mlops.spec.schema import ModelSchema

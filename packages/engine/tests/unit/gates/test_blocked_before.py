@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gate_cases import CANDIDATE, CHAMPION, POLICY, SCHEMA, measured
 
-from mlops.lifecycle.evidence import BLOCKED_TAG, blocked_before
-from mlops.lifecycle.gates import decide
-from mlops.lifecycle.versions import VersionRow
+from mlops.lifecycle.decide.gates import decide
+from mlops.lifecycle.train.evidence import BLOCKED_TAG, blocked_before
+from mlops.lifecycle.train.versions import VersionRow
 from mlops.targets.base import ModelVersion
 
 BLOCKED = decide(measured(contract_violations=["x"]).candidate, CHAMPION, POLICY, SCHEMA)

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from gate_cases import CANDIDATE, CHAMPION, POLICY, ROWS, SCHEMA, TRUTH, Given, evaluation, measured, policy
 
-from mlops.lifecycle import gates
-from mlops.lifecycle.gates import decide
+from mlops.lifecycle.decide import gates
+from mlops.lifecycle.decide.gates import decide
 from mlops.spec.gates import GateResult
 from mlops.steps.metrics import About
 

@@ -10,7 +10,7 @@ from gate_cases import CANDIDATE, CHAMPION, ROWS, policy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.lifecycle.gates import decide
+from mlops.lifecycle.decide.gates import decide
 from mlops.spec.gates import GateResult
 
 seeds = st.integers(0, 2**32 - 1)

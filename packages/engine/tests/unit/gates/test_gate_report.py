@@ -8,8 +8,8 @@ from dataclasses import replace
 from gate_cases import CANDIDATE, CHAMPION, POLICY, SCHEMA, measured
 from rich.console import Console
 
-from mlops.lifecycle.gates import decide
-from mlops.lifecycle.report import headline, markdown, table
+from mlops.lifecycle.decide.gates import decide
+from mlops.lifecycle.decide.report import headline, markdown, table
 from mlops.spec.gates import GateReport
 
 PASSED = decide(CANDIDATE, CHAMPION, POLICY, SCHEMA)

@@ -22,8 +22,8 @@ from gate_cases import (
     reshaped,
 )
 
-from mlops.lifecycle import gates
-from mlops.lifecycle.gates import GATES, decide
+from mlops.lifecycle.decide import gates
+from mlops.lifecycle.decide.gates import GATES, decide
 from mlops.spec.gates import GateReport
 
 IDS = [f"{gate}: {what}" for gate, what, *_ in BLOCKING]

@@ -22,8 +22,8 @@ from sklearn.preprocessing import OneHotEncoder
 
 from mlops.errors import InvalidInput
 from mlops.forecasting import BASELINE, Forecast
-from mlops.lifecycle.gates import Evidence, decide
-from mlops.serving import core
+from mlops.lifecycle.decide.gates import Evidence, decide
+from mlops.serving.score import core
 from mlops.spec.gatepolicy import GatePolicy
 from mlops.spec.schema import ModelSchema, Task
 from mlops.spec.window import Window

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops.errors import MlopsError, NotFound
-from mlops.lifecycle import evidence
+from mlops.lifecycle.train import evidence
 from mlops.spec.schema import FILE, ModelSchema
 from tests.unit.steps.toy import Toy
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import InvalidInput, TargetError
-from mlops.lifecycle import dependencies
+from mlops.lifecycle.desired import dependencies
 
 ROOT = Path(__file__).parents[5]
 

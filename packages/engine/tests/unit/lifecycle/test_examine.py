@@ -14,8 +14,8 @@ import pytest
 from pandera.pandas import Column, DataFrameSchema
 
 from mlops.errors import InvalidInput, NotFound
-from mlops.lifecycle import examine as module
-from mlops.lifecycle.examine import examine
+from mlops.lifecycle.train import examine as module
+from mlops.lifecycle.train.examine import examine
 from mlops.serving import testing
 from mlops.spec.digest import tree_digest
 from mlops.spec.evaluation import read_evaluation

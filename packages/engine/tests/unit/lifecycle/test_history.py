@@ -13,8 +13,8 @@ from memory_git import MemoryGit
 from typer.testing import CliRunner
 
 from mlops.cli import _app, _verbs  # noqa: F401 (registers the commands)
-from mlops.lifecycle import history as module
-from mlops.lifecycle.history import Row, history
+from mlops.lifecycle.desired import history as module
+from mlops.lifecycle.desired.history import Row, history
 from mlops.spec.files import desired_path
 from mlops.targets.base import JournalEntry
 

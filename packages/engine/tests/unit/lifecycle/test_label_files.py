@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops.errors import InvalidInput
-from mlops.lifecycle.labels import read_labels
+from mlops.lifecycle.watch.labels import read_labels
 
 LABELS = ["None", "NA", "nan", "late", "00700", "1"]
 

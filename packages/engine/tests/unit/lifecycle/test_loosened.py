@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from mlops.lifecycle.loosened import loosened
-from mlops.lifecycle.proposal import loosened_words
-from mlops.lifecycle.release import merges_by_itself
+from mlops.lifecycle.decide.loosened import loosened
+from mlops.lifecycle.propose.proposal import loosened_words
+from mlops.lifecycle.propose.release import merges_by_itself
 from mlops.spec.gatepolicy import GatePolicy
 from mlops.spec.policy import EnvironmentPolicy
 

@@ -13,8 +13,8 @@ from monitor_world import ENV, MODEL, NOW, MonitorWorld, rows
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.events.outbox import FILE as OUTBOX
-from mlops.lifecycle.labels import add_labels, covered_days
-from mlops.lifecycle.monitor import monitor, parse_window, title, verdicts
+from mlops.lifecycle.watch.labels import add_labels, covered_days
+from mlops.lifecycle.watch.monitor import monitor, parse_window, title, verdicts
 from mlops.monitoring.page import page
 from mlops.spec.monitoring import MonitorReport, Signal, TimeSpan
 from mlops.targets.local.observations import LocalObservations
@@ -201,7 +201,7 @@ def test_the_same_labels_again_change_nothing_and_later_ones_correct(world: Moni
 
 @pytest.mark.parametrize("ending", ["csv", "parquet", "jsonl"])
 def test_the_three_formats_say_the_same(world: MonitorWorld, ending: str, tmp_path: Path):
-    from mlops.lifecycle.labels import read_labels
+    from mlops.lifecycle.watch.labels import read_labels
 
     frame = pd.DataFrame(
         {

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import InvalidInput
-from mlops.lifecycle import parameters
+from mlops.lifecycle.desired import parameters
 from mlops.lint import lint
 
 ROOT = Path(__file__).parents[5]

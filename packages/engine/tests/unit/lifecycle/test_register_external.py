@@ -13,9 +13,9 @@ import skops.io
 import yaml
 
 from mlops.errors import InvalidInput
-from mlops.lifecycle import register
-from mlops.lifecycle.lineage import Checkout
-from mlops.lifecycle.register import register_external
+from mlops.lifecycle.train import register
+from mlops.lifecycle.train.lineage import Checkout
+from mlops.lifecycle.train.register import register_external
 from mlops.spec.digest import tree_digest
 from mlops.targets.base import ModelVersion
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import Blocked, IntegrityError
-from mlops.lifecycle.release import _refuse, describe, release_text
+from mlops.lifecycle.propose.release import _refuse, describe, release_text
 from mlops.spec._yaml import Document
 from mlops.spec.gates import GateReport, GateResult, Interval
 from mlops.spec.release import Release

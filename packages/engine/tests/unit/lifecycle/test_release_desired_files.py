@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from yaml_lint import lint
 
 from mlops.errors import InvalidInput
-from mlops.lifecycle.desired_files import KEEP, desired_text, write_desired
-from mlops.lifecycle.release import release_text
+from mlops.lifecycle.desired.desired_files import KEEP, desired_text, write_desired
+from mlops.lifecycle.propose.release import release_text
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
 from mlops.spec.gates import GateResult, Interval

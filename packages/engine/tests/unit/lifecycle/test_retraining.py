@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from monitor_world import NOW
 
-from mlops.lifecycle.retraining import Answer, Decision, Rows, Start, decide, next_windows
+from mlops.lifecycle.decide.retraining import Answer, Decision, Rows, Start, decide, next_windows
 from mlops.spec.monitoring import MonitorReport, RetrainPolicy, TimeSpan
 from mlops.spec.split import Part
 from mlops.spec.window import Window

@@ -11,10 +11,10 @@ import pandas as pd
 import pytest
 
 from mlops.errors import InvalidInput, NotFound
-from mlops.lifecycle import runs as lifecycle
-from mlops.lifecycle.beside import LAST, beside
-from mlops.lifecycle.compare import MetricRow, compare, verdict
-from mlops.lifecycle.runs import Made
+from mlops.lifecycle.train import runs as lifecycle
+from mlops.lifecycle.train.beside import LAST, beside
+from mlops.lifecycle.train.compare import MetricRow, compare, verdict
+from mlops.lifecycle.train.runs import Made
 from mlops.spec.gates import Interval
 from mlops.targets.base import ModelVersion, TrainingRun
 from mlops.targets.memory import MemoryRegistry

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from mlops.lifecycle.signature import breaking_changes
+from mlops.lifecycle.decide.signature import breaking_changes
 from mlops.spec.schema import Column, ModelSchema, TextRule
 
 BASE: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from mlops.lifecycle.signature import breaking_changes
+from mlops.lifecycle.decide.signature import breaking_changes
 from mlops.spec.schema import ModelSchema
 
 

@@ -9,7 +9,7 @@ import pytest
 from engine_world import MODEL, World, write_artifact
 
 from mlops.errors import TargetError
-from mlops.lifecycle.start import start
+from mlops.lifecycle.apply.start import start
 from mlops.targets.local import down
 
 PLACES = [("staging", MODEL), ("prod", MODEL), ("prod", "other")]

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from mlops.errors import InvalidInput, NotFound, TargetError
-from mlops.lifecycle import train as module
-from mlops.lifecycle.lineage import Checkout, Lineage
-from mlops.lifecycle.train import Trial, train
+from mlops.lifecycle.train import training as module
+from mlops.lifecycle.train.lineage import Checkout, Lineage
+from mlops.lifecycle.train.training import Trial, train
 from mlops.pipeline import JobResult, Selection, StepEvent
 
 ROOT = Path(__file__).parents[5]

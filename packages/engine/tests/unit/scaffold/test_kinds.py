@@ -16,10 +16,10 @@ import pytest
 import yaml
 
 from mlops.errors import InvalidInput
-from mlops.lifecycle import environments as environment
+from mlops.lifecycle.desired import environments as environment
 from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
-from mlops.serving import core
+from mlops.serving.score import core
 from mlops.spec.digest import tree_digest
 from mlops.spec.settings import load_settings
 from mlops.steps import artifact

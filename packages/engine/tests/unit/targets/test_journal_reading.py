@@ -13,8 +13,9 @@ from typing import Any
 import pytest
 
 from mlops.errors import IntegrityError
-from mlops.lifecycle import facts, journal
-from mlops.lifecycle.journal import Kind
+from mlops.lifecycle.decide import journal
+from mlops.lifecycle.decide.journal import Kind
+from mlops.lifecycle.train import facts
 from mlops.targets import _journal
 from mlops.targets.base import JournalEntry
 from mlops.targets.local.store import JOURNAL, LocalStore

@@ -13,14 +13,14 @@ from datetime import UTC, datetime
 from mlops.demo.story import ACTOR, MODEL, Story
 from mlops.errors import Blocked, TargetError
 from mlops.forge.git import Git
-from mlops.lifecycle.apply import apply
-from mlops.lifecycle.backtest import Cost, compare
-from mlops.lifecycle.desired_files import write_desired
-from mlops.lifecycle.evidence import stored_report
-from mlops.lifecycle.labels import add_labels
-from mlops.lifecycle.monitor import monitor, observed, title, verdicts
-from mlops.lifecycle.replay import replay
-from mlops.lifecycle.retrain import retrain
+from mlops.lifecycle.apply.environment import apply
+from mlops.lifecycle.desired.desired_files import write_desired
+from mlops.lifecycle.train.evidence import stored_report
+from mlops.lifecycle.watch.backtest import Cost, compare
+from mlops.lifecycle.watch.labels import add_labels
+from mlops.lifecycle.watch.monitor import monitor, observed, title, verdicts
+from mlops.lifecycle.watch.replay import replay
+from mlops.lifecycle.watch.retrain import retrain
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, gates_path, load_policy

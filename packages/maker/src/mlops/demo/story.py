@@ -16,12 +16,12 @@ from mlops.errors import Blocked, TargetError
 from mlops.forge.git import Git
 from mlops.forge.local import LocalForge
 from mlops.forge.pushed.watch import Seen
-from mlops.lifecycle.apply import apply
-from mlops.lifecycle.evidence import GATE_TAG, sample_requests, stored_report
-from mlops.lifecycle.journal import Kind
-from mlops.lifecycle.promote import Promotion, promote, rollback
-from mlops.lifecycle.rollout import Event
-from mlops.lifecycle.train import train
+from mlops.lifecycle.apply.environment import apply
+from mlops.lifecycle.apply.rollout import Event
+from mlops.lifecycle.decide.journal import Kind
+from mlops.lifecycle.propose.promote import Promotion, promote, rollback
+from mlops.lifecycle.train.evidence import GATE_TAG, sample_requests, stored_report
+from mlops.lifecycle.train.training import train
 from mlops.pipeline import StepEvent
 from mlops.spec.files import desired_path, gates_path, load_policy, training_path
 from mlops.spec.gates import GateReport

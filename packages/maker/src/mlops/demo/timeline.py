@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from mlops.lifecycle.journal import Kind
+from mlops.lifecycle.decide.journal import Kind
 from mlops.targets.base import JournalEntry, Registry, Target
 
 _TEXT: dict[str, str] = {

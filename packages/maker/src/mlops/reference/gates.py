@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import inspect
 
-from mlops.lifecycle.gates import GATES
-from mlops.lifecycle.transitions import POLICY_GATES
+from mlops.lifecycle.decide.gates import GATES
+from mlops.lifecycle.decide.transitions import POLICY_GATES
 from mlops.reference.fields import fields, sections
 from mlops.reference.markdown import code, page, prose, table
 from mlops.spec._base import Spec

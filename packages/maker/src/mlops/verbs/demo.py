@@ -101,7 +101,7 @@ def _tell(sandbox: Sandbox, target: Target, new: bool, drift: bool) -> None:
 def _gates(report: GateReport) -> None:
     from rich.markup import escape
 
-    from mlops.lifecycle.report import headline
+    from mlops.lifecycle.decide.report import headline
 
     colour = "green" if report.passed else "red"
     err().print(f"  [{colour}]{escape(headline(report))}[/]")
@@ -116,8 +116,8 @@ def _end(sandbox: Sandbox, target: Target, seconds: float) -> None:
 
     from mlops.demo.story import MODEL
     from mlops.demo.timeline import timeline
-    from mlops.lifecycle import report
-    from mlops.lifecycle.evidence import stored_report
+    from mlops.lifecycle.decide import report
+    from mlops.lifecycle.train.evidence import stored_report
     from mlops.spec.files import load_policy
 
     order = load_policy(sandbox.work).order

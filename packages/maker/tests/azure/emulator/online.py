@@ -56,7 +56,7 @@ class Online:
         self._folder = emulator.folder / "online"
         self._serving: dict[str, Serving] = {}
         self._keys: dict[str, list[str]] = {}
-        self.images = {"": [sys.executable, "-m", "mlops.serving.container"]}
+        self.images = {"": [sys.executable, "-m", "mlops.serving.http.container"]}
         self.slow: dict[str, float] = {}
         self.broken: set[str] = set()
         endpoint = {"listKeys": self._list_keys, "regenerateKeys": self._regenerate, "token": self._token}

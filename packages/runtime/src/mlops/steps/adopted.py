@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, Problem, TargetError
-from mlops.serving.elsewhere import code_in
-from mlops.serving.library import LibraryScorer
+from mlops.serving.formats.elsewhere import code_in
+from mlops.serving.score.library import LibraryScorer
 from mlops.spec._yaml import Document
 from mlops.spec.artifact import leads_outside
 from mlops.spec.schema import FILE, Library, ModelSchema

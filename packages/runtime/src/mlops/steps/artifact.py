@@ -16,12 +16,12 @@ import numpy as np
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
-from mlops.serving.core import OnnxScorer, Scorer
 from mlops.serving.formats import PICKLE, Format, Saved, find, format_of
 from mlops.serving.formats.sklearn import texts_alone
-from mlops.serving.inputs import KNOWN, matrix_type
-from mlops.serving.library import LibraryScorer
-from mlops.serving.own_code import copied
+from mlops.serving.score.core import OnnxScorer, Scorer
+from mlops.serving.score.inputs import KNOWN, matrix_type
+from mlops.serving.score.library import LibraryScorer
+from mlops.serving.score.own_code import copied
 from mlops.spec.admits import RICH
 from mlops.spec.schema import FILE, Column, Library, ModelSchema
 from mlops.spec.tasks import asked_as, is_values

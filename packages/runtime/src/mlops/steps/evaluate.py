@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
-    from mlops.serving.core import Scorer
+    from mlops.serving.score.core import Scorer
     from mlops.steps.metrics import Scores
     from mlops.usecase import UseCase
 
@@ -63,7 +63,7 @@ def _evaluate(given: argparse.Namespace) -> None:
 def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | None = None) -> Evaluation:
     """Test the artifact `model` on the rows of the folder `test`; write evaluation.json and the rest to `to`.
 
-    `digest` as in `mlops.serving.core.load`, which raises when the model cannot be loaded. Raises
+    `digest` as in `mlops.serving.score.core.load`, which raises when the model cannot be loaded. Raises
     `InvalidInput` when the rows lack a column, or no metric is defined on them.
     """
     from mlops.steps import _plots, dataset
@@ -154,8 +154,8 @@ def _parity(
     """The graph against the trained model in the same folder; None when there is no graph."""
     import numpy as np
 
-    from mlops.serving.core import PyfuncScorer
-    from mlops.serving.library import LibraryScorer
+    from mlops.serving.score.core import PyfuncScorer
+    from mlops.serving.score.library import LibraryScorer
     from mlops.usecase import trusted_types
 
     schema = scorer.schema

@@ -15,7 +15,7 @@ from mlops.steps import _args
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.serving.core import Scorer
+    from mlops.serving.score.core import Scorer
     from mlops.spec.gatepolicy import Direction
     from mlops.steps.metrics import About
 

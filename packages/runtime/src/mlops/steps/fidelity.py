@@ -20,7 +20,7 @@ from mlops.steps.probes import USUAL, Probe, drawn
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.serving.core import Scorer
+    from mlops.serving.score.core import Scorer
     from mlops.spec.schema import Column, ModelSchema, Task
 
 TOLERANCE = 1e-5

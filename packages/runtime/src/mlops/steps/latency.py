@@ -17,7 +17,7 @@ from mlops.spec.evaluation import Latency
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.serving.core import Row, Scorer
+    from mlops.serving.score.core import Row, Scorer
     from mlops.spec.schema import ModelSchema
 
 REPEATS = 300

@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from mlops.serving.core import Scorer
+    from mlops.serving.score.core import Scorer
     from mlops.usecase import UseCase
 
 
 def opened(folder: Path, usecase: UseCase, digest: str | None = None) -> Scorer:
-    """A scorer, as `mlops.serving.core.load` makes one.
+    """A scorer, as `mlops.serving.score.core.load` makes one.
 
     Without a digest the model is this pipeline's own: the classes of its use case are those that run here
     anyway, and the step `train` has written what else it runs.
     """
-    from mlops.serving import core
     from mlops.serving.formats import RUNS_CODE
+    from mlops.serving.score import core
     from mlops.spec.digest import tree_digest
     from mlops.usecase import pickled, trusted_types
 

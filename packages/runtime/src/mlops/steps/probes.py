@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import numpy as np
 
-from mlops.serving.request import RequestError, RequestParser
+from mlops.serving.score.request import RequestError, RequestParser
 from mlops.spec import cells
 from mlops.spec.admits import FLOAT32_MAX, RICH, real_bounds, whole_bounds
 from mlops.steps.latency import rows_of
@@ -22,7 +22,7 @@ from mlops.steps.latency import rows_of
 if TYPE_CHECKING:
     import pandas as pd
 
-    from mlops.serving.core import Cell, Row, Scorer
+    from mlops.serving.score.core import Cell, Row, Scorer
     from mlops.spec.schema import Column, ModelSchema
 
 SEED = 20130101

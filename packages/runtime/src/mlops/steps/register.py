@@ -101,7 +101,7 @@ def _answer(given: argparse.Namespace, said: Mapping[str, object]) -> None:
 
 
 def _upload(tracker: PipelineTracker, parent: Run, given: argparse.Namespace) -> None:
-    from mlops.serving.core import read_schema
+    from mlops.serving.score.core import read_schema
     from mlops.spec.schema import FILE as SERVING
     from mlops.steps.dataset import copy_rows
     from mlops.steps.profile import ARTIFACT as PROFILE

@@ -31,7 +31,7 @@ def write(folder: Path, schema: ModelSchema, inputs: pd.DataFrame) -> None:
 
     Raises `InvalidInput` when no row is left, or a value would reach the endpoint as another.
     """
-    from mlops.serving.request import Limits, RequestError, RequestParser
+    from mlops.serving.score.request import Limits, RequestError, RequestParser
     from mlops.steps.latency import rows_of
 
     chosen = inputs.iloc[:: max(1, len(inputs) // ROWS)].head(ROWS)

@@ -17,8 +17,9 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.errors import IntegrityError, InvalidInput, Locked
-from mlops.serving import batch, testing
-from mlops.serving.table import check_table
+from mlops.serving import testing
+from mlops.serving.batch import job as batch
+from mlops.serving.score.table import check_table
 from mlops.spec.schema import Column, ModelSchema
 
 
@@ -294,7 +295,7 @@ def test_small_files_are_forced_to_the_disk_together(
 
 
 RUN = (
-    "import sys; from pathlib import Path; from mlops.serving.batch import score_folder\n"
+    "import sys; from pathlib import Path; from mlops.serving.batch.job import score_folder\n"
     "if __name__ == '__main__':\n"
     "    score_folder(*map(Path, sys.argv[1:4]), keep=['id'], workers=int(sys.argv[4]))"
 )

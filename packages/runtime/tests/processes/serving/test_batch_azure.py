@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from mlops.serving import testing
-from mlops.serving.core import load
+from mlops.serving.score.core import load
 
 ROOT = Path(__file__).parents[5]
 ENGINE = ROOT / "packages/runtime/src"

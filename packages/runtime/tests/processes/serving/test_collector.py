@@ -20,10 +20,11 @@ import pytest
 from test_score import end, start
 
 from mlops.errors import TargetError
-from mlops.serving import collector, testing
-from mlops.serving.capture import Capture, Origin, open_capture
-from mlops.serving.client import Unreachable, call
-from mlops.serving.collector import CollectorSink
+from mlops.serving import testing
+from mlops.serving.capture import collector
+from mlops.serving.capture.collector import CollectorSink
+from mlops.serving.capture.recorder import Capture, Origin, open_capture
+from mlops.serving.http.client import Unreachable, call
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.schema import ModelSchema
 

@@ -19,7 +19,7 @@ import pytest
 import mlops.serving.azure
 from mlops.errors import InvalidInput
 from mlops.serving import testing
-from mlops.serving.client import Unreachable, call
+from mlops.serving.http.client import Unreachable, call
 
 SCRIPT = Path(mlops.serving.azure.__file__).with_name("score.py")
 SERVER = Path(sys.executable).with_name("azmlinfsrv")

@@ -19,9 +19,9 @@ from pathlib import Path
 import pytest
 
 from mlops.serving import testing
-from mlops.serving.client import call
-from mlops.serving.lock import owner
-from mlops.serving.state import read_state
+from mlops.serving.http.client import call
+from mlops.serving.http.state import read_state
+from mlops.serving.score.lock import owner
 from tests.serving.harness import Server, drain, start, status
 
 
@@ -208,7 +208,7 @@ def test_sigterm_while_idle_ends_at_once_and_cleanly(tmp_path: Path) -> None:
 
 
 def test_a_second_server_on_the_same_state_refuses(server: Server) -> None:
-    command = [sys.executable, "-m", "mlops.serving.server", "--state", str(server.folder)]
+    command = [sys.executable, "-m", "mlops.serving.http.server", "--state", str(server.folder)]
     second = subprocess.run(command, capture_output=True, text=True, check=False)
     assert second.returncode == 6
     assert "another server already serves" in second.stderr and "Traceback" not in second.stderr
@@ -222,7 +222,7 @@ def test_a_taken_port_is_replaced_and_remembered(tmp_path: Path) -> None:
         stranger.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         stranger.bind(("127.0.0.1", first.port))
         stranger.listen()
-        command = [sys.executable, "-m", "mlops.serving.server", "--state", str(first.folder)]
+        command = [sys.executable, "-m", "mlops.serving.http.server", "--state", str(first.folder)]
         with open(os.devnull, "wb") as null:  # noqa: PTH123
             second = subprocess.Popen(command, stderr=null)
         try:

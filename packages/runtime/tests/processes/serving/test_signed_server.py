@@ -13,8 +13,9 @@ import pytest
 from signed_world import Case, sign_by_another_key
 
 from mlops.errors import IntegrityError, NotFound, TargetError
-from mlops.serving import signing, testing
-from mlops.serving.lock import owner
+from mlops.serving import testing
+from mlops.serving.score import signing
+from mlops.serving.score.lock import owner
 from mlops.spec.signing import signed_release
 from mlops.targets.local.endpoints import LocalEndpoints
 
@@ -53,7 +54,7 @@ def test_an_endpoint_loads_only_what_is_signed_also_after_a_restart(case: Case) 
 def test_the_container_ends_before_it_loads_what_is_not_signed(
     case: Case, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from mlops.serving import container
+    from mlops.serving.http import container
 
     shutil.copytree(case.folder, case.root / "mounted" / "model")
     monkeypatch.setenv("AZUREML_MODEL_DIR", str(case.root / "mounted"))

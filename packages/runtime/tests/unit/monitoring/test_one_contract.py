@@ -22,9 +22,9 @@ from pandera.pandas import Check, Column, DataFrameSchema
 from mlops.errors import InvalidInput
 from mlops.monitoring.contract import check
 from mlops.monitoring.rules import columns_of, unchecked
-from mlops.serving.columns import allowed, json_schema
-from mlops.serving.request import RequestError, RequestParser
-from mlops.serving.table import check_table
+from mlops.serving.score.columns import allowed, json_schema
+from mlops.serving.score.request import RequestError, RequestParser
+from mlops.serving.score.table import check_table
 from mlops.spec import schema as served
 from mlops.spec.admits import arrow_type, refused
 

@@ -13,8 +13,8 @@ import pytest
 
 from mlops.errors import InvalidInput
 from mlops.serving import testing
-from mlops.serving.capture import Capture, Origin, Record, Sink, open_capture, settings_from
-from mlops.serving.capture_files import FileSink
+from mlops.serving.capture.capture_files import FileSink
+from mlops.serving.capture.recorder import Capture, Origin, Record, Sink, open_capture, settings_from
 from mlops.spec.capture import CaptureSettings, check_capture
 from mlops.spec.schema import ModelSchema
 

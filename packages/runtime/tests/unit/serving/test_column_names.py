@@ -20,11 +20,11 @@ from pandera.pandas import Column, DataFrameSchema
 
 from mlops.errors import InvalidInput
 from mlops.monitoring.rules import RESERVED, columns_of
-from mlops.serving.capture import Origin, Record
-from mlops.serving.capture_files import FileSink
-from mlops.serving.openapi import document
-from mlops.serving.request import Protocol, RequestError, RequestParser
-from mlops.serving.table import check_table
+from mlops.serving.capture.capture_files import FileSink
+from mlops.serving.capture.recorder import Origin, Record
+from mlops.serving.http.openapi import document
+from mlops.serving.score.request import Protocol, RequestError, RequestParser
+from mlops.serving.score.table import check_table
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.schema import ModelSchema
 

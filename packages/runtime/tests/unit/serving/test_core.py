@@ -15,7 +15,8 @@ import pyarrow as pa
 import pytest
 
 from mlops.errors import IntegrityError, InvalidInput, TargetError
-from mlops.serving import core, testing
+from mlops.serving import testing
+from mlops.serving.score import core
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import FILE
 

@@ -17,7 +17,7 @@ import pytest
 import yaml
 
 from mlops.errors import IntegrityError, InvalidInput, TargetError
-from mlops.serving import core
+from mlops.serving.score import core
 from mlops.spec.schema import FILE, Column, ModelSchema, OnnxGraph
 
 TEXT, NUMBER = Column(name="carrier", type="string"), Column(name="distance", type="number")

@@ -14,8 +14,8 @@ import pytest
 import uvicorn
 from uvicorn.server import ServerState
 
-from mlops.serving.guard import FRAMING_BYTES, HEADER_BYTES, UNWANTED_BYTES
-from mlops.serving.lane import LaneProtocol
+from mlops.serving.http.guard import FRAMING_BYTES, HEADER_BYTES, UNWANTED_BYTES
+from mlops.serving.http.lane import LaneProtocol
 
 SEED = 20260
 KEY = b"authorization: Bearer k\r\n"

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from mlops.errors import InvalidInput
-from mlops.serving import rows
-from mlops.serving.request import RequestError, RequestParser
+from mlops.serving.score import rows
+from mlops.serving.score.request import RequestError, RequestParser
 from mlops.spec.schema import ModelSchema
 
 

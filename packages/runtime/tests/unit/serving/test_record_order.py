@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from mlops.serving.request import RequestError, RequestParser
+from mlops.serving.score.request import RequestError, RequestParser
 from mlops.spec.schema import Column, ModelSchema
 
 COUNT = 60

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mlops.serving.request import Limits, Protocol, RequestError, RequestParser, check_content_type
+from mlops.serving.score.request import Limits, Protocol, RequestError, RequestParser, check_content_type
 from mlops.spec.schema import Column, ModelSchema
 
 SCHEMA = ModelSchema(

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mlops.serving.request import Protocol, RequestError, RequestParser
+from mlops.serving.score.request import Protocol, RequestError, RequestParser
 from mlops.spec.schema import Column, ModelSchema
 
 PARSER = RequestParser(

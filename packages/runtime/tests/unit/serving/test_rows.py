@@ -20,11 +20,11 @@ from hypothesis import strategies as st
 
 from mlops.cli._serve import _payload
 from mlops.errors import InvalidInput
-from mlops.serving import rows as reader
-from mlops.serving.batch_file import SUFFIXES, BatchJob, score_file
-from mlops.serving.core import Predictions, Scorer
-from mlops.serving.request import RequestError, RequestParser
-from mlops.serving.table import check_table
+from mlops.serving.batch.batch_file import SUFFIXES, BatchJob, score_file
+from mlops.serving.score import rows as reader
+from mlops.serving.score.core import Predictions, Scorer
+from mlops.serving.score.request import RequestError, RequestParser
+from mlops.serving.score.table import check_table
 from mlops.spec.admits import arrow_type
 from mlops.spec.schema import Column, ModelSchema
 

@@ -13,8 +13,9 @@ import pytest
 from signed_world import Case, make_key, sign_by_another_key
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput
-from mlops.lifecycle.sign import sign_release, verify_release
-from mlops.serving import signing, testing
+from mlops.lifecycle.apply.sign import sign_release, verify_release
+from mlops.serving import testing
+from mlops.serving.score import signing
 from mlops.spec.signing import Signed, SigningSettings
 
 

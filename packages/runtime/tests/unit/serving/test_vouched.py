@@ -18,9 +18,9 @@ import pytest
 import yaml
 
 from mlops.errors import InvalidInput, MlopsError
-from mlops.serving import core
-from mlops.serving.elsewhere import code_in
+from mlops.serving.formats.elsewhere import code_in
 from mlops.serving.formats.vouched import refused
+from mlops.serving.score import core
 
 
 @pytest.fixture
@@ -136,8 +136,8 @@ def test_functions_that_are_vouched_for_open_no_files() -> None:
 def test_a_model_that_names_its_own_types_is_not_registered(
     hostile: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from mlops.lifecycle import register
-    from mlops.lifecycle.lineage import Checkout
+    from mlops.lifecycle.train import register
+    from mlops.lifecycle.train.lineage import Checkout
 
     register_external = register.register_external
     monkeypatch.setattr(register, "checkout", lambda _: Checkout("c" * 40, "main", False, "Ada"))

@@ -16,9 +16,9 @@ import pytest
 
 from mlops.monitoring.profile import profile_file
 from mlops.monitoring.scan import scan
-from mlops.serving.capture import Origin, Record
-from mlops.serving.capture_files import FileSink
-from mlops.serving.request import RequestError, RequestParser
+from mlops.serving.capture.capture_files import FileSink
+from mlops.serving.capture.recorder import Origin, Record
+from mlops.serving.score.request import RequestError, RequestParser
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.monitoring import TimeSpan
 from mlops.spec.schema import Column, ModelSchema

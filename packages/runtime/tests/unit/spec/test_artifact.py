@@ -16,7 +16,8 @@ import yaml
 
 from mlops.errors import IntegrityError, InvalidInput
 from mlops.pipeline.run.cache import StepCache, content_digest
-from mlops.serving import core, testing
+from mlops.serving import testing
+from mlops.serving.score import core
 from mlops.spec.artifact import artifact_files, inside, leads_outside, plain_files
 from mlops.spec.digest import tree_digest
 from mlops.steps import dataset

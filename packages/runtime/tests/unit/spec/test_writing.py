@@ -120,7 +120,7 @@ FOLDERS = {
     "packages/engine/src/mlops/forge/pushed/stand_in.py": "a folder",
     "packages/engine/src/mlops/targets/local/store.py": "the journal, which only grows",
     "packages/engine/src/mlops/events/sinks/file.py": "a file of events, which only grows",
-    "packages/runtime/src/mlops/serving/signing.py": "a temporary file that a library wants to read",
+    "packages/runtime/src/mlops/serving/score/signing.py": "a temporary file that a library wants to read",
 }
 """Who moves or syncs something that is no replaced file, and what it is."""
 

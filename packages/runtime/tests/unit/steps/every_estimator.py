@@ -20,8 +20,8 @@ import numpy as np
 import pandas as pd
 
 from mlops.errors import InvalidInput
-from mlops.serving.core import OnnxScorer, load
-from mlops.serving.request import RequestError, RequestParser
+from mlops.serving.score.core import OnnxScorer, load
+from mlops.serving.score.request import RequestError, RequestParser
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema, Task
 from mlops.steps import artifact

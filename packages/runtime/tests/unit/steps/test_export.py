@@ -25,7 +25,7 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, OrdinalEncoder, StandardScaler
 from sklearn.tree import DecisionTreeRegressor
 
-from mlops.serving.core import load
+from mlops.serving.score.core import load
 from mlops.spec.schema import FILE, Column, ModelSchema, Task
 from mlops.steps.export import NoGraphError, export
 

@@ -40,7 +40,7 @@ from sklearn.preprocessing import (
 from sklearn.tree import DecisionTreeRegressor
 
 from mlops.errors import InvalidInput, TargetError
-from mlops.serving import core
+from mlops.serving.score import core
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema
 from mlops.steps import artifact

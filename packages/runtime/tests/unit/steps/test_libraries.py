@@ -23,11 +23,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OrdinalEncoder, StandardScaler
 
 from mlops.errors import InvalidInput
-from mlops.serving import core
-from mlops.serving.core import OnnxScorer
-from mlops.serving.elsewhere import code_in
 from mlops.serving.formats import find, open_model
-from mlops.serving.library import LibraryScorer
+from mlops.serving.formats.elsewhere import code_in
+from mlops.serving.score import core
+from mlops.serving.score.core import OnnxScorer
+from mlops.serving.score.library import LibraryScorer
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema, Task
 from mlops.steps import artifact

@@ -18,8 +18,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from mlops.errors import IntegrityError, InvalidInput
-from mlops.serving import core
-from mlops.serving.library import LibraryScorer
+from mlops.serving.score import core
+from mlops.serving.score.library import LibraryScorer
 from mlops.spec.digest import tree_digest
 from mlops.steps import artifact
 from mlops.steps.opened import opened

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from mlops.monitoring.profile import profile_file
-from mlops.serving.core import read_schema
+from mlops.serving.score.core import read_schema
 from mlops.steps import dataset, validate
 
 

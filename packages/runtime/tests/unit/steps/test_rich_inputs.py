@@ -21,11 +21,11 @@ from mlops import columns
 from mlops.errors import InvalidInput
 from mlops.monitoring.contract import check
 from mlops.monitoring.rules import columns_of, unchecked
-from mlops.serving import core, rows
-from mlops.serving.library import LibraryScorer
-from mlops.serving.openapi import document
-from mlops.serving.request import RequestError, RequestParser
-from mlops.serving.table import check_table
+from mlops.serving.http.openapi import document
+from mlops.serving.score import core, rows
+from mlops.serving.score.library import LibraryScorer
+from mlops.serving.score.request import RequestError, RequestParser
+from mlops.serving.score.table import check_table
 from mlops.spec.admits import cell_array
 from mlops.spec.schema import ModelSchema
 from mlops.steps import artifact

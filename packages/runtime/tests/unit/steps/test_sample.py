@@ -13,7 +13,7 @@ from pandera.pandas import Check, Column, DataFrameSchema
 
 from mlops.errors import InvalidInput
 from mlops.monitoring.rules import columns_of
-from mlops.serving.request import RequestParser
+from mlops.serving.score.request import RequestParser
 from mlops.spec.schema import ModelSchema
 from mlops.steps import sample
 

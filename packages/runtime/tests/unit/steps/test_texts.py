@@ -14,7 +14,7 @@ from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
-from mlops.serving import core
+from mlops.serving.score import core
 from mlops.spec.digest import tree_digest
 from mlops.steps import artifact
 from tests.unit.steps.toy import toy_of

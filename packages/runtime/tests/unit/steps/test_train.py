@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from flights import usecase
-from mlops.serving.core import load
+from mlops.serving.score.core import load
 from mlops.spec.schema import ModelSchema
 from mlops.steps import train
 from tests.unit.steps.toy import Toy

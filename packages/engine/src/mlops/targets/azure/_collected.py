@@ -1,8 +1,8 @@
 """What Azure ML's data collector wrote, as the rows that an endpoint captures elsewhere. Pure.
 
 A line is a CloudEvent whose `data` are rows of one request, or of several that came close together. Each row
-says itself where it belongs (`mlops.serving.collector`), so a row of the inputs finds its row of the outputs
-whatever the agent made of their events.
+says itself where it belongs (`mlops.serving.capture.collector`), so a row of the inputs finds its row of the
+outputs whatever the agent made of their events.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from mlops.monitoring.scan import SET_ASIDE, UNPAIRED
-from mlops.serving.collector import CORRELATION, INPUTS, OUTPUTS, ROW, TIME
+from mlops.serving.capture.collector import CORRELATION, INPUTS, OUTPUTS, ROW, TIME
 
 Key = tuple[datetime, str, int]
 """Time of the answer, request, position within the request: in this order rows are written."""
@@ -87,7 +87,7 @@ class Hour:
         return found
 
     def table(self) -> Any:
-        """Arrow table as `mlops.serving.capture_files` writes it; its metadata say what is not in it.
+        """Arrow table as `mlops.serving.capture.capture_files` writes it; its metadata say what is not in it.
 
         A column without any value has Arrow's type `null`.
         """

@@ -19,7 +19,7 @@ from itertools import accumulate
 from typing import Any
 
 from mlops.errors import Inconclusive
-from mlops.serving.metrics import LATENCY_BOUNDS
+from mlops.serving.http.metrics import LATENCY_BOUNDS
 from mlops.targets.base import TrafficSample
 
 PATIENCE, PAUSE = 300.0, 10.0

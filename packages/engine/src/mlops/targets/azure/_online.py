@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, Problem
-from mlops.serving.collector import INPUTS, OUTPUTS
-from mlops.serving.container import LIVENESS, PORT, READINESS, SCORING
-from mlops.serving.signing import variables
+from mlops.serving.capture.collector import INPUTS, OUTPUTS
+from mlops.serving.http.container import LIVENESS, PORT, READINESS, SCORING
+from mlops.serving.score.signing import variables
 from mlops.spec._yaml import Document
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.digest import data_digest, file_digest

@@ -18,8 +18,8 @@ from typing import Any
 import yaml
 
 from mlops.errors import InvalidInput, NotFound, Problem, StepFailed, TargetError
-from mlops.serving.core import verify
-from mlops.serving.signing import variables
+from mlops.serving.score.core import verify
+from mlops.serving.score.signing import variables
 from mlops.spec._yaml import Document
 from mlops.spec.digest import data_digest, tree_digest
 from mlops.spec.engine import STEPS, export

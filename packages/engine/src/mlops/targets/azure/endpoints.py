@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import Blocked, Inconclusive, InvalidInput, MlopsError, NotFound, TargetError
-from mlops.serving.core import read_schema, verify
-from mlops.serving.metrics import prediction_bounds
+from mlops.serving.http.metrics import prediction_bounds
+from mlops.serving.score.core import read_schema, verify
 from mlops.spec.files import load_policy
 from mlops.spec.online import OnlineSettings
 from mlops.spec.release import Release

@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, NotFound, TargetError
-from mlops.serving.collector import INPUTS, OUTPUTS
+from mlops.serving.capture.collector import INPUTS, OUTPUTS
 from mlops.spec import writing
 from mlops.targets.azure._collected import Hour
 from mlops.targets.azure.connect import Connection

@@ -6,7 +6,7 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
-from mlops.serving.lock import LOCK
+from mlops.serving.score.lock import LOCK
 
 LOG = "server.log"
 _SHOWN = 3

@@ -1,8 +1,8 @@
 """Online endpoints on this machine: one server process a model and environment, on the loopback address.
 
-The server alone writes what is served (`mlops.serving.router`); this class starts it, asks it for changes
-and reads its answers. It can therefore be killed at any moment: a change that was asked for takes effect
-as a whole or not at all, and the server goes on serving.
+The server alone writes what is served (`mlops.serving.http.router`); this class starts it, asks it for
+changes and reads its answers. It can therefore be killed at any moment: a change that was asked for
+takes effect as a whole or not at all, and the server goes on serving.
 """
 
 from __future__ import annotations
@@ -21,9 +21,8 @@ from typing import Any, NoReturn
 
 from mlops import errors
 from mlops.errors import Inconclusive, InvalidInput, Locked, MlopsError, NotFound, TargetError
-from mlops.serving.client import Unreachable, call
-from mlops.serving.lock import Owner, owner
-from mlops.serving.state import (
+from mlops.serving.http.client import Unreachable, call
+from mlops.serving.http.state import (
     KEYS,
     STATE,
     Keys,
@@ -35,6 +34,7 @@ from mlops.serving.state import (
     read_state,
     write_state,
 )
+from mlops.serving.score.lock import Owner, owner
 from mlops.spec.capture import CaptureSettings, check_capture
 from mlops.spec.digest import data_digest
 from mlops.spec.release import Release
@@ -114,7 +114,7 @@ class LocalEndpoints:
         """
         folder = self._folder(environment, release.model)
         if (capture := self._capture.get(release.model)) is not None and capture.exclude:
-            from mlops.serving.core import read_schema
+            from mlops.serving.score.core import read_schema
 
             names = [column.name for column in read_schema(artifact).columns]
             check_capture(capture, names, field=f"models.{release.model}.capture")
@@ -363,7 +363,7 @@ def _spawn(folder: Path, capture: CaptureSettings | None) -> subprocess.Popen[by
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
     with log.open("ab") as stream:
         process = subprocess.Popen(
-            [sys.executable, "-m", "mlops.serving.server", "--state", str(folder.resolve())],
+            [sys.executable, "-m", "mlops.serving.http.server", "--state", str(folder.resolve())],
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=stream,

@@ -48,7 +48,7 @@ class LocalObservations:
         self, environment: str, model: str, since: datetime | None = None, until: datetime | None = None
     ) -> list[Path]:
         """Those whose names say that they may hold rows of the time; who reads them skips within a file."""
-        from mlops.serving.capture import FOLDER
+        from mlops.serving.capture.recorder import FOLDER
 
         found = sorted((self._state / "endpoints" / environment / model / FOLDER).glob("*.parquet"))
         return [found[i] for i in within([path.name for path in found], since, until)]

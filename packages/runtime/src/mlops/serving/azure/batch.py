@@ -1,6 +1,6 @@
 """Entry script of an Azure ML parallel job: `init()` once a worker, `run(mini_batch)` for each mini-batch.
 
-It drives the core of `mlops.serving.batch`, and the manifest is the same, so that a job that is started
+It drives the core of `mlops.serving.batch.job`, and the manifest is the same, so that a job that is started
 again on the same output goes on where it was. Program arguments: `--model`, `--output`, and `--input` for
 the folder that mini-batches are files of; `--digest` (`none`: only formats that cannot run code), `--keep`.
 """
@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlops.errors import InvalidInput, TargetError
-from mlops.serving.batch import finished, score
-from mlops.serving.batch_file import BatchJob
-from mlops.serving.core import Scorer, find_artifact, load
-from mlops.serving.signing import signed_from, verify_apart
+from mlops.serving.batch.batch_file import BatchJob
+from mlops.serving.batch.job import finished, score
+from mlops.serving.score.core import Scorer, find_artifact, load
+from mlops.serving.score.signing import signed_from, verify_apart
 from mlops.spec.digest import tree_digest
 
 UNNAMED = "none"

@@ -22,10 +22,10 @@ from azureml_inference_server_http.api.aml_request import rawhttp
 from azureml_inference_server_http.api.aml_response import AMLResponse
 
 from mlops.errors import MlopsError
-from mlops.serving.capture import FOLDER, SETTINGS, Capture, Origin, open_capture, settings_from
-from mlops.serving.core import Scorer, find_artifact, load
-from mlops.serving.request import RequestError, RequestParser, check_content_type
-from mlops.serving.signing import signed_from, verify_apart
+from mlops.serving.capture.recorder import FOLDER, SETTINGS, Capture, Origin, open_capture, settings_from
+from mlops.serving.score.core import Scorer, find_artifact, load
+from mlops.serving.score.request import RequestError, RequestParser, check_content_type
+from mlops.serving.score.signing import signed_from, verify_apart
 from mlops.spec.capture import check_capture
 
 log = logging.getLogger("mlops.serving")

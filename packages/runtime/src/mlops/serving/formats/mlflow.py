@@ -28,7 +28,7 @@ def save(estimator: Any, to: Saved) -> None:
 
 def load(folder: Path, task: Task, trusted: Sequence[str]) -> Answer:
     """See `mlops.serving.formats.Format`. Raises `InvalidInput` when loading it could run code."""
-    from mlops.serving.elsewhere import code_in
+    from mlops.serving.formats.elsewhere import code_in
     from mlops.spec._yaml import Document
 
     described: Any = Document.read(folder / "MLmodel").value

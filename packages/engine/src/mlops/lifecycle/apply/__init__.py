@@ -1,0 +1,1 @@
+"""What is served becomes what the files say."""

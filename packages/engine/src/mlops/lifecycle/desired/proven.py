@@ -1,0 +1,138 @@
+"""What the registry records of gates and releases, so that a release file can be proven by it.
+
+The rule is `mlops.spec.proof.proof`, pure; here its two sides are read and written.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from mlops.errors import IntegrityError, InvalidInput, NotFound, TargetError
+from mlops.lifecycle.decide import journal
+from mlops.spec import files
+from mlops.spec.gates import GateReport
+from mlops.spec.policy import Policy
+from mlops.spec.proof import Recorded, agrees, differences, released_tags
+from mlops.spec.release import Release
+from mlops.targets.base import ModelVersion, Registry, Target
+
+VERDICT = "gates"
+"""Run artifacts: gates/<version>.json and .md, what `gate` said; <version>.released.json, what counted."""
+_COUNTED = "{}.released.json"
+
+
+def recorded(registry: Registry, version: ModelVersion, *, seal: bool = False) -> Recorded:
+    """What the rule compares with. `seal`: there is something to record, so there must be a key."""
+    return Recorded(version.model, version.version, version.tags, version.run_id, registry.seal(make=seal))
+
+
+def proven(target: Target, release: Release, policy: Policy, env: str) -> None:
+    """The lifecycle made this release; raises `NotFound` and `IntegrityError`, which names every field."""
+    registry = target.registry
+    found = recorded(registry, registry.get(release.model, release.version))
+    verified = not found.known and before(target, policy, env, release)
+    if wrong := unproven(release, found, verified=verified):
+        name = files.release_path(release.model, release.version)
+        told = "\n".join(f"{name}: {field}: {why}" for field, why in wrong)
+        raise IntegrityError(f"{told}\nNothing was deployed")
+
+
+def unproven(release: Release, found: Recorded, *, verified: bool) -> list[tuple[str, str]]:
+    """(field, sentence) of each fact that is not as recorded.
+
+    A version without any record, from before there were records, counts as it did then where it was
+    `verified`: an upgrade never bars the way back.
+    """
+    wrong = differences(release, found)
+    if wrong and not found.known and verified:
+        return [(field, why) for field, why in wrong if field in ("digest", "source.commit")]
+    return wrong
+
+
+def before(target: Target, policy: Policy, env: str, release: Release) -> bool:
+    """Whether an environment up to `env` verified this release; no branch reaches its journal."""
+    upto = policy.order[: policy.order.index(env) + 1]
+    entries = (target.store.entries(name, release.model) for name in upto)
+    return any(release.version in journal.read(found).verified for found in entries)
+
+
+def stored_report(registry: Registry, version: ModelVersion) -> GateReport:
+    """What `gate` last said of this version; raises `NotFound` when it was not judged."""
+    return _report(registry, version, f"{version.version}.json")
+
+
+def counting_report(registry: Registry, version: ModelVersion, last: GateReport | None = None) -> GateReport:
+    """The report that its release was made of; what `gate` said `last` when it was not released yet."""
+    if recorded(registry, version).released:
+        try:
+            return _report(registry, version, _COUNTED.format(version.version))
+        except NotFound:
+            pass
+    return last or stored_report(registry, version)
+
+
+def refuse_unrecorded(registry: Registry, release: Release) -> None:
+    """Raises `IntegrityError` for a release that says what `mlops gate` never recorded.
+
+    The report that it was made of lies beside the run, where more may write than may record.
+    """
+    found = recorded(registry, registry.get(release.model, release.version))
+    if wrong := differences(release, found):
+        told = "\n".join(f"{release.model} {release.version}: {field}: {why}" for field, why in wrong)
+        raise IntegrityError(f"{told}\nNothing was released")
+
+
+def record_release(registry: Registry, release: Release, report: GateReport) -> None:
+    """Record once what was released, and the report that it was made of; a second time changes nothing."""
+    version = registry.get(release.model, release.version)
+    found = recorded(registry, version, seal=True)
+    if found.released and not differences(release, found):
+        return
+    _keep_report(registry, version, report)
+    registry.tag(release.model, release.version, released_tags(found, release))
+
+
+def keep_released(root: Path, registry: Registry, version: ModelVersion) -> None:
+    """Before gates say something new: what was released from the report that is there stays proven.
+
+    For releases from before there were records, and for records of another key. The release file counts only
+    if a report that the lifecycle stored says the same.
+    """
+    try:
+        release = files.load_release(root, version.model, version.version)
+    except (NotFound, InvalidInput):
+        return
+    found = recorded(registry, version, seal=True)
+    if found.released and not differences(release, found):
+        return
+    if found.judged_here:
+        # Judged since there are records, and never released: a report can't say otherwise.
+        return
+    for name in (_COUNTED, "{}.json"):
+        try:
+            report = _report(registry, version, name.format(version.version))
+        except (NotFound, TargetError):
+            continue
+        if report.passed and agrees(release, report):
+            _keep_report(registry, version, report)
+            registry.tag(release.model, release.version, released_tags(found, release))
+            return
+
+
+def _keep_report(registry: Registry, version: ModelVersion, report: GateReport) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder) / _COUNTED.format(version.version)
+        place.write_text(report.model_dump_json(indent=2), encoding="utf-8")
+        registry.add_artifacts(version.run_id, Path(folder), VERDICT)
+
+
+def _report(registry: Registry, version: ModelVersion, name: str) -> GateReport:
+    path = registry.artifacts(version.run_id, f"{VERDICT}/{name}")
+    try:
+        return GateReport.model_validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise TargetError(
+            f"the gate report {VERDICT}/{name} of run {version.run_id} cannot be read ({error}); "
+            "run mlops gate again"
+        ) from None

@@ -1,0 +1,165 @@
+"""Where a release comes from, and that nobody changed it on the way. Never bypassed."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from mlops.errors import IntegrityError, InvalidInput, NotFound
+from mlops.forge.git import Git
+from mlops.lifecycle.decide import transitions
+from mlops.lifecycle.decide.intent import Intent
+from mlops.lifecycle.desired.proven import proven
+from mlops.spec import files
+from mlops.spec._yaml import Document
+from mlops.spec.desired import DesiredState
+from mlops.spec.policy import Freeze, Policy
+from mlops.spec.release import Release
+from mlops.targets.base import Target
+
+
+def whole(git: Git) -> None:
+    """Raises `InvalidInput` for a shallow clone: what it does not have would never have been."""
+    if git.shallow():
+        raise InvalidInput(
+            "this clone is shallow, so what was served and where a release comes from cannot be checked; "
+            "fetch all of it (git fetch --unshallow, or fetch-depth: 0 in CI)"
+        )
+
+
+def read_intent(root: Path, env: str, model: str, rev: str = "HEAD") -> Intent:
+    """What the commit `rev` wants. Raises `InvalidInput` (also for uncommitted changes) and `NotFound`."""
+    git = Git(root)
+    commit = git.head(rev)
+    whole(git)
+    name = files.desired_path(env, model)
+    history = desired_history(git, name, commit)
+    if not history:
+        _refuse_uncommitted(git, name)
+        raise NotFound(f"nothing is to be served: {name} is not in commit {commit[:8]}")
+    desired = history[0][1]
+    released = files.release_path(model, desired.release)
+    _refuse_uncommitted(git, name, released, files.POLICY, files.FREEZE)
+    policy_text, freeze_text = git.show(commit, files.POLICY), git.show(commit, files.FREEZE)
+    policy = Document(policy_text or "", files.POLICY).parse(Policy)
+    if env not in policy.order:
+        raise InvalidInput(f"there is no environment {env!r}; {files.POLICY} knows {', '.join(policy.order)}")
+    return Intent(
+        env=env,
+        model=model,
+        desired=desired,
+        release=release_at(git, model, desired.release, commit),
+        policy=policy,
+        freeze=Document(freeze_text, files.FREEZE).parse(Freeze) if freeze_text else Freeze(),
+        commit=commit,
+        file_commit=history[0][0],
+        lineage=transitions.lineage([state for _, state in history]),
+    )
+
+
+def desired_history(git: Git, name: str, rev: str) -> list[tuple[str, DesiredState]]:
+    """(commit, state) of a desired-state file, newest first. Empty when the file is not there at `rev`.
+
+    Ends where the file did not exist or an older state is not valid today; the newest state must be.
+    """
+    return states(git.texts(name, rev).get(name, []), name)
+
+
+def states(texts: Iterable[tuple[str, str | None]], name: str) -> list[tuple[str, DesiredState]]:
+    """`desired_history` of texts that were read already (`Git.texts`)."""
+    found: list[tuple[str, DesiredState]] = []
+    for commit, text in texts:
+        if text is None:
+            break
+        try:
+            found.append((commit, _state(text, name)))
+        except InvalidInput:
+            if not found:
+                raise
+            break
+    return found
+
+
+@functools.lru_cache(maxsize=50_000)
+def _state(text: str, name: str) -> DesiredState:
+    """By content: the history at a base is the history at HEAD, but for its newest part."""
+    return Document(text, name).parse(DesiredState)
+
+
+def release_at(git: Git, model: str, version: int, rev: str) -> Release:
+    """The release as committed; raises `NotFound` and `InvalidInput`."""
+    name = files.release_path(model, version)
+    text = git.show(rev, name)
+    if text is None:
+        raise NotFound(f"there is no release {version} of {model}: {name} is not in commit {rev[:8]}")
+    return files.as_release(Document(text, name), model, version)
+
+
+def _refuse_uncommitted(git: Git, *names: str) -> None:
+    if changed := git.uncommitted(*names):
+        raise InvalidInput(
+            f"{', '.join(changed)}: not committed. What is served follows commits only; commit the change, "
+            "or promote with `mlops promote`"
+        )
+
+
+def verify_source(root: Path, intent: Intent) -> None:
+    """The release file is as it was written, from a clean and known commit; raises `IntegrityError`."""
+    git, release = Git(root), intent.release
+    name = files.release_path(release.model, release.version)
+    if why := edited(git, name, intent.commit) or unclean(release) or unknown(git, release, intent.commit):
+        raise IntegrityError(f"{name} {why}")
+
+
+def edited(git: Git, name: str, rev: str) -> str:
+    """Who changed a release after it was written; empty when nobody did."""
+    return changed(git.changes(name, rev).get(name, []), name)
+
+
+def changed(rows: Sequence[tuple[str, str, str]], name: str) -> str:
+    """Why a release is not as it was written, from `Git.changes`; pure. One that was restored is."""
+    if not rows:
+        return ""
+    (last, mode, blob), (first, *written) = rows[0], rows[-1]
+    if not mode.startswith("100") and mode.strip("0"):
+        return f"is no regular file since {last[:8]}; restore it: git checkout {first[:8]} -- {name}"
+    if [mode, blob] == written:
+        return ""
+    what = "its mode" if blob == written[1] else "its bytes" if mode == written[0] else "bytes and mode"
+    return (
+        f"was written by {first[:8]}, and {last[:8]} changed {what}; a release is never edited. Restore it: "
+        f"git checkout {first[:8]} -- {name}, and commit; make a new release for a new model"
+    )
+
+
+def unclean(release: Release) -> str:
+    """Why nobody can make this release again; empty when one can."""
+    return "was trained from uncommitted changes; train from a commit" if release.source.dirty else ""
+
+
+def unknown(git: Git, release: Release, rev: str) -> str:
+    """Why the code of a release is none of this history; empty when it is."""
+    commit = release.source.commit
+    if not git.has(commit):
+        return (
+            f"comes from commit {commit[:8]}, which this repository does not have; "
+            "fetch it, or train again from a commit of this repository"
+        )
+    if not git.is_ancestor(commit, rev):
+        return (
+            f"comes from commit {commit[:8]}, which is not part of the history of {rev[:8]}; "
+            "merge its branch with a merge commit, or train again from here"
+        )
+    return ""
+
+
+def is_newer(root: Path, applied: str, ours: str) -> bool:
+    """Whether `applied` came after `ours` in this repository's history."""
+    return applied != ours and Git(root).is_ancestor(ours, applied)
+
+
+def fetch(intent: Intent, target: Target) -> Path:
+    """The artifact of a release that the lifecycle made; raises `NotFound` and `IntegrityError`."""
+    proven(target, intent.release, intent.policy, intent.env)
+    return target.registry.fetch(intent.model, intent.release.version, intent.release.digest)

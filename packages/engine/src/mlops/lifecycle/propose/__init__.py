@@ -1,0 +1,1 @@
+"""Releases and promotions, as pull requests."""

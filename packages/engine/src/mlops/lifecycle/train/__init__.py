@@ -1,0 +1,1 @@
+"""From a commit to a registered version and the evidence about it."""

@@ -1,0 +1,177 @@
+"""A training pipeline of somebody else: its outputs are all that the lifecycle asks of it.
+
+`model` is an MLflow model folder; `test` are the rows that it was tested on, with the target (`predictions`
+in their place, when they have the model's columns too). `train` are those it learned from, where the pipeline
+gives them. The gates ask the model about the test rows themselves, beside the champion; whatever else the
+pipeline gives (`predictions`, `report`) is kept with the version.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mlops.errors import InvalidInput, Problem
+from mlops.lifecycle.train.examine import evidence
+from mlops.pipeline import JobResult
+from mlops.pipeline.documents import open_document
+from mlops.spec.digest import tree_digest
+from mlops.spec.files import training_path
+from mlops.spec.settings import load_settings
+from mlops.targets.base import Target
+from mlops.usecase import load_usecase
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.usecase import UseCase
+
+MODEL, TEST, TRAIN = "model", "test", "train"
+KEPT = ("predictions", "report")
+"""Outputs that people may look at beside the version; `predictions` also stand in for `test`."""
+FOLDER = "pipeline"
+"""Run artifacts: what the pipeline gave of these."""
+RUN = "mlops.training.run"
+"""Tag of a version: the run of its pipeline."""
+SOURCE = {"mlops.source": "pipeline"}
+_SPLIT = "column:pipeline,test=test"
+"""How rows were split, where the pipeline has no windows: as it saw fit."""
+_MLMODEL = "MLmodel"
+
+
+@dataclass(frozen=True)
+class Registered:
+    """The version of a run. `new` is False when the registry had this artifact already."""
+
+    version: int
+    digest: str
+    new: bool
+
+
+def brings(root: Path, model: str) -> bool:
+    """Whether the pipeline of `model` gives a model and has no step that registers it."""
+    outputs = _outputs(root, model)
+    return MODEL in outputs and "registered" not in outputs
+
+
+def _outputs(root: Path, model: str) -> Mapping[str, object]:
+    found = open_document(root / training_path(model)).value.get("outputs")
+    return found if isinstance(found, dict) else {}
+
+
+def register(root: Path, target: Target, model: str, result: JobResult) -> Registered:
+    """Make a version of what the run gave, with the evidence that the gates judge.
+
+    Raises `InvalidInput` for outputs that are missing, a folder that is no MLflow model, rows without the
+    columns of the contract, and a model that refuses what the contract admits.
+    """
+    from mlops.steps.adopted import adopt
+
+    usecase = load_usecase(load_settings(root).model(model)[1].usecase, root / "src")
+    given = {name: _output(target, result, name) for name in _outputs(root, model)}
+    tested = given.get(TEST, given.get("predictions"))
+    if tested is None:
+        raise _wrong(
+            root,
+            model,
+            f"gives no rows that the model was tested on; add an output {TEST!r} (Parquet or CSV, with the "
+            f"column {usecase.target!r}), or `predictions` that have the model's columns too",
+        )
+    test = rows(tested, usecase)
+    train = rows(given[TRAIN], usecase) if TRAIN in given else test
+    tags = {**result.tags, **SOURCE, RUN: result.run_id}
+    with tempfile.TemporaryDirectory() as scratch:
+        place = Path(scratch)
+        adopt(place / "model", usecase, _model_in(given[MODEL]), train, test)
+        frames = {"train": train, "test": test}
+        found = evidence(
+            usecase, place / "model", to=place / "evidence", frames=frames, names=_named(root, model)
+        )
+        for name in (name for name in KEPT if name in given):
+            _copy(given[name], place / "evidence" / FOLDER / name)
+        digest = tree_digest(place / "model")
+        made = target.registry.register(model, place / "model", digest, {**tags, **found})
+        new = made.tags.get(RUN) == result.run_id
+        if new:
+            for part in sorted((place / "evidence").iterdir()):
+                target.registry.add_artifacts(made.run_id, part, part.name)
+    return Registered(made.version, digest, new)
+
+
+def _wrong(root: Path, model: str, message: str) -> InvalidInput:
+    name = training_path(model)
+    line = open_document(root / name).line(("outputs",))
+    return InvalidInput(Problem(f"{name}:{line}", message, "outputs"))
+
+
+def _output(target: Target, result: JobResult, name: str) -> Path:
+    return result.outputs[name] if name in result.outputs else target.jobs.output(result.run_id, name)
+
+
+def _model_in(folder: Path) -> Path:
+    """The folder that holds `MLmodel`: the output itself, or the one below it that has it."""
+    if (folder / _MLMODEL).is_file():
+        return folder
+    found = sorted(path.parent for path in folder.rglob(_MLMODEL)) if folder.is_dir() else []
+    if len(found) != 1:
+        there = "none" if not found else ", ".join(str(path.relative_to(folder)) for path in found)
+        raise InvalidInput(
+            f"the output `model` ({folder}) must hold one MLflow model, saved by save_model; it has {there}"
+        )
+    return found[0]
+
+
+def rows(path: Path, usecase: UseCase) -> pd.DataFrame:
+    """The rows of a file, or of all files of a folder. Raises `InvalidInput` for a column that is missing."""
+    import pandas as pd
+
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    frames = []
+    for file in files:
+        ending = file.suffix.lower()
+        if ending in (".parquet", ".pq"):
+            frames.append(pd.read_parquet(file))
+        elif ending == ".csv" or (ending == "" and path.is_file()):
+            frames.append(pd.read_csv(file))
+    if not frames:
+        raise InvalidInput(f"{path} holds no Parquet or CSV file of rows")
+    frame = pd.concat(frames, ignore_index=True)
+    wanted = [*usecase.contract().columns, usecase.target, *([usecase.time] if usecase.time else [])]
+    if missing := [column for column in wanted if column not in frame]:
+        raise InvalidInput(
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}. "
+            "The gates ask the model about these rows, so they need its inputs and the target"
+        )
+    return _typed(frame, usecase)
+
+
+def _typed(frame: pd.DataFrame, usecase: UseCase) -> pd.DataFrame:
+    """Columns with the types of the contract: a CSV has none, and whole numbers may stand for others."""
+    contract = usecase.contract()
+    kinds = {name: str(column.dtype) for name, column in contract.columns.items() if column.dtype is not None}
+    try:
+        return frame.astype(kinds)
+    except (TypeError, ValueError) as error:
+        raise InvalidInput(f"rows of the pipeline do not have the types of the contract: {error}") from None
+
+
+def _named(root: Path, model: str) -> dict[str, str]:
+    """Which rows they are: the windows of the pipeline where it has them."""
+    inputs = open_document(root / training_path(model)).value.get("inputs") or {}
+    window, tested = inputs.get("window"), inputs.get("test_window")
+    if isinstance(window, str) and isinstance(tested, str):
+        return {"train": window, "test": tested}
+    return {"train": f"train by {_SPLIT}", "test": f"test by {_SPLIT}"}
+
+
+def _copy(source: Path, to: Path) -> None:
+    to.parent.mkdir(parents=True, exist_ok=True)
+    if source.is_dir():
+        shutil.copytree(source, to)
+    else:
+        to.mkdir()
+        shutil.copy(source, to / source.name)

@@ -1,0 +1,239 @@
+"""What the gates judge, gathered from the target; `gate` then decides and records the verdict."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
+from mlops.events import publish
+from mlops.lifecycle.decide.gates import Evidence, decide
+from mlops.lifecycle.decide.report import markdown
+from mlops.lifecycle.desired.proven import VERDICT, keep_released, recorded
+from mlops.lifecycle.desired.proven import stored_report as stored_report  # noqa: PLC0414 (asked of this room)
+from mlops.lifecycle.train import facts
+from mlops.spec.digest import text_digest
+from mlops.spec.evaluation import FILE, read_evaluation
+from mlops.spec.files import gates_path, load_policy
+from mlops.spec.gatepolicy import GatePolicy, load_gates
+from mlops.spec.gates import GateReport
+from mlops.spec.live import LIVE, live_tag
+from mlops.spec.proof import judged_tags
+from mlops.spec.schema import ModelSchema
+from mlops.spec.settings import load_settings
+from mlops.steps import latency
+from mlops.steps.about import about
+from mlops.steps.metrics import encode_truth
+from mlops.targets.base import ModelVersion, Registry, Target
+from mlops.usecase import Judges, UseCase, load_usecase
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from mlops.serving.score.core import Scorer
+
+GATE_TAG = "mlops.gate"
+BLOCKED_TAG = "mlops.gate.blocked"
+"""What has ever blocked a version, also one that passes since its gates were loosened."""
+DIGEST_TAG = "mlops.digest"
+REPORT = "report"
+"""Run artifacts: the folder of the evaluate step."""
+TEST_ROWS = "evaluation/test.parquet"
+
+
+def gate(target: Target, root: Path, model: str, version: int | None = None) -> GateReport:
+    """Judge a version (default: the newest), tag it `mlops.gate` and store the report beside its run.
+
+    What came of it is recorded on the version, so that a release can be proven (`mlops.spec.proof`).
+    Raises `NotFound` when there is no version, `InvalidInput` for a wrong policy, `TargetError` or
+    `IntegrityError` when the candidate's evidence cannot be read. A version that does not pass is no
+    error: the report says so.
+    """
+    policy = load_gates(root, model)
+    order = load_policy(root).order
+    _, settings = load_settings(root).model(model)
+    chosen = find_version(target.registry, model, version)  # before anything heavy is imported
+    usecase = load_usecase(settings.usecase, root / "src")
+    _require_directions(usecase, policy)
+    candidate, champion, live_schema = gather(
+        target.registry, usecase, chosen, order, runs_code=policy.allow_code is not None
+    )
+    report = decide(candidate, champion, policy, live_schema)
+    report = report.model_copy(update={"gates_digest": text_digest(root / gates_path(model))})
+    keep_released(root, target.registry, chosen)
+    with tempfile.TemporaryDirectory() as folder:
+        place = Path(folder)
+        (place / f"{chosen.version}.json").write_text(report.model_dump_json(indent=2), encoding="utf-8")
+        (place / f"{chosen.version}.md").write_text(markdown(report), encoding="utf-8")
+        target.registry.add_artifacts(chosen.run_id, place, VERDICT)
+    # After the report: a tag must never promise a report that is not there.
+    found = recorded(target.registry, target.registry.get(model, chosen.version), seal=True)
+    tags = judged_tags(found, report, chosen.created)
+    verdict = {GATE_TAG: "pass" if report.passed else "blocked", **blocked_before(chosen.tags, report)}
+    target.registry.tag(model, chosen.version, {**tags, **verdict})
+    publish(root, facts.judged(report, chosen.run_id))
+    return report
+
+
+def blocked_before(tags: Mapping[str, str], report: GateReport) -> dict[str, str]:
+    """A verdict that blocks is never forgotten: the tag that names its gates, and the file of gates."""
+    if report.passed:
+        return {}
+    said = tags.get(BLOCKED_TAG, "")
+    names = ", ".join(gate.name for gate in report.blocking)
+    one = f"{names} (gates {(report.gates_digest or '').removeprefix('sha256:')[:8]})"
+    return {} if one in said.split("; ") else {BLOCKED_TAG: f"{said}; {one}" if said else one}
+
+
+def _require_directions(usecase: UseCase, policy: GatePolicy) -> None:
+    """Raises `InvalidInput` where the gates' file and the use case mean opposite things."""
+    if not isinstance(usecase, Judges):
+        return
+    given = [(policy.champion.metric, policy.champion.direction)]
+    given += [(gate.metric, gate.direction) for gate in policy.slices]
+    for metric, direction in given:
+        told = usecase.directions.get(metric, direction)
+        if told != direction:
+            raise InvalidInput(
+                f"{gates_path(usecase.name)} says that a {direction} {metric} is better, the use case "
+                f"(`directions`) that a {told} one is; change one of them"
+            )
+
+
+def find_version(registry: Registry, model: str, version: int | None) -> ModelVersion:
+    """The version asked for, or the newest; raises `NotFound`."""
+    if version is not None:
+        return registry.get(model, version)
+    found = registry.versions(model, limit=1)
+    if not found:
+        raise NotFound(f"{model} has no version yet; mlops train makes one")
+    return found[0]
+
+
+def live_version(registry: Registry, model: str, env: str) -> ModelVersion | None:
+    """What is live in `env` by its tag; the highest number should a crash have left two."""
+    return next(iter(registry.versions(model, {live_tag(env): LIVE}, limit=1)), None)
+
+
+def gather(
+    registry: Registry,
+    usecase: UseCase,
+    chosen: ModelVersion,
+    order: list[str],
+    *,
+    runs_code: bool = False,
+) -> tuple[Evidence, Evidence | None, ModelSchema | None]:
+    """Candidate, champion (live in the last environment of `order`) and the schema that clients rely on.
+
+    Both models score the test rows of the candidate's run with the scoring core. A champion that cannot
+    is evidence too: its `problem` says why, and the gates block. So is a candidate that would run code when
+    it is loaded: without `runs_code` it is not.
+    """
+    frame = _test_rows(registry, chosen)
+    candidate, scorer = _candidate(registry, usecase, chosen, frame, runs_code=runs_code)
+    live = [(env, live_version(registry, chosen.model, env)) for env in reversed(order)]
+    current = live[0][1]
+    if current is None:
+        nearest = next((found for _, found in live if found is not None), None)
+        schema = _schema(registry, nearest) if nearest else None
+        return _timed(candidate, scorer, _latencies(frame, scorer)), None, schema
+    champion, other = _champion(registry, usecase, current, frame, candidate)
+    took = _latencies(frame, scorer, other)
+    champion = replace(champion, latency=took[-1] if other else None)
+    return _timed(candidate, scorer, took), champion, champion.schema
+
+
+def _timed(candidate: Evidence, scorer: Scorer | None, took: list[float]) -> Evidence:
+    return candidate if scorer is None else replace(candidate, latency=took[0])
+
+
+def _test_rows(registry: Registry, version: ModelVersion) -> pd.DataFrame:
+    import pandas as pd
+
+    path = registry.artifacts(version.run_id, TEST_ROWS)
+    try:
+        return pd.read_parquet(path)
+    except (OSError, ValueError) as error:
+        raise TargetError(f"{TEST_ROWS} of run {version.run_id} cannot be read: {error}") from None
+
+
+def sample_requests(registry: Registry, version: ModelVersion, count: int) -> list[dict[str, Any]]:
+    """At most `count` of the version's test rows, drawn at random but always the same, one a request."""
+    schema, frame = _schema(registry, version), _test_rows(registry, version)
+    rows = latency.rows_of(schema, frame.sample(min(count, len(frame)), random_state=count), count)
+    columns = [column.name for column in schema.columns]
+    return [{"input_data": {"columns": columns, "data": [list(row)]}} for row in rows]
+
+
+def _folder(registry: Registry, version: ModelVersion) -> Path:
+    digest = version.tags.get(DIGEST_TAG)
+    if not digest:
+        raise TargetError(
+            f"{version.model} {version.version} has no tag {DIGEST_TAG}, so its artifact cannot be verified"
+        )
+    return registry.fetch(version.model, version.version, digest)
+
+
+def _schema(registry: Registry, version: ModelVersion) -> ModelSchema:
+    from mlops.serving.score.core import read_schema
+
+    return read_schema(_folder(registry, version))
+
+
+def _candidate(
+    registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame, *, runs_code: bool
+) -> tuple[Evidence, Scorer | None]:
+    from mlops.serving.score.core import load
+
+    schema = _schema(registry, version)
+    scorer = None
+    if runs_code or not schema.runs_code:
+        scorer = load(_folder(registry, version), digest=version.tags[DIGEST_TAG])
+    if usecase.target not in frame:
+        raise InvalidInput(f"{TEST_ROWS} of run {version.run_id} lacks the target {usecase.target!r}")
+    evaluation = None
+    # A model that was trained elsewhere has none: the gates that need it block and say so.
+    with contextlib.suppress(NotFound):
+        evaluation = read_evaluation(registry.artifacts(version.run_id, f"{REPORT}/{FILE}"))
+    made = Evidence(
+        version=version.version,
+        schema=schema,
+        truth=encode_truth(schema, frame[usecase.target]),
+        prediction=None if scorer is None else scorer.predict_frame(frame),
+        slices={c: frame[c].astype(str).to_numpy() for c in usecase.slices if c in frame},
+        evaluation=evaluation,
+        about=about(usecase, frame),
+        problem=""
+        if scorer is not None
+        else f"it was not loaded, because that runs code: {schema.runs_code}",
+    )
+    return made, scorer
+
+
+def _champion(
+    registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame, candidate: Evidence
+) -> tuple[Evidence, Scorer | None]:
+    """Its predictions on the candidate's rows, or the sentence that says why there are none."""
+    from mlops.serving.score.core import load, read_schema
+
+    folder = _folder(registry, version)
+    schema = read_schema(folder)
+    bare = Evidence(version.version, schema, candidate.truth, None, about=candidate.about)
+    try:
+        scorer = load(folder, digest=version.tags[DIGEST_TAG])
+        truth = encode_truth(schema, frame[usecase.target])
+        prediction = scorer.predict_frame(frame)
+    except MlopsError as error:
+        return replace(bare, problem=str(error)), None
+    return replace(bare, truth=truth, prediction=prediction), scorer
+
+
+def _latencies(frame: pd.DataFrame, *scorers: Scorer | None) -> list[float]:
+    calls: list[tuple[Scorer, Any]] = [
+        (scorer, latency.rows_of(scorer.schema, frame)) for scorer in scorers if scorer is not None
+    ]
+    return [taken.seconds for taken in latency.measure(calls)]

@@ -1,0 +1,1 @@
+"""Files of rows, scored so that a kill loses and doubles nothing."""

@@ -1,0 +1,1 @@
+"""The endpoint: connections, keys, deployments, traffic."""

@@ -1,0 +1,1 @@
+"""The scoring core: an artifact, a request's rows, an answer."""
