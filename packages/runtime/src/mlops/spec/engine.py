@@ -23,6 +23,7 @@ RUNTIME = "gitops-ml-runtime"
 ROOMS = (
     "errors.py",
     "usecase.py",
+    "columns.py",
     "forecasting.py",
     "spec",
     "tables",
