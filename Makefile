@@ -120,6 +120,7 @@ dist: setup ## Build the wheels, the image and the list of its packages in dist/
 	@$(BIN)/uv build --quiet --all-packages --wheel --out-dir dist
 	@$(BIN)/python container/build.py sbom --output dist/mlops-serving.cdx.json
 	@command -v docker >/dev/null || { echo "docker is needed to build the image"; exit 1; }
+	@$(BIN)/python container/build.py engine
 	@docker build --quiet --file container/Dockerfile --tag mlops-serving . >/dev/null
 	@docker save --output dist/mlops-serving.tar mlops-serving
 # </home>

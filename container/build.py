@@ -2,6 +2,8 @@
 
     python container/build.py requirements
         container/requirements.txt: the groups of `image` in pyproject.toml, every file with its hash
+    python container/build.py engine
+        .mlops/engine: the installed engine, of which the image copies what serving needs
     python container/build.py sbom --output sbom.cdx.json
         CycloneDX of a fresh environment that is made from that file as the image makes it
 
@@ -91,11 +93,16 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="container/build.py", description=__doc__)
     commands = parser.add_subparsers(dest="what", required=True)
     commands.add_parser("requirements", help="write container/requirements.txt")
+    commands.add_parser("engine", help="copy the installed engine to where the Dockerfile finds it")
     listed = commands.add_parser("sbom", help="write a CycloneDX list of the image's packages")
     listed.add_argument("--output", type=Path, required=True)
     options = parser.parse_args()
     if options.what == "requirements":
         REQUIREMENTS.write_text(requirements(), encoding="utf-8")
+    elif options.what == "engine":
+        from mlops.spec.engine import export
+
+        export(ROOT)
     else:
         text = sbom()
         options.output.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,7 @@ import yaml
 
 from mlops.infra.policy import checkov
 from mlops.serving import formats
+from mlops.spec.engine import export
 
 STARTS = '["python", "-m", "mlops.serving.http.container"]'
 ROOT = Path(__file__).parents[4]
@@ -96,14 +97,17 @@ def test_requirements_are_those_of_the_lock_every_one_with_hashes() -> None:
     assert wanted <= {block.partition("==")[0] for block in blocks}
 
 
-def test_the_image_holds_the_rooms_that_serving_imports_and_no_others() -> None:
+def test_the_image_holds_the_rooms_that_serving_imports_and_no_others(tmp_path: Path) -> None:
     """`packages/maker/tests/unit/test_import_rule.py` keeps serving to spec and errors."""
-    copied = re.findall(r"^COPY packages/runtime/src/(.*) /app", DOCKERFILE.read_text(), re.MULTILINE)
+    copied = re.findall(r"^COPY \.mlops/engine/steps/(.*) /app", DOCKERFILE.read_text(), re.MULTILINE)
     assert copied == ["mlops/errors.py", "mlops/spec", "mlops/serving"]
     ignored = (FOLDER / "Dockerfile.dockerignore").read_text().splitlines()
     assert "*" in ignored, "what is not named stays out"
     kept = [line[1:] for line in ignored if line.startswith("!")]
-    assert all((ROOT / path).exists() for path in kept)
+    (tmp_path / "src").mkdir()
+    export(tmp_path)
+    assert all((ROOT / path).exists() or (tmp_path / path).exists() for path in kept)
+    assert (tmp_path / ".mlops/engine/steps/mlops/serving/container.py").is_file()
 
 
 def test_azure_ml_takes_the_environment_and_its_routes_are_the_servers() -> None:
