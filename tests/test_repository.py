@@ -73,7 +73,7 @@ def test_azure_ml_takes_the_pipelines() -> None:
 
 def _verbs_of(path: Path) -> Iterator[list[str]]:
     for line in path.read_text(encoding="utf-8").splitlines():
-        if not line.lstrip().startswith("#"):
+        if not line.lstrip("- ").startswith(("#", "displayName:", "description:", "name:")):
             yield from (found.group(1).split() for found in _VERB.finditer(line))
 
 
