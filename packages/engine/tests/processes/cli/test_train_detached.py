@@ -60,7 +60,8 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryJobs:
     made = MemoryJobs(outcome)
     made_by = {"mlops.commit": "c" * 40, "mlops.digest": "sha256:1"}
     registry = SimpleNamespace(
-        get=lambda model, version: ModelVersion(model, version, "flights-1", "", made_by, datetime.now(UTC))
+        get=lambda model, version: ModelVersion(model, version, "flights-1", "", made_by, datetime.now(UTC)),
+        versions=lambda model, tags=None: [],
     )
     target: Any = SimpleNamespace(name="memory", jobs=made, registry=registry)
     monkeypatch.setattr(targets, "open_target", lambda *_: target)

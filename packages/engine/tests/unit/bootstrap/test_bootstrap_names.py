@@ -46,7 +46,9 @@ def test_checks_that_main_must_pass_are_jobs_of_ci():
     import yaml
 
     jobs = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text(encoding="utf-8"))["jobs"]
-    assert tuple(job["name"] for job in jobs.values()) == CHECKS
+    names = [job["name"] for job in jobs.values()]
+    # Not asked of each pull request: an advisory of today is no fault of it, and GitHub sells the other.
+    assert [name for name in names if name not in ("audit", "dependencies")] == list(CHECKS)
 
 
 def test_api_versions_are_those_of_the_program():

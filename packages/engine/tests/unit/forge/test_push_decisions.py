@@ -70,7 +70,8 @@ def test_a_file_that_is_looked_at_is_enough_and_named() -> None:
 def test_nothing_starts_for_another_branch_a_tag_or_an_empty_commit_but_what_asks_for_it() -> None:
     assert started(push("mlops.toml", ref="refs/heads/topic")) == set()
     assert "does not run for topic" in reason(push("mlops.toml", ref="refs/heads/topic"), TRAIN)
-    assert started(push(ref="refs/tags/v1")) == set()
+    assert started(push(ref="refs/tags/1")) == set()
+    assert started(push(ref="refs/tags/v1")) == {"publish"}
     assert started(push()) == {"ci"}, "ci has no filter by path"
 
 

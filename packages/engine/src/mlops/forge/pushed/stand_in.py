@@ -153,6 +153,11 @@ def cache(runner: Runner) -> None:
     runner.say("nothing to restore: this machine keeps its caches")
 
 
+def dependency_review(runner: Runner) -> None:
+    """Only GitHub has the graph that it compares."""
+    runner.say("nothing compared: GitHub does that; `mlops audit` reads what this commit locks")
+
+
 def upload_artifact(runner: Runner) -> None:
     """Copies one file or folder into the run's folder."""
     path, name = runner.workspace / runner.input("path"), runner.input("name", "artifact")
@@ -186,14 +191,16 @@ IMPOSSIBLE = {
     "actions/create-github-app-token": "it needs no App: leave RELEASE_APP_CLIENT_ID unset here",
     "actions/upload-pages-artifact": "it publishes no site: leave MLOPS_BOARD unset here",
     "actions/deploy-pages": "it publishes no site: leave MLOPS_BOARD unset here",
+    "actions/attest": "nobody here vouches for a build: push the tag to GitHub",
 }
-"""Actions whose effect is elsewhere; the workflows use them on conditions that are false on this machine."""
+"""Actions whose effect is elsewhere; workflows use them on conditions that are false here, or to publish."""
 ACTIONS: dict[str, Callable[[Runner], None]] = {
     "actions/checkout": checkout,
     "actions/setup-python": setup_python,
     "actions/cache": cache,
     "actions/upload-artifact": upload_artifact,
     "actions/download-artifact": download_artifact,
+    "actions/dependency-review-action": dependency_review,
 }
 
 

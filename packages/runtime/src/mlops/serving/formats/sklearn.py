@@ -74,7 +74,9 @@ def _method(estimator: Any, task: Task) -> Any:
 
 def texts_alone(estimator: Any) -> bool:
     """Whether columns of text go each to a vectorizer of its own, and what comes out to the rest."""
-    steps = getattr(estimator, "steps", [])
+    from sklearn.pipeline import Pipeline
+
+    steps = estimator.steps if isinstance(estimator, Pipeline) else []
     first: Any = steps[0][1] if len(steps) > 1 else None
     parts = getattr(first, "transformers_", [])
     return (
