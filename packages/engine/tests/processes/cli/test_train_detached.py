@@ -62,6 +62,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> MemoryJobs:
     registry = SimpleNamespace(
         get=lambda model, version: ModelVersion(model, version, "flights-1", "", made_by, datetime.now(UTC)),
         versions=lambda model, tags=None: [],
+        runs=lambda experiment, tags, limit: [],  # the tracking server is late
     )
     target: Any = SimpleNamespace(name="memory", jobs=made, registry=registry)
     monkeypatch.setattr(targets, "open_target", lambda *_: target)
@@ -86,6 +87,7 @@ def test_resume_says_what_came_out(repository: Path, jobs: MemoryJobs) -> None:
     done = call(repository, "--resume", name)
     assert (done.exit_code, done.stdout) == (0, "flights version 3 is registered (run flights-)\n")
     assert "✓ train" in done.stderr
+    assert "the run is not compared" in done.stderr, "a run that cannot be compared is no failed run"
     assert json.loads(call(repository, "--resume", name, "--json").stdout)["version"] == 3
     told = CliRunner().invoke(_app.app, ["-C", str(repository), "events", "list", "--json"])
     assert [event["type"] for event in json.loads(told.stdout)] == [

@@ -68,7 +68,7 @@ class Repository:
         times = [f"{month}-01", *[f"{month}-{last}"] * (len(frame) - 1)]
         add_labels(self.world.target, ENV, MODEL, self.world.labels(frame, time=times), now)
         report = monitor(self.root, self.world.target, ENV, MODEL, now=now)
-        assert report.outcome == "breach" and report.events == month
+        assert report.outcome == "breach" and report.events == f"{month}-01..{month}-{last}"
 
     def merged(self, path: str, text: str) -> None:
         """A change of one file that main has."""

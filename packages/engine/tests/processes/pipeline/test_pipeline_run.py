@@ -114,8 +114,9 @@ def test_a_missing_asset_is_a_sentence(project):
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupt_ends_the_steps_and_marks_the_runs(project, monkeypatch, number):
-    # A shell that starts the tests in the background has SIGINT ignored, and Python keeps that.
+    # A shell that starts the tests in the background has SIGINT ignored, nohup SIGHUP, and Python keeps that.
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    hung_up = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     monkeypatch.setenv("SLEEP_IN", "left")
     monkeypatch.setenv("SLEEP", "60")
     started = time.monotonic()
@@ -131,6 +132,7 @@ def test_an_interrupt_ends_the_steps_and_marks_the_runs(project, monkeypatch, nu
             project.run()
     finally:
         signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGHUP, hung_up)
     assert time.monotonic() - started < 20
     children = project.tracker.children(_parent(project))
     assert children["left"]["status"] == "KILLED"
@@ -145,8 +147,7 @@ sys.path.insert(0, {here!r})
 from tiny_pipeline import MemoryTracker
 from mlops.pipeline import run_pipeline
 
-if {ignored}:
-    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+signal.signal(signal.SIGHUP, signal.SIG_IGN if {ignored} else signal.SIG_DFL)
 signal.signal(signal.SIGINT, signal.default_int_handler)
 root = Path({root!r})
 assets = lambda name, version: str(root / "assets" / name / version)

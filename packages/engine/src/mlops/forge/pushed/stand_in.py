@@ -191,7 +191,7 @@ IMPOSSIBLE = {
     "actions/create-github-app-token": "it needs no App: leave RELEASE_APP_CLIENT_ID unset here",
     "actions/upload-pages-artifact": "it publishes no site: leave MLOPS_BOARD unset here",
     "actions/deploy-pages": "it publishes no site: leave MLOPS_BOARD unset here",
-    "actions/attest": "nobody here vouches for a build: push the tag to GitHub",
+    "actions/attest": "it vouches for no build: push the tag to GitHub",
 }
 """Actions whose effect is elsewhere; workflows use them on conditions that are false here, or to publish."""
 ACTIONS: dict[str, Callable[[Runner], None]] = {
