@@ -3,6 +3,8 @@
     python -m tests.azure.evidence            runs the tests, records what they ask, writes the page
     python -m tests.azure.evidence --page     writes the page from what is recorded
 
+PYTHONPATH is that of `COMMAND`, in the root of the repository.
+
 Recorded is how many tests ask for an operation (`evidence.json`), which does not depend on how often a client
 polls. A test that asks for something new fails and says so.
 """
@@ -25,7 +27,9 @@ from tests.azure.failures import failures
 
 RECORDED = Path(__file__).with_name("evidence.json")
 PAGE = Path(__file__).parents[4] / "docs" / "azure-evidence.md"
-COMMAND = "ARM_TYPES=<official types> python -m tests.azure.evidence"
+_PACKAGES = "PYTHONPATH=packages/maker:packages/infra"
+"""As pytest has it."""
+COMMAND = f"ARM_TYPES=<official types> {_PACKAGES} python -m tests.azure.evidence"
 _INTO = "AZURE_EVIDENCE"
 _PATH = os.environ.get(_INTO)
 """Read when tests are collected: each of them starts with a clean environment."""
