@@ -42,7 +42,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "board",
     ),
     "Reference": ("reference/index",),
-    "Explanation": ("architecture", "security", "threat-model", "decisions/README", "mutants"),
+    "Explanation": ("architecture", "security", "threat-model", "decisions/README", "mutants", "pressure"),
 }
 """Every page, in order; a star is for pages of one subject. `reference/` and `decisions/` list their own."""
 FOLDERS = {"reference/index": "reference/*", "decisions/README": "decisions/*"}

@@ -107,7 +107,7 @@ def test_the_image_holds_the_rooms_that_serving_imports_and_no_others(tmp_path: 
     (tmp_path / "src").mkdir()
     export(tmp_path)
     assert all((ROOT / path).exists() or (tmp_path / path).exists() for path in kept)
-    assert (tmp_path / ".mlops/engine/steps/mlops/serving/container.py").is_file()
+    assert (tmp_path / ".mlops/engine/steps/mlops/serving/http/container.py").is_file()
 
 
 def test_azure_ml_takes_the_environment_and_its_routes_are_the_servers() -> None:

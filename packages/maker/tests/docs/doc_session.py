@@ -18,6 +18,7 @@ from pathlib import Path
 
 from doc_pages import Block
 
+from mlops.infra.policy.checkov import cache_home
 from mlops.spec.sources import python_path
 from tests.e2e.template_copy import copy_template
 
@@ -63,6 +64,7 @@ class Session:
         self._git("commit", "--quiet", "--message", "Template")
         # A clone has a history; where there is none, the workflows must take every file for changed.
         self._git("commit", "--quiet", "--allow-empty", "--message", "History")
+        self._git("update-ref", "refs/remotes/origin/main", "HEAD")
         self._environment()
 
     def _environment(self) -> None:
@@ -81,6 +83,11 @@ class Session:
             (programs / name).write_text(f"#!/bin/sh\n{does}\n", encoding="utf-8")
             (programs / name).chmod(0o755)
         (self.root / ".venv/.ready").touch()
+        # Nor is checkov's environment installed again for each copy.
+        cache = self.root.parent / "home/.cache/mlops"
+        cache.mkdir(parents=True)
+        for made in cache_home().glob("checkov-*/.complete"):
+            (cache / made.parent.name).symlink_to(made.parent)
 
     def _git(self, *words: str) -> None:
         subprocess.run(["git", "-C", str(self.root), *words], env=self.env, check=True, capture_output=True)

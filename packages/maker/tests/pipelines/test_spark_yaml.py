@@ -46,7 +46,9 @@ def test_the_lines_of_the_page_are_good_and_choose_spark(variant: Path) -> None:
     )
     for name, step in before.steps.items():
         other = after.steps[name].component
-        assert step.component.inputs.keys() == other.inputs.keys(), f"{name} takes other inputs"
+        # Spark splits by time only; the component has no input that the step would refuse.
+        alike = step.component.inputs.keys() - ({"split"} if name == "prep" else set())
+        assert alike == other.inputs.keys(), f"{name} takes other inputs"
         assert step.component.outputs.keys() == other.outputs.keys(), f"{name} writes other outputs"
 
 
