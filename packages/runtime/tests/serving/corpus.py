@@ -50,7 +50,8 @@ def cases(seed: int, count: int) -> Iterator[Case]:
 def rows_of(case: Case) -> list[tuple[str, float | None]] | None:
     """The rows of a valid request in signature order; None when it must be refused."""
     try:
-        body = json.loads(case.body.decode("utf-8"), parse_constant=_refuse)
+        text = case.body.decode("utf-8")
+        body = json.loads(text, parse_constant=_refuse, object_pairs_hook=_each_once)
     except (ValueError, RecursionError):
         return None
     if not isinstance(body, dict):
@@ -110,6 +111,14 @@ def _cells_are_good(row: tuple[Any, Any]) -> bool:
 
 def _refuse(constant: str) -> Any:
     raise ValueError(f"{constant} is not JSON")
+
+
+def _each_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Which of two values the caller meant is not known, so a key twice is refused at any depth."""
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        raise ValueError("a key is given twice in one object")
+    return made
 
 
 # --- makers ---------------------------------------------------------------------------------------------

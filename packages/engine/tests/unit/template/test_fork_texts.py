@@ -135,8 +135,9 @@ def test_what_named_the_copied_engine_asks_the_installed_one(tmp_path: Path) -> 
         ".github/workflows/train-pay.yml": "    paths:\n      - src/pay/**\n",
         "pipelines/pay/components/train.yml": "code: ../../../src\n"
         "additional_includes: [../../../.mlops/engine/steps/mlops]\ncommand: python -m mlops.steps.train\n",
-        "pipelines/pay/components/monitor.yml": "code: ../../..\n"
-        "additional_includes: [../../../.mlops/engine/verbs/mlops]\ncommand: python -m mlops.cli x\n",
+        "pipelines/pay/components/monitor.yml": "additional_includes:\n"
+        "  - ../../../src\n  - ../../../environments\n  - ../../../pipelines\n  - ../../../mlops.toml\n"
+        "  - ../../../.mlops/engine/verbs/mlops\ncommand: python -m mlops.cli x\n",
         "pipelines/pay/sweep.yml": "trial:\n  code: ../../.mlops/engine/sources\n",
     }
     assert not v0_2_0_engine_outside.migrate(tmp_path), "the second time: nothing"

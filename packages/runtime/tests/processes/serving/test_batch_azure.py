@@ -1,5 +1,5 @@
-"""The entry script as Azure ML's parallel runner calls it: loaded by path, from a folder of its own, with
-program arguments among the runner's own, and mini-batches of absolute paths.
+"""The entry script as Azure ML's parallel runner calls it: loaded by path, from the copy of the engine that
+the job takes along, with program arguments among the runner's own, and mini-batches of absolute paths.
 
 What runs there cannot be seen from here; if it needed this repository on the path, or lost a file because two
 folders hold the same name, a job would fail on a cluster only.
@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -23,16 +22,14 @@ import pytest
 
 from mlops.serving import testing
 from mlops.serving.score.core import load
-
-ROOT = Path(__file__).parents[5]
-ENGINE = ROOT / "packages/runtime/src"
+from mlops.spec import engine
 
 RUNNER = dedent("""
     import importlib.util, json, os, sys
     entry, work, *batches = json.loads(sys.argv[1])
     sys.argv = ["driver.py", *sys.argv[2:]]
     found = [p for p in sys.path if os.path.isdir(p) and "mlops" in os.listdir(p)]
-    assert len(found) == 1 and found[0].endswith("runtime/src"), "the path is not clean"
+    assert found == [os.path.dirname(entry)], "the path is not clean"
     os.chdir(work)
     spec = importlib.util.spec_from_file_location("user_entry", entry)
     module = importlib.util.module_from_spec(spec)
@@ -46,17 +43,14 @@ RUNNER = dedent("""
 
 
 def azure(tmp_path: Path, batches: list[list[Path]], *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run mini-batches in a process that knows the job's code folder and the engine, as on a cluster."""
-    code = tmp_path / "snapshot"
-    if not code.exists():
-        code.mkdir()
-        shutil.copy2(ROOT / "src" / "on_batch.py", code)
+    """Run mini-batches in a process that knows the job's code folder and the libraries, as on a cluster."""
+    code = engine.export(tmp_path) / engine.STEPS
     driver = tmp_path / "driver.py"
-    driver.write_text(RUNNER)
-    entry = str(code / "on_batch.py")
-    given = json.dumps([entry, str(tmp_path), *[[str(p) for p in batch] for batch in batches]])
+    given = json.dumps(
+        [str(code / "batch.py"), str(tmp_path), *[[str(p) for p in batch] for batch in batches]]
+    )
     # Its packages without the editable install of this repository.
-    packages = [str(ENGINE), *(p for p in sys.path if p.endswith("site-packages"))]
+    packages = [str(code), *(p for p in sys.path if p.endswith("site-packages"))]
     program = f"import sys; sys.path[:] = [p for p in sys.path if 'site-packages' not in p] + {packages!r}\n"
     driver.write_text(program + RUNNER)
     return subprocess.run(

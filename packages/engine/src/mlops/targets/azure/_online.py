@@ -143,12 +143,12 @@ def _server(root: Path, model: str, online: OnlineSettings) -> dict[str, Any]:
                 f"models.{model}.online",
             )
         )
-    if online.container:
-        return {"environment": load_environment(root / name)}
-    return {
-        "environment": load_environment(root / name),
-        "code_configuration": CodeConfiguration(code=str(export(root) / STEPS), scoring_script=SCRIPT),
-    }
+    # The image copies from the engine's folder, and Azure's own server loads the script there.
+    engine = export(root)
+    server: dict[str, Any] = {"environment": load_environment(root / name)}
+    if not online.container:
+        server["code_configuration"] = CodeConfiguration(code=str(engine / STEPS), scoring_script=SCRIPT)
+    return server
 
 
 def fingerprint(

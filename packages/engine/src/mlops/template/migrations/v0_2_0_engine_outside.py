@@ -11,7 +11,14 @@ from mlops.spec import writing
 WHAT = "files that named the copied engine below src/ ask for the installed one"
 
 _STEPS = "additional_includes: [../../../.mlops/engine/steps/mlops]\n"
-_VERBS = "additional_includes: [../../../.mlops/engine/verbs/mlops]\n"
+_VERBS = """\
+additional_includes:
+  - ../../../src
+  - ../../../environments
+  - ../../../pipelines
+  - ../../../mlops.toml
+  - ../../../.mlops/engine/verbs/mlops
+"""
 _JOB = "python src/mlops/cli/job.py"
 
 
@@ -44,15 +51,18 @@ def _lines(path: Path) -> bool:
 
 
 def _component(path: Path) -> bool:
-    """Code of a step: the use case, and the engine beside it."""
+    """Code of a step: the use case, and the engine beside it.
+
+    A job of verbs takes the parts of the repository that they work in: Azure ML holds what is included to
+    the ignore file of `code`, and the one of the repository is that of the image.
+    """
 
     def edit(text: str) -> str:
         if "additional_includes:" in text:
             return text
-        includes = _VERBS if _JOB in text else _STEPS
+        includes = _VERBS if _JOB in text else rf"\g<0>{_STEPS}"
         text = text.replace(_JOB, "python -m mlops.cli")
-        where = r"(?m)^(code: \.\./\.\./\.\.(?:/src)?/?\n)"
-        return re.sub(where, rf"\g<1>{includes}", text, count=1)
+        return re.sub(r"(?m)^code: \.\./\.\./\.\.(?:/src)?/?\n", includes, text, count=1)
 
     return _edited(path, edit)
 
