@@ -26,6 +26,8 @@ MARK = "@@ block "
 BIN = Path(sys.executable).parent
 INSTALLERS = ("uv", "pip", "apt-get", "npm", "az", "gh", "pulumi", "docker")
 """What would change this machine, or another: a block that needs one of them says so and is not run."""
+MADE = list(cache_home().glob("checkov-*/.complete"))
+"""Read when this module is imported: tests have a HOME of their own."""
 REFUSES = (
     "echo '{} is not run by the tests of the documentation; say above the block what it needs' >&2; exit 97"
 )
@@ -86,7 +88,7 @@ class Session:
         # Nor is checkov's environment installed again for each copy.
         cache = self.root.parent / "home/.cache/mlops"
         cache.mkdir(parents=True)
-        for made in cache_home().glob("checkov-*/.complete"):
+        for made in MADE:
             (cache / made.parent.name).symlink_to(made.parent)
 
     def _git(self, *words: str) -> None:

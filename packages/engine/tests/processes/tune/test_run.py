@@ -225,14 +225,16 @@ def test_kill_and_go_on(tmp_path: Path) -> None:
     )
     metrics = tmp_path / "metrics"
     end = time.monotonic() + 60
-    while len(list(metrics.glob("child-*"))) < 3:
-        assert time.monotonic() < end, "the sweep did not get to its third trial"
-        time.sleep(0.05)
-    os.kill(child.pid, signal.SIGSTOP)  # on a busy machine it would be done before it is asked for
-    with pytest.raises(Locked, match="another process"):
-        _run(path, inputs={"delay": "0.4"})
-    os.kill(child.pid, signal.SIGKILL)
-    child.wait()
+    try:
+        while len(list(metrics.glob("child-*"))) < 3:
+            assert time.monotonic() < end, "the sweep did not get to its third trial"
+            time.sleep(0.05)
+        os.kill(child.pid, signal.SIGSTOP)  # on a busy machine it would be done before it is asked for
+        with pytest.raises(Locked, match="another process"):
+            _run(path, inputs={"delay": "0.4"})
+    finally:
+        child.kill()
+        child.wait()
     tracker = FileTracker(metrics)
     result = _run(path, inputs={"delay": "0.4"}, tracker=tracker)
     states = [t.state for t in result.trials]

@@ -15,6 +15,7 @@ from mlops.errors import InvalidInput, StepFailed
 from mlops.lifecycle.train import tune
 from mlops.pipeline import load_pipeline
 from mlops.pipeline.sweep.result import SweepResult, TrialResult
+from mlops.spec.engine import export
 from mlops.targets.base import Target
 
 ROOT = Path(__file__).parents[5]
@@ -111,10 +112,11 @@ def test_no_finished_trial_is_an_error(repository: Path) -> None:
         _tune(repository, Sweeps(_trial(0, 0.9, "stopped"), _trial(1, None, "failed")))
 
 
-def test_azure_ml_accepts_the_file() -> None:
+def test_azure_ml_accepts_the_file(repository: Path) -> None:
     from azure.ai.ml import load_job
 
-    job = load_job(ROOT / "pipelines/flights/sweep.yml")
+    export(repository)  # as `mlops lint` and each run do: a trial takes the engine along
+    job = load_job(repository / "pipelines/flights/sweep.yml")
     assert job._to_rest_object().properties.objective.primary_metric == "roc_auc"
     assert set(job.search_space) == set(DRAWN)
     assert job.early_termination.type == "median_stopping"

@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mlops.errors import InvalidInput, NotFound
 from mlops.targets.base import WHOLE, DataAssets, JobResult, Selection, StepEvent
 from mlops.targets.local.detached import DetachedRuns
 
 if TYPE_CHECKING:
-    from mlops.errors import InvalidInput, NotFound
-from mlops.pipeline import StepServer, Tracker
+    from mlops.pipeline import StepServer, Tracker
 
 
 class LocalJobs:
