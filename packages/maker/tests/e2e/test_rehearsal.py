@@ -39,9 +39,13 @@ def last_release() -> str:
 class Updated:
     """The fork on the update's branch, what the update answered, and the fork's last commit before."""
 
-    fork: Repository
+    two: Two
     said: dict[str, Any]
     before: str
+
+    @property
+    def fork(self) -> Repository:
+        return self.two.fork
 
 
 def since(version: str, folder: Path) -> Two:
@@ -87,7 +91,7 @@ def updated(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
         two = since(request.param, folder)
         settle(two.fork)
     before = two.fork.git("rev-parse", "HEAD")
-    return Updated(two.fork, two.update("--json").ok().json, before)
+    return Updated(two, two.update("--json").ok().json, before)
 
 
 def test_nothing_of_the_fork_is_in_conflict_or_changed_but_by_a_migration(updated: Updated) -> None:
@@ -107,8 +111,8 @@ def test_it_has_no_word_of_the_example(updated: Updated) -> None:
 
 
 def test_its_files_are_what_the_new_version_reads(updated: Updated) -> None:
-    updated.fork.call("check").ok()
-    updated.fork.call("pipeline", "lint").ok()
+    updated.two.with_newest("check").ok()
+    updated.two.with_newest("pipeline", "lint").ok()
     assert updated.fork.git("status", "--porcelain") == ""
 
 

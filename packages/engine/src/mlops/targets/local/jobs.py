@@ -67,9 +67,12 @@ class LocalJobs:
         return recall(self._state / "cache" / "whole", key) if key else None
 
     def _key(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
+        from mlops.pipeline.checked import bring_engine
         from mlops.pipeline.run.again import key_of
         from mlops.pipeline.run.key import installed_environment
 
+        # Steps take the engine along as a copy: a run would bring it, and change what the key is made of.
+        bring_engine(pipeline)
         try:
             return key_of(pipeline, inputs, tags, installed_environment(self._lock), self._data.resolve)
         except InvalidInput:
