@@ -216,7 +216,7 @@ def test_no_room_for_anything(place: Repository, tmp_path: Path) -> None:
     state = place.root / ".mlops"
     disk = small_disk(state, "1m")
     with place.unchanged():
-        place.spawn("train", prefix=disk).refused(6, "No space left on device")
+        place.spawn("train", prefix=disk).refused(6, "the disk is full; free some space")
 
 
 # --- kill -9 ------------------------------------------------------------------------------------------------

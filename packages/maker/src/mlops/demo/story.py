@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -34,6 +34,7 @@ ACTOR = "Demo"
 MODEL_FILES = ("pipelines", "src")
 """What the workflow TRAIN looks at, as far as the demo edits it."""
 ROWS = 2000
+_A_REQUEST = 10
 # Minutes of analysis are right in earnest and too long to watch.
 _STRATEGY = (
     "strategy: {{canary: [10, 50, 100], analysis: {seconds}s, min_requests: 25, "
@@ -105,8 +106,8 @@ class Story:
         self._trained(1)
         self._serves("staging", 1)
         self._promote(1)
-        # Staging is strict: on a busy machine few requests have to show what a worse model does.
-        for env, seconds, shift in (("staging", 1, 0.1), ("prod", 2, 0.25)):
+        # Staging is strict: one second of requests has to show what a worse model does.
+        for env, seconds, shift in (("staging", 1, 0.05), ("prod", 2, 0.25)):
             self._edit(desired_path(env, MODEL), _strategy(seconds, shift))
         self._push("Demo: canary steps of seconds [skip ci]")
 
@@ -224,12 +225,12 @@ class Story:
         return Following(self.sandbox.store, self.show.say, self.show.seen)
 
     def _traffic(self, env: str, version: int) -> Meanwhile:
-        """Requests to `env` meanwhile: flights of the month after a version's training, one a request."""
+        """Requests to `env` meanwhile: flights of the month after a version's training."""
 
         @contextlib.contextmanager
         def meanwhile() -> Iterator[None]:
             rows = sample_requests(self.target.registry, self.target.registry.get(MODEL, version), ROWS)
-            with Traffic(self.target.endpoints, env, MODEL, rows) as requests:
+            with Traffic(self.target.endpoints, env, MODEL, _together(rows)) as requests:
                 yield
                 requests.stop()
             told = f"{requests.answered} requests were answered meanwhile, {requests.failed} failed"
@@ -271,6 +272,14 @@ def flights_to_score(target: Target, env: str) -> dict[str, Any]:
     columns = requests[0]["input_data"]["columns"]
     data = [row for request in requests for row in request["input_data"]["data"]]
     return {"input_data": {"columns": columns, "index": list(range(len(data))), "data": data}}
+
+
+def _together(requests: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Requests of one row as requests of `_A_REQUEST`: a shift of predictions is told from chance by rows."""
+    columns = requests[0]["input_data"]["columns"]
+    rows = [row for request in requests for row in request["input_data"]["data"]]
+    parts = (rows[first : first + _A_REQUEST] for first in range(0, len(rows), _A_REQUEST))
+    return [{"input_data": {"columns": columns, "data": part}} for part in parts]
 
 
 def _strategy(seconds: int, shift: float) -> Callable[[str], str]:
