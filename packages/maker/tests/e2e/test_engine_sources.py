@@ -124,9 +124,20 @@ def test_wheels_beside_the_repository(clone: Repository, wheels: Path) -> None:
 
 
 def test_a_folder_without_the_wheels_is_refused(clone: Repository) -> None:
-    done = clone.call("init", *OPTIONS, "--engine", "wheels")
+    done = clone.call("init", *OPTIONS, "--engine", "../wheels")
     done.refused(5, "wheels: lacks gitops_ml_engine-", "put the wheels there")
     assert clone.git("status", "--porcelain") == ""
+
+
+def test_nobody_says_where_the_engine_is(clone: Repository, wheels: Path) -> None:
+    """A clone of a template without a released tag: its own packages become the fork's wheels."""
+    clone.call("init", *OPTIONS).ok()
+    made = {path.name: path.read_bytes() for path in (clone.root / "wheels").iterdir()}
+    assert sorted(made) == sorted(path.name for path in wheels.iterdir())
+    for row in locked(clone).values():
+        (file,) = row["wheels"]
+        assert file["hash"] == f"sha256:{hashlib.sha256(made[file['filename']]).hexdigest()}"
+    assert uv(clone.root, "lock", "--check", "--offline").returncode == 0
 
 
 def test_a_package_index(clone: Repository, wheels: Path, tmp_path: Path) -> None:

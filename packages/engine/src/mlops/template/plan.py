@@ -18,7 +18,9 @@ from mlops.forge.git import Git
 from mlops.spec import writing
 from mlops.template import manifest
 from mlops.template.answers import Answers
+from mlops.template.building import build
 from mlops.template.initialise import Leftover, initialise, leftovers, locked
+from mlops.template.sources import Wheels
 from mlops.template.trees import export, read_tree, tree_of_folder
 
 BACK = "git restore --source=HEAD --staged --worktree . && git clean -fd"
@@ -75,8 +77,12 @@ def plan(root: Path, answers: Answers) -> Iterator[Plan]:
         folder = Path(place) / "fork"
         export(git, "HEAD", folder)
         if template.answers is None:
+            source = answers.source()
+            built = isinstance(source, Wheels) and source.inside and not (root / source.folder).exists()
+            if built and isinstance(source, Wheels):
+                build(folder, source)
             initialise(folder, answers)
-            locked(folder, root)
+            locked(folder, folder if built else root)
             missed = leftovers(folder, template, answers)
         else:
             _same(template.answers, answers, committed=True)

@@ -6,11 +6,12 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mlops.errors import InvalidInput
+from mlops.errors import InvalidInput, MlopsError
 from mlops.forge.git import Git
 from mlops.scaffold import kinds
 from mlops.template import manifest, versions
 from mlops.template.answers import Answers, answers
+from mlops.template.sources import GitTag
 
 Ask = Callable[[str, str], str]
 """(question, default) -> answer; an empty answer means the default."""
@@ -21,10 +22,8 @@ _AZURE = re.compile(r"dev\.azure\.com[:/](?:v3/)?(?P<o>[^/]+)/(?P<p>[^/]+)/(?:_g
 _STAND_INS = {"project": "project", "contact": "nobody@example.org"}
 """For answers that are still to come."""
 
-_NO_ENGINE = (
-    "say --engine git+URL of the template, index+URL of a package index, or a folder of wheels; "
-    "or name the template: git remote add template URL"
-)
+WHEELS = "wheels"
+"""The folder that the engine is built into where the template has no released tag to take it from."""
 
 QUESTIONS: Mapping[str, str] = {
     "project": "Name of the project",
@@ -52,12 +51,23 @@ def suggested(root: Path) -> dict[str, str]:
     elif on_azure := _AZURE.search(origin):
         found |= {"forge": "azure-devops", "repository": "/".join(on_azure.group("o", "p", "n"))}
         found["project"] = _name(on_azure["n"])
-    if url := _template(root, git):
-        found["engine"] = f"git+{url}"
+    found["engine"] = _engine(root, git)
     code, email, _ = git.answer("config", "user.email")
     if code == 0 and "@" in email:
         found["contact"] = email.strip()
     return found
+
+
+def _engine(root: Path, git: Git) -> str:
+    """The template's tag of this version, if it can be asked and has it; else wheels of this checkout."""
+    if url := _template(root, git):
+        try:
+            source = GitTag(url)
+            source.entries(root, [], manifest.load(root).version)
+        except MlopsError:
+            return WHEELS
+        return f"git+{url}"
+    return WHEELS
 
 
 def _template(root: Path, git: Git) -> str:
@@ -79,8 +89,6 @@ def gather(root: Path, given: Mapping[str, str | None], *, keep_example: bool, a
     if ask is None and "model" not in told and not keep_example:
         raise InvalidInput("say --model NAME for the first model, or --keep-example")
     known = suggested(root)
-    if ask is None and "engine" not in told | known:
-        raise InvalidInput(_NO_ENGINE)
     for name, question in QUESTIONS.items():
         if name in told or (name == "model" and keep_example):
             continue
@@ -120,8 +128,6 @@ def _asked(ask: Ask, name: str, question: str, default: str, told: Mapping[str, 
 
 def _wrong(name: str, told: Mapping[str, str]) -> str:
     """What is wrong with the answer to `name`; what was not asked yet does not count."""
-    if name == "engine" and not told.get(name):
-        return _NO_ENGINE
     try:
         answers(**{**_STAND_INS, **told} if name in told else dict(told))
     except InvalidInput as error:

@@ -95,6 +95,11 @@ class Wheels:
 
     folder: str
 
+    @property
+    def inside(self) -> bool:
+        """Whether it is a folder of the repository."""
+        return ".." not in PurePosixPath(self.folder).parts
+
     def requirement(self, name: str, version: str) -> str:
         return name
 
