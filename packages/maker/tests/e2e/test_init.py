@@ -382,7 +382,6 @@ def test_an_answer_that_cannot_be_is_refused_before_anything_happens(
 
 def test_without_a_terminal_nobody_is_asked(template: Repository) -> None:
     template.call("init", "--project", "demand").refused(5, "say --model NAME", "--keep-example")
-    template.call("init", *OPTIONS).refused(5, "say --engine git+URL", "git remote add template")
 
 
 @pytest.fixture

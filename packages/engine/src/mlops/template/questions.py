@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from mlops.errors import InvalidInput, MlopsError
+from mlops.errors import InvalidInput, TargetError
 from mlops.forge.git import Git
 from mlops.scaffold import kinds
 from mlops.template import manifest, versions
@@ -59,13 +59,14 @@ def suggested(root: Path) -> dict[str, str]:
 
 
 def _engine(root: Path, git: Git) -> str:
-    """The template's tag of this version, if it can be asked and has it; else wheels of this checkout."""
+    """The template's tag of this version; wheels of this checkout where it has none, or nobody named it."""
     if url := _template(root, git):
         try:
-            source = GitTag(url)
-            source.entries(root, [], manifest.load(root).version)
-        except MlopsError:
+            GitTag(url).entries(root, [], manifest.load(root).version)
+        except InvalidInput:
             return WHEELS
+        except TargetError:  # not reached now; what locks the engine says so
+            pass
         return f"git+{url}"
     return WHEELS
 

@@ -107,9 +107,11 @@ def test_without_a_person_the_choice_of_the_model_must_be_said(clone: Path) -> N
     assert gather(clone, NOTHING, keep_example=True, ask=None).project == "late-payers"
 
 
-def test_without_a_person_somebody_has_to_say_where_the_engine_is(clone: Path) -> None:
+def test_without_a_template_the_engine_is_this_checkouts(clone: Path) -> None:
     (clone / manifest.FILE).write_text('version = "1.0.0"\n')
-    with pytest.raises(InvalidInput, match=r"say --engine git\+URL"):
-        gather(clone, NOTHING, keep_example=True, ask=None)
+    assert gather(clone, NOTHING, keep_example=True, ask=None).engine == "wheels"
+    git(clone, "remote", "add", "upstream", str(clone))
+    assert gather(clone, NOTHING, keep_example=True, ask=None).engine == "wheels", "it has no tag v1.0.0"
+    git(clone, "remote", "remove", "upstream")
     git(clone, "remote", "add", "template", "https://example.org/t.git")
     assert gather(clone, NOTHING, keep_example=True, ask=None).engine == "git+https://example.org/t.git"
