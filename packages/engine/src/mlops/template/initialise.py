@@ -24,6 +24,7 @@ from mlops.template.manifest import Example, Template, spec
 from mlops.template.regions import EXAMPLE, HOME, unmarked, without
 from mlops.template.sources import Wheels
 
+_BOT = "renovate.json"
 _LOCK, _PROJECT = "uv.lock", "pyproject.toml"
 
 
@@ -136,6 +137,9 @@ def _depend(folder: Path, template: Template, answers: Answers) -> None:
     if source is None:
         raise InvalidInput("--engine: is needed; it says where the packages gitops-ml-* come from")
     _write(path, project.own(path.read_text(encoding="utf-8"), answers.name, engine, source))
+    if isinstance(source, Wheels):
+        # A bot raises what it can ask for; these files lie in the repository.
+        (folder / _BOT).unlink(missing_ok=True)
 
 
 def leftovers(folder: Path, template: Template, answers: Answers) -> list[Leftover]:
