@@ -29,8 +29,6 @@ IN_A_CLONE = World(
             sees="axNodeCount: 8 -> 9",
         ),
         Act("mlops infra cost --stack prod --against origin/main", sees="change: "),
-        Act("mlops infra plan --markdown", sees=r"(?m)^\|"),
-        Act("mlops infra plan --arm build/arm", makes="build/arm/*.json"),
         Act("mlops infra purge --stack dev", sees="az keyvault purge --name"),
         Act("mlops infra expired --json", parses=True),
         Act(
