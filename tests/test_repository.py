@@ -57,7 +57,7 @@ def _own(paths: list[Path]) -> list[Path]:
 )
 def test_every_file_can_be_read(patterns: tuple[str, ...], read: object) -> None:
     paths = _own(_listed(*patterns))
-    assert paths
+    assert paths or patterns == ("*.json",), "no repository is without YAML and TOML"
     for path in paths:
         read(path.read_text(encoding="utf-8"))  # type: ignore[operator]
 
