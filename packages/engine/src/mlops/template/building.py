@@ -3,30 +3,35 @@
 from __future__ import annotations
 
 import re
+import sys
 import tomllib
+from importlib.util import find_spec
 from pathlib import Path
 
 from mlops.errors import TargetError
 from mlops.template import uv
-from mlops.template.sources import PREFIX, Wheels, folder_of
+from mlops.template.sources import PREFIX, folder_of
 
+PACKAGES = "packages"
+"""Where the template has them."""
 _ENGINE = f"{PREFIX}engine"
 _SECONDS = 300
 
 
-def build(template: Path, source: Wheels) -> None:
-    """Build what a fork depends on, from the template in `template`, into its folder of wheels.
+def build(template: Path, into: Path) -> None:
+    """Build what a fork depends on, from the packages of `template`, into the folder `into`.
 
-    Raises `TargetError` where that cannot be done here.
+    With the build backend of this environment where it has one, so that no network is needed. Raises
+    `TargetError` where that cannot be done here.
     """
-    into = template / source.folder
+    alone = ("--no-build-isolation", "--python", sys.executable) if find_spec("hatchling") else ()
     for name in needed(template):
-        words = ("build", "--quiet", "--wheel", "--out-dir", str(into), folder_of(name))
+        words = ("build", "--quiet", "--wheel", *alone, "--out-dir", str(into), folder_of(name))
         code, said = uv.run(template, *words, seconds=_SECONDS)
         if code:
             raise TargetError(
                 f"the wheel of {name} cannot be built here ({said}); put the wheels of the engine into "
-                f"{source.folder}/, or say --engine git+URL of the template or index+URL of a package index"
+                f"{into.name}/, or say --engine git+URL of the template or index+URL of a package index"
             )
     (into / ".gitignore").unlink(missing_ok=True)
 

@@ -18,7 +18,7 @@ from mlops.forge.git import Git
 from mlops.spec import writing
 from mlops.template import manifest
 from mlops.template.answers import Answers
-from mlops.template.building import build
+from mlops.template.building import PACKAGES, build
 from mlops.template.initialise import Leftover, initialise, leftovers, locked
 from mlops.template.sources import Wheels
 from mlops.template.trees import export, read_tree, tree_of_folder
@@ -78,10 +78,12 @@ def plan(root: Path, answers: Answers) -> Iterator[Plan]:
         export(git, "HEAD", folder)
         if template.answers is None:
             source = answers.source()
+            aside = Path(place) / "template"
+            shutil.copytree(folder / PACKAGES, aside / PACKAGES)
+            initialise(folder, answers)
             built = isinstance(source, Wheels) and source.inside and not (root / source.folder).exists()
             if built and isinstance(source, Wheels):
-                build(folder, source)
-            initialise(folder, answers)
+                build(aside, folder / source.folder)
             locked(folder, folder if built else root)
             missed = leftovers(folder, template, answers)
         else:
