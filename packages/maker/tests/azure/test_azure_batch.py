@@ -11,12 +11,15 @@ import pytest
 from mlops.errors import IntegrityError, NotFound, StepFailed
 from mlops.serving import testing
 from mlops.spec.digest import tree_digest
+from mlops.spec.engine import export
 from mlops.spec.online import OnlineSettings
 from mlops.targets.azure import batch as module
 from mlops.targets.azure.batch import AzureBatch
 from tests.azure.emulator import Emulator
 from tests.azure.online_bench import AzureBench, settings_with
 from tests.contracts.endpoints import ENV, MODEL, release, write_artifacts
+
+ROOT = Path(__file__).parents[4]
 
 
 @pytest.fixture
@@ -71,6 +74,7 @@ def test_a_bad_file_fails_the_job(bench: AzureBench, tmp_path: Path) -> None:
 
 def test_the_whole_pipeline_as_a_deployment(bench: AzureBench, tmp_path: Path) -> None:
     """Beside that of the model: `batch.yml` as a component, told data and model when a job starts."""
+    export(ROOT)  # the bench links to the pipelines of this repository
     folder = bench.artifacts["one"]
     bench.publish(1, folder)
     batch = AzureBatch(bench.connection)
