@@ -77,14 +77,14 @@ def plan(root: Path, answers: Answers) -> Iterator[Plan]:
         folder = Path(place) / "fork"
         export(git, "HEAD", folder)
         if template.answers is None:
-            source = answers.source()
-            aside = Path(place) / "template"
-            shutil.copytree(folder / PACKAGES, aside / PACKAGES)
+            wheels, aside = _lacking(root, answers), Path(place) / "template"
+            if wheels:
+                # What they are built from is gone once this is a fork.
+                shutil.copytree(folder / PACKAGES, aside / PACKAGES)
             initialise(folder, answers)
-            built = isinstance(source, Wheels) and source.inside and not (root / source.folder).exists()
-            if built and isinstance(source, Wheels):
-                build(aside, folder / source.folder)
-            locked(folder, folder if built else root)
+            if wheels:
+                build(aside, folder / wheels)
+            locked(folder, folder if wheels else root)
             missed = leftovers(folder, template, answers)
         else:
             _same(template.answers, answers, committed=True)
@@ -102,6 +102,14 @@ def plan(root: Path, answers: Answers) -> Iterator[Plan]:
         if template.answers is None:
             _refuse_dirty(git, made)
         yield made
+
+
+def _lacking(root: Path, answers: Answers) -> str:
+    """The folder of wheels in the repository that the answers name and that is not there yet."""
+    source = answers.source()
+    if isinstance(source, Wheels) and source.inside and not (root / source.folder).exists():
+        return source.folder
+    return ""
 
 
 def _refuse_dirty(git: Git, made: Plan) -> None:
