@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.mutation.edits import Edit
+from tests.mutation.reach import FOLDER
 from tests.mutation.trial import SURVIVED
-
-FOLDER = Path(".cache") / "mutants"
 
 
 @dataclass
@@ -66,4 +65,4 @@ def files(root: Path, tests: Sequence[str]) -> list[Path]:
     for test in tests:
         for path in root.glob(test):
             found |= set(path.rglob("*.py")) if path.is_dir() else {path, *path.parent.glob("*.py")}
-    return sorted(found | set((root / "tests" / "worlds").glob("*.py")))
+    return sorted(found | set(root.glob("packages/*/tests/worlds/*.py")))

@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import gc
 import importlib
-import importlib.abc
-import importlib.util
+import json
 import os
 import resource
 import signal
@@ -23,7 +22,10 @@ from typing import Any
 
 import pytest
 
+from tests.mutation.anew import Place, line_of, options, run_imported_anew
 from tests.mutation.edits import MODULE_LEVEL, Edit
+from tests.mutation.nearest import NEAREST
+from tests.mutation.reach import Reach, Reached, Watch
 
 KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
 _SECONDS = 5
@@ -31,22 +33,6 @@ _SECONDS = 5
 
 class BaselineFailed(Exception):
     """The nearest tests fail without any edit."""
-
-
-@dataclass(frozen=True)
-class Place:
-    """A module of the repository."""
-
-    root: Path
-    path: str
-
-    @property
-    def file(self) -> Path:
-        return self.root / self.path
-
-    @property
-    def module(self) -> str:
-        return self.path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
 
 
 def try_edits(
@@ -65,7 +51,7 @@ def try_edits(
         except ImportError:
             continue
     for edit in cold:
-        told(edit, _fork(lambda e=edit: _cold(place, tests, e), session.limit))  # type: ignore[misc]
+        told(edit, _fork(lambda e=edit: run_imported_anew(place, tests, e, session.seconds), session.limit))  # type: ignore[misc]
 
 
 @dataclass
@@ -73,6 +59,8 @@ class _Session:
     """What a session leaves to its parent."""
 
     imports: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each test takes."""
     again: list[int] = field(default_factory=list)
     """Edits of functions that an import calls: only a new import shows what they do."""
     limit: int = _SECONDS
@@ -101,6 +89,9 @@ def _in_fork_with_answer(
                 session.imports.append(rest)
             elif first == "again":
                 session.again.append(int(rest))
+            elif first == "seconds":
+                taken, _, name = rest.partition(" ")
+                session.seconds[name] = float(taken)
             elif first == "limit":
                 session.limit = int(rest)
             elif first == "failed":
@@ -117,16 +108,11 @@ def _session(place: Place, tests: Sequence[str], edits: Sequence[Edit], say: Cal
     loop = _Loop(place, edits, say)
     _quiet()
     sys.setprofile(loop.at_import)
-    code = pytest.main([*_options(place.root), *(str(place.root / test) for test in tests)], plugins=[loop])
+    code = pytest.main([*options(place.root), *(str(place.root / test) for test in tests)], plugins=[loop])
     if loop.failed:
         raise BaselineFailed(loop.failed)
     if not loop.done:
         raise BaselineFailed(f"pytest ended with {int(code)} before the tests could run")
-
-
-def _options(root: Path) -> list[str]:
-    plain = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-    return [*plain, "--rootdir", str(root), "-o", "timeout=0"]
 
 
 def _quiet() -> None:
@@ -163,11 +149,13 @@ class _Loop:
             raise BaselineFailed("the nearest tests cannot be collected, or there are none")
         reached, seconds = self._baseline(session)
         self.say(f"limit {int(4 * _SECONDS + 4 * sum(seconds.values()))}")
+        for name, taken in seconds.items():
+            self.say(f"seconds {taken} {name}")
         functions = _functions_of(self.place.file)
         for number, edit in enumerate(self.edits):
-            items = [i for i in session.items if edit.function in reached.get(_line(i.nodeid), ())]
-            items.sort(key=lambda i: seconds[_line(i.nodeid)])
-            limit = int(_SECONDS + 4 * sum(seconds[_line(i.nodeid)] for i in items))
+            items = [i for i in session.items if edit.function in reached.get(line_of(i.nodeid), ())]
+            items.sort(key=lambda i: seconds[line_of(i.nodeid)])
+            limit = int(_SECONDS + 4 * sum(seconds[line_of(i.nodeid)] for i in items))
             again = edit.function in self._imported
             result = SURVIVED
             if items:
@@ -183,24 +171,35 @@ class _Loop:
 
     def _baseline(self, session: pytest.Session) -> tuple[dict[str, set[str]], dict[str, float]]:
         """Which functions each test reaches, and how long it takes; in a fork, as all that follows."""
+        reach = Reach.load(self.place.root)
+        todo = [i for i in session.items if reach.known(i.path, line_of(i.nodeid)) is None]
+        if todo:
+            self._measure(todo, reach)
+            reach.save()
+        reached: dict[str, set[str]] = {}
+        seconds: dict[str, float] = {}
+        for item in session.items:
+            name = line_of(item.nodeid)
+            if (found := reach.known(item.path, name)) is None:
+                raise BaselineFailed("the session ended early")
+            reached[name], seconds[name] = set(found.functions.get(self.place.path, ())), found.seconds
+        return reached, seconds
+
+    def _measure(self, items: list[pytest.Item], reach: Reach) -> None:
         reading, writing = os.pipe()
         if (pid := os.fork()) == 0:
             with os.fdopen(writing, "w", buffering=1) as out:
-                _watch(session.items, self.place.file, out)
+                _watch(items, self.place, out)
             os._exit(0)
         os.close(writing)
-        reached: dict[str, set[str]] = {}
-        seconds: dict[str, float] = {}
+        files = {line_of(item.nodeid): item.path for item in items}
         with os.fdopen(reading) as lines:
             for line in lines:
-                nodeid, taken, outcome, *names = line.rstrip("\n").split("\t")
+                name, taken, outcome, functions = line.rstrip("\n").split("\t")
                 if outcome == "failed":
-                    raise BaselineFailed(nodeid)
-                reached[nodeid], seconds[nodeid] = set(names), float(taken)
+                    raise BaselineFailed(name)
+                reach.put(files[name], name, Reached(float(taken), json.loads(functions)))
         os.waitpid(pid, 0)
-        if len(seconds) < len(session.items):
-            raise BaselineFailed("the session ended early")
-        return reached, seconds
 
 
 class _Outcome:
@@ -222,42 +221,36 @@ def _run(items: list[pytest.Item]) -> int:
     return 0
 
 
-def _watch(items: list[pytest.Item], file: Path, out: Any) -> None:
-    outcome, tops, wanted = _Outcome(), _tops(file), str(file)
-    names: set[str] = set()
-    fixtures = _Fixtures(names)
+def _watch(items: list[pytest.Item], place: Place, out: Any) -> None:
+    files = [place.root / path for path in {*NEAREST, place.path}]
+    watch, outcome = Watch({str(file): _tops(file) for file in files if file.exists()}), _Outcome()
+    fixtures = _Fixtures(watch.names)
     for plugin in (outcome, fixtures):
         items[0].config.pluginmanager.register(plugin)
-    found: list[tuple[pytest.Item, float, str, set[str]]] = []
-
-    def called(frame: Any, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename == wanted:
-            names.add(tops.get(frame.f_code.co_firstlineno, ""))
-
+    found: list[tuple[pytest.Item, float, str, set[tuple[str, str]]]] = []
     for item, following in zip(items, [*items[1:], None], strict=True):
-        names.clear()
+        watch.names.clear()
         start = time.process_time()
-        sys.setprofile(called)
+        sys.setprofile(watch)
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         sys.setprofile(None)
         taken = time.process_time() - start
         state = "failed" if outcome.failed else "passed"
-        found.append((item, taken, state, set(names)))
+        found.append((item, taken, state, set(watch.names)))
     for item, taken, state, own in found:
         shared = (fixtures.reached.get(name, set()) for name in getattr(item, "fixturenames", ()))
-        print("\t".join([_line(item.nodeid), f"{taken:.4f}", state, *own.union(*shared)]), file=out)
-
-
-def _line(nodeid: str) -> str:
-    return nodeid.replace("\t", " ").replace("\n", " ")
+        functions: dict[str, list[str]] = {}
+        for file, name in sorted(own.union(*shared)):
+            functions.setdefault(str(Path(file).relative_to(place.root)), []).append(name)
+        print("\t".join([line_of(item.nodeid), f"{taken:.4f}", state, json.dumps(functions)]), file=out)
 
 
 class _Fixtures:
     """What fixtures reach that several tests share: only the first of these tests is seen to call it."""
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: set[tuple[str, str]]) -> None:
         self._names = names
-        self.reached: dict[str, set[str]] = {}
+        self.reached: dict[str, set[tuple[str, str]]] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
@@ -327,7 +320,7 @@ def _fork(work: Callable[[], int], seconds: int) -> str:
         try:
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(10 * seconds)  # it may also wait for what never comes
+            signal.alarm(40 * seconds)  # it may also wait for what never comes
             _quiet()
             code = work()
         except BaseException:  # noqa: BLE001 (an edit may break anything; that is a failure of the test)
@@ -345,32 +338,3 @@ def _imported(root: Path) -> set[str]:
     files = {name: str(getattr(module, "__file__", None) or "") for name, module in sys.modules.items()}
     ours = tuple(str(root / name) for name in ("src", "packages", "tests", "infra"))
     return {name for name, file in files.items() if file and not file.startswith(ours) and name != "__main__"}
-
-
-def _cold(place: Place, tests: Sequence[str], edit: Edit) -> int:
-    sys.meta_path.insert(0, _Exchanged(place, edit.source))
-    return int(pytest.main([*_options(place.root), *(str(place.root / test) for test in tests)]))
-
-
-class _Exchanged(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
-    """Loads one module from another text."""
-
-    def __init__(self, place: Place, source: str) -> None:
-        self.place, self.source = place, source
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
-        if fullname != self.place.module:
-            return None
-        package = self.place.file.name == "__init__.py"
-        inner = [str(self.place.file.parent)] if package else None
-        return importlib.util.spec_from_file_location(
-            fullname, self.place.file, loader=self, submodule_search_locations=inner
-        )
-
-    def get_data(self, path: str) -> bytes:
-        if path.endswith(".pyc"):
-            raise OSError(path)
-        return self.source.encode()
-
-    def get_filename(self, fullname: str) -> str:
-        return str(self.place.file)
