@@ -22,6 +22,9 @@ class Reached:
     functions: dict[str, list[str]]
     """Qualified names by file, for every file that decides."""
 
+    def reaches(self, path: str, function: str) -> bool:
+        return function in self.functions.get(path, ())
+
 
 @dataclass
 class Reach:
@@ -30,6 +33,9 @@ class Reach:
     root: Path
     found: dict[str, dict[str, Reached]] = field(default_factory=dict)
     """By a digest of the test's file and all that it may use; then by test."""
+    imported: dict[str, list[list[str]]] = field(default_factory=dict)
+    """File and name of the functions that an import of these tests calls."""
+    _keys: dict[Path, str] = field(default_factory=dict)
 
     @classmethod
     def load(cls, root: Path) -> Reach:
@@ -37,8 +43,11 @@ class Reach:
         if self._path.exists():
             raw = json.loads(self._path.read_text("utf-8"))
             self.found = {
-                key: {name: Reached(**one) for name, one in tests.items()} for key, tests in raw.items()
+                key: {name: Reached(**one) for name, one in tests.items()}
+                for key, tests in raw["found"].items()
             }
+            if raw["sources"] == self._common:
+                self.imported = raw["imported"]
         return self
 
     @property
@@ -53,8 +62,13 @@ class Reach:
 
     def key(self, file: Path) -> str:
         """Names what tests of a file depend on: itself, its neighbours that are no tests, and our sources."""
+        if file not in self._keys:
+            self._keys[file] = f"{self._common}-{self._own(file)}"
+        return self._keys[file]
+
+    def _own(self, file: Path) -> str:
         beside = [p for p in file.parent.glob("*.py") if not p.name.startswith("test_")]
-        return f"{self._common}-{_digest([file, *sorted(beside)])}"
+        return _digest([file, *sorted(beside)])
 
     def known(self, file: Path, name: str) -> Reached | None:
         return self.found.get(self.key(file), {}).get(name)
@@ -65,7 +79,8 @@ class Reach:
     def save(self) -> None:
         """Keep what belongs to the sources as they are."""
         kept = {key: tests for key, tests in self.found.items() if key.startswith(self._common)}
-        raw = {key: {name: vars(one) for name, one in tests.items()} for key, tests in kept.items()}
+        found = {key: {name: vars(one) for name, one in tests.items()} for key, tests in kept.items()}
+        raw = {"sources": self._common, "imported": self.imported, "found": found}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps(raw), "utf-8")
 
@@ -78,7 +93,7 @@ def _digest(files: Iterable[Path]) -> str:
 
 
 class Watch:
-    """A profiler that notes which functions of some files are called."""
+    """A tracer that notes which functions of some files are called."""
 
     def __init__(self, tops: dict[str, dict[int, str]]) -> None:
         self.names: set[tuple[str, str]] = set()

@@ -6,29 +6,37 @@ Nothing is imported twice: a fork exchanges the code of one function. What only 
 
 from __future__ import annotations
 
-import gc
 import importlib
 import json
+import math
+import mmap
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import pytest
 
 from tests.mutation.anew import Place, line_of, options, run_imported_anew
+from tests.mutation.codes import exchange, functions_of, tops
 from tests.mutation.edits import MODULE_LEVEL, Edit
 from tests.mutation.nearest import NEAREST
 from tests.mutation.reach import Reach, Reached, Watch
 
 KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
+SO_FAR = "so far"
+"""No short test noticed it; the long ones were not asked."""
 _SECONDS = 5
+Wrong = tuple[Place, Edit]
+"""One edit of one module."""
 
 
 class BaselineFailed(Exception):
@@ -36,22 +44,34 @@ class BaselineFailed(Exception):
 
 
 def try_edits(
-    place: Place, tests: Sequence[str], edits: Sequence[Edit], told: Callable[[Edit, str], None]
+    root: Path,
+    tests: Sequence[str],
+    wrong: Sequence[Wrong],
+    told: Callable[[Wrong, str], None],
+    longest: float = math.inf,
 ) -> None:
-    """Tell of each edit whether the tests notice it. Raises `BaselineFailed`."""
-    warm = [edit for edit in edits if edit.function != MODULE_LEVEL]
-    cold = [edit for edit in edits if edit.function == MODULE_LEVEL]
-    session = _in_fork_with_answer(lambda say: _session(place, tests, warm, say), told, warm)
+    """Tell of each edit whether the tests notice it that take at most `longest` seconds. Raises
+    `BaselineFailed`.
+
+    Modules with the same nearest tests share a session: to collect tests costs more than to run them.
+    """
+    warm = [one for one in wrong if one[1].function != MODULE_LEVEL]
+    cold = [one for one in wrong if one[1].function == MODULE_LEVEL]
+    session = _in_fork_with_answer(
+        lambda say: _session(root, tests, warm, cold, say=say, longest=longest), told, warm
+    )
     cold += [warm[number] for number in session.again]
-    if not cold:
+    if not cold or longest < math.inf:  # an import anew asks all tests
         return
     for name in session.imports:
         try:
             importlib.import_module(name)
         except ImportError:
             continue
-    for edit in cold:
-        told(edit, _fork(lambda e=edit: run_imported_anew(place, tests, e, session.seconds), session.limit))  # type: ignore[misc]
+    for one in cold:
+        place, edit = one
+        work = partial(run_imported_anew, place, tests, edit, session.seconds)
+        told(one, _fork(work, session.limit))
 
 
 @dataclass
@@ -68,7 +88,7 @@ class _Session:
 
 
 def _in_fork_with_answer(
-    work: Callable[[Callable[[str], None]], None], told: Callable[[Edit, str], None], edits: Sequence[Edit]
+    work: Callable[[Callable[[str], None]], None], told: Callable[[Wrong, str], None], wrong: Sequence[Wrong]
 ) -> _Session:
     """Run `work` in a fork that says lines: `<number> <result>`, or a field of `_Session` and its value."""
     reading, writing = os.pipe()
@@ -97,18 +117,26 @@ def _in_fork_with_answer(
             elif first == "failed":
                 session.failed = rest
             else:
-                told(edits[int(first)], rest)
+                told(wrong[int(first)], rest)
     os.waitpid(pid, 0)
     if session.failed:
         raise BaselineFailed(session.failed)
     return session
 
 
-def _session(place: Place, tests: Sequence[str], edits: Sequence[Edit], say: Callable[[str], None]) -> None:
-    loop = _Loop(place, edits, say)
+def _session(
+    root: Path,
+    tests: Sequence[str],
+    warm: Sequence[Wrong],
+    cold: Sequence[Wrong],
+    *,
+    say: Callable[[str], None],
+    longest: float,
+) -> None:
+    loop = _Loop(root, {place.path for place, _ in [*warm, *cold]}, warm, say, longest)
     _quiet()
-    sys.setprofile(loop.at_import)
-    code = pytest.main([*options(place.root), *(str(place.root / test) for test in tests)], plugins=[loop])
+    loop.watch_imports(tests)
+    code = pytest.main([*options(root), *(str(root / test) for test in tests)], plugins=[loop])
     if loop.failed:
         raise BaselineFailed(loop.failed)
     if not loop.done:
@@ -124,20 +152,40 @@ def _quiet() -> None:
 class _Loop:
     """Takes the place of pytest's own loop: each edit in a fork, with the tests that reach its function."""
 
-    def __init__(self, place: Place, edits: Sequence[Edit], say: Callable[[str], None]) -> None:
-        self.place, self.edits, self.say, self.done = place, edits, say, False
+    def __init__(
+        self,
+        root: Path,
+        paths: Collection[str],
+        wrong: Sequence[Wrong],
+        say: Callable[[str], None],
+        longest: float,
+    ) -> None:
+        self.root, self.wrong, self.say, self.done, self.longest = root, wrong, say, False, longest
         self.failed = ""
-        self._tops = _tops(place.file)
-        self._imported: set[str] = set()
+        files = [root / path for path in sorted({*NEAREST, *paths}) if (root / path).exists()]
+        self._tops = {str(file): tops(file) for file in files}
+        self._imported: set[tuple[str, str]] = set()
+        self._at = memoryview(mmap.mmap(-1, 8)).cast("Q")
+        """Which test a fork is at."""
+
+    def watch_imports(self, tests: Sequence[str]) -> None:
+        """Which functions an import calls; known until a source changes, because a tracer is slow."""
+        self._tests = " ".join(tests)
+        found = Reach.load(self.root).imported.get(self._tests)
+        if found is None:
+            sys.settrace(self.at_import)
+        else:
+            self._imported = {(file, name) for file, name in found}
 
     def at_import(self, frame: Any, event: str, _: object) -> None:
-        """A profiler until the tests are collected: which functions an import calls."""
-        if event == "call" and frame.f_code.co_filename == str(self.place.file):
-            self._imported.add(self._tops.get(frame.f_code.co_firstlineno, ""))
+        """A tracer until the tests are collected: which functions an import calls."""
+        lines = self._tops.get(frame.f_code.co_filename)
+        if event == "call" and lines is not None:
+            self._imported.add((frame.f_code.co_filename, lines.get(frame.f_code.co_firstlineno, "")))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        sys.setprofile(None)
+        sys.settrace(None)
         try:
             self._try_all(session)
         except BaselineFailed as error:  # pytest would call it an error of its own
@@ -147,49 +195,58 @@ class _Loop:
     def _try_all(self, session: pytest.Session) -> None:
         if session.testsfailed or not session.items:
             raise BaselineFailed("the nearest tests cannot be collected, or there are none")
-        reached, seconds = self._baseline(session)
+        known = self._baseline(session)
+        seconds = {name: one.seconds for name, one in known.items()}
         self.say(f"limit {int(4 * _SECONDS + 4 * sum(seconds.values()))}")
         for name, taken in seconds.items():
             self.say(f"seconds {taken} {name}")
-        functions = _functions_of(self.place.file)
-        for number, edit in enumerate(self.edits):
-            items = [i for i in session.items if edit.function in reached.get(line_of(i.nodeid), ())]
-            items.sort(key=lambda i: seconds[line_of(i.nodeid)])
+        functions = {place: functions_of(place.file) for place in dict.fromkeys(p for p, _ in self.wrong)}
+        asked = [i for i in session.items if seconds[line_of(i.nodeid)] <= self.longest]
+        asked.sort(key=lambda i: seconds[line_of(i.nodeid)])
+        noticed: dict[tuple[str, str], list[pytest.Item]] = {}
+        missed = SURVIVED if len(asked) == len(session.items) else SO_FAR
+        for number, (place, edit) in enumerate(self.wrong):
+            where = place.path, edit.function
+            # What noticed an edit of a function often notices the next one.
+            first = [i for i in noticed.get(where, ()) if i in asked]
+            items = [i for i in asked if known[line_of(i.nodeid)].reaches(*where) and i not in first]
+            items = [*first, *items]
             limit = int(_SECONDS + 4 * sum(seconds[line_of(i.nodeid)] for i in items))
-            again = edit.function in self._imported
+            again = (str(place.file), edit.function) in self._imported
             result = SURVIVED
             if items:
-                result = _fork(lambda e=edit, i=items: self._one(e, i, functions), limit)  # type: ignore[misc]
-            self.say(f"again {number}" if again and result == SURVIVED else f"{number} {result}")
-        for name in sorted(_imported(self.place.root)):
+                result = _fork(partial(_one, place, edit, items, functions[place], self._at), limit)
+            if result == KILLED and (at := self._at[0]) < len(items):
+                noticed[where] = [items[at], *(i for i in first if i is not items[at])]
+            result = missed if result == SURVIVED else result
+            self.say(f"again {number}" if again and result in (SURVIVED, SO_FAR) else f"{number} {result}")
+        for name in sorted(_imported(self.root)):
             self.say(f"import {name}")
         self.done = True
 
-    def _one(self, edit: Edit, items: list[pytest.Item], functions: dict[str, list[FunctionType]]) -> int:
-        exchange(edit, functions, self.place.file)
-        return _run(items)
-
-    def _baseline(self, session: pytest.Session) -> tuple[dict[str, set[str]], dict[str, float]]:
+    def _baseline(self, session: pytest.Session) -> dict[str, Reached]:
         """Which functions each test reaches, and how long it takes; in a fork, as all that follows."""
-        reach = Reach.load(self.place.root)
-        todo = [i for i in session.items if reach.known(i.path, line_of(i.nodeid)) is None]
+        reach = Reach.load(self.root)
+        reach.imported[self._tests] = sorted(map(list, self._imported))
+        todo = [i for i in session.items if not self._settled(reach.known(i.path, line_of(i.nodeid)))]
         if todo:
             self._measure(todo, reach)
-            reach.save()
-        reached: dict[str, set[str]] = {}
-        seconds: dict[str, float] = {}
+        reach.save()
+        found: dict[str, Reached] = {}
         for item in session.items:
-            name = line_of(item.nodeid)
-            if (found := reach.known(item.path, name)) is None:
+            if (one := reach.known(item.path, line_of(item.nodeid))) is None:
                 raise BaselineFailed("the session ended early")
-            reached[name], seconds[name] = set(found.functions.get(self.place.path, ())), found.seconds
-        return reached, seconds
+            found[line_of(item.nodeid)] = one
+        return found
+
+    def _settled(self, found: Reached | None) -> bool:
+        return found is not None and (math.isfinite(found.seconds) or self.longest < math.inf)
 
     def _measure(self, items: list[pytest.Item], reach: Reach) -> None:
         reading, writing = os.pipe()
         if (pid := os.fork()) == 0:
             with os.fdopen(writing, "w", buffering=1) as out:
-                _watch(items, self.place, out)
+                _watch(items, self.root, self._tops, out, self.longest)
             os._exit(0)
         os.close(writing)
         files = {line_of(item.nodeid): item.path for item in items}
@@ -202,6 +259,18 @@ class _Loop:
         os.waitpid(pid, 0)
 
 
+def _one(
+    place: Place,
+    edit: Edit,
+    items: list[pytest.Item],
+    functions: dict[str, list[FunctionType]],
+    at: memoryview[int],
+) -> int:
+    at[0] = len(items)
+    exchange(edit, functions, place.file)
+    return _run(items, at)
+
+
 class _Outcome:
     failed = False
 
@@ -210,20 +279,22 @@ class _Outcome:
             self.failed = True
 
 
-def _run(items: list[pytest.Item]) -> int:
+def _run(items: list[pytest.Item], at: memoryview[int]) -> int:
     """Run tests to the first that fails; the exit code of this fork."""
     outcome = _Outcome()
     items[0].config.pluginmanager.register(outcome)
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for number, (item, following) in enumerate(zip(items, [*items[1:], None], strict=True)):
+        at[0] = number
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if outcome.failed:
             return 1
     return 0
 
 
-def _watch(items: list[pytest.Item], place: Place, out: Any) -> None:
-    files = [place.root / path for path in {*NEAREST, place.path}]
-    watch, outcome = Watch({str(file): _tops(file) for file in files if file.exists()}), _Outcome()
+def _watch(
+    items: list[pytest.Item], root: Path, lines: dict[str, dict[int, str]], out: Any, longest: float
+) -> None:
+    watch, outcome = Watch(lines), _Outcome()
     fixtures = _Fixtures(watch.names)
     for plugin in (outcome, fixtures):
         items[0].config.pluginmanager.register(plugin)
@@ -231,18 +302,38 @@ def _watch(items: list[pytest.Item], place: Place, out: Any) -> None:
     for item, following in zip(items, [*items[1:], None], strict=True):
         watch.names.clear()
         start = time.process_time()
-        sys.setprofile(watch)
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        sys.setprofile(None)
+        sys.settrace(watch)
+        with _at_most(longest):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        sys.settrace(None)
         taken = time.process_time() - start
+        taken = taken if taken < longest else math.inf
         state = "failed" if outcome.failed else "passed"
         found.append((item, taken, state, set(watch.names)))
     for item, taken, state, own in found:
         shared = (fixtures.reached.get(name, set()) for name in getattr(item, "fixturenames", ()))
         functions: dict[str, list[str]] = {}
         for file, name in sorted(own.union(*shared)):
-            functions.setdefault(str(Path(file).relative_to(place.root)), []).append(name)
+            functions.setdefault(str(Path(file).relative_to(root)), []).append(name)
         print("\t".join([line_of(item.nodeid), f"{taken:.4f}", state, json.dumps(functions)]), file=out)
+
+
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Skips a test that takes longer: it is not asked."""
+    if seconds == math.inf:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        pytest.skip("takes too long")
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 class _Fixtures:
@@ -262,55 +353,6 @@ class _Fixtures:
             if fixturedef.scope != "function":
                 self.reached.setdefault(fixturedef.argname, set()).update(self._names)
             self._names.update(before)
-
-
-def _tops(file: Path) -> dict[int, str]:
-    """First line of each piece of code to the outermost function that it is in."""
-    found: dict[int, str] = {}
-
-    def walk(code: CodeType, name: str, inside: bool) -> None:
-        for inner in _inner(code):
-            is_class = not inside and not inner.co_flags & 0x2  # CO_NEWLOCALS: a function has it
-            top = name if inside else inner.co_qualname
-            found.setdefault(inner.co_firstlineno, top)
-            walk(inner, top, inside or not is_class)
-
-    walk(compile(file.read_text("utf-8"), str(file), "exec", dont_inherit=True), "", False)
-    return found
-
-
-def _inner(code: CodeType) -> Iterator[CodeType]:
-    return (constant for constant in code.co_consts if isinstance(constant, CodeType))
-
-
-def _functions_of(file: Path) -> dict[str, list[FunctionType]]:
-    """Every function that lives and was made from the file, by its qualified name."""
-    found: dict[str, list[FunctionType]] = {}
-    for thing in gc.get_objects():
-        if type(thing) is FunctionType and thing.__code__.co_filename == str(file):
-            found.setdefault(thing.__code__.co_qualname, []).append(thing)
-    return found
-
-
-def exchange(edit: Edit, functions: dict[str, list[FunctionType]], file: Path) -> None:
-    """Give the living functions the code of the edit."""
-    old, new = (
-        [
-            c
-            for c in _codes(compile(text, str(file), "exec", dont_inherit=True))
-            if c.co_qualname == edit.function
-        ]
-        for text in (file.read_text("utf-8"), edit.source)
-    )
-    lines = [code.co_firstlineno for code in old]  # a name may be used twice: a property and its setter
-    for function in functions.get(edit.function, ()):
-        function.__code__ = new[lines.index(function.__code__.co_firstlineno)]
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    for inner in _inner(code):
-        yield inner
-        yield from _codes(inner)
 
 
 def _fork(work: Callable[[], int], seconds: int) -> str:
