@@ -81,7 +81,7 @@ class Engine:
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}"\n')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
-    def run(self, *args: str, stack: str = "dev", timeout: int = 240) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, stack: str = "dev", timeout: int = 900) -> subprocess.CompletedProcess[str]:
         command = [str(self.cli), *args, "--stack", stack, "--non-interactive"]
         return subprocess.run(
             command,

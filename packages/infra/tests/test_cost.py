@@ -209,7 +209,7 @@ def test_the_verb_prints_a_machines_json_and_renews(
     assert dev["loaded"] == pytest.approx(
         sum((x["idle"] or 0) + (x["busy"] or 0) for x in dev["lines"]), abs=0.1
     )
-    monkeypatch.setattr(renew, "_read", lambda _: json.dumps({"Items": [row("westeurope", 0.262)]}))
+    monkeypatch.setattr(renew, "read_page", lambda _: json.dumps({"Items": [row("westeurope", 0.262)]}))
     answer = run("--renew")
     assert answer.exit_code == 4, answer.output
     assert "no single price of registry Standard day (westeurope)" in answer.stderr
@@ -220,7 +220,7 @@ def test_the_verb_prints_a_machines_json_and_renews(
     def refused(_: str) -> str:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(renew, "_read", refused)
+    monkeypatch.setattr(renew, "read_page", refused)
     answer = run("--renew")
     assert "cannot be read: no route to host; the old table stays" in answer.stderr
     assert table(repository) == own

@@ -21,6 +21,7 @@ CLI = find_cli()
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.slow,
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(CLI is None, reason="the Pulumi CLI is not on PATH; `make pulumi` installs it"),
 ]
 COMPUTE = "machinelearningservices:Compute"
