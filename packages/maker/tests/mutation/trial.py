@@ -197,7 +197,8 @@ class _Loop:
             raise BaselineFailed("the nearest tests cannot be collected, or there are none")
         known = self._baseline(session)
         seconds = {name: one.seconds for name, one in known.items()}
-        self.say(f"limit {int(4 * _SECONDS + 4 * sum(seconds.values()))}")
+        all_of_them = sum(s for s in seconds.values() if s < math.inf)
+        self.say(f"limit {int(4 * _SECONDS + 4 * all_of_them)}")
         for name, taken in seconds.items():
             self.say(f"seconds {taken} {name}")
         functions = {place: functions_of(place.file) for place in dict.fromkeys(p for p, _ in self.wrong)}
@@ -303,11 +304,11 @@ def _watch(
         watch.names.clear()
         start = time.process_time()
         sys.settrace(watch)
-        with _at_most(longest):
+        with _at_most(longest) as stopped:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         sys.settrace(None)
         taken = time.process_time() - start
-        taken = taken if taken < longest else math.inf
+        taken = math.inf if stopped else taken
         state = "failed" if outcome.failed else "passed"
         found.append((item, taken, state, set(watch.names)))
     for item, taken, state, own in found:
@@ -319,19 +320,21 @@ def _watch(
 
 
 @contextmanager
-def _at_most(seconds: float) -> Iterator[None]:
-    """Skips a test that takes longer: it is not asked."""
+def _at_most(seconds: float) -> Iterator[list[bool]]:
+    """Skips a test that takes longer: it is not asked. Answers whether it did."""
+    stopped: list[bool] = []
     if seconds == math.inf:
-        yield
+        yield stopped
         return
 
     def stop(*_: object) -> None:
+        stopped.append(True)
         pytest.skip("takes too long")
 
     signal.signal(signal.SIGPROF, stop)
     signal.setitimer(signal.ITIMER_PROF, seconds)
     try:
-        yield
+        yield stopped
     finally:
         signal.setitimer(signal.ITIMER_PROF, 0)
 
