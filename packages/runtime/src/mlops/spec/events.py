@@ -12,7 +12,7 @@ from typing import ClassVar, Literal, get_args
 from pydantic import AwareDatetime, Field, FiniteFloat
 
 from mlops.spec._base import Spec, Version
-from mlops.spec.gates import GateResult
+from mlops.spec.gates import GateResult, blocking
 
 EventType = Literal[
     "mlops.run.completed",
@@ -115,8 +115,8 @@ class _GateJudged(Fact):
     @property
     def key(self) -> Key:
         # Judged again with the same outcome it is no news, although a latency was measured anew.
-        blocking = sorted(gate.name for gate in self.gates if gate.verdict == "blocked")
-        return (self.version, self.run_id, self.champion, *blocking)
+        blocked = sorted(gate.name for gate in blocking(self.gates))
+        return (self.version, self.run_id, self.champion, *blocked)
 
 
 class GatePassed(_GateJudged):
