@@ -55,6 +55,8 @@ def assignment(role: str, scope: str = f"{SUBSCRIPTION}/resourceGroups/a", **mor
         (assignment(READER, principalType="User"), True),
         (assignment(READER, principalType=UNKNOWN), False),
         (assignment(READER), False),
+        ({**assignment(READER), "roleDefinitionId": access.OWNER}, True),  # without the path
+        ({"principalType": "ServicePrincipal"}, False),
     ],
 )
 def test_no_role_can_give_itself_more(inputs: dict[str, Any], bad: bool) -> None:

@@ -9,7 +9,7 @@ _SERVING = (
     "packages/runtime/tests/unit/serving/test_co*.py",
 )
 _LINT = ("packages/lint/tests/unit/lint",)
-_POLICY = ("packages/infra/tests/test_policy_decisions.py",)
+_POLICY = ("packages/infra/tests/test_policy_*decisions.py",)
 _RETRAINING = ("packages/engine/tests/unit/lifecycle/test_retraining*.py",)
 
 _LINT_RULES = (

@@ -133,6 +133,49 @@ PLANS = [
         id="rest with traffic not ready in both but wanted broken",
     ),
     pytest.param(
+        at(one(GREEN, WANTED, 0, "failed")),
+        "first",
+        ["create green", "smoke green", "shift green 100", "finish 2"],
+        id="lost without traffic, in the second colour",
+    ),
+    pytest.param(
+        at(one(BLUE, OLDER, 90, "failed"), one(GREEN, NEWER, 10, "failed"), past=(OLDER,)),
+        "forward",
+        ["stop", "create blue", "smoke blue", "shift blue 100", "finish 2"],
+        id="no colour is free",
+    ),
+    pytest.param(
+        at(one(BLUE, OLDER, 100), one(GREEN, WANTED, 0), past=(OLDER,), smoked=True),
+        "forward",
+        [
+            "shift green 10 blue 90",
+            "analyse green blue 10",
+            "shift green 100 blue 0",
+            "analyse green blue 100",
+            "finish 2",
+            "retire blue",
+        ],
+        id="smoked and waiting",
+    ),  # fmt: skip
+    pytest.param(
+        at(
+            one(BLUE, OLDER, 60, "failed"),
+            one(GREEN, NEWER, 40, "failed"),
+            one(VIOLET, WANTED, 0, "failed"),
+            past=(OLDER,),
+        ),
+        "forward",
+        [
+            "create violet",
+            "smoke violet",
+            "shift violet 100",
+            "finish 2",
+            "retire blue",
+            "retire green",
+        ],
+        id="no colour is free, and it is there already",
+    ),  # fmt: skip
+    pytest.param(
         at(one(BLUE, OLDER, 0), one(GREEN, WANTED, 100, "failed"), past=(OLDER,)),
         "forward",
         [
@@ -367,3 +410,14 @@ def test_every_deployment_of_what_may_not_serve_is_removed() -> None:
         "retire blue",
         "retire green",
     ]
+
+
+@pytest.mark.parametrize("forged", [BLUE, GREEN])
+def test_the_verdict_on_a_digest_says_both(forged: str) -> None:
+    right = (one(BLUE, WANTED, 60), one(GREEN, WANTED, 40))
+    there = tuple(replace(d, digest=w.WRONG) if d.name == forged else d for d in right)
+    known = w.RELEASES[WANTED].digest
+    for deployments, verdict, observed in ((right, "pass", "as released"), (there, "blocked", w.WRONG[:19])):
+        gate = at(*deployments, past=(WANTED,)).planned(w.intent()).gates[-1]
+        assert (gate.name, gate.verdict, gate.limit) == ("digest", verdict, known[:19])
+        assert gate.observed == observed
