@@ -12,7 +12,7 @@ from mlops.infra.model import Captured, Finding, Resource, Skip
 from mlops.infra.policy import checks_data
 from mlops.infra.policy.checks_access import ABROAD, SHARED
 from mlops.infra.policy.judge import REASONLESS, RULES, UNUSED, accept, judge, rules_with
-from mlops.infra.policy.rule import ResourceRule, StackRule, holds
+from mlops.infra.policy.rule import ResourceRule, StackRule, holds, must
 from mlops.infra.roles import BUILT_IN, CUSTOM, custom_id
 
 
@@ -143,6 +143,20 @@ def test_a_value_is_one_of_those_that_are_allowed(
     assert holds(resource("a:B", inputs={"it": value}), "it", *allowed) is kept
 
 
+@pytest.mark.parametrize(
+    ("value", "allowed", "sentence"),
+    [
+        (None, (True,), "it must be true, got nothing: because"),
+        (True, (False, None), "it must be false or nothing, got true: because"),
+        ("Key", ("AADToken", 1), "it must be AADToken or 1, got Key: because"),
+    ],
+)
+def test_a_sentence_says_what_must_be_what_is_and_why(
+    value: object, allowed: tuple[object, ...], sentence: str
+) -> None:
+    assert list(must(resource("a:B", inputs={"it": value}), "it", *allowed, why="because")) == [sentence]
+
+
 def test_findings_are_in_one_order() -> None:
     rules = [
         ResourceRule("X_2", "two", ("a:B",), lambda _: ["b", "a"]),
@@ -188,6 +202,7 @@ def test_what_is_accepted_names_rule_resource_and_reason(
     assert [(f.stack, f.check, f.resource) for f in rest] == [
         ("prod", check, skip.resource) for check, skip in zip(added, skips, strict=False)
     ]
+    assert all(skips[0].check in finding.message for finding in rest)
 
 
 def own(**given: Any) -> Any:

@@ -133,6 +133,31 @@ PLANS = [
         id="rest with traffic not ready in both but wanted broken",
     ),
     pytest.param(
+        at(
+            one(BLUE, OLDER, 90),
+            one(GREEN, WANTED, 10),
+            past=(OLDER,),
+            smoked=True,
+            passed=frozenset(w.CANARY),
+        ),
+        "forward",
+        ["shift green 100 blue 0", "finish 2", "retire blue"],
+        id="every step was passed, and somebody moved the traffic",
+    ),
+    pytest.param(
+        at(one(BLUE, NEWER, 0), one(GREEN, WANTED, 100, "failed"), past=(WANTED, NEWER)),
+        "backward",
+        [
+            "shift blue 100",
+            "create green",
+            "smoke green",
+            "shift green 100 blue 0",
+            "finish 2",
+            "retire blue",
+        ],
+        id="a way back to what is lost with all traffic",
+    ),
+    pytest.param(
         at(one(GREEN, WANTED, 0, "failed")),
         "first",
         ["create green", "smoke green", "shift green 100", "finish 2"],
@@ -156,7 +181,7 @@ PLANS = [
             "retire blue",
         ],
         id="smoked and waiting",
-    ),  # fmt: skip
+    ),
     pytest.param(
         at(
             one(BLUE, OLDER, 60, "failed"),
@@ -174,7 +199,7 @@ PLANS = [
             "retire green",
         ],
         id="no colour is free, and it is there already",
-    ),  # fmt: skip
+    ),
     pytest.param(
         at(one(BLUE, OLDER, 0), one(GREEN, WANTED, 100, "failed"), past=(OLDER,)),
         "forward",
@@ -352,6 +377,13 @@ def test_what_a_move_starts_from_is_of_now_and_not_of_long_ago(
 ) -> None:
     made = world.planned(w.intent())
     assert (made.served, made.direction) == (served, direction)
+
+
+def test_what_failed_and_is_gone_needs_no_turning_back() -> None:
+    held = {WANTED: Held(WANTED, "slow", w.NOW, w.FILE_COMMIT)}
+    made = at(one(BLUE, OLDER, 100), past=(OLDER,), held=held).planned(w.intent())
+    assert "analysis" in made.refusal
+    assert made.recovery == ()
 
 
 @pytest.mark.parametrize(
