@@ -52,8 +52,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "packages/runtime/src/mlops/serving/score/columns.py": _SERVING,
     "packages/runtime/src/mlops/monitoring/judge.py": (
         "packages/runtime/tests/unit/monitoring/test_judge*.py",
-        "packages/runtime/tests/unit/monitoring/test_drift_verdicts.py",
-        "packages/runtime/tests/unit/monitoring/test_ways_out.py",
+        "packages/runtime/tests/unit/monitoring/test_compared_ways.py",
         "packages/runtime/tests/unit/monitoring/test_thresholds.py",
     ),
     "packages/engine/src/mlops/lifecycle/decide/plan.py": _ENGINE,
