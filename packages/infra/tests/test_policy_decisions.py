@@ -379,3 +379,9 @@ def test_a_size_is_refused_once_azure_ended_it(
         given = json.loads(json.dumps(inputs).replace('"@"', json.dumps(size)))
         assert refused("MLOPS_COMPUTE_7", kind, given) is (ended and size == "STANDARD_NC6"), size
     assert not refused("MLOPS_COMPUTE_7", kind, {})
+
+
+def test_what_is_no_size_is_none() -> None:
+    pools = {"agentPoolProfiles": [{"vmSize": size} for size in ("a", None, UNKNOWN, "b")]}
+    assert checks_platform.vm_sizes(resource("containerservice:ManagedCluster", pools)) == ["a", "b"]
+    assert isinstance(checks_platform.today(), date)

@@ -53,7 +53,8 @@ def test_what_another_stack_made_is_not_changed_from_here(role: str, of_own: boo
         inputs={"roleDefinitionId": f"/subscriptions/a/roleDefinitions/{role}"},
         property_dependencies=made_of,
     )
-    other = resource("network:PrivateEndpoint", "other", inputs=given.inputs)
+    tags = {"tags": {"project": "other"}}  # of a resource: only a group says whose stack it is
+    other = resource("network:PrivateEndpoint", "other", inputs={**given.inputs, **tags})
     assert told("MLOPS_ACCESS_8", GROUP, given, other) == (["given"] if bad else [])
 
 
@@ -70,6 +71,8 @@ def test_each_of_what_holds_data_has_a_trail_of_its_own(kind: str) -> None:
     assert told(check, one, two, trail(one)) == ["two"]
     assert told(check, one, two, trail(one), trail(two, "workspaceId")) == ["two"]
     assert told(check, one, trail(one)) == []
+    link = resource("network:PrivateEndpoint", "link", property_dependencies={"resourceUri": (one.urn,)})
+    assert told(check, one, link) == ["one"], "what only points at it is no trail"
     assert told(check, resource("network:PrivateEndpoint", "no data")) == []
 
 
@@ -104,6 +107,8 @@ def test_somebody_hears_of_each_failing_endpoint(kind: str, stack: str, needed: 
     assert told(check, *endpoints) == (["one", "two"] if needed else [])
     assert told(check, *endpoints, alert, elsewhere) == (["two"] if needed else [])
     assert told(check, endpoints[0], resource("network:MetricAlert", "a"), alert) == []
+    link = resource("network:PrivateEndpoint", "l", property_dependencies=alert.property_dependencies)
+    assert told(check, endpoints[0], link) == (["one"] if needed else [])
 
 
 # --- what a rule is -----------------------------------------------------------------------------------------
