@@ -5,6 +5,8 @@ A rule that only the whole program tests passes as long as the program is right;
 
 from __future__ import annotations
 
+import json
+from datetime import date
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ from mlops.infra.policy.rule import relaxed
 
 SUBSCRIPTION = "/subscriptions/00000000-0000-0000-0000-000000000001"
 ROLE = f"{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/"
+ML = checks_platform.ML
 READER = "acdd72a7-3385-48ef-bd42-f606fba81ae7"
 
 
@@ -55,6 +58,8 @@ def assignment(role: str, scope: str = f"{SUBSCRIPTION}/resourceGroups/a", **mor
         (assignment(READER, principalType="User"), True),
         (assignment(READER, principalType=UNKNOWN), False),
         (assignment(READER), False),
+        ({**assignment(READER), "roleDefinitionId": access.OWNER}, True),  # without the path
+        ({"principalType": "ServicePrincipal"}, False),
     ],
 )
 def test_no_role_can_give_itself_more(inputs: dict[str, Any], bad: bool) -> None:
@@ -239,6 +244,8 @@ def test_idle_nodes_are_released(idle: Any, bad: bool) -> None:
         ("Key", "prod", True),
         ("AADToken", "prod", False),
         ("AMLToken", "prod", False),
+        ("AADToken", "dev-ann", False),
+        ("AMLToken", "dev-ann", False),
         (None, "dev", True),
     ],
 )
@@ -256,3 +263,125 @@ def test_minutes_of_a_duration() -> None:
         None,
         None,
     ]
+
+
+WORKSPACE, ENDPOINT, BATCH = (f"{ML}{kind}" for kind in ("Workspace", "OnlineEndpoint", "BatchEndpoint"))
+LOGS = "operationalinsights:Workspace"
+CLUSTER, GONE = {"properties": {"computeType": "AmlCompute"}}, "is not there"
+AT = "properties.properties."
+ENTRY: list[tuple[str, str, str, tuple[Any, ...], tuple[Any, ...]]] = [
+    # rule, kind, input, what it admits, what it refuses; in prod
+    ("MLOPS_STORAGE_1", "storage:StorageAccount", "isLocalUserEnabled", (False, None, GONE), (True, 0)),
+    ("MLOPS_STORAGE_2", "storage:BlobContainer", "publicAccess", ("None", None, GONE), ("Blob", "Container")),
+    ("MLOPS_EVENTS_1", "eventgrid:SystemTopicEventSubscription", "deliveryWithResourceIdentity",
+     ({"identity": {}},), ({}, None, GONE)),
+    ("MLOPS_ACCESS_2", "authorization:RoleDefinition", "permissions",
+     ([], None, GONE, [{}], [{"actions": None}], [{"actions": ["Microsoft.Storage/a/write"]}]),
+     ([{}, {"actions": ["*"]}], [{"actions": ["Microsoft.Storage/a/read", "Microsoft.Authorization/a/b"]}])),
+    ("MLOPS_ACCESS_4", LOGS, "features.disableLocalAuth", (True,), (False, None, GONE)),
+    ("MLOPS_ACCESS_4", "applicationinsights:Component", "disableLocalAuth", (True,), (False, None, GONE)),
+    ("MLOPS_ACCESS_5", "containerregistry:Registry", "adminUserEnabled", (False, None, GONE), (True,)),
+    ("MLOPS_ACCESS_5", "containerregistry:Registry", "anonymousPullEnabled", (False, None, GONE), (True,)),
+    ("MLOPS_ACCESS_7", "keyvault:Vault", "properties.enableRbacAuthorization", (True,), (False, None, GONE)),
+    ("MLOPS_ACCESS_7", "keyvault:Vault", "properties.enablePurgeProtection", (True, None, GONE), (False,)),
+    ("MLOPS_COMPUTE_1", f"{ML}Compute", f"{AT}scaleSettings.minNodeCount", (0,), (1, False, None, GONE)),
+    ("MLOPS_COMPUTE_3", f"{ML}Compute", f"{AT}enableNodePublicIp", (False,), (True, None, GONE)),
+    ("MLOPS_COMPUTE_4", f"{ML}Compute", "properties.disableLocalAuth", (True,), (False, None, GONE)),
+    ("MLOPS_COMPUTE_5", f"{ML}Compute", "identity.type",
+     ("UserAssigned", "SystemAssigned, UserAssigned"), ("SystemAssigned", "None", None, GONE)),
+    ("MLOPS_COMPUTE_6", f"{ML}Compute", f"{AT}remoteLoginPortPublicAccess",
+     ("Disabled", "NotSpecified"), ("Enabled", None, GONE)),
+    ("MLOPS_WORKSPACE_1", WORKSPACE, "managedNetwork.isolationMode",
+     ("AllowOnlyApprovedOutbound",), ("AllowInternetOutbound", "Disabled", None, GONE)),
+    ("MLOPS_WORKSPACE_2", WORKSPACE, "publicNetworkAccess", ("Disabled",), ("Enabled", None, GONE)),
+    ("MLOPS_WORKSPACE_3", WORKSPACE, "systemDatastoresAuthMode", ("Identity",), ("AccessKey", None, GONE)),
+    ("MLOPS_WORKSPACE_4", WORKSPACE, "identity.type", ("UserAssigned",), ("SystemAssigned", None, GONE)),
+    ("MLOPS_WORKSPACE_4", WORKSPACE, "primaryUserAssignedIdentity", ("/id",), ("", None, GONE)),
+    ("MLOPS_WORKSPACE_4", WORKSPACE, "v1LegacyMode", (False, None, GONE), (True,)),
+    ("MLOPS_DATASTORE_1", f"{ML}Datastore", "properties.credentials.credentialsType",
+     ("None",), ("AccountKey", "Sas", None, GONE)),
+    ("MLOPS_DATASTORE_1", f"{ML}Datastore", "properties.serviceDataAccessAuthIdentity",
+     ("WorkspaceUserAssignedIdentity", "WorkspaceSystemAssignedIdentity"), ("None", None, GONE)),
+    ("MLOPS_ENDPOINT_2", ENDPOINT, "properties.publicNetworkAccess", ("Disabled",), ("Enabled", None, GONE)),
+    ("MLOPS_ENDPOINT_3", BATCH, "properties.authMode", ("AADToken",), ("Key", "AMLToken", None, GONE)),
+]  # fmt: skip
+WELL: dict[str, dict[str, Any]] = {
+    "MLOPS_STORAGE_1": {"allowSharedKeyAccess": False},
+    "MLOPS_ACCESS_7": {"properties": {"enableRbacAuthorization": True}},
+    "MLOPS_WORKSPACE_4": {"identity": {"type": "UserAssigned"}, "primaryUserAssignedIdentity": "/id"},
+    "MLOPS_DATASTORE_1": {
+        "properties": {
+            "credentials": {"credentialsType": "None"},
+            "serviceDataAccessAuthIdentity": "WorkspaceUserAssignedIdentity",
+        }
+    },
+    **{f"MLOPS_COMPUTE_{n}": CLUSTER for n in (1, 3, 4, 6)},
+}
+
+
+def put(inputs: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
+    """A copy with one other value, or without it."""
+    first, _, rest = path.partition(".")
+    if rest:
+        return {**inputs, first: put(inputs.get(first, {}), rest, value)}
+    return {k: v for k, v in {**inputs, first: value}.items() if v is not GONE}
+
+
+@pytest.mark.parametrize(("check", "kind", "path", "admitted", "refused_"), ENTRY)
+def test_each_input_has_the_values_that_its_rule_admits(
+    *, check: str, kind: str, path: str, admitted: tuple[Any, ...], refused_: tuple[Any, ...]
+) -> None:
+    well = WELL.get(check, {})
+    for value in (*admitted, UNKNOWN) if check != "MLOPS_ACCESS_2" else admitted:
+        assert not refused(check, kind, put(well, path, value)), value
+    for value in refused_:
+        assert refused(check, kind, put(well, path, value)), value
+
+
+@pytest.mark.parametrize("check", [f"MLOPS_COMPUTE_{n}" for n in (1, 2, 3, 4, 6)])
+def test_what_is_no_cluster_has_no_nodes(check: str) -> None:
+    for kind in ("ComputeInstance", "Kubernetes", None):
+        assert not refused(check, f"{ML}Compute", {"properties": {"computeType": kind}})
+    assert refused(check, f"{ML}Compute", CLUSTER)
+
+
+@pytest.mark.parametrize(
+    ("check", "kind", "path", "open_"),
+    [
+        ("MLOPS_COMPUTE_3", f"{ML}Compute", f"{AT}enableNodePublicIp", True),
+        ("MLOPS_WORKSPACE_1", f"{ML}Workspace", "managedNetwork.isolationMode", "AllowInternetOutbound"),
+        ("MLOPS_WORKSPACE_2", f"{ML}Workspace", "publicNetworkAccess", "Enabled"),
+        ("MLOPS_ENDPOINT_2", f"{ML}OnlineEndpoint", "properties.publicNetworkAccess", "Enabled"),
+    ],
+)
+@pytest.mark.parametrize("stack", ["dev", "dev-ann", "devil", "staging"])
+def test_only_a_dev_stack_is_open(check: str, kind: str, path: str, open_: Any, stack: str) -> None:
+    inputs = put(WELL.get(check, {}), path, open_)
+    assert refused(check, kind, inputs, stack=stack) is (stack in ("devil", "staging"))
+
+
+@pytest.mark.parametrize(("day", "ended"), [(date(2023, 8, 1), False), (date(2026, 1, 1), True)])
+@pytest.mark.parametrize(
+    ("kind", "inputs"),
+    [
+        (f"{ML}Compute", {"properties": {"computeType": "AmlCompute", "properties": {"vmSize": "@"}}}),
+        (
+            "containerservice:ManagedCluster",
+            {"agentPoolProfiles": [{"vmSize": "Standard_D2s_v5"}, {"vmSize": "@"}]},
+        ),
+    ],
+)
+def test_a_size_is_refused_once_azure_ended_it(
+    *, monkeypatch: pytest.MonkeyPatch, day: date, ended: bool, kind: str, inputs: dict[str, Any]
+) -> None:
+    monkeypatch.setattr(checks_platform, "today", lambda: day)
+    for size in ("STANDARD_NC6", UNKNOWN, None, "Standard_D2s_v5"):
+        given = json.loads(json.dumps(inputs).replace('"@"', json.dumps(size)))
+        assert refused("MLOPS_COMPUTE_7", kind, given) is (ended and size == "STANDARD_NC6"), size
+    assert not refused("MLOPS_COMPUTE_7", kind, {})
+
+
+def test_what_is_no_size_is_none() -> None:
+    pools = {"agentPoolProfiles": [{"vmSize": size} for size in ("a", None, UNKNOWN, "b")]}
+    assert checks_platform.vm_sizes(resource("containerservice:ManagedCluster", pools)) == ["a", "b"]
+    assert isinstance(checks_platform.today(), date)

@@ -9,7 +9,7 @@ _SERVING = (
     "packages/runtime/tests/unit/serving/test_co*.py",
 )
 _LINT = ("packages/lint/tests/unit/lint",)
-_POLICY = ("packages/infra/tests/test_policy_decisions.py",)
+_POLICY = ("packages/infra/tests/test_policy_*decisions.py",)
 _RETRAINING = ("packages/engine/tests/unit/lifecycle/test_retraining*.py",)
 
 _LINT_RULES = (
@@ -52,6 +52,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "packages/runtime/src/mlops/serving/score/columns.py": _SERVING,
     "packages/runtime/src/mlops/monitoring/judge.py": (
         "packages/runtime/tests/unit/monitoring/test_judge*.py",
+        "packages/runtime/tests/unit/monitoring/test_compared_ways.py",
         "packages/runtime/tests/unit/monitoring/test_thresholds.py",
     ),
     "packages/engine/src/mlops/lifecycle/decide/plan.py": _ENGINE,

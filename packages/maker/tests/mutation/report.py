@@ -15,6 +15,9 @@ INTRODUCTION = """\
 `make mutants` makes one wrong edit after the other in the modules that decide, and runs the nearest fast
 tests. An edit that no test notices is a hole, or harmless for the reason that stands below. The run writes
 this page; how it works and what it leaves out: [decision 19](decisions/0019-mutants.md).
+
+Not tried is what no run has reached yet, what no short test noticed in a first run (`--longest`), and what
+survived before a test was changed. Where much is not tried, the share says little of the module.
 """
 
 

@@ -133,6 +133,74 @@ PLANS = [
         id="rest with traffic not ready in both but wanted broken",
     ),
     pytest.param(
+        at(
+            one(BLUE, OLDER, 90),
+            one(GREEN, WANTED, 10),
+            past=(OLDER,),
+            smoked=True,
+            passed=frozenset(w.CANARY),
+        ),
+        "forward",
+        ["shift green 100 blue 0", "finish 2", "retire blue"],
+        id="every step was passed, and somebody moved the traffic",
+    ),
+    pytest.param(
+        at(one(BLUE, NEWER, 0), one(GREEN, WANTED, 100, "failed"), past=(WANTED, NEWER)),
+        "backward",
+        [
+            "shift blue 100",
+            "create green",
+            "smoke green",
+            "shift green 100 blue 0",
+            "finish 2",
+            "retire blue",
+        ],
+        id="a way back to what is lost with all traffic",
+    ),
+    pytest.param(
+        at(one(GREEN, WANTED, 0, "failed")),
+        "first",
+        ["create green", "smoke green", "shift green 100", "finish 2"],
+        id="lost without traffic, in the second colour",
+    ),
+    pytest.param(
+        at(one(BLUE, OLDER, 90, "failed"), one(GREEN, NEWER, 10, "failed"), past=(OLDER,)),
+        "forward",
+        ["stop", "create blue", "smoke blue", "shift blue 100", "finish 2"],
+        id="no colour is free",
+    ),
+    pytest.param(
+        at(one(BLUE, OLDER, 100), one(GREEN, WANTED, 0), past=(OLDER,), smoked=True),
+        "forward",
+        [
+            "shift green 10 blue 90",
+            "analyse green blue 10",
+            "shift green 100 blue 0",
+            "analyse green blue 100",
+            "finish 2",
+            "retire blue",
+        ],
+        id="smoked and waiting",
+    ),
+    pytest.param(
+        at(
+            one(BLUE, OLDER, 60, "failed"),
+            one(GREEN, NEWER, 40, "failed"),
+            one(VIOLET, WANTED, 0, "failed"),
+            past=(OLDER,),
+        ),
+        "forward",
+        [
+            "create violet",
+            "smoke violet",
+            "shift violet 100",
+            "finish 2",
+            "retire blue",
+            "retire green",
+        ],
+        id="no colour is free, and it is there already",
+    ),
+    pytest.param(
         at(one(BLUE, OLDER, 0), one(GREEN, WANTED, 100, "failed"), past=(OLDER,)),
         "forward",
         [
@@ -311,6 +379,13 @@ def test_what_a_move_starts_from_is_of_now_and_not_of_long_ago(
     assert (made.served, made.direction) == (served, direction)
 
 
+def test_what_failed_and_is_gone_needs_no_turning_back() -> None:
+    held = {WANTED: Held(WANTED, "slow", w.NOW, w.FILE_COMMIT)}
+    made = at(one(BLUE, OLDER, 100), past=(OLDER,), held=held).planned(w.intent())
+    assert "analysis" in made.refusal
+    assert made.recovery == ()
+
+
 @pytest.mark.parametrize(
     ("held", "recovers"),
     [
@@ -367,3 +442,14 @@ def test_every_deployment_of_what_may_not_serve_is_removed() -> None:
         "retire blue",
         "retire green",
     ]
+
+
+@pytest.mark.parametrize("forged", [BLUE, GREEN])
+def test_the_verdict_on_a_digest_says_both(forged: str) -> None:
+    right = (one(BLUE, WANTED, 60), one(GREEN, WANTED, 40))
+    there = tuple(replace(d, digest=w.WRONG) if d.name == forged else d for d in right)
+    known = w.RELEASES[WANTED].digest
+    for deployments, verdict, observed in ((right, "pass", "as released"), (there, "blocked", w.WRONG[:19])):
+        gate = at(*deployments, past=(WANTED,)).planned(w.intent()).gates[-1]
+        assert (gate.name, gate.verdict, gate.limit) == ("digest", verdict, known[:19])
+        assert gate.observed == observed

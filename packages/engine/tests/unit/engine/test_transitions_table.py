@@ -6,7 +6,7 @@ A rule whose second condition nobody tests is the one that lets a bad release th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from itertools import chain, combinations, product
@@ -339,3 +339,43 @@ def test_the_move_knows_when_a_soak_ends():
     said = transitions.refusal(transitions.verdicts(move(case)))
     until: datetime = NOW + timedelta(seconds=3000)
     assert f"{until:%Y-%m-%d %H:%M} UTC" in said
+
+
+GOOD = Case(1, False, False, False, False, "right", 3600, 0, (), False, True)
+
+
+def test_every_rule_answers_by_its_name_and_in_one_order():
+    results = transitions.verdicts(move(GOOD))
+    names = ["replaces", "analysis", "hold", "freeze", "order", "soak", "gates", "bypass"]
+    assert [(r.name, r.verdict) for r in results] == [(name, "pass") for name in names]
+    first = replace(move(GOOD), upstream=None)
+    skipped = {r.name for r in transitions.verdicts(first) if r.verdict == "skipped"}
+    assert skipped == {"order", "soak"}
+
+
+@pytest.mark.parametrize(("replaces", "said"), [(1, "1"), (None, "nothing")])
+@pytest.mark.parametrize("led", [True, False])
+def test_what_was_said_to_be_replaced_stands_beside_what_serves(replaces: int | None, said: str, led: bool):
+    asked = desired(False, ()).model_copy(update={"replaces": replaces})
+    moved = replace(move(replace(GOOD, led=led)), desired=asked)
+    found = transitions.verdicts(moved)[0]
+    assert (found.observed, found.limit) == ("1", said)
+    assert (found.verdict == "pass") is led
+    assert transitions.verdicts(replace(moved, served=None))[0].observed == "nothing"
+
+
+@pytest.mark.parametrize(
+    ("environments", "models", "frozen"),
+    [((ENV,), (), True), ((ENV,), (MODEL,), True), ((ENV,), ("other",), False), ((BEFORE,), (MODEL,), False)],
+)
+def test_a_move_is_frozen_by_its_own_environment_and_model(
+    environments: tuple[str, ...], models: tuple[str, ...], frozen: bool
+):
+    freeze = Freeze(windows=[window(environments=environments, models=models)])
+    refusal = transitions.refusal(transitions.verdicts(replace(move(GOOD), freeze=freeze)))
+    assert refusal.startswith("freeze:") is frozen and bool(refusal) is frozen
+
+
+def test_where_nothing_is_asked_for_nobody_holds_it():
+    assert transitions.on_hold(None, ENV, MODEL) == transitions.on_hold(desired(False, ()), ENV, MODEL) == ""
+    assert "ada" in transitions.on_hold(desired(True, ()), ENV, MODEL)

@@ -318,3 +318,20 @@ def test_a_window_that_was_dealt_by_a_split_is_not_moved_by_itself():
     learned = rows(f"2013-01..2013-03 {ALL[0]}", f"2013-01..2013-03 {ALL[1]}")
     found = decide([report()], (), (), live=1, learned=learned, newest="2", policy=POLICY, now=NOW)
     assert found.outcome == "nothing" and "dealt by a split" in found.reason
+
+
+@pytest.mark.parametrize("hurry", [False, True])
+@pytest.mark.parametrize("train", [False, True])
+def test_whoever_acts_is_told_the_rows_and_the_breach(train: bool, hurry: bool):
+    """A proposal says what to learn from as a training does: a person starts from it."""
+    policy = POLICY.model_copy(update={"train": train})
+    starts = (start(8, 1), start(9, 20)) if hurry else ()  # whatever their order, the newest one counts
+    found = decided(report(1, "breach"), report(2), starts=starts, policy=policy)
+    assert found.outcome == ("train" if train and not hurry else "propose")
+    assert found.rows == rows("2013-01..2013-05", "2013-06")
+    assert found.report is not None and found.report.id == "v2"
+
+
+def test_rows_are_called_by_what_changes():
+    assert str(rows("2013-01..2013-05", "2013-06")) == "2013-01..2013-05"
+    assert str(rows("2013-01..2013-05", "2013-06", "7")) == "version 7 of the data"
