@@ -40,6 +40,10 @@ class MlflowRegistry:
             for r in found
         ]
 
+    def params(self, run_id: str) -> dict[str, str]:
+        """What the steps of a run have logged as parameters so far."""
+        return {name: text for step in self._tracker.children(run_id) for name, text in step.params.items()}
+
     def versions(
         self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
     ) -> list[ModelVersion]:

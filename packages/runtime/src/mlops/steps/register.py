@@ -73,7 +73,7 @@ def _register(given: argparse.Namespace) -> None:
     parent = tracker.get(own.parent) if own.parent else own
     params = _params(tracker, parent)
     data = data_tags(train, test)
-    tracker.log(parent.run_id, params, _metrics(evaluation))
+    tracker.log(parent.run_id, params, logged(evaluation))
     tracker.set_tags(parent.run_id, {**data, "mlops.digest": digest})
     _log_inputs(tracker, parent, train, test)
     if parent.tags.get(_TRY) == "true":
@@ -168,7 +168,8 @@ def _log_inputs(tracker: PipelineTracker, parent: Run, train: Manifest, test: Ma
             return  # the server has no data-set inputs; the tags say it all
 
 
-def _metrics(evaluation: Evaluation) -> Mapping[str, float]:
+def logged(evaluation: Evaluation) -> Mapping[str, float]:
+    """The metrics of the run."""
     found: dict[str, float] = {}
     for name, interval in evaluation.metrics.items():
         found |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
