@@ -16,6 +16,7 @@ from mlops.lifecycle.apply.environment import execute, plan_for
 from mlops.lifecycle.apply.rollout import Event
 from mlops.lifecycle.decide import journal
 from mlops.lifecycle.decide.journal import Kind
+from mlops.lifecycle.desired.approvals import unweighed
 from mlops.spec.desired import Bypass, Hold, Strategy
 from mlops.spec.policy import EnvironmentPolicy, Policy
 from mlops.targets.base import JournalEntry
