@@ -30,6 +30,8 @@ def between(git: Git, before: Release | None, release: Release, rev: str = "HEAD
     if release.gates_digest and release.gates_digest == before.gates_digest:
         return []
     texts = [_judged_by(git, of, name, rev) for of in (before, release)]
+    if texts == [None, None] and release.gates_digest is None:
+        return []
     if texts[1] is None:
         judged = f"judged by a {name} that no commit has"
         return [f"release {release.version}: {judged} ({(release.gates_digest or 'no digest')[:19]})"]
