@@ -35,6 +35,7 @@ MADE_BY_A_FORK = (
     "pipelines/prices",
     "docs/agents",
     "environments/prices.yaml",
+    "environments/vm_sizes.yaml",
     "infra/own.py",
     "infra/cache.py",
 )
