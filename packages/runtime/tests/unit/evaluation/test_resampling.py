@@ -1,5 +1,5 @@
 """Of many rows, resamples are weighted block by block: every metric must be what it is on the weights of all
-rows, and its interval must hold the truth as often as it says. A wrong interval lets a worse model through."""
+rows, and its interval must hold the truth as often as it says. A wrong interval lets a worse model in."""
 
 from __future__ import annotations
 
