@@ -7,6 +7,8 @@ a second. Point values equal scikit-learn's (tests compare them); a metric that 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -122,12 +124,12 @@ NEAR_ZERO_IS_BETTER = frozenset(("calibration_gap", "bias", "coverage_gap"))
 
 def encode_truth(schema: ModelSchema, values: Any) -> Array:
     """Labels as float64 [n]: 0/1 for binary (1 is the last class), class indices, or values as they are; for
-    several labels 0/1 [n, labels]. Of a custom task they stay what they are.
+    several labels 0/1 [n, labels]. Of a custom task they stay what they are, or are numbers [n, outputs].
 
     Raises `InvalidInput` when a label is missing or not one of the model's classes.
     """
     if schema.task == "custom":
-        return _as_they_are(values)
+        return several(values, len(schema.outputs)) if schema.outputs else _as_they_are(values)
     if schema.task == "multilabel":
         return indicators(values, schema.classes)
     raw = np.asarray(values)
@@ -181,12 +183,33 @@ def labels_of(value: Any) -> list[str]:
 
 def _as_they_are(values: Any) -> Array:
     """Numbers as float64, anything else as objects, one a row."""
-    raw = np.asarray(values)
+    try:
+        raw = np.asarray(values)
+    except ValueError:  # lists of several lengths
+        raw = np.empty(len(values), dtype=object)
     if raw.dtype.kind in "iufb":
         return raw.astype(np.float64)
     found = np.empty(len(raw), dtype=object)
-    found[:] = list(raw)
+    found[:] = list(values)
     return found
+
+
+def several(values: Any, outputs: int) -> Array:
+    """Targets of a model with several outputs: float64 [n, outputs], where each row is a list of as many
+    numbers (or its JSON, as in a file of labels); else what they are, one a row."""
+    rows = [_read(value) for value in values]
+    try:
+        found = np.array([np.asarray(row, dtype=np.float64) for row in rows])
+    except (ValueError, TypeError):
+        found = np.empty(0)
+    return found if found.shape == (len(rows), outputs) else _as_they_are(rows)
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("["):
+        with contextlib.suppress(ValueError):
+            return json.loads(value)
+    return value
 
 
 def _integer_text(value: Any) -> str:
