@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mlops.errors import Blocked, NotFound, TargetError
+from mlops.errors import Blocked, Forbidden, NotFound, TargetError
 from mlops.targets._mlflow_registry import DIGEST, MlflowRegistry, fetched, verify
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.shared import RUN, SharedModels
 from mlops.targets.base import ModelVersion, TrainingRun
 from mlops.tracking import PipelineTracker
-from mlops.tracking.azure_errors import Forbidden
 
 
 class AzureRegistry:
