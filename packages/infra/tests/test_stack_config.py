@@ -71,7 +71,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ({"clusters": {}}, "clusters: "),
         (
             {"clusters": {"cpu": {"vm_size": "Standard_D2_v3", "max_nodes": True}}},
-            "clusters.cpu.max_nodes: must be a number; got true",
+            "clusters.cpu.max_nodes: must be a number; got True",
         ),
         (
             {"budget": {"amount": 10, "contacts": ["a@b.de"], "thresholds": [50, True]}},
@@ -79,7 +79,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ),
         (
             {"alerts": {"emails": ["a@b.de"], "errors_percent": False}},
-            "alerts.errors_percent: must be a number; got false",
+            "alerts.errors_percent: must be a number; got False",
         ),
         ({"clusters": {"cpu": {"vm_size": "D2", "max_nodes": 1}}}, "clusters.cpu.vm_size: "),
         (

@@ -212,7 +212,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], name: str) -> li
 
 
 def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
-    loc: Loc = tuple(error["loc"])
+    loc: Loc = tuple(part for part in error["loc"] if part != "[key]")  # of a mapping's own key
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
         allowed = sorted(_fields_at(model, loc[:-1]))
@@ -222,7 +222,7 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
     if kind == "missing":
         return loc, "required, but not given"
     message = str(error["msg"]).removeprefix("Value error, ")
-    if isinstance(given, dict | list):
+    if isinstance(given, dict | list) or message.endswith(f"got {given!r}"):
         return loc, message
     return loc, f"{message}; got {given!r}"
 
