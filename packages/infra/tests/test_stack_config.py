@@ -259,6 +259,19 @@ def test_a_key_that_pulumi_would_not_read_so_is_refused(tmp_path: Path, line: st
         raw_stack_file(tmp_path, "dev")
 
 
+@pytest.mark.parametrize("key", ["ttl", "training_stack", "github", "budget", "protect", "own"])
+def test_a_key_without_a_value_is_refused_as_the_engine_does(tmp_path: Path, key: str) -> None:
+    """Pulumi hands over an empty text; a plan that took it for nothing would pass, and the update fail."""
+    (tmp_path / "environments").mkdir()
+    config = {k: json.loads(v) if v[0] in "{[tf" else v for k, v in _config().items()}
+    text = yaml.safe_dump({"config": {**config, f"mlops:{key}": None}}, sort_keys=False)
+    (tmp_path / "environments/Pulumi.dev.yaml").write_text(text.replace(": null", ":"))
+    values, secret = raw_stack_file(tmp_path, "dev")
+    assert values[f"mlops:{key}"] == ""
+    with pytest.raises(InvalidInput, match=rf"Pulumi\.dev\.yaml:\d+: {key}: must .*; got ''"):
+        parse_stack(values, secret, StackFile.of(tmp_path, "dev"))
+
+
 @pytest.mark.parametrize("text", ["", "config: []\n", "encryptedkey: x\n"])
 def test_a_file_without_config_is_refused(tmp_path: Path, text: str) -> None:
     (tmp_path / "environments").mkdir()
