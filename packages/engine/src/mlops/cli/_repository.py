@@ -87,7 +87,7 @@ def _with_code(verdict: Verdict, model: str | None) -> Verdict:
     """What lies between the files and the code of each model."""
     from dataclasses import replace
 
-    from mlops.lifecycle.desired import dependencies, parameters
+    from mlops.lifecycle.desired import dependencies, parameters, rows
     from mlops.lint import Finding, rule_names
     from mlops.lint.finding import ordered
 
@@ -97,6 +97,7 @@ def _with_code(verdict: Verdict, model: str | None) -> Verdict:
         judged = {
             "missing-package": dependencies.problems(state.root, name),
             "parameter-apart": parameters.problems(state.root, name),
+            "split-on-spark": rows.problems(state.root, name),
         }
         for rule, problems in judged.items():
             for problem in problems if rule not in off else ():

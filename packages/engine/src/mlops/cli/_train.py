@@ -98,6 +98,17 @@ def _say_tried(trained: Trained) -> None:
             out().print(f"  {name:<20} {path}")
 
 
+def _say_uncommitted(keeps_nothing: bool) -> None:
+    """Before minutes of training, and not by `mlops release` after them."""
+    from mlops.lifecycle.train.lineage import checkout
+
+    if not keeps_nothing and checkout(state.root).dirty:
+        err().print(
+            "[yellow]there are uncommitted changes:[/] this version can be judged, and not released. Commit "
+            "first, or try things out with: mlops train --try"
+        )
+
+
 def _say_beside(trained: Trained) -> None:
     """The run beside the last one and the champion; a run that cannot be compared is no failed run."""
     from mlops.cli import _comparison
@@ -203,6 +214,7 @@ def train(
     trial = lifecycle.Trial(tries, selection, note)
     if not as_json:
         err().print(f"Training [bold]{name}[/] on the target {state.target.name}")
+        _say_uncommitted(tries or not selection.whole)
     if not detach:
         with _progress.live(quiet=as_json, still=here) as progress:
             trained = lifecycle.train(state.root, state.target, name, inputs, progress.step, trial=trial)

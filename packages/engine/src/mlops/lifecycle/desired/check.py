@@ -15,7 +15,7 @@ from mlops.forge.git import Git
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.decide.intent import Intent
 from mlops.lifecycle.desired import check_rules as rules
-from mlops.lifecycle.desired import dependencies, parameters, tree
+from mlops.lifecycle.desired import dependencies, parameters, rows, tree
 from mlops.spec.gates import GateResult
 from mlops.targets.base import Target
 
@@ -34,6 +34,7 @@ def check(root: Path, base: str | None, *, now: datetime, target: Target | None 
         problems += rule(there)
     for model in there.settings.models if there.settings is not None else ():
         problems += [*parameters.problems(root, model), *dependencies.problems(root, model)]
+        problems += rows.problems(root, model)
     problems += rules.may_stay(there, by_files)
     problems += rules.may_move(there, judge)
     return sorted(set(problems), key=str)

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.events import publish
-from mlops.lifecycle.desired import parameters
+from mlops.lifecycle.desired import parameters, rows
 from mlops.lifecycle.train import brought, facts
 from mlops.lifecycle.train.lineage import lineage
 from mlops.lifecycle.train.runs import TRY
@@ -162,7 +162,7 @@ def _asked(
         raise InvalidInput(
             f"{training_path(model)} does not exist; every model needs a training pipeline there"
         )
-    if wrong := parameters.problems(root, model):
+    if wrong := [*parameters.problems(root, model), *rows.problems(root, model)]:
         raise InvalidInput(wrong)
     named = {**_named(root, model), **inputs}
     _judge_windows(root, model, named)
