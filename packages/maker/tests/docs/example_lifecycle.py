@@ -67,17 +67,13 @@ ASK = [
         swaps={"7": "2"},
         sees="100 rows of 2 files scored by flights 2",
     ),
-    Act(
-        "mlops profile staging --rate 500 --p99 50ms", makes=".mlops/profile/staging/flights/profile.md"
-    ),
+    Act("mlops profile staging --rate 500 --p99 50ms", makes=".mlops/profile/staging/flights/profile.md"),
     Act("mlops backtest 1 2 --window 2013-07..2013-09", sees="2013-09"),
 ]
 
 WATCH = [
     Act("mlops replay prod 2013-06 --labels june.parquet", makes="june.parquet"),
-    Act(
-        "mlops labels add prod late.csv", before=given.LABELS, sees="labels of flights in prod are kept"
-    ),
+    Act("mlops labels add prod late.csv", before=given.LABELS, sees="labels of flights in prod are kept"),
     Act(
         "mlops monitor prod --window 7d --report monitor.html",
         codes=(3,),
