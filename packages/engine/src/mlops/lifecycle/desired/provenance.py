@@ -92,7 +92,10 @@ def release_at(git: Git, model: str, version: int, rev: str) -> Release:
     name = files.release_path(model, version)
     text = git.show(rev, name)
     if text is None:
-        raise NotFound(f"there is no release {version} of {model}: {name} is not in commit {rev[:8]}")
+        gone = changed(git.changes(name, rev).get(name, []), name)
+        raise NotFound(
+            f"there is no release {version} of {model}: {name} {gone or f'is not in commit {rev[:8]}'}"
+        )
     return files.as_release(Document(text, name), model, version)
 
 
@@ -122,7 +125,12 @@ def changed(rows: Sequence[tuple[str, str, str]], name: str) -> str:
     if not rows:
         return ""
     (last, mode, blob), (first, *written) = rows[0], rows[-1]
-    if not mode.startswith("100") and mode.strip("0"):
+    if not mode.strip("0"):
+        return (
+            f"was deleted by {last[:8]}; a release is kept for ever. Restore it: "
+            f"git checkout {first[:8]} -- {name}, and commit"
+        )
+    if not mode.startswith("100"):
         return f"is no regular file since {last[:8]}; restore it: git checkout {first[:8]} -- {name}"
     if [mode, blob] == written:
         return ""
