@@ -104,6 +104,14 @@ class AzureRegistry:
             self._cache, shared, digest, lambda folder: self._shared.download(model, version, folder)
         )
 
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run, for whoever looks at runs; nothing is decided by them."""
+        self._workspace(f"tag run {run_id}").tag_run(run_id, tags)
+
+    def params(self, run_id: str) -> dict[str, str]:
+        """What the steps of a run have logged as parameters so far."""
+        return self._workspace(f"read the parameters of run {run_id}").params(run_id)
+
     def artifacts(self, run_id: str, path: str) -> Path:
         """A local copy of a run's artifact; raises `NotFound`."""
         return self._workspace(f"read {path} of run {run_id}").artifacts(run_id, path)
