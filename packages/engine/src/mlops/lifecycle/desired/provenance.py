@@ -66,7 +66,7 @@ class Wanted:
             env=env,
             model=model,
             desired=desired,
-            release=_release(self._texts.get(released), model, desired.release, commit),
+            release=_release(self._git, self._texts.get(released), model, desired.release, commit),
             policy=policy,
             freeze=Document(freeze_text, files.FREEZE).parse(Freeze) if freeze_text else Freeze(),
             commit=commit,
@@ -136,10 +136,10 @@ def _state(text: str, name: str) -> DesiredState:
 
 def release_at(git: Git, model: str, version: int, rev: str) -> Release:
     """The release as committed; raises `NotFound` and `InvalidInput`."""
-    return _release(git.show(rev, files.release_path(model, version)), model, version, rev)
+    return _release(git, git.show(rev, files.release_path(model, version)), model, version, rev)
 
 
-def _release(text: str | None, model: str, version: int, rev: str) -> Release:
+def _release(git: Git, text: str | None, model: str, version: int, rev: str) -> Release:
     name = files.release_path(model, version)
     if text is None:
         gone = changed(git.changes(name, rev).get(name, []), name)
