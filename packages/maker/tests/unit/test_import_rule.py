@@ -33,7 +33,7 @@ LAYERS: list[set[str]] = [
     {"pipeline", "steps"},
     {"tracking"},
     {"serving", "monitoring", "events", "profile", "lint", "infra"},
-    {"usecase", "columns", "forecasting"},
+    {"usecase", "columns", "forecasting", "networks", "pictures"},
     {"tables"},
     {"spec"},
     {"errors"},

@@ -16,7 +16,8 @@ def new_model(
     kind: Annotated[
         str,
         typer.Option(
-            help="What it is made with: sklearn, lightgbm, xgboost, catboost, text, forecast, own-training."
+            help="What it is made with: sklearn, lightgbm, xgboost, catboost, torch, text, image, forecast, "
+            "own-training."
         ),
     ] = "sklearn",
     task: Annotated[

@@ -58,7 +58,7 @@ def new_model(
     if chosen.groups:
         project = root / environment.PROJECT
         old = project.read_text(encoding="utf-8")
-        new = environment.with_groups(old, chosen.groups)
+        new = environment.with_groups(old, chosen.groups, image=not chosen.trains_only)
         if new != old:
             project.write_text(new, encoding="utf-8")
             changed.append(environment.PROJECT)
@@ -184,7 +184,9 @@ def _copied(root: Path, settings: Settings, name: str, package: str, kind: Kind)
         if all((folder / path).is_file() for path in wanted) and len(wanted) > len(names):
             texts = {path: (folder / path).read_text(encoding="utf-8") for path in wanted}
             return {
-                f"pipelines/{name}/{path}": environment.with_pins(text, kind.groups, more).replace(
+                f"pipelines/{name}/{path}": environment.with_pins(
+                    text, kind.groups, more, trains_only=kind.trains_only
+                ).replace(
                     f"default: {chosen.usecase}}}", f"default: {package}}}"
                 )
                 for path, text in texts.items()

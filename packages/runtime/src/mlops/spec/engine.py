@@ -25,6 +25,8 @@ ROOMS = (
     "usecase.py",
     "columns.py",
     "forecasting.py",
+    "networks.py",
+    "pictures.py",
     "spec",
     "tables",
     "tracking",

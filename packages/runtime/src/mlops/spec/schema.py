@@ -62,6 +62,12 @@ class Column(Spec):
     latest: str | None = None
     size: int | None = None
     """Numbers of a vector."""
+    width: int | None = None
+    """Of an image in pixels; so is `height`. Where one of them or `mode` is named, an image that cannot be
+    read is refused."""
+    height: int | None = None
+    mode: str = ""
+    """Of an image, as Pillow names it (L is grey, RGB, RGBA); empty: any."""
     items: Literal["number", "string"] = "number"
     """What a list holds."""
     min_length: int | None = None

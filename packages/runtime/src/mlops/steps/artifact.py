@@ -301,7 +301,12 @@ def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
         found = fidelity.difference(candidate, truth.asked)
         return found or fidelity.in_a_table(candidate, some, expected, truth.asked.scale)
 
-    if (problem := apart(LibraryScorer.load(schema, folder))) is not None:
+    problem = apart(LibraryScorer.load(schema, folder))
+    plainer = getattr(find(library.format), "plainer", None)
+    if problem is not None and plainer is not None and plainer(folder):
+        log.warning("what stands in for %s %s; it answers itself", library.format, problem)
+        problem = apart(LibraryScorer.load(schema, folder))
+    if problem is not None:
         raise InvalidInput(
             f"the saved model {problem}; a null text must be None in training, and an estimator must keep "
             "all that it has learned in what it saves"
@@ -330,6 +335,8 @@ def _with_graph(schema: ModelSchema, folder: Path, estimator: Any, truth: _Truth
         served = schema.model_copy(update={"onnx": graph})
         why = _unfaithful(served, folder, truth)
         if why is None:
+            if (plainer := getattr(format_of(estimator)[1], "plainer", None)) is not None:
+                plainer(folder)
             return served
         path = folder / graph.file
         path.unlink()

@@ -15,8 +15,12 @@ from pathlib import Path
 from mlops.errors import InvalidInput, Problem
 
 PROJECT, _LOCK = "pyproject.toml", "uv.lock"
-_ANSWERS = ("mlops-training", "mlops-serving", "mlops-batch")
+_TRAINS = ("mlops-training",)
+_ANSWERS = (*_TRAINS, "mlops-serving", "mlops-batch")
 """Environments in which the model is loaded."""
+_WATCHES = ("mlops-monitor",)
+_CONTRACT = frozenset({"pillow"})
+"""Groups that are needed wherever rows are checked and compared: where a model is monitored too."""
 _NAME = re.compile(r"(?m)^name: (\S+)$")
 _PIN = re.compile(r"(?m)^      - (?P<name>[A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==\S+\n")
 
@@ -45,13 +49,17 @@ def pins(root: Path, groups: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def with_pins(text: str, groups: Sequence[str], more: Mapping[str, str]) -> str:
+def with_pins(
+    text: str, groups: Sequence[str], more: Mapping[str, str], *, trains_only: bool = False
+) -> str:
     """A conda file or the environment that names it, with `more` packages and a name that says so.
 
-    A file that loads no model stays as it is.
+    A file that loads no model stays as it is, and so does one that trains none with `trains_only`.
     """
     name = _NAME.search(text)
-    if not groups or name is None or not loads_the_model(text):
+    wanted = _TRAINS if trains_only else _ANSWERS
+    wanted += _WATCHES if _CONTRACT & set(groups) else ()
+    if not groups or name is None or not name.group(1).startswith(wanted):
         return text
     missing = [group for group in groups if group not in name.group(1).split("-")]
     if not missing:
@@ -81,19 +89,23 @@ def add_pins(text: str, more: Mapping[str, str]) -> str:
     return text[:first] + "".join(lines[package] for package in sorted(lines)) + _PIN.sub("", text[first:])
 
 
-def with_groups(text: str, groups: Sequence[str]) -> str:
+def with_groups(text: str, groups: Sequence[str], *, image: bool = True) -> str:
     """`pyproject.toml` whose image and whose set-up have `groups` too; every other byte stays."""
-    for key in ("image", "default-groups"):
+    for key in ("image", "default-groups") if image else ("default-groups",):
         found = re.search(rf"(?m)^{key} = \[(?P<names>[^\]]*)\]", text)
         missing = [g for g in groups if found is not None and f'"{g}"' not in found["names"]]
         if found is None or not missing:
             continue
-        # In front of a comment, or the comment would swallow what is added.
-        names = re.sub(r"\s*(#[^\n]*)?\s*\Z", "", found["names"])
-        end = found.start("names") + len(names)
         more = ", ".join(f'"{group}"' for group in missing)
-        # One line, or lines that end with a comma.
-        text = text[:end] + (f"\n    {more}," if names.endswith(",") else f", {more}") + text[end:]
+        names = found["names"].rstrip()
+        if "#" in names.rpartition("\n")[2]:
+            # Behind a comment, on a line of its own: the comment is about its own line.
+            end, more = found.start("names") + len(names), f"\n    {more},"
+        else:
+            end = found.start("names") + len(names)
+            # One line, or lines that end with a comma.
+            more = f"\n    {more}," if names.endswith(",") else f", {more}"
+        text = text[:end] + more + text[end:]
     return text
 
 

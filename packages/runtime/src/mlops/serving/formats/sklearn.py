@@ -21,7 +21,7 @@ def fits(estimator: Any) -> bool:
     return True
 
 
-def save(estimator: Any, to: Saved) -> None:
+def save(estimator: Any, to: Saved, requirements: Sequence[str] = REQUIREMENTS) -> None:
     """MLflow's flavour of scikit-learn, in skops' format."""
     import mlflow.sklearn
 
@@ -36,7 +36,7 @@ def save(estimator: Any, to: Saved) -> None:
             skops_trusted_types=asked,
             signature=to.signature,
             input_example=to.example,
-            pip_requirements=pinned(REQUIREMENTS),
+            pip_requirements=pinned(requirements),
             pyfunc_predict_fn="predict" if to.task == "regression" else "predict_proba",
             code_paths=to.code_paths if to.carried else None,
         )
