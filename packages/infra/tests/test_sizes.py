@@ -18,7 +18,11 @@ from mlops.doctor import platform
 from mlops.doctor.case import Case
 from mlops.infra.plan import api
 from mlops.infra.policy import checks_platform
+from mlops.infra.policy.judge import RULES
+from mlops.infra.policy.pack import policies
 from mlops.infra.sizes import named
+from mlops.profile.recommend import sizes
+from mlops.spec.vm_sizes import OWN, table
 
 PAGE = """
 | Series name | Status | Announcement | Date | Guide |
@@ -94,18 +98,49 @@ def test_the_verb_lists_what_the_stacks_name(repository: Path) -> None:
     assert "which Azure retired on" in _verb(repository).stdout
 
 
-def test_the_verb_renews_the_table_from_the_page(repository: Path, tmp_path: Path) -> None:
-    page, table = tmp_path / "page.md", repository / "packages/runtime/src/mlops/spec/vm_sizes.yaml"
-    table.parent.mkdir(parents=True)
-    shutil.copy(ROOT / "packages/runtime/src/mlops/spec/vm_sizes.yaml", table)
+def test_the_verb_writes_a_table_of_the_repository(repository: Path, tmp_path: Path) -> None:
+    page, own = tmp_path / "page.md", repository / OWN
     page.write_text(PAGE)
     assert _verb(repository, "--page", str(page)).exit_code == 0
-    assert "series: NVv3," in table.read_text()
-    assert "ends: 2026-10-31" in table.read_text()
+    (series,) = [s for s in table(repository).series if s.series == "NVv3"]
+    assert series.ends == date(2026, 10, 31)
     page.write_text(PAGE + "| NGv9-series | x | - | 01/02/31 | - |\n")
-    assert _verb(repository, "--page", str(page)).exit_code == 4, "a series without a line is nobody's"
+    done = _verb(repository, "--page", str(page))
+    assert done.exit_code == 4, "a series without a line is nobody's"
+    assert f"NGv9: add a line with the pattern of their sizes to {OWN}" in done.stderr
+    kept = own.read_text()
     page.write_text("moved")
     assert _verb(repository, "--page", str(page)).exit_code == 5
     assert _verb(repository, "--page", str(tmp_path / "no.md")).exit_code == 6
-    table.unlink()
-    assert _verb(repository, "--page", str(page)).exit_code == 5
+    assert own.read_text() == kept
+
+
+def _gone(repository: Path, size: str) -> None:
+    """The repository's own table says that Azure has retired a size, which the package's does not say."""
+    text = f'read: 2099-01-01\nseries:\n  - {{series: Ours, sizes: "{size}", ends: 2026-01-01}}\n'
+    (repository / OWN).write_text(text)
+
+
+def test_plan_policy_and_doctor_read_the_repositorys_table(repository: Path) -> None:
+    assert api.plan(repository, stacks=["dev"], checkov=False).violations == ()
+    _gone(repository, "D4ds_v5")
+    found = api.plan(repository, stacks=["dev"], checkov=False).violations
+    assert {v.check for v in found} == {"MLOPS_COMPUTE_7"}
+    assert "of the series Ours, which Azure retired on 01 January 2026" in found[0].message
+    assert "clusters.cpu" in next(iter(platform.sizes(Case(repository)))).sentence
+    assert "Azure retired" in _verb(repository).stdout
+    pack = policies(lambda _: frozenset(), None, table(repository))
+    assert {p.name for p in pack} == {r.check for r in RULES}
+
+
+def test_profile_reads_the_repositorys_table(repository: Path) -> None:
+    names = [row.name for row in sizes(repository)]
+    _gone(repository, names[0].removeprefix("Standard_"))
+    assert [row.name for row in sizes(repository)] == names[1:]
+
+
+def test_a_wrong_table_is_told_with_its_line(repository: Path) -> None:
+    (repository / OWN).write_text("read: 2026-01-01\nserie: []\n")
+    done = _verb(repository)
+    assert done.exit_code == 5
+    assert f"{OWN}:2: serie" in done.stderr

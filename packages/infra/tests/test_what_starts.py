@@ -12,6 +12,8 @@ import yaml
 
 from graphs import ROOT, STACKS, TAKES
 from mlops.forge.pushed import patterns
+from mlops.infra.cost.prices import OWN as PRICES
+from mlops.spec.vm_sizes import OWN as SIZES
 
 # The plan and the rules are the harness here; they lie in infra/** as well.
 _READS = """
@@ -64,7 +66,8 @@ def test_what_the_program_reads_starts_infra(read: list[str], filters: list[str]
     )
     assert not TAKES or f"pipelines/{TAKES[0]}/ingest.yml" in read
     assert [f for f in read if not patterns.accepts(filters, f)] == []
-    assert patterns.accepts(filters, "Pulumi.yaml")
+    # The policy reads when sizes end, the pull request's comment what they cost.
+    assert [f for f in ("Pulumi.yaml", SIZES, PRICES) if not patterns.accepts(filters, f)] == []
 
 
 @pytest.mark.parametrize(

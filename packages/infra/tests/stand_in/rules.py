@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from mlops.spec.vm_sizes import series_of
+from mlops.spec.vm_sizes import packaged, series_of
 
 Inputs = Mapping[str, Any]
 
@@ -112,7 +112,7 @@ def sizes(kind: str, inputs: Inputs) -> list[str]:
 def _sized(kind: str) -> Callable[[Inputs, date], Iterator[Refusal]]:
     def judge(inputs: Inputs, today: date) -> Iterator[Refusal]:
         for size in sizes(kind, inputs):
-            series = series_of(size)
+            series = series_of(size, packaged())
             if series and series.ends and series.ends <= today:
                 yield Refusal(
                     "400 BadRequest", f"the requested VM size {size} is not available since {series.ends}"
@@ -127,7 +127,7 @@ def over_quota(kind: str, inputs: Inputs, quotas: Mapping[str, int]) -> list[Ref
     enough."""
     found = []
     for size in sizes(kind, inputs):
-        series = series_of(size)
+        series = series_of(size, packaged())
         family = series.series if series else ""
         cores = int(next(iter(re.findall(r"\d+", size)), 0))
         if family in quotas and cores > quotas[family]:

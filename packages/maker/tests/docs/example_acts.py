@@ -151,7 +151,7 @@ ELSEWHERE = {
     "mlops schedule remove prod MODEL-monitor-prod": AZURE,
     "mlops infra outdated --stack prod": "asks Pulumi for the history of a stack",
     "mlops audit --database all.zip": "reads a dump of all advisories, which is not in the repository",
-    "mlops infra sizes --renew": "asks Azure, by the Azure CLI and its login",
+    "mlops infra sizes --renew": "asks Microsoft's page",
     "make test": "is what runs these tests",
     "make test JOBS=4": "is what runs these tests",
     "make setup lint test": "is what runs these tests, and what CI calls",

@@ -11,6 +11,7 @@ import typer
 
 from mlops.cli._app import JsonOption, err, group, out, print_json, state, verb
 from mlops.errors import Blocked, Inconclusive, InvalidInput, TargetError
+from mlops.spec import vm_sizes
 
 infra = group("infra", "Infrastructure.")
 
@@ -120,7 +121,7 @@ def outdated(
 @verb
 def sizes(
     renew: Annotated[
-        bool, typer.Option("--renew", help="Read Microsoft's page again and write its days into the table.")
+        bool, typer.Option("--renew", help=f"Read Microsoft's page again; writes {vm_sizes.OWN}.")
     ] = False,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE", help="That page as Markdown, where the network is absent.")
@@ -129,8 +130,6 @@ def sizes(
 ) -> None:
     """List the VM sizes that the stacks name, and when Azure retires them."""
     from datetime import UTC, datetime
-
-    from mlops.spec import vm_sizes
 
     today = datetime.now(UTC).date()
     if renew or page:
@@ -146,44 +145,39 @@ def sizes(
             ]
         )
         return
+    known = vm_sizes.table(state.root)
     for one in found:
-        out().print(
-            f"{one.stack} {one.field}: "
-            f"{vm_sizes.sentence(one.size, today) or f'{one.size} is not known to end'}"
-        )
-    err().print(f"the table was read on {vm_sizes.table().read}", style="dim")
+        said = vm_sizes.sentence(one.size, today, known) or f"{one.size} is not known to end"
+        out().print(f"{one.stack} {one.field}: {said}")
+    err().print(f"the table was read on {known.read}", style="dim")
 
 
 def _renew(page: Path | None, today: date) -> None:
-    from mlops.spec import vm_sizes
-
-    path = state.root / "packages/runtime/src/mlops/spec/vm_sizes.yaml"
-    if not path.is_file():
-        raise InvalidInput(f"{path} does not exist; the table is renewed in a checkout of the repository")
     try:
         ends = vm_sizes.ends_of_page(_page(page))
     except ValueError as error:
         raise InvalidInput(f"{page or vm_sizes.PAGE} {error}") from None
-    text, lacking = vm_sizes.renewed(path.read_text(encoding="utf-8"), ends, today)
+    text, lacking = vm_sizes.renewed(vm_sizes.table(state.root), ends, today)
+    path = state.root / vm_sizes.OWN
+    path.parent.mkdir(exist_ok=True)
     path.write_text(text, encoding="utf-8")
-    err().print(
-        f"{path.relative_to(state.root)}: {len(ends) - len(lacking)} series have the days of the page"
-    )
+    err().print(f"{vm_sizes.OWN}: {len(ends) - len(lacking)} series have the days of the page")
     if lacking:
         raise Inconclusive(
-            f"the page also has {', '.join(lacking)}: add a line with the pattern of their sizes"
+            f"the page also has {', '.join(lacking)}: "
+            f"add a line with the pattern of their sizes to {vm_sizes.OWN}"
         )
 
 
 def _page(page: Path | None) -> str:
     from urllib.request import urlopen
 
-    from mlops.spec.vm_sizes import PAGE
-
     try:
         if page:
             return page.read_text(encoding="utf-8")
-        with urlopen(PAGE, timeout=30) as answer:  # noqa: S310  a fixed address
+        with urlopen(vm_sizes.PAGE, timeout=30) as answer:  # noqa: S310  a fixed address
             return str(answer.read().decode("utf-8"))
     except OSError as error:
-        raise TargetError(f"{page or PAGE} cannot be read: {error}; give it as a file with --page") from None
+        raise TargetError(
+            f"{page or vm_sizes.PAGE} cannot be read: {error}; give it as a file with --page"
+        ) from None

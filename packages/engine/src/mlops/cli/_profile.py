@@ -57,6 +57,7 @@ def profile(
         connections=_numbers(connections),
         seconds=seconds,
         wish=wish,
+        root=state.root,
         keep=keep,
         progress=(lambda point: None) if as_json else _show,
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -108,15 +109,19 @@ def _options(repository: Path | None, *, azure: bool) -> Options:
     """House rules count in the folders that the repository's mlops.toml names; elsewhere only errors do."""
     from mlops.lint import Options, rule_names
     from mlops.pipeline.read import not_here
+    from mlops.spec.vm_sizes import table
 
+    today = datetime.now(UTC).date()
     if repository is None:
         cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        return Options(azure=azure, memory=cache / "mlops-lint", here=not_here)
+        return Options(azure=azure, memory=cache / "mlops-lint", here=not_here, today=today)
     chosen = state.settings.lint
     return Options(
         house=tuple((repository / folder).resolve() for folder in chosen.folders),
         off=rule_names(chosen.off),
         vm_sizes=frozenset(size.lower() for size in chosen.vm_sizes),
+        sizes=table(repository),
+        today=today,
         azure=azure,
         memory=repository / state.settings.local.state / "lint",
         here=not_here,

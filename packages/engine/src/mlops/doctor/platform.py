@@ -17,10 +17,11 @@ from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding, Severity
 from mlops.infra.config import EnvironmentStack
 from mlops.infra.roles import BUILT_IN, Scope, custom, custom_id
+from mlops.infra.sizes import fields_of
 from mlops.infra.stack_names import SHARED
 from mlops.infra.wanted import granted
 from mlops.spec.vm_sizes import sentence as size_sentence
-from mlops.spec.vm_sizes import verdict
+from mlops.spec.vm_sizes import table, verdict
 
 _ML: Final = "Microsoft.MachineLearningServices"
 RESERVE: Final = 1.2
@@ -137,11 +138,12 @@ def _letters(name: str) -> str:
 
 def sizes(case: Case) -> Iterator[Finding]:
     """Azure still makes the machines that clusters and endpoints name, and will for a year."""
-    today = datetime.now(UTC).date()
+    today, known = datetime.now(UTC).date(), table(case.root)
     named = [
-        (f"environments/Pulumi.{stack.name}.yaml", f"clusters.{name}", cluster.vm_size)
+        (f"environments/Pulumi.{stack.name}.yaml", field, size)
         for stack in case.environments
-        for name, cluster in getattr(stack.config, "clusters", {}).items()
+        if isinstance(stack.config, EnvironmentStack)
+        for field, size in fields_of(stack.config).items()
     ]
     named += [
         ("mlops.toml", f"models.{name}.online.instance_type", model.online.instance_type)
@@ -149,13 +151,13 @@ def sizes(case: Case) -> Iterator[Finding]:
         if model.online.kubernetes is None
     ]
     for file, field, size in named:
-        judged = verdict(size, today)
+        judged = verdict(size, today, known)
         if judged != "fine":
             severity: Severity = "error" if judged == "ended" else "warning"
             yield Finding(
                 "sizes",
                 severity,
-                f"{file}: {field}: {size_sentence(size, today)}",
+                f"{file}: {field}: {size_sentence(size, today, known)}",
                 f"${{EDITOR:-vi}} {file}",
                 True,
             )

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from functools import cache
 from importlib.resources import files
+from pathlib import Path
 
 from mlops.errors import Blocked, Inconclusive
 from mlops.profile.model import OTHERS_LIMIT, Point, Profile, Recommendation, Size, Wish
-from mlops.spec.vm_sizes import verdict
+from mlops.spec.vm_sizes import table, verdict
 
 QUOTA = 1.2
 MEMORY_HEADROOM = 1.5
@@ -19,18 +19,19 @@ MAX_INSTANCES = 50
 """Of a managed online deployment."""
 
 
-@cache
-def sizes() -> tuple[Size, ...]:
-    """The table of `sizes.yaml`, without those that Azure retires within a year."""
+def sizes(root: Path | None) -> tuple[Size, ...]:
+    """The table of `sizes.yaml`, without those that Azure retires within a year.
+
+    Raises `InvalidInput` when the repository's own table of days is wrong."""
     import yaml
 
     text = files("mlops.profile").joinpath("sizes.yaml").read_text(encoding="utf-8")
     rows = (Size.model_validate(row) for row in yaml.safe_load(text)["sizes"])
-    today = datetime.now(UTC).date()
-    return tuple(row for row in rows if verdict(row.name, today) == "fine")
+    today, known = datetime.now(UTC).date(), table(root)
+    return tuple(row for row in rows if verdict(row.name, today, known) == "fine")
 
 
-def recommend(profile: Profile, wish: Wish, table: Sequence[Size]) -> Recommendation:
+def recommend(profile: Profile, wish: Wish, choice: Sequence[Size]) -> Recommendation:
     """The fewest vCPUs that hold the wish; among equals the least memory, then the fewest instances.
 
     The basis is the busiest point that kept the wished p99 without a failure: beyond its share of busy
@@ -45,7 +46,7 @@ def recommend(profile: Profile, wish: Wish, table: Sequence[Size]) -> Recommenda
     busy = min(wish.utilisation, cpu / workers)
     per_worker = memory / workers
     found = []
-    for size in table:
+    for size in choice:
         usable = size.vcpus - wish.sidecar_vcpus
         room = size.memory - wish.base_gigabytes
         need = (size.vcpus * per_worker * MEMORY_HEADROOM + profile.body_bytes) / _GIB

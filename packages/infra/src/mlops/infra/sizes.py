@@ -9,7 +9,7 @@ from pathlib import Path
 from mlops.infra.config import EnvironmentStack
 from mlops.infra.load import StackFile, parse_stack, raw_stack_file
 from mlops.infra.stack_names import stack_names
-from mlops.spec.vm_sizes import has_gpu, series_of
+from mlops.spec.vm_sizes import has_gpu, series_of, table
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,24 @@ class Named:
     gpu: bool
 
 
+def fields_of(config: EnvironmentStack) -> dict[str, str]:
+    """Field to size."""
+    fields = {f"clusters.{name}": cluster.vm_size for name, cluster in config.clusters.items()}
+    if config.options.aks:
+        fields["options.aks"] = config.options.aks.vm_size
+    return fields
+
+
 def named(root: Path) -> list[Named]:
     """Every size of every stack file, in the order of `stack_names`. Raises `InvalidInput` for a wrong
     file."""
-    found = []
+    found, sizes = [], table(root)
     for stack in stack_names(root):
         values, secret = raw_stack_file(root, stack)
         config = parse_stack(values, secret, StackFile.of(root, stack))
         if not isinstance(config, EnvironmentStack):
             continue
-        fields = {f"clusters.{name}": cluster.vm_size for name, cluster in config.clusters.items()}
-        if config.options.aks:
-            fields["options.aks"] = config.options.aks.vm_size
-        for field, size in fields.items():
-            series = series_of(size)
+        for field, size in fields_of(config).items():
+            series = series_of(size, sizes)
             found.append(Named(stack, field, size, series.ends if series else None, has_gpu(size)))
     return found

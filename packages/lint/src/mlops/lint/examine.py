@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import date
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
@@ -19,6 +20,7 @@ from mlops.lint.node import At, exists, is_file, shown, texts
 from mlops.lint.references import is_remote
 from mlops.lint.rules import RULES
 from mlops.lint.silence import silenced
+from mlops.spec.vm_sizes import Table, packaged
 
 Here = Callable[[Path], Iterable[Problem]]
 
@@ -32,6 +34,10 @@ class Options:
     off: frozenset[str] = frozenset()
     """House rules that are off."""
     vm_sizes: frozenset[str] = frozenset()
+    sizes: Table = field(default_factory=packaged)
+    """When Azure retires sizes."""
+    today: date | None = None
+    """Tell sizes that ended by then, or will within a year; None: none."""
     azure: bool = True
     """Ask `azure-ai-ml` too, where it is installed."""
     memory: Path | None = None
@@ -63,7 +69,7 @@ def examine(paths: Sequence[Path], options: Options | None = None) -> Verdict:
 class _Call:
     def __init__(self, options: Options) -> None:
         self.options = options
-        self.files = Files(vm_sizes=options.vm_sizes)
+        self.files = Files(vm_sizes=options.vm_sizes, sizes=options.sizes, today=options.today)
         self.findings: list[Finding] = []
         self.states: dict[str, FileState] = {}
         self.asked = ""
@@ -76,16 +82,19 @@ class _Call:
             where = next(state.file for state in self.states.values() if state.state == "read")
             message = "azure-ai-ml is not installed, so what it refuses itself is not part of this verdict"
             self.findings.append(Finding("azure-unasked", where, 1, "", message))
-        told = [f for f in silenced(ordered(self.findings)) if self._counts(f)]
+        told = [t for f in silenced(ordered(self.findings)) if (t := self._told(f)) is not None]
         return Verdict(tuple(ordered(told)), tuple(self.states.values()), self.asked)
 
-    def _counts(self, finding: Finding) -> bool:
+    def _told(self, finding: Finding) -> Finding | None:
         """House rules count in the folders that keep them, unless they are off."""
         if finding.level != "rule":
-            return True
+            return finding
         path = Path(finding.file).resolve()
         inside = any(path == folder or folder in path.parents for folder in self.options.house)
-        return inside and finding.id not in self.options.off
+        if finding.id in self.options.off:
+            return None
+        note = RULES[finding.id].outside
+        return finding if inside else replace(finding, id=note) if note else None
 
     def file(self, path: Path, *, chosen: bool, expected: str = "") -> None:
         """One file, and the files that it names. `expected`: the kind, when the file does not say it."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
 from mlops.lint.finding import Finding
 from mlops.lint.node import At, is_file, shown
 from mlops.spec._yaml import Document
+from mlops.spec.vm_sizes import Table, packaged
 
 _HIDDEN = (".git", ".venv", "node_modules", "__pycache__", ".mlops")
 
@@ -21,6 +23,10 @@ class Files:
     """The repository, where there is one."""
     vm_sizes: frozenset[str] = frozenset()
     """Sizes that the repository vouches for, in small letters."""
+    sizes: Table = field(default_factory=packaged)
+    """When sizes end."""
+    today: date | None = None
+    """Sizes are judged by this day; None: not by their days."""
     _opened: dict[Path, At | list[Finding]] = field(default_factory=dict)
 
     def open(self, path: Path) -> At | list[Finding]:

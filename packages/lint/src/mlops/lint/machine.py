@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.node import At
+from mlops.spec.vm_sizes import sentence, verdict
 
 # Series, features and generation: vCPUs. From Microsoft Learn, "Sizes for virtual machines in Azure"
 # (https://learn.microsoft.com/azure/virtual-machines/sizes), retired series included. A size that is newer
@@ -191,9 +192,14 @@ def size_problem(name: str, also: frozenset[str] = frozenset()) -> str:
 
 
 def check_size(place: At, files: Files) -> Iterator[Finding]:
-    """A size that Azure has."""
-    if place.text is not None and (why := size_problem(place.text, files.vm_sizes)):
+    """A size that Azure has, and keeps."""
+    if place.text is None:
+        return
+    if why := size_problem(place.text, files.vm_sizes):
         yield place.says("vm-size", why)
+    elif files.today is not None and (ends := sentence(place.text.strip(), files.today, files.sizes)):
+        ended = verdict(place.text.strip(), files.today, files.sizes) == "ended"
+        yield place.says("retired-size" if ended else "ending-size", ends)
 
 
 def check_resources(work: At, files: Files) -> Iterator[Finding]:

@@ -12,6 +12,8 @@ class Rule:
 
     level: Literal["error", "rule", "note"]
     means: str
+    outside: str = ""
+    """The note that a house rule becomes where house rules do not count."""
 
 
 def _errors() -> dict[str, str]:
@@ -87,6 +89,7 @@ def _rules() -> dict[str, str]:
         "parameter-apart": "hyper-parameters of the component or `training.yml` are not those of `model.py`",
         "hidden-failures": "a parallel job that hides every failed mini-batch",
         "silent-monitor": "a monitor's signal without thresholds never raises an alert",
+        "retired-size": "a size of virtual machine that Azure has retired",
         "silence": "a comment silences a rule without a reason, or names one that does not exist",
     }
 
@@ -97,13 +100,16 @@ def _notes() -> dict[str, str]:
         "not-here": "Azure ML takes it; this machine cannot run it",
         "given-later": "left to the command line (`--endpoint-name`), or a path that git ignores, a "
         "submodule brings, or a script or page beside the file speaks of",
+        "ending-size": "a size of virtual machine that Azure retires within a year, or has retired where "
+        "house rules do not count",
         "preview": "`azure-ai-ml` reads it only when its private preview is switched on",
         "azure-unasked": "`azure-ai-ml` is not installed, or could not be asked: its own verdict is missing",
     }
 
 
+_OUTSIDE = {"retired-size": "ending-size"}
 RULES: dict[str, Rule] = {
     **{name: Rule("error", means) for name, means in _errors().items()},
-    **{name: Rule("rule", means) for name, means in _rules().items()},
+    **{name: Rule("rule", means, _OUTSIDE.get(name, "")) for name, means in _rules().items()},
     **{name: Rule("note", means) for name, means in _notes().items()},
 }

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from mlops.errors import InvalidInput, Problem
 from mlops.lint import Options, examine, lint, oracle, rule_names
 from mlops.lint.finding import Finding, ordered
 from mlops.lint.kinds import KINDS
+from mlops.spec.vm_sizes import Series, Table
 
 PLAIN = Options(azure=False)
 
@@ -235,3 +237,35 @@ def test_every_kind_has_a_shape_or_asks_azure_ai_ml():
 
     without = {kind for kind in KINDS if kind not in shapes()["kinds"]}
     assert without == {"job.automl"}
+
+
+@pytest.mark.parametrize(
+    ("size", "day", "inside", "outside"),
+    [
+        ("Standard_NC6s_v3", date(2026, 11, 29), ["retired-size"], ["ending-size"]),
+        ("Standard_NC6s_v3", date(2025, 1, 1), ["ending-size"], ["ending-size"]),
+        ("STANDARD_NV12s_v3", date(2026, 11, 29), ["retired-size"], ["ending-size"]),
+        ("Standard_NC6s_v3", None, [], []),
+        ("Standard_DS3_v2", date(2026, 11, 29), [], []),
+    ],
+)
+def test_a_size_that_azure_takes_away_is_told(shelf, size, day, inside, outside):
+    shelf.edit("cluster.yml", "Standard_DS3_v2", size)
+
+    def found(**more):
+        return examine([shelf.root / "cluster.yml"], Options(azure=False, today=day, **more))
+
+    house = found(house=(shelf.root,))
+    assert [f.id for f in house.findings] == inside
+    assert [f.id for f in found().findings] == outside
+    assert [f.id for f in house.blocking] == [i for i in inside if i == "retired-size"]
+    assert found(house=(shelf.root,), off=frozenset({"retired-size"})).blocking == ()
+
+
+def test_the_repositorys_table_says_when_a_size_ends(shelf):
+    gone = Series(series="Ours", sizes="DS3_v2", ends=date(2026, 1, 1))
+    options = Options(
+        azure=False, sizes=Table(read=date(2026, 1, 1), series=(gone,)), today=date(2026, 11, 29)
+    )
+    (finding,) = examine([shelf.root / "cluster.yml"], options).findings
+    assert "of the series Ours, which Azure retired on 01 January 2026" in finding.message

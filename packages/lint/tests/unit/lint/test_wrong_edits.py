@@ -254,6 +254,7 @@ def test_the_table_holds_every_rule_that_one_edit_can_break():
     elsewhere = {
         "refused",
         "silence",
+        "retired-size",  # by the day
         *of_models,
         *(name for name, rule in RULES.items() if rule.level == "note"),
     }

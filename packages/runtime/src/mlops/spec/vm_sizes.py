@@ -1,15 +1,18 @@
-"""VM sizes that end: a dated table (`vm_sizes.yaml`), read by plan, doctor, profile and lint.
+"""VM sizes that end: a dated table, read by plan, policy, doctor, profile and lint.
 
-A size that the table lacks is not known to end; whether a region has it, only Azure can tell.
+A repository's own table (`environments/vm_sizes.yaml`) is read before that of this package. A size that
+neither has is not known to end; whether a region has it, only Azure can tell.
 """
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
 from datetime import date, timedelta
 from functools import cache
 from importlib.resources import files
+from pathlib import Path
 from typing import Final, Literal
 
 from pydantic import field_validator
@@ -25,6 +28,8 @@ PAGE: Final = (
     "sizes/retirement/retired-sizes-list.md"
 )
 """The source of Microsoft's page, which `mlops infra sizes --renew` reads."""
+OWN: Final = "environments/vm_sizes.yaml"
+"""The table of a repository; `mlops infra sizes --renew` writes it."""
 
 
 class Series(Spec):
@@ -59,16 +64,33 @@ class Table(Spec):
 
 
 @cache
-def table() -> Table:
+def packaged() -> Table:
     """The table of this package."""
     text = files("mlops.spec").joinpath("vm_sizes.yaml").read_text(encoding="utf-8")
     return Document(text, "vm_sizes.yaml").parse(Table)
 
 
-def series_of(size: str) -> Series | None:
+def table(root: Path | None) -> Table:
+    """The package's table, and before it the repository's own where it has one.
+
+    A series that both have counts as it was read last: a package that was updated is not held back by a table
+    that nobody renewed. Raises `InvalidInput` with file, line and field.
+    """
+    given = packaged()
+    if root is None or not (root / OWN).is_file():
+        return given
+    own = Document.read(root / OWN, OWN).parse(Table)
+    older = {s.series for s in given.series} if own.read < given.read else set()
+    kept = tuple(s for s in own.series if s.series not in older)
+    names = {s.series for s in kept}
+    rest = tuple(s for s in given.series if s.series not in names)
+    return Table(read=max(own.read, given.read), series=(*kept, *rest))
+
+
+def series_of(size: str, sizes: Table) -> Series | None:
     """The series of a size such as `Standard_NC6s_v3`, whatever its casing; None for one that never ends."""
     name = size[len(PREFIX) :] if size.lower().startswith(PREFIX.lower()) else size
-    found = (s for s in table().series if re.fullmatch(s.sizes, name, flags=re.IGNORECASE))
+    found = (s for s in sizes.series if re.fullmatch(s.sizes, name, flags=re.IGNORECASE))
     return next(found, None)
 
 
@@ -81,18 +103,18 @@ def has_gpu(size: str) -> bool:
 Verdict = Literal["ended", "soon", "fine"]
 
 
-def verdict(size: str, today: date) -> Verdict:
+def verdict(size: str, today: date, sizes: Table) -> Verdict:
     """Whether Azure still makes machines of a size, and will for a year."""
-    series = series_of(size)
+    series = series_of(size, sizes)
     if series is None or series.ends is None or series.ends > today + SOON:
         return "fine"
     return "ended" if series.ends <= today else "soon"
 
 
-def sentence(size: str, today: date) -> str:
+def sentence(size: str, today: date, sizes: Table) -> str:
     """What is wrong with a size, and what to take instead; empty when it is fine."""
-    series = series_of(size)
-    if series is None or series.ends is None or (judged := verdict(size, today)) == "fine":
+    series = series_of(size, sizes)
+    if series is None or series.ends is None or (judged := verdict(size, today, sizes)) == "fine":
         return ""
     said = "Azure retired" if judged == "ended" else "Azure retires"
     then = f"; take for example {series.instead}" if series.instead else ""
@@ -111,14 +133,27 @@ def ends_of_page(markdown: str) -> Mapping[str, date]:
     return found
 
 
-def renewed(text: str, ends: Mapping[str, date], today: date) -> tuple[str, list[str]]:
-    """The table's file with the days of the page, and the series of the page that it lacks."""
-    known = {s.series for s in Document(text, "vm_sizes.yaml").parse(Table).series}
-    text = re.sub(r"(?m)^read: .*$", f"read: {today.isoformat()}", text)
-    for name, day in ends.items():
-        row = rf"(?m)^(  - {{series: {re.escape(name)}, .*?)(, ends: [0-9-]+)?(, instead: .*)?}}$"
-        text = re.sub(row, rf"\g<1>, ends: {day.isoformat()}\g<3>}}", text)
-    return text, sorted(set(ends) - known)
+def renewed(known: Table, ends: Mapping[str, date], today: date) -> tuple[str, list[str]]:
+    """The file of a repository's own table: all that is known with the days of the page; and the series of
+    the page that no line has."""
+    lines = [
+        "# Written by `mlops infra sizes --renew`. A series of your own is a line here; the first pattern",
+        "# that matches a size counts.",
+        f"# When they end: {PAGE}",
+        f"read: {today.isoformat()}",
+        "series:",
+        *(_line(s.model_copy(update={"ends": ends.get(s.series, s.ends)})) for s in known.series),
+    ]
+    return "\n".join(lines) + "\n", sorted(set(ends) - {s.series for s in known.series})
+
+
+def _line(series: Series) -> str:
+    """As YAML; what is text is quoted, for a pattern holds anything."""
+    said = {"series": series.series, "sizes": series.sizes, "gpu": series.gpu, "instead": series.instead}
+    parts = [f"{name}: {json.dumps(value)}" for name, value in said.items() if value]
+    if series.ends:
+        parts.append(f"ends: {series.ends.isoformat()}")
+    return f"  - {{{', '.join(parts)}}}"
 
 
 def _name(cell: str) -> str:

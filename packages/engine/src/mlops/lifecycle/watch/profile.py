@@ -8,6 +8,7 @@ import platform
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from mlops.errors import NotFound
@@ -38,13 +39,15 @@ def profile(
     connections: Sequence[int] = CONNECTIONS,
     seconds: float = 3.0,
     wish: Wish | None = None,
+    root: Path | None = None,
     keep: Callable[[Profile], None] = lambda measured: None,
     progress: Callable[[Point], None] = lambda point: None,
 ) -> Profiled:
     """Send the live release's own sample rows at rising concurrency.
 
-    `keep` gets what was measured before anything is concluded from it. Raises `NotFound` when nothing is
-    served in `env`, `TargetError` when the endpoint does not answer, and what `recommend` raises.
+    `root` is the repository, which may know when a size ends. `keep` gets what was measured before anything
+    is concluded from it. Raises `NotFound` when nothing is served in `env`, `TargetError` when the endpoint
+    does not answer, and what `recommend` raises.
     """
     endpoint = target.endpoints.state(env, model)
     live = endpoint.live
@@ -73,7 +76,7 @@ def profile(
         points=points,
     )
     keep(measured)
-    return Profiled(measured, wish, recommend(measured, wish, sizes()) if wish else None)
+    return Profiled(measured, wish, recommend(measured, wish, sizes(root)) if wish else None)
 
 
 def _body(sample: dict[str, Any] | None, rows: int, model: str, release: int) -> bytes:

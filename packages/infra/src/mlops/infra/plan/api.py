@@ -11,6 +11,7 @@ from pathlib import Path
 from mlops.errors import Blocked
 from mlops.infra.cost.api import Costs
 from mlops.infra.cost.uses import Load
+from mlops.spec.vm_sizes import Table, sentence, table, verdict
 
 from ..model import Captured, Finding
 from . import render
@@ -40,9 +41,10 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     from .stacks import capture_stacks
 
     configured(root)  # a clock that never strikes is no plan
+    sizes = table(root)
     captured, known = capture_stacks(root, stacks), set(stack_names(root))
     own = own_of(root)
-    rules = rules_with(own)
+    rules = rules_with(own, sizes)
     found = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}
     gone = [c for name, c in before.items() if name not in known]
@@ -50,7 +52,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     notes = [
         *([moved] if moved else []),
         *told(gone, [c for c in captured if c.stack not in before]),
-        *_ending(captured),
+        *_ending(captured, sizes),
     ]
     violations, accepted, planned = [], [], []
     for one in captured:
@@ -120,20 +122,19 @@ def purge(root: Path, *, stacks: Sequence[str] | None = None) -> str:
     return runbook(capture_stacks(root, stacks))
 
 
-def _ending(captured: Sequence[Captured]) -> list[str]:
+def _ending(captured: Sequence[Captured], sizes: Table) -> list[str]:
     """Sizes that Azure takes away within a year; those that are gone are violations."""
     from mlops.infra.policy.checks_platform import today, vm_sizes
-    from mlops.spec.vm_sizes import sentence, verdict
 
     return [
-        f"stack {one.stack}: {resource.name}: {sentence(size, today())}"
+        f"stack {one.stack}: {resource.name}: {sentence(size, today(), sizes)}"
         for one in captured
         for resource in (
             *one.of("machinelearningservices:Compute"),
             *one.of("containerservice:ManagedCluster"),
         )
         for size in dict.fromkeys(vm_sizes(resource))
-        if verdict(size, today()) == "soon"
+        if verdict(size, today(), sizes) == "soon"
     ]
 
 

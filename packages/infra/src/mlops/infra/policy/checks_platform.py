@@ -8,10 +8,12 @@ from datetime import UTC, date, datetime
 
 from mlops.infra.model import UNKNOWN, Resource
 from mlops.infra.policy.rule import Message, ResourceRule, holds, must, relaxed
-from mlops.spec.vm_sizes import sentence, verdict
+from mlops.spec.vm_sizes import Table, packaged, sentence, verdict
 
 ML = "machinelearningservices:"
 LONGEST_IDLE = 30
+SIZES_END = "MLOPS_COMPUTE_7"
+SIZED = (f"{ML}Compute", "containerservice:ManagedCluster")
 """Minutes that an idle node may be paid for."""
 _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 
@@ -61,10 +63,15 @@ def vm_sizes(resource: Resource) -> list[str]:
     return [str(size) for size in named if size not in (None, UNKNOWN)]
 
 
-def _size_exists(resource: Resource) -> Iterator[Message]:
-    for size in vm_sizes(resource):
-        if verdict(size, today()) == "ended":
-            yield f"vmSize: {sentence(size, today())}"
+def sizes_end(known: Table) -> ResourceRule:
+    """The rule on retired sizes, by a table that says when each ends."""
+
+    def judge(resource: Resource) -> Iterator[Message]:
+        for size in vm_sizes(resource):
+            if verdict(size, today(), known) == "ended":
+                yield f"vmSize: {sentence(size, today(), known)}"
+
+    return ResourceRule(SIZES_END, "VM sizes are not retired", SIZED, judge)
 
 
 def _no_open_nodes(resource: Resource) -> Iterator[Message]:
@@ -170,12 +177,7 @@ RULES = (
         "MLOPS_COMPUTE_5", "Computes run as a managed identity", (f"{ML}Compute",), _runs_as_identity
     ),
     ResourceRule("MLOPS_COMPUTE_6", "Remote login is closed", (f"{ML}Compute",), _no_remote_login),
-    ResourceRule(
-        "MLOPS_COMPUTE_7",
-        "VM sizes are not retired",
-        (f"{ML}Compute", "containerservice:ManagedCluster"),
-        _size_exists,
-    ),
+    sizes_end(packaged()),
     ResourceRule("MLOPS_WORKSPACE_1", "Outbound traffic is approved", (f"{ML}Workspace",), _isolated),
     ResourceRule("MLOPS_WORKSPACE_2", "Workspaces are private", (f"{ML}Workspace",), _workspace_private),
     ResourceRule(

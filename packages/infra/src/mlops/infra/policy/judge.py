@@ -10,6 +10,7 @@ from mlops.infra.model import Captured, Finding, Resource, Skip
 from mlops.infra.own import Own
 from mlops.infra.policy import checks_access, checks_data, checks_platform
 from mlops.infra.policy.rule import ResourceRule, Rule
+from mlops.spec.vm_sizes import Table
 
 RULES: tuple[Rule, ...] = tuple(
     sorted((*checks_platform.RULES, *checks_access.RULES, *checks_data.RULES), key=lambda r: r.check)
@@ -18,16 +19,22 @@ UNUSED = "MLOPS_SKIP_1"
 REASONLESS = "MLOPS_SKIP_2"
 
 
-def rules_with(own: Own | None) -> tuple[Rule, ...]:
-    """The platform's rules and those of the repository. Raises `InvalidInput` when two have one id."""
+def rules_with(own: Own | None, sizes: Table | None = None) -> tuple[Rule, ...]:
+    """The platform's rules and those of the repository, which may know more of VM sizes (`sizes`). Raises
+    `InvalidInput` when two have one id."""
+    ours = RULES
+    if sizes is not None:
+        ours = tuple(
+            checks_platform.sizes_end(sizes) if r.check == checks_platform.SIZES_END else r for r in RULES
+        )
     if own is None:
-        return RULES
+        return ours
     tagged = tuple(sorted(set(own.arm_types) - own.untagged))
     more = [*own.rules, *([replace(checks_data.TAGS, kinds=tagged)] if tagged else [])]
     taken = {r.check for r in RULES}
     if twice := [r.check for r in own.rules if r.check in taken]:
         raise InvalidInput(f"infra/own.py: the platform has a rule {twice[0]} already; give yours another id")
-    return (*RULES, *more)
+    return (*ours, *more)
 
 
 def judge(resources: Sequence[Resource], rules: Sequence[Rule] = RULES) -> list[Finding]:

@@ -23,17 +23,18 @@ from mlops.infra.model import UNKNOWN, Resource, stack_of
 from mlops.infra.own import Own
 from mlops.infra.policy.judge import rules_with
 from mlops.infra.policy.rule import ResourceRule, Rule, StackRule
+from mlops.spec.vm_sizes import Table
 
 NAME = "mlops-infra"
 Skipped = Callable[[str], frozenset[tuple[str, str]]]
 """Which (resource, check) pairs the program of a stack accepts."""
 
 
-def policies(skipped: Skipped, own: Own | None = None) -> list[Policy]:
+def policies(skipped: Skipped, own: Own | None = None, sizes: Table | None = None) -> list[Policy]:
     """Every rule as a mandatory policy; a violation stops the update before the resource is touched."""
     return [
         _of_resource(rule, skipped) if isinstance(rule, ResourceRule) else _of_stack(rule, skipped)
-        for rule in _one_a_check(rules_with(own))
+        for rule in _one_a_check(rules_with(own, sizes))
     ]
 
 
