@@ -119,8 +119,8 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         )
         if not hasattr(made, "state_dict"):
             raise InvalidInput(
-                f"{self.module!r} made a {type(made).__name__}, which is no torch.nn.Module; give the network "
-                "a class of modules, or a function that returns a module"
+                f"{self.module!r} made a {type(made).__name__}, which is no torch.nn.Module; give the "
+                "network a class of modules, or a function that returns a module"
             )
         return made
 
@@ -192,6 +192,7 @@ class NetworkClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
 
         truth = np.asarray(labels)
         self.several_ = truth.ndim == 2
+        self.classes_: Any
         if self.several_:
             self.classes_ = [np.array([0, 1])] * truth.shape[1]
             return self._fit(
@@ -287,7 +288,7 @@ def _answering(network: _Network, module: Any) -> Any:
     """The whole way from inputs to answers as one module."""
     import torch
 
-    class Answering(torch.nn.Module):  # type: ignore[misc, name-defined]
+    class Answering(torch.nn.Module):  # type: ignore[misc]
         def __init__(self) -> None:
             super().__init__()
             self.inner = module
@@ -297,7 +298,7 @@ def _answering(network: _Network, module: Any) -> Any:
                 rows = rows.clamp(-network.clip, network.clip)
             answer = self.inner(rows)
             answer = answer.reshape(-1, 1) if network.outputs_ == 1 else answer
-            return network._finish(torch, answer)  # noqa: SLF001
+            return network._finish(torch, answer)
 
     return Answering().eval()
 
@@ -316,5 +317,3 @@ def table(rows: Any) -> Array:
         return np.ascontiguousarray(np.hstack(parts)) if len(rows) else np.zeros((0, len(parts)), np.float32)
     found = np.asarray(rows, dtype=np.float32)
     return np.ascontiguousarray(found.reshape(len(found), -1))
-
-

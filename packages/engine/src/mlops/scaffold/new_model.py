@@ -186,9 +186,7 @@ def _copied(root: Path, settings: Settings, name: str, package: str, kind: Kind)
             return {
                 f"pipelines/{name}/{path}": environment.with_pins(
                     text, kind.groups, more, trains_only=kind.trains_only
-                ).replace(
-                    f"default: {chosen.usecase}}}", f"default: {package}}}"
-                )
+                ).replace(f"default: {chosen.usecase}}}", f"default: {package}}}")
                 for path, text in texts.items()
             }
     raise InvalidInput(

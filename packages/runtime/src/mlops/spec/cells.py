@@ -126,7 +126,9 @@ def _like(column: Column) -> str:
     if column.width and column.height:
         parts.append(f"of {column.width} x {column.height} pixels")
     else:
-        parts += [f"{size} pixels {way}" for size, way in ((column.width, "wide"), (column.height, "high")) if size]
+        parts += [
+            f"{size} pixels {way}" for size, way in ((column.width, "wide"), (column.height, "high")) if size
+        ]
     parts += [f"of mode {column.mode}"] if column.mode else []
     return "".join(f" {part}," for part in parts)
 

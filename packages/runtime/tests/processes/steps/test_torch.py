@@ -1,5 +1,8 @@
-"""Networks of PyTorch: fitted, saved, exported and served as they were trained. torch starts a program when it
-is imported, so these tests are here; they run where the group `torch` is installed (uv sync --group torch)."""
+"""Networks of PyTorch: fitted, saved, exported and served as they were trained.
+
+torch starts a program when it is imported, so these tests are here; they run where the group `torch` is
+installed: uv sync --group torch.
+"""
 
 from __future__ import annotations
 
@@ -40,7 +43,8 @@ class Layers(nn.Module):
     def __init__(self, inputs, outputs, hidden=8):
         super().__init__()
         self.layers = nn.Sequential(
-            nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.2), nn.Linear(hidden, outputs)
+            nn.Linear(inputs, hidden), nn.BatchNorm1d(hidden), nn.ReLU(), nn.Dropout(0.2),
+            nn.Linear(hidden, outputs)
         )
 
     def forward(self, rows):
@@ -112,10 +116,12 @@ def saved(model: Any, rows: pd.DataFrame, usecase: Any, folder: Path) -> tuple[A
 
 
 QUICK = {"epochs": 8, "clip": 6.0, "seed": 3}
+LONG = {"epochs": 60, "rate": 0.02}
 
 
-@pytest.mark.parametrize("task", ["binary", "multiclass", "regression"])
-@pytest.mark.parametrize("module", ["Layers", "Tied", "sequence"])
+@pytest.mark.parametrize(
+    ("task", "module"), [("binary", "Layers"), ("multiclass", "Tied"), ("regression", "sequence")]
+)
 def test_a_network_learns_and_its_graph_answers_as_it_does(
     owned: Any, task: Any, module: str, tmp_path: Path
 ) -> None:
@@ -125,7 +131,7 @@ def test_a_network_learns_and_its_graph_answers_as_it_does(
     kind: Any = NetworkRegressor
     if task != "regression":
         truth, kind = np.digitize(value, [0] if task == "binary" else [-0.5, 0.5]), NetworkClassifier
-    model = behind(kind(getattr(owned, module), **QUICK | {"epochs": 40})).fit(rows, truth)
+    model = behind(kind(getattr(owned, module), **QUICK | LONG)).fit(rows, truth)
     schema, served = saved(model, rows, toy_of(task, rows, ["a"]), tmp_path / "model")
     assert isinstance(served, OnnxScorer), schema.no_graph
     found = served.predict_frame(rows)
@@ -190,7 +196,7 @@ def test_what_cannot_be_exported_is_answered_by_torch_and_threads_do_not_meet(
 def test_several_labels_and_quantiles(owned: Any, tmp_path: Path) -> None:
     rows = frame()[["b", "c"]]
     labels = np.column_stack([rows["b"] > 0, rows["c"] > 0]).astype(int)
-    several = NetworkClassifier(owned.sequence, **QUICK | {"epochs": 40}).fit(rows, labels)
+    several = NetworkClassifier(owned.sequence, **QUICK | LONG).fit(rows, labels)
     found = several.predict_proba(rows)
     assert found.shape == (200, 2) and ((found > 0.5) == labels).mean() > 0.8
 

@@ -1,4 +1,4 @@
-"""What answers for a network where torch is not: its graph, alone or behind scikit-learn, and only if it is right.
+"""What answers for a network where torch is not: its graph, alone or behind scikit-learn, if it is right.
 
 An image or an endpoint without torch is the point of saving a network so. No torch is needed here either: a
 graph made by hand stands for the one of torch.onnx, and NumPy for the network that was trained.
@@ -39,7 +39,6 @@ def weights(inputs: int) -> np.ndarray[Any, Any]:
     return np.random.default_rng(inputs).normal(size=(inputs, 2)).astype(np.float32) / 3
 
 
-
 def graph(inputs: int, shift: float = 0.0) -> bytes:
     """softmax(clip(rows) @ weights + shift for the first class)."""
     given = helper.make_tensor_value_info(format_.ROWS, TensorProto.FLOAT, ["n", inputs])
@@ -54,7 +53,11 @@ def graph(inputs: int, shift: float = 0.0) -> bytes:
         "low": np.float32(-6), "high": np.float32(6),
     }  # fmt: skip
     made = helper.make_graph(
-        nodes, "net", [given], [answer], [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()]
+        nodes,
+        "net",
+        [given],
+        [answer],
+        [numpy_helper.from_array(np.asarray(v), k) for k, v in constants.items()],
     )
     model = helper.make_model(made, opset_imports=[helper.make_opsetid("", format_.OPSET)], ir_version=10)
     onnx.checker.check_model(model)
@@ -158,7 +161,7 @@ def test_a_network_that_cannot_be_exported_says_why_and_needs_torch(
     monkeypatch.setattr(format_, "exported", refused)
     rows = frame()[["b", "c"]]
     network.fit(rows, None)
-    with pytest.raises(Exception, match="needs .*torch.* is not installed here"):
+    with pytest.raises(Exception, match=r"needs .*torch.* is not installed here"):
         artifact.save(tmp_path / "absent", toy_of("binary", rows), network, rows)
     monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=lambda count: None))
     schema, served = saved(network, rows, toy_of("binary", rows), tmp_path / "model")

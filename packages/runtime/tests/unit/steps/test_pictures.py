@@ -68,7 +68,11 @@ def test_an_image_of_the_size_and_mode_is_admitted(column: Any, name: str) -> No
 @pytest.mark.parametrize("name", BAD)
 def test_any_other_is_refused_everywhere_with_the_same_words(column: Any, name: str) -> None:
     words = "of 6 x 4 pixels, of mode L, of at most 2000 bytes, as base64"
-    assert refused(column, pa.array([BAD[name], GOOD["PNG"], None], pa.binary())).tolist() == [True, False, False]
+    assert refused(column, pa.array([BAD[name], GOOD["PNG"], None], pa.binary())).tolist() == [
+        True,
+        False,
+        False,
+    ]
     parser = RequestParser(ModelSchema(model="toy", task="binary", columns=[column]))
     body = {"input_data": {"columns": ["picture"], "data": [[base64.b64encode(BAD[name]).decode()]]}}
     with pytest.raises(RequestError) as error:
@@ -92,7 +96,9 @@ def test_the_description_tells_size_and_mode(column: Any) -> None:
     assert " 6 pixels wide, of at most" in cells.words(wide)
 
 
-def test_without_pillow_the_sentence_says_what_to_install(column: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_pillow_the_sentence_says_what_to_install(
+    column: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setitem(__import__("sys").modules, "PIL", None)
     with pytest.raises(TargetError, match="install the group pillow"):
         cells.legal(column)
@@ -102,7 +108,11 @@ def test_pixels_are_numbers_whatever_the_file() -> None:
     shown = np.arange(24, dtype=np.uint8).reshape(4, 6) * 10
     file = io.BytesIO()
     Image.fromarray(shown).save(file, "PNG")
-    grey = Pixels(width=6, height=4).fit(None).transform(pd.DataFrame({"p": [file.getvalue(), None]}, dtype=object))
+    grey = (
+        Pixels(width=6, height=4)
+        .fit(None)
+        .transform(pd.DataFrame({"p": [file.getvalue(), None]}, dtype=object))
+    )
     np.testing.assert_allclose(grey[0], shown.ravel() / 255, rtol=1e-6)
     assert np.isnan(grey[1]).all() and grey.dtype == np.float32
     colour = Pixels(width=3, height=2, mode="RGB").transform(np.array([[picture(mode="RGBA")]], dtype=object))

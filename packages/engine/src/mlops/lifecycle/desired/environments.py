@@ -49,15 +49,13 @@ def pins(root: Path, groups: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def with_pins(
-    text: str, groups: Sequence[str], more: Mapping[str, str], *, trains_only: bool = False
-) -> str:
+def with_pins(text: str, groups: Sequence[str], more: Mapping[str, str], *, trains_only: bool = False) -> str:
     """A conda file or the environment that names it, with `more` packages and a name that says so.
 
     A file that loads no model stays as it is, and so does one that trains none with `trains_only`.
     """
     name = _NAME.search(text)
-    wanted = _TRAINS if trains_only else _ANSWERS
+    wanted: tuple[str, ...] = _TRAINS if trains_only else _ANSWERS
     wanted += _WATCHES if _CONTRACT & set(groups) else ()
     if not groups or name is None or not name.group(1).startswith(wanted):
         return text

@@ -122,9 +122,7 @@ class _Parts:
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         options.enable_cpu_mem_arena = options.enable_mem_pattern = False
         options.log_severity_level = 4
-        self._session = ort.InferenceSession(
-            str(folder / GRAPH), options, providers=["CPUExecutionProvider"]
-        )
+        self._session = ort.InferenceSession(str(folder / GRAPH), options, providers=["CPUExecutionProvider"])
         self._front = None
         # As `skops.answer`: it was proven that an array is answered as the table is.
         warnings.filterwarnings("ignore", message="X does not have valid feature names")
