@@ -27,6 +27,7 @@ ROOMS = (
     "forecasting.py",
     "networks.py",
     "pictures.py",
+    "pretrained.py",
     "spec",
     "tables",
     "tracking",

@@ -135,6 +135,8 @@ class ModelSchema(Spec):
     runs_code: str = ""
     """What runs when the model is loaded, because its file is no data but a pickle or Python: a sentence.
     The gates let it through by `allow_code` alone. Empty: nothing."""
+    pretrained: dict[str, str] = {}
+    """Digest by place of the files, trained by somebody else, that the model is made of."""
     unchecked: list[str] = []
     """Sentences: rules of the data contract that hold in training, and that no request is held to."""
 

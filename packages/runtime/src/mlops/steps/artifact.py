@@ -16,6 +16,7 @@ import numpy as np
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
+from mlops.pretrained import used
 from mlops.serving.formats import PICKLE, Format, Saved, find, format_of
 from mlops.serving.formats.sklearn import texts_alone
 from mlops.serving.score.core import OnnxScorer, Scorer
@@ -102,6 +103,8 @@ def _write(
     schema = described(usecase, inputs, library, classes)
     if name == PICKLE:
         schema = schema.model_copy(update={"runs_code": "its file is a pickle"})
+    if files := used(estimator):
+        schema = schema.model_copy(update={"pretrained": files})
     if threshold is not None and isinstance(usecase, Decides):
         schema = schema.model_copy(update={"threshold": threshold, "decision": usecase.decision})
     trained = _trained(schema, estimator)

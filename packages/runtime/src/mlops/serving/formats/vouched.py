@@ -32,6 +32,7 @@ REVIEWED = frozenset(
         "mlops.networks.NetworkClassifier",  # its module is judged by its own name, its weights are numbers
         "mlops.networks.NetworkRegressor",
         "mlops.pictures.Pixels",  # reads images by Pillow
+        "mlops.pretrained.OnnxEncoder",  # runs a graph by ONNX Runtime
         "functools.partial",  # holds a function, which is judged by its own name
         "numpy.dtype",
         "numpy.clip",
