@@ -26,9 +26,9 @@ VECTORIZERS: dict[str, Any] = {
 }
 MODELS: dict[str, Any] = {
     "binary": lambda: LogisticRegression(C=10),
-    "multiclass": lambda: LogisticRegression(),
+    "multiclass": LogisticRegression,
     "liblinear": lambda: LogisticRegression(solver="liblinear"),
-    "regression": lambda: Ridge(),
+    "regression": Ridge,
 }
 
 
@@ -41,7 +41,9 @@ def table(columns: int = 1, rows: int = 150) -> pd.DataFrame:
 def fitted(vectorizer: Any, model: Any, task: str, columns: int = 1) -> tuple[Any, pd.DataFrame]:
     rows = table(columns)
     length = rows["t0"].map(len)
-    truth: Any = length if task == "regression" else np.digitize(length, [18, 22] if task == "multiclass" else [20])
+    truth: Any = (
+        length if task == "regression" else np.digitize(length, [18, 22] if task == "multiclass" else [20])
+    )
     first = make_column_transformer(*((vectorizer(), name) for name in rows))
     return make_pipeline(first, model()).fit(rows, truth), rows
 
@@ -70,7 +72,7 @@ class Louder(TfidfVectorizer):  # type: ignore[misc]
 @pytest.mark.parametrize(
     ("vectorizer", "model", "task"),
     [
-        (lambda: Louder(), LogisticRegression, "binary"),
+        (Louder, LogisticRegression, "binary"),
         (lambda: HashingVectorizer(n_features=64), LogisticRegression, "binary"),
         (TfidfVectorizer, lambda: SGDClassifier(loss="log_loss"), "binary"),
         (TfidfVectorizer, lambda: LogisticRegression(solver="liblinear"), "regression"),

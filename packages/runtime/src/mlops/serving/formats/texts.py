@@ -73,7 +73,9 @@ def _softmax(scores: Array) -> Array:
 
 def _texts(parts: Sequence[Any]) -> list[str]:
     """Texts of words that the vectorizers know, once and several times, and of none."""
-    words = [word for part in parts for word in list(part.vocabulary_)[:: max(1, len(part.vocabulary_) // 20)]]
+    words = [
+        word for part in parts for word in list(part.vocabulary_)[:: max(1, len(part.vocabulary_) // 20)]
+    ]
     made = ["", " ", "never seen before"]
     for number in range(_ASKED):
         some = words[number :: _ASKED - number] or words
@@ -119,9 +121,7 @@ class _Part:
 
 
 class _Quick:
-    def __init__(
-        self, parts: Sequence[tuple[Any, str]], last: Any, finish: Callable[[Array], Array]
-    ) -> None:
+    def __init__(self, parts: Sequence[tuple[Any, str]], last: Any, finish: Callable[[Array], Array]) -> None:
         weights = np.atleast_2d(np.asarray(last.coef_, dtype=np.float64))
         self._intercept = np.atleast_1d(np.asarray(last.intercept_, dtype=np.float64))
         self._finish = finish
