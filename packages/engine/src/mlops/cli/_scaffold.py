@@ -17,12 +17,14 @@ def new_model(
         str,
         typer.Option(
             help="What it is made with: sklearn, lightgbm, xgboost, catboost, torch, text, image, forecast, "
-            "own-training."
+            "multilabel, quantiles, ranking, custom, own-training."
         ),
     ] = "sklearn",
     task: Annotated[
         str | None,
-        typer.Option(help="What it answers: binary, multiclass or regression. Default: what the kind does."),
+        typer.Option(
+            help="What it answers: binary, multiclass or regression. Default: what its kind answers."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -110,12 +110,18 @@ def raw_stack_file(root: Path, stack: str) -> tuple[dict[str, str], list[str]]:
     values: dict[str, str] = {}
     secret: list[str] = []
     for key, value in config.items():
+        if not isinstance(key, str):
+            raise InvalidInput(document.problem(("config", key), "must be a text such as mlops:location"))
         name = key if ":" in key else f"{NAMESPACE}:{key}"
+        if name in values:
+            raise InvalidInput(document.problem(("config", key), f"is {name}, which is given already"))
         if isinstance(value, dict) and set(value) == {"secure"}:
             secret.append(name)
             values[name] = f"https://secret.invalid/{name.replace(':', '/')}"
         else:
-            values[name] = value if isinstance(value, str) else json.dumps(value, default=str)
+            # Pulumi hands a key without a value over as an empty text.
+            empty_or_text = "" if value is None else value
+            values[name] = empty_or_text if isinstance(empty_or_text, str) else json.dumps(value, default=str)
     return values, secret
 
 

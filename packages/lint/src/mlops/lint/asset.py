@@ -2,11 +2,45 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mlops.lint.finding import Finding
 from mlops.lint.node import At, exists, is_file, is_folder
-from mlops.lint.references import check_asset, check_path, is_remote
+from mlops.lint.references import check_asset, check_path, is_placeholder, is_remote
+from mlops.lint.values import DATA
+
+_ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}")
+_VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-+]{0,254}")
+
+
+def check_names(
+    top: At, name: re.Pattern[str] = _ASSET_NAME, allowed: str = "letters, digits, '-', '_' and '.'"
+) -> Iterator[Finding]:
+    """`name` and `version` of what is registered."""
+    for place, pattern, words in (
+        (top["name"], name, allowed),
+        (top["version"], _VERSION, "letters, digits, '-', '_' and '.'"),
+    ):
+        text = place.text
+        if (
+            text is not None
+            and "${{" not in text
+            and "<" not in text
+            and not is_placeholder(text)
+            and not pattern.fullmatch(text)
+        ):
+            yield place.says("bad-name", f"{text!r} must be {words}")
+
+
+def check_input(data: At) -> Iterator[Finding]:
+    """Data that a job is given; what has no path yet is left to the command line."""
+    if isinstance(data.value, dict) and data["type"].word in DATA and data["path"].value is None:
+        name = data.loc[-1] if data.loc else "it"
+        yield data.says(
+            "given-later", f"has no `path`; the command line has to give it (--set inputs.{name}.path=…)"
+        )
+    yield from check_data(data)
 
 
 def check_data(data: At) -> Iterator[Finding]:
@@ -41,6 +75,8 @@ def check_feature_set(feature_set: At) -> Iterator[Finding]:
     yield from check_path(path, what="specification")
     for entity in feature_set["entities"].elements():
         yield from check_asset(entity)
+        if entity.text is not None and not is_remote(entity.text):
+            yield entity.says("bad-reference", f"must be azureml:<name>:<version>; got {entity.value!r}")
     if path.text is not None and not is_remote(path.text):
         folder = path.beside(path.text)
         if is_folder(folder) and not any(

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from mlops.lint.asset import check_data
 from mlops.lint.finding import Finding
 from mlops.lint.machine import at_least, between
 from mlops.lint.node import At
-from mlops.lint.references import check_path
 
 _COUNTS = ("max_trials", "max_concurrent_trials", "timeout_minutes", "trial_timeout_minutes", "max_nodes")
 _PAIRS = (
@@ -19,7 +19,7 @@ _PAIRS = (
 def check_automl(job: At) -> Iterator[Finding]:
     """Problems of an AutoML job."""
     for field in ("training_data", "validation_data", "test_data"):
-        yield from check_path(job[field]["path"], what="data")
+        yield from check_data(job[field])
     limits = job["limits"]
     for field in _COUNTS:
         yield from at_least(limits[field], 1, "task")

@@ -100,6 +100,8 @@ def kind_of(raw: Raw) -> str:
     if isinstance(url, str) and "promptflow" in url.lower():
         return "?flow"
     name = _schema_name(url) if isinstance(url, str) else ""
+    if name.startswith("automl") and name.endswith("component"):
+        return f"?{name}"
     known = _SCHEMAS.get(name) or ("job.automl" if name.startswith("automl") else "")
     if known:
         return _narrowed(known, word, raw)

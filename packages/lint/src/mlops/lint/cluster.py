@@ -2,16 +2,41 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 
 from mlops.lint.cron import cron_problem
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
-from mlops.lint.machine import at_least, check_size
+from mlops.lint.machine import at_least, between, check_size
+from mlops.lint.monitor import DURATION
 from mlops.lint.node import At
+from mlops.lint.references import is_remote
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,22}[a-zA-Z0-9]")
+_OF_STORES = {
+    "name": (re.compile(r"[A-Za-z0-9_]{1,255}"), "letters, digits and '_'"),
+    "account_name": (re.compile(r"[a-z0-9]{3,24}"), "3 to 24 small letters and digits"),
+    "container_name": (
+        re.compile(r"\$?[a-z0-9](?:-?[a-z0-9]){2,62}"),
+        "3 to 63 small letters, digits and single '-'",
+    ),
+}
+_REGIONS = tuple(
+    """
+    australiacentral australiaeast australiasoutheast austriaeast belgiumcentral brazilsouth
+    canadacentral canadaeast centralindia centralus chilecentral chinaeast chinaeast2 chinanorth
+    chinanorth2 chinanorth3 eastasia eastus eastus2 eastus2euap centraluseuap francecentral
+    francesouth germanynorth germanywestcentral indonesiacentral israelcentral italynorth japaneast
+    japanwest jioindiawest koreacentral koreasouth malaysiawest mexicocentral newzealandnorth
+    northcentralus northeurope norwayeast norwaywest polandcentral qatarcentral southafricanorth
+    southafricawest southcentralus southeastasia southindia spaincentral swedencentral swedensouth
+    switzerlandnorth switzerlandwest uaecentral uaenorth uksouth ukwest usgovarizona usgovtexas
+    usgovvirginia westcentralus westeurope westindia westus westus2 westus3
+    """.split()  # noqa: SIM905 (a table is easier to read)
+)
+"""Known to say what was meant; a region that is like none of them may be newer."""
 _WORKSPACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{1,32}")
 
 
@@ -29,15 +54,32 @@ def check_compute(compute: At, kind: str, files: Files) -> Iterator[Finding]:
     if least is not None and most is not None and least > most:
         yield compute["min_instances"].says("scale", f"is more than max_instances ({most:g})")
     yield from at_least(compute["idle_time_before_scale_down"], 0, "out-of-range")
+    idle = compute["idle_time_before_shutdown"]
+    if idle.text is not None and not DURATION.fullmatch(idle.text):
+        yield idle.says("window", f"must be a duration such as PT30M; got {idle.value!r}")
+    yield from between(compute["idle_time_before_shutdown_minutes"], 15, 4320, "out-of-range")
     for schedule in compute.at("schedules", "compute_start_stop").elements():
         expression = schedule.at("trigger", "expression")
         if expression.text is not None and (why := cron_problem(expression.text, parts=False)):
             yield expression.says("cron", why)
 
 
+def check_datastore(store: At) -> Iterator[Finding]:
+    """Names of a datastore, its account and its container."""
+    for field, (pattern, allowed) in _OF_STORES.items():
+        place = store[field]
+        if place.text is not None and not is_remote(place.text) and not pattern.fullmatch(place.text):
+            yield place.says("bad-name", f"must be {allowed}; got {place.value!r}")
+
+
 def check_workspace(workspace: At) -> Iterator[Finding]:
-    """A workspace's name."""
-    name = workspace["name"]
+    """A workspace's name and region."""
+    name, place = workspace["name"], workspace["location"]
+    region = place.word.replace(" ", "")
+    near = difflib.get_close_matches(region, _REGIONS, 1, 0.85)
+    if region and region not in _REGIONS and near:
+        message = f"there is no region {place.value!r}; did you mean {near[0]!r}?"
+        yield place.says("wrong-value", message)
     if name.text is not None and not _WORKSPACE.fullmatch(name.text) and "<" not in name.text:
         message = f"must be 2 to 33 letters, digits, '-' or '_', not starting with these; got {name.value!r}"
         yield name.says("bad-name", message)

@@ -7,14 +7,14 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from mlops.lint.environment import check_environment
-from mlops.lint.expression import holes
+from mlops.lint.expression import broken, holes
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.ignored import comes_later
 from mlops.lint.interface import Ports
 from mlops.lint.machine import at_least, between, check_resources
 from mlops.lint.node import At, exists, is_file, is_folder
-from mlops.lint.references import is_remote
+from mlops.lint.references import check_compute_name, is_remote
 from mlops.lint.shape import unknown
 
 _SEPARATOR = re.compile(r"&&|\|\||;|\n|\|")
@@ -45,24 +45,38 @@ _OF_DISTRIBUTION = {
 }
 
 
-def check_work(work: At, files: Files) -> Iterator[Finding]:
-    """What every job, component or trial that runs a command shares."""
+def check_work(work: At, files: Files, *, declared: bool = False) -> Iterator[Finding]:
+    """What every job, component (`declared`) or trial that runs a command shares."""
     yield from check_code(work)
+    yield from check_includes(work)
     if "command" in work and "environment" not in work:
         yield work.says("no-environment", "needs `environment`")
-    yield from check_run(work, files)
+    yield from check_run(work, files, declared=declared)
     command = work["command"]
+    if command.text is not None and not command.text.strip():
+        yield command.says("wrong-value", "is empty, so there is nothing to run")
     folder = code_folder(work)
     if command.text is not None and folder is not None and _code_is_whole(work):
         yield from check_scripts(command, command.text, folder, included(work))
 
 
-def check_run(work: At, files: Files) -> Iterator[Finding]:
+def check_run(work: At, files: Files, *, declared: bool = False) -> Iterator[Finding]:
     """What a job may also set for its component: where, with whom and how long it runs."""
     yield from check_environment(work["environment"], files)
-    yield from check_resources(work, files)
+    yield from check_resources(work, files, declared=declared)
+    yield from check_compute_name(work["compute"])
+    yield from check_variables(work["environment_variables"])
+    for _, service in work["services"].fields():
+        yield from between(service["port"], 1, 65535, "out-of-range")
     yield from check_distribution(work["distribution"])
     yield from at_least(work.at("limits", "timeout"), 1, "out-of-range")
+
+
+def check_variables(place: At) -> Iterator[Finding]:
+    """Environment variables are text."""
+    for _, value in place.fields():
+        if isinstance(value.value, dict | list):
+            yield value.says("wrong-type", "a variable must be text; put it in quotes")
 
 
 def check_code(work: At) -> Iterator[Finding]:
@@ -75,6 +89,21 @@ def check_code(work: At) -> Iterator[Finding]:
         yield code.says("git-code", message)
     elif not is_remote(code.text) and not exists(code.beside(code.text)):
         yield code.says("missing-file", f"the folder {code.text!r} does not exist beside the file")
+
+
+def check_includes(work: At) -> Iterator[Finding]:
+    """Each include is there; `x.zip` may be a folder `x` that is packed."""
+    for place in work["additional_includes"].elements():
+        if place.text is None or is_remote(place.text):
+            continue
+        path = place.beside(place.text)
+        packed = path.suffix == ".zip" and is_folder(path.with_suffix(""))
+        if exists(path) or packed:
+            continue
+        if why := comes_later(path, place.text, place.path):
+            yield place.says("given-later", f"the include {place.text!r} is not there yet, and {why}")
+        else:
+            yield place.says("missing-file", f"the include {place.text!r} does not exist beside the file")
 
 
 def code_folder(work: At) -> Path | None:
@@ -166,6 +195,9 @@ def check_placeholders(
     place: At, inputs: Ports, outputs: Ports, space: Collection[str] = (), *, declared: bool = True
 ) -> Iterator[Finding]:
     """Each `${{…}}` of a command or of arguments must be fillable, `$[[…]]` only around optional inputs."""
+    for piece in broken(place.text or ""):
+        message = f"{piece} is not closed" if piece == "$[[" else f"{piece} cannot be read; write ${{{{…}}}}"
+        yield place.says("placeholder", message)
     known: dict[str, Collection[str]] = {"inputs": inputs, "outputs": outputs, "search_space": space}
     for hole in holes(place.text or ""):
         if hole.side not in known:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+
+import yaml
 
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.node import At, is_file, is_folder
 from mlops.lint.references import check_asset, is_remote
 from mlops.lint.shape import check_shape
+
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
 
 
 def check_environment(place: At, files: Files) -> Iterator[Finding]:
@@ -27,10 +32,12 @@ def check_environment(place: At, files: Files) -> Iterator[Finding]:
     if not is_file(path):
         yield place.says("missing-file", f"the environment {text!r} does not exist beside the file")
         return
-    top = files.top(path)
-    if top is not None:
-        yield from check_shape(top, "environment.anonymous")
-        yield from environment_fields(top)
+    yield from files.told(path, _check_file)
+
+
+def _check_file(top: At) -> Iterator[Finding]:
+    yield from check_shape(top, "environment.anonymous")
+    yield from environment_fields(top)
 
 
 def environment_fields(place: At) -> Iterator[Finding]:
@@ -40,13 +47,16 @@ def environment_fields(place: At) -> Iterator[Finding]:
         yield build.says("image-and-build", "`image` and `build` exclude each other")
     elif "image" not in place and "build" not in place:
         yield place.says("image-and-build", "needs `image` or `build`")
-    if image.text is not None and (why := unpinned_image(image.text)):
+    if image.text is not None and "${{" not in image.text and re.search(r"\s", image.text.strip()):
+        yield image.says("wrong-value", f"{image.value!r} is no name of an image; it has a space")
+    elif image.text is not None and (why := unpinned_image(image.text)):
         yield image.says("pin-image", why)
     if "name" in place and "version" not in place:
         name = place["name"].value
         yield place.says("pin-environment", f"the environment {name!r} has no `version`; give one")
     if conda.text is not None and not is_remote(conda.text) and not is_file(conda.beside(conda.text)):
         yield conda.says("missing-file", f"the file {conda.text!r} does not exist beside the file")
+    yield from _conda(conda)
     if "conda_file" in place and not isinstance(conda.value, str | dict):
         yield conda.says("wrong-type", "must be the path of a conda file, or its content")
     if "conda_file" in place and "build" in place:
@@ -54,8 +64,27 @@ def environment_fields(place: At) -> Iterator[Finding]:
     yield from _build(build)
 
 
+def _conda(conda: At) -> Iterator[Finding]:
+    """What conda is given lists its dependencies."""
+    content = conda.value
+    if conda.text is not None and not is_remote(conda.text) and is_file(path := conda.beside(conda.text)):
+        try:
+            content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 (safe ones)
+        except (OSError, ValueError, yaml.YAMLError) as error:
+            said = str(error).splitlines()[0]
+            yield conda.says("asset", f"{conda.text!r} cannot be read as YAML: {said}")
+            return
+        if content is not None and not isinstance(content, dict):
+            yield conda.says("asset", f"{conda.text!r} is no conda file: it has no fields")
+            return
+    if isinstance(content, dict) and not isinstance(content.get("dependencies", []), list):
+        yield conda.says("asset", "`dependencies` of the conda file must be a list")
+
+
 def _build(build: At) -> Iterator[Finding]:
     path = build["path"]
+    if isinstance(build.value, dict) and "path" not in build:
+        yield build.says("missing-field", "needs `path`, the folder with the Dockerfile")
     if path.text is None or is_remote(path.text):
         return
     folder = path.beside(path.text)

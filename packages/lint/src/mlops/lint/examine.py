@@ -61,6 +61,7 @@ def examine(paths: Sequence[Path], options: Options | None = None) -> Verdict:
         found = [path] if is_file(path) else yaml_files(path)
         if not found:
             raise InvalidInput(Problem(shown(path), "has no YAML file below it"))
+        call.given |= {shown(file) for file in found}
         for file in found:
             call.file(file, chosen=is_file(path))
     return call.verdict()
@@ -76,14 +77,22 @@ class _Call:
         self.version = oracle.installed() if options.azure else ""
         self.memory = Memory(options.memory, self.version, self.files)
         self.done: set[Path] = set()
+        self.given: set[str] = set()
 
     def verdict(self) -> Verdict:
         if self.options.azure and not self.version and any(s.state == "read" for s in self.states.values()):
             where = next(state.file for state in self.states.values() if state.state == "read")
             message = "azure-ai-ml is not installed, so what it refuses itself is not part of this verdict"
             self.findings.append(Finding("azure-unasked", where, 1, "", message))
-        told = [t for f in silenced(ordered(self.findings)) if (t := self._told(f)) is not None]
+        kept = [f for f in silenced(ordered(self.findings)) if not self._unnamed(f)]
+        told = [t for f in kept if (t := self._told(f)) is not None]
         return Verdict(tuple(ordered(told)), tuple(self.states.values()), self.asked)
+
+    def _unnamed(self, finding: Finding) -> bool:
+        """A component that is only used by another file runs without its name, whatever that is."""
+        state = self.states.get(finding.file)
+        used = state is not None and state.kind.endswith("component") and finding.file not in self.given
+        return used and (finding.field == "name" or finding.message == "needs `name`")
 
     def _told(self, finding: Finding) -> Finding | None:
         """House rules count in the folders that keep them, unless they are off."""

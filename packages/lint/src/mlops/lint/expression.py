@@ -33,6 +33,22 @@ class Hole:
     """It stands inside `$[[…]]`."""
 
 
+_ALMOST = re.compile(
+    r"(?<![\w.])\$?\{\{?\s*(?:parent\.)?(?:inputs|outputs|jobs|search_space)\.[\w.]+\s*\}?\}?"
+)
+
+
+def broken(text: str) -> Iterator[str]:
+    """What is meant as an expression and is none: a brace or the dollar is missing, a bracket stays open."""
+    rest = _HOLE.sub(lambda match: " " * len(match[0]), text)
+    for match in _ALMOST.finditer(rest):
+        # One brace without a dollar is what other programs write.
+        if match[0].startswith(("$", "{{")):
+            yield match[0].strip()
+    if _OPTIONAL.sub("", text).count("$[["):
+        yield "$[["
+
+
 def holes(text: str) -> Iterator[Hole]:
     """Every expression of a text, in order."""
     spans = [match.span() for match in _OPTIONAL.finditer(text)]

@@ -93,4 +93,4 @@ def _read(file: Path) -> str:
 
 def _spec(file: Path) -> pathspec.PathSpec[pathspec.Pattern] | None:
     text = _read(file)
-    return pathspec.PathSpec.from_lines("gitwildmatch", text.splitlines()) if text else None
+    return pathspec.PathSpec.from_lines("gitignore", text.splitlines()) if text else None

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from mlops.lint.classify import kind_of
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
+from mlops.lint.kinds import KINDS
 from mlops.lint.node import At, is_file
 from mlops.lint.references import check_asset, is_remote
 
@@ -84,7 +85,11 @@ def _referred(node: At, reference: At, kind: str, files: Files) -> Interface:
         message = f"the component {text!r} cannot be read; see there"
         return Interface(name, kind, findings=(reference.says("missing-file", message),))
     given = top["name"].text or name
-    if not kind_of(top.value).startswith(("component.", "job.")):
+    there = kind_of(top.value)
+    if there in KINDS and not there.startswith(("component.", "job.")):
+        message = f"{text!r} is no component, but a file of kind {KINDS[there].label}"
+        return Interface(name, kind, findings=(reference.says("bad-reference", message),))
+    if not there.startswith(("component.", "job.")):
         return Interface(given, kind)  # promptflow's flows and the like have ports of their own
     return Interface(given, kind, ports(top["inputs"]), ports(top["outputs"]), top)
 

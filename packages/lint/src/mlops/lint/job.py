@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
+from mlops.lint.asset import check_input, check_names
 from mlops.lint.automl import check_automl
 from mlops.lint.command import check_placeholders, check_run, check_used, check_work
 from mlops.lint.files import Files
@@ -12,26 +14,30 @@ from mlops.lint.interface import FLOW, interface_of, kind_of_node, ports, refere
 from mlops.lint.node import At
 from mlops.lint.parallel import check_batches, check_parallel
 from mlops.lint.pipeline import Scope, check_given, check_wiring, scope_of
-from mlops.lint.references import check_path
 from mlops.lint.spark import check_conf, check_place, check_spark, check_whole_conf
 from mlops.lint.sweep import check_sweep
 from mlops.lint.values import check_ports
 
+_COMPONENT_NAME = re.compile(r"[a-z][a-z0-9_]*")
+_OF_COMPONENTS = "small letters, digits and '_', beginning with a letter"
+_JOB_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}")
 _NEEDS_COMPUTE = ("command", "parallel", "sweep")
 
 
 def check_component(component: At, kind: str, files: Files) -> Iterator[Finding]:
     """A component, in a file of its own or inside of a pipeline."""
     yield from check_ports(component)
+    if not component.loc:
+        yield from check_names(component, _COMPONENT_NAME, _OF_COMPONENTS)
     word = kind.split(".")[1] if "." in kind else kind
     if word == "command":
-        yield from check_work(component, files)
+        yield from check_work(component, files, declared=True)
         inputs, outputs = ports(component["inputs"]), ports(component["outputs"])
         yield from check_placeholders(component["command"], inputs, outputs)
         if component["command"].text is not None:
             yield from check_used(component, component["command"].text)
     elif word == "parallel":
-        yield from check_parallel(component, files)
+        yield from check_parallel(component, files, declared=True)
     elif word == "spark":
         yield from check_spark(component, files)
         if component["args"].text is not None:
@@ -43,7 +49,7 @@ def check_component(component: At, kind: str, files: Files) -> Iterator[Finding]
 def check_pipeline(top: At, files: Files) -> Iterator[Finding]:
     """A pipeline job: its jobs, or the pipeline component that it runs."""
     for _, value in top["inputs"].fields():
-        yield from check_path(value["path"], what="data")
+        yield from check_input(value)
     if "component" in top and "jobs" not in top:
         face = interface_of(top, files)
         yield from face.findings
@@ -148,11 +154,12 @@ def _trial(sweep: At, files: Files) -> Iterator[Finding]:
 
 def check_job(job: At, kind: str, files: Files) -> Iterator[Finding]:
     """A job with a file of its own."""
+    yield from check_names(job, _JOB_NAME, "letters, digits, '-', '_' and '.'")
     if kind == "job.pipeline":
         yield from check_pipeline(job, files)
         return
     for _, value in job["inputs"].fields():
-        yield from check_path(value["path"], what="data")
+        yield from check_input(value)
     if kind == "job.command":
         yield from _command(job, files)
     elif kind == "job.spark":

@@ -167,6 +167,7 @@ def _parted(series: str) -> str:
 
 
 SIZES = _sizes()
+_MEMORY = re.compile(r"\d+(\.\d+)?[bkmg]?", re.IGNORECASE)
 _LEFT_OPEN = -1
 """A count that components write for their jobs to fill."""
 
@@ -202,16 +203,19 @@ def check_size(place: At, files: Files) -> Iterator[Finding]:
         yield place.says("retired-size" if ended else "ending-size", ends)
 
 
-def check_resources(work: At, files: Files) -> Iterator[Finding]:
-    """`resources` of a job: counts, and the size where it is one of Azure's own."""
+def check_resources(work: At, files: Files, *, declared: bool = False) -> Iterator[Finding]:
+    """`resources` of a job: counts and sizes. `declared`: of a component."""
     resources = work["resources"]
     size = resources["instance_type"]
     for element in [size, *size.elements()]:
         if element.word.startswith("standard"):
             yield from check_size(element, files)
     for field in ("instance_count", "max_instance_count"):
-        if resources[field].number != _LEFT_OPEN:
+        if not declared or resources[field].number != _LEFT_OPEN:
             yield from at_least(resources[field], 1, "instances")
+    memory = resources["shm_size"]
+    if memory.text is not None and "${{" not in memory.text and not _MEMORY.fullmatch(memory.text.strip()):
+        yield memory.says("quantity", f"must be a number with b, k, m or g, as 2g; got {memory.value!r}")
 
 
 def at_least(place: At, least: float, rule: str) -> Iterator[Finding]:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from mlops.lint.asset import check_data
 from mlops.lint.finding import Finding
+from mlops.lint.machine import at_least
 from mlops.lint.node import At
-from mlops.lint.references import check_asset, check_path, is_placeholder
+from mlops.lint.references import check_asset, is_placeholder
 from mlops.lint.spark import INSTANCE_TYPES, RUNTIMES
 
-_DURATION = re.compile(
+DURATION = re.compile(
     r"P(?=\d|T\d)(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
 )
 _DEPLOYMENT = re.compile(r"azureml:[^:/\s]+:[^:/\s]+|azureml:/subscriptions/.+", re.IGNORECASE)
@@ -67,6 +69,7 @@ def _signal(signal: At) -> Iterator[Finding]:
         yield production.says("missing-field", "needs `input_data`")
     for _, data in signal["input_data"].fields():
         yield from _data(data)
+    yield from at_least(signal.at("features", "top_n_feature_importance"), 1, "out-of-range")
     thresholds = signal["metric_thresholds"]
     if isinstance(signal.value, dict) and not thresholds.value:
         message = "has no `metric_thresholds`, so it can never raise an alert but by Azure's defaults"
@@ -75,12 +78,11 @@ def _signal(signal: At) -> Iterator[Finding]:
 
 
 def _data(data: At) -> Iterator[Finding]:
-    path = data.at("input_data", "path")
-    yield from check_path(path, what="data")
+    yield from check_data(data["input_data"])
     window = data["data_window"]
     for field in _WINDOWS:
         place = window[field]
-        if place.text is not None and place.word != "default" and not _DURATION.fullmatch(place.text):
+        if place.text is not None and place.word != "default" and not DURATION.fullmatch(place.text):
             message = f"must be a duration such as P7D or PT12H; got {place.value!r}"
             yield place.says("window", message)
     start, end = window["window_start"].text, window["window_end"].text

@@ -19,11 +19,15 @@ from mlops.lint.node import At, is_file
 _SIZE = re.compile(r"[1-9]\d*\s*([kKmMgG][bB]?)?")
 
 
-def check_parallel(work: At, files: Files) -> Iterator[Finding]:
-    """Problems of a parallel job or component that is written here."""
+def check_parallel(work: At, files: Files, *, declared: bool = False) -> Iterator[Finding]:
+    """Problems of a parallel job or component (`declared`) that is written here."""
     yield from check_batches(work)
-    yield from check_resources(work, files)
+    yield from check_resources(work, files, declared=declared)
     task = work["task"]
+    if "input_data" not in work:
+        yield work.says("task", "needs `input_data`, the input that is cut into mini-batches")
+    if isinstance(task.value, dict) and task["type"].word != "model" and "entry_script" not in task:
+        yield task.says("task", "needs `entry_script`")
     yield from check_code(task)
     yield from check_environment(task["environment"], files)
     yield from _entry(task)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
-from mlops.lint.expression import Hole, holes
+from mlops.lint.expression import Hole, broken, holes
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.interface import FLOW, Interface, described, interface_of, kind_of_node, ports, required
@@ -18,6 +18,7 @@ from mlops.lint.values import DATA, fits, mismatch, type_of_port
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _JOB = re.compile(r"[a-z_][a-z0-9_]*")
+_BOUND = ("inputs", "outputs", "compute")
 _OWN_HOLES = ("command", "args", "append_row_to", "input_data", "component", "trial", "task")
 """Fields of a job whose `${{inputs.…}}` are those of the job itself."""
 
@@ -54,10 +55,27 @@ def check_wiring(scope: Scope) -> Iterator[Finding]:
         yield from check_given(node, face, scope)
         yield from _holes(node, scope)
         yield from _outputs(node, face, scope)
+        yield from _compute(node["compute"], scope)
         yield from _flow(node, scope)
     yield from _used(scope)
     yield from _written(scope)
     yield from _cycle(scope)
+
+
+def _compute(place: At, scope: Scope) -> Iterator[Finding]:
+    """A compute is bound to an input that is text."""
+    for hole in holes(place.text or ""):
+        source = scope.inputs.get(hole.name) if hole.side == "parent.input" else None
+        kind = type_of_port(source)
+        literal = source.value if source is not None else None
+        if kind and kind != "string":
+            yield place.says(
+                "type-mismatch", f"the pipeline's input {hole.name!r} is {kind}, but a compute is text"
+            )
+        elif isinstance(literal, int | float):
+            yield place.says(
+                "type-mismatch", f"the pipeline's input {hole.name!r} is {literal!r}, but a compute is text"
+            )
 
 
 def _names(scope: Scope) -> Iterator[Finding]:
@@ -145,6 +163,8 @@ def _holes(node: At, scope: Scope) -> Iterator[Finding]:
         field = str(place.loc[depth]) if len(place.loc) > depth else ""
         for hole in holes(place.text or ""):
             yield from _hole(place, hole, field, scope)
+        for piece in broken(place.text or "") if field in _BOUND else ():
+            yield place.says("bad-binding", f"{piece} cannot be read; write ${{{{parent.…}}}}")
 
 
 def _hole(place: At, hole: Hole, field: str, scope: Scope) -> Iterator[Finding]:
@@ -165,12 +185,17 @@ def _hole(place: At, hole: Hole, field: str, scope: Scope) -> Iterator[Finding]:
             f"${{{{parent.jobs.<job>.outputs.<name>}}}}"
         )
         yield place.says("bad-binding", message)
-    elif hole.side == "" and hole.name.startswith("parent") and field not in _OWN_HOLES:
+    elif hole.side == "" and _meant(hole.name, field) and field not in _OWN_HOLES:
         message = (
             f"{hole.text} cannot be read; allowed: ${{{{parent.inputs.<name>}}}}, "
             f"${{{{parent.outputs.<name>}}}}, ${{{{parent.jobs.<job>.outputs.<name>}}}}"
         )
         yield place.says("bad-binding", message)
+
+
+def _meant(body: str, field: str) -> bool:
+    """Whether an expression that is none of Azure ML's forms is meant as a binding: others are macros."""
+    return body.startswith("parent") or (field in _BOUND and body.startswith(("jobs.", "inputs", "outputs")))
 
 
 def _outputs(node: At, face: Interface, scope: Scope) -> Iterator[Finding]:

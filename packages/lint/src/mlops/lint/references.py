@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Iterator
 
@@ -13,6 +14,21 @@ _NAME = r"[A-Za-z0-9_.\-/ ]+"
 _SHORT = re.compile(rf"azureml:(?P<name>{_NAME})(?::(?P<version>[^:@]+)|@(?P<label>[^:@]+))?")
 _LONG = re.compile(r"azureml:(/subscriptions/.+|//.+)", re.IGNORECASE)
 _HOLE = "${{"
+_FIRST = ("subscriptions", "datastores", "registries", "locations")
+_SCHEMES = (
+    "http",
+    "https",
+    "azureml",
+    "abfs",
+    "abfss",
+    "wasb",
+    "wasbs",
+    "adl",
+    "file",
+    "mongodb",
+    "s3",
+    "gs",
+)
 _TO_FILL = re.compile(r"<[^<>]*>|\{\{.*\}\}|\$\{?\w+\}?|__\w+__")
 
 
@@ -23,7 +39,7 @@ def is_placeholder(text: str) -> bool:
 
 def is_remote(reference: str) -> bool:
     """Whether a reference names no file here: a workspace, a registry, a URL, a datastore, an expression."""
-    if reference.lower().startswith(("azureml:", "/subscriptions/")) or is_placeholder(reference):
+    if reference.lower().startswith(("azureml:", "/subscriptions/", "runs:/")) or is_placeholder(reference):
         return True
     return "://" in reference or _HOLE in reference
 
@@ -34,6 +50,7 @@ def check_asset(place: At) -> Iterator[Finding]:
     if reference is None or _HOLE in reference or not reference.lower().startswith("azureml:"):
         return
     if _LONG.fullmatch(reference):
+        yield from _address(place, reference)
         if reference.lower().startswith("azureml://registries/") and not re.search(
             r"/(versions|labels)/[^/]+$", reference
         ):
@@ -50,12 +67,45 @@ def check_asset(place: At) -> Iterator[Finding]:
         yield place.says("pin-asset", message)
 
 
+def _address(place: At, reference: str) -> Iterator[Finding]:
+    """The first word of a long address, and a path of a datastore."""
+    first, _, rest = reference[len("azureml:") :].lstrip("/").partition("/")
+    near = difflib.get_close_matches(first.lower(), _FIRST, 1, 0.8)
+    if first.lower() not in _FIRST and near:
+        message = f"{reference!r} cannot be read: after azureml:// stands {near[0]!r}, not {first!r}"
+        yield place.says("bad-reference", message)
+    elif first.lower() == "datastores" and not re.fullmatch(r"[^/]+(/|/paths(/.*)?)?", rest):
+        message = f"{reference!r} is no path of a datastore; write azureml://datastores/<name>/paths/<path>"
+        yield place.says("bad-reference", message)
+
+
+def _scheme(place: At, path: str) -> Iterator[Finding]:
+    """`htps://…`: an address that nothing opens."""
+    scheme, there, _ = path.partition("://")
+    if there and re.fullmatch(r"\w+", scheme) and scheme.lower() not in _SCHEMES:
+        near = difflib.get_close_matches(scheme.lower(), _SCHEMES, 1, 0.7)
+        if near:
+            message = f"{path!r}: there is no scheme {scheme}://; did you mean {near[0]}://?"
+            yield place.says("bad-reference", message)
+
+
+def check_compute_name(place: At) -> Iterator[Finding]:
+    """A compute has a name and no version."""
+    text = place.text
+    if text is None or _HOLE in text or is_placeholder(text) or _LONG.fullmatch(text) or "/" in text:
+        return
+    name = text[len("azureml:") :] if text.lower().startswith("azureml:") else text
+    if not name.strip() or re.search(r"[:@\s]", name.strip()):
+        yield place.says("bad-reference", f"{text!r} is no compute; write azureml:<name>, without a version")
+
+
 def check_path(place: At, *, what: str = "file or folder") -> Iterator[Finding]:
     """A path is an asset, an address, or something that exists beside the file."""
     path = place.text
     if path is None:
         return
     if is_remote(path):
+        yield from _scheme(place, path)
         yield from check_asset(place)
         return
     there = place.beside(path.removeprefix("file:"))

@@ -27,6 +27,8 @@ def check_schedule(schedule: At) -> Iterator[Finding]:
     elif isinstance(trigger.value, dict) and trigger["type"].word not in ("cron", "recurrence"):
         kind = trigger["type"]
         yield kind.says("wrong-value", f"must be 'cron' or 'recurrence'; got {kind.value!r}")
+    if not {"create_job", "create_monitor", "import_data"} & set(schedule.names()):
+        yield schedule.says("missing-field", "needs `create_job`")
     expression = trigger["expression"]
     if expression.text is not None and (why := cron_problem(expression.text)):
         yield expression.says("cron", why)

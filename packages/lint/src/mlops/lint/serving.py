@@ -5,14 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlops.lint.command import check_code, code_folder
+from mlops.lint import asset
+from mlops.lint.command import check_code, check_variables, code_folder
 from mlops.lint.environment import check_environment
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.machine import at_least, between, check_size
 from mlops.lint.node import At
 from mlops.lint.parallel import check_entry
-from mlops.lint.references import check_asset, check_path, is_remote
+from mlops.lint.references import check_asset, check_compute_name, check_path, is_remote
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]")
 _QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>m|[kKMGTPE]i?)?")
@@ -22,6 +23,7 @@ _TIMEOUT_MS = 180_000
 _INSTANCES = 50
 _MIRROR = 50
 _BATCHES = (("mini_batch_size", 1), ("max_concurrency_per_instance", 1), ("error_threshold", -1))
+_LEVELS = ("debug", "info", "warning")
 _PROBES = (
     ("initial_delay", 0),
     ("period", 1),
@@ -43,6 +45,8 @@ def check_online_endpoint(endpoint: At, kind: str) -> Iterator[Finding]:
     yield from check_name(endpoint["name"])
     if kind == "endpoint.kubernetes" and "compute" not in endpoint:
         yield endpoint.says("no-compute", "a Kubernetes endpoint needs `compute`, azureml:<cluster>")
+    yield from check_compute_name(endpoint["compute"])
+    yield from _identity(endpoint["identity"])
     yield from _shares(endpoint["traffic"])
     yield from _shares(endpoint["mirror_traffic"])
     live = {name: place.number or 0 for name, place in endpoint["traffic"].fields()}
@@ -70,6 +74,15 @@ def _shares(traffic: At) -> Iterator[Finding]:
 def check_batch_endpoint(endpoint: At) -> Iterator[Finding]:
     """The name; the rest is the shape's."""
     yield from check_name(endpoint["name"])
+    yield from _identity(endpoint["identity"])
+    if endpoint["auth_mode"].word == "key":
+        yield endpoint["auth_mode"].says("wrong-value", "a batch endpoint takes aad_token only; got 'key'")
+
+
+def _identity(identity: At) -> Iterator[Finding]:
+    kind = identity["type"].word.replace("_", "")
+    if kind == "userassigned" and not identity["user_assigned_identities"].value:
+        yield identity.says("missing-field", "user_assigned needs `user_assigned_identities`")
 
 
 def check_online_deployment(deployment: At, kind: str, files: Files) -> Iterator[Finding]:
@@ -83,6 +96,8 @@ def check_online_deployment(deployment: At, kind: str, files: Files) -> Iterator
     yield from between(timeout, 1, _TIMEOUT_MS, "probe")
     concurrent = deployment.at("request_settings", "max_concurrent_requests_per_instance")
     yield from at_least(concurrent, 1, "probe")
+    yield from at_least(deployment.at("request_settings", "max_queue_wait_ms"), 0, "probe")
+    yield from check_variables(deployment["environment_variables"])
     for probe in ("liveness_probe", "readiness_probe"):
         for field, least in _PROBES:
             yield from at_least(deployment[probe][field], least, "probe")
@@ -107,6 +122,7 @@ def _scale(scale: At) -> Iterator[Finding]:
     if least is not None and most is not None and least > most:
         yield scale["min_instances"].says("scale", f"is more than max_instances ({most:g})")
     yield from between(scale["target_utilization_percentage"], 1, 100, "scale")
+    yield from at_least(scale["polling_interval"], 1, "scale")
 
 
 def _collector(collector: At) -> Iterator[Finding]:
@@ -147,13 +163,18 @@ def check_model(model: At) -> Iterator[Finding]:
         yield from check_asset(model)
     elif model.text is not None:
         yield from check_path(model, what="model")
-    yield from check_path(model["path"], what="model")
+    if isinstance(model.value, dict):
+        if "path" not in model:
+            yield model.says("missing-field", "needs `path`; a registered model is azureml:<name>:<version>")
+        yield from asset.check_model(model)
 
 
 def _code(deployment: At, files: Files) -> Iterator[Finding]:
     code = deployment["code_configuration"]
     if isinstance(code.value, dict):
         yield from check_code(code)
+        if "scoring_script" not in code:
+            yield code.says("missing-field", "needs `scoring_script`")
         script, folder = code["scoring_script"], code_folder(code)
         if folder is not None and script.text is not None and not is_remote(script.text):
             yield from check_entry(script, folder / script.text)
@@ -178,6 +199,11 @@ def check_batch_deployment(deployment: At, files: Files) -> Iterator[Finding]:
         action, name = place["output_action"].word, place["output_file_name"]
         if action.replace("_", "") == "summaryonly" and "output_file_name" in place:
             yield name.says("task", "output_action summary_only writes no file")
+    yield from check_variables(deployment["environment_variables"])
+    yield from check_compute_name(deployment["compute"])
+    for place in (deployment["logging_level"], deployment.at("settings", "logging_level")):
+        if place.text is not None and place.word not in _LEVELS:
+            yield place.says("wrong-value", f"must be one of {', '.join(_LEVELS)}; got {place.value!r}")
     if "compute" not in deployment and "component" not in deployment and "job_definition" not in deployment:
         yield deployment.says("no-compute", "needs `compute`: the cluster that the batches run on")
 

@@ -161,7 +161,37 @@ def _union(place: At, rule: Rule) -> Iterator[Finding]:
         if not found:
             return
         tried.append((_distance(place, found, option), found))
-    yield from min(tried, key=lambda pair: pair[0])[1]
+    yield from (
+        _no_such_word(place, options)
+        or _no_such_type(place, [found for _, found in tried])
+        or min(tried, key=lambda pair: pair[0])[1]
+    )
+
+
+def _no_such_word(place: At, options: list[Rule]) -> list[Finding]:
+    """The word that tells the alternatives apart is none of theirs: all of their words are allowed."""
+    shapes_of = [shapes()["shapes"][option["shape"]] for option in options if option["t"] == "object"]
+    for key in _TELLING:
+        rules = [shape["fields"][key] for shape in shapes_of if key in shape["fields"]]
+        words = sorted({word for rule in rules if rule["t"] == "word" for word in rule["words"]})
+        if not words or not place[key].word or any(rule["t"] != "word" for rule in rules):
+            continue
+        if _plain(place[key].word) not in {_plain(word) for word in words} and "${{" not in place[key].word:
+            given = place[key]
+            return [given.says("wrong-value", f"must be one of {', '.join(words)}; got {_said(given.value)}")]
+    return []
+
+
+def _no_such_type(place: At, tried: list[list[Finding]]) -> list[Finding]:
+    """No alternative takes a value of this type: one sentence that names all of them."""
+    if not all(
+        len(found) == 1 and found[0].id == "wrong-type" and found[0].field == _own(place) for found in tried
+    ):
+        return []
+    said = dict.fromkeys(found[0].message.partition("; got")[0].removeprefix("must ") for found in tried)
+    if "be a number" in said:
+        said.pop("be a whole number", None)
+    return [place.says("wrong-type", f"must {', or '.join(said)}; got {_said(place.value)}")]
 
 
 def _distance(place: At, found: list[Finding], option: Rule) -> tuple[int, ...]:

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from mlops.lint.command import check_code, check_placeholders, code_folder
 from mlops.lint.environment import check_environment
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
+from mlops.lint.ignored import comes_later
 from mlops.lint.interface import ports
-from mlops.lint.node import At, is_file, number_of
+from mlops.lint.node import At, exists, is_file, number_of
+from mlops.lint.references import is_remote
 from mlops.lint.values import DATA
 
 INSTANCE_TYPES = tuple(f"standard_e{size}s_v3" for size in (4, 8, 16, 32, 64))
@@ -33,10 +36,23 @@ def check_spark(work: At, files: Files) -> Iterator[Finding]:
     script, folder = work.at("entry", "file"), code_folder(work)
     if script.text is not None and folder is not None and not is_file(folder / script.text):
         yield script.says("missing-script", f"the script {script.value!r} is not in the code folder")
+    for field in ("py_files", "jars", "files", "archives"):
+        for place in work[field].elements():
+            yield from _brought(place, folder)
     yield from _modes(work)
     yield from check_conf(work)
     inputs, outputs = ports(work["inputs"]), ports(work["outputs"])
     yield from check_placeholders(work["args"], inputs, outputs)
+
+
+def _brought(place: At, folder: Path | None) -> Iterator[Finding]:
+    """A file that Spark is given lies below the code."""
+    if place.text is None or folder is None or is_remote(place.text) or exists(folder / place.text):
+        return
+    if why := comes_later(folder / place.text, place.text, place.path):
+        yield place.says("given-later", f"the file {place.text!r} is not there yet, and {why}")
+    else:
+        yield place.says("missing-file", f"the file {place.text!r} is not in the code folder")
 
 
 def check_place(job: At) -> Iterator[Finding]:
@@ -80,7 +96,9 @@ def check_conf(work: At) -> Iterator[Finding]:
             yield conf[key].says("spark", f"must be a size such as 28g; got {value!r}")
     for key in (*_CORES, _FIXED, _LEAST, _MOST):
         number = conf[key].number
-        if number is not None and number < 1:
+        if "${{" in (conf[key].text or "") or conf[key].value is None:
+            continue
+        if number is None or number < 1 or number != int(number):
             yield conf[key].says("spark", f"must be a whole number of at least 1; got {conf[key].value!r}")
     least, most = number_of(conf[_LEAST].value), number_of(conf[_MOST].value)
     if least is not None and most is not None and least > most:

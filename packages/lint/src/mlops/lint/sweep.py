@@ -34,6 +34,9 @@ def check_sweep(sweep: At) -> Iterator[Finding]:
     if not sweep["search_space"].names():
         yield sweep["search_space"].says("search-space", "needs at least one hyper-parameter")
     yield from _termination(sweep["early_termination"])
+    metric = sweep.at("objective", "primary_metric")
+    if metric.text is not None and not metric.text.strip():
+        yield metric.says("wrong-value", "names no metric")
 
 
 def _limits(limits: At) -> Iterator[Finding]:

@@ -77,6 +77,12 @@ def check_ports(component: At) -> Iterator[Finding]:
         if least is not None and most is not None and least > most:
             yield port["min"].says("bad-literal", f"min ({least:g}) is more than max ({most:g}) of {name!r}")
             continue
+        if type_of_port(port) in NUMERIC:
+            for end in (port["min"], port["max"]):
+                if end.value is not None and end.number is None and "${{" not in str(end.value):
+                    yield end.says("bad-literal", f"must be a number; got {end.value!r}")
+        if port["enum"].value == []:
+            yield port["enum"].says("bad-literal", "has no word, so no value can be given")
         default = port["default"]
         if default.value is None or isinstance(default.value, dict | list):
             continue

@@ -9,7 +9,7 @@ from mlops.lint.cron import cron_problem
 from mlops.lint.expression import Hole, holes
 from mlops.lint.finding import Finding
 from mlops.lint.machine import size_problem
-from mlops.lint.monitor import _DURATION, _EMAIL
+from mlops.lint.monitor import _EMAIL, DURATION
 from mlops.lint.node import At, number_of
 from mlops.lint.references import check_asset, is_placeholder, is_remote
 from mlops.lint.serving import quantity
@@ -148,7 +148,7 @@ def test_quantities_of_kubernetes(text, field, number):
     ],
 )
 def test_durations(text, right):
-    assert (_DURATION.fullmatch(text) is not None) is right
+    assert (DURATION.fullmatch(text) is not None) is right
 
 
 @pytest.mark.parametrize(

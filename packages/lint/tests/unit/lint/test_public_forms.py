@@ -67,3 +67,15 @@ def test_one_job_that_cannot_run_here_hides_no_other(shelf):
     shelf.write("hello.yml", HELLO)
     shelf.write("it.yml", text)
     assert {f.id for f in shelf.findings("it.yml", house=False)} == {"sweep-limits", "unknown-input"}
+
+
+def test_a_component_that_is_only_used_needs_no_name(shelf):
+    """Azure ML runs it without one; registering the file itself is another matter."""
+    shelf.write("hello.yml", HELLO.replace("name: hello\n", ""))
+    shelf.write("other.yml", HELLO.replace("name: hello\n", "name: say-hello\n"))
+    shelf.write(
+        "it.yml", f"{PIPELINE}jobs:\n  one: {{component: ./hello.yml}}\n  two: {{component: ./other.yml}}\n"
+    )
+    assert shelf.findings("it.yml", house=False) == ()
+    assert [f.id for f in shelf.findings("hello.yml", house=False)] == ["missing-field"]
+    assert [f.id for f in shelf.findings("other.yml", house=False)] == ["bad-name"]

@@ -108,7 +108,7 @@ class _Texts:
         return self._by_parts(given)
 
     def _by_parts(self, given: Any) -> Any:
-        from scipy import sparse  # type: ignore[import-untyped]
+        from scipy import sparse
 
         blocks = [part.transform(given[column]) for part, column in self._parts]
         rows = blocks[0] if len(blocks) == 1 else sparse.hstack(blocks, format="csr")
