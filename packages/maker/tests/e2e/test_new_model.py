@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from template_copy import REVIEWER, Repository
 
+from mlops.scaffold import kinds
 from mlops.spec.sources import python_path
 
 pytestmark = pytest.mark.e2e
@@ -23,6 +24,7 @@ FORK_FILES = (
     "pipelines/azure-devops/train-{0}.yml",
     # The library of its kind.
     "pyproject.toml",
+    "uv.lock",
     "container/requirements.txt",
 )
 CI = ("test_parity.py", "test_names.py", "test_rules.py")
@@ -40,11 +42,19 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind", "task"), [("prices", "lightgbm", "regression"), ("growers", "xgboost", "multiclass")]
+    ("name", "kind", "task"),
+    [
+        ("prices", "lightgbm", "regression"),
+        ("growers", "xgboost", "multiclass"),
+        ("digits", "image", "multiclass"),
+        ("nets", "torch", "binary"),
+    ],
 )
 def test_a_scaffolded_model_goes_from_commit_to_production(
     fork: Repository, name: str, kind: str, task: str
 ) -> None:
+    if absent := kinds.missing(kind):
+        pytest.skip(f"not installed: {', '.join(absent)} (uv sync --group {absent[0]})")
     before = fork.git("rev-parse", "HEAD")
     fork.call("new-model", name, "--kind", kind, "--task", task).ok()
     fork.call("pipeline", "lint", str(fork.root / "pipelines" / name)).ok()

@@ -32,7 +32,7 @@ _SHARED = ("_module",)
 """What is made anew wherever a network is loaded."""
 
 
-class _Network(BaseEstimator):  # type: ignore[misc]
+class _Network(BaseEstimator):
     """What classifiers and regressors have in common."""
 
     def __init__(
@@ -183,7 +183,7 @@ class _Network(BaseEstimator):  # type: ignore[misc]
         return np.concatenate(parts) if parts else np.zeros((0, self.outputs_), dtype=np.float32)
 
 
-class NetworkClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
+class NetworkClassifier(ClassifierMixin, _Network):
     """Classes by the softmax of the module's scores; several labels at once (a table of 0 and 1) by their
     sigmoid."""
 
@@ -219,7 +219,7 @@ class NetworkClassifier(ClassifierMixin, _Network):  # type: ignore[misc]
         return np.asarray(self.classes_[found.argmax(axis=1)])
 
 
-class NetworkRegressor(RegressorMixin, _Network):  # type: ignore[misc]
+class NetworkRegressor(RegressorMixin, _Network):
     """Values, one or several a row. The module learns them with a mean of 0 and a deviation of 1."""
 
     def __init__(
@@ -288,7 +288,7 @@ def _answering(network: _Network, module: Any) -> Any:
     """The whole way from inputs to answers as one module."""
     import torch
 
-    class Answering(torch.nn.Module):  # type: ignore[misc]
+    class Answering(torch.nn.Module):
         def __init__(self) -> None:
             super().__init__()
             self.inner = module

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 CHANNELS = {"L": 1, "RGB": 3, "RGBA": 4}
 
 
-class Pixels(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class Pixels(TransformerMixin, BaseEstimator):
     """Reads images by Pillow; one of another size is made `width` x `height` (bilinear), one of another mode
     is converted. Null becomes NaN."""
 

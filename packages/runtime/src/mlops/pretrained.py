@@ -86,7 +86,7 @@ def used(estimator: Any) -> dict[str, str]:
     return found
 
 
-class OnnxEncoder(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class OnnxEncoder(TransformerMixin, BaseEstimator):
     """A pre-trained graph as a step of a pipeline: a table of numbers, or one column of text, to numbers.
 
     The graph has one input ([n, k] float32, or [n, 1] or [n] text) and its `output` (the first when it is

@@ -115,10 +115,10 @@ def _train(given: argparse.Namespace) -> None:
             ) from None
         seconds = time.perf_counter() - started
         cut = _threshold(usecase, params, inputs, frame)
-        made = artifact.save(
+        written = artifact.save(
             given.model, usecase, estimator, frame, test, package=given.usecase, threshold=cut
         )
-        tracking.log_params({f"pretrained.{name}": digest for name, digest in named(made.pretrained)})
+        tracking.log_params({f"pretrained.{name}": digest for name, digest in named(written.pretrained)})
         if cut is not None:
             tracking.log_metrics({"threshold": cut})
     tracking.log_params({**params, "window": manifest.window})
