@@ -146,13 +146,19 @@ def check(
     """Validate every file under environments/ and releases/, the gates of models, and every transition."""
     from datetime import UTC, datetime
 
+    from rich.markup import escape
+
     from mlops.lifecycle.desired.check import check as problems_of
     from mlops.template.divergence import divergences
 
     target = state.target if registry else None
-    problems = problems_of(state.root, base, now=datetime.now(UTC), target=target)
+
+    def note(text: str) -> None:
+        err().print(f"[yellow]note[/] {escape(text)}", highlight=False)
+
+    problems = problems_of(state.root, base, now=datetime.now(UTC), target=target, note=note)
     for diverging in divergences(state.root):
-        err().print(f"[yellow]note[/] {diverging.sentence}", highlight=False)
+        note(diverging.sentence)
     if as_json:
         print_json([vars(p) for p in problems])
     if any(isinstance(problem, Unproven) for problem in problems):

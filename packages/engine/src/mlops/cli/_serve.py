@@ -13,7 +13,6 @@ import typer
 from mlops.cli._app import (
     EachModelOption,
     EnvArgument,
-    EnvOption,
     JsonOption,
     ModelOption,
     app,
@@ -41,19 +40,22 @@ def diff(
 ) -> None:
     """Show what `apply` would do; exit 0 when there is nothing, 2 when there are changes."""
     from mlops.lifecycle.apply.environment import diff as plan_of
+    from mlops.lifecycle.desired.provenance import Wanted
 
     plans: list[Plan] = []
     shown: list[dict[str, Any]] = []
 
     def one(name: str) -> None:
-        plan = plan_of(state.root, state.target, env, name)
+        plan = plan_of(state.root, state.target, env, name, wanted=wanted)
         plans.append(plan)
         shown.append(_plain(env, name, plan))
         if not as_json:
             _show(env, name, plan)
 
     env = state.environment(env)
-    each(_asked_for(env, model, everything), one)
+    asked = _asked_for(env, model, everything)
+    wanted = Wanted(state.root, env, asked)
+    each(asked, one)
     if as_json:
         print_json(shown if everything else shown[0])
     if not all(plan.empty for plan in plans):
@@ -115,6 +117,7 @@ def apply(
 ) -> None:
     """Make what is served what the committed file says. Safe to run again after any interruption."""
     from mlops.cli import _progress
+    from mlops.forge import open_forge
     from mlops.forge.approved import approvals
     from mlops.lifecycle.apply.environment import apply as carry_out
     from mlops.lifecycle.train.lineage import actor
@@ -134,6 +137,7 @@ def apply(
                 clear_hold=clear_hold,
                 progress=progress.rollout,
                 approved=approvals(env),
+                forge=partial(open_forge, state.root, state.settings),
             )
         outcomes.append(outcome)
         if as_json:
@@ -153,10 +157,10 @@ def apply(
             print_json([vars(o) for o in outcomes] if everything else vars(outcomes[0]))
 
 
-@app.command(epilog="Example: mlops score --env prod --input rows.json")
+@app.command(epilog="Example: mlops score prod --input rows.json")
 @verb
 def score(
-    env: EnvOption,
+    env: EnvArgument,
     source: Annotated[
         Path,
         typer.Option(

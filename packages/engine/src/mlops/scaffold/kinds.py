@@ -65,6 +65,9 @@ class Kind(Spec):
     """What such a model can answer; the first one is made when nobody says which."""
     groups: list[str] = []
     """Dependency groups of `pyproject.toml` beyond those that every fork installs."""
+    trains_only: bool = False
+    """Its library trains and does not answer: neither the image nor an endpoint's environment holds it, and
+    the gates ask for a graph."""
     classifier: str = ""
     """Name of the estimator's class, where the template asks for it."""
     regressor: str = ""
@@ -101,9 +104,13 @@ def groups() -> list[str]:
     return sorted({group for name in names() for group in kind(name).groups})
 
 
+MODULES = {"pillow": "PIL"}
+"""What a group is imported by, where that is not its own name."""
+
+
 def missing(name: str) -> list[str]:
     """Groups of the kind whose library cannot be imported here."""
-    return [group for group in kind(name).groups if find_spec(group) is None]
+    return [group for group in kind(name).groups if find_spec(MODULES.get(group, group)) is None]
 
 
 def task_of(chosen: Kind, task: str | None) -> Task:
@@ -111,7 +118,10 @@ def task_of(chosen: Kind, task: str | None) -> Task:
     if task is None:
         task = chosen.tasks[0]
     if task not in chosen.tasks:
+        other = [name for name in names() if task in kind(name).tasks]
+        instead = f"; take --kind {' or '.join(other)}" if other else ""
         raise InvalidInput(
-            f"a model of the kind {chosen.name!r} has the task {' or '.join(chosen.tasks)}, not {task!r}"
+            f"a model of the kind {chosen.name!r} has the task {' or '.join(chosen.tasks)}, "
+            f"not {task!r}{instead}"
         )
     return task  # type: ignore[return-value]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import re
+import shutil
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
@@ -11,10 +13,11 @@ import pytest
 from engine_world import write_artifact
 from git_world import MODEL, GitWorld, git
 
-from mlops.errors import IntegrityError, InvalidInput, MlopsError, Unproven
+from mlops.errors import Forbidden, IntegrityError, InvalidInput, MlopsError, Unproven
 from mlops.lifecycle.desired.check import check
 from mlops.lifecycle.desired.proven import recorded
 from mlops.lifecycle.propose.promote import promote as propose_promotion
+from mlops.spec.files import release_path
 from mlops.spec.proof import released_tags
 
 STAGING, PROD = "environments/staging/freight.yaml", "environments/prod/freight.yaml"
@@ -257,6 +260,123 @@ def test_check_promote_and_apply_refuse_a_release_that_its_author_wrote(two: Git
     assert two.forge.list_open() == []
 
 
+def other_commit(world: GitWorld, text: str) -> str:
+    return text.replace(git(world.root, "rev-parse", "HEAD~1"), git(world.root, "rev-parse", "HEAD~4"))
+
+
+FORGED: dict[str, tuple[Callable[[GitWorld, str], str], str]] = {
+    "another artifact": (lambda w, t: t.replace("digest: sha256:000", "digest: sha256:fff", 1), "digest"),
+    "a verdict for another commit": (other_commit, "source.commit"),
+    "a run that is not its own": (lambda w, t: re.sub("run_id: .*", "run_id: mine", t), "source.run_id"),
+    "other data": (lambda w, t: re.sub("window: .*", "window: 2012-01..2012-02", t, count=1), "data."),
+    "another file of gates": (
+        lambda w, t: re.sub("gates_digest: .*", f"gates_digest: sha256:{'e' * 64}", t),
+        "gates_digest",
+    ),
+    "a better number": (lambda w, t: t.replace("value: 0.7", "value: 0.9"), "metrics.roc_auc"),
+    "another gate": (lambda w, t: t.replace("name: absolute", "name: size"), "gates"),
+    "another limit": (lambda w, t: t.replace("limit: '0.60'", "limit: '0.10'"), "gates.0.limit"),
+    "made at another time": (
+        lambda w, t: re.sub("created: .*", "created: '2020-01-01T00:00:00Z'", t),
+        "created",
+    ),
+}
+
+
+@pytest.mark.parametrize("kind", FORGED)
+def test_a_hand_written_release_of_a_version_that_exists_is_refused_by_all_three(two: GitWorld, kind: str):
+    """The version passed its gates, and the branch writes its file before the lifecycle does."""
+    two.run("staging")
+    base = git(two.root, "rev-parse", "HEAD")
+    version = two.released()
+    name = release_path(MODEL, version)
+    text = (two.root / name).read_text()
+    edit, field = FORGED[kind]
+    edited = edit(two, text)
+    assert edited != text, "the edit changes nothing"
+    git(two.root, "reset", "-q", "--hard", "HEAD~1")
+    two.write(name, edited)
+    two.commit(f"Release freight {version}")
+    two.stage(version, replaces=2)
+    found = check(two.root, base, now=two.clock.now(), target=two.target)
+    assert [p.field for p in found if isinstance(p, Unproven) and p.field.startswith(field)], found
+    with pytest.raises(IntegrityError, match=rf"{re.escape(field)}"):
+        two.run("staging")
+    assert two.served("staging") == 2
+    with pytest.raises(IntegrityError, match=rf"{re.escape(field)}"):
+        propose_promotion(
+            two.root, two.target, two.forge, "prod", MODEL, actor="ada", now=two.clock.now(), release=version
+        )
+
+
+@pytest.mark.parametrize("kind", ["no such version", "no record", "the same model again", "of another model"])
+def test_a_release_that_the_registry_does_not_know_as_such_is_refused(two: GitWorld, kind: str):
+    two.run("staging")
+    base = git(two.root, "rev-parse", "HEAD")
+    first = (two.root / release_path(MODEL, 2)).read_text()
+    version = two.released() if kind == "no record" else len(two.releases) + 1
+    if kind == "no record":
+        tags = two.registry.get(MODEL, version).tags
+        two.registry.tag(MODEL, version, {k: None for k in tags if k.startswith("mlops.")})
+    else:
+        two.write(release_path(MODEL, version), first.replace("version: 2\n", f"version: {version}\n", 1))
+    if kind == "the same model again":
+        # Registered anew by hand: the same bytes, all tags of the first but the record of a release.
+        tags = two.registry.get(MODEL, 2).tags
+        two.registry.add(two.releases[2].model_copy(update={"version": version}), two.artifact)
+        mine = two.registry.get(MODEL, version).tags
+        two.registry.tag(MODEL, version, {k: None for k in mine if k.startswith("mlops.released")})
+        two.registry.tag(
+            MODEL, version, {k: v for k, v in tags.items() if not k.startswith("mlops.released")}
+        )
+    if kind == "of another model":
+        two.write(release_path(MODEL, version), first.replace("model: freight", "model: cargo", 1))
+    two.commit(f"Release freight {version}")
+    two.stage(version, replaces=2)
+    assert check(two.root, base, now=two.clock.now(), target=two.target)
+    with pytest.raises(MlopsError):
+        two.run("staging")
+    assert two.served("staging") == 2
+    with pytest.raises(MlopsError):
+        propose_promotion(
+            two.root, two.target, two.forge, "prod", MODEL, actor="ada", now=two.clock.now(), release=version
+        )
+
+
+def test_a_release_that_is_edited_while_it_is_rolled_back_does_not_come_back(two: GitWorld):
+    """Nobody asks for it meanwhile, so only its history tells."""
+    two.run("staging")
+    name = release_path(MODEL, 1)
+    two.write(name, (two.root / name).read_text().replace("value: 0.7", "value: 0.9"))
+    base = two.commit("Polish")
+    two.stage(1, replaces=None)
+    found = check(two.root, base, now=two.clock.now(), target=two.target)
+    assert any("a release is never edited" in str(p) for p in found), found
+    with pytest.raises(IntegrityError, match="never edited"):
+        two.run("staging")
+
+
+def test_who_may_not_read_journals_compares_releases_and_judges_moves_by_files(
+    two: GitWorld, monkeypatch: pytest.MonkeyPatch
+):
+    """The identity of a pull request reads the registry only."""
+    two.run("staging")
+    base = git(two.root, "rev-parse", "HEAD")
+    version = forge(two)
+
+    def refused(*_: object) -> None:
+        raise Forbidden("this identity may not read the journal")
+
+    monkeypatch.setattr(two.target.store, "entries", refused)
+    told: list[str] = []
+    found = check(two.root, base, now=two.clock.now(), target=two.target, note=told.append)
+    assert [(type(p), p.field) for p in found] == [(Unproven, "gates.0.verdict")], version
+    assert any("judged by the files alone" in line for line in told), told
+    monkeypatch.setattr(two.target.registry, "get", refused)
+    found = check(two.root, base, now=two.clock.now(), target=two.target)
+    assert any("may not read" in str(p) for p in found), "a registry that cannot be asked is no yes"
+
+
 def forget(world: GitWorld, version: int) -> None:
     """As a registry from before there were records has it."""
     tags = world.registry.get(MODEL, version).tags
@@ -325,8 +445,71 @@ def linked(path: Path) -> None:
     path.symlink_to("../../real.yaml")
 
 
-@pytest.mark.parametrize("edits", [crlf, comment, latin_1, executable, linked], ids=lambda f: f.__name__)
-def test_check_and_apply_agree_on_every_edit_of_a_release_and_a_revert_heals(
+def byte_order_mark(path: Path) -> None:
+    path.write_bytes(b"\xef\xbb\xbf" + path.read_bytes())
+
+
+def utf_16(path: Path) -> None:
+    path.write_text(path.read_text(), encoding="utf-16")
+
+
+def no_line_feed_at_the_end(path: Path) -> None:
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+
+
+def zero_byte(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"\0")
+
+
+def empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def a_key_twice(path: Path) -> None:
+    path.write_text(path.read_text() + "version: 2\n")
+
+
+def second_document(path: Path) -> None:
+    path.write_text(path.read_text() + "---\nversion: 3\n")
+
+
+def document_end(path: Path) -> None:
+    path.write_text(path.read_text() + "...\n")
+
+
+def deleted(path: Path) -> None:
+    path.unlink()
+
+
+def renamed(path: Path) -> None:
+    path.rename(path.with_name("99.yaml"))
+
+
+def other_ending(path: Path) -> None:
+    path.rename(path.with_suffix(".yml"))
+
+
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    (path / "2.yaml").write_text("version: 2\n")
+
+
+def submodule(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+    git(path, "init", "-q")
+    git(path, "commit", "-q", "--allow-empty", "-m", "Inside")
+
+
+EDITS = [
+    crlf, comment, latin_1, executable, linked, byte_order_mark, utf_16, no_line_feed_at_the_end, zero_byte,
+    empty, a_key_twice, second_document, document_end, deleted, renamed, other_ending, folder, submodule,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("edits", EDITS, ids=lambda f: f.__name__)
+def test_check_and_apply_agree_on_every_edit_of_a_release_and_the_way_back_that_is_told_works(
     two: GitWorld, edits: Callable[[Path], None]
 ):
     base = git(two.root, "rev-parse", "HEAD")
@@ -337,11 +520,25 @@ def test_check_and_apply_agree_on_every_edit_of_a_release_and_a_revert_heals(
     with pytest.raises(MlopsError):
         two.run("staging")
     two.commit("Edit a release")
-    assert any(RELEASE in line for line in problems(two, base))
+    told = [line for line in problems(two, base) if RELEASE in line]
+    assert told
     assert any(RELEASE in line for line in problems(two, "HEAD")), "and for everybody after it"
     with pytest.raises(MlopsError) as refusal:
         two.run("staging")
-    assert refusal.value.exit_code in (5, 7)
+    assert refusal.value.exit_code in (5, 6, 7)
+    edited = git(two.root, "rev-parse", "HEAD")
+    back = re.search(r"git checkout ([0-9a-f]+) -- (\S+\.yaml)", "\n".join([*told, str(refusal.value)]))
+    assert back is not None, "\n".join([*told, str(refusal.value)])
+    path = two.root / RELEASE
+    if path.is_dir():
+        shutil.rmtree(path)
+    git(two.root, "checkout", back[1], "--", back[2])
+    for left in ("99.yaml", "2.yml"):
+        (path.parent / left).unlink(missing_ok=True)
+    two.commit("Restore a release")
+    assert problems(two, base) == problems(two, edited) == []
+    two.run("staging")
+    git(two.root, "reset", "-q", "--hard", edited)
     git(two.root, "revert", "--no-edit", "HEAD")
     assert problems(two, base) == problems(two, "HEAD~1") == []
     two.run("staging")

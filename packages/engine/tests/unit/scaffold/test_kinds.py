@@ -20,10 +20,15 @@ from mlops.errors import InvalidInput
 from mlops.lifecycle.desired import environments as environment
 from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
+from mlops.serving.formats import FORMATS
 from mlops.serving.score import core
 from mlops.spec.digest import tree_digest
 from mlops.spec.settings import load_settings
+from mlops.spec.tasks import is_values
 from mlops.steps import artifact
+from mlops.steps.about import about
+from mlops.steps.estimators import fit
+from mlops.steps.metrics import Scores, encode_truth
 
 ROOT = Path(__file__).parents[5]
 MADE = [(kind, task) for kind in kinds.names() for task in kinds.kind(kind).tasks]
@@ -86,7 +91,7 @@ def test_what_a_kind_makes_is_trained_saved_and_served_on_its_own_data(
     for name in [n for n in sys.modules if n.partition(".")[0] == "newcomer"]:
         monkeypatch.delitem(sys.modules, name)
     usecase = import_module("newcomer").usecase
-    if not hasattr(usecase, "build") or usecase.task not in ("binary", "multiclass", "regression"):
+    if not hasattr(usecase, "build") or usecase.time is not None:
         pytest.skip("its training and its answers have tests of their own")
     (fork / "raw").mkdir()
     usecase.load(fork / "raw")
@@ -95,28 +100,60 @@ def test_what_a_kind_makes_is_trained_saved_and_served_on_its_own_data(
     inputs = list(usecase.contract().columns)
     rounds = {"n_estimators", "iterations", "max_iter"} & {p.name for p in chosen.parameters}
     few = dict.fromkeys(rounds, 20)
-    model = usecase.build(few).fit(train[inputs], train[usecase.target])
-    schema = artifact.save(fork / "model", usecase, model, train[inputs], test, package="newcomer")
+    model = usecase.build(few)
+    fit(usecase, model, train[inputs], train)
+    schema = artifact.save(fork / "model", usecase, model, train, test, package="newcomer")
     served = core.load(fork / "model", digest=tree_digest(fork / "model"))
-    truth = (
-        model.predict_proba(test[inputs])[:, 1] if schema.task == "binary" else model.predict(test[inputs])
-    )
+    ask = model.predict if is_values(schema.task) else model.predict_proba
+    truth = np.asarray(ask(test[inputs]))
+    truth = truth[:, 1] if schema.task == "binary" else truth
     np.testing.assert_allclose(served.predict_frame(test[inputs]), truth, rtol=1e-4, atol=1e-5)
-    assert schema.library is not None and schema.library.format == (chosen.groups or ["sklearn"])[0]
-    assert schema.runs_code == "" and schema.library.code is None
+    of = [group for group in chosen.groups if group in FORMATS] or ["sklearn"]
+    assert schema.library is not None and schema.library.format == of[0]
+    assert schema.onnx is not None or not chosen.trains_only, schema.no_graph
+    own = kind in ("quantiles", "torch")  # a class of the use case answers there, whose files travel along
+    assert schema.runs_code == "" and (schema.library.code is not None) == own
+    names = (yaml.safe_load((fork / "pipelines/newcomer/model.yaml").read_text()))["metrics"]
+    told = about(usecase, test)
+    found = Scores.of(
+        schema, encode_truth(schema, test[usecase.target]), served.predict_frame(test[inputs]), told
+    )
+    assert all(np.isfinite(found.value(name)) for name in names), "the gates ask for what the task has"
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds.names() if kinds.kind(kind).groups])
 def test_a_library_of_its_own_is_pinned_wherever_the_model_is_loaded(fork: Path, kind: str) -> None:
     files = made(fork, kind)
-    wanted = environment.pins(ROOT, kinds.kind(kind).groups)
+    chosen = kinds.kind(kind)
+    wanted = environment.pins(ROOT, chosen.groups)
     for name in ("conda.yml", "serving-conda.yml", "batch-conda.yml"):
         pinned = dict(line.split("==") for line in files[name]["dependencies"][-1]["pip"])
-        assert wanted.items() <= pinned.items(), name
+        if name == "conda.yml" or not chosen.trains_only:
+            assert wanted.items() <= pinned.items(), name
+        else:
+            assert not wanted.keys() & pinned.keys(), name
         assert list(pinned) == sorted(pinned), name
     # Azure ML never changes a registered environment: other content needs another name.
-    assert files["serving.yml"]["name"] == files["serving-conda.yml"]["name"] != "mlops-serving"
-    assert files["monitor.yml"]["name"] in ("mlops-monitor", "newcomer-monitor")
+    other = "mlops-serving" if chosen.trains_only else f"mlops-serving-{chosen.groups[0]}"
+    assert files["serving.yml"]["name"] == files["serving-conda.yml"]["name"] == other
+    # Images are read where they are compared, too.
+    watched = "mlops-monitor-pillow" if "pillow" in chosen.groups else "mlops-monitor"
+    assert files["monitor-conda.yml"]["name"] == watched
+
+
+def test_the_image_and_the_set_up_take_what_a_kind_needs_and_no_more(fork: Path) -> None:
+    made(fork, "torch")
+    text = (fork / "pyproject.toml").read_text()
+    tool = tomllib.loads(text)["tool"]
+    assert "torch" in tool["uv"]["default-groups"] and "torch" not in tool["mlops"]["image"]
+    made(fork, "image", name="digits")
+    tool = tomllib.loads((fork / "pyproject.toml").read_text())["tool"]
+    assert "pillow" in tool["mlops"]["image"]
+    before = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["default-groups"]
+    assert tool["uv"]["default-groups"] == [*before, "torch"]
+    # A line that only this repository has keeps its mark.
+    kept = [line for line in (ROOT / "pyproject.toml").read_text().splitlines() if "# <home/>" in line]
+    assert all(line in text.splitlines() for line in kept)
 
 
 def installed(fork: Path) -> list[str]:
@@ -173,8 +210,10 @@ def test_a_kind_that_is_not_there_and_a_task_that_it_cannot_answer_write_nothing
     before = sorted(fork.rglob("*"))
     with pytest.raises(InvalidInput, match=r"no kind of model 'prophet'; there are sklearn, "):
         new_model(fork, settings, "newcomer", None, "prophet")
-    with pytest.raises(InvalidInput, match="has the task binary or multiclass or regression, not 'poetry'"):
+    with pytest.raises(InvalidInput, match=r"has the task binary or multiclass or regression, not 'poetry'$"):
         new_model(fork, settings, "newcomer", "poetry", "sklearn")
+    with pytest.raises(InvalidInput, match=r"not 'ranking'; take --kind ranking$"):
+        new_model(fork, settings, "newcomer", "ranking", "sklearn")
     with pytest.raises(InvalidInput, match="no such group of dependencies"):
         environment.pins(fork, ["theano"])
     assert sorted(fork.rglob("*")) == before

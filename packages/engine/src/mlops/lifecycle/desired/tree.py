@@ -11,7 +11,7 @@ from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import ParamSpec, TypeVar
 
-from mlops.errors import InvalidInput, NotFound, Problem, TargetError
+from mlops.errors import Forbidden, InvalidInput, NotFound, Problem, TargetError
 from mlops.forge.git import Git
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.desired import provenance
@@ -97,9 +97,11 @@ class Tree:
         return [*([there.state] if there else []), *self.heads.get((env, model), ())]
 
 
-def read(root: Path, base: str | None, target: Target | None) -> tuple[Tree, list[Problem]]:
-    """Raises `InvalidInput` when `base` is no commit."""
-    return _Reader(root, Git(root), target).read(base)
+def read(
+    root: Path, base: str | None, target: Target | None, note: Callable[[str], None]
+) -> tuple[Tree, list[Problem]]:
+    """Raises `InvalidInput` when `base` is no commit. `note` is told what could not be asked."""
+    return _Reader(root, Git(root), target, note).read(base)
 
 
 @dataclass
@@ -107,6 +109,7 @@ class _Reader:
     root: Path
     git: Git
     target: Target | None
+    note: Callable[[str], None]
     problems: list[Problem] = field(default_factory=list)
 
     def read(self, base: str | None) -> tuple[Tree, list[Problem]]:
@@ -123,7 +126,7 @@ class _Reader:
         places = [(env, m) for env in policy.order for m in settings.models] if policy and settings else []
         heads = self.said(places, "HEAD")
         wanted, lost = self.wanted(heads, self.said(places, commit) if commit else None)
-        edited, restored = self.edited()
+        edited, restored = self.edited(wanted.values())
         asked = {(w.model, w.state.release) for w in wanted.values() if w.moves} & set(releases)
         head = self.git.head() if asked else ""
         tree = Tree(
@@ -154,7 +157,13 @@ class _Reader:
         found = {key: recorded_of(target.registry, *key) for key in tree.releases}
         bare = [k for k, r in found.items() if isinstance(r, Recorded) and not r.known]
         last = tree.policy.order[-1] if tree.policy else ""
-        verified = {k for k in bare if tree.policy and before(target, tree.policy, last, tree.releases[k][1])}
+        verified: set[Key] = set()
+        try:
+            verified = {
+                k for k in bare if tree.policy and before(target, tree.policy, last, tree.releases[k][1])
+            }
+        except Forbidden as error:
+            self.note(f"what was verified before there were records is not known: {error}")
         return replace(tree, recorded=found, verified=verified)
 
     def attempt(self, reads: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
@@ -185,17 +194,23 @@ class _Reader:
                 why = "is a symbolic link, of which git keeps the name only; commit the file itself"
                 self.problems.append(Problem(place, why))
 
-    def edited(self) -> tuple[dict[str, str], set[str]]:
-        """Releases that are not as they were written, and those that are: as apply sees it."""
+    def edited(self, wanted: Iterable[Wanted]) -> tuple[dict[str, str], set[str]]:
+        """Releases that are not as they were written, and those that are: as apply sees it.
+
+        One that is gone is missed where a file asks for it; what never was a release may be taken away.
+        """
         if not self.git.has("HEAD"):
             return {}, set()
+        asked = {(w.model, w.state.release) for w in wanted}
         found = {
             name: provenance.changed(rows, name)
             for name, rows in self.git.changes("releases").items()
-            if name.endswith(".yaml") and rows[0][1].strip("0")
+            if (key := files.release_of(name)) and (key in asked or rows[0][1].strip("0"))
         }
         for name in self.git.uncommitted("releases"):
-            if name in found:
+            if name in found and not (self.root / name).is_file() and not found[name]:
+                found[name] = "deleted; a release is kept for ever, restore it"
+            elif name in found:
                 found[name] = "changed; a release is never edited, restore it and make a new one"
         return {n: why for n, why in found.items() if why}, {n for n, why in found.items() if not why}
 
