@@ -17,7 +17,7 @@ tests. An edit that no test notices is a hole, or harmless for the reason that s
 this page; how it works and what it leaves out: [decision 19](decisions/0019-mutants.md).
 
 Not tried is what no run has reached yet, what no short test noticed in a first run (`--longest`), and what
-survived before a test was changed. Where much is not tried, the share says little of the module.
+survived before a test was changed. It counts as not noticed until it is tried: hence "at least".
 """
 
 
@@ -74,8 +74,9 @@ def _table(modules: Sequence[Judged]) -> list[str]:
 
 
 def _row(name: str, figures: Sequence[int]) -> str:
-    gone, left = figures[2], figures[4]
-    share = f"{100 * gone / (gone + left):.1f} %" if gone + left else "-"
+    untried, gone, left = figures[1], figures[2], figures[4]
+    known = f"{100 * gone / (gone + left + untried):.1f} %" if gone + left else "-"
+    share = f"at least {known}" if untried and gone + left else known
     return f"| {name} | " + " | ".join(str(f) for f in figures) + f" | {share} |"
 
 
