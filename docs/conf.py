@@ -5,7 +5,10 @@ The pages stay plain Markdown that the forge shows too: their order is said here
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
+
+from mlops.reference.diagrams import with_drawings
 
 project = "mlops"
 html_title = "Machine learning on Azure, the GitOps way"
@@ -53,7 +56,8 @@ exclude_patterns = ["schemas"]
 nitpicky = True
 myst_enable_extensions = ["colon_fence"]
 myst_heading_anchors = 4
-# Diagrams are drawn by GitHub. The site shows their text: drawing them would take a script from another host.
+# The forge draws diagrams; here they are drawn beforehand (mlops.reference.diagrams), so that no script is
+# loaded. One that was changed and not drawn again is shown as text.
 suppress_warnings = ["misc.highlighting_failure"]
 
 html_theme = "furo"
@@ -69,6 +73,7 @@ def _lists(app: Any, docname: str, source: list[str]) -> None:
     """Sphinx wants the order of pages inside a page; on GitHub nobody wants to see it there."""
     if docname == "index":
         source[0] += "".join(_toctree(title, pages, glob=True) for title, pages in NAVIGATION.items())
+    source[0] = with_drawings(source[0], Path(__file__).parents[1])
     if docname in FOLDERS:
         source[0] += _toctree("", (FOLDERS[docname].split("/")[1],), glob=True)
 

@@ -6,6 +6,7 @@ fail on a machine without git, a free port or a second core.
 
 from __future__ import annotations
 
+import functools
 import multiprocessing.process
 import socket
 import sys
@@ -14,10 +15,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 
 _STARTS = {"subprocess.Popen", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.system"}
 # matplotlib lists the fonts of a machine once for each HOME, and each session has a new one.
 _FOREIGN = {"fc-list", "uname"}
+
+# Typer would read the annotations of all verbs anew for each call of a test: fifty milliseconds.
+typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 _done: list[str] = []
 

@@ -24,8 +24,9 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from mlops.serving.batch.batch_file import OUTPUT, ROWS, BatchJob, score_file
+from mlops.serving.batch.batch_file import OUTPUT, BatchJob, score_file
 from mlops.serving.score.core import load
+from mlops.serving.score.rows import ROWS
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema
 

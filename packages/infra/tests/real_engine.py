@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -81,7 +82,7 @@ class Engine:
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}"\n')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
-    def run(self, *args: str, stack: str = "dev", timeout: int = 240) -> subprocess.CompletedProcess[str]:
+    def run(self, *args: str, stack: str = "dev", timeout: int = 900) -> subprocess.CompletedProcess[str]:
         command = [str(self.cli), *args, "--stack", stack, "--non-interactive"]
         return subprocess.run(
             command,
@@ -106,6 +107,17 @@ class Engine:
 
     def up(self, *args: str, stack: str = "dev") -> subprocess.CompletedProcess[str]:
         return self.run("up", "--yes", "--skip-preview", *args, stack=stack)
+
+    def on(self, day: date) -> None:
+        """From here on it is that day, for the program and for Azure."""
+        self.environment["STAND_IN_TODAY"] = day.isoformat()
+        program = (ROOT / "infra/__main__.py").read_text()
+        pinned = program.replace(
+            "\ntry:\n",
+            f"\nimport datetime\n\nfrom mlops.infra import clock\n\nclock.pin({day!r})\ntry:\n",
+        )
+        assert pinned != program
+        (self.project / "infra/__main__.py").write_text(pinned)
 
     def edit(self, stack: str, pattern: str, replacement: str) -> None:
         """Change the stack file as a person would; the pattern must match."""

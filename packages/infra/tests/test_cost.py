@@ -166,9 +166,10 @@ def test_free_first_units_and_global_rows() -> None:
 
 
 def test_a_new_table_has_what_was_answered_and_names_the_rest() -> None:
+    more = f"{renew.PAGE}?$skip=100"
     pages = {
-        renew.address(VM, "westeurope"): {"Items": [], "NextPageLink": "page 2"},
-        "page 2": {"Items": [row("westeurope", 0.262)], "NextPageLink": None},
+        renew.address(VM, "westeurope"): {"Items": [], "NextPageLink": more},
+        more: {"Items": [row("westeurope", 0.262)], "NextPageLink": None},
     }
     read = lambda page: json.dumps(pages.get(page, {"Items": []}))  # noqa: E731
     wanted = {
@@ -209,7 +210,7 @@ def test_the_verb_prints_a_machines_json_and_renews(
     assert dev["loaded"] == pytest.approx(
         sum((x["idle"] or 0) + (x["busy"] or 0) for x in dev["lines"]), abs=0.1
     )
-    monkeypatch.setattr(renew, "_read", lambda _: json.dumps({"Items": [row("westeurope", 0.262)]}))
+    monkeypatch.setattr(renew, "read_page", lambda _: json.dumps({"Items": [row("westeurope", 0.262)]}))
     answer = run("--renew")
     assert answer.exit_code == 4, answer.output
     assert "no single price of registry Standard day (westeurope)" in answer.stderr
@@ -220,7 +221,7 @@ def test_the_verb_prints_a_machines_json_and_renews(
     def refused(_: str) -> str:
         raise OSError("no route to host")
 
-    monkeypatch.setattr(renew, "_read", refused)
+    monkeypatch.setattr(renew, "read_page", refused)
     answer = run("--renew")
     assert "cannot be read: no route to host; the old table stays" in answer.stderr
     assert table(repository) == own

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from datetime import date
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ CLI = find_cli()
 pytestmark = [
     pytest.mark.engine,
     pytest.mark.slow,
+    pytest.mark.timeout(1800),
     pytest.mark.skipif(CLI is None, reason="the Pulumi CLI is not on PATH; `make pulumi` installs it"),
 ]
 COMPUTE = "machinelearningservices:Compute"
@@ -67,6 +69,9 @@ def test_engine_second_update_changes_nothing(deployed: Engine) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     assert set(counts(done.stdout)) == {"unchanged"}
     assert deployed.azure["log"] == before, "the provider was asked to change something"
+    for stack in ("shared", "dev"):
+        still = deployed.run("preview", "--refresh", "--expect-no-changes", stack=stack)
+        assert still.returncode == 0, still.stdout + still.stderr
 
 
 def test_engine_state_holds_no_plain_secret(deployed: Engine) -> None:
@@ -318,6 +323,70 @@ def test_engine_goes_on_after_a_failure_at_every_resource(tmp_path: Path) -> Non
     assert broken == set(azure["resources"])
     made = [e for e in azure["log"] if e.startswith("create ")]
     assert len(made) == len(azure["resources"]), "what was there when it failed is not made again"
+
+
+def test_engine_comes_up_at_a_turn_of_the_year_and_stays_as_it_is_a_month_later(
+    another: Callable[[], Engine],
+) -> None:
+    """The month of each update is `test_time.py`'s; that the engine keeps it over a refresh is seen here."""
+    engine = another()
+    folder = engine.project / "environments"
+    (folder / "Pulumi.dev-late.yaml").write_text((folder / "Pulumi.dev.yaml").read_text())
+    engine.init("dev-late")
+    engine.on(date(2029, 12, 31))
+    done = engine.up(stack="dev-late")
+    assert done.returncode == 0, done.stdout + done.stderr
+    periods = [
+        r["outputs"]["timePeriod"]["startDate"]
+        for r in engine.azure["resources"].values()
+        if r["kind"] == "consumption:Budget"
+    ]
+    assert "2029-12-01T00:00:00Z" in periods
+    engine.on(date(2030, 2, 1))
+    for stack in ("dev-late", "dev"):
+        still = engine.run("preview", "--refresh", "--expect-no-changes", stack=stack)
+        assert still.returncode == 0, still.stdout + still.stderr
+
+
+def test_engine_a_budget_of_a_past_month_would_be_refused(another: Callable[[], Engine]) -> None:
+    """Were the program a month behind, Azure would say no: the test above proves something."""
+    engine = another()
+    folder = engine.project / "environments"
+    (folder / "Pulumi.dev-past.yaml").write_text((folder / "Pulumi.dev.yaml").read_text())
+    engine.init("dev-past")
+    engine.on(date(2029, 11, 30))
+    engine.environment["STAND_IN_TODAY"] = "2029-12-01"
+    done = engine.up(stack="dev-past")
+    assert done.returncode != 0
+    assert "must be within the current time grain period" in done.stdout + done.stderr
+
+
+def test_engine_a_renamed_stack_does_not_take_its_data_along_unasked(another: Callable[[], Engine]) -> None:
+    """Every name holds the stack's: what is protected stops the update, before anything is lost."""
+    engine = another()
+    engine.edit("dev", r"mlops:protect: .*", "mlops:protect: true")
+    assert engine.up().returncode == 0
+    before = engine.azure["resources"]
+    renamed = engine.run("stack", "rename", "sandbox")
+    assert renamed.returncode == 0, renamed.stdout + renamed.stderr
+    done = engine.up(stack="sandbox")
+    assert done.returncode != 0
+    assert "protect" in done.stdout + done.stderr
+    assert {k for k, r in before.items() if r["kind"] == "storage:StorageAccount"} <= set(
+        engine.azure["resources"]
+    )
+
+
+def test_engine_goes_on_once_azure_gives_the_cores(another: Callable[[], Engine]) -> None:
+    engine = another()
+    engine.edit("dev", r"Standard_NC4as_T4_v3", "Standard_NC8as_T4_v3")
+    engine.environment["STAND_IN_QUOTA"] = json.dumps({"NCasT4_v3": 4})
+    done = engine.up()
+    assert done.returncode != 0
+    assert "has a quota of 4 cores, and one Standard_NC8as_T4_v3 node takes 8" in done.stdout + done.stderr
+    engine.environment["STAND_IN_QUOTA"] = json.dumps({"NCasT4_v3": 8})
+    again = engine.up()
+    assert again.returncode == 0, again.stdout + again.stderr
 
 
 def test_engine_waits_until_a_grant_counts(tmp_path: Path) -> None:

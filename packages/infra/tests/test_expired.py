@@ -112,6 +112,11 @@ def test_a_ttl_that_no_job_acts_on_is_refused(repository: Path, path: str) -> No
     with pytest.raises(InvalidInput, match="no job for the stack trial"):
         expired.configured(repository)
     workflow.write_text(workflow.read_text() + "\n      stack: trial\n")
+    if path.startswith(".github/"):
+        with pytest.raises(InvalidInput, match="no job for the stack trial"):
+            expired.configured(repository)  # a job that nobody starts at night
+        at_night = "contains(needs.expired.outputs.stacks, '\"trial\"')"
+        workflow.write_text(workflow.read_text() + f"    if: {at_night}\n")
     assert expired.configured(repository) == {"trial": "14d"}
 
 

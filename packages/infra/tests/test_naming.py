@@ -107,6 +107,20 @@ def test_a_name_that_no_stack_may_have_is_refused(name: str, sentence: str) -> N
         StackFile.of(Path(), name)
 
 
+@pytest.mark.parametrize(
+    ("project", "model", "word"),
+    [("windows-faults", "freight", "windows"), ("my-microsoft", "freight", "microsoft"),
+     ("freight", "login-risk", "login"), ("freight", "xbox", "xbox")],
+)  # fmt: skip
+def test_a_word_that_azure_keeps_to_itself_is_refused(project: str, model: str, word: str) -> None:
+    names = Names(project, "dev", "westeurope")
+    with pytest.raises(
+        InvalidInput, match=rf"Azure keeps '{word}' to itself\. Change the name in mlops\.toml"
+    ):
+        (names("container_registry"), names.endpoint("online_endpoint", model))
+    assert names("resource_group"), "no address, no word that is taken"
+
+
 def test_models_that_begin_alike_have_endpoints_of_their_own_in_a_trial() -> None:
     names = Names("freight", "dev-alice", "westeurope")
     models = ["churn-prediction-daily", "churn-prediction-weekly", "churn-prediction"]

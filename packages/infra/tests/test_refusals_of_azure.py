@@ -35,6 +35,8 @@ def test_nothing_of_any_stack_is_refused(stack: str) -> None:
         (f"{ML}Compute", {"computeName": "cpu-1"}, "must not end in a hyphen and digits"),
         (f"{ML}OnlineEndpoint", {"endpointName": "x" * 33}, "InvalidResourceName"),
         ("storage:BlobContainer", {"containerName": "Data"}, "InvalidResourceName"),
+        ("storage:StorageAccount", {"accountName": "stwindowsprd"}, "ReservedResourceName"),
+        (f"{ML}OnlineEndpoint", {"endpointName": "login-risk-dev"}, "ReservedResourceName"),
     ],
 )
 def test_a_name_that_azure_does_not_take_is_refused(kind: str, inputs: dict[str, str], said: str) -> None:

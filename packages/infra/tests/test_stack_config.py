@@ -69,6 +69,18 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ({"clusters": {"cpu": {"vm_size": "Standard_D2_v3"}}}, "clusters.cpu.max_nodes: required"),
         ({"clusters": {"cpu-1": {"vm_size": "Standard_D2_v3", "max_nodes": 1}}}, "must be 3 to 24 letters"),
         ({"clusters": {}}, "clusters: "),
+        (
+            {"clusters": {"cpu": {"vm_size": "Standard_D2_v3", "max_nodes": True}}},
+            "clusters.cpu.max_nodes: must be a number; got true",
+        ),
+        (
+            {"budget": {"amount": 10, "contacts": ["a@b.de"], "thresholds": [50, True]}},
+            "budget.thresholds: must be a number",
+        ),
+        (
+            {"alerts": {"emails": ["a@b.de"], "errors_percent": False}},
+            "alerts.errors_percent: must be a number; got false",
+        ),
         ({"clusters": {"cpu": {"vm_size": "D2", "max_nodes": 1}}}, "clusters.cpu.vm_size: "),
         (
             {"clusters": {"cpu": {"vm_size": "Standard_D2_v3", "max_nodes": 1, "min_nodes": 2}}},
@@ -230,6 +242,21 @@ def test_what_pulumi_itself_writes_into_a_stack_file_is_fine(tmp_path: Path) -> 
     (tmp_path / "environments/Pulumi.dev.yaml").write_text(text)
     check_file(StackFile.of(tmp_path, "dev"))
     check_file(StackFile.of(tmp_path, "elsewhere"))
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        ("5: x", r"dev\.yaml:3: config\.5: must be a text"),
+        ("kind: environment", r"dev\.yaml:3: config\.kind: is mlops:kind, which is given already"),
+        ("mlops:kind: shared", r"dev\.yaml:3: .*given twice"),
+    ],
+)
+def test_a_key_that_pulumi_would_not_read_so_is_refused(tmp_path: Path, line: str, sentence: str) -> None:
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments/Pulumi.dev.yaml").write_text(f"config:\n  mlops:kind: environment\n  {line}\n")
+    with pytest.raises(InvalidInput, match=sentence):
+        raw_stack_file(tmp_path, "dev")
 
 
 @pytest.mark.parametrize("text", ["", "config: []\n", "encryptedkey: x\n"])

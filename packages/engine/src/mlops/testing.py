@@ -11,6 +11,8 @@ import pytest
 # Before scikit-learn is imported: on a busy machine two threads that wait for each other take seconds, not
 # milliseconds, to fit a small model.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# A process that is kept for the next `mlops train` would outlive the tests.
+os.environ["MLOPS_WARM"] = "off"
 # A shell starts a job in the background with Control-C ignored, which every process of a test would inherit.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -24,9 +26,12 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
     for name in list(os.environ):
         if name.startswith(_SCRUBBED):
             monkeypatch.delenv(name)
+    monkeypatch.setenv("MLOPS_WARM", "off")
     home = tmp_path_factory.mktemp("home")
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("XDG_CONFIG_HOME", str(home / ".config"))
+    # A home without matplotlib's list of fonts costs every process that draws a quarter of a second.
+    monkeypatch.setenv("MPLCONFIGDIR", str(tmp_path_factory.getbasetemp() / "matplotlib"))
     monkeypatch.setenv("GIT_CONFIG_NOSYSTEM", "1")
     monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
 

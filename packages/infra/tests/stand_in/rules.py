@@ -85,6 +85,11 @@ _GRAMMAR: Mapping[str, tuple[str, str]] = {
     "storage:StorageAccount": ("accountName", r"[a-z0-9]{3,24}"),
 }
 """Of each kind the input with the name, and what Azure takes: written anew, not taken from the program."""
+_ADDRESSED = {
+    "containerregistry:Registry", "keyvault:Vault", "machinelearningservices:BatchEndpoint",
+    "machinelearningservices:OnlineEndpoint", "machinelearningservices:Registry", "storage:StorageAccount",
+}  # fmt: skip
+"""Kinds with a host name of their own (learn.microsoft.com, Resolve errors for reserved resource names)."""
 _PAGE = "learn.microsoft.com, Naming rules and restrictions for Azure resources"
 
 
@@ -95,6 +100,8 @@ def _named(kind: str) -> Callable[[Inputs, date], Iterator[Refusal]]:
         name = str(inputs.get(given))
         if not re.fullmatch(grammar, name):
             yield Refusal("400 InvalidResourceName", f"{given} {name!r} must match {grammar}")
+        elif kind in _ADDRESSED and re.search("microsoft|windows|^login|^xbox", name, re.IGNORECASE):
+            yield Refusal("400 ReservedResourceName", f"{name!r} holds a word that is reserved")
         elif kind == "machinelearningservices:Compute" and re.search(r"-\d+$", name):
             yield Refusal("400 InvalidResourceName", f"{name!r} must not end in a hyphen and digits")
 

@@ -29,6 +29,7 @@ from mlops.spec import files
 STACKS = ("dev", "staging", "prod")
 DUTIES = {
     "train": "train",
+    "ci_proof": "plan",
     "release": "promote",
     "infra_plan": "plan",
     "infra_apply": "apply",

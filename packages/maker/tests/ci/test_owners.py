@@ -18,8 +18,8 @@ from mlops.spec import files
 OWNERS = ".github/CODEOWNERS"
 _OWNER = re.findall(r"@([^/\s]+)/ml-team", (ROOT / OWNERS).read_text(encoding="utf-8"))[0]
 PLATFORM, MODELS, TEAM = (f"@{_OWNER}/{team}" for team in ("platform-team", "model-approvers", "ml-team"))
-COMING = ("/releases/", "/environments/staging/", "/environments/prod/")
-"""Made by the first release."""
+COMING = ("/releases/", "/environments/staging/", "/environments/prod/", "/environments/vm_sizes.yaml")
+"""Made by the first release, or by who renews a table."""
 
 
 def _rules(text: str) -> list[tuple[str, list[str]]]:
@@ -54,6 +54,7 @@ def text() -> str:
         ("pyproject.toml", [PLATFORM]),
         ("uv.lock", [PLATFORM]),
         ("environments/Pulumi.prod.yaml", [PLATFORM]),
+        ("environments/vm_sizes.yaml", [PLATFORM]),
         ("environments/policy.yaml", [PLATFORM, MODELS]),
         ("environments/freeze.yaml", [PLATFORM, MODELS]),
         ("environments/prod/freight.yaml", [MODELS]),

@@ -33,8 +33,8 @@ MADE_BY_A_FORK = (
     "environments/prod/",
     "src/prices",
     "pipelines/prices",
-    "docs/agents",
     "environments/prices.yaml",
+    "environments/vm_sizes.yaml",
     "infra/own.py",
     "infra/cache.py",
 )

@@ -116,7 +116,7 @@ def test_it_stays_green(template: Repository, fork: Repository, checks: Checks) 
         rolled_back(fork)
         checks(fork)
 
-    fork.call("new-model", "growers", "--task", "multiclass").ok()
+    fork.call("new-model", "growers", "--kind", "xgboost", "--task", "multiclass").ok()
     fork.commit("A second model")
     checks(fork)
 

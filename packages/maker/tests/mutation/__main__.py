@@ -7,18 +7,20 @@ Exit codes: 0 every edit is noticed or harmless for a reason; 3 some are not, or
 from __future__ import annotations
 
 import argparse
+import math
 import re
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tests.mutation import reasons as harmless
 from tests.mutation import report
+from tests.mutation.anew import Place
 from tests.mutation.edits import MODULE_LEVEL, Edit, edits
 from tests.mutation.nearest import NEAREST
 from tests.mutation.state import State, files
-from tests.mutation.trial import BaselineFailed, Place, try_edits
+from tests.mutation.trial import BaselineFailed, Wrong, try_edits
 
 ROOT = Path(__file__).parents[4]
 PAGE = ROOT / "docs" / "mutants.md"
@@ -31,6 +33,12 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("modules", nargs="*", help="paths of modules that decide; none: all")
     parser.add_argument("--since", default="", help="only functions that differ from this commit")
     parser.add_argument(
+        "--longest",
+        type=float,
+        default=math.inf,
+        help="a first run with tests of at most so many seconds; what they do not notice stays untried",
+    )
+    parser.add_argument(
         "--page", action="store_true", help="write docs/mutants.md from what is known; try nothing"
     )
     given = parser.parse_args(argv)
@@ -39,16 +47,20 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"{strange[0]} is none of the modules that decide:\n  " + "\n  ".join(NEAREST), file=sys.stderr)
         return 5
     reasons, code = harmless.load(), 0
-    for module in given.modules or [] if given.page else (given.modules or NEAREST):
-        lines = _changed(given.since, module) if given.since else None
-        if lines is not None and not lines:
-            continue
+    wanted = [] if given.page else (given.modules or NEAREST)
+    lines = {m: _changed(given.since, m) if given.since else None for m in wanted}
+    groups: dict[tuple[str, ...], dict[str, set[int] | None]] = {}
+    for module, some in lines.items():
+        if some is None or some:
+            groups.setdefault(NEAREST[module], {})[module] = some
+    for tests, modules in groups.items():
         try:
-            judged = run(ROOT, module, NEAREST[module], reasons, lines)
+            found = run(ROOT, modules, tests, reasons, given.longest)
         except BaselineFailed as error:
-            print(f"{module}: the nearest tests fail without any edit: {error}", file=sys.stderr)
+            print(f"{', '.join(modules)}: the nearest tests fail without any edit: {error}", file=sys.stderr)
             return 6
-        code = max(code, _tell(judged, whole=lines is None))
+        for judged in found:
+            code = max(code, _tell(judged, whole=modules[judged.module] is None))
     if not given.since:
         PAGE.write_text(report.page([known(ROOT, m, NEAREST[m], reasons) for m in NEAREST]), "utf-8")
     return code
@@ -56,31 +68,46 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def run(
     root: Path,
-    module: str,
+    modules: Mapping[str, set[int] | None],
     tests: Sequence[str],
     reasons: Sequence[harmless.Reason],
-    lines: set[int] | None = None,
-) -> report.Judged:
-    """Try every edit of a module that is not known yet; `lines`: only in functions that have one of them."""
-    found, state, tests = _prepared(root, module, tests)
-    wanted = found if lines is None else _touched(found, (root / module).read_text("utf-8"), lines)
-    todo = [edit for edit in wanted if state.known(edit) is None]
-    print(f"{module}: {len(wanted)} edits, {len(todo)} to try", flush=True)
+    longest: float = math.inf,
+) -> list[report.Judged]:
+    """Try every edit that is not known yet of modules with the same tests; where lines are given, only in
+    functions that have one of them."""
+    wanted: dict[str, list[Edit]] = {}
+    states: dict[str, tuple[State, list[Edit]]] = {}
+    todo: list[Wrong] = []
+    for module, lines in modules.items():
+        found, state, there = _prepared(root, module, tests)
+        source = (root / module).read_text("utf-8")
+        wanted[module] = found if lines is None else _touched(found, source, lines)
+        states[module] = state, found
+        new = [edit for edit in wanted[module] if state.known(edit, short=longest < math.inf) is None]
+        todo += [(Place(root, module), edit) for edit in new]
+        print(f"{module}: {len(wanted[module])} edits, {len(new)} to try", flush=True)
     count = 0
 
-    def told(edit: Edit, result: str) -> None:
+    def told(wrong: Wrong, result: str) -> None:
         nonlocal count
-        state.put(edit, result)
+        states[wrong[0].path][0].put(wrong[1], result)
         count += 1
         if count % _SAVE_EVERY == 0:
+            save()
+
+    def save() -> None:
+        for state, found in states.values():
             state.save(found)
 
     if todo:
         try:
-            try_edits(Place(root, module), tests, todo, told)
+            try_edits(root, there, todo, told, longest)
         finally:
-            state.save(found)
-    return report.Judged(module, [(edit, state.known(edit)) for edit in wanted], reasons)
+            save()
+    return [
+        report.Judged(module, [(edit, states[module][0].known(edit)) for edit in found], reasons)
+        for module, found in wanted.items()
+    ]
 
 
 def known(root: Path, module: str, tests: Sequence[str], reasons: Sequence[harmless.Reason]) -> report.Judged:

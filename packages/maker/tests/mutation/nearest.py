@@ -4,13 +4,11 @@ from __future__ import annotations
 
 _ENGINE = ("packages/engine/tests/unit/engine",)
 _GATES = ("packages/engine/tests/unit/gates", "packages/engine/tests/unit/lifecycle/test_signature*.py")
-_REQUEST = (
-    "packages/runtime/tests/unit/serving/test_request*.py",
-    "packages/runtime/tests/unit/serving/test_c*.py",
-    "packages/runtime/tests/unit/serving/test_w*.py",
+_SERVING = (
+    "packages/runtime/tests/unit/serving/test_[!c]*.py",
+    "packages/runtime/tests/unit/serving/test_co*.py",
 )
 _LINT = ("packages/lint/tests/unit/lint",)
-_CORE = ("packages/runtime/tests/unit/serving/test_core*.py",)
 _POLICY = ("packages/infra/tests/test_policy_decisions.py",)
 _RETRAINING = ("packages/engine/tests/unit/lifecycle/test_retraining*.py",)
 
@@ -49,9 +47,9 @@ _LINT_RULES = (
 )
 
 NEAREST: dict[str, tuple[str, ...]] = {
-    "packages/runtime/src/mlops/serving/score/core.py": _CORE,
-    "packages/runtime/src/mlops/serving/score/request.py": _REQUEST,
-    "packages/runtime/src/mlops/serving/score/columns.py": _REQUEST,
+    "packages/runtime/src/mlops/serving/score/core.py": _SERVING,
+    "packages/runtime/src/mlops/serving/score/request.py": _SERVING,
+    "packages/runtime/src/mlops/serving/score/columns.py": _SERVING,
     "packages/runtime/src/mlops/monitoring/judge.py": (
         "packages/runtime/tests/unit/monitoring/test_judge*.py",
         "packages/runtime/tests/unit/monitoring/test_thresholds.py",

@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.mutation.edits import Edit
-from tests.mutation.trial import SURVIVED
-
-FOLDER = Path(".cache") / "mutants"
+from tests.mutation.reach import FOLDER
+from tests.mutation.trial import SO_FAR, SURVIVED
 
 
 @dataclass
@@ -34,11 +33,12 @@ class State:
             state.results = json.loads(path.read_text("utf-8"))
         return state
 
-    def known(self, edit: Edit) -> str | None:
+    def known(self, edit: Edit, *, short: bool = False) -> str | None:
+        """None where it has to be tried; `short`: by short tests."""
         found = self.results.get(edit.key)
-        if found is None or (found["result"] == SURVIVED and found["tests"] != self.tests):
+        if found is None or (found["result"] in (SURVIVED, SO_FAR) and found["tests"] != self.tests):
             return None
-        return found["result"]
+        return None if found["result"] == SO_FAR and not short else found["result"]
 
     def put(self, edit: Edit, result: str) -> None:
         self.results[edit.key] = {"result": result, "tests": self.tests}
@@ -66,4 +66,4 @@ def files(root: Path, tests: Sequence[str]) -> list[Path]:
     for test in tests:
         for path in root.glob(test):
             found |= set(path.rglob("*.py")) if path.is_dir() else {path, *path.parent.glob("*.py")}
-    return sorted(found | set((root / "tests" / "worlds").glob("*.py")))
+    return sorted(found | set(root.glob("packages/*/tests/worlds/*.py")))

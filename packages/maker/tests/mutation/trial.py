@@ -6,66 +6,72 @@ Nothing is imported twice: a fork exchanges the code of one function. What only 
 
 from __future__ import annotations
 
-import gc
 import importlib
-import importlib.abc
-import importlib.util
+import json
+import math
+import mmap
 import os
 import resource
 import signal
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import FunctionType
 from typing import Any
 
 import pytest
 
+from tests.mutation.anew import Place, line_of, options, run_imported_anew
+from tests.mutation.codes import exchange, functions_of, tops
 from tests.mutation.edits import MODULE_LEVEL, Edit
+from tests.mutation.nearest import NEAREST
+from tests.mutation.reach import Reach, Reached, Watch
 
 KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
+SO_FAR = "so far"
+"""No short test noticed it; the long ones were not asked."""
 _SECONDS = 5
+Wrong = tuple[Place, Edit]
+"""One edit of one module."""
 
 
 class BaselineFailed(Exception):
     """The nearest tests fail without any edit."""
 
 
-@dataclass(frozen=True)
-class Place:
-    """A module of the repository."""
-
-    root: Path
-    path: str
-
-    @property
-    def file(self) -> Path:
-        return self.root / self.path
-
-    @property
-    def module(self) -> str:
-        return self.path.removeprefix("src/").removesuffix(".py").removesuffix("/__init__").replace("/", ".")
-
-
 def try_edits(
-    place: Place, tests: Sequence[str], edits: Sequence[Edit], told: Callable[[Edit, str], None]
+    root: Path,
+    tests: Sequence[str],
+    wrong: Sequence[Wrong],
+    told: Callable[[Wrong, str], None],
+    longest: float = math.inf,
 ) -> None:
-    """Tell of each edit whether the tests notice it. Raises `BaselineFailed`."""
-    warm = [edit for edit in edits if edit.function != MODULE_LEVEL]
-    cold = [edit for edit in edits if edit.function == MODULE_LEVEL]
-    session = _in_fork_with_answer(lambda say: _session(place, tests, warm, say), told, warm)
+    """Tell of each edit whether the tests notice it that take at most `longest` seconds. Raises
+    `BaselineFailed`.
+
+    Modules with the same nearest tests share a session: to collect tests costs more than to run them.
+    """
+    warm = [one for one in wrong if one[1].function != MODULE_LEVEL]
+    cold = [one for one in wrong if one[1].function == MODULE_LEVEL]
+    session = _in_fork_with_answer(
+        lambda say: _session(root, tests, warm, cold, say=say, longest=longest), told, warm
+    )
     cold += [warm[number] for number in session.again]
-    if not cold:
+    if not cold or longest < math.inf:  # an import anew asks all tests
         return
     for name in session.imports:
         try:
             importlib.import_module(name)
         except ImportError:
             continue
-    for edit in cold:
-        told(edit, _fork(lambda e=edit: _cold(place, tests, e), session.limit))  # type: ignore[misc]
+    for one in cold:
+        place, edit = one
+        work = partial(run_imported_anew, place, tests, edit, session.seconds)
+        told(one, _fork(work, session.limit))
 
 
 @dataclass
@@ -73,6 +79,8 @@ class _Session:
     """What a session leaves to its parent."""
 
     imports: list[str] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    """How long each test takes."""
     again: list[int] = field(default_factory=list)
     """Edits of functions that an import calls: only a new import shows what they do."""
     limit: int = _SECONDS
@@ -80,7 +88,7 @@ class _Session:
 
 
 def _in_fork_with_answer(
-    work: Callable[[Callable[[str], None]], None], told: Callable[[Edit, str], None], edits: Sequence[Edit]
+    work: Callable[[Callable[[str], None]], None], told: Callable[[Wrong, str], None], wrong: Sequence[Wrong]
 ) -> _Session:
     """Run `work` in a fork that says lines: `<number> <result>`, or a field of `_Session` and its value."""
     reading, writing = os.pipe()
@@ -101,32 +109,38 @@ def _in_fork_with_answer(
                 session.imports.append(rest)
             elif first == "again":
                 session.again.append(int(rest))
+            elif first == "seconds":
+                taken, _, name = rest.partition(" ")
+                session.seconds[name] = float(taken)
             elif first == "limit":
                 session.limit = int(rest)
             elif first == "failed":
                 session.failed = rest
             else:
-                told(edits[int(first)], rest)
+                told(wrong[int(first)], rest)
     os.waitpid(pid, 0)
     if session.failed:
         raise BaselineFailed(session.failed)
     return session
 
 
-def _session(place: Place, tests: Sequence[str], edits: Sequence[Edit], say: Callable[[str], None]) -> None:
-    loop = _Loop(place, edits, say)
+def _session(
+    root: Path,
+    tests: Sequence[str],
+    warm: Sequence[Wrong],
+    cold: Sequence[Wrong],
+    *,
+    say: Callable[[str], None],
+    longest: float,
+) -> None:
+    loop = _Loop(root, {place.path for place, _ in [*warm, *cold]}, warm, say, longest)
     _quiet()
-    sys.setprofile(loop.at_import)
-    code = pytest.main([*_options(place.root), *(str(place.root / test) for test in tests)], plugins=[loop])
+    loop.watch_imports(tests)
+    code = pytest.main([*options(root), *(str(root / test) for test in tests)], plugins=[loop])
     if loop.failed:
         raise BaselineFailed(loop.failed)
     if not loop.done:
         raise BaselineFailed(f"pytest ended with {int(code)} before the tests could run")
-
-
-def _options(root: Path) -> list[str]:
-    plain = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
-    return [*plain, "--rootdir", str(root), "-o", "timeout=0"]
 
 
 def _quiet() -> None:
@@ -138,20 +152,40 @@ def _quiet() -> None:
 class _Loop:
     """Takes the place of pytest's own loop: each edit in a fork, with the tests that reach its function."""
 
-    def __init__(self, place: Place, edits: Sequence[Edit], say: Callable[[str], None]) -> None:
-        self.place, self.edits, self.say, self.done = place, edits, say, False
+    def __init__(
+        self,
+        root: Path,
+        paths: Collection[str],
+        wrong: Sequence[Wrong],
+        say: Callable[[str], None],
+        longest: float,
+    ) -> None:
+        self.root, self.wrong, self.say, self.done, self.longest = root, wrong, say, False, longest
         self.failed = ""
-        self._tops = _tops(place.file)
-        self._imported: set[str] = set()
+        files = [root / path for path in sorted({*NEAREST, *paths}) if (root / path).exists()]
+        self._tops = {str(file): tops(file) for file in files}
+        self._imported: set[tuple[str, str]] = set()
+        self._at = memoryview(mmap.mmap(-1, 8)).cast("Q")
+        """Which test a fork is at."""
+
+    def watch_imports(self, tests: Sequence[str]) -> None:
+        """Which functions an import calls; known until a source changes, because a tracer is slow."""
+        self._tests = " ".join(tests)
+        found = Reach.load(self.root).imported.get(self._tests)
+        if found is None:
+            sys.settrace(self.at_import)
+        else:
+            self._imported = {(file, name) for file, name in found}
 
     def at_import(self, frame: Any, event: str, _: object) -> None:
-        """A profiler until the tests are collected: which functions an import calls."""
-        if event == "call" and frame.f_code.co_filename == str(self.place.file):
-            self._imported.add(self._tops.get(frame.f_code.co_firstlineno, ""))
+        """A tracer until the tests are collected: which functions an import calls."""
+        lines = self._tops.get(frame.f_code.co_filename)
+        if event == "call" and lines is not None:
+            self._imported.add((frame.f_code.co_filename, lines.get(frame.f_code.co_firstlineno, "")))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: pytest.Session) -> bool:
-        sys.setprofile(None)
+        sys.settrace(None)
         try:
             self._try_all(session)
         except BaselineFailed as error:  # pytest would call it an error of its own
@@ -161,46 +195,80 @@ class _Loop:
     def _try_all(self, session: pytest.Session) -> None:
         if session.testsfailed or not session.items:
             raise BaselineFailed("the nearest tests cannot be collected, or there are none")
-        reached, seconds = self._baseline(session)
+        known = self._baseline(session)
+        seconds = {name: one.seconds for name, one in known.items()}
         self.say(f"limit {int(4 * _SECONDS + 4 * sum(seconds.values()))}")
-        functions = _functions_of(self.place.file)
-        for number, edit in enumerate(self.edits):
-            items = [i for i in session.items if edit.function in reached.get(_line(i.nodeid), ())]
-            items.sort(key=lambda i: seconds[_line(i.nodeid)])
-            limit = int(_SECONDS + 4 * sum(seconds[_line(i.nodeid)] for i in items))
-            again = edit.function in self._imported
+        for name, taken in seconds.items():
+            self.say(f"seconds {taken} {name}")
+        functions = {place: functions_of(place.file) for place in dict.fromkeys(p for p, _ in self.wrong)}
+        asked = [i for i in session.items if seconds[line_of(i.nodeid)] <= self.longest]
+        asked.sort(key=lambda i: seconds[line_of(i.nodeid)])
+        noticed: dict[tuple[str, str], list[pytest.Item]] = {}
+        missed = SURVIVED if len(asked) == len(session.items) else SO_FAR
+        for number, (place, edit) in enumerate(self.wrong):
+            where = place.path, edit.function
+            # What noticed an edit of a function often notices the next one.
+            first = [i for i in noticed.get(where, ()) if i in asked]
+            items = [i for i in asked if known[line_of(i.nodeid)].reaches(*where) and i not in first]
+            items = [*first, *items]
+            limit = int(_SECONDS + 4 * sum(seconds[line_of(i.nodeid)] for i in items))
+            again = (str(place.file), edit.function) in self._imported
             result = SURVIVED
             if items:
-                result = _fork(lambda e=edit, i=items: self._one(e, i, functions), limit)  # type: ignore[misc]
-            self.say(f"again {number}" if again and result == SURVIVED else f"{number} {result}")
-        for name in sorted(_imported(self.place.root)):
+                result = _fork(partial(_one, place, edit, items, functions[place], self._at), limit)
+            if result == KILLED and (at := self._at[0]) < len(items):
+                noticed[where] = [items[at], *(i for i in first if i is not items[at])]
+            result = missed if result == SURVIVED else result
+            self.say(f"again {number}" if again and result in (SURVIVED, SO_FAR) else f"{number} {result}")
+        for name in sorted(_imported(self.root)):
             self.say(f"import {name}")
         self.done = True
 
-    def _one(self, edit: Edit, items: list[pytest.Item], functions: dict[str, list[FunctionType]]) -> int:
-        exchange(edit, functions, self.place.file)
-        return _run(items)
-
-    def _baseline(self, session: pytest.Session) -> tuple[dict[str, set[str]], dict[str, float]]:
+    def _baseline(self, session: pytest.Session) -> dict[str, Reached]:
         """Which functions each test reaches, and how long it takes; in a fork, as all that follows."""
+        reach = Reach.load(self.root)
+        reach.imported[self._tests] = sorted(map(list, self._imported))
+        todo = [i for i in session.items if not self._settled(reach.known(i.path, line_of(i.nodeid)))]
+        if todo:
+            self._measure(todo, reach)
+        reach.save()
+        found: dict[str, Reached] = {}
+        for item in session.items:
+            if (one := reach.known(item.path, line_of(item.nodeid))) is None:
+                raise BaselineFailed("the session ended early")
+            found[line_of(item.nodeid)] = one
+        return found
+
+    def _settled(self, found: Reached | None) -> bool:
+        return found is not None and (math.isfinite(found.seconds) or self.longest < math.inf)
+
+    def _measure(self, items: list[pytest.Item], reach: Reach) -> None:
         reading, writing = os.pipe()
         if (pid := os.fork()) == 0:
             with os.fdopen(writing, "w", buffering=1) as out:
-                _watch(session.items, self.place.file, out)
+                _watch(items, self.root, self._tops, out, self.longest)
             os._exit(0)
         os.close(writing)
-        reached: dict[str, set[str]] = {}
-        seconds: dict[str, float] = {}
+        files = {line_of(item.nodeid): item.path for item in items}
         with os.fdopen(reading) as lines:
             for line in lines:
-                nodeid, taken, outcome, *names = line.rstrip("\n").split("\t")
+                name, taken, outcome, functions = line.rstrip("\n").split("\t")
                 if outcome == "failed":
-                    raise BaselineFailed(nodeid)
-                reached[nodeid], seconds[nodeid] = set(names), float(taken)
+                    raise BaselineFailed(name)
+                reach.put(files[name], name, Reached(float(taken), json.loads(functions)))
         os.waitpid(pid, 0)
-        if len(seconds) < len(session.items):
-            raise BaselineFailed("the session ended early")
-        return reached, seconds
+
+
+def _one(
+    place: Place,
+    edit: Edit,
+    items: list[pytest.Item],
+    functions: dict[str, list[FunctionType]],
+    at: memoryview[int],
+) -> int:
+    at[0] = len(items)
+    exchange(edit, functions, place.file)
+    return _run(items, at)
 
 
 class _Outcome:
@@ -211,53 +279,69 @@ class _Outcome:
             self.failed = True
 
 
-def _run(items: list[pytest.Item]) -> int:
+def _run(items: list[pytest.Item], at: memoryview[int]) -> int:
     """Run tests to the first that fails; the exit code of this fork."""
     outcome = _Outcome()
     items[0].config.pluginmanager.register(outcome)
-    for item, following in zip(items, [*items[1:], None], strict=True):
+    for number, (item, following) in enumerate(zip(items, [*items[1:], None], strict=True)):
+        at[0] = number
         item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
         if outcome.failed:
             return 1
     return 0
 
 
-def _watch(items: list[pytest.Item], file: Path, out: Any) -> None:
-    outcome, tops, wanted = _Outcome(), _tops(file), str(file)
-    names: set[str] = set()
-    fixtures = _Fixtures(names)
+def _watch(
+    items: list[pytest.Item], root: Path, lines: dict[str, dict[int, str]], out: Any, longest: float
+) -> None:
+    watch, outcome = Watch(lines), _Outcome()
+    fixtures = _Fixtures(watch.names)
     for plugin in (outcome, fixtures):
         items[0].config.pluginmanager.register(plugin)
-    found: list[tuple[pytest.Item, float, str, set[str]]] = []
-
-    def called(frame: Any, event: str, _: object) -> None:
-        if event == "call" and frame.f_code.co_filename == wanted:
-            names.add(tops.get(frame.f_code.co_firstlineno, ""))
-
+    found: list[tuple[pytest.Item, float, str, set[tuple[str, str]]]] = []
     for item, following in zip(items, [*items[1:], None], strict=True):
-        names.clear()
+        watch.names.clear()
         start = time.process_time()
-        sys.setprofile(called)
-        item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        sys.setprofile(None)
+        sys.settrace(watch)
+        with _at_most(longest):
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+        sys.settrace(None)
         taken = time.process_time() - start
+        taken = taken if taken < longest else math.inf
         state = "failed" if outcome.failed else "passed"
-        found.append((item, taken, state, set(names)))
+        found.append((item, taken, state, set(watch.names)))
     for item, taken, state, own in found:
         shared = (fixtures.reached.get(name, set()) for name in getattr(item, "fixturenames", ()))
-        print("\t".join([_line(item.nodeid), f"{taken:.4f}", state, *own.union(*shared)]), file=out)
+        functions: dict[str, list[str]] = {}
+        for file, name in sorted(own.union(*shared)):
+            functions.setdefault(str(Path(file).relative_to(root)), []).append(name)
+        print("\t".join([line_of(item.nodeid), f"{taken:.4f}", state, json.dumps(functions)]), file=out)
 
 
-def _line(nodeid: str) -> str:
-    return nodeid.replace("\t", " ").replace("\n", " ")
+@contextmanager
+def _at_most(seconds: float) -> Iterator[None]:
+    """Skips a test that takes longer: it is not asked."""
+    if seconds == math.inf:
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        pytest.skip("takes too long")
+
+    signal.signal(signal.SIGPROF, stop)
+    signal.setitimer(signal.ITIMER_PROF, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
 
 
 class _Fixtures:
     """What fixtures reach that several tests share: only the first of these tests is seen to call it."""
 
-    def __init__(self, names: set[str]) -> None:
+    def __init__(self, names: set[tuple[str, str]]) -> None:
         self._names = names
-        self.reached: dict[str, set[str]] = {}
+        self.reached: dict[str, set[tuple[str, str]]] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
@@ -271,55 +355,6 @@ class _Fixtures:
             self._names.update(before)
 
 
-def _tops(file: Path) -> dict[int, str]:
-    """First line of each piece of code to the outermost function that it is in."""
-    found: dict[int, str] = {}
-
-    def walk(code: CodeType, name: str, inside: bool) -> None:
-        for inner in _inner(code):
-            is_class = not inside and not inner.co_flags & 0x2  # CO_NEWLOCALS: a function has it
-            top = name if inside else inner.co_qualname
-            found.setdefault(inner.co_firstlineno, top)
-            walk(inner, top, inside or not is_class)
-
-    walk(compile(file.read_text("utf-8"), str(file), "exec", dont_inherit=True), "", False)
-    return found
-
-
-def _inner(code: CodeType) -> Iterator[CodeType]:
-    return (constant for constant in code.co_consts if isinstance(constant, CodeType))
-
-
-def _functions_of(file: Path) -> dict[str, list[FunctionType]]:
-    """Every function that lives and was made from the file, by its qualified name."""
-    found: dict[str, list[FunctionType]] = {}
-    for thing in gc.get_objects():
-        if type(thing) is FunctionType and thing.__code__.co_filename == str(file):
-            found.setdefault(thing.__code__.co_qualname, []).append(thing)
-    return found
-
-
-def exchange(edit: Edit, functions: dict[str, list[FunctionType]], file: Path) -> None:
-    """Give the living functions the code of the edit."""
-    old, new = (
-        [
-            c
-            for c in _codes(compile(text, str(file), "exec", dont_inherit=True))
-            if c.co_qualname == edit.function
-        ]
-        for text in (file.read_text("utf-8"), edit.source)
-    )
-    lines = [code.co_firstlineno for code in old]  # a name may be used twice: a property and its setter
-    for function in functions.get(edit.function, ()):
-        function.__code__ = new[lines.index(function.__code__.co_firstlineno)]
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    for inner in _inner(code):
-        yield inner
-        yield from _codes(inner)
-
-
 def _fork(work: Callable[[], int], seconds: int) -> str:
     """What became of `work` in a fork of this process, whose time is limited by what it computes."""
     if (pid := os.fork()) == 0:
@@ -327,7 +362,7 @@ def _fork(work: Callable[[], int], seconds: int) -> str:
         try:
             resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds + 5))
             signal.signal(signal.SIGALRM, signal.SIG_DFL)
-            signal.alarm(10 * seconds)  # it may also wait for what never comes
+            signal.alarm(40 * seconds)  # it may also wait for what never comes
             _quiet()
             code = work()
         except BaseException:  # noqa: BLE001 (an edit may break anything; that is a failure of the test)
@@ -345,32 +380,3 @@ def _imported(root: Path) -> set[str]:
     files = {name: str(getattr(module, "__file__", None) or "") for name, module in sys.modules.items()}
     ours = tuple(str(root / name) for name in ("src", "packages", "tests", "infra"))
     return {name for name, file in files.items() if file and not file.startswith(ours) and name != "__main__"}
-
-
-def _cold(place: Place, tests: Sequence[str], edit: Edit) -> int:
-    sys.meta_path.insert(0, _Exchanged(place, edit.source))
-    return int(pytest.main([*_options(place.root), *(str(place.root / test) for test in tests)]))
-
-
-class _Exchanged(importlib.abc.MetaPathFinder, importlib.abc.SourceLoader):
-    """Loads one module from another text."""
-
-    def __init__(self, place: Place, source: str) -> None:
-        self.place, self.source = place, source
-
-    def find_spec(self, fullname: str, path: Any, target: Any = None) -> Any:
-        if fullname != self.place.module:
-            return None
-        package = self.place.file.name == "__init__.py"
-        inner = [str(self.place.file.parent)] if package else None
-        return importlib.util.spec_from_file_location(
-            fullname, self.place.file, loader=self, submodule_search_locations=inner
-        )
-
-    def get_data(self, path: str) -> bytes:
-        if path.endswith(".pyc"):
-            raise OSError(path)
-        return self.source.encode()
-
-    def get_filename(self, fullname: str) -> str:
-        return str(self.place.file)

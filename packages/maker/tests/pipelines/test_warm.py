@@ -208,3 +208,14 @@ def test_steps_are_forked_from_it_too(world: World, tmp_path: Path, monkeypatch:
 
 def test_an_address_that_nobody_listens_at_is_none(world: World) -> None:
     assert connect(str(world.address), os.environ) is None
+
+
+def test_it_ends_when_a_module_that_it_has_imported_is_another_one_on_disk(
+    world: World, tmp_path: Path
+) -> None:
+    (tmp_path / "library.py").write_text("VALUE = 1\n")
+    server = world.start("library")
+    (tmp_path / "library.py").write_text("VALUE = 22\n")
+    assert connect(str(world.address), dict(os.environ)) is None
+    assert until(lambda: server.poll() is not None)
+    assert not world.address.exists()

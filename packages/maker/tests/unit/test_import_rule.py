@@ -4,6 +4,7 @@ serving to training, or a use case to CI, and the repository can no longer be fo
 from __future__ import annotations
 
 import ast
+import functools
 from pathlib import Path
 
 import pytest
@@ -42,7 +43,8 @@ RANK = {room: rank for rank, rooms in enumerate(LAYERS) for room in rooms}
 ONLY = {room: {"spec", "errors"} for room in ("serving", "monitoring", "events", "profile", "lint", "infra")}
 
 
-def imports_of(path: Path) -> set[str]:
+@functools.cache
+def imports_of(path: Path) -> frozenset[str]:
     """Dotted names that a module imports, wherever the statement stands."""
     found: set[str] = set()
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
@@ -55,7 +57,7 @@ def imports_of(path: Path) -> set[str]:
             found.add(node.module or "")
             if node.module == "mlops":
                 found |= {f"mlops.{alias.name}" for alias in node.names}
-    return found
+    return frozenset(found)
 
 
 def offences(path: Path, room: str) -> list[str]:
@@ -72,6 +74,7 @@ def offences(path: Path, room: str) -> list[str]:
     return found
 
 
+@functools.cache
 def modules() -> list[tuple[Path, str]]:
     return [
         (path, path.relative_to(source).parts[0].removesuffix(".py"))
@@ -97,6 +100,7 @@ def inner_offences(path: Path, large: str) -> list[str]:
     return [f"{path} imports {name}" for name in found]
 
 
+@functools.cache
 def homes() -> dict[str, str]:
     """The package of each room."""
     return {room: path.relative_to(ROOT / "packages").parts[0] for path, room in modules()}

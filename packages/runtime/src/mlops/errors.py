@@ -83,6 +83,10 @@ class TargetError(MlopsError):
     exit_code = 6
 
 
+class Forbidden(TargetError):
+    """This identity may not do that; another one may."""
+
+
 class NotFound(TargetError):
     """The named version, run, release, deployment or endpoint does not exist."""
 

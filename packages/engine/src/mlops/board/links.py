@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from mlops.spec.forges import HOSTED
 from mlops.spec.settings import Settings
 from mlops.targets.pages import Pages, pages_of
 
@@ -30,11 +31,8 @@ class Links:
     def of(cls, settings: Settings, target: str) -> Links:
         """Of the forge in `mlops.toml` and the target's tracking server."""
         forge = settings.forge
-        web, parts = "", [quote(part) for part in forge.repository.split("/")]
-        if forge.kind == "github" and len(parts) == 2:
-            web = f"https://github.com/{'/'.join(parts)}"
-        elif forge.kind == "azure-devops" and len(parts) == 3:
-            web = f"https://dev.azure.com/{parts[0]}/{parts[1]}/_git/{parts[2]}"
+        hosted = HOSTED.get(forge.kind)
+        web = hosted.page(forge.repository) if hosted else ""
         return cls(web, forge.kind, pages_of(target, settings))
 
     def commit(self, commit: str) -> str:
@@ -43,14 +41,12 @@ class Links:
     def file(self, path: str, commit: str) -> str:
         if not self.web:
             return ""
-        if self.kind == "github":
-            return f"{self.web}/blob/{quote(commit)}/{quote(path)}"
-        return f"{self.web}?path=/{quote(path)}&version=GC{quote(commit)}"
+        return self.web + HOSTED[self.kind].file.format(commit=quote(commit), path=quote(path))
 
     def request(self, number: int | None) -> str:
         if not self.web or number is None:
             return ""
-        return f"{self.web}/{'pull' if self.kind == 'github' else 'pullrequest'}/{number}"
+        return self.web + HOSTED[self.kind].request.format(number=number)
 
     def run(self, run_id: str) -> str:
         return self.target.run(run_id)

@@ -3,39 +3,32 @@
 from __future__ import annotations
 
 import functools
-import os
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Final
 
-from mlops.bootstrap import azure_devops, files, grants, state
+from mlops.bootstrap import files, grants, on_azure_devops, on_github, state
 from mlops.bootstrap.access import Access
-from mlops.bootstrap.github import github_steps
+from mlops.bootstrap.ground import Ground
 from mlops.bootstrap.providers import Providers, needed
-from mlops.bootstrap.pulumi import Cli, PulumiCli, Up
+from mlops.bootstrap.pulumi import Cli, PulumiCli
 from mlops.bootstrap.steps import Step
 from mlops.bootstrap.world import Stack, World, read_stacks
 from mlops.errors import InvalidInput, Problem
-from mlops.forge.azure_devops_settings import AzureDevOpsSettings
 from mlops.forge.git import Git
-from mlops.forge.github_settings import GitHubSettings
-from mlops.forge.login import azure_devops_header, github_token
 from mlops.infra.stack_names import SHARED
+from mlops.spec.forges import HOSTED, Hosted
 from mlops.spec.settings import FILE, Settings
 from mlops.targets.azure import login
 from mlops.targets.azure.arm import Arm
-
-ForgeKind = Literal["github", "azure-devops"]
-FORGES: Final[tuple[ForgeKind, ...]] = ("github", "azure-devops")
 
 
 @dataclass(frozen=True)
 class Wanted:
     """What the command line says."""
 
-    forge: ForgeKind
+    forge: Hosted
     stacks: Sequence[str] = ()
     """Empty: all. `shared` always belongs to them."""
     reviewers: Sequence[str] = ()
@@ -67,87 +60,44 @@ def steps_for(
     credential = login.credential()
     arm = Arm(credential, settings.azure.subscription_id or login.subscription(), wait=min(wait, 2.0))
     world = World(root, settings, stacks, arm, credential)
-    cli = cli or PulumiCli(root, world.backend)
-    head: list[Step] = [_forge_file(world, wanted.forge, repository)]
-    ground = [
-        *_providers(world, wait),
-        *state.state_steps(world),
-        *grants.own_grants(world),
-        Access(world, wait),
-    ]
-    if wanted.forge == "github":
-        github = open_github(repository)
-        who = [github.reviewer(name) for name in wanted.reviewers or [github.user()["login"]]]
-        trust = {s.name: _prefix_file(world, s, github) for s in _environments(world)}
-        ups: list[Step] = [Up(world, cli, s, trust.get(s.name)) for s in stacks]
-        tail = github_steps(world, github, who, protect=wanted.protect)
-        return [*head, *trust.values(), *ground, *ups, *grants.workflow_grants(world), *tail]
-    devops = open_azure_devops(repository, credential)
-    azure_devops.project_there(devops)
-    approvers = list(wanted.reviewers) or [devops.me()]
-    none = {s.name: _no_prefix_file(world, s) for s in _environments(world)}
-    trust_files = {s.name: azure_devops.trust_file(world, devops, s) for s in _environments(world)}
-    return [
-        *head,
-        *none.values(),
-        *ground,
-        *(Up(world, cli, s, none.get(s.name)) for s in stacks),
-        *grants.workflow_grants(world),
-        *azure_devops.connection_steps(world, devops),
-        *trust_files.values(),
-        *(Up(world, cli, s, trust_files[s.name], again=True) for s in _environments(world)),
-        *azure_devops.environment_steps(world, devops, approvers),
-        azure_devops.variables_file(world),
-    ]
+    ground = Ground(
+        world,
+        cli or PulumiCli(root, world.backend),
+        repository,
+        [
+            *_providers(world, wait),
+            *state.state_steps(world),
+            *grants.own_grants(world),
+            Access(world, wait),
+        ],
+        wanted.reviewers,
+        wanted.protect,
+    )
+    return [_forge_file(world, wanted.forge, repository), *_AROUND[wanted.forge](ground)]
 
 
-def open_github(repository: str) -> GitHubSettings:
-    """With the login of the person; raises `TargetError` without one."""
-    return GitHubSettings(repository, github_token(), os.environ.get("GITHUB_API_URL", ""))
-
-
-def open_azure_devops(repository: str, credential: Any) -> AzureDevOpsSettings:
-    """With the login to Azure, or a personal access token."""
-    organization, project, _ = repository.split("/")
-    api = os.environ.get("AZURE_DEVOPS_URL", "")
-    return AzureDevOpsSettings(organization, project, azure_devops_header(credential), api)
-
-
-_PARTS: Final[Mapping[str, tuple[int, str]]] = {
-    "github": (2, "owner/name"),
-    "azure-devops": (3, "organization/project/repository"),
-}
-_REMOTES: Final[Mapping[str, Sequence[str]]] = {
-    "github": (r"github\.com[:/]([^/]+)/([^/]+?)(?:\.git)?/?$",),
-    "azure-devops": (
-        r"dev\.azure\.com/([^/]+)/([^/]+)/_git/([^/]+)/?$",
-        r"ssh\.dev\.azure\.com:v3/([^/]+)/([^/]+)/([^/]+)$",
-    ),
+_AROUND: Final[Mapping[Hosted, Callable[[Ground], list[Step]]]] = {
+    "github": on_github.steps,
+    "azure-devops": on_azure_devops.steps,
 }
 
 
-def repository_of(root: Path, settings: Settings, forge: str) -> str:
+def repository_of(root: Path, settings: Settings, forge: Hosted) -> str:
     """The repository on the forge: of mlops.toml, else of the remote `origin`; raises `InvalidInput`."""
-    count, shape = _PARTS[forge]
+    hosted = HOSTED[forge]
     if settings.forge.kind == forge and settings.forge.repository:
-        parts = settings.forge.repository.split("/")
-        if len(parts) == count and all(parts):
+        if hosted.split(settings.forge.repository) is not None:
             return settings.forge.repository
         raise InvalidInput(
-            Problem(FILE, f"must be {shape}; got {settings.forge.repository!r}", "forge.repository")
+            Problem(FILE, f"must be {hosted.shape}; got {settings.forge.repository!r}", "forge.repository")
         )
     remote = Git(root).answer("remote", "get-url", "origin")[1].strip()
-    for pattern in _REMOTES[forge]:
-        if found := re.search(pattern, remote):
-            return "/".join(found.groups())
+    if found := hosted.of_remote(remote):
+        return found
     said = f"the remote `origin` is {remote!r}" if remote else "there is no remote `origin`"
     raise InvalidInput(
-        f'which repository on {forge}? {said}; write `repository = "{shape}"` into [forge] of {FILE}'
+        f'which repository on {forge}? {said}; write `repository = "{hosted.shape}"` into [forge] of {FILE}'
     )
-
-
-def _environments(world: World) -> list[Stack]:
-    return [s for s in world.stacks if s.name != SHARED]
 
 
 def _providers(world: World, wait: float) -> list[Step]:
@@ -164,18 +114,3 @@ def _providers(world: World, wait: float) -> list[Step]:
 def _forge_file(world: World, kind: str, repository: str) -> files.Edit:
     wanted = functools.partial(files.with_forge, kind=kind, repository=repository)
     return files.Edit(world, "file:forge", f"[forge] of {FILE}", FILE, wanted)
-
-
-def _prefix_file(world: World, stack: Stack, github: GitHubSettings) -> files.Edit:
-    path = f"environments/Pulumi.{stack.name}.yaml"
-
-    def wanted(text: str) -> str:
-        return files.with_subject_prefix(text, github.subject_prefix())
-
-    return files.Edit(world, f"file:subject:{stack.name}", f"subject prefix in {path}", path, wanted)
-
-
-def _no_prefix_file(world: World, stack: Stack) -> files.Edit:
-    path = f"environments/Pulumi.{stack.name}.yaml"
-    wanted = functools.partial(files.with_subject_prefix, prefix="")
-    return files.Edit(world, f"file:subject:{stack.name}", f"no trust in GitHub in {path}", path, wanted)

@@ -10,8 +10,8 @@ from mlops.bootstrap.steps import Look
 from mlops.forge.github_settings import GitHubSettings
 
 RULESET: Final = "mlops"
-CHECKS: Final = ("lint", "test", "check", "plan")
-"""Jobs of `ci` that must pass before a merge."""
+CHECKS: Final = ("lint", "test", "check", "proof", "plan")
+"""Jobs of `ci` that must pass before a merge; one that is skipped has."""
 
 
 @dataclass(frozen=True)

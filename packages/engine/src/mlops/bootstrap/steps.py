@@ -13,9 +13,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
-from mlops.errors import Blocked, NotFound, TargetError
+from mlops.errors import Blocked, Forbidden, NotFound, TargetError
 from mlops.forge._rest import Denied
-from mlops.tracking.azure_errors import Forbidden
 
 Action = Literal["create", "change", "keep", "refuse"]
 _AT_ONCE = 8

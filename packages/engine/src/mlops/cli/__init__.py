@@ -3,6 +3,14 @@
 Nothing heavy is imported until a verb runs: `mlops --help` must answer at once.
 """
 
-from mlops.cli._app import main
-
 __all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point of the `mlops` script."""
+    from mlops.cli import _warm
+
+    with _warm.kept():
+        from mlops.cli._app import main as answer
+
+        answer()

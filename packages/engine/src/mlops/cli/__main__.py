@@ -1,5 +1,5 @@
 """`python -m mlops.cli`, for where the script `mlops` is not on PATH."""
 
-from mlops.cli._app import main
+from mlops.cli import main
 
 main()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from mlops.bootstrap.steps import Look, Planned, Step
+    from mlops.spec.forges import Hosted
 
 bootstrap = group("bootstrap", "Set up what Pulumi and the workflows need first.")
 
@@ -76,14 +77,13 @@ def azure(
     )
 
 
-def _kind(forge: str) -> Literal["github", "azure-devops"]:
-    from mlops.bootstrap.azure import FORGES
+def _kind(forge: str) -> Hosted:
+    from mlops.spec.forges import HOSTED
 
     chosen = forge or state.settings.forge.kind
-    for known in FORGES:
-        if chosen == known:
-            return known
-    raise InvalidInput(f"--forge must be one of {', '.join(FORGES)}; got {chosen!r}")
+    if (known := HOSTED.get(chosen)) is None:
+        raise InvalidInput(f"--forge must be one of {', '.join(HOSTED)}; got {chosen!r}")
+    return known.name
 
 
 def _show(planned: Sequence[Planned], *, as_json: bool) -> None:

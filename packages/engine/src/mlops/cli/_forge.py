@@ -136,6 +136,23 @@ def approve(
     out().print(f"run {number} may enter {chosen}")
 
 
+@forge.command(epilog="Example: mlops forge review 2 --by bea")
+@verb
+def review(
+    number: Annotated[int, typer.Argument(min=1, help="Of the pull request.", metavar="PULL")],
+    by: Annotated[str, typer.Option(help="Who approves; default: git's user.name.")] = "",
+) -> None:
+    """Approve a pull request as it is now. On this machine a name is what somebody typed."""
+    from mlops.forge.git import Git
+    from mlops.forge.local import LocalForge
+    from mlops.lifecycle.train.lineage import actor
+
+    _store()
+    who = by or actor(state.root)
+    LocalForge.of(Git(state.root)).approve(number, who)
+    out().print(f"{who} approves pull request {number}", markup=False)
+
+
 @forge.command(epilog="Example: mlops forge cancel 4")
 @verb
 def cancel(number: RunArgument) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,18 +29,24 @@ def cost(
             "--renew", help="Ask Azure's price list for the stacks' regions; writes environments/prices.yaml."
         ),
     ] = False,
+    price_list: Annotated[
+        str,
+        typer.Option(metavar="URL", help="Where --renew finds the list: a copy of your own, for example."),
+    ] = "",
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown for a pull request.")] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Say what each stack costs a month, idle and at a load, per resource."""
     if as_json and markdown:
         raise InvalidInput("--json and --markdown are two formats; choose one")
+    if price_list and not re.fullmatch(r"https?://[^\s?#]+", price_list):
+        raise InvalidInput(f"--price-list must be an address such as https://host/path; got {price_list!r}")
     api, render = _api(), _api("mlops.infra.cost.render")
     load = api.Load(node_hours, storage_gb, logs_gb, traffic_gb)
     err().print("Running the program of the stacks without a cloud", style="dim")
     costs = api.cost(state.root, load, stacks=stack, against=against)
     if renew:
-        _renew(costs)
+        _renew(costs, price_list)
         return
     if as_json:
         print_json(render.data(costs))
@@ -48,21 +55,22 @@ def cost(
         out().print(text, markup=False, soft_wrap=True, end="")
 
 
-def _renew(costs: Any) -> None:
+def _renew(costs: Any, price_list: str) -> None:
     """Ask for every meter that a stack uses, in the region of the stack, and write the repository's table."""
     from mlops.infra.cost import renew as list_of_azure
     from mlops.infra.cost.prices import OWN
 
+    page = price_list or list_of_azure.PAGE
     wanted: dict[str, set[str]] = {}
     for bill in costs.bills:
         for line in bill.lines:
             wanted.setdefault(line.meter, set()).add(bill.region)
     try:
-        text, lacking = list_of_azure.renewed(wanted, datetime.now(UTC).date())
+        text, lacking = list_of_azure.renewed(wanted, datetime.now(UTC).date(), page=page)
     except OSError as error:
-        raise TargetError(f"{list_of_azure.PAGE} cannot be read: {error}; the old table stays") from None
+        raise TargetError(f"{page} cannot be read: {error}; the old table stays") from None
     except ValueError as error:
-        raise TargetError(f"{list_of_azure.PAGE} {error}; the old table stays") from None
+        raise TargetError(f"{page} {error}; the old table stays") from None
     kept = _kept(costs, lacking)
     path = Path(state.root) / OWN
     path.write_text(text + kept, encoding="utf-8")

@@ -68,6 +68,17 @@ class Progress:
             case "wait":
                 self._line(f"    [yellow]{text}[/]")
 
+    @contextlib.contextmanager
+    def paused(self) -> Iterator[None]:
+        """Room for a table on standard output, without a spinner in it."""
+        if self._spinner is not None:
+            self._spinner.stop()
+        try:
+            yield
+        finally:
+            if self._spinner is not None:
+                self._spinner.start()
+
     def line(self, markup: str) -> None:
         """Something else that happened."""
         self._line(markup)

@@ -87,7 +87,7 @@ def _with_code(verdict: Verdict, model: str | None) -> Verdict:
     """What lies between the files and the code of each model."""
     from dataclasses import replace
 
-    from mlops.lifecycle.desired import dependencies, parameters
+    from mlops.lifecycle.desired import dependencies, parameters, rows
     from mlops.lint import Finding, rule_names
     from mlops.lint.finding import ordered
 
@@ -97,6 +97,7 @@ def _with_code(verdict: Verdict, model: str | None) -> Verdict:
         judged = {
             "missing-package": dependencies.problems(state.root, name),
             "parameter-apart": parameters.problems(state.root, name),
+            "split-on-spark": rows.problems(state.root, name),
         }
         for rule, problems in judged.items():
             for problem in problems if rule not in off else ():
@@ -145,13 +146,19 @@ def check(
     """Validate every file under environments/ and releases/, the gates of models, and every transition."""
     from datetime import UTC, datetime
 
+    from rich.markup import escape
+
     from mlops.lifecycle.desired.check import check as problems_of
     from mlops.template.divergence import divergences
 
     target = state.target if registry else None
-    problems = problems_of(state.root, base, now=datetime.now(UTC), target=target)
+
+    def note(text: str) -> None:
+        err().print(f"[yellow]note[/] {escape(text)}", highlight=False)
+
+    problems = problems_of(state.root, base, now=datetime.now(UTC), target=target, note=note)
     for diverging in divergences(state.root):
-        err().print(f"[yellow]note[/] {diverging.sentence}", highlight=False)
+        note(diverging.sentence)
     if as_json:
         print_json([vars(p) for p in problems])
     if any(isinstance(problem, Unproven) for problem in problems):

@@ -115,6 +115,7 @@ def apply(
 ) -> None:
     """Make what is served what the committed file says. Safe to run again after any interruption."""
     from mlops.cli import _progress
+    from mlops.forge import open_forge
     from mlops.forge.approved import approvals
     from mlops.lifecycle.apply.environment import apply as carry_out
     from mlops.lifecycle.train.lineage import actor
@@ -134,6 +135,7 @@ def apply(
                 clear_hold=clear_hold,
                 progress=progress.rollout,
                 approved=approvals(env),
+                forge=partial(open_forge, state.root, state.settings),
             )
         outcomes.append(outcome)
         if as_json:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import math
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
@@ -14,7 +16,12 @@ from mlops.cli._models import named
 from mlops.errors import Blocked, InvalidInput, MlopsError
 
 if TYPE_CHECKING:
+    from mlops.cli._progress import Progress
+    from mlops.lifecycle.train.beside import Early
+    from mlops.lifecycle.train.compare import Comparison
+    from mlops.lifecycle.train.runs import Made
     from mlops.lifecycle.train.training import Trained
+    from mlops.pipeline import StepEvent
     from mlops.spec.schema import Task
 
 VersionArgument = Annotated[
@@ -98,10 +105,20 @@ def _say_tried(trained: Trained) -> None:
             out().print(f"  {name:<20} {path}")
 
 
+def _say_uncommitted(keeps_nothing: bool) -> None:
+    """Before minutes of training, and not by `mlops release` after them."""
+    from mlops.lifecycle.train.lineage import checkout
+
+    if not keeps_nothing and checkout(state.root).dirty:
+        err().print(
+            "[yellow]there are uncommitted changes:[/] this version can be judged, and not released. Commit "
+            "first, or try things out with: mlops train --try"
+        )
+
+
 def _say_beside(trained: Trained) -> None:
     """The run beside the last one and the champion; a run that cannot be compared is no failed run."""
-    from mlops.cli import _comparison
-    from mlops.lifecycle.train.beside import LAST, beside
+    from mlops.lifecycle.train.beside import beside
     from mlops.lifecycle.train.training import REGISTERED
 
     if REGISTERED not in trained.outputs or all(event.state == "reused" for event in trained.steps):
@@ -111,9 +128,43 @@ def _say_beside(trained: Trained) -> None:
     except MlopsError as error:
         err().print(f"[yellow]the run is not compared:[/] {error}")
         return
+    _table(made, against)
+
+
+def _table(made: Made, against: Mapping[str, Comparison]) -> None:
+    from mlops.cli import _comparison
+    from mlops.lifecycle.train.beside import LAST
+
     _comparison.show(made, against)
     if LAST in against:
         _comparison.changes(against[LAST], LAST)
+
+
+class _Shows:
+    """Progress, and the table as soon as it can be had: while the run still explains and registers."""
+
+    def __init__(self, model: str, progress: Progress) -> None:
+        self._model, self._progress = model, progress
+        self._early: Early | None = None
+        self.shown = False
+
+    def begun(self, tags: Mapping[str, str]) -> None:
+        """The run has these tags."""
+        from mlops.lifecycle.train.beside import Early
+
+        self._early = Early(state.root, state.target.registry, self._model, tags)
+
+    def step(self, event: StepEvent) -> None:
+        """One step of a pipeline started or ended."""
+        self._progress.step(event)
+        if self._early is None or self.shown:
+            return
+        # A run must not fail by what is only shown: at its end the table is asked for again, and tells.
+        with contextlib.suppress(Exception):
+            if (found := self._early.hear(event)) is not None:
+                with self._progress.paused():
+                    _table(*found)
+                self.shown = True
 
 
 def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
@@ -182,10 +233,12 @@ def train(
     as_json: JsonOption = False,
 ) -> None:
     """Run the training pipeline; unchanged steps are reused. Compares with the last run and the champion."""
+    from mlops.lifecycle.train.training import EVALUATES
     from mlops.pipeline.run.selection import Selection
 
     name, _ = state.model(model)
-    selection = Selection(tuple(only or ()), tuple(start or ()), here=here, debug=debug)
+    waited = () if as_json or here else (EVALUATES,)
+    selection = Selection(tuple(only or ()), tuple(start or ()), here=here, debug=debug, first=waited)
     inputs = pairs(settings or [])
     inputs |= _windows(window=window, test_window=test_window)
     if job is not None:
@@ -203,10 +256,13 @@ def train(
     trial = lifecycle.Trial(tries, selection, note)
     if not as_json:
         err().print(f"Training [bold]{name}[/] on the target {state.target.name}")
+        _say_uncommitted(tries or not selection.whole)
     if not detach:
         with _progress.live(quiet=as_json, still=here) as progress:
-            trained = lifecycle.train(state.root, state.target, name, inputs, progress.step, trial=trial)
-        if not as_json:
+            shows = _Shows(name, progress)
+            told, begun = (progress.step, None) if as_json else (shows.step, shows.begun)
+            trained = lifecycle.train(state.root, state.target, name, inputs, told, trial=trial, begun=begun)
+        if not as_json and not shows.shown:
             _say_beside(trained)
         _say_trained(trained, as_json)
         return

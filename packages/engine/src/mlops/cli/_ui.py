@@ -14,6 +14,11 @@ import typer
 from mlops.cli._app import app, err, state, verb
 from mlops.errors import InvalidInput, TargetError
 
+VIEW = "mlops"
+"""The name of the columns that `mlops ui` chooses, in MLflow's address."""
+_TAGS = ("mlops.verdict", "mlops.data.window", "mlops.data.test_window")
+_ATTRIBUTES = ("Version", "User", "Description")
+
 
 def _experiments(database: Path) -> dict[str, str]:
     """The experiment of each model by its number; those that have a run."""
@@ -29,6 +34,26 @@ def _experiments(database: Path) -> dict[str, str]:
         numbers = {str(name): str(number) for name, number in rows}
     named = {name: experiment(state.root, name) for name in state.settings.models}
     return {name: numbers[one] for name, one in named.items() if one in numbers}
+
+
+def _choose_columns(database: Path, experiment: str, model: str) -> None:
+    """Say which columns MLflow's page shows where the address names `VIEW`; whoever looks may change them."""
+    import json
+    import sqlite3
+    from contextlib import closing
+
+    from mlops.spec.gatepolicy import load_gates
+
+    policy = load_gates(state.root, model)
+    metrics = dict.fromkeys((policy.champion.metric, *policy.metrics))
+    columns = [f"metrics.`{name}`" for name in metrics]
+    columns += [f"tags.`{name}`" for name in _TAGS] + [f"attributes.`{name}`" for name in _ATTRIBUTES]
+    said = {"selectedColumns": columns, "orderByKey": "attributes.start_time", "orderByAsc": False}
+    with closing(sqlite3.connect(database, timeout=20)) as connection, connection:
+        connection.execute(
+            "INSERT OR REPLACE INTO experiment_tags (key, value, experiment_id) VALUES (?, ?, ?)",
+            (f"mlflow.sharedViewState.{VIEW}", json.dumps(said), int(experiment)),
+        )
 
 
 @app.command(epilog="Example: mlops ui --port 5050")
@@ -54,7 +79,11 @@ def ui(
     close_dead(store, local_tracker(store))
     err().print(f"MLflow is starting on [bold]http://127.0.0.1:{port}[/] (Ctrl-C stops it)")
     for name, place in _experiments(store / "mlflow.db").items():
-        err().print(f"  runs of {name}: http://127.0.0.1:{port}/#/experiments/{place}/runs", markup=False)
+        _choose_columns(store / "mlflow.db", place, name)
+        # Else the page opens among traces of language models.
+        asked = f"workflowType=machine_learning&viewStateShareKey={VIEW}"
+        address = f"http://127.0.0.1:{port}/#/experiments/{place}/runs?{asked}"
+        err().print(f"  runs of {name}: {address}", markup=False, soft_wrap=True)
     database = f"sqlite:///{store / 'mlflow.db'}"
     artifacts = str(store / "artifacts")
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port)]

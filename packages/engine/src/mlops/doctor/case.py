@@ -8,7 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from mlops.bootstrap.azure import open_azure_devops, open_github, repository_of
+from mlops.bootstrap import on_azure_devops, on_github
+from mlops.bootstrap.azure import repository_of
 from mlops.bootstrap.world import Stack, World, read_stack
 from mlops.errors import InvalidInput
 from mlops.forge.azure_devops_settings import AzureDevOpsSettings
@@ -88,12 +89,12 @@ class Case:
     @functools.cached_property
     def github(self) -> GitHubSettings:
         """With the login to GitHub. Raises `TargetError` when there is none."""
-        return open_github(repository_of(self.root, self.settings, "github"))
+        return on_github.client(repository_of(self.root, self.settings, "github"))
 
     @functools.cached_property
     def devops(self) -> AzureDevOpsSettings:
         credential: Any = login.credential()
-        return open_azure_devops(repository_of(self.root, self.settings, "azure-devops"), credential)
+        return on_azure_devops.client(repository_of(self.root, self.settings, "azure-devops"), credential)
 
     @property
     def bootstrap(self) -> str:

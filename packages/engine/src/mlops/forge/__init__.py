@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from mlops.errors import InvalidInput, Problem, TargetError
 from mlops.forge.git import Git
+from mlops.spec.forges import HOSTED, Hosted
 
 if TYPE_CHECKING:
     from mlops.forge.base import Forge
@@ -21,25 +23,27 @@ def open_forge(root: Path, settings: Settings) -> Forge:
         from mlops.forge.local import LocalForge
 
         return LocalForge.of(Git(root))
-    parts = chosen.repository.split("/")
-    if chosen.kind == "github":
-        from mlops.forge.github import GitHub
+    shape = HOSTED[chosen.kind]
+    if shape.split(chosen.repository) is None:
+        message = f"must be {shape.shape}; got {chosen.repository!r}"
+        raise InvalidInput(Problem("mlops.toml", message, "forge.repository"))
+    return _OPEN[chosen.kind](chosen.repository)
 
-        if len(parts) != 2 or not all(parts):
-            raise _repository(chosen.repository, "owner/name")
-        return GitHub(
-            chosen.repository, token=_token("GITHUB_TOKEN"), api=os.environ.get("GITHUB_API_URL", "")
-        )
+
+def _github(repository: str) -> Forge:
+    from mlops.forge.github import GitHub
+
+    return GitHub(repository, token=_token("GITHUB_TOKEN"), api=os.environ.get("GITHUB_API_URL", ""))
+
+
+def _azure_devops(repository: str) -> Forge:
     from mlops.forge.azure_devops import AzureDevOps
 
-    if len(parts) != 3 or not all(parts):
-        raise _repository(chosen.repository, "organization/project/name")
-    organization, project, name = parts
+    organization, project, name = repository.split("/")
     return AzureDevOps(organization, project, name, token=_token("SYSTEM_ACCESSTOKEN"))
 
 
-def _repository(value: str, allowed: str) -> InvalidInput:
-    return InvalidInput(Problem("mlops.toml", f"must be {allowed}; got {value!r}", "forge.repository"))
+_OPEN: Final[Mapping[Hosted, Callable[[str], Forge]]] = {"github": _github, "azure-devops": _azure_devops}
 
 
 def _token(name: str) -> str:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from urllib.parse import quote
 
 from mlops.forge._rest import Rest
-from mlops.forge.base import PullRequest
+from mlops.forge.base import PullRequest, Review
 
 VERSION = "7.1"
 LONGEST_BODY = 4000
@@ -33,7 +33,8 @@ class AzureDevOps:
     def __init__(self, organization: str, project: str, repository: str, token: str, api: str = "") -> None:
         base = (api or f"https://dev.azure.com/{quote(organization)}") + f"/{quote(project)}"
         self._web = f"https://dev.azure.com/{quote(organization)}/{quote(project)}/_git/{quote(repository)}"
-        self._pulls = f"/_apis/git/repositories/{quote(repository)}/pullrequests"
+        self._repository = f"/_apis/git/repositories/{quote(repository)}"
+        self._pulls = f"{self._repository}/pullrequests"
         headers = {"Accept": "application/json", "Authorization": f"Bearer {token}"}
         self._rest = Rest(base, headers, "SYSTEM_ACCESSTOKEN")
 
@@ -93,6 +94,44 @@ class AzureDevOps:
         options = {"mergeStrategy": "noFastForward", "deleteSourceBranch": True}
         fields = {"autoCompleteSetBy": {"id": row["createdBy"]["id"]}, "completionOptions": options}
         self._call("PATCH", f"{self._pulls}/{number}", body=fields)
+
+    def review(self, commit: str) -> Review | None:
+        rows = [row for row in self._pulls_of(commit) if row.get("status") == "completed"]
+        if not rows:
+            return None
+        row = max(rows, key=lambda r: int(r["pullRequestId"]))
+        number = int(row["pullRequestId"])
+        votes = self._call("GET", f"{self._pulls}/{number}/reviewers")["value"]
+        people = {v["uniqueName"] for v in votes if v.get("vote", 0) >= 5 and not v.get("isContainer")}
+        url = f"{self._web}/pullrequest/{number}"
+        return Review(number, url, str(row["createdBy"]["uniqueName"]), tuple(sorted(people)))
+
+    def authors(self, commits: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for commit in commits:
+            row = self._call("GET", f"{self._repository}/commits/{commit}")
+            found |= {
+                row[who]["email"] for who in ("author", "committer") if (row.get(who) or {}).get("email")
+            }
+            # Names in a commit are its author's claim; who pushed and proposed it is Azure's knowledge.
+            pushed = (row.get("push") or {}).get("pushedBy") or {}
+            found |= {pushed["uniqueName"]} if pushed.get("uniqueName") else set()
+            found |= {pull["createdBy"]["uniqueName"] for pull in self._pulls_of(commit)}
+        return found
+
+    def _pulls_of(self, commit: str) -> list[Any]:
+        kinds = ("lastMergeCommit", "commit")
+        queries = [{"type": kind, "items": [commit]} for kind in kinds]
+        answer = self._call("POST", f"{self._repository}/pullrequestquery", body={"queries": queries})
+        target = self._call("GET", self._repository)["defaultBranch"]
+        found = {
+            row["pullRequestId"]: row
+            for result in answer["results"]
+            for rows in result.values()
+            for row in rows
+            if row["targetRefName"] == target
+        }
+        return list(found.values())
 
     def compare_url(self, older: str, newer: str) -> str:
         return f"{self._web}/branchCompare?baseVersion=GC{older}&targetVersion=GC{newer}"

@@ -21,6 +21,19 @@ class PullRequest:
     head: str
     url: str
     body: str = ""
+    author: str = ""
+    """Where the forge of this machine knows it."""
+
+
+@dataclass(frozen=True)
+class Review:
+    """Who agreed to what a merged pull request brought, by names that the forge vouches for."""
+
+    number: int
+    url: str
+    author: str
+    approved: tuple[str, ...]
+    """People whose last word on the commit that was merged is yes; no bots, groups or strangers."""
 
 
 class Forge(Protocol):
@@ -50,6 +63,12 @@ class Forge(Protocol):
 
     def auto_merge(self, number: int) -> None:
         """Merge by itself once every required check and review is there."""
+
+    def review(self, commit: str) -> Review | None:
+        """Of the pull request that brought `commit` to the default branch; None when none did."""
+
+    def authors(self, commits: Sequence[str]) -> set[str]:
+        """Who wrote, committed or proposed them, by the names of `Review`."""
 
     def compare_url(self, older: str, newer: str) -> str:
         """A page with the difference of two commits; empty when the forge has none."""

@@ -8,15 +8,16 @@ import hashlib
 import hmac
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 from urllib.parse import quote
 
 from mlops.errors import InvalidInput, Problem, TargetError
 from mlops.forge._rest import Rest
 from mlops.forge.git import Git
 from mlops.forge.github import API, headers_of
+from mlops.spec.forges import Kind
 from mlops.spec.settings import Settings
 
 SECRET = "MLOPS_DISPATCH_SECRET"  # noqa: S105  the name of a variable
@@ -37,20 +38,34 @@ def open_dispatcher(settings: Settings, root: Path) -> Dispatcher:
     """For the forge of `mlops.toml` in `root`; raises `InvalidInput` (settings), `NotFound` (a local forge
     that runs no workflows) and `TargetError` (no token, no `origin`).
     """
-    chosen = settings.forge
-    if chosen.kind == "github":
-        token = _variable("GITHUB_TOKEN")
-        return GitHubDispatch(chosen.repository, token, os.environ.get("GITHUB_API_URL", ""))
-    if chosen.kind == "azure-devops":
-        if not settings.events.dispatch_webhook:
-            raise InvalidInput(
-                Problem("mlops.toml", "name the incoming webhook to call", "events.dispatch_webhook")
-            )
-        organization = chosen.repository.partition("/")[0]
-        return AzureDevOpsDispatch(organization, settings.events.dispatch_webhook, _variable(SECRET))
+    return _OPEN[settings.forge.kind](settings, root)
+
+
+def _local(settings: Settings, root: Path) -> Dispatcher:
     from mlops.forge.local import LocalForge
 
     return LocalDispatch(LocalForge.of(Git(root)).git.root)
+
+
+def _github(settings: Settings, root: Path) -> Dispatcher:
+    token = _variable("GITHUB_TOKEN")
+    return GitHubDispatch(settings.forge.repository, token, os.environ.get("GITHUB_API_URL", ""))
+
+
+def _azure_devops(settings: Settings, root: Path) -> Dispatcher:
+    webhook = settings.events.dispatch_webhook
+    if not webhook:
+        raise InvalidInput(
+            Problem("mlops.toml", "name the incoming webhook to call", "events.dispatch_webhook")
+        )
+    return AzureDevOpsDispatch(settings.forge.repository.partition("/")[0], webhook, _variable(SECRET))
+
+
+_OPEN: Final[Mapping[Kind, Callable[[Settings, Path], Dispatcher]]] = {
+    "local": _local,
+    "github": _github,
+    "azure-devops": _azure_devops,
+}
 
 
 def _variable(name: str) -> str:

@@ -11,10 +11,13 @@ from typing import Any, Literal
 
 from mlops.errors import Blocked, NotFound
 from mlops.forge._rest import Rest
-from mlops.forge.base import PullRequest
+from mlops.forge.base import PullRequest, Review
 
 API = "https://api.github.com"
 _PAGE = 100
+_DECISIVE = ("APPROVED", "CHANGES_REQUESTED", "DISMISSED")
+"""A comment takes no approval back."""
+_WRITERS = ("admin", "maintain", "write")
 _AUTO_MERGE = (
     "mutation($id: ID!) { enablePullRequestAutoMerge(input: {pullRequestId: $id, mergeMethod: MERGE}) "
     "{ clientMutationId } }"
@@ -99,6 +102,45 @@ class GitHub:
                 f"GitHub does not merge pull request {number} by itself: {said}. Allow auto-merge in the "
                 "repository's settings and require a check on its branch"
             )
+
+    def review(self, commit: str) -> Review | None:
+        rows = [row for row in self._pulls_of(commit) if row.get("merged_at")]
+        if not rows:
+            return None
+        row = max(rows, key=lambda r: int(r["number"]))
+        last: dict[str, Mapping[str, Any]] = {}
+        for review in self._all(f"{self._path}/pulls/{row['number']}/reviews", {}):
+            user = review.get("user") or {}
+            if user.get("type") == "User" and review["state"] in _DECISIVE:
+                last[user["login"]] = review
+        # What was approved before the last push is something else; who may only read approves nothing.
+        said = {
+            name
+            for name, review in last.items()
+            if review["state"] == "APPROVED" and review.get("commit_id") == row["head"]["sha"]
+        }
+        approved = [name for name in sorted(said) if self._may_write(name)]
+        return Review(row["number"], row["html_url"], row["user"]["login"], tuple(approved))
+
+    def authors(self, commits: Sequence[str]) -> set[str]:
+        found: set[str] = set()
+        for commit in commits:
+            row = self._rest.call("GET", f"{self._path}/commits/{commit}")
+            found |= {who["login"] for who in (row.get("author"), row.get("committer")) if who}
+            # Names in a commit are its author's claim; who proposed it is GitHub's knowledge.
+            found |= {pull["user"]["login"] for pull in self._pulls_of(commit)}
+        return found
+
+    def _pulls_of(self, commit: str) -> list[Any]:
+        rows = self._all(f"{self._path}/commits/{commit}/pulls", {})
+        return [r for r in rows if r["base"]["ref"] == r["base"]["repo"]["default_branch"]]
+
+    def _may_write(self, name: str) -> bool:
+        try:
+            row = self._rest.call("GET", f"{self._path}/collaborators/{name}/permission")
+        except NotFound:
+            return False
+        return row.get("permission") in _WRITERS
 
     def compare_url(self, older: str, newer: str) -> str:
         return f"https://github.com/{self._repository}/compare/{older}...{newer}"

@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from mlops.errors import Blocked, NotFound, TargetError
-from mlops.forge.base import PullRequest
+from mlops.forge.base import PullRequest, Review
 from mlops.forge.git import Git
 from mlops.forge.pushed.store import ENDED, Run, Store
 from mlops.spec import writing
@@ -73,7 +73,7 @@ class LocalForge:
         with self._alone():
             number = max((p.number for p in self._all()), default=0) + 1
             url = (self._pulls / f"{number}.json").as_uri()
-            made = self._write(PullRequest(number, branch, base, title, "open", head, url, body))
+            made = self._write(PullRequest(number, branch, base, title, "open", head, url, body, _actor()))
         self._started(made, "opened", _actor())
         return made
 
@@ -97,6 +97,8 @@ class LocalForge:
             if (unchecked := self._unchecked(number)) is not None:
                 raise Blocked(f"pull request {number} cannot be merged: {unchecked}")
             base, head = f"refs/heads/{request.base}", self.git.head(f"refs/heads/{request.branch}")
+            if approver:
+                self.approve(number, approver)
             before, made = self._merged(request, base, head, approver)
             self._write(replace(request, state="merged", head=head))
         if self._store.enabled:
@@ -169,6 +171,35 @@ class LocalForge:
     def _wish(self, number: int) -> Path:
         """There when a pull request is to be merged once its checks passed."""
         return self._pulls / f"{number}.auto"
+
+    def approve(self, number: int, by: str) -> None:
+        """Somebody agrees to the branch as it is now; what is pushed later needs a new word."""
+        request = self.get(number)
+        head = request.head if request.state == "merged" else self.git.head(f"refs/heads/{request.branch}")
+        with self._approvals(number).open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps({"by": by, "head": head}) + "\n")
+
+    def review(self, commit: str) -> Review | None:
+        parents = self.git.run("rev-parse", f"{commit}^@").split()
+        # Merged here, or by hand: what counts is what came in.
+        brought = {commit, *parents[1:]}
+        request = next((p for p in reversed(self._all()) if p.head in brought), None)
+        if request is None:
+            return None
+        path = self._approvals(request.number)
+        lines = path.read_text(encoding="utf-8").splitlines() if path.is_file() else []
+        said = [json.loads(line) for line in lines]
+        people = {str(one["by"]) for one in said if one["head"] == request.head}
+        return Review(request.number, request.url, request.author, tuple(sorted(people)))
+
+    def authors(self, commits: Sequence[str]) -> set[str]:
+        """Names of git: this machine has no other, and anybody can set them."""
+        return {
+            name for c in commits for name in self.git.run("show", "-s", "--format=%an%n%cn", c).split("\n")
+        }
+
+    def _approvals(self, number: int) -> Path:
+        return self._pulls / f"{number}.approvals"
 
     def compare_url(self, older: str, newer: str) -> str:
         return ""

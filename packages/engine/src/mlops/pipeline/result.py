@@ -21,6 +21,10 @@ class StepEvent:
     """Path or URL of the step's log."""
     note: str = ""
     """What is different here from what the file asks for."""
+    run_id: str = ""
+    """The run that it belongs to, where that is known meanwhile."""
+    outputs: Mapping[str, str] = field(default_factory=dict)
+    """Local paths by name, once it has ended well."""
 
 
 @dataclass(frozen=True)

@@ -55,16 +55,11 @@ def new_model(
     before = (root / FILE).read_text(encoding="utf-8")
     (root / FILE).write_text(with_model(before, name, package), encoding="utf-8")
     changed = [FILE]
-    if chosen.groups:
-        project = root / environment.PROJECT
-        old = project.read_text(encoding="utf-8")
-        new = environment.with_groups(old, chosen.groups)
-        if new != old:
-            project.write_text(new, encoding="utf-8")
-            changed.append(environment.PROJECT)
-            # A lock behind its project is no reason to leave half a model: the caller sees what is missing.
-            with contextlib.suppress(InvalidInput):
-                changed += [IMAGE] if environment.write_image(root) else []
+    if chosen.groups and (installed := environment.install(root, chosen.groups)):
+        changed += installed
+        # A lock behind its project is no reason to leave half a model: the caller sees what is missing.
+        with contextlib.suppress(InvalidInput):
+            changed += [IMAGE] if environment.write_image(root) else []
     return [*sorted(texts), *changed]
 
 
@@ -182,7 +177,11 @@ def _copied(root: Path, settings: Settings, name: str, package: str, kind: Kind)
         wanted = [pattern.format(n) for n in names]
         wanted += [f"environment/{p.name}" for p in sorted(folder.glob("environment/*")) if p.is_file()]
         if all((folder / path).is_file() for path in wanted) and len(wanted) > len(names):
-            texts = {path: (folder / path).read_text(encoding="utf-8") for path in wanted}
+            known = kinds.groups()
+            texts = {
+                path: environment.plain((folder / path).read_text(encoding="utf-8"), root, model, known)
+                for path in wanted
+            }
             return {
                 f"pipelines/{name}/{path}": environment.with_pins(text, kind.groups, more).replace(
                     f"default: {chosen.usecase}}}", f"default: {package}}}"

@@ -40,6 +40,14 @@ class MlflowRegistry:
             for r in found
         ]
 
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run, for whoever looks at runs; nothing is decided by them."""
+        self._tracker.set_tags(run_id, tags)
+
+    def params(self, run_id: str) -> dict[str, str]:
+        """What the steps of a run have logged as parameters so far."""
+        return {name: text for step in self._tracker.children(run_id) for name, text in step.params.items()}
+
     def versions(
         self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
     ) -> list[ModelVersion]:

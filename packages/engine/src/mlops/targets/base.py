@@ -115,6 +115,12 @@ class Registry(Protocol):
     def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
         """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
 
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run, for whoever looks at runs; nothing is decided by them."""
+
+    def params(self, run_id: str) -> dict[str, str]:
+        """What the steps of a run have logged as parameters so far."""
+
     def versions(
         self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
     ) -> list[ModelVersion]:

@@ -115,6 +115,13 @@ class MemoryRegistry:
         self._versions[model, version] = replace(found, tags=merged)
         self.hook(f"tagged {version}")
 
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """For a page that nobody looks at here."""
+
+    def params(self, run_id: str) -> dict[str, str]:
+        """Nothing: no step runs here."""
+        return {}
+
     def add_artifacts(self, run_id: str, folder: Path, path: str) -> None:
         for file in plain_files(folder):
             self._files[f"{run_id}/{path}/{file.relative_to(folder).as_posix()}"] = file.read_bytes()

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Literal, Self
+from typing import Annotated, Self
 
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from mlops.errors import InvalidInput, Problem
 from mlops.scaffold import kinds
 from mlops.spec._base import ModelName, Spec
+from mlops.spec.forges import HOSTED, Kind
 from mlops.spec.naming import REGIONS, RULES, Names
 from mlops.spec.schema import Task
 from mlops.template import sources
 
 STACKS = ("shared", "dev", "staging", "prod")
-_REPOSITORY = {
-    "github": (r"[A-Za-z0-9](-?[A-Za-z0-9]){0,38}/[A-Za-z0-9._-]{1,100}", "owner/name"),
-    "azure-devops": (r"[^/\s]+/[^/]+/[^/]+", "organization/project/name"),
-}
 
 
 def _region(value: str) -> str:
@@ -48,7 +45,7 @@ class Answers(Spec):
     """Up to 12 lower-case letters and digits in front of the project's name, where a company wants that."""
     region: Annotated[str, AfterValidator(_region)] = "westeurope"
     """Of every stack, until its file says otherwise."""
-    forge: Literal["local", "github", "azure-devops"] = "local"
+    forge: Kind = "local"
     repository: str = ""
     """`owner/name` on GitHub, `organization/project/name` on Azure DevOps; empty for local."""
     contact: Annotated[str, AfterValidator(_email)]
@@ -79,9 +76,11 @@ class Answers(Spec):
         if self.forge == "local" and self.repository:
             raise ValueError("repository: must be empty with the forge `local`")
         if self.forge != "local":
-            pattern, form = _REPOSITORY[self.forge]
-            if not re.fullmatch(pattern, self.repository):
-                raise ValueError(f"repository: must be {form} on {self.forge}; got {self.repository!r}")
+            hosted = HOSTED[self.forge]
+            if hosted.split(self.repository) is None:
+                raise ValueError(
+                    f"repository: must be {hosted.shape} on {self.forge}; got {self.repository!r}"
+                )
         if len(self.name) > 27:
             raise ValueError(
                 f"project: {self.name!r} has {len(self.name)} characters; organisation included, 27 may be"

@@ -9,15 +9,13 @@ from pathlib import Path
 from mlops.errors import InvalidInput, TargetError
 from mlops.forge.git import Git
 from mlops.scaffold import kinds
+from mlops.spec.forges import HOSTED
 from mlops.template import manifest, versions
 from mlops.template.answers import Answers, answers
 from mlops.template.sources import GitTag
 
 Ask = Callable[[str, str], str]
 """(question, default) -> answer; an empty answer means the default."""
-
-_GITHUB = re.compile(r"github\.com[:/](?P<repository>[^/]+/[^/]+?)(?:\.git)?/?$")
-_AZURE = re.compile(r"dev\.azure\.com[:/](?:v3/)?(?P<o>[^/]+)/(?P<p>[^/]+)/(?:_git/)?(?P<n>[^/]+?)/?$")
 
 _STAND_INS = {"project": "project", "contact": "nobody@example.org"}
 """For answers that are still to come."""
@@ -45,12 +43,10 @@ def suggested(root: Path) -> dict[str, str]:
     found = {"project": _name(root.name), "region": "westeurope", "forge": "local", "kind": kinds.DEFAULT}
     code, url, _ = git.answer("remote", "get-url", "origin")
     origin = url.strip().partition("@")[2] or url.strip() if code == 0 else ""
-    if on_github := _GITHUB.search(origin):
-        found |= {"forge": "github", "repository": on_github["repository"]}
-        found["project"] = _name(on_github["repository"].partition("/")[2])
-    elif on_azure := _AZURE.search(origin):
-        found |= {"forge": "azure-devops", "repository": "/".join(on_azure.group("o", "p", "n"))}
-        found["project"] = _name(on_azure["n"])
+    for forge in HOSTED.values():
+        if repository := forge.of_remote(origin):
+            found |= {"forge": forge.name, "repository": repository}
+            found["project"] = _name(repository.rpartition("/")[2])
     found["engine"] = _engine(root, git)
     code, email, _ = git.answer("config", "user.email")
     if code == 0 and "@" in email:

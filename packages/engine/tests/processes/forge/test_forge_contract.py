@@ -14,9 +14,11 @@ from replay import replay
 from mlops.errors import Blocked, InvalidInput, NotFound, TargetError
 from mlops.forge import open_forge
 from mlops.forge.azure_devops import LONGEST_BODY, AzureDevOps, _fit
+from mlops.forge.base import Review
 from mlops.forge.github import GitHub
 from mlops.spec.settings import Settings
 
+MERGED = "c" * 40
 BRANCH, TITLE = "promote/prod/freight", "Promote freight 7 to prod"
 
 
@@ -171,3 +173,32 @@ def test_a_missing_token_is_named(
         open_forge(tmp_path, settings(kind, repository))
     monkeypatch.setenv(variable, "secret")
     assert open_forge(tmp_path, settings(kind, repository)) is not None
+
+
+def test_github_counts_people_who_may_write_and_whose_last_word_on_the_merged_commit_is_yes():
+    """Not: a bot, a stranger, a reader, who changed their mind, who saw an older push, who was dismissed."""
+    with replay("github_review") as server:
+        found = github(server.url).review(MERGED)
+    assert found == Review(
+        12, "https://github.com/contoso/freight/pull/12", "mlops-bot[bot]", ("grace", "linus")
+    )
+    with replay("github_review_none") as server:
+        assert github(server.url).review(MERGED) is None
+
+
+def test_azure_counts_people_who_voted_yes_and_no_group():
+    with replay("azure_review") as server:
+        found = azure(server.url).review(MERGED)
+    assert found is not None and (found.number, found.author) == (3, "bot@contoso.com")
+    assert found.approved == ("grace@contoso.com", "linus@contoso.com")
+    with replay("azure_review_none") as server:
+        assert azure(server.url).review(MERGED) is None
+
+
+def test_who_wrote_a_commit_is_asked_of_the_forge_too():
+    """A name in a commit is what its author typed; who pushed or proposed it is known."""
+    with replay("github_authors") as server:
+        assert github(server.url).authors([MERGED, "d" * 40]) == {"ada", "web-flow", "eve"}
+    with replay("azure_authors") as server:
+        found = azure(server.url).authors([MERGED])
+    assert found == {"ada@contoso.com", "eve@contoso.com", "mallory@contoso.com"}

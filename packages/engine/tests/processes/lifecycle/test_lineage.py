@@ -5,9 +5,11 @@ from __future__ import annotations
 
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from mlops.cli import _train
 from mlops.errors import InvalidInput
 from mlops.lifecycle.train.lineage import checkout, environment_digest, lineage
 
@@ -180,3 +182,17 @@ def test_a_lock_that_locks_nothing_is_a_sentence(root, text):
     (root / "uv.lock").write_text(text)
     with pytest.raises(InvalidInput, match=r"uv\.lock: does not lock the group 'serving'"):
         environment_digest(root)
+
+
+@pytest.mark.parametrize("keeps_nothing", [False, True])
+def test_a_training_that_cannot_be_released_says_so_before_it_starts(
+    root: Path, keeps_nothing: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(_train, "state", SimpleNamespace(root=root))
+    _train._say_uncommitted(keeps_nothing)
+    assert capsys.readouterr().err == ""
+    (root / "src").mkdir(exist_ok=True)
+    (root / "src" / "new.py").write_text("")
+    _train._say_uncommitted(keeps_nothing)
+    said = " ".join(capsys.readouterr().err.split())
+    assert said == "" if keeps_nothing else "uncommitted changes: this version can be judged" in said

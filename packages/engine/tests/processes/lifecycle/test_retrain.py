@@ -396,7 +396,7 @@ def test_a_release_whose_gates_were_loosened_waits_for_a_person(
     )
     made = released(repository, monkeypatch)
     told = ["size.max_megabytes: was 1, is 2"]
-    monkeypatch.setattr(release_module, "between", lambda git, before, new: told)
+    monkeypatch.setattr(release_module, "between", lambda git, before, new, rev: told)
     request = release_module.propose_release(repository.root, repository.forge, made).request
     assert request is not None and request.state == "open"
     assert f"- `{told[0]}`" in request.body

@@ -32,6 +32,13 @@ def test_from_runs_what_comes_after_anew(project):
     assert project.ran() == ["right", "join"]
 
 
+def test_what_somebody_waits_for_runs_before_what_comes_after(project):
+    project.run(selection=Selection(first=("right",)))
+    ran = project.ran()
+    assert ran[:2] == ["prep", "right"]
+    assert sorted(ran[2:]) == ["join", "left"]
+
+
 @pytest.fixture
 def quiet_process(monkeypatch, project):
     """This process with a step's counter, and its arguments and path to be found again."""

@@ -17,7 +17,7 @@ import pytest
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.profile import report
-from mlops.profile.client import drive, request
+from mlops.profile.client import Load, drive, request
 from mlops.profile.measure import measure, quantiles
 from mlops.profile.model import Profile, Recommendation, Wish
 from mlops.profile.server import ServerProcess
@@ -33,7 +33,7 @@ class Server:
         self.loop = asyncio.new_event_loop()
         self.thread = threading.Thread(target=self._run, daemon=True)
         self.thread.start()
-        self.ready.wait(5)
+        self.ready.wait()
 
     def _run(self) -> None:
         self.loop.run_until_complete(self._serve())
@@ -73,33 +73,47 @@ def serving(delay: float = 0.005, fail_every: int = 0, close_every: int = 0) -> 
         yield server
     finally:
         server.loop.call_soon_threadsafe(server.stopped.set)
-        server.thread.join(5)
+        server.thread.join()
+
+
+def driven(server: Server, least: int) -> Load:
+    """Two connections, for as long as a machine needs that is as busy as this one."""
+    seconds = 0.2
+    while True:
+        server.requests.clear()
+        load = drive(request(server.url, b"{}", None), 2, seconds)
+        if len(server.requests) >= least:
+            return load
+        seconds *= 2
 
 
 def test_rate_and_latency_are_those_of_the_server() -> None:
     with serving(delay=0.02) as server:
         load = drive(request(server.url, b"{}", "key"), 4, 0.6)
     assert load.failures == 0
-    # A busy machine gives fewer, nothing gives more.
+    # A busy machine gives fewer, nothing gives more; what was begun is always waited for.
     assert 4 <= len(load.latencies) <= 4 * 0.6 / 0.02 + 4
     assert min(load.latencies) >= 0.02
     assert b"authorization: Bearer key\r\n" in server.requests[0]
     assert server.requests[0].endswith(b"\r\n\r\n{}")
-    assert 0 < load.client_cpu < 0.6
+    assert load.client_cpu > 0
 
 
 def test_failures_are_counted_and_not_timed() -> None:
     with serving(delay=0.001, fail_every=3) as server:
-        load = drive(request(server.url, b"{}", None), 2, 0.3)
+        load = driven(server, 9)
+        answered = len(server.requests)
     assert load.reason == "answer 500"
-    assert load.failures == pytest.approx(len(load.latencies) / 2, rel=0.2, abs=3)
+    assert load.failures == answered // 3
+    assert len(load.latencies) == answered - answered // 3
 
 
 def test_a_server_that_closes_costs_a_connection_and_no_failure() -> None:
     with serving(delay=0.001, close_every=5) as server:
-        load = drive(request(server.url, b"{}", None), 2, 0.3)
+        load = driven(server, 21)
+        answered = len(server.requests)
     assert load.failures == 0
-    assert len(load.latencies) > 20
+    assert len(load.latencies) == answered
 
 
 def test_what_cannot_be_reached_is_said() -> None:
@@ -138,14 +152,18 @@ def test_cpu_and_memory_are_of_the_process_that_listens() -> None:
 
 
 def test_cpu_that_others_use_is_theirs() -> None:
-    spin = subprocess.Popen([sys.executable, "-c", "while True: pass"])
+    # Python's start is none of what is measured.
+    loop = "print('on', flush=True)\nwhile True: pass"
+    spin = subprocess.Popen([sys.executable, "-c", loop], stdout=subprocess.PIPE)
+    assert spin.stdout is not None
     try:
+        assert spin.stdout.readline() == b"on\n"
         with serving(delay=0.02) as server:
             one = request(server.url, b"{}", None)
             (point,) = measure(one, ServerProcess.behind(server.url), connections=[1], seconds=1.0)
     finally:
         spin.kill()
-        spin.wait()
+        spin.communicate()
     assert point.cpu is not None
     assert point.others_cpu > 0.3
 

@@ -17,6 +17,7 @@ from engine_world import MODEL, START, World, make_release
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.decide.intent import Intent
 from mlops.lifecycle.desired import check_rules
+from mlops.lifecycle.desired.approvals import unweighed
 from mlops.lifecycle.desired.check import by_target
 from mlops.lifecycle.desired.pending import plan_for
 from mlops.lifecycle.desired.tree import Tree, Wanted
@@ -212,7 +213,9 @@ def by_check(case: Case, world: World | None) -> set[str]:
     """`mlops check`: the rules that refuse the change, with the target's facts or by the files alone."""
     tree = tree_of(case)
     files = check_rules.by_files(tree, START)
-    judge = by_target(tree, "c" * 40, world.target, START) if world else files
+    judge = (
+        by_target(tree, "c" * 40, world.target, START, weigh=unweighed, otherwise=files) if world else files
+    )
     wanted = tree.wanted[ENV, MODEL]
     found = blocked(judge(check_rules.Asked(wanted, release(case.blocked), POLICY)))
     told = [*check_rules.may_move(tree, judge), *check_rules.says_what_it_replaces(tree)]
@@ -222,7 +225,7 @@ def by_check(case: Case, world: World | None) -> set[str]:
 
 def by_promote(case: Case, world: World) -> set[str]:
     intent = proposal(case.prod, case.hold, case.frozen, case.blocked, case.bypass)
-    return blocked(plan_for(intent, world.target, START).gates)
+    return blocked(plan_for(intent, world.target, START, unweighed).gates)
 
 
 @cache
@@ -247,7 +250,7 @@ def by_apply(case: Case, world: World) -> set[str]:
         file_commit="d" * 40,
         lineage=transitions.lineage([state, *said]),
     )
-    return blocked(plan_for(intent, world.target, START).gates)
+    return blocked(plan_for(intent, world.target, START, unweighed).gates)
 
 
 def worlds(artifact: Path) -> Iterator[tuple[Case, World]]:

@@ -392,5 +392,5 @@ def test_the_name_of_a_release(name: str, key: tuple[str, int] | None):
 
 def test_what_a_file_says_comes_before_what_it_said(there: Tree):
     there.write(PROD, asks(2, 1))
-    said = tree.read(there.root, None, None)[0].said("prod", MODEL)
+    said = tree.read(there.root, None, None, print)[0].said("prod", MODEL)
     assert [state.release for state in said] == [2, 1], "what is not committed yet first, then HEAD"

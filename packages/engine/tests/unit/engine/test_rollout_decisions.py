@@ -16,6 +16,7 @@ from mlops.lifecycle.apply.environment import execute, plan_for
 from mlops.lifecycle.apply.rollout import Event
 from mlops.lifecycle.decide import journal
 from mlops.lifecycle.decide.journal import Kind
+from mlops.lifecycle.desired.approvals import unweighed
 from mlops.spec.desired import Bypass, Hold, Strategy
 from mlops.spec.policy import EnvironmentPolicy, Policy
 from mlops.targets.base import JournalEntry
@@ -349,10 +350,10 @@ def test_a_failure_goes_back_to_what_took_over_last_and_says_at_which_share(worl
 
 def test_the_next_commit_of_the_file_is_a_new_decision_even_when_the_old_one_was_recorded(world: World):
     bad = world.hold()
-    made = plan_for(world.intent("staging"), world.target, world.clock.now())
+    made = plan_for(world.intent("staging"), world.target, world.clock.now(), unweighed)
     assert "analysis" in made.refusal
     world.ask("staging", bad, strategy=ONE_STEP)
-    made = plan_for(world.intent("staging"), world.target, world.clock.now())
+    made = plan_for(world.intent("staging"), world.target, world.clock.now(), unweighed)
     assert not made.refusal
 
 
@@ -473,7 +474,9 @@ def test_prod_asks_staging_and_staging_asks_nobody(world: World):
     world.ask("staging", version)
     world.ask("prod", version)
     gates = {
-        env: {g.name: g for g in plan_for(world.intent(env), world.target, world.clock.now()).gates}
+        env: {
+            g.name: g for g in plan_for(world.intent(env), world.target, world.clock.now(), unweighed).gates
+        }
         for env in ("staging", "prod")
     }
     assert gates["staging"]["order"].verdict == "skipped"
@@ -486,7 +489,9 @@ def test_only_versions_that_are_tagged_live_here_count_as_live(world: World):
     world.ask("prod", 1)
     world.apply("prod")
     world.registry.tag(MODEL, 1, {"mlops.env.staging": "retired"})
-    kinds = [s.kind for s in plan_for(world.intent("staging"), world.target, world.clock.now()).steps]
+    kinds = [
+        s.kind for s in plan_for(world.intent("staging"), world.target, world.clock.now(), unweighed).steps
+    ]
     assert kinds == ["finish"]
 
 
@@ -613,8 +618,8 @@ def test_a_soak_counts_from_when_staging_took_over(artifact):
     version = world.ship()
     world.ask("prod", version)
     world.clock.sleep(3599)
-    assert "soak" in plan_for(world.intent("prod"), world.target, world.clock.now()).refusal
+    assert "soak" in plan_for(world.intent("prod"), world.target, world.clock.now(), unweighed).refusal
     world.clock.sleep(1)
-    assert not plan_for(world.intent("prod"), world.target, world.clock.now()).refusal
+    assert not plan_for(world.intent("prod"), world.target, world.clock.now(), unweighed).refusal
     world.policy = policy(3601)
-    assert "soak" in plan_for(world.intent("prod"), world.target, world.clock.now()).refusal
+    assert "soak" in plan_for(world.intent("prod"), world.target, world.clock.now(), unweighed).refusal

@@ -211,6 +211,35 @@ def test_a_task_of_ones_own_is_judged_by_metrics_of_ones_own(tmp_path: Path) -> 
         main_metric(Case("custom"))
 
 
+class Position(Case):
+    outputs = ("x", "y")
+    directions: Mapping[str, str] = {"miss": "lower"}
+
+    def evaluate(self, truth: np.ndarray, prediction: np.ndarray) -> dict[str, float]:
+        return {"miss": float(np.hypot(*(truth - prediction).T).mean())}
+
+
+def test_two_numbers_at_once_are_learned_judged_and_answered(tmp_path: Path) -> None:
+    """The target is a list in each row, also when it comes back from Parquet or from a file of labels."""
+    rows = table(600)
+    rows["y"] = (rows[["a", "b"]].astype("float64") * [2, -3]).to_numpy().tolist()
+    usecase = Position("custom")
+    schema = trained(usecase, LinearRegression(), rows[:400], tmp_path / "model")
+    assert schema.outputs == ["x", "y"]
+    one = judged(usecase, tmp_path / "model", rows[400:].reset_index(drop=True), tmp_path)
+    assert one.evaluation is not None and one.evaluation.metrics["miss"].value < 1e-3
+    compare(one, worse(one, np.asarray(one.prediction) + 1), "miss", "lower")
+    assert sorted(p.name for p in (tmp_path / "report" / "plots").iterdir()) == [
+        "residuals_1.png",
+        "residuals_2.png",
+    ]
+    back = dataset.read(tmp_path / "test")[0]["y"]
+    written = [json.dumps(list(value)) for value in back]
+    np.testing.assert_array_equal(encode_truth(schema, back), encode_truth(schema, written))
+    odd = encode_truth(schema, [[1.0, 2.0], [1.0]])
+    assert odd.dtype == object and odd.shape == (2,), "lists of other lengths are the use case's own affair"
+
+
 def test_slices_may_go_by_metrics_of_ones_own() -> None:
     schema = ModelSchema(model="case", task="custom", columns=[{"name": "a", "type": "number"}])  # type: ignore[list-item]
     truth = np.arange(200.0)
@@ -221,6 +250,24 @@ def test_slices_may_go_by_metrics_of_ones_own() -> None:
     report = decide(one, None, policy("cost", "lower", slices=[gate]), None)
     found = next(g for g in report.gates if g.name == "slice shop cost")
     assert found.verdict == "blocked" and "x: 100.0" in found.detail and "y:" not in found.detail
+
+
+def test_a_graph_that_is_too_far_off_in_units_of_the_answer_is_told_what_the_limit_means(
+    tmp_path: Path,
+) -> None:
+    """350 in float32 is off by 0.00003: a limit for shares blocks each forecast of a large number."""
+    rows = table(400)
+    rows["y"] = 350 + rows["a"].astype("float64")
+    usecase = Case("regression")
+    trained(usecase, LinearRegression(), rows[:300], tmp_path / "model")
+    one = judged(usecase, tmp_path / "model", rows[300:].reset_index(drop=True), tmp_path)
+    assert one.evaluation is not None and one.evaluation.onnx is not None
+    parity = one.evaluation.onnx.model_copy(update={"max_abs_difference": 3e-5})
+    one = replace(one, evaluation=one.evaluation.model_copy(update={"onnx": parity}))
+    rules = policy("rmse", "lower", onnx={"required": False, "max_abs_difference": 1e-5})
+    (gate,) = (g for g in decide(one, None, rules, None).gates if g.name == "onnx parity")
+    assert gate.verdict == "blocked" and "in units of the answer" in gate.detail
+    assert "set onnx.max_abs_difference" in gate.detail
 
 
 # --- forecasts ---------------------------------------------------------------------------------------------

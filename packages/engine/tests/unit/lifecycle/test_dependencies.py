@@ -108,6 +108,8 @@ def test_one_list_writes_the_lock_and_every_environment(fork: Path, monkeypatch:
     assert f'version: "{number + 1}"' in (folder / "environment.yml").read_text(), (
         "Azure ML keeps the old one"
     )
+    serving = [(folder / name).read_text() for name in ("serving.yml", "serving-conda.yml")]
+    assert all("name: mlops-serving-flights\n" in text for text in serving), "another model's stays its own"
     project = tomllib.loads((fork / "pyproject.toml").read_text())
     assert "flights" in project["tool"]["uv"]["default-groups"], "a laptop installs it too"
     assert dependencies.problems(fork, "flights") == []

@@ -12,9 +12,10 @@ import pytest
 
 from mlops.errors import InvalidInput, NotFound
 from mlops.lifecycle.train import runs as lifecycle
-from mlops.lifecycle.train.beside import LAST, beside
+from mlops.lifecycle.train.beside import LAST, Early, beside
 from mlops.lifecycle.train.compare import MetricRow, compare, verdict
 from mlops.lifecycle.train.runs import Made
+from mlops.pipeline import StepEvent
 from mlops.spec.gates import Interval
 from mlops.targets.base import ModelVersion, TrainingRun
 from mlops.targets.memory import MemoryRegistry
@@ -215,3 +216,34 @@ def test_a_difference_counts_when_its_interval_leaves_out_zero(low, high, way, e
 def test_made_reads_a_run_of_before_these_tags() -> None:
     made = Made.of(TrainingRun("r", DAY, {}, {}, {"mlops.commit": "c", "mlops.dirty": "true"}))
     assert (made.tree, made.version, made.data) == ("", None, ""), "uncommitted code is not its commit"
+
+
+def rows_of(folder: Path, window: str) -> Path:
+    """The output of the step `prep`, as far as it is read."""
+    folder.mkdir()
+    said = {"name": "nycflights", "version": "1", "digest": "sha256:" + "0" * 64, "window": window, "rows": 1}
+    (folder / "manifest.json").write_text(json.dumps(said))
+    return folder
+
+
+@pytest.mark.parametrize("state", ["finished", "reused"])
+def test_the_table_is_there_once_the_metrics_are(registry: Registry, tmp_path: Path, state: str) -> None:
+    made = registry.made("cccc0000", tmp_path, noise=0.2)
+    registry.trained.remove(made)  # it still runs
+    early = Early(ROOT, registry, "flights", {"mlops.pipeline": "pipelines/flights/training.yml"})
+    rows = {
+        "train": str(rows_of(tmp_path / "train", "2013-01..2013-03")),
+        "test": str(rows_of(tmp_path / "test", "2013-04")),
+    }
+    report = {"report": str(tmp_path / "cccc0000" / "report")}
+    assert early.hear(StepEvent("prep", "reused", run_id="cccc0000", outputs=rows)) is None
+    assert early.hear(StepEvent("train", state, run_id="cccc0000")) is None  # type: ignore[arg-type]
+    found = early.hear(StepEvent("evaluate", state, run_id="cccc0000", outputs=report))  # type: ignore[arg-type]
+    if state == "reused":
+        assert found is None, "nothing is new"
+        return
+    assert found is not None
+    one, against = found
+    assert (one.name, one.window, one.test_window) == ("run cccc0000", "2013-01..2013-03", "2013-04")
+    assert LAST in against
+    assert {row.name: row.verdict for row in against[LAST].metrics}["roc_auc"] != "unknown"

@@ -24,6 +24,8 @@ NONE: frozenset[str] = frozenset()
         (Selection(start=("right",)), Plan(ALL, frozenset({"right", "join"}), NONE)),
         (Selection(until=("left",)), Plan(frozenset({"prep", "left"}), NONE, NONE)),
         (Selection(here=True), Plan(ALL, NONE, ALL)),
+        (Selection(first=("left",)), Plan(ALL, NONE, NONE, frozenset({"prep", "left"}))),
+        (Selection(first=("elsewhere",)), Plan(ALL, NONE, NONE)),
         (
             Selection(only=("left",), here=True),
             Plan(frozenset({"prep", "left"}), frozenset({"left"}), frozenset({"left"})),

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 from importlib import import_module, util
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,46 @@ def test_a_library_of_its_own_is_pinned_wherever_the_model_is_loaded(fork: Path,
     # Azure ML never changes a registered environment: other content needs another name.
     assert files["serving.yml"]["name"] == files["serving-conda.yml"]["name"] != "mlops-serving"
     assert files["monitor.yml"]["name"] in ("mlops-monitor", "newcomer-monitor")
+
+
+def installed(fork: Path) -> list[str]:
+    """Groups that the lock says a laptop installs."""
+    lock = tomllib.loads((fork / "uv.lock").read_text())
+    (root,) = (p for p in lock["package"] if p["source"] == {"editable": "."})
+    return list(root["default-groups"])
+
+
+def test_the_lock_follows_its_project_without_an_index(fork: Path) -> None:
+    project = fork / "pyproject.toml"
+    for kind in ("lightgbm", "xgboost"):
+        project.write_text(re.sub(rf'\s*"{kind}",(?=[^\]]*\])', "", project.read_text()))
+    assert environment.install(fork, []) == [] and "xgboost" in installed(fork), "nothing to do"
+    paths = new_model(fork, load_settings(fork), "newcomer", None, "lightgbm")
+    assert {"pyproject.toml", "uv.lock"} <= set(paths)
+    wanted = tomllib.loads(project.read_text())["tool"]["uv"]["default-groups"]
+    assert installed(fork) == sorted(wanted) and "lightgbm" in wanted and "xgboost" not in wanted
+
+
+def test_a_model_starts_without_the_packages_of_the_one_that_it_is_copied_from(fork: Path) -> None:
+    """Of the same name and version, Azure ML keeps the environment that it saw first."""
+    first = next(iter(load_settings(fork).models))
+    clean = (fork / f"pipelines/{first}/environment/conda.yml").read_text()
+    project = fork / "pyproject.toml"
+    project.write_text(
+        project.read_text().replace(
+            "[dependency-groups]\n", f'[dependency-groups]\n{first} = ["narwhals", "patsy"]\n', 1
+        )
+    )
+    lock = fork / "uv.lock"
+    lock.write_text(lock.read_text() + '\n[[package]]\nname = "patsy"\nversion = "1.0"\nsource = {}\n')
+    for path in (fork / f"pipelines/{first}/environment").glob("*.yml"):
+        text = environment.with_pins(path.read_text(), ["xgboost"], environment.pins(fork, ["xgboost"]))
+        text = environment.add_pins(text, {"patsy": "1.0"}) if environment.loads_the_model(text) else text
+        path.write_text(environment.named(text, first) if environment.loads_the_model(text) else text)
+    dirty = (fork / f"pipelines/{first}/environment/conda.yml").read_text()
+    assert f"name: mlops-training-xgboost-{first}" in dirty and "patsy==" in dirty and "xgboost" in dirty
+    made(fork, "sklearn")
+    assert (fork / "pipelines/newcomer/environment/conda.yml").read_text() == clean
 
 
 def test_a_second_kind_does_not_lose_the_first_ones_library(fork: Path) -> None:

@@ -13,7 +13,7 @@ import re
 from datetime import date
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from mlops.infra.naming import REGIONS, check_compute
 from mlops.spec._base import ModelName, Spec
@@ -81,6 +81,26 @@ Ttl = Annotated[str, Field(pattern=r"^[1-9]\d{0,2}[hd]$")]
 Zone = Literal["blob", "file", "queue", "vault", "registry", "workspace", "notebooks", "databricks"]
 
 
+def _types(annotation: Any) -> set[Any]:
+    """Every type that an annotation names, however deep."""
+    inner = get_args(annotation)
+    return {annotation} if not inner else set().union(*(_types(a) for a in inner))
+
+
+class _Section(Spec):
+    """A number is a number here: `max_nodes: true` would otherwise be one node."""
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_truth_for_a_number(cls, value: Any, info: ValidationInfo) -> Any:
+        field = cls.model_fields[str(info.field_name)]
+        given = value if isinstance(value, list) else [value]
+        types = _types(field.annotation)
+        if bool not in types and types & {int, float} and any(isinstance(v, bool) for v in given):
+            raise ValueError(f"must be a number; got {str(value).lower()}")
+        return value
+
+
 class Network(Spec):
     """How the workspace and what it needs are reached, and what they may reach."""
 
@@ -110,7 +130,7 @@ class Network(Spec):
         return self
 
 
-class Cluster(Spec):
+class Cluster(_Section):
     """One Azure ML compute cluster."""
 
     vm_size: VmSize
@@ -164,7 +184,7 @@ class AzureDevOps(Spec):
     """Of each duty, the subject of the service connection that may take it on."""
 
 
-class Storage(Spec):
+class Storage(_Section):
     """The workspace's storage account."""
 
     redundancy: Literal["LRS", "ZRS", "GRS", "GZRS"] = "LRS"
@@ -177,7 +197,7 @@ class Storage(Spec):
     """How long overwritten versions of a blob are kept."""
 
 
-class Logs(Spec):
+class Logs(_Section):
     """The Log Analytics workspace that all resources write to."""
 
     retention_days: int = Field(30, ge=30, le=730)
@@ -186,7 +206,7 @@ class Logs(Spec):
     """A hard stop: above it logs are lost for the day, alerts with them. None means no limit."""
 
 
-class Alerts(Spec):
+class Alerts(_Section):
     """When somebody is told, and who."""
 
     emails: list[Email] = Field(min_length=1)
@@ -199,7 +219,7 @@ class Alerts(Spec):
     """Failed jobs an hour that are still fine."""
 
 
-class Budget(Spec):
+class Budget(_Section):
     """The environment's costs of a month. It warns; Azure stops nothing by itself."""
 
     amount: int = Field(ge=1)
@@ -224,7 +244,7 @@ class EventSubscription(Spec):
     """Which of Azure ML's events, without `Microsoft.MachineLearningServices.` before them."""
 
 
-class Aks(Spec):
+class Aks(_Section):
     """A Kubernetes cluster with the Azure ML extension, attached to the workspace under `compute`."""
 
     compute: ComputeName = "k8s"
@@ -256,7 +276,7 @@ class Databricks(Spec):
     """Only this tier has role-based access."""
 
 
-class DataFactory(Spec):
+class DataFactory(_Section):
     """A pipeline that copies a file into the data container every day and starts the model's ingestion."""
 
     source: Url
@@ -273,7 +293,7 @@ class DataFactory(Spec):
     """The first day of a copy."""
 
 
-class ContainerInstance(Spec):
+class ContainerInstance(_Section):
     """One container that serves a model without an endpoint, for development."""
 
     image: str = Field(pattern=r"^[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64}$")

@@ -110,7 +110,11 @@ def raw_stack_file(root: Path, stack: str) -> tuple[dict[str, str], list[str]]:
     values: dict[str, str] = {}
     secret: list[str] = []
     for key, value in config.items():
+        if not isinstance(key, str):
+            raise InvalidInput(document.problem(("config", key), "must be a text such as mlops:location"))
         name = key if ":" in key else f"{NAMESPACE}:{key}"
+        if name in values:
+            raise InvalidInput(document.problem(("config", key), f"is {name}, which is given already"))
         if isinstance(value, dict) and set(value) == {"secure"}:
             secret.append(name)
             values[name] = f"https://secret.invalid/{name.replace(':', '/')}"

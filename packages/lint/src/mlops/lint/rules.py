@@ -87,6 +87,7 @@ def _rules() -> dict[str, str]:
         "workspace-component": "a component of a workspace or registry instead of a file of this repository",
         "missing-package": "the code of a model imports what the environment of its training job lacks",
         "parameter-apart": "hyper-parameters of the component or `training.yml` are not those of `model.py`",
+        "split-on-spark": "a step makes rows by Spark and is given `split`, which Spark does not do",
         "hidden-failures": "a parallel job that hides every failed mini-batch",
         "silent-monitor": "a monitor's signal without thresholds never raises an alert",
         "retired-size": "a size of virtual machine that Azure has retired",

@@ -37,7 +37,8 @@ DEPLOYMENT = {
 """Set for a deployment, by `mlops apply` or by whoever runs the container."""
 
 FORGE = {
-    "MLOPS_WARM": "Where the server listens that steps and jobs are forked from.",
+    "MLOPS_WARM": "`off`: `mlops train` keeps no process for the next one. Else where a server listens "
+    "that steps and jobs are forked from.",
     "MLOPS_FORGE": "The bare repository of the local forge.",
     "MLOPS_FORGE_PYTHON": "The Python that jobs use.",
     "MLOPS_FORGE_RUN": "The run's number.",

@@ -39,7 +39,8 @@ def tried(root: Path, tests: str, reasons: list[Reason] | None = None) -> Judged
     (root / "pytest.ini").write_text("[pytest]\npythonpath = src\nmarkers = slow\n")
     (root / MODULE).write_text(CODE)
     (root / "tests/test_toy.py").write_text(tests)
-    return program.run(root, MODULE, ["tests/test_toy.py"], reasons or [])
+    (judged,) = program.run(root, {MODULE: None}, ["tests/test_toy.py"], reasons or [])
+    return judged
 
 
 def of(judged: Judged, new: str) -> str | None:

@@ -37,7 +37,7 @@ def psi(reference: Array, current: Array) -> float:
 
 def jensen_shannon(reference: Array, current: Array) -> float:
     """Jensen-Shannon distance of counts [bins] with base 2: a metric in [0, 1], 1 for disjoint shares."""
-    from scipy.spatial.distance import jensenshannon  # type: ignore[import-untyped]
+    from scipy.spatial.distance import jensenshannon
 
     sides = shares(reference), shares(current)
     if not all(side.any() for side in sides):  # nothing to compare with; SciPy divides by it
@@ -52,7 +52,7 @@ def kolmogorov_smirnov(reference: Array, current: Array) -> tuple[float, float]:
     and exact when every value is an edge. The p-value is the asymptotic one: too large, never too small,
     where values are tied. (nan, 1) when one side is empty.
     """
-    from scipy.special import kolmogorov  # type: ignore[import-untyped]
+    from scipy.special import kolmogorov
 
     n, m = float(reference.sum()), float(current.sum())
     if not n or not m:
@@ -150,7 +150,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
 
 def benjamini_hochberg(p_values: Sequence[float]) -> list[float]:
     """Adjusted p-values: among those <= a, a share of at most a is expected to be false."""
-    from scipy.stats import false_discovery_control  # type: ignore[import-untyped]
+    from scipy.stats import false_discovery_control
 
     return [float(p) for p in false_discovery_control(p_values, method="bh")] if p_values else []
 

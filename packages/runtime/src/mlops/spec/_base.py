@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic_core import CoreSchema
 
 from mlops.spec.split import Part
 
@@ -16,10 +17,51 @@ class Spec(BaseModel):
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
-        use_attribute_docstrings=True,
         arbitrary_types_allowed=False,
         defer_build=True,  # a verb builds the validators of the files that it reads, not of all
     )
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
+        """The docstrings of fields are read when somebody asks for a schema: each process would pay for it.
+
+        With `use_attribute_docstrings` every class looks up its source when it is defined, which costs a
+        process that has large libraries in memory more than all of its own imports.
+        """
+        made = handler(core)
+        own = handler.resolve_ref_schema(made).get("properties", {})
+        names = {field.alias or name: name for name, field in cls.model_fields.items()}
+        told = _docstrings(cls)
+        for shown, schema in own.items():
+            text = told.get(names.get(shown, shown))
+            if text and "description" not in schema:
+                schema["description"] = text
+        return made
+
+
+def _docstrings(model: type) -> dict[str, str]:
+    """What stands below each field of `model`, or of a class that it inherits from."""
+    import ast
+    import inspect
+    import itertools
+    import textwrap
+
+    found: dict[str, str] = {}
+    for part in reversed(model.__mro__):
+        if part is Spec or not issubclass(part, Spec):
+            continue
+        (parsed,) = ast.parse(textwrap.dedent(inspect.getsource(part))).body
+        body = parsed.body if isinstance(parsed, ast.ClassDef) else []
+        for field, text in itertools.pairwise(body):
+            if (
+                isinstance(field, ast.AnnAssign)
+                and isinstance(field.target, ast.Name)
+                and isinstance(text, ast.Expr)
+                and isinstance(text.value, ast.Constant)
+                and isinstance(text.value.value, str)
+            ):
+                found[field.target.id] = inspect.cleandoc(text.value.value)
+    return found
 
 
 def _editors(pattern: str) -> WithJsonSchema:

@@ -63,6 +63,9 @@ RULES: Final[Mapping[str, Rule]] = {
     "container_group": Rule("ci", 63, r"[a-z0-9]+(-[a-z0-9]+)*", 1),
 }
 
+_RESERVED = re.compile(r"microsoft|windows|^(login|xbox)", re.IGNORECASE)
+"""Words that Azure keeps to itself in names with an address (learn.microsoft.com, "Resolve errors for
+reserved resource names")."""
 _COMPUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]")
 
 ENVIRONMENTS: Final[Mapping[str, str]] = {"staging": "stg", "prod": "prd", "shared": "shr", "state": "stat"}
@@ -169,6 +172,8 @@ def check(kind: str | Rule, name: str) -> str:
         raise InvalidInput(f"{what}{size}, {rule.shortest} must be")
     if not re.fullmatch(rule.pattern, name):
         raise InvalidInput(f"{what}it must match {rule.pattern}")
+    if rule.unique and (word := _RESERVED.search(name)):
+        raise InvalidInput(f"{what}Azure keeps {word[0]!r} to itself. Change the name in mlops.toml")
     return name
 
 

@@ -21,6 +21,9 @@ class EnvironmentPolicy(Spec):
     merge_loosened: bool = False
     """Whether that goes too for a release whose gates were loosened since the one that it replaces; if not, a
     person lets it in."""
+    loosened_approvals: int = Field(default=0, ge=0, le=10)
+    """How many people must approve the pull request by which a release comes whose gates were loosened since
+    what is served; its author and who wrote the gates do not count. `mlops apply` asks the forge."""
     synthetic_traffic: bool = False
     """Whether analysis may send the release's input sample when real requests are too few."""
     approvers: list[str] = []

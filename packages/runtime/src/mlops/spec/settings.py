@@ -17,6 +17,7 @@ from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import ModelName, Spec
 from mlops.spec._yaml import problems_of, refuse_conflict
 from mlops.spec.capture import CaptureSettings
+from mlops.spec.forges import Kind
 from mlops.spec.lint import LintSettings
 from mlops.spec.online import OnlineSettings
 from mlops.spec.signing import SigningSettings
@@ -47,7 +48,7 @@ class ModelSettings(Spec):
 class ForgeSettings(Spec):
     """Where the repository is."""
 
-    kind: Literal["local", "github", "azure-devops"] = "local"
+    kind: Kind = "local"
     """Where pull requests are opened."""
     repository: str = ""
     """`owner/name` on GitHub, `organization/project/name` on Azure DevOps; empty for local."""

@@ -11,14 +11,20 @@ from __future__ import annotations
 import os
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 
 def write(path: Path, content: str | bytes, *, durable: bool = True, mode: int | None = None) -> None:
     """Make `path` say `content`; text is UTF-8. Raises `OSError`, and then the old file is there still."""
-    with replacing(path, durable=durable, mode=mode) as draft:
-        draft.write_bytes(_bytes(content))
+    draft, handle = _beside(path, mode)
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(_bytes(content))
+        _take(draft, path, durable=durable)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
 
 
 @contextmanager
@@ -27,25 +33,40 @@ def replacing(path: Path, *, durable: bool = True, mode: int | None = None) -> I
 
     `mode`: of the new file, whatever the old one had and before a byte is in it, for what is secret.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft(path.parent, path if mode is None else None, 0o666 if mode is None else mode)
+    draft, handle = _beside(path, mode)
+    os.close(handle)
     try:
         yield draft
-        if durable:
-            sync(draft)
-        draft.replace(path)
-        if durable:
-            sync(path.parent)
-    finally:
+        _take(draft, path, durable=durable)
+    except BaseException:
         draft.unlink(missing_ok=True)
+        raise
+
+
+def _beside(path: Path, mode: int | None) -> tuple[Path, int]:
+    like, mode = (path, 0o666) if mode is None else (None, mode)
+    try:
+        return _draft(path.parent, like, mode)
+    except FileNotFoundError:  # most folders are there: to ask for each file costs as much as the file
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return _draft(path.parent, like, mode)
+
+
+def _take(draft: Path, path: Path, *, durable: bool) -> None:
+    if durable:
+        sync(draft)
+    os.replace(draft, path)  # noqa: PTH105 (`Path.replace` reads the name of the new path once more)
+    if durable:
+        sync(path.parent)
 
 
 def create(path: Path, content: str | bytes, *, mode: int = 0o666) -> bool:
     """Make `path` say `content` unless it is there: what was said stays said. Whether it was made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    draft = _draft(path.parent, None, mode)
+    draft, handle = _draft(path.parent, None, mode)
     try:
-        draft.write_bytes(_bytes(content))
+        with os.fdopen(handle, "wb") as stream:
+            stream.write(_bytes(content))
         sync(draft)
         # A link fails where a rename would replace.
         path.hardlink_to(draft)
@@ -66,12 +87,14 @@ def sync(path: Path) -> None:
         os.close(handle)
 
 
-def _draft(folder: Path, like: Path | None, mode: int) -> Path:
+def _draft(folder: Path, like: Path | None, mode: int) -> tuple[Path, int]:
+    """A new hidden file and its handle, with the mode of `like` where that is there."""
     draft = folder / f".{secrets.token_hex(8)}.tmp"
-    os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
-    if like is not None and like.exists():
-        draft.chmod(like.stat().st_mode & 0o7777)
-    return draft
+    handle = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
+    if like is not None:
+        with suppress(FileNotFoundError):
+            os.fchmod(handle, like.stat().st_mode & 0o7777)
+    return draft, handle
 
 
 def _bytes(content: str | bytes) -> bytes:

@@ -33,6 +33,9 @@ def evaluation(folder: Path, result: Evaluation, truth: Any, prediction: Any) ->
     if is_values(result.task):
         if np.asarray(truth).dtype == object:
             return []
+        if np.ndim(truth) > 1:  # several values at once: a plot for each
+            pairs = enumerate(zip(np.transpose(truth), np.transpose(prediction), strict=True), 1)
+            return [_residuals(folder / f"residuals_{i}.png", one, two) for i, (one, two) in pairs]
         middle = prediction[:, prediction.shape[1] // 2] if prediction.ndim > 1 else prediction
         return [_residuals(folder / "residuals.png", truth, middle)]
     if result.task == "multilabel":

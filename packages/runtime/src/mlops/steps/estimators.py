@@ -9,8 +9,8 @@ import numpy as np
 
 from mlops.errors import InvalidInput
 from mlops.spec.tasks import is_values
-from mlops.steps.metrics import indicators, labels_of
-from mlops.usecase import Groups
+from mlops.steps.metrics import indicators, labels_of, several
+from mlops.usecase import Groups, Outputs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -72,12 +72,16 @@ def fit(usecase: UseCase, estimator: Any, inputs: pd.DataFrame, rows: pd.DataFra
     """Fit `estimator` on `inputs` of `rows`, as its task wants it. Raises what `fit` raises, and
     `InvalidInput`.
 
-    Several labels become a table of 0 and 1, one column for each of `labels`. A ranker hears which rows
+    Several labels become a table of 0 and 1, one column for each of `labels`; several values a table with a
+    column for each of `outputs`. A ranker hears which rows
     compete, as `group` (LightGBM) or `qid` (XGBoost): these rows then come one after the other.
     """
     truth: Any = rows[usecase.target]
     if usecase.task == "multilabel":
         estimator.fit(inputs, indicators(truth, labels(truth)).astype(int))
+        return
+    if usecase.task == "custom" and isinstance(usecase, Outputs):
+        estimator.fit(inputs, several(truth, len(usecase.outputs)))
         return
     if usecase.task == "ranking" and isinstance(usecase, Groups) and (name := _group_argument(estimator)):
         codes = np.unique(rows[usecase.group].astype(str), return_inverse=True)[1]

@@ -7,23 +7,34 @@ a second. Point values equal scikit-learn's (tests compare them); a metric that 
 
 from __future__ import annotations
 
+import contextlib
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from mlops.errors import InvalidInput
 from mlops.spec.gatepolicy import Direction
 from mlops.spec.gates import Interval
 from mlops.spec.schema import ModelSchema, Task
 from mlops.spec.tasks import CALLED, is_values
+from mlops.steps.resampling import (
+    Cells,
+    Mean,
+    Metric,
+    Ranking,
+    Summed,
+    average_precision,
+    draws,
+    ratio,
+    resamples_of,
+    roc_auc,
+)
 
 Array = np.ndarray[Any, np.dtype[Any]]
-Metric = Callable[[Array], float]
-"""Row weights [n] -> value."""
 Extra = Callable[[Array, Array], Mapping[str, float]]
 """Truth and prediction -> the use case's own metrics."""
 
@@ -113,12 +124,12 @@ NEAR_ZERO_IS_BETTER = frozenset(("calibration_gap", "bias", "coverage_gap"))
 
 def encode_truth(schema: ModelSchema, values: Any) -> Array:
     """Labels as float64 [n]: 0/1 for binary (1 is the last class), class indices, or values as they are; for
-    several labels 0/1 [n, labels]. Of a custom task they stay what they are.
+    several labels 0/1 [n, labels]. Of a custom task they stay what they are, or are numbers [n, outputs].
 
     Raises `InvalidInput` when a label is missing or not one of the model's classes.
     """
     if schema.task == "custom":
-        return _as_they_are(values)
+        return several(values, len(schema.outputs)) if schema.outputs else _as_they_are(values)
     if schema.task == "multilabel":
         return indicators(values, schema.classes)
     raw = np.asarray(values)
@@ -172,12 +183,33 @@ def labels_of(value: Any) -> list[str]:
 
 def _as_they_are(values: Any) -> Array:
     """Numbers as float64, anything else as objects, one a row."""
-    raw = np.asarray(values)
+    try:
+        raw = np.asarray(values)
+    except ValueError:  # lists of several lengths
+        raw = np.empty(len(values), dtype=object)
     if raw.dtype.kind in "iufb":
         return raw.astype(np.float64)
     found = np.empty(len(raw), dtype=object)
-    found[:] = list(raw)
+    found[:] = list(values)
     return found
+
+
+def several(values: Any, outputs: int) -> Array:
+    """Targets of a model with several outputs: float64 [n, outputs], where each row is a list of as many
+    numbers (or its JSON, as in a file of labels); else what they are, one a row."""
+    rows = [_read(value) for value in values]
+    try:
+        found = np.array([np.asarray(row, dtype=np.float64) for row in rows])
+    except (ValueError, TypeError):
+        found = np.empty(0)
+    return found if found.shape == (len(rows), outputs) else _as_they_are(rows)
+
+
+def _read(value: Any) -> Any:
+    if isinstance(value, str) and value.startswith("["):
+        with contextlib.suppress(ValueError):
+            return json.loads(value)
+    return value
 
 
 def _integer_text(value: Any) -> str:
@@ -211,7 +243,7 @@ class Scores:
             raise ValueError(f"{self.rows} labels, but {len(self.prediction)} predictions")
         self.metrics: dict[str, Metric]
         if self.rows == 0 or not np.isfinite(self.prediction).all():
-            self.metrics = dict.fromkeys(METRICS[task], lambda _: float("nan"))
+            self.metrics = dict.fromkeys(METRICS[task], Summed(lambda: math.nan))
         else:
             self.metrics = _STANDARD[task](self)
         if about.extra is not None and self.rows:
@@ -256,6 +288,16 @@ class Scores:
         """Bootstrap resamples: of rows, or of groups with all their rows where rows belong together."""
         return resamples_of(self.rows, count, seed, self._codes)
 
+    def draws(self, count: int, seed: int, names: Sequence[str] | None = None) -> dict[str, Array]:
+        """The value of each metric on each of `count` resamples."""
+        asked = {name: self.metrics[name] for name in names or self.metrics}
+        return draws([asked], self.rows, count, seed, self._codes)[0]
+
+    @property
+    def joined(self) -> Array | None:
+        """The group of each row, by number; None where each row stands alone."""
+        return self._codes
+
     def value(self, name: str) -> float:
         """One point value; NaN where not defined."""
         return self.values([name])[name]
@@ -288,26 +330,6 @@ class _Own:
         return self._found
 
 
-def resamples_of(
-    rows: int, resamples: int, seed: int, codes: Array | None = None
-) -> Iterator[tuple[Array, Array]]:
-    """Bootstrap resamples of `rows` rows: the drawn indices [n] and the same as weights [n].
-
-    With `codes` [n] (0, 1, …: the group of each row) whole groups are drawn.
-    """
-    generator = np.random.default_rng(seed)
-    # A product of two columns is too short for a second thread, which waits for a core wherever all are busy.
-    with threadpool_limits(1, "blas"):
-        groups = rows if codes is None else int(codes.max()) + 1
-        for _ in range(resamples):
-            drawn = generator.integers(groups, size=groups)
-            weights = np.bincount(drawn, minlength=groups).astype(np.float64)
-            if codes is not None:
-                weights = weights[codes]
-                drawn = np.repeat(np.arange(rows), weights.astype(int))
-            yield drawn, weights
-
-
 def intervals(
     scores: Scores,
     *,
@@ -333,23 +355,22 @@ def intervals(
             "leave a metric out where it is not defined"
         ) from None
     own = {name: value for name, value in given.items() if name not in point}
-    draws: dict[str, list[float]] = {name: [] for name in [*point, *own]}
-    for drawn, weights in scores.resamples(resamples, seed):
-        for name, metric in scores.metrics.items():
-            draws[name].append(float(metric(weights)))
-        if extra and own:
-            again = _again(extra, scores.truth[drawn], scores.prediction[drawn])
-            for name in own:
-                draws[name].append(again.get(name, math.nan))
+    drawn = scores.draws(resamples, seed)
+    if extra and own:
+        again = [
+            _again(extra, scores.truth[rows], scores.prediction[rows])
+            for rows, _ in scores.resamples(resamples, seed)
+        ]
+        drawn |= {name: np.array([one.get(name, math.nan) for one in again]) for name in own}
     found = {}
     for name, value in {**point, **own}.items():
-        interval = interval_of(value, draws[name], confidence)
+        interval = interval_of(value, drawn[name], confidence)
         if interval is not None:
             found[name] = interval
         elif not math.isfinite(value):
             tell(f"{name} is not defined on the {scores.rows} rows: too few, or all of one class")
         else:
-            defined = int(np.isfinite(draws[name]).sum())
+            defined = int(np.isfinite(drawn[name]).sum())
             tell(
                 f"{name} is {value:.4g} on the {scores.rows} rows, but defined on {defined} of {resamples} "
                 f"resamples only; {DEFINED:.0%} are needed to say how sure it is: too few rows carry it"
@@ -357,14 +378,15 @@ def intervals(
     return found
 
 
-def interval_of(value: float, draws: Sequence[float], confidence: float) -> Interval | None:
+def interval_of(value: float, drawn: Sequence[float] | Array, confidence: float) -> Interval | None:
     """The two-sided percentile interval of a metric from its value on resamples.
 
     None where the metric is not defined, or on fewer than `DEFINED` of the resamples: the others do not
     count, and an interval of few of them would tell of those alone.
     """
-    usable = np.array([draw for draw in draws if math.isfinite(draw)])
-    if not math.isfinite(value) or not len(usable) or len(usable) < DEFINED * len(draws):
+    every = np.asarray(drawn, dtype=np.float64)
+    usable = every[np.isfinite(every)]
+    if not math.isfinite(value) or not len(usable) or len(usable) < DEFINED * len(every):
         return None
     tail = (1 - confidence) / 2
     low, high = np.quantile(usable, [tail, 1 - tail])
@@ -412,14 +434,15 @@ def paired_intervals(
     value = {name: one.metrics[name](ones) - other.metrics[name](ones) for name in names}
     own = _apart(extra, one, other, np.arange(one.rows))
     value |= {name: found for name, found in own.items() if name not in value}
-    draws: dict[str, list[float]] = {name: [] for name in value}
-    for drawn, weights in resamples_of(one.rows, resamples, seed):
-        for name in names:
-            draws[name].append(one.metrics[name](weights) - other.metrics[name](weights))
-        again = _apart(extra, one, other, drawn) if own else {}
-        for name in value.keys() - set(names):
-            draws[name].append(again.get(name, math.nan))
-    found = {name: interval_of(float(v), draws[name], confidence) for name, v in value.items()}
+    first, second = draws([one.metrics, other.metrics], one.rows, resamples, seed)
+    drawn = {name: first[name] - second[name] for name in names}
+    if own:
+        again = [_apart(extra, one, other, rows) for rows, _ in resamples_of(one.rows, resamples, seed)]
+        drawn |= {
+            name: np.array([apart.get(name, math.nan) for apart in again])
+            for name in value.keys() - set(names)
+        }
+    found = {name: interval_of(float(v), drawn[name], confidence) for name, v in value.items()}
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
@@ -436,113 +459,78 @@ def paired_differences(metric: str, one: Scores, other: Scores, *, resamples: in
     """`metric` of `one` minus that of `other` on the same resamples of the same rows: [resamples]."""
     if not np.array_equal(one.truth, other.truth):
         raise ValueError("the two models were not scored on the same rows")
-    first, second = one.metrics[metric], other.metrics[metric]
-    return np.array([first(w) - second(w) for _, w in one.resamples(resamples, seed)])
+    asked = [{metric: one.metrics[metric]}, {metric: other.metrics[metric]}]
+    first, second = draws(asked, one.rows, resamples, seed, one.joined)
+    return first[metric] - second[metric]
 
 
 # --- the metrics ------------------------------------------------------------------------------------
 
 
-def _ratio(numerator: float, denominator: float) -> float:
-    return float(numerator / denominator) if denominator > 0 else float("nan")
-
-
-class _Ranking:
-    """Rows sorted by score once, equal scores in one group: ROC AUC and average precision for any weights."""
-
-    def __init__(self, positive: Array, score: Array) -> None:
-        self.order = np.argsort(score, kind="stable")
-        ranked = score[self.order]
-        self.starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
-        self.positive = positive[self.order]
-        self.ties = len(self.starts) < len(ranked)
-
-    def _groups(self, weights: Array) -> tuple[Array, Array]:
-        ranked = weights[self.order]
-        positive = ranked * self.positive
-        if not self.ties:
-            return positive, ranked - positive
-        return (
-            np.add.reduceat(positive, self.starts),
-            np.add.reduceat(ranked - positive, self.starts),
-        )
-
-    def roc_auc(self, weights: Array) -> float:
-        positive, negative = self._groups(weights)
-        below = np.cumsum(negative) - negative / 2
-        return _ratio(float(positive @ below), float(positive.sum() * negative.sum()))
-
-    def average_precision(self, weights: Array) -> float:
-        positive, negative = (group[::-1] for group in self._groups(weights))
-        hits = np.cumsum(positive)
-        called = hits + np.cumsum(negative)
-        precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-        return _ratio(float(precision @ positive), float(positive.sum()))
-
-
-def _mean(values: Array) -> Metric:
-    return lambda w: _ratio(float(w @ values), float(w.sum()))
+def _mean(values: Array) -> Summed:
+    return Summed(ratio, values, np.ones(len(values)))
 
 
 def _binary(truth: Array, prediction: Array, threshold: float) -> dict[str, Metric]:
-    ranking = _Ranking(truth, prediction)
+    ranking = Ranking(truth, prediction)
     tiny = np.finfo(np.float64).eps
     safe = np.clip(prediction, tiny, 1 - tiny)
     called = (prediction >= threshold).astype(np.float64)
-    bins = np.clip((prediction * BINS).astype(int), 0, BINS - 1)
+    hits, ones = called * truth, np.ones(len(truth))
     gap = prediction - truth
-
-    def calibration_error(w: Array) -> float:
-        per_bin = np.bincount(bins, weights=w * gap, minlength=BINS)
-        return _ratio(float(np.abs(per_bin).sum()), float(w.sum()))
-
+    bins = Cells(np.clip((prediction * BINS).astype(int), 0, BINS - 1), BINS, gap)
     return {
-        "roc_auc": ranking.roc_auc,
-        "average_precision": ranking.average_precision,
-        "log_loss": _mean(-(truth * np.log(safe) + (1 - truth) * np.log1p(-safe))),
-        "brier": _mean(gap**2),
-        "expected_calibration_error": calibration_error,
-        "calibration_gap": _mean(gap),
-        "accuracy": _mean((called == truth).astype(np.float64)),
-        "precision": lambda w: _ratio(float(w @ (called * truth)), float(w @ called)),
-        "recall": lambda w: _ratio(float(w @ (called * truth)), float(w @ truth)),
-        "f1": lambda w: _ratio(2 * float(w @ (called * truth)), float(w @ (called + truth))),
+        "roc_auc": ranking.metric(roc_auc),
+        "average_precision": ranking.metric(average_precision),
+        "log_loss": Summed(ratio, -(truth * np.log(safe) + (1 - truth) * np.log1p(-safe)), ones),
+        "brier": Summed(ratio, gap**2, ones),
+        "expected_calibration_error": Summed(
+            lambda per_bin, all_rows: ratio(np.abs(per_bin).sum(axis=1), all_rows), bins, ones
+        ),
+        "calibration_gap": Summed(ratio, gap, ones),
+        "accuracy": Summed(ratio, (called == truth).astype(np.float64), ones),
+        "precision": Summed(ratio, hits, called),
+        "recall": Summed(ratio, hits, truth),
+        "f1": Summed(lambda hit, named, true: ratio(2 * hit, named + true), hits, called, truth),
     }
 
 
 def _multiclass(truth: Array, prediction: Array) -> dict[str, Metric]:
     index = truth.astype(int)
     called = prediction.argmax(axis=1)
-    classes = range(prediction.shape[1])
+    count = prediction.shape[1]
     tiny = np.finfo(np.float64).eps
     chosen = np.clip(prediction[np.arange(len(index)), index], tiny, 1)
-    of_class = [((index == k).astype(np.float64), (called == k).astype(np.float64)) for k in classes]
-    rankings = [_Ranking(of_class[k][0], prediction[:, k]) for k in classes]
+    confusion = Cells(index * count + called, count**2)
+    rankings = [Ranking((index == k).astype(np.float64), prediction[:, k]) for k in range(count)]
 
-    def f1_macro(w: Array) -> float:
-        return float(np.mean([_ratio(2 * float(w @ (c * t)), float(w @ (c + t))) for t, c in of_class]))
+    def f1_macro(cells: Array) -> Any:
+        table = cells.reshape(-1, count, count)
+        hits = np.diagonal(table, axis1=1, axis2=2)
+        return ratio(2 * hits, table.sum(axis=1) + table.sum(axis=2)).mean(axis=1)
 
     return {
         "accuracy": _mean((index == called).astype(np.float64)),
         "log_loss": _mean(-np.log(chosen)),
-        "f1_macro": f1_macro,
-        "roc_auc_macro": lambda w: float(np.mean([r.roc_auc(w) for r in rankings])),
+        "f1_macro": Summed(f1_macro, confusion),
+        "roc_auc_macro": Mean([ranking.metric(roc_auc) for ranking in rankings]),
     }
 
 
 def _regression(truth: Array, prediction: Array) -> dict[str, Metric]:
     error = prediction - truth
-    squared = _mean(error**2)
+    # From the middle, so that squares of large values do not cancel out.
+    centred = truth - truth.mean()
+    squared, ones = error**2, np.ones(len(error))
 
-    def r2(w: Array) -> float:
-        centre = _ratio(float(w @ truth), float(w.sum()))
-        return 1 - _ratio(float(w @ error**2), float(w @ (truth - centre) ** 2))
+    def r2(errors: Any, squares: Any, values: Any, rows: Any) -> Any:
+        return 1 - ratio(errors, squares - ratio(values**2, rows))
 
     return {
-        "rmse": lambda w: float(np.sqrt(squared(w))),
-        "mae": _mean(np.abs(error)),
-        "r2": r2,
-        "bias": _mean(error),
+        "rmse": Summed(lambda errors, rows: np.sqrt(ratio(errors, rows)), squared, ones),
+        "mae": Summed(ratio, np.abs(error), ones),
+        "r2": Summed(r2, squared, centred**2, centred, ones),
+        "bias": Summed(ratio, error, ones),
     }
 
 
@@ -550,23 +538,15 @@ def _multilabel(truth: Array, prediction: Array) -> dict[str, Metric]:
     called = (prediction >= CALLED).astype(np.float64)
     tiny = np.finfo(np.float64).eps
     safe = np.clip(prediction, tiny, 1 - tiny)
-    hits, named, true = called * truth, called, truth
-    rankings = [_Ranking(truth[:, k], prediction[:, k]) for k in range(truth.shape[1])]
-
-    def f1_macro(w: Array) -> float:
-        found = [
-            _ratio(2 * float(w @ h), float(w @ (c + t)))
-            for h, c, t in zip(hits.T, named.T, true.T, strict=True)
-        ]
-        return float(np.mean(found))
-
+    hits, named = called * truth, called + truth
+    rankings = [Ranking(truth[:, k], prediction[:, k]) for k in range(truth.shape[1])]
     return {
-        "f1_micro": lambda w: _ratio(2 * float((w @ hits).sum()), float((w @ (named + true)).sum())),
-        "f1_macro": f1_macro,
+        "f1_micro": Summed(lambda hit, all_of: ratio(2 * hit.sum(axis=1), all_of.sum(axis=1)), hits, named),
+        "f1_macro": Summed(lambda hit, all_of: ratio(2 * hit, all_of).mean(axis=1), hits, named),
         "hamming_loss": _mean(np.asarray((called != truth).mean(axis=1))),
         "subset_accuracy": _mean(np.asarray((called == truth).all(axis=1), dtype=np.float64)),
         "log_loss": _mean(np.asarray(-(truth * np.log(safe) + (1 - truth) * np.log1p(-safe)).mean(axis=1))),
-        "roc_auc_macro": lambda w: float(np.mean([r.roc_auc(w) for r in rankings])),
+        "roc_auc_macro": Mean([ranking.metric(roc_auc) for ranking in rankings]),
     }
 
 
@@ -574,13 +554,13 @@ def _quantiles(truth: Array, prediction: Array, names: Sequence[str]) -> dict[st
     levels = np.array([float(name) for name in names])
     error = truth[:, None] - prediction
     low, high = prediction[:, levels.argmin()], prediction[:, levels.argmax()]
-    covered = _mean(((truth >= low) & (truth <= high)).astype(np.float64))
+    covered, ones = ((truth >= low) & (truth <= high)).astype(np.float64), np.ones(len(truth))
     promised = float(levels.max() - levels.min())
     ordered = prediction[:, np.argsort(levels)]
     return {
         "pinball_loss": _mean(np.asarray(np.maximum(levels * error, (levels - 1) * error).mean(axis=1))),
-        "coverage": covered,
-        "coverage_gap": lambda w: covered(w) - promised,
+        "coverage": Summed(ratio, covered, ones),
+        "coverage_gap": Summed(lambda inside, rows: ratio(inside, rows) - promised, covered, ones),
         "width": _mean(high - low),
         "crossing": _mean(np.asarray((np.diff(ordered, axis=1) < 0).any(axis=1), dtype=np.float64)),
     }
@@ -588,10 +568,12 @@ def _quantiles(truth: Array, prediction: Array, names: Sequence[str]) -> dict[st
 
 def _forecast(truth: Array, prediction: Array, baseline: Array | None) -> dict[str, Metric]:
     error, size = np.abs(prediction - truth), np.abs(truth)
-    naive = None if baseline is None else np.abs(baseline - truth)
     found = _regression(truth, prediction)
-    found["wape"] = lambda w: _ratio(float(w @ error), float(w @ size))
-    found["skill"] = lambda w: math.nan if naive is None else 1 - _ratio(float(w @ error), float(w @ naive))
+    found["wape"] = Summed(ratio, error, size)
+    if baseline is None:
+        found["skill"] = Summed(lambda: math.nan)
+    else:
+        found["skill"] = Summed(lambda ours, naive: 1 - ratio(ours, naive), error, np.abs(baseline - truth))
     return {name: found[name] for name in METRICS["forecast"]}
 
 
@@ -606,7 +588,7 @@ def _ranked(truth: Array, prediction: Array, codes: Array) -> dict[str, Metric]:
     def averaged(column: int) -> Metric:
         values = figures[:, column]
         known = np.isfinite(values)
-        return lambda w: _ratio(float(w[first][known] @ values[known]), float(w[first][known].sum()))
+        return lambda w: float(ratio(w[first][known] @ values[known], w[first][known].sum()))
 
     return {name: averaged(i) for i, name in enumerate(METRICS["ranking"])}
 

@@ -73,11 +73,12 @@ def _register(given: argparse.Namespace) -> None:
     parent = tracker.get(own.parent) if own.parent else own
     params = _params(tracker, parent)
     data = data_tags(train, test)
-    tracker.log(parent.run_id, params, _metrics(evaluation))
+    tracker.log(parent.run_id, params, logged(evaluation))
     tracker.set_tags(parent.run_id, {**data, "mlops.digest": digest})
     _log_inputs(tracker, parent, train, test)
     if parent.tags.get(_TRY) == "true":
         tracker.log_artifacts(parent.run_id, given.report, "report")
+        tracker.set_tags(parent.run_id, _called(parent, "try"))
         _answer(given, {"version": None, "digest": digest, "run_id": parent.run_id})
         return
     version = store.find(given.model_name, digest)
@@ -90,8 +91,15 @@ def _register(given: argparse.Namespace) -> None:
         tracker.log_artifacts(parent.run_id, given.report, "report")
         if source := _source_found(version.tags, _lineage(parent)):
             store.tag(given.model_name, version.version, source)
-    tracker.set_tags(parent.run_id, {"mlops.version": str(version.version)})
+    called = _called(parent, f"version {version.version}", again=version.run_id != parent.run_id)
+    tracker.set_tags(parent.run_id, {"mlops.version": str(version.version), **called})
     _answer(given, {"version": version.version, "digest": digest, "run_id": version.run_id})
+
+
+def _called(parent: Run, what: str, again: bool = True) -> dict[str, str]:
+    """The name of a run among others of its pipeline, as `mlops runs` has it; of a try by its id."""
+    name = parent.name.partition(": ")[0]
+    return {"mlflow.runName": f"{name}: {what}" + (f" ({parent.run_id[:8]})" if again else "")}
 
 
 def _answer(given: argparse.Namespace, said: Mapping[str, object]) -> None:
@@ -168,7 +176,8 @@ def _log_inputs(tracker: PipelineTracker, parent: Run, train: Manifest, test: Ma
             return  # the server has no data-set inputs; the tags say it all
 
 
-def _metrics(evaluation: Evaluation) -> Mapping[str, float]:
+def logged(evaluation: Evaluation) -> Mapping[str, float]:
+    """The metrics of the run."""
     found: dict[str, float] = {}
     for name, interval in evaluation.metrics.items():
         found |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}

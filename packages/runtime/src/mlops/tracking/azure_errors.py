@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
+from mlops.errors import Forbidden, InvalidInput, MlopsError, NotFound, TargetError
 
 _LOGIN = (
     "log in with `az login`, or give a job its federated identity (AZURE_TENANT_ID, AZURE_CLIENT_ID and an "
@@ -20,10 +20,6 @@ _REPEATED = re.compile(r"\n(?=Code: )")
 _REFUSED = 400
 _SHOWN = 400
 """Characters of Azure's own words that a sentence repeats."""
-
-
-class Forbidden(TargetError):
-    """This identity may not do that; another one may."""
 
 
 class Unavailable(TargetError):

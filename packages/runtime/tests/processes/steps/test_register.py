@@ -127,6 +127,8 @@ def test_the_same_artifact_again_is_the_same_version(pipeline, monkeypatch):
     assert (code, pipeline.answer()["version"], pipeline.answer()["run_id"]) == (0, 1, first)
     assert len(pipeline.store.versions("flights")) == 1
     assert pipeline.tracker.get(second).tags["mlops.version"] == "1"
+    names = [pipeline.tracker.get(run_id).name for run_id in (first, second)]
+    assert names == ["training: version 1", f"training: version 1 ({second[:8]})"]
 
 
 def test_a_try_registers_nothing_and_keeps_what_it_was(pipeline, monkeypatch):
@@ -138,6 +140,7 @@ def test_a_try_registers_nothing_and_keeps_what_it_was(pipeline, monkeypatch):
     assert pipeline.answer()["version"] is None and pipeline.store.versions("flights") == []
     kept = pipeline.tracker.get(parent)
     assert kept.params == {"max_iter": "200", "window": "2013-01..2013-03"}
+    assert kept.name == f"training: try ({parent[:8]})"
     assert kept.metrics["roc_auc_low"] == 0.65 and "mlops.version" not in kept.tags
     assert pipeline.tracker.download(parent, "report/evaluation.json", pipeline.folder).is_file()
     _, code = run(pipeline, monkeypatch)

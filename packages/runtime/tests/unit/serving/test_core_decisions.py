@@ -7,6 +7,7 @@ column that no input of the graph takes is left out of every prediction, and no 
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -29,7 +30,7 @@ SKOPS: dict[str, Any] = {
 
 def schema(*columns: Column, task: str = "regression", **graph: Any) -> ModelSchema:
     onnx = OnnxGraph(output="out", **graph) if graph else None
-    classes = {"regression": [], "binary": ["0", "1"], "multiclass": ["a", "b", "c"]}[task]
+    classes = {"binary": ["0", "1"], "multiclass": ["a", "b", "c"], "multilabel": ["a", "b"]}.get(task, [])
     return ModelSchema(model="freight", task=task, columns=list(columns), classes=classes, onnx=onnx)  # type: ignore[arg-type]
 
 
@@ -171,6 +172,12 @@ def test_an_absent_text_is_empty_where_it_may_be_absent(
         ("binary", np.zeros((3, 2), np.float32), None),
         ("multiclass", np.zeros((2, 2)), None),
         ("multiclass", np.zeros(2), None),
+        ("multiclass", [np.zeros((2, 2))] * 3, None),  # several labels, where one of three was asked for
+        ("multilabel", np.zeros((2, 2), np.float32), (2, 2)),
+        ("multilabel", [np.zeros((2, 2))] * 2, (2, 2)),
+        ("multilabel", np.zeros((2, 3)), None),
+        ("binary", np.zeros((2, 2), bool), None),
+        ("regression", np.zeros(2, bool), None),
     ],
 )
 def test_what_a_model_returns_is_a_prediction_of_its_task_or_refused(
@@ -188,6 +195,111 @@ def test_of_two_probabilities_the_last_class_counts(monkeypatch: pytest.MonkeyPa
     found = scorer(monkeypatch, Graph(("f",)), schema(NUMBER, task="binary", floats="f"))
     for kind in (np.float32, np.float64):
         assert found._shaped(np.array([[0.25, 0.75], [1, 0]], kind), 2).tolist() == [0.75, 0.0]
+
+
+def test_of_two_labels_each_is_the_probability_that_it_applies(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scorer(monkeypatch, Graph(("f",)), schema(NUMBER, task="multilabel", floats="f"))
+    tables = [np.array([[0.25, 0.75], [1, 0]]), np.array([[0.5, 0.5], [0.125, 0.875]])]
+    assert found._shaped(tables, 2).tolist() == [[0.75, 0.5], [0.0, 0.875]]
+    given = np.array([[0.25, 0.75], [1, 0]], np.float32)
+    assert found._shaped(given, 2).tolist() == given.tolist()
+
+
+def test_only_text_is_text_for_a_graph(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = Graph(("s", "f"))
+    columns = (Column(name="late", type="boolean"), TEXT, Column(name="stops", type="integer"))
+    found = scorer(monkeypatch, graph, schema(*columns, strings="s", floats="f"))
+    found.predict_rows([(True, "AA", 2), (False, "UA", 0)])
+    assert graph.fed["s"].tolist() == [["AA"], ["UA"]]
+    assert graph.fed["f"].tolist() == [[1.0, 2.0], [0.0, 0.0]]
+
+
+def test_who_may_make_types_of_its_own_is_asked_only_without_a_digest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mlops.serving.score import library
+
+    given: list[Any] = []
+    monkeypatch.setattr(library.LibraryScorer, "load", lambda *_, trusted: given.append(trusted))
+    described = schema(TEXT).model_copy(update={"library": SimpleNamespace()})
+    monkeypatch.setattr(core, "read_schema", lambda _: described)
+    core.load(artifact(tmp_path, {}), trusted=["mine.Type"])
+    core.load(tmp_path, digest=core.tree_digest(tmp_path), trusted=["mine.Type"])
+    assert given == [["mine.Type"], None]
+
+
+def test_a_model_that_names_files_outside_of_it_is_not_loaded(tmp_path: Path, loaded: list[Path]) -> None:
+    """Its digest does not count them, so even with one nobody knows what would be loaded."""
+    flavors = {**SKOPS, "python_function": {**SKOPS["python_function"], "data": "../elsewhere"}}
+    folder = artifact(tmp_path, {"flavors": flavors})
+    for digest in (None, core.tree_digest(folder)):
+        with pytest.raises(IntegrityError):
+            core.load(folder, digest=digest)
+    assert loaded == []
+
+
+class Foreign:
+    """Stands in for a model of MLflow: remembers what it was asked, fails when it is told to."""
+
+    def __init__(self, dtypes: dict[str, Any] | None) -> None:
+        names = [
+            SimpleNamespace(name=n, type=SimpleNamespace(to_pandas=lambda t=t: t))
+            for n, t in (dtypes or {}).items()
+        ]
+        self.metadata = SimpleNamespace(get_input_schema=lambda: names if dtypes is not None else None)
+        self.asked: Any = None
+
+    def predict(self, table: Any) -> Any:
+        self.asked = table
+        return np.zeros(len(table))
+
+
+@pytest.mark.parametrize(
+    ("dtypes", "values", "wanted"),
+    [
+        ({"a": np.dtype("int64")}, [1.0, 2.0], "int64"),
+        ({"a": np.dtype("int64")}, [1.0, None], "float32"),
+        ({"a": np.dtype("float64")}, [1.0, 2.0], "float64"),
+        ({"other": np.dtype("int64")}, [1.0, 2.0], "float32"),
+        (None, [1.0, 2.0], "float32"),
+    ],
+)
+def test_a_foreign_model_gets_the_types_of_its_signature_and_what_a_null_allows(
+    monkeypatch: pytest.MonkeyPatch, dtypes: dict[str, Any] | None, values: list[Any], wanted: str
+) -> None:
+    import mlflow.pyfunc
+
+    model = Foreign(dtypes)
+    monkeypatch.setattr(mlflow.pyfunc, "load_model", lambda *_, **__: model)
+    found = core.PyfuncScorer(schema(Column(name="a", type="number"), TEXT), Path("model"))
+    found.predict_rows([(value, text) for value, text in zip(values, ["AA", None], strict=True)])
+    assert list(model.asked.columns) == ["a", "carrier"]
+    assert str(model.asked["a"].dtype) == wanted
+    assert model.asked["carrier"].tolist() == ["AA", None], "a null of text stays one"
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_loading_a_foreign_model_writes_no_byte_code_and_leaves_the_switch_as_it_was(
+    monkeypatch: pytest.MonkeyPatch, fails: bool
+) -> None:
+    import mlflow.pyfunc
+
+    seen: list[bool] = []
+
+    def load(*_: Any, **__: Any) -> Foreign:
+        seen.append(sys.dont_write_bytecode)
+        if fails:
+            raise ModuleNotFoundError("no such module")
+        return Foreign(None)
+
+    monkeypatch.setattr(mlflow.pyfunc, "load_model", load)
+    monkeypatch.setattr(sys, "dont_write_bytecode", False)
+    if fails:
+        with pytest.raises(TargetError):
+            core.PyfuncScorer(schema(TEXT), Path("model"))
+    else:
+        core.PyfuncScorer(schema(TEXT), Path("model"))
+    assert (seen, sys.dont_write_bytecode) == ([True], False)
 
 
 @pytest.mark.parametrize(

@@ -29,13 +29,13 @@ def test_what_is_written_is_what_is_read(tmp_path: Path, content: str | bytes):
     assert list(path.parent.iterdir()) == [path]
 
 
-@pytest.mark.parametrize(("owner", "name"), [(Path, "replace"), (Path, "write_bytes"), (os, "fsync")])
+@pytest.mark.parametrize("name", ["replace", "fdopen", "fsync"])
 def test_a_failure_leaves_the_old_file_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, owner: object, name: str
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ):
     path = tmp_path / "file"
     path.write_text("old")
-    monkeypatch.setattr(owner, name, full)
+    monkeypatch.setattr(os, name, full)
     with pytest.raises(OSError, match="No space left"):
         writing.write(path, "new")
     monkeypatch.undo()
@@ -91,9 +91,9 @@ def test_what_is_durable_is_synced_before_and_after_it_takes_its_place(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, durable: bool
 ):
     done: list[str] = []
-    replace = Path.replace
+    replace = os.replace
     monkeypatch.setattr(writing, "sync", lambda path: done.append("file" if path.is_file() else "folder"))
-    monkeypatch.setattr(Path, "replace", lambda self, to: (done.append("replace"), replace(self, to))[1])
+    monkeypatch.setattr(os, "replace", lambda one, to: (done.append("replace"), replace(one, to))[1])
     writing.write(tmp_path / "file", "1", durable=durable)
     assert done == (["file", "replace", "folder"] if durable else ["replace"])
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from mlops.errors import Blocked, InvalidInput, Locked
 from mlops.events import Announce, publish, silent
+from mlops.forge.base import Forge
 from mlops.lifecycle.apply.rollout import Event, Progress, Rollout
 from mlops.lifecycle.decide import journal
 from mlops.lifecycle.decide.clock import Clock, SystemClock
@@ -21,7 +22,8 @@ from mlops.lifecycle.decide.plan import Plan
 from mlops.lifecycle.decide.rollout_steps import CoolDown, Retire, Step
 from mlops.lifecycle.decide.transitions import Direction
 from mlops.lifecycle.desired import provenance
-from mlops.lifecycle.desired.pending import facts_of, plan_for
+from mlops.lifecycle.desired.approvals import Scales, unweighed
+from mlops.lifecycle.desired.pending import Weigh, facts_of, plan_for
 from mlops.targets.base import Target
 
 LEASE = 60.0
@@ -49,7 +51,7 @@ class Outcome:
 def diff(root: Path, target: Target, env: str, model: str, *, clock: Clock | None = None) -> Plan:
     """The plan, with nothing changed; `Plan.empty` means there is nothing to do."""
     intent = provenance.read_intent(root, env, model)
-    return plan_for(intent, target, (clock or SystemClock()).now())
+    return plan_for(intent, target, (clock or SystemClock()).now(), Scales(root))
 
 
 def apply(
@@ -63,11 +65,13 @@ def apply(
     clock: Clock | None = None,
     progress: Progress = _silent,
     approved: Sequence[Mapping[str, str]] = (),
+    forge: Callable[[], Forge] | None = None,
 ) -> Outcome:
     """Make what is served in `env` what HEAD says. Run it again after any interruption.
 
     `clear_hold`: why a release that failed its analysis may be tried again; recorded with the actor.
     `approved`: who let this job in, `by` and `rule` each; recorded with what comes of it.
+    `forge`: opens what knows who approved; asked only where policy says so for gates that were loosened.
     Raises `InvalidInput` (not committed, not valid), `IntegrityError` (provenance), `Locked`, `Blocked`
     (a rule, or an analysis that failed: traffic is back), `Inconclusive` (traffic stays), `TargetError`.
     """
@@ -83,6 +87,7 @@ def apply(
         overtaken=lambda commit: provenance.is_newer(root, commit, intent.commit),
         announce=partial(publish, root),
         approved=approved,
+        weigh=Scales(root, forge) if forge is not None else unweighed,
     )
 
 
@@ -97,6 +102,7 @@ def execute(
     overtaken: Callable[[str], bool] = lambda _: False,
     announce: Announce = silent,
     approved: Sequence[Mapping[str, str]] = (),
+    weigh: Weigh = unweighed,
 ) -> Outcome:
     """Carry out an intent; `overtaken` tells whether a commit that was applied earlier is newer than ours."""
     owner = f"{actor} (apply release {intent.release.version} of {intent.model}, commit {intent.commit[:8]})"
@@ -111,7 +117,7 @@ def execute(
         rollout = Rollout(intent, target, lease, artifact, actor, clock, progress, announce, approved)
         if clear_hold:
             _clear(intent, rollout, facts, clear_hold)
-        made = plan_for(intent, target, clock.now())
+        made = plan_for(intent, target, clock.now(), weigh)
         if made.refusal:
             rollout.run(made.recovery)
             raise Blocked(f"release {intent.release.version} may not enter {intent.env}: {made.refusal}")

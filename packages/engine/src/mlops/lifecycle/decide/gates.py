@@ -18,6 +18,7 @@ from mlops.spec.evaluation import Evaluation
 from mlops.spec.gatepolicy import ChampionGate, Direction, GatePolicy, SliceGate
 from mlops.spec.gates import GateReport, GateResult, Interval, Verdict
 from mlops.spec.schema import ModelSchema
+from mlops.spec.tasks import is_values
 from mlops.steps.metrics import NOTHING, About, Scores, paired_differences
 
 if TYPE_CHECKING:
@@ -124,6 +125,10 @@ def _unknown(name: str, limit: str, why: str) -> GateResult:
 
 
 _NO_REPORT = "the training run has no evaluation report, so there is nothing to judge; train again"
+_UNITS = (
+    "the limit is in units of the answer: training keeps a graph that differs by at most 0.00001 of the "
+    "largest answer, which is what float32 holds; set onnx.max_abs_difference in model.yaml to fit it"
+)
 _NO_CHAMPION = "nothing is live in the last environment yet, so there is nothing to compare with"
 
 
@@ -353,7 +358,8 @@ def _onnx(case: Case) -> list[GateResult]:
         return [_unknown(name, limit, why)]
     ok = parity.max_abs_difference <= gate.max_abs_difference and parity.label_flips <= gate.max_label_flips
     observed = f"{parity.max_abs_difference:.2g}, {parity.label_flips} flips in {parity.rows} rows"
-    return [_result(name, ok, observed, limit)]
+    why = "" if ok or not is_values(case.candidate.schema.task) else _UNITS
+    return [_result(name, ok, observed, limit, why)]
 
 
 def _size(case: Case) -> list[GateResult]:

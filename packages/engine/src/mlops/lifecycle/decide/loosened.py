@@ -6,8 +6,10 @@ the release in must know too.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterator
 
+from mlops.errors import InvalidInput
 from mlops.forge.git import Git
 from mlops.spec import files
 from mlops.spec._yaml import Document
@@ -17,14 +19,56 @@ from mlops.spec.release import Release
 _Number = float | None
 
 
-def between(git: Git, before: Release | None, release: Release) -> list[str]:
-    """What was loosened between the commits of two releases; nothing for a first one."""
-    if before is None or before.source.commit == release.source.commit:
+def between(git: Git, before: Release | None, release: Release, rev: str = "HEAD") -> list[str]:
+    """What was loosened between the judgements of two releases; nothing for a first one.
+
+    `rev`: in whose history the files of gates are looked for.
+    """
+    if before is None or before.version == release.version:
         return []
     name = files.gates_path(release.model)
-    texts = [git.show(commit, name) for commit in (before.source.commit, release.source.commit)]
-    old, new = (Document(text, name).parse(GatePolicy) if text is not None else None for text in texts)
+    if release.gates_digest and release.gates_digest == before.gates_digest:
+        return []
+    texts = [_judged_by(git, of, name, rev) for of in (before, release)]
+    if texts == [None, None] and release.gates_digest is None:
+        return []
+    if texts[1] is None:
+        judged = f"judged by a {name} that no commit has"
+        return [f"release {release.version}: {judged} ({(release.gates_digest or 'no digest')[:19]})"]
+    policies = [_policy(text, name) for text in texts]
+    for of, policy in zip((before, release), policies, strict=True):
+        if policy is None:
+            return [f"release {of.version}: its {name} cannot be read today; compare the two yourself"]
+    old, new = policies
     return loosened(old, new) if old is not None and new is not None else []
+
+
+def writers(git: Git, before: Release, release: Release, rev: str = "HEAD") -> list[str]:
+    """The commits that changed the file of gates between two releases; whoever wrote one approves nothing."""
+    name = files.gates_path(release.model)
+    since = before.source.commit
+    return git.run("log", "--format=%H", f"{since}..{rev}", "--", name).split()
+
+
+def _judged_by(git: Git, release: Release, name: str, rev: str) -> str | None:
+    """The file of gates that a release was judged by: not always that of the commit it was trained from."""
+    text = git.show(release.source.commit, name)
+    if release.gates_digest is None or (text is not None and _digest(text) == release.gates_digest):
+        return text
+    known = git.texts(name, rev).get(name, [])
+    return next((t for _, t in known if t is not None and _digest(t) == release.gates_digest), None)
+
+
+def _digest(text: str) -> str:
+    """As `mlops.spec.digest.text_digest` of the file."""
+    return f"sha256:{hashlib.sha256(text.encode()).hexdigest()}"
+
+
+def _policy(text: str | None, name: str) -> GatePolicy | None:
+    try:
+        return Document(text, name).parse(GatePolicy) if text is not None else None
+    except InvalidInput:
+        return None
 
 
 def loosened(old: GatePolicy, new: GatePolicy) -> list[str]:

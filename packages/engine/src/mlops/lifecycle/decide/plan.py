@@ -24,7 +24,7 @@ from mlops.lifecycle.decide.rollout_steps import (
     Step,
     StopEndpoint,
 )
-from mlops.lifecycle.decide.transitions import Direction, Move, Upstream
+from mlops.lifecycle.decide.transitions import Direction, Move, Upstream, Weaker
 from mlops.spec.gates import GateResult
 from mlops.targets.base import COLOURS, Deployment, EndpointState
 
@@ -72,14 +72,14 @@ def plan(
     tagged: frozenset[int],
     upstream: Upstream | None,
     now: datetime,
+    weaker: Weaker | None = None,
 ) -> Plan:
     """The steps from `observed` to `intent`, and the verdict of every rule on the move.
 
     `tagged`: versions that the registry calls live in this environment.
     """
     well = _before(intent.release.version, observed, facts)
-    # Where nothing is well, what took over last is what a way back or a canary is about.
-    served = well.release if well else facts.current.release if facts.current else None
+    served = served_before(intent, observed, facts)
     held = facts.hold_on(intent.release.version, intent.file_commit)
     move = Move(
         env=intent.env,
@@ -94,11 +94,19 @@ def plan(
         freeze=intent.freeze,
         now=now,
         held=held,
+        weaker=weaker,
     )
     gates = [*transitions.verdicts(move), _integrity(intent, observed)]
     recovery = _recovery(intent, observed, facts) if held is not None else ()
     scene = _scene(intent, observed, facts, well=well, direction=move.direction, tagged=tagged, now=now)
     return Plan(move.direction, _steps(scene), tuple(gates), recovery, served)
+
+
+def served_before(intent: Intent, observed: EndpointState, facts: Facts) -> int | None:
+    """The release that the move is from. Where nothing is well, what took over last is what a way back or a
+    canary is about."""
+    well = _before(intent.release.version, observed, facts)
+    return well.release if well else facts.current.release if facts.current else None
 
 
 def _before(version: int, observed: EndpointState, facts: Facts) -> Deployment | None:

@@ -82,6 +82,19 @@ class Upstream:
 
 
 @dataclass(frozen=True)
+class Weaker:
+    """What a release's gates let through that those of the served one did not, and who agreed to it."""
+
+    lines: tuple[str, ...]
+    """One for each gate; empty when none was loosened."""
+    approved: tuple[str, ...] | None
+    """People who approved the change that asks for the release and wrote neither it nor the gates; None where
+    that is yet to come, because the change is not merged."""
+    where: str = ""
+    """The page of that change."""
+
+
+@dataclass(frozen=True)
 class Move:
     """Everything that decides whether a release may enter. `served` None: nothing is served yet."""
 
@@ -97,6 +110,8 @@ class Move:
     freeze: Freeze
     now: datetime
     held: Held | None = None
+    weaker: Weaker | None = None
+    """None where the files of gates cannot be compared, because what is served is not known."""
 
     @property
     def direction(self) -> Direction:
@@ -110,7 +125,7 @@ class Move:
 def verdicts(move: Move) -> list[GateResult]:
     """Every rule with its verdict; a rule that a backward move need not meet is `skipped`."""
     results = [_replaces(move), _analysis(move), _hold(move), _freeze(move), *_order_and_soak(move)]
-    results += [_quality(move), _bypass(move)]
+    results += [_quality(move), _approvals(move), _bypass(move)]
     return [_bypassed(r, move) for r in results]
 
 
@@ -273,6 +288,38 @@ def _quality(move: Move) -> GateResult:
         limit="all of the release",
         detail=f"release {move.release.version} was blocked by {', '.join(blocked)} when it was made",
     )
+
+
+def _approvals(move: Move) -> GateResult:
+    """Weaker gates need more eyes where policy says so; a bypass, which one person writes, is none."""
+    needed = move.policy.environments[move.env].loosened_approvals
+    weaker, version = move.weaker, move.release.version
+    limit = f"{needed} where gates were loosened"
+    observed = ""
+    if not needed:
+        observed = "policy asks for none"
+    elif not move.forward or version in move.facts.verified:
+        observed = "verified here before, or a way back"
+    elif weaker is None:
+        observed = "compared by promote and apply"
+    if weaker is None or observed:
+        return GateResult(name="approvals", verdict="skipped", observed=observed, limit=limit)
+    if not weaker.lines:
+        return GateResult(name="approvals", verdict="pass", observed="no gate was loosened", limit=limit)
+    told = f"gates were loosened since release {move.served} ({'; '.join(weaker.lines)})"
+    if weaker.approved is None:
+        observed, detail = "counted when it is merged", f"{told}; {needed} must approve"
+        return GateResult(name="approvals", verdict="skipped", observed=observed, limit=limit, detail=detail)
+    observed = ", ".join(weaker.approved) or "nobody"
+    if len(weaker.approved) >= needed:
+        return GateResult(name="approvals", verdict="pass", observed=observed, limit=limit, detail=told)
+    where = weaker.where or "the pull request that asked for it (none is known)"
+    detail = (
+        f"{told}, and {move.env} asks for {needed} approvals by people who wrote neither these gates nor the "
+        f"change; approved by: {observed}. Let more people approve {where} and apply again, or revert it and "
+        "propose it anew"
+    )
+    return GateResult(name="approvals", verdict="blocked", observed=observed, limit=limit, detail=detail)
 
 
 def _bypassed(result: GateResult, move: Move) -> GateResult:

@@ -141,15 +141,13 @@ def add(root: Path, model: str, packages: Sequence[str]) -> list[str]:
     before = _texts(root, folder)
     if packages:
         _lock(root, model, packages)
-        project = root / _PROJECT
-        text = environments.with_groups(project.read_text(encoding="utf-8"), [model])
-        project.write_text(text, encoding="utf-8")
+        environments.install(root, [model])
     known = tomllib.loads((root / _PROJECT).read_text(encoding="utf-8")).get("dependency-groups", {})
     if model not in known:
         raise InvalidInput(
             f"{_PROJECT} has no dependency group {model!r}; begin it with: mlops add PACKAGE --model {model}"
         )
-    _write(folder, environments.pins(root, [model]))
+    _write(folder, environments.pins(root, [model]), model)
     environments.write_image(root)
     after = _texts(root, folder)
     return [name for name, text in after.items() if before.get(name) != text]
@@ -177,17 +175,20 @@ def _lock(root: Path, model: str, packages: Sequence[str]) -> None:
         raise TargetError(f"uv cannot add {', '.join(packages)}: {said[-600:]}")
 
 
-def _write(folder: Path, pins: Mapping[str, str]) -> None:
-    """Pins into the environments that load the model; what changed is a new version for Azure ML."""
+def _write(folder: Path, pins: Mapping[str, str], model: str) -> None:
+    """Pins into the environments that load the model; what changed is a new version for Azure ML.
+
+    It has the model's name too: a version of the same name may hold something else for another model.
+    """
     changed = set()
     for conda in folder.rglob("*conda.yml"):
         text = conda.read_text(encoding="utf-8")
         if environments.loads_the_model(text) and (new := environments.add_pins(text, pins)) != text:
-            conda.write_text(new, encoding="utf-8")
+            conda.write_text(environments.named(new, model), encoding="utf-8")
             changed.add(conda)
     for file in folder.rglob("*.yml"):
         text = file.read_text(encoding="utf-8")
         named = re.search(r"(?m)^conda_file: (\S+)$", text)
         if named and (file.parent / named[1]) in changed:
             raised = re.sub(r'(?m)^version: "(\d+)"$', lambda m: f'version: "{int(m[1]) + 1}"', text, count=1)
-            file.write_text(raised, encoding="utf-8")
+            file.write_text(environments.named(raised, model), encoding="utf-8")

@@ -5,6 +5,7 @@ Azure ML never changes a registered environment, so what holds more has another 
 
 from __future__ import annotations
 
+import json
 import re
 import subprocess
 import sys
@@ -60,6 +61,40 @@ def with_pins(text: str, groups: Sequence[str], more: Mapping[str, str]) -> str:
     return add_pins(text, more)
 
 
+def named(text: str, model: str) -> str:
+    """The same file, with the model in its environment's name."""
+    name = _NAME.search(text)
+    if name is None or name.group(1).endswith(f"-{model}"):
+        return text
+    return text.replace(name.group(), f"name: {name.group(1)}-{model}", 1)
+
+
+def plain(text: str, root: Path, model: str, optional: Sequence[str]) -> str:
+    """A conda file of `model`, or the environment that names it, as it was before the model's own packages
+    and those of the `optional` groups came in: what another model starts from."""
+    name = _NAME.search(text)
+    if name is None or not loads_the_model(text):
+        return text
+    groups = tomllib.loads((root / PROJECT).read_text(encoding="utf-8")).get("dependency-groups", {})
+    own = name.group(1).removesuffix(f"-{model}")
+    base = next(word for word in _ANSWERS if own.startswith(word))
+    taken = [group for group in optional if group in own.removeprefix(base).split("-")]
+    text = text.replace(name.group(), f"name: {base}", 1)
+    known = [group for group in [model, *taken] if group in groups]
+    gone = {package.lower() for package in pins(root, known)} - _everywhere(root)
+    return _PIN.sub(lambda found: "" if found["name"].lower() in gone else found.group(), text)
+
+
+def _everywhere(root: Path) -> set[str]:
+    """Packages that the engine brings into every environment."""
+    lock = tomllib.loads((root / _LOCK).read_text(encoding="utf-8"))["package"]
+    found = set()
+    for package in (p for p in lock if str(p["name"]).startswith("gitops-ml-")):
+        for lines in (package.get("dependencies", []), *package.get("optional-dependencies", {}).values()):
+            found |= {str(line["name"]).lower() for line in lines}
+    return found
+
+
 def loads_the_model(text: str) -> bool:
     """Whether a conda file, or the environment that names it, is one in which the model is loaded."""
     name = _NAME.search(text)
@@ -79,6 +114,27 @@ def add_pins(text: str, more: Mapping[str, str]) -> str:
     first = text.index(next(iter(lines.values())))
     lines |= {package: f"      - {package}=={version}\n" for package, version in more.items()}
     return text[:first] + "".join(lines[package] for package in sorted(lines)) + _PIN.sub("", text[first:])
+
+
+def install(root: Path, groups: Sequence[str]) -> list[str]:
+    """Let the image and the set-up have `groups` too; the files that changed.
+
+    The lock names the groups that are installed, so it changes with its project, and needs no index for that.
+    """
+    project, lock = root / PROJECT, root / _LOCK
+    text = project.read_text(encoding="utf-8")
+    new = with_groups(text, groups)
+    if new == text:
+        return []
+    project.write_text(new, encoding="utf-8")
+    if not lock.is_file():
+        return [PROJECT]
+    installed = sorted(tomllib.loads(new).get("tool", {}).get("uv", {}).get("default-groups", []))
+    line = f"default-groups = [{', '.join(json.dumps(group) for group in installed)}]"
+    before = lock.read_text(encoding="utf-8")
+    after = re.sub(r"(?m)^default-groups = \[[^\]]*\]$", lambda _: line, before, count=1)
+    lock.write_text(after, encoding="utf-8")
+    return [PROJECT, *([_LOCK] if after != before else [])]
 
 
 def with_groups(text: str, groups: Sequence[str]) -> str:

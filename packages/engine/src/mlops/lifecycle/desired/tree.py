@@ -11,7 +11,7 @@ from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import ParamSpec, TypeVar
 
-from mlops.errors import InvalidInput, NotFound, Problem, TargetError
+from mlops.errors import Forbidden, InvalidInput, NotFound, Problem, TargetError
 from mlops.forge.git import Git
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.desired import provenance
@@ -97,9 +97,11 @@ class Tree:
         return [*([there.state] if there else []), *self.heads.get((env, model), ())]
 
 
-def read(root: Path, base: str | None, target: Target | None) -> tuple[Tree, list[Problem]]:
-    """Raises `InvalidInput` when `base` is no commit."""
-    return _Reader(root, Git(root), target).read(base)
+def read(
+    root: Path, base: str | None, target: Target | None, note: Callable[[str], None]
+) -> tuple[Tree, list[Problem]]:
+    """Raises `InvalidInput` when `base` is no commit. `note` is told what could not be asked."""
+    return _Reader(root, Git(root), target, note).read(base)
 
 
 @dataclass
@@ -107,6 +109,7 @@ class _Reader:
     root: Path
     git: Git
     target: Target | None
+    note: Callable[[str], None]
     problems: list[Problem] = field(default_factory=list)
 
     def read(self, base: str | None) -> tuple[Tree, list[Problem]]:
@@ -154,7 +157,13 @@ class _Reader:
         found = {key: recorded_of(target.registry, *key) for key in tree.releases}
         bare = [k for k, r in found.items() if isinstance(r, Recorded) and not r.known]
         last = tree.policy.order[-1] if tree.policy else ""
-        verified = {k for k in bare if tree.policy and before(target, tree.policy, last, tree.releases[k][1])}
+        verified: set[Key] = set()
+        try:
+            verified = {
+                k for k in bare if tree.policy and before(target, tree.policy, last, tree.releases[k][1])
+            }
+        except Forbidden as error:
+            self.note(f"what was verified before there were records is not known: {error}")
         return replace(tree, recorded=found, verified=verified)
 
     def attempt(self, reads: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:

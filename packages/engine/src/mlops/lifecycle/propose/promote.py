@@ -16,11 +16,18 @@ from mlops.forge.base import Forge, Proposal, PullRequest, let_in, propose
 from mlops.forge.git import Git
 from mlops.lifecycle.decide import journal, transitions
 from mlops.lifecycle.decide.intent import Intent
+from mlops.lifecycle.decide.loosened import between
 from mlops.lifecycle.desired import provenance
+from mlops.lifecycle.desired.approvals import Scales
 from mlops.lifecycle.desired.desired_files import desired_text
 from mlops.lifecycle.desired.pending import plan_for
 from mlops.lifecycle.desired.proven import proven
-from mlops.lifecycle.propose.proposal import promotion_body, rollback_body
+from mlops.lifecycle.propose.proposal import (
+    loosened_words,
+    merges_by_itself,
+    promotion_body,
+    rollback_body,
+)
 from mlops.spec import files
 from mlops.spec._yaml import Document
 from mlops.spec.desired import Bypass, DesiredState, Hold
@@ -142,12 +149,15 @@ def promote(
     text, intent = proposed(tip, record, bypass)
     provenance.verify_source(root, intent)
     proven(target, record, tip.policy, env)
-    plan = plan_for(intent, target, now)
+    plan = plan_for(intent, target, now, Scales(root))
     if plan.refusal:
         raise Blocked(f"release {chosen} of {model} may not be promoted to {env}: {plan.refusal}")
     before = provenance.release_at(git, model, replaces, tip.commit) if replaces else None
     rules = tip.policy.environments[env]
-    body = promotion_body(
+    # Against what is served: what the file asked for meanwhile may have been refused for the same gates.
+    served = provenance.release_at(git, model, plan.served, tip.commit) if plan.served else before
+    weaker = between(git, served, record, tip.commit)
+    body = loosened_words(weaker) + promotion_body(
         env=env,
         release=record,
         current=before,
@@ -167,7 +177,7 @@ def promote(
         supersedes=(branch_name("rollback", env, model),),
     )
     request = propose(git, forge, proposal, base, tip.commit)
-    if rules.auto_merge:
+    if merges_by_itself(rules, weaker):
         request = let_in(forge, request)
     return Promotion(env, model, chosen, replaces, plan.gates, request)
 

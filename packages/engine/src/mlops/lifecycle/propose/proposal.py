@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from mlops.spec.desired import Bypass
 from mlops.spec.gates import GateResult, Interval
+from mlops.spec.policy import EnvironmentPolicy
 from mlops.spec.release import Release
 
 _MARKS = {"pass": "✅ pass", "blocked": "⛔ blocked", "skipped": "skipped", "bypassed": "⚠️ bypassed"}
@@ -66,6 +67,11 @@ def loosened_words(loosened: Sequence[str]) -> str:
         return ""
     lines = "\n".join(f"- `{line}`" for line in loosened)
     return f"### Gates that ask for less than for the release before\n\n{lines}\n\n"
+
+
+def merges_by_itself(policy: EnvironmentPolicy, loosened: Sequence[str]) -> bool:
+    """Whether the bot lets a release in; not one whose gates were loosened, unless the policy says so."""
+    return policy.auto_merge and (policy.merge_loosened or not loosened)
 
 
 def gate_table(gates: Iterable[GateResult]) -> str:

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
@@ -20,7 +19,7 @@ from mlops.lifecycle.decide.loosened import between
 from mlops.lifecycle.decide.transitions import on_hold
 from mlops.lifecycle.desired.desired_files import write_desired
 from mlops.lifecycle.desired.proven import counting_report, record_release, refuse_unrecorded
-from mlops.lifecycle.propose.proposal import gate_table, loosened_words
+from mlops.lifecycle.propose.proposal import gate_table, loosened_words, merges_by_itself
 from mlops.lifecycle.train.evidence import DIGEST_TAG, GATE_TAG, find_version
 from mlops.spec import writing
 from mlops.spec._emit import dump
@@ -28,7 +27,6 @@ from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import desired_path, load_desired, load_policy, release_path
 from mlops.spec.gates import GateReport
-from mlops.spec.policy import EnvironmentPolicy
 from mlops.spec.proof import rounded
 from mlops.spec.release import Release
 from mlops.spec.signing import signature_path
@@ -226,12 +224,7 @@ def loosened_since(git: Git, tip: str, release: Release, replaces: int | None) -
     text = git.show(tip, release_path(release.model, replaces)) if replaces is not None else None
     name = release_path(release.model, replaces or 0)
     before = Document(text, name).parse(Release) if text is not None else None
-    return between(git, before, release)
-
-
-def merges_by_itself(policy: EnvironmentPolicy, loosened: Sequence[str]) -> bool:
-    """Whether the bot lets a release in; not one whose gates were loosened, unless the policy says so."""
-    return policy.auto_merge and (policy.merge_loosened or not loosened)
+    return between(git, before, release, tip)
 
 
 def _branch(model: str) -> str:

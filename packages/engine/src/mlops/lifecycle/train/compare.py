@@ -76,13 +76,18 @@ class Tested:
     """What tells the rows apart: time, slices and truth."""
 
 
-def compare(root: Path, registry: Registry, model: str, one: Made, other: Made) -> Comparison:
-    """Raises `InvalidInput` for gates or a use case that cannot be read."""
+def compare(
+    root: Path, registry: Registry, model: str, one: Made, other: Made, *, report: Path | None = None
+) -> Comparison:
+    """`report`: the folder of `one` that the step `evaluate` wrote, while the run has not ended yet.
+
+    Raises `InvalidInput` for gates or a use case that cannot be read.
+    """
     policy = load_gates(root, model)
     _, settings = load_settings(root).model(model)
     usecase = load_usecase(settings.usecase, root / "src")
     ways = {name: direction(name, policy) for name in {**one.metrics, **other.metrics}}
-    differences, unpaired = _paired(registry, usecase, one, other)
+    differences, unpaired = _paired(registry, usecase, (one, report), other)
     return Comparison(
         one=one,
         other=other,
@@ -94,12 +99,15 @@ def compare(root: Path, registry: Registry, model: str, one: Made, other: Made) 
     )
 
 
-def _paired(registry: Registry, usecase: UseCase, one: Made, other: Made) -> tuple[dict[str, Interval], str]:
+def _paired(
+    registry: Registry, usecase: UseCase, made: tuple[Made, Path | None], other: Made
+) -> tuple[dict[str, Interval], str]:
     """Differences of the metrics, or why there are none."""
+    one, report = made
     if one.test_window != other.test_window:
         return {}, f"{other.name} was tested on {other.test_window}, {one.name} on {one.test_window}"
     try:
-        first, second = tested(registry, one), tested(registry, other)
+        first, second = tested(registry, one, report), tested(registry, other)
     except MlopsError as error:
         return {}, str(error)
     if not first.rows.equals(second.rows):
@@ -115,12 +123,15 @@ def _paired(registry: Registry, usecase: UseCase, one: Made, other: Made) -> tup
     return found, ""
 
 
-def tested(registry: Registry, made: Made) -> Tested:
+def tested(registry: Registry, made: Made, report: Path | None = None) -> Tested:
     """What a run predicted; raises `NotFound`."""
     import pandas as pd
 
-    evaluation = read_evaluation(registry.artifacts(made.run_id, f"report/{FILE}"))
-    frame = pd.read_parquet(registry.artifacts(made.run_id, f"report/{PREDICTIONS}"))
+    def place(name: str) -> Path:
+        return report / name if report is not None else registry.artifacts(made.run_id, f"report/{name}")
+
+    evaluation = read_evaluation(place(FILE))
+    frame = pd.read_parquet(place(PREDICTIONS))
     columns = [name for name in frame if str(name).startswith("prediction")]
     prediction = frame[columns[0]].to_numpy() if columns == ["prediction"] else frame[columns].to_numpy()
     scores = Scores(

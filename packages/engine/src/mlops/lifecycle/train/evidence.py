@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 GATE_TAG = "mlops.gate"
 BLOCKED_TAG = "mlops.gate.blocked"
 """What has ever blocked a version, also one that passes since its gates were loosened."""
+VERDICT_TAG = "mlops.verdict"
+"""Of a run: what its version's gates said last, in words, for MLflow's page."""
 DIGEST_TAG = "mlops.digest"
 REPORT = "report"
 """Run artifacts: the folder of the evaluate step."""
@@ -77,6 +79,9 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     tags = judged_tags(found, report, chosen.created)
     verdict = {GATE_TAG: "pass" if report.passed else "blocked", **blocked_before(chosen.tags, report)}
     target.registry.tag(model, chosen.version, {**tags, **verdict})
+    blocking = ", ".join(gate.name for gate in report.blocking)
+    shown = "passed" if report.passed else f"blocked: {blocking}"
+    target.registry.tag_run(chosen.run_id, {VERDICT_TAG: shown})
     publish(root, facts.judged(report, chosen.run_id))
     return report
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.events import publish
-from mlops.lifecycle.desired import parameters
+from mlops.lifecycle.desired import parameters, rows
 from mlops.lifecycle.train import brought, facts
 from mlops.lifecycle.train.lineage import lineage
 from mlops.lifecycle.train.runs import TRY
@@ -28,6 +28,8 @@ from mlops.usecase import load_usecase
 
 REGISTERED = "register.registered"
 """The output in which the pipeline says what it registered."""
+EVALUATES = "evaluate"
+"""The step after which metrics are known."""
 NOTE = "mlflow.note.content"
 """Where MLflow shows it."""
 
@@ -85,8 +87,11 @@ def train(
     progress: Callable[[StepEvent], None],
     *,
     trial: Trial = REGISTERS,
+    begun: Callable[[Mapping[str, str]], None] | None = None,
 ) -> Trained:
     """Run `pipelines/<model>/training.yml` with `inputs` in place of its defaults.
+
+    `begun` hears the tags of the run before its first step, when there is anything to run.
 
     Its inputs `usecase` and `model_name`, where it has them, are what mlops.toml says.
     Raises `InvalidInput` for a pipeline, a use case or an input that is wrong, `StepFailed` for a step that
@@ -97,6 +102,8 @@ def train(
         for step in before.steps:
             progress(step)
         return before
+    if begun is not None:
+        begun(asked[2])
     result = target.jobs.run(*asked, progress, trial.selection)
     return tell(root, target, _ended(root, target, model, result, part=not trial.selection.whole))
 
@@ -162,7 +169,7 @@ def _asked(
         raise InvalidInput(
             f"{training_path(model)} does not exist; every model needs a training pipeline there"
         )
-    if wrong := parameters.problems(root, model):
+    if wrong := [*parameters.problems(root, model), *rows.problems(root, model)]:
         raise InvalidInput(wrong)
     named = {**_named(root, model), **inputs}
     _judge_windows(root, model, named)

@@ -76,8 +76,7 @@ def _interval(scores: Scores, metric: str, confidence: float) -> Interval | None
     """The metric with its two-sided percentile interval; None where it is not defined."""
     if metric not in scores.metrics or not np.isfinite(point := scores.value(metric)):
         return None
-    draws = [scores.metrics[metric](w) for _, w in scores.resamples(RESAMPLES, _SEED)]
-    return interval_of(point, draws, confidence)
+    return interval_of(point, scores.draws(RESAMPLES, _SEED, [metric])[metric], confidence)
 
 
 def _joined(found: Scanned, labels: pd.DataFrame | None) -> pd.DataFrame:

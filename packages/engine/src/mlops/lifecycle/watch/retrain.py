@@ -16,11 +16,10 @@ from mlops.lifecycle.decide.retraining import Answer, Decision, Outcome, Rows, S
 from mlops.lifecycle.decide.transitions import frozen, on_hold
 from mlops.lifecycle.desired.desired_files import desired_text
 from mlops.lifecycle.desired.proven import counting_report, record_release, refuse_unrecorded
-from mlops.lifecycle.propose.proposal import gate_table, loosened_words
+from mlops.lifecycle.propose.proposal import gate_table, loosened_words, merges_by_itself
 from mlops.lifecycle.propose.release import (
     describe,
     loosened_since,
-    merges_by_itself,
     release_text,
     retrain_branch,
 )

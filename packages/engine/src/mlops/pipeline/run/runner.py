@@ -164,8 +164,14 @@ def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]
     try:
         while order.is_active():
             waiting += order.get_ready()
-            while waiting and len(running) < workers:
-                name = waiting.pop(0)
+            early = run.part.first - events.keys() - unmet
+            # What somebody waits for shares the cores with nothing that comes after it.
+            may_start = [name for name in waiting if name in early] if early else list(waiting)
+            if early and not may_start and not running:
+                may_start = list(waiting)
+            while may_start and len(running) < workers:
+                name = may_start.pop(0)
+                waiting.remove(name)
                 stop = failures and not run.pipeline.job.settings.continue_on_step_failure
                 if name != last and (stop or before[name] & unmet):
                     unmet.add(name)

@@ -7,7 +7,7 @@ yesterday's data. What is named is run anew, and what comes after `--only` is le
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from mlops.errors import InvalidInput
@@ -31,6 +31,8 @@ class Selection:
     """Run each step in an environment made of its conda file."""
     stand_ins: Mapping[str, Path] = field(default_factory=dict)
     """Component files that replace steps, by name."""
+    first: tuple[str, ...] = ()
+    """Steps that somebody waits for: what they do not need starts after them."""
 
     def __post_init__(self) -> None:
         if self.only and self.start:
@@ -47,7 +49,7 @@ class Selection:
     @property
     def whole(self) -> bool:
         """Whether it is what a run without options does."""
-        return self == Selection()
+        return replace(self, first=()) == Selection()
 
 
 WHOLE = Selection()
@@ -63,6 +65,8 @@ class Plan:
     """Steps that are never reused."""
     here: frozenset[str]
     """Steps that run in this process when they run at all."""
+    first: frozenset[str] = frozenset()
+    """Steps that run before all others that they do not need."""
 
 
 def plan(selection: Selection, upstream: Mapping[str, Collection[str]]) -> Plan:
@@ -85,7 +89,8 @@ def plan(selection: Selection, upstream: Mapping[str, Collection[str]]) -> Plan:
         first = frozenset(selection.start)
         anew, wanted = first | _reached(first, downstream), everything
     here = (anew or everything) if selection.here else frozenset()
-    return Plan(wanted, anew, here)
+    waited = wanted & frozenset(selection.first)
+    return Plan(wanted, anew, here, waited | _reached(waited, upstream))
 
 
 def _reached(start: Collection[str], edges: Mapping[str, Collection[str]]) -> frozenset[str]:

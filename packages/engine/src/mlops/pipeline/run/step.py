@@ -365,7 +365,9 @@ class Run:
                 str(self.cache.output(entry.key, name)), content, is_path=True, kept=True
             )
         log = self.folder.log(step.name) if state == "finished" else ""
-        return self.tell(StepEvent(step.name, state, time.monotonic() - started, str(log)))
+        seconds = time.monotonic() - started
+        made = {name: str(self.cache.output(entry.key, name)) for name in entry.outputs}
+        return self.tell(StepEvent(step.name, state, seconds, str(log), run_id=self.run_id, outputs=made))
 
 
 def unlike_azure(pipeline: Pipeline, step: Step) -> list[str]:

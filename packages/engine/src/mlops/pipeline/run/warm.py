@@ -6,7 +6,8 @@ the reason that `zygote.py` gives. Ends when its socket's file is gone, or when 
 
 The first line to a client is {early: {variable: value}, prefixes, except}: the variables that had been read
 when the modules were imported and cannot be changed in a fork, and how they are told from others. A client
-for whom they differ goes without.
+for whom they differ goes without. So does everybody once a file that was imported is another one on disk:
+the server then ends.
 """
 
 from __future__ import annotations
@@ -44,10 +45,14 @@ def _serve(listener: socket.socket, path: str, idle: float, modules: list[str], 
     own = os.stat(path).st_ino  # noqa: PTH116
     busy: set[int] = set()
     last = time.monotonic()
+    imported: dict[str, tuple[int, int] | None] = {}
     while time.monotonic() - last < idle and _inode(path) == own:
         listener.settimeout(0.001 if modules else _LOOK)
         with contextlib.suppress(TimeoutError):
             connection, _ = listener.accept()
+            if any(_seen(name) != seen for name, seen in imported.items()):
+                connection.close()
+                break
             pid = os.fork()
             if pid == 0:
                 listener.close()
@@ -58,11 +63,21 @@ def _serve(listener: socket.socket, path: str, idle: float, modules: list[str], 
             busy.add(pid)
         if modules:
             zygote.import_next(modules)
+            files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+            imported |= {f: _seen(f) for f in files if isinstance(f, str) and f not in imported}
         busy = {pid for pid in busy if os.waitpid(pid, os.WNOHANG) == (0, 0)}
         if busy or modules:
             last = time.monotonic()
     if _inode(path) == own:
         os.unlink(path)  # noqa: PTH108
+
+
+def _seen(path: str) -> tuple[int, int] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size
 
 
 def _inode(path: str) -> int | None:

@@ -19,14 +19,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import InvalidInput, NotFound, TargetError
+from mlops.errors import Forbidden, InvalidInput, NotFound, TargetError
 from mlops.serving.capture.collector import INPUTS, OUTPUTS
 from mlops.spec import writing
 from mlops.targets.azure._collected import Hour
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.store import BACK_OFF, AzureStore
 from mlops.targets.base import COLOURS, Record
-from mlops.tracking.azure_errors import Forbidden, azure_sentences
+from mlops.tracking.azure_errors import azure_sentences
 
 if TYPE_CHECKING:
     from azure.storage.blob import ContainerClient

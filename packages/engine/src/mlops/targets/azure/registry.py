@@ -12,13 +12,12 @@ from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from mlops.errors import Blocked, NotFound, TargetError
+from mlops.errors import Blocked, Forbidden, NotFound, TargetError
 from mlops.targets._mlflow_registry import DIGEST, MlflowRegistry, fetched, verify
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.shared import RUN, SharedModels
 from mlops.targets.base import ModelVersion, TrainingRun
 from mlops.tracking import PipelineTracker
-from mlops.tracking.azure_errors import Forbidden
 
 
 class AzureRegistry:
@@ -104,6 +103,14 @@ class AzureRegistry:
         return fetched(
             self._cache, shared, digest, lambda folder: self._shared.download(model, version, folder)
         )
+
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set tags of a run, for whoever looks at runs; nothing is decided by them."""
+        self._workspace(f"tag run {run_id}").tag_run(run_id, tags)
+
+    def params(self, run_id: str) -> dict[str, str]:
+        """What the steps of a run have logged as parameters so far."""
+        return self._workspace(f"read the parameters of run {run_id}").params(run_id)
 
     def artifacts(self, run_id: str, path: str) -> Path:
         """A local copy of a run's artifact; raises `NotFound`."""

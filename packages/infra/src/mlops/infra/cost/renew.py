@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 import re
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.error import HTTPError
+from urllib.parse import quote, urlsplit
 from urllib.request import urlopen
 
 PAGE: Final = "https://prices.azure.com/api/retail/prices"
+_PAUSES: Final = (1.0, 5.0, 20.0, 60.0)
+"""Seconds before the next try, when the list is busy and does not say how long it will be."""
+_BUSY: Final = {429, 500, 502, 503, 504}
 _MACHINE: Final = re.compile(r"vm (\S+) hour")
 Rows = Iterable[Mapping[str, Any]]
 
@@ -70,7 +76,7 @@ QUESTIONS: Final[Mapping[str, Question]] = {
 """Names as github.com/infracost/infracost asks for them (internal/resources/azure)."""
 
 
-def address(meter: str, region: str) -> str:
+def address(meter: str, region: str, page: str = PAGE) -> str:
     """The page that answers for a meter in a region; empty for a meter that the list does not have."""
     if machine := _MACHINE.fullmatch(meter):
         asked = f"serviceName eq 'Virtual Machines' and armSkuName eq '{machine[1]}'"
@@ -79,7 +85,7 @@ def address(meter: str, region: str) -> str:
     else:
         return ""
     regional = f"(armRegionName eq '{region}' or armRegionName eq 'Global' or armRegionName eq '')"
-    return f"{PAGE}?$filter={quote(f'{asked} and {regional}')}"
+    return f"{page}?$filter={quote(f'{asked} and {regional}')}"
 
 
 def chosen(meter: str, region: str, rows: Rows) -> float | None:
@@ -93,7 +99,7 @@ def chosen(meter: str, region: str, rows: Rows) -> float | None:
     for row in rows:
         if str(row.get("type")) != "Consumption" or not _fits(meter, question, row):
             continue
-        amount = float(row.get("retailPrice") or 0)
+        amount = _amount(row)
         if amount:
             prices.setdefault(str(row.get("armRegionName") or "Global"), []).append(amount)
     found = prices.get(region) or prices.get("Global")
@@ -103,6 +109,18 @@ def chosen(meter: str, region: str, rows: Rows) -> float | None:
     if machine and len(set(found)) > 1:
         return None
     return max(found) / (question.unit if question else 1)
+
+
+def _amount(row: Mapping[str, Any]) -> float:
+    """Of one unit in US dollars. Raises `ValueError` for what is no price."""
+    try:
+        amount = float(row.get("retailPrice") or 0)
+    except (TypeError, ValueError):
+        amount = math.nan
+    if not math.isfinite(amount) or amount < 0 or row.get("currencyCode", "USD") != "USD":
+        said = f"{row.get('retailPrice')!r} {row.get('currencyCode', '')}".strip()
+        raise ValueError(f"gives {row.get('meterName')!r} the price {said}, which is no amount of US dollars")
+    return amount
 
 
 def _fits(meter: str, question: Question | None, row: Mapping[str, Any]) -> bool:
@@ -119,33 +137,43 @@ def _fits(meter: str, question: Question | None, row: Mapping[str, Any]) -> bool
 
 def rows_of(page: str, read: Callable[[str], str] | None = None) -> Iterator[Mapping[str, Any]]:
     """Every row of a page and of those that follow it. Raises `ValueError` for what is no price list."""
-    ask = read or _read
+    ask, seen, start = read or read_page, set(), urlsplit(page)
     while page:
-        answer = json.loads(ask(page))
-        if not isinstance(answer, dict) or not isinstance(answer.get("Items"), list):
-            raise ValueError(  # noqa: TRY004  the value of a page
-                "is no answer of Azure's price list: it has no Items"
-            )
-        yield from answer["Items"]
+        if page in seen or urlsplit(page)[:2] != start[:2]:
+            raise ValueError(f"names {page!r} as its next page, which is no other page of it")
+        seen.add(page)
+        try:
+            answer = json.loads(ask(page))
+        except json.JSONDecodeError as error:
+            raise ValueError(f"is no answer of Azure's price list: it is no JSON ({error})") from None
+        items = answer.get("Items") if isinstance(answer, dict) else None
+        if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+            raise ValueError("is no answer of Azure's price list: it has no Items")
+        yield from items
         page = str(answer.get("NextPageLink") or "")
 
 
 def renewed(
-    wanted: Mapping[str, Iterable[str]], today: date, read: Callable[[str], str] | None = None
+    wanted: Mapping[str, Iterable[str]],
+    today: date,
+    read: Callable[[str], str] | None = None,
+    page: str = PAGE,
 ) -> tuple[str, list[str]]:
-    """The text of a new table for `wanted` (meter to regions), and the meters that got no price."""
+    """The text of a new table for `wanted` (meter to regions), and the meters that got no price. `page` is
+    where the list is. Raises `OSError` when it does not answer, `ValueError` when it answers something else.
+    """
     lines = [
         "# Written by `mlops infra cost --renew`: retail prices of Azure without a contract, in US dollars.",
         f"read: {today.isoformat()}",
-        f"source: {PAGE}",
+        f"source: {page}",
         "meters:",
     ]
     lacking = []
     for meter in sorted(wanted):
         prices = {}
         for region in sorted(set(wanted[meter])):
-            page = address(meter, region)
-            amount = chosen(meter, region, rows_of(page, read)) if page else None
+            asked = address(meter, region, page)
+            amount = chosen(meter, region, rows_of(asked, read)) if asked else None
             if amount is None:
                 lacking.append(f"{meter} ({region})")
             else:
@@ -156,6 +184,15 @@ def renewed(
     return "\n".join(lines) + "\n", lacking
 
 
-def _read(page: str) -> str:
-    with urlopen(page, timeout=30) as answer:  # noqa: S310  an address of PAGE, or the one that it names as the next
-        return str(answer.read().decode("utf-8"))
+def read_page(page: str, sleep: Callable[[float], None] = time.sleep) -> str:
+    """The text of a page; a list that is busy is asked again. Raises `OSError` when it does not answer."""
+    for pause in (*_PAUSES, None):
+        try:
+            with urlopen(page, timeout=30) as answer:  # noqa: S310  the list's own pages only, see rows_of
+                return str(answer.read().decode("utf-8", "replace"))
+        except HTTPError as error:
+            if error.code not in _BUSY or pause is None:
+                raise
+            told = str(error.headers.get("Retry-After") or "")
+            sleep(min(float(told), _PAUSES[-1]) if told.isdecimal() else pause)
+    raise AssertionError("unreachable")

@@ -6,6 +6,7 @@ wrong with this machine: the first is a result, the second an error.
 
 from __future__ import annotations
 
+import os
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -70,37 +71,69 @@ def score_file(scorer: Scorer, job: BatchJob, name: Path, *, durable: bool = Tru
     source = job.source / name
     stat = source.stat()
     output = job.destination / f"{name}{OUTPUT}"
-    state: Literal["done", "quarantined"] = "done"
     rows, reason = 0, ""
     try:
         with writing.replacing(output, durable=durable) as draft:
             rows = _write(scorer, job, source, draft)
     except (MlopsError, Unreadable) as error:
-        state, reason = "quarantined", str(error)
+        reason = str(error) or type(error).__name__
         # Of an earlier version of this file; it must not pass for this one's predictions.
         output.unlink(missing_ok=True)
+    return result_of(job, name, stat, rows, reason)
+
+
+def result_of(
+    job: BatchJob,
+    name: Path,
+    stat: os.stat_result,
+    rows: int,
+    quarantined: str = "",
+) -> FileResult:
+    """What became of a file that was as `stat` says when it was opened; `quarantined` says why it was."""
+    state: Literal["done", "quarantined"] = "quarantined" if quarantined else "done"
     return FileResult(
-        name.as_posix(), state, rows, reason, job.digest, list(job.keep), stat.st_size, stat.st_mtime_ns
+        name.as_posix(), state, rows, quarantined, job.digest, list(job.keep), stat.st_size, stat.st_mtime_ns
     )
 
 
-def _write(scorer: Scorer, job: BatchJob, source: Path, output: Path) -> int:
+def answers(scorer: Scorer, job: BatchJob, batch: Any, predictions: Predictions, start: int = 0) -> Any:
+    """The table of the predictions of `batch`, the first of whose rows is row `start` of its file."""
     import pyarrow as pa
+
+    listed = scorer.schema.listed
+    values = predictions.astype(np.float64)
+    columns = {name: batch[name] for name in job.keep}
+    columns[ROW] = pa.array(np.arange(start, start + batch.num_rows))
+    columns[PREDICTION] = pa.array(
+        values.tolist() if values.ndim > 1 else values, pa.list_(pa.float64()) if listed else pa.float64()
+    )
+    about = {"mlops.model": scorer.schema.model, "mlops.digest": job.digest}
+    return pa.Table.from_pydict(columns, metadata=about)
+
+
+def writer_of(to: Any, table: Any) -> Any:
+    """A writer of tables like `table` to a path or a stream."""
     import pyarrow.parquet as pq
 
-    schema = scorer.schema
-    number = pa.list_(pa.float64()) if schema.listed else pa.float64()
-    about = {"mlops.model": schema.model, "mlops.digest": job.digest}
+    return pq.ParquetWriter(to, table.schema, write_page_checksum=True)
+
+
+def predicted(scorer: Scorer, batch: Any, start: int = 0) -> Predictions:
+    """The predictions of a batch. Raises `InvalidInput` for a value that breaks the contract."""
+    check_table(scorer.schema, batch, start)
+    predictions = scorer.predict_frame(batch)
+    if not np.isfinite(predictions).all():
+        raise TargetError("the model answered with NaN or infinity")
+    return predictions
+
+
+def _write(scorer: Scorer, job: BatchJob, source: Path, output: Path) -> int:
     writer, start = None, 0
     try:
-        for batch, predictions in _predicted(scorer, batches(schema, source, job.keep), job.threads):
-            values = predictions.astype(np.float64)
-            columns = {name: batch[name] for name in job.keep}
-            columns[ROW] = pa.array(np.arange(start, start + batch.num_rows))
-            columns[PREDICTION] = pa.array(values.tolist() if values.ndim > 1 else values, number)
-            table = pa.Table.from_pydict(columns, metadata=about)
+        for batch, predictions in _predicted(scorer, batches(scorer.schema, source, job.keep), job.threads):
+            table = answers(scorer, job, batch, predictions, start)
             if writer is None:
-                writer = pq.ParquetWriter(output, table.schema, write_page_checksum=True)
+                writer = writer_of(output, table)
             writer.write_table(table)
             start += batch.num_rows
         if writer is None:
@@ -115,11 +148,7 @@ def _predicted(scorer: Scorer, batches: Iterator[Any], threads: int) -> Iterator
     """Each batch with its predictions, in order; a few of them are computed at a time."""
 
     def predict(batch: Any, start: int) -> tuple[Any, Predictions]:
-        check_table(scorer.schema, batch, start)
-        predictions = scorer.predict_frame(batch)
-        if not np.isfinite(predictions).all():
-            raise TargetError("the model answered with NaN or infinity")
-        return batch, predictions
+        return batch, predicted(scorer, batch, start)
 
     start = 0
     if threads == 1:

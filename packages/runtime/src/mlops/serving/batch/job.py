@@ -33,6 +33,7 @@ from mlops.serving.batch.batch_file import (
     FileResult,
     score_file,
 )
+from mlops.serving.batch.small import groups, score_files
 from mlops.serving.score.core import Scorer, load, verify
 from mlops.spec import writing
 from mlops.spec.digest import tree_digest
@@ -142,14 +143,15 @@ def _score_all(job: BatchJob, todo: list[Path], workers: int) -> Iterator[FileRe
     job = replace(job, threads=max(1, workers // processes))
     if processes == 1:
         scorer = load(job.model, digest=job.digest)
-        yield from (score_file(scorer, job, name, durable=False) for name in todo)
+        for group in groups(job, todo, 1):
+            yield from score_files(scorer, job, group)
         return
     # Spawned, not forked: a process that holds threads of ONNX Runtime must not be copied.
     pool = ProcessPoolExecutor(processes, get_context("spawn"), _start_worker, (job,))
     try:
-        futures = [pool.submit(_work, job, name) for name in todo]
+        futures = [pool.submit(_work, job, group) for group in groups(job, todo, processes)]
         for future in as_completed(futures):
-            yield future.result()
+            yield from future.result()
     except (BrokenProcessPool, MemoryError):
         raise TargetError(
             "a worker of the batch died (killed, or out of memory); finished files are kept: run it again, "
@@ -178,9 +180,9 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-def _work(job: BatchJob, name: Path) -> FileResult:
+def _work(job: BatchJob, names: Sequence[Path]) -> list[FileResult]:
     assert _worker is not None  # noqa: S101 - the initializer has run
-    return score_file(_worker, job, name, durable=False)
+    return list(score_files(_worker, job, names))
 
 
 class _Notes:

@@ -102,7 +102,7 @@ class _Texts:
     def __call__(self, given: Any) -> Any:
         if not isinstance(given, dict):
             return self._whole(given)
-        from scipy import sparse  # type: ignore[import-untyped]
+        from scipy import sparse
 
         blocks = [part.transform(given[column]) for part, column in self._parts]
         rows = blocks[0] if len(blocks) == 1 else sparse.hstack(blocks, format="csr")

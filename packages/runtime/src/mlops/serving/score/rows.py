@@ -133,11 +133,14 @@ def _require(wanted: Sequence[str], names: Sequence[str]) -> None:
 
 
 def _parquet(schema: ModelSchema, path: Path, keep: Sequence[str]) -> Iterator[Any]:
+    import pyarrow as pa
     import pyarrow.parquet as pq
 
     wanted = _wanted(schema, keep)
+    # A small file is read faster as a whole than by the parts that a reader asks for.
+    source = pa.py_buffer(path.read_bytes()) if path.stat().st_size < _BLOCK else path
     # Threads for the columns of a batch cost more than they bring: files are scored side by side.
-    with pq.ParquetFile(path, page_checksum_verification=True, pre_buffer=False) as file:
+    with pq.ParquetFile(source, page_checksum_verification=True, pre_buffer=False) as file:
         _require(wanted, file.schema_arrow.names)
         yield from file.iter_batches(ROWS, columns=wanted, use_threads=False)
 

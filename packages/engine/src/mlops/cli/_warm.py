@@ -1,0 +1,137 @@
+"""`mlops train` again and again: the second one finds MLflow, pandas and scikit-learn imported.
+
+The first leaves a process behind that has imported third-party libraries and nothing of the project
+(`pipeline/run/warm.py`). The next ones are forked from it, and so are their steps. It ends after ten minutes
+without work, and at once when a file that it has imported is another one on disk. With MLOPS_WARM=off,
+and in CI, there is none.
+
+Standard library only: what this module imports is what it saves.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import stat
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+ADDRESS = "MLOPS_WARM"
+OFF = "off"
+IDLE_SECONDS = 600
+STARTS = ("train",)
+"""Verbs that leave a server behind."""
+_TAKES = (*STARTS, "runs", "compare", "gate", "tune")
+"""Verbs that are forked from it."""
+# They need this process's terminal, or are about another one.
+_NOT_WITH = frozenset(("--here", "--pdb", "--detach", "--resume", "--help", "-h", "--show-completion"))
+_CI = ("CI", "TF_BUILD", "GITHUB_ACTIONS")
+_WITH_VALUE = ("--target", "-C")
+_CODE = Path(__file__).parents[1] / "pipeline" / "run"
+_PARTS = ("warm.py", "warm_client.py", "zygote.py")
+_OF_VERBS = (
+    "pydantic",
+    "rich.console",
+    "rich.table",
+    "typer",
+    "mlflow.tracking",
+    "mlflow.store.tracking.sqlalchemy_store",
+    "mlflow.store.model_registry.sqlalchemy_store",
+)
+_OF_STEPS = ("onnx", "scipy.stats", "narwhals._duckdb.namespace", "pandera.backends.pandas.builtin_checks")
+
+
+@contextlib.contextmanager
+def kept() -> Iterator[None]:
+    """Around one call of the program: ends it with the answer of a fork, or leaves a server for the next."""
+    variables = dict(os.environ)
+    called = verb(sys.argv[1:])
+    place = address(variables) if called in _TAKES and Path(sys.argv[0]).name == "mlops" else None
+    if place is None:
+        yield
+        return
+    from mlops.pipeline.run.warm_client import connect, run
+
+    connection = connect(str(place), variables) if place.exists() else None
+    if connection is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        sys.exit(run(connection, str(place), sys.argv))
+    try:
+        yield
+    finally:
+        if called in STARTS:
+            start(place, variables)
+
+
+def verb(argv: list[str]) -> str | None:
+    """The verb of a command line that a fork may answer."""
+    if _NOT_WITH & set(argv):
+        return None
+    words = iter(argv)
+    for word in words:
+        if word in _WITH_VALUE:
+            next(words, None)
+        elif not word.startswith("-"):
+            return word
+    return None
+
+
+def address(variables: Mapping[str, str]) -> Path | None:
+    """Where the server of what is installed here listens; None where there shall be none."""
+    if variables.get(ADDRESS) or any(variables.get(name) for name in _CI):
+        return None
+    folder = Path(tempfile.gettempdir()) / f"mlops-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+    except OSError:
+        return None
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        # Whoever can write there could answer in the server's place.
+        return None
+    return folder / f"train-{_installed()}"
+
+
+def _installed() -> str:
+    """Of the interpreter, its packages and what speaks through the socket: another one has its own server."""
+    mask = os.umask(0)
+    os.umask(mask)
+    said = hashlib.sha256(f"{sys.executable}\n{sys.version}\n{mask}\n".encode())
+    for part in _PARTS:
+        said.update((_CODE / part).read_bytes())
+    for entry in sys.path:
+        if entry.endswith("-packages") and Path(entry).is_dir():
+            with os.scandir(entry) as files:
+                packages = sorted(
+                    (file.name, file.stat().st_mtime_ns)
+                    for file in files
+                    if file.name.endswith((".dist-info", ".pth", ".egg-link"))
+                )
+            said.update(repr((entry, packages)).encode())
+    return said.hexdigest()[:16]
+
+
+def start(place: Path, variables: Mapping[str, str]) -> None:
+    """See that a server is there, or soon will be; a machine that has no room for one goes without."""
+    from mlops.pipeline.run.executor import PRELOAD
+
+    modules = (*PRELOAD, *_OF_STEPS, *_OF_VERBS)
+    command = [sys.executable, str(_CODE / "warm.py"), str(place), str(IDLE_SECONDS), *modules]
+    with (
+        contextlib.suppress(OSError),
+        subprocess.Popen(
+            command,
+            env=dict(variables),
+            cwd=place.parent,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process,
+    ):
+        process.returncode = 0  # it outlives this process, which does not wait for it

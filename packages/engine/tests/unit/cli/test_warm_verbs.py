@@ -1,0 +1,50 @@
+"""A verb is forked from a process that another one left behind where that is as if it had been started."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mlops.cli import _warm
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("train", "train"),
+        ("-C other --target local train --try", "train"),
+        ("--target=azure gate 7", "gate"),
+        ("train --here", None),
+        ("train --only train --here --pdb", None),
+        ("train --detach", None),
+        ("train --help", None),
+        ("", None),
+    ],
+)
+def test_which_verb_may_be_forked(line: str, expected: str | None) -> None:
+    assert _warm.verb(line.split()) == expected
+
+
+@pytest.mark.parametrize("name", ["CI", "TF_BUILD", "GITHUB_ACTIONS", "MLOPS_WARM"])
+def test_ci_and_whoever_says_so_go_without(name: str) -> None:
+    assert _warm.address({name: "true"}) is None
+
+
+def test_a_folder_that_others_may_write_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_warm.tempfile, "gettempdir", lambda: str(tmp_path))
+    place = _warm.address({})
+    assert place is not None
+    place.parent.chmod(0o777)
+    assert _warm.address({}) is None
+
+
+def test_another_package_is_another_server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    packages = tmp_path / "site-packages"
+    (packages / "one-1.dist-info").mkdir(parents=True)
+    monkeypatch.setattr(_warm.sys, "path", [str(packages)])
+    monkeypatch.setattr(_warm.tempfile, "gettempdir", lambda: str(tmp_path))
+    before = _warm.address({})
+    assert before == _warm.address({})
+    (packages / "two-1.dist-info").mkdir()
+    assert _warm.address({}) != before
