@@ -226,7 +226,7 @@ def test_includes_are_held_to_the_ignore_file_of_the_code(world: World) -> None:
 @shows(
     "`settings.on_init` and `on_finalize`",
     azure="the job runs before, or after all others, whatever became of them",
-    here="the same",
+    here="the same; it is never reused",
 )
 def test_jobs_before_and_after_all_others(world: World) -> None:
     head = HEAD.replace("small}", "small, on_init: first, on_finalize: last}")
