@@ -63,6 +63,25 @@ def test_engine_preview_creates_nothing(tmp_path: Path) -> None:
     assert not engine.state.exists() or not engine.azure["resources"]
 
 
+def test_engine_says_a_wrong_value_in_a_sentence(tmp_path: Path) -> None:
+    """With file, line and field, as the plan does, and without a trace."""
+    assert CLI is not None
+    engine = Engine(tmp_path / "it", CLI)
+    engine.init("dev")
+    file = engine.project / "environments/Pulumi.dev.yaml"
+    right = file.read_text()
+    for wrong, said in (
+        ("  mlop:ttl: 1h\n", "mlop:ttl: nothing reads keys of 'mlop'"),
+        ("  mlops:ttl:\n", "ttl: must match"),
+        ("  mlops:salt: Not-legal\n", "salt: must match"),
+    ):
+        file.write_text(right.replace("config:\n", f"config:\n{wrong}", 1))
+        done = engine.run("preview")
+        assert done.returncode != 0
+        assert f"error: environments/Pulumi.dev.yaml:2: {said}" in done.stdout, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_engine_second_update_changes_nothing(deployed: Engine) -> None:
     before = deployed.azure["log"]
     done = deployed.up("--expect-no-changes")

@@ -71,7 +71,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ({"clusters": {}}, "clusters: "),
         (
             {"clusters": {"cpu": {"vm_size": "Standard_D2_v3", "max_nodes": True}}},
-            "clusters.cpu.max_nodes: must be a number; got true",
+            "clusters.cpu.max_nodes: must be a number; got True",
         ),
         (
             {"budget": {"amount": 10, "contacts": ["a@b.de"], "thresholds": [50, True]}},
@@ -79,7 +79,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ),
         (
             {"alerts": {"emails": ["a@b.de"], "errors_percent": False}},
-            "alerts.errors_percent: must be a number; got false",
+            "alerts.errors_percent: must be a number; got False",
         ),
         ({"clusters": {"cpu": {"vm_size": "D2", "max_nodes": 1}}}, "clusters.cpu.vm_size: "),
         (
@@ -257,6 +257,19 @@ def test_a_key_that_pulumi_would_not_read_so_is_refused(tmp_path: Path, line: st
     (tmp_path / "environments/Pulumi.dev.yaml").write_text(f"config:\n  mlops:kind: environment\n  {line}\n")
     with pytest.raises(InvalidInput, match=sentence):
         raw_stack_file(tmp_path, "dev")
+
+
+@pytest.mark.parametrize("key", ["ttl", "training_stack", "github", "budget", "protect", "own"])
+def test_a_key_without_a_value_is_refused_as_the_engine_does(tmp_path: Path, key: str) -> None:
+    """Pulumi hands over an empty text; a plan that took it for nothing would pass, and the update fail."""
+    (tmp_path / "environments").mkdir()
+    config = {k: json.loads(v) if v[0] in "{[tf" else v for k, v in _config().items()}
+    text = yaml.safe_dump({"config": {**config, f"mlops:{key}": None}}, sort_keys=False)
+    (tmp_path / "environments/Pulumi.dev.yaml").write_text(text.replace(": null", ":"))
+    values, secret = raw_stack_file(tmp_path, "dev")
+    assert values[f"mlops:{key}"] == ""
+    with pytest.raises(InvalidInput, match=rf"Pulumi\.dev\.yaml:\d+: {key}: must .*; got ''"):
+        parse_stack(values, secret, StackFile.of(tmp_path, "dev"))
 
 
 @pytest.mark.parametrize("text", ["", "config: []\n", "encryptedkey: x\n"])

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from template_copy import REVIEWER, Repository
@@ -23,6 +24,7 @@ FORK_FILES = (
     "pipelines/azure-devops/train-{0}.yml",
     # The library of its kind.
     "pyproject.toml",
+    "uv.lock",
     "container/requirements.txt",
 )
 CI = ("test_parity.py", "test_names.py", "test_rules.py")
@@ -39,8 +41,24 @@ def fork(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Repository]:
     made.stop()
 
 
+def _slow(name: str, kind: str, task: str) -> Any:
+    return pytest.param(name, kind, task, marks=pytest.mark.slow)
+
+
 @pytest.mark.parametrize(
-    ("name", "kind", "task"), [("prices", "lightgbm", "regression"), ("growers", "xgboost", "multiclass")]
+    ("name", "kind", "task"),
+    [
+        ("prices", "lightgbm", "regression"),
+        ("growers", "xgboost", "multiclass"),
+        _slow("tumours", "catboost", "binary"),
+        _slow("docstrings", "text", "binary"),
+        _slow("stocks", "forecast", "forecast"),
+        _slow("own", "own-training", "binary"),
+        _slow("traits", "multilabel", "multilabel"),
+        _slow("ranges", "quantiles", "quantiles"),
+        _slow("urgent", "ranking", "ranking"),
+        _slow("petals", "custom", "custom"),
+    ],
 )
 def test_a_scaffolded_model_goes_from_commit_to_production(
     fork: Repository, name: str, kind: str, task: str

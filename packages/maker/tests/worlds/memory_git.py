@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -53,6 +53,9 @@ class MemoryGit:
 
     def show(self, rev: str, path: str) -> str | None:
         return self.commits[self._index(rev)].get(path)
+
+    def shown(self, rev: str, paths: Sequence[str]) -> dict[str, str]:
+        return {path: text for path in paths if (text := self.show(rev, path)) is not None}
 
     def texts(self, path: str, rev: str = "HEAD") -> dict[str, list[tuple[str, str | None]]]:
         found: dict[str, list[tuple[str, str | None]]] = {}

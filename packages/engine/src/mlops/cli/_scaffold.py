@@ -16,12 +16,15 @@ def new_model(
     kind: Annotated[
         str,
         typer.Option(
-            help="What it is made with: sklearn, lightgbm, xgboost, catboost, text, forecast, own-training."
+            help="What it is made with: sklearn, lightgbm, xgboost, catboost, text, forecast, "
+            "multilabel, quantiles, ranking, custom, own-training."
         ),
     ] = "sklearn",
     task: Annotated[
         str | None,
-        typer.Option(help="What it answers: binary, multiclass or regression. Default: what the kind does."),
+        typer.Option(
+            help="What it answers: binary, multiclass or regression. Default: what its kind answers."
+        ),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -41,19 +41,22 @@ def diff(
 ) -> None:
     """Show what `apply` would do; exit 0 when there is nothing, 2 when there are changes."""
     from mlops.lifecycle.apply.environment import diff as plan_of
+    from mlops.lifecycle.desired.provenance import Wanted
 
     plans: list[Plan] = []
     shown: list[dict[str, Any]] = []
 
     def one(name: str) -> None:
-        plan = plan_of(state.root, state.target, env, name)
+        plan = plan_of(state.root, state.target, env, name, wanted=wanted)
         plans.append(plan)
         shown.append(_plain(env, name, plan))
         if not as_json:
             _show(env, name, plan)
 
     env = state.environment(env)
-    each(_asked_for(env, model, everything), one)
+    asked = _asked_for(env, model, everything)
+    wanted = Wanted(state.root, env, asked)
+    each(asked, one)
     if as_json:
         print_json(shown if everything else shown[0])
     if not all(plan.empty for plan in plans):

@@ -156,6 +156,11 @@ class Git:
         blobs = self._blobs(dict.fromkeys(ids.values()))
         return {name: blobs[blob] for name, blob in ids.items() if blob in blobs}
 
+    def shown(self, rev: str, paths: Sequence[str]) -> dict[str, str]:
+        """The text of each file at a commit, in one process; without those that are not there."""
+        wanted = {f"{rev}:{path}": path for path in paths}
+        return {wanted[name]: text for name, text in self._blobs(wanted).items()}
+
     def _blobs(self, ids: Iterable[str]) -> dict[str, str]:
         """The text of each, in one process; what is no blob (a submodule) is left out."""
         wanted = list(ids)
@@ -163,7 +168,7 @@ class Git:
         found = {}
         for blob in wanted:
             header = said.readline().split()
-            if len(header) != 3:  # <id> missing
+            if len(header) != 3 or header[-1] == b"missing":  # <id> missing
                 continue
             content = said.read(int(header[2]) + 1)[:-1]
             if header[1] == b"blob":

@@ -111,7 +111,10 @@ def task_of(chosen: Kind, task: str | None) -> Task:
     if task is None:
         task = chosen.tasks[0]
     if task not in chosen.tasks:
+        other = [name for name in names() if task in kind(name).tasks]
+        instead = f"; take --kind {' or '.join(other)}" if other else ""
         raise InvalidInput(
-            f"a model of the kind {chosen.name!r} has the task {' or '.join(chosen.tasks)}, not {task!r}"
+            f"a model of the kind {chosen.name!r} has the task {' or '.join(chosen.tasks)}, "
+            f"not {task!r}{instead}"
         )
     return task  # type: ignore[return-value]

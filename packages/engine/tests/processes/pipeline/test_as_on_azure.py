@@ -174,8 +174,8 @@ def test_an_output_of_another_kind_than_declared_fails_the_step(
 
 
 @shows(
-    "`additional_includes`, in the component or in a file beside it",
-    azure="copied beside the code, whose ignore file counts for them too; `x.zip` is packed",
+    "`additional_includes`, in the component or in a file next to it",
+    azure="copied next to the code, whose ignore file counts for them too; `x.zip` is packed",
     here="the same; an include is part of what makes a step run again",
 )
 def test_includes_are_copied_beside_the_code(world: World) -> None:
@@ -199,7 +199,7 @@ def test_includes_are_copied_beside_the_code(world: World) -> None:
     )
 
 
-@shows("`additional_includes`, in the component or in a file beside it")
+@shows("`additional_includes`, in the component or in a file next to it")
 def test_includes_are_held_to_the_ignore_file_of_the_code(world: World) -> None:
     """Patterns count as if the include lay in the code, and so do ignore files further below."""
     world.write("src/.gitignore", "*.log\nextra/secret\n!keep.log\n")
@@ -265,7 +265,7 @@ def test_a_hook_that_azure_refuses_is_refused(world: World, settings: str, match
         world.run(text, head=HEAD.replace("small}", f"small, {settings}}}"))
 
 
-@shows("`additional_includes`, in the component or in a file beside it")
+@shows("`additional_includes`, in the component or in a file next to it")
 def test_includes_may_be_listed_in_a_file_beside_the_component(world: World) -> None:
     world.write("extra/e.txt", "1")
     world.write("c.yml", COMPONENT + f"{OUT}\ncommand: cat extra/e.txt > ${{{{outputs.o}}}}/a\n")
@@ -274,7 +274,7 @@ def test_includes_may_be_listed_in_a_file_beside_the_component(world: World) -> 
 
 
 @pytest.mark.parametrize(("listed", "match"), [("./nowhere", "does not exist"), ("./x/src.txt", "rename")])
-@shows("`additional_includes`, in the component or in a file beside it")
+@shows("`additional_includes`, in the component or in a file next to it")
 def test_an_include_that_cannot_be_copied_is_refused(world: World, listed: str, match: str) -> None:
     world.write("src/src.txt", "1")
     world.write("x/src.txt", "2")

@@ -97,7 +97,7 @@ class _Section(Spec):
         given = value if isinstance(value, list) else [value]
         types = _types(field.annotation)
         if bool not in types and types & {int, float} and any(isinstance(v, bool) for v in given):
-            raise ValueError(f"must be a number; got {str(value).lower()}")
+            raise ValueError("must be a number")
         return value
 
 

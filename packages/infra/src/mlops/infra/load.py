@@ -119,7 +119,9 @@ def raw_stack_file(root: Path, stack: str) -> tuple[dict[str, str], list[str]]:
             secret.append(name)
             values[name] = f"https://secret.invalid/{name.replace(':', '/')}"
         else:
-            values[name] = value if isinstance(value, str) else json.dumps(value, default=str)
+            # Pulumi hands a key without a value over as an empty text.
+            empty_or_text = "" if value is None else value
+            values[name] = empty_or_text if isinstance(empty_or_text, str) else json.dumps(value, default=str)
     return values, secret
 
 

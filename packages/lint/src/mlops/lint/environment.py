@@ -13,6 +13,8 @@ from mlops.lint.node import At, is_file, is_folder
 from mlops.lint.references import check_asset, is_remote
 from mlops.lint.shape import check_shape
 
+_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+
 
 def check_environment(place: At, files: Files) -> Iterator[Finding]:
     """The `environment` of a job, component or deployment: written there, in a file, or in the workspace."""
@@ -30,10 +32,12 @@ def check_environment(place: At, files: Files) -> Iterator[Finding]:
     if not is_file(path):
         yield place.says("missing-file", f"the environment {text!r} does not exist beside the file")
         return
-    top = files.top(path)
-    if top is not None:
-        yield from check_shape(top, "environment.anonymous")
-        yield from environment_fields(top)
+    yield from files.told(path, _check_file)
+
+
+def _check_file(top: At) -> Iterator[Finding]:
+    yield from check_shape(top, "environment.anonymous")
+    yield from environment_fields(top)
 
 
 def environment_fields(place: At) -> Iterator[Finding]:
@@ -65,7 +69,7 @@ def _conda(conda: At) -> Iterator[Finding]:
     content = conda.value
     if conda.text is not None and not is_remote(conda.text) and is_file(path := conda.beside(conda.text)):
         try:
-            content = yaml.safe_load(path.read_text(encoding="utf-8"))
+            content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 (safe ones)
         except (OSError, ValueError, yaml.YAMLError) as error:
             said = str(error).splitlines()[0]
             yield conda.says("asset", f"{conda.text!r} cannot be read as YAML: {said}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,7 @@ from mlops.lint.node import At, is_file, shown
 from mlops.spec._yaml import Document
 from mlops.spec.vm_sizes import Table, packaged
 
+Check = Callable[[At], Iterable[Finding]]
 _HIDDEN = (".git", ".venv", "node_modules", "__pycache__", ".mlops")
 
 
@@ -28,12 +30,21 @@ class Files:
     today: date | None = None
     """Sizes are judged by this day; None: not by their days."""
     _opened: dict[Path, At | list[Finding]] = field(default_factory=dict)
+    _told: dict[tuple[Path, Check], list[Finding]] = field(default_factory=dict)
 
     def open(self, path: Path) -> At | list[Finding]:
         """The top of a file, or why there is none."""
         if path not in self._opened:
             self._opened[path] = _open(path)
         return self._opened[path]
+
+    def told(self, path: Path, check: Check) -> list[Finding]:
+        """What `check` finds in a file that many others name, asked once; nothing in an unreadable one."""
+        key = (path, check)
+        if key not in self._told:
+            top = self.top(path)
+            self._told[key] = [] if top is None else list(check(top))
+        return self._told[key]
 
     def top(self, path: Path) -> At | None:
         """The top of a file, or None when it cannot be read; the file's own check says why."""

@@ -14,6 +14,7 @@ from mlops.lint.references import is_remote
 
 _FORM = "1"
 _MAX_FILES = 200
+"""An answer that depends on more is not kept: one that leaves files out of its key would be wrong one day."""
 _LONGEST_PATH = 200
 
 
@@ -31,6 +32,8 @@ class Memory:
         if self._folder is None:
             return oracle.ask(top, kind, own)
         key = self._key(top, kind, own)
+        if key is None:
+            return oracle.ask(top, kind, own)
         path = self._folder / f"{key}.json"
         if (known := _read(path)) is not None:
             return [
@@ -41,17 +44,19 @@ class Memory:
         _write(path, [[finding.field, finding.message] for finding in found])
         return found
 
-    def _key(self, top: At, kind: str, own: list[Finding]) -> str:
-        """The file, every file that it names, and which of these exist."""
+    def _key(self, top: At, kind: str, own: list[Finding]) -> str | None:
+        """The file, every file that it names, and which of these exist; None where these are too many."""
         digest = hashlib.sha256(f"{_FORM} {self._version} {kind}".encode())
         digest.update("\n".join(sorted(f.field for f in own if f.level == "error")).encode())
         digest.update(str(top.path.resolve()).encode())
         waiting: list[Path] = [top.path]
         seen: set[Path] = set()
-        while waiting and len(seen) < _MAX_FILES:
+        while waiting:
             path = waiting.pop()
             if path in seen:
                 continue
+            if len(seen) == _MAX_FILES:
+                return None
             seen.add(path)
             if path not in self._contents:  # an environment is named by every component
                 content, named = _content(path, self._files)

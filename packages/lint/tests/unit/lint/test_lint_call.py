@@ -269,3 +269,32 @@ def test_the_repositorys_table_says_when_a_size_ends(shelf):
     )
     (finding,) = examine([shelf.root / "cluster.yml"], options).findings
     assert "of the series Ours, which Azure retired on 01 January 2026" in finding.message
+
+
+def test_an_answer_that_depends_on_too_many_files_is_asked_anew(shelf, monkeypatch):
+    """Beyond the files that a key may hold, a change would go unseen."""
+    asked: list[str] = []
+    monkeypatch.setattr(oracle, "installed", lambda: "9.9")
+    monkeypatch.setattr(oracle, "refusals", lambda top, kind: asked.append(top.document.name) or [])
+    monkeypatch.setattr("mlops.lint.memory._MAX_FILES", 1)
+    options = Options(memory=shelf.root / "memory")
+    examine([shelf.root / "judge.yml"], options)
+    examine([shelf.root / "judge.yml"], options)
+    assert asked.count("judge.yml") == 2, "it names other files"
+
+
+def test_an_environment_of_many_components_is_checked_once_and_told_all_the_same(shelf, monkeypatch):
+    from mlops.lint import environment
+
+    before = environment.environment_fields
+    seen: list[str] = []
+    monkeypatch.setattr(
+        environment, "environment_fields", lambda top: (seen.append(top.document.name), before(top))[1]
+    )
+    text = (shelf.root / "judge.yml").read_text()
+    for number in range(3):
+        (shelf.root / f"judge{number}.yml").write_text(text)
+    shelf.edit("environment.yml", "/tools:3", "/tools:latest")
+    verdict = examine([shelf.root], Options(azure=False, house=(shelf.root,)))
+    assert {f.file.rpartition("/")[2] for f in verdict.findings if f.id == "pin-image"} == {"environment.yml"}
+    assert sum(name.endswith("environment.yml") for name in seen) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Hashable, Iterable
+from collections.abc import Hashable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -212,7 +212,7 @@ def problems_of(error: ValidationError, model: type[BaseModel], name: str) -> li
 
 
 def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
-    loc: Loc = tuple(error["loc"])
+    loc: Loc = tuple(part for part in error["loc"] if part != "[key]")  # of a mapping's own key
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
         allowed = sorted(_fields_at(model, loc[:-1]))
@@ -221,10 +221,39 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
         return loc, f"unknown field; allowed: {', '.join(allowed)}{hint}"
     if kind == "missing":
         return loc, "required, but not given"
-    message = str(error["msg"]).removeprefix("Value error, ")
-    if isinstance(given, dict | list):
+    message = _plain(kind, error.get("ctx") or {}) or str(error["msg"]).removeprefix("Value error, ")
+    if isinstance(given, dict | list) or message.endswith(f"got {given!r}"):
         return loc, message
     return loc, f"{message}; got {given!r}"
+
+
+_KINDS = (
+    (("int_",), "must be a whole number"),
+    (("float_",), "must be a number"),
+    (("finite_",), "must be a finite number"),
+    (("bool_",), "must be true or false"),
+    (("string_type",), "must be a text"),
+    (("list_", "tuple_", "set_", "frozen_set_"), "must be a list"),
+    (("dict_", "mapping_", "model_"), "must be a mapping"),
+    (("date_",), "must be a date such as 2026-01-31"),
+    (("string_too_short",), "must have at least {min_length} characters"),
+    (("string_too_long",), "must have at most {max_length} characters"),
+    (("string_pattern_mismatch",), "must match {pattern}"),
+    (("literal_error",), "must be {expected}"),
+    (("greater_than_equal",), "must be greater than or equal to {ge}"),
+    (("greater_than",), "must be greater than {gt}"),
+    (("less_than_equal",), "must be less than or equal to {le}"),
+    (("less_than",), "must be less than {lt}"),
+    (("too_short",), "must have {min_length} or more"),
+    (("too_long",), "must have at most {max_length}"),
+)
+"""Kinds of pydantic's errors by how they begin, in words for whoever wrote the file."""
+
+
+def _plain(kind: str, context: Mapping[str, Any]) -> str:
+    """Empty for a kind that says it well itself."""
+    found = (words for starts, words in _KINDS if kind.startswith(starts))
+    return next(found, "").format_map(context)
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:

@@ -27,7 +27,11 @@ def refusal(text: str, model: type = DesiredState) -> str:
     [
         ("release: 7\nreplace: 6\n", ["file.yaml:2: replace: unknown field", "did you mean 'replaces'?"]),
         ("replaces: 6\n", ["file.yaml:1: release: required"]),
-        ("release: seven\n", ["file.yaml:1: release", "got 'seven'"]),
+        ("release: seven\n", ["file.yaml:1: release: must be a whole number; got 'seven'"]),
+        ("release: 7.5\n", ["file.yaml:1: release: must be a whole number; got 7.5"]),
+        ("release: 7\nstrategy: fast\n", ["file.yaml:2: strategy: must be a mapping; got 'fast'"]),
+        ("release: 7\nstrategy: {canary: 5}\n", ["file.yaml:2: strategy.canary: must be a list; got 5"]),
+        ("release: 7\nhold: {since: x}\n", ["file.yaml:2: hold.since: "]),
         ("release: 0\n", ["file.yaml:1: release", "greater than or equal to 1", "got 0"]),
         ("release: 7\nreplaces: 7\n", ["release and replaces are both 7"]),
         ("release: 7\nstrategy:\n  canary: [50, 10, 100]\n", ["file.yaml:3: strategy.canary", "must rise"]),

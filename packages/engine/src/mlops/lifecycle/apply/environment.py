@@ -48,9 +48,20 @@ class Outcome:
     url: str
 
 
-def diff(root: Path, target: Target, env: str, model: str, *, clock: Clock | None = None) -> Plan:
-    """The plan, with nothing changed; `Plan.empty` means there is nothing to do."""
-    intent = provenance.read_intent(root, env, model)
+def diff(
+    root: Path,
+    target: Target,
+    env: str,
+    model: str,
+    *,
+    clock: Clock | None = None,
+    wanted: provenance.Wanted | None = None,
+) -> Plan:
+    """The plan, with nothing changed; `Plan.empty` means there is nothing to do.
+
+    `wanted` is what git says, where it was read for several models at once.
+    """
+    intent = (wanted or provenance.Wanted(root, env, [model])).intent(model)
     return plan_for(intent, target, (clock or SystemClock()).now(), Scales(root))
 
 

@@ -7,6 +7,7 @@ name. `mlops add` writes it, the lock and every environment file.
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import subprocess
 import sys
@@ -62,10 +63,10 @@ def imported(source: Path, package: str) -> dict[str, str]:
             continue
         seen.add(name)
         try:
-            tree = ast.parse(file.read_text(encoding="utf-8"))
+            named = _imports_of(file.read_text(encoding="utf-8"), name, file.name == "__init__.py")
         except (SyntaxError, ValueError):
             continue
-        for module, line in _imports(tree, name, file.name == "__init__.py"):
+        for module, line in named:
             top = module.partition(".")[0]
             if _file(source, top) is not None:
                 waiting += [module, module.rpartition(".")[0]]
@@ -80,6 +81,12 @@ def _file(source: Path, name: str) -> Path | None:
         if file.is_file():
             return file
     return None
+
+
+@functools.lru_cache(maxsize=4096)
+def _imports_of(text: str, own: str, is_package: bool) -> tuple[tuple[str, int], ...]:
+    """By text: models that share a use case share its code."""
+    return tuple(_imports(ast.parse(text), own, is_package))
 
 
 def _imports(node: ast.AST, own: str, is_package: bool) -> Iterator[tuple[str, int]]:
@@ -111,13 +118,21 @@ def _distributions(module: str) -> Sequence[str]:
     return metadata.packages_distributions().get(module, [])
 
 
+@functools.lru_cache(maxsize=2)
+def _needs(lock: str) -> Mapping[str, frozenset[str]]:
+    """What each package of a lock depends on."""
+    return {
+        _plain(p["name"]): frozenset(_plain(d["name"]) for d in p.get("dependencies", ()))
+        for p in tomllib.loads(lock)["package"]
+    }
+
+
 def _comes_along(root: Path, packages: Sequence[str], pinned: set[str]) -> bool:
     """Whether one of `packages` is installed with what is pinned, as the lock says."""
     try:
-        lock = tomllib.loads((root / _LOCK).read_text(encoding="utf-8"))["package"]
+        needs = _needs((root / _LOCK).read_text(encoding="utf-8"))
     except (OSError, tomllib.TOMLDecodeError, KeyError):
         return False
-    needs = {_plain(p["name"]): {_plain(d["name"]) for d in p.get("dependencies", ())} for p in lock}
     reached, waiting = set[str](), list(pinned)
     while waiting:
         name = waiting.pop()

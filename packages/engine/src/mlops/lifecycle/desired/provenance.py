@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -30,32 +31,78 @@ def whole(git: Git) -> None:
 
 def read_intent(root: Path, env: str, model: str, rev: str = "HEAD") -> Intent:
     """What the commit `rev` wants. Raises `InvalidInput` (also for uncommitted changes) and `NotFound`."""
-    git = Git(root)
-    commit = git.head(rev)
-    whole(git)
-    name = files.desired_path(env, model)
-    history = desired_history(git, name, commit)
-    if not history:
-        _refuse_uncommitted(git, name)
-        raise NotFound(f"nothing is to be served: {name} is not in commit {commit[:8]}")
-    desired = history[0][1]
-    released = files.release_path(model, desired.release)
-    _refuse_uncommitted(git, name, released, files.POLICY, files.FREEZE)
-    policy_text, freeze_text = git.show(commit, files.POLICY), git.show(commit, files.FREEZE)
-    policy = Document(policy_text or "", files.POLICY).parse(Policy)
-    if env not in policy.order:
-        raise InvalidInput(f"there is no environment {env!r}; {files.POLICY} knows {', '.join(policy.order)}")
-    return Intent(
-        env=env,
-        model=model,
-        desired=desired,
-        release=release_at(git, model, desired.release, commit),
-        policy=policy,
-        freeze=Document(freeze_text, files.FREEZE).parse(Freeze) if freeze_text else Freeze(),
-        commit=commit,
-        file_commit=history[0][0],
-        lineage=transitions.lineage([state for _, state in history]),
-    )
+    return Wanted(root, env, [model], rev).intent(model)
+
+
+class Wanted:
+    """What one commit wants for `models` of an environment: git is asked for all of them at once.
+
+    Raises `InvalidInput` for a shallow clone and where `rev` is no commit.
+    """
+
+    def __init__(self, root: Path, env: str, models: Sequence[str], rev: str = "HEAD") -> None:
+        self._git, self._env, self._models = Git(root), env, models
+        self.commit = self._git.head(rev)
+        whole(self._git)
+
+    def intent(self, model: str) -> Intent:
+        """Raises `InvalidInput` (also for uncommitted changes) and `NotFound`."""
+        env, commit = self._env, self.commit
+        name = files.desired_path(env, model)
+        history = self._history(model)
+        if not history:
+            _refuse_uncommitted(self._git, name)
+            raise NotFound(f"nothing is to be served: {name} is not in commit {commit[:8]}")
+        desired = history[0][1]
+        released = files.release_path(model, desired.release)
+        _refuse(self._uncommitted & {name, released, files.POLICY, files.FREEZE})
+        policy_text, freeze_text = self._texts.get(files.POLICY), self._texts.get(files.FREEZE)
+        policy = Document(policy_text or "", files.POLICY).parse(Policy)
+        if env not in policy.order:
+            raise InvalidInput(
+                f"there is no environment {env!r}; {files.POLICY} knows {', '.join(policy.order)}"
+            )
+        return Intent(
+            env=env,
+            model=model,
+            desired=desired,
+            release=_release(self._texts.get(released), model, desired.release, commit),
+            policy=policy,
+            freeze=Document(freeze_text, files.FREEZE).parse(Freeze) if freeze_text else Freeze(),
+            commit=commit,
+            file_commit=history[0][0],
+            lineage=transitions.lineage([state for _, state in history]),
+        )
+
+    def _history(self, model: str) -> list[tuple[str, DesiredState]]:
+        name = files.desired_path(self._env, model)
+        return states(self._said.get(name, []), name)
+
+    @functools.cached_property
+    def _said(self) -> dict[str, list[tuple[str, str | None]]]:
+        names = [files.desired_path(self._env, model) for model in self._models]
+        return self._git.texts(names[0] if len(names) == 1 else names[0].rpartition("/")[0], self.commit)
+
+    @functools.cached_property
+    def _asked(self) -> list[str]:
+        """The files that say it, beside the desired states; a state that is not valid has no release."""
+        found = [files.POLICY, files.FREEZE]
+        for model in self._models:
+            with contextlib.suppress(InvalidInput):
+                found += [files.release_path(model, h[0][1].release) for h in [self._history(model)] if h]
+        return found
+
+    @functools.cached_property
+    def _texts(self) -> dict[str, str]:
+        return self._git.shown(self.commit, self._asked)
+
+    @functools.cached_property
+    def _uncommitted(self) -> set[str]:
+        names = [files.desired_path(self._env, model) for model in self._models]
+        if len(names) == 1:
+            return set(self._git.uncommitted(*names, *self._asked))
+        # By folder: the names of a thousand models are no command line.
+        return set(self._git.uncommitted(*dict.fromkeys(n.partition("/")[0] for n in (*names, *self._asked))))
 
 
 def desired_history(git: Git, name: str, rev: str) -> list[tuple[str, DesiredState]]:
@@ -89,15 +136,22 @@ def _state(text: str, name: str) -> DesiredState:
 
 def release_at(git: Git, model: str, version: int, rev: str) -> Release:
     """The release as committed; raises `NotFound` and `InvalidInput`."""
+    return _release(git.show(rev, files.release_path(model, version)), model, version, rev)
+
+
+def _release(text: str | None, model: str, version: int, rev: str) -> Release:
     name = files.release_path(model, version)
-    text = git.show(rev, name)
     if text is None:
         raise NotFound(f"there is no release {version} of {model}: {name} is not in commit {rev[:8]}")
     return files.as_release(Document(text, name), model, version)
 
 
 def _refuse_uncommitted(git: Git, *names: str) -> None:
-    if changed := git.uncommitted(*names):
+    _refuse(git.uncommitted(*names))
+
+
+def _refuse(uncommitted: Iterable[str]) -> None:
+    if changed := sorted(uncommitted):
         raise InvalidInput(
             f"{', '.join(changed)}: not committed. What is served follows commits only; commit the change, "
             "or promote with `mlops promote`"

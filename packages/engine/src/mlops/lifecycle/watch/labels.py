@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -126,7 +127,12 @@ def _checked(raw: pd.DataFrame, name: str) -> pd.DataFrame:
 
 
 def _text(value: Any) -> str:
-    """The label as the model writes its classes: 1, not 1.0."""
+    """The label as the model writes its classes: 1, not 1.0. Several are `hot+wet` or `none`, several
+    numbers JSON."""
+    several = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(several, list | tuple):
+        texts = all(isinstance(one, str) for one in several)
+        return ("+".join(several) or "none") if texts else json.dumps(several)
     if isinstance(value, float) and value.is_integer():
         return str(int(value))
     text = str(value)

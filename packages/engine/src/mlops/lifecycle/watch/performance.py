@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -98,7 +99,8 @@ def _joined(found: Scanned, labels: pd.DataFrame | None) -> pd.DataFrame:
 
 def _scores(schema: ModelSchema, frame: pd.DataFrame, about: About) -> Scores:
     try:
-        truth = encode_truth(schema, frame[known.LABEL].to_numpy())
+        told = frame[known.LABEL].to_numpy()
+        truth = encode_truth(schema, _as_trained(told) if schema.task == "custom" else told)
     except (InvalidInput, ValueError) as error:
         raise InvalidInput(f"the labels do not fit the model: {error}") from None
     prediction: Any = frame[PREDICTED].to_numpy()
@@ -107,6 +109,14 @@ def _scores(schema: ModelSchema, frame: pd.DataFrame, about: About) -> Scores:
     # Rows that were asked for together are the ones that competed.
     groups = frame[known.REQUEST].to_numpy() if schema.task == "ranking" else None
     return Scores.of(schema, truth, prediction, replace(about, groups=groups))
+
+
+def _as_trained(labels: Any) -> Any:
+    """Labels are kept as text; a task of one's own has numbers or lists of them where all read so."""
+    try:
+        return [json.loads(label) for label in labels]
+    except (TypeError, ValueError):
+        return labels
 
 
 def _sliced(
