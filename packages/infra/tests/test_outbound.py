@@ -55,6 +55,18 @@ def test_channels_and_pip_of_a_conda_file(conda: dict[str, object], hosts: set[s
             ["--index-url https://i.example.com", "x @ git+https://github.com/a/b"],
             {"i.example.com", "github.com"},
         ),
+        (
+            ["--index-url=https://i.example.com", "-f https://wheels.example.com/x.html"],
+            {"i.example.com", "wheels.example.com"},
+        ),
+        (
+            ["-i https://i.example.com", "https://files.example.com/a-1.0-py3-none-any.whl"],
+            {"i.example.com", "files.example.com"},
+        ),
+        (
+            ["-i https://u:p@i.example.com:8443/simple  # not https://elsewhere.example.com"],
+            {"i.example.com"},
+        ),
     ],
 )
 def test_indexes_of_pip(lines: list[str], hosts: set[str]) -> None:
@@ -80,6 +92,24 @@ def test_a_dockerfile_asks_for_its_base_images_and_packages() -> None:
     text = "FROM ghcr.io/a/b AS made\nRUN pip install x\nFROM made\nFROM scratch\n"
     assert docker_hosts(text) == {"ghcr.io", "pypi.org", "files.pythonhosted.org"}
     assert docker_hosts("FROM ghcr.io/a/b\n") == {"ghcr.io"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "hosts"),
+    [
+        ("COPY --from=ghcr.io/astral-sh/uv:1 /uv /bin/", {"ghcr.io"}),
+        ("COPY --from=0 /x /y", set()),
+        ("COPY --from=base /x /y", set()),
+        ("RUN curl -sSL https://get.example.com/x | sh", {"get.example.com"}),
+        ("ADD https://data.example.com/x.tgz /x", {"data.example.com"}),
+        ("# RUN curl https://nobody.example.com", set()),
+        ("RUN pip install \\\n  -i https://i.example.com x", {"i.example.com"}),
+        ("RUN conda install -y -c conda-forge lightgbm", {"conda.anaconda.org"}),
+        ("RUN mamba env create -f env.yml", {"repo.anaconda.com"}),
+    ],
+)
+def test_what_a_dockerfile_reads(lines: str, hosts: set[str]) -> None:
+    assert docker_hosts(f"FROM scratch AS base\n{lines}\n") == hosts
 
 
 def test_a_wildcard_lets_hosts_below_it_out_and_not_itself() -> None:

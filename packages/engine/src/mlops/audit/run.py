@@ -55,6 +55,8 @@ class Audit:
     findings: tuple[Finding, ...]
     problems: tuple[Problem, ...]
     """Lines that lock nothing, and exceptions that have ended or that nothing needs."""
+    unasked: str = ""
+    """Why nobody could be asked; then the findings say nothing."""
 
     @property
     def stops(self) -> bool:
@@ -62,12 +64,23 @@ class Audit:
         return bool(self.problems) or any(not f.accepted for f in self.findings)
 
 
+class Unreachable(TargetError):
+    """The advisories could not be asked: no verdict on any package."""
+
+
 def audit(
-    root: Path, names: Iterable[str], accepted: Sequence[Accepted], today: date, database: Database | None
+    root: Path,
+    names: Iterable[str],
+    accepted: Sequence[Accepted],
+    today: date,
+    database: Database | None,
+    *,
+    if_reachable: bool = False,
 ) -> Audit:
     """Judge each package that a file of `names` locks. `database`: None asks OSV's service.
 
-    Raises `TargetError` when pip-audit is not there, or the service can't be reached.
+    Raises `TargetError` when pip-audit is not there, and `Unreachable`, which `if_reachable` makes a part of
+    the answer: what needs no network is judged all the same.
     """
     files = locks(names)
     where: dict[Pin, list[str]] = defaultdict(list)
@@ -78,7 +91,12 @@ def audit(
         for pin in found:
             where[pin].append(name)
     with served(database) if database is not None else nullcontext(OSV) as address:
-        told = [answer for group in _rounds(where) for answer in _asked(group, address)]
+        try:
+            told = [answer for group in _rounds(where) for answer in _asked(group, address)]
+        except Unreachable as error:
+            if not if_reachable:
+                raise
+            return Audit(tuple(files), len(where), (), tuple(problems), str(error))
     findings = [one for answer in told for one in _findings(answer, where, accepted, today)]
     problems += _stale(accepted, findings, today)
     problems += [
@@ -109,12 +127,12 @@ def _asked(group: Sequence[Pin], address: str) -> list[dict[str, Any]]:
         try:
             done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SECONDS)
         except subprocess.TimeoutExpired:
-            raise TargetError(f"pip-audit did not end in {_SECONDS} s; try again") from None
+            raise Unreachable(f"pip-audit did not end in {_SECONDS} s; try again") from None
     try:
         answers: list[dict[str, Any]] = json.loads(done.stdout)["dependencies"]
     except (ValueError, KeyError, TypeError):
         last = (done.stderr.strip().splitlines() or ["it said nothing"])[-1]
-        raise TargetError(
+        raise Unreachable(
             f"pip-audit could not ask {address}: {last}. Without a network give a dump: "
             "mlops audit --database all.zip (docs/security.md)"
         ) from None

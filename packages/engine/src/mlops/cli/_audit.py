@@ -22,6 +22,9 @@ def audit(
     max_age: Annotated[
         float, typer.Option(help="Days that the dump may be old.", min=0.0, metavar="DAYS")
     ] = 14.0,
+    if_reachable: Annotated[
+        bool, typer.Option("--if-reachable", help="End well, with a warning, where OSV cannot be asked.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Judge every package that uv.lock, a requirements file or a conda file locks, by what is known today.
@@ -43,7 +46,9 @@ def audit(
         known = Database.read(database)
         known.fresh(now, max_age)
     names = Git(state.root).files("HEAD")
-    found = judge(state.root, names, state.settings.audit.accepted, now.date(), known)
+    found = judge(
+        state.root, names, state.settings.audit.accepted, now.date(), known, if_reachable=if_reachable
+    )
     if as_json:
         print_json({**vars(found), "findings": [vars(f) for f in found.findings],
                     "problems": [vars(p) for p in found.problems]})  # fmt: skip
@@ -54,6 +59,9 @@ def audit(
         for problem in found.problems:
             out().print(f"[red]error[/] {escape(str(problem))}", soft_wrap=True)
         asked = f"the advisories of {known.date:%Y-%m-%d}" if known else "OSV"
+        if found.unasked:
+            err().print(f"[yellow]warning[/] no package was judged: {escape(found.unasked)}", soft_wrap=True)
+            asked = "nobody"
         err().print(f"{found.packages} packages of {len(found.files)} files, judged by {asked}", style="dim")
     if found.stops:
         raise Blocked(

@@ -99,8 +99,9 @@ class Git:
         return done.stdout.strip()
 
     def show(self, rev: str, path: str) -> str | None:
-        """A file's text at a commit, or None when it is not there."""
-        done = self._call(("show", f"{rev}:{path}"))
+        """A file's text at a commit, or None when there is no file of that name."""
+        # `show` lists a folder, and lets a file of attributes change what is seen.
+        done = self._call(("cat-file", "blob", f"{rev}:{path}"))
         return done.stdout if done.returncode == 0 else None
 
     def log(self, path: str, rev: str = "HEAD", limit: int | None = None) -> list[Commit]:

@@ -26,3 +26,12 @@ def test_the_real_program_finds_what_the_dump_knows(tmp_path: Path, monkeypatch:
     monkeypatch.setattr(run, "OSV", "http://127.0.0.1:1/v1/query")
     with pytest.raises(TargetError, match="give a dump"):
         run.audit(tmp_path, names, (), date(2026, 11, 29), None)
+    # CI goes on, says that nothing was judged, and still stops for what needs no network.
+    today = date(2026, 11, 29)
+    unasked = run.audit(tmp_path, names, (), today, None, if_reachable=True)
+    assert "could not ask http://127.0.0.1:1" in unasked.unasked and not unasked.stops
+    (tmp_path / "requirements.txt").write_text("some-package>=1.5\n")
+    assert run.audit(tmp_path, names, (), today, None, if_reachable=True).stops
+    (tmp_path / "requirements.txt").write_text("some-package==1.5\n")
+    known_here = run.audit(tmp_path, names, (), today, Database(iter([known])), if_reachable=True)
+    assert known_here.stops and not known_here.unasked, "it hides nothing that is known"

@@ -92,6 +92,7 @@ NONE = {
     "forge log": "runs have numbers",
     "forge watch": "runs have numbers",
     "forge approve": "runs have numbers",
+    "forge review": "pull requests have numbers",
     "forge cancel": "runs have numbers",
     "forge start": "a workflow is named; each model has its own: train-<model>",
     "forge off": "a workflow is named",

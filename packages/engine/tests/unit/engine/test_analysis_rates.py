@@ -324,6 +324,60 @@ def test_a_shift_well_beyond_what_is_allowed_is_not_missed(shape: str, new: int,
     assert shifted(shape, new, live, distance, 40) >= 39
 
 
+def moved(rows: int, index: float) -> tuple[dict[float, int], dict[float, int], list[float]]:
+    """Ten equal bins of the live one, and shares of the new one whose index against it is `index`."""
+    low, high = 0.0, 3.0
+    for _ in range(60):
+        step = (low + high) / 2
+        tilted = [math.exp(step * i) for i in range(10)]
+        shares = [t / sum(tilted) for t in tilted]
+        found = sum((q - 0.1) * math.log(q / 0.1) for q in shares)
+        low, high = (step, high) if found < index else (low, step)
+    bounds = [float(i) for i in range(10)]
+    return dict.fromkeys(bounds, rows // 10), dict.fromkeys(bounds, 0), shares
+
+
+@pytest.mark.parametrize(("rows", "allowed"), [(300, 0.2), (1000, 0.05), (5000, 0.2)])
+def test_what_would_have_been_found_is_found(rows: int, allowed: float):
+    """The number that a pass tells people is true in 39 of 40 windows, and half of it is not."""
+    chance = np.random.default_rng(rows)
+    told = analysis.blind(*[dict.fromkeys(map(float, range(10)), rows // 10)] * 2, allowed)
+    live, new, shares = moved(rows, told)
+    found = 0
+    for _ in range(200):
+        drawn = dict(zip(new, chance.multinomial(rows, shares).tolist(), strict=True))
+        alike = dict(zip(live, chance.multinomial(rows, [0.1] * 10).tolist(), strict=True))
+        index, most = analysis.shift(alike, drawn, allowed)
+        found += index > most
+    assert found >= 190, f"{found} of 200"
+
+
+def with_rows(requests: int, rows: int) -> Window:
+    latency = {0.01: requests, 1.0: 0}
+    return Window(requests, 0, latency, {float(i): rows // 10 for i in range(10)})
+
+
+def test_a_pass_needs_the_predictions_that_find_what_may_not_be_missed():
+    """Otherwise a strict limit passes whatever comes while there are few rows, and looks like proof."""
+    strict = Strategy(max_prediction_shift=0.05, detectable_shift=0.5)
+    few = judge(with_rows(50, 50), with_rows(450, 450), strict)
+    assert isinstance(few, TooFew) and (few.seen, few.of) == (50, "predictions")
+    assert 100 < few.needed < 1000
+    enough = -(-few.needed // 10) * 10
+    assert isinstance(judge(with_rows(50, enough), with_rows(450, 9 * enough), strict), Pass)
+    less = enough - 20
+    assert isinstance(judge(with_rows(50, less), with_rows(450, 9 * less), strict), TooFew)
+    # Rows count, not requests; and without the setting a pass says how little it knows.
+    told = judge(with_rows(50, 50), with_rows(450, 450), Strategy())
+    assert isinstance(told, Pass) and "(one of 2.08 would have been found)" in told.summary
+    assert isinstance(judge(with_rows(50, 0), with_rows(450, 0), strict), TooFew)
+
+
+def test_what_is_allowed_cannot_be_what_must_be_found():
+    with pytest.raises(ValueError, match="must be above max_prediction_shift"):
+        Strategy(max_prediction_shift=0.2, detectable_shift=0.2)
+
+
 @pytest.mark.parametrize("live", [False, True])
 @pytest.mark.parametrize("new", [False, True])
 @pytest.mark.parametrize("alone", [False, True])

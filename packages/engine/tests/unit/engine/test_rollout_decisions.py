@@ -220,6 +220,29 @@ def test_the_sample_is_sent_only_where_the_policy_of_this_environment_allows_it(
     assert not of_kind(world, Kind.PASSED)
 
 
+def test_a_strict_limit_waits_for_the_predictions_that_it_takes(artifact):
+    """What is asked for is told; where policy sends the sample, as much of it is sent."""
+    world = World(artifact, synthetic=False)
+    world.ship()
+    world.load = 3
+    strict = Strategy(
+        canary=[50, 100], analysis=10, min_requests=20, max_prediction_shift=0.05, detectable_shift=0.5
+    )
+    world.ask("staging", world.release(), strategy=strict)
+    with pytest.raises(Inconclusive, match=r"\d+ predictions in 10 s at 50 %, \d+ are needed for a verdict"):
+        world.apply("staging")
+    assert len(of_kind(world, Kind.INCONCLUSIVE)) == 1
+    world.policy = Policy(
+        order=["staging", "prod"],
+        environments={
+            "staging": EnvironmentPolicy(synthetic_traffic=True),
+            "prod": EnvironmentPolicy(synthetic_traffic=True),
+        },
+    )
+    world.apply("staging")
+    assert world.served("staging") == 2
+
+
 def test_enough_requests_are_judged_themselves_and_no_sample_is_sent(world: World):
     world.ship()
     world.load = 400

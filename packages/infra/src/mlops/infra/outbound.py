@@ -22,7 +22,6 @@ DEFAULTS = "repo.anaconda.com"
 PYPI = ("pypi.org", "files.pythonhosted.org")
 DOCKER_HUB = ("registry-1.docker.io", "auth.docker.io", "production.cloudflare.docker.com")
 _ALWAYS = ("mcr.microsoft.com", "azurecr.io", "data.mcr.microsoft.com")
-_INDEX = re.compile(r"(?:-i|--index-url|--extra-index-url|-f|--find-links)[ =]\s*(https?://\S+)")
 _PIPELINES, _CONTAINER = "pipelines/*/**/*.yml", "container/*.yml"
 
 
@@ -116,22 +115,37 @@ def pip_hosts(lines: Iterable[str]) -> set[str]:
     found: set[str] = set()
     replaced = False
     for line in lines:
-        found |= {urlsplit(url).hostname or "" for url in _INDEX.findall(line)}
-        found |= {urlsplit(url).hostname or "" for url in re.findall(r"(?:git\+|@ )(https?://\S+)", line)}
-        replaced = replaced or bool(re.search(r"(^|\s)(-i|--index-url)[ =]", line))
+        words = re.sub(r"(^|\s)#.*", "", line)
+        found |= _addresses(words)
+        replaced = replaced or bool(re.search(r"(^|\s)(-i|--index-url)[ =]", words))
     return found if replaced else found | set(PYPI)
 
 
 def docker_hosts(text: str) -> set[str]:
-    """Hosts of a Dockerfile: base images, and PyPI or its replacement where it installs packages."""
+    """Hosts of a Dockerfile: base images, what is copied from others, every address that it reads, and PyPI
+    or conda's where it installs packages. What `apt-get` asks depends on the image, and is not known here.
+    """
+    text = re.sub(r"(?m)^\s*#.*$", "", text).replace("\\\n", " ")
     stages = {s.lower() for s in re.findall(r"(?im)^FROM .* AS (\S+)", text)}
     found: set[str] = set()
-    for image in re.findall(r"(?im)^FROM (?:--\S+ )*(\S+)", text):
+    images = re.findall(r"(?im)^FROM (?:--\S+ )*(\S+)", text)
+    images += [i for i in re.findall(r"(?im)^COPY .*--from=(\S+)", text) if not i.isdecimal()]
+    for image in images:
         if image.lower() not in stages and image != "scratch" and "$" not in image:
             found |= image_hosts(image)
-    if re.search(r"\b(pip3?|uv) (pip )?(install|sync)\b", text):
-        found |= pip_hosts([text])
+    for words in re.findall(r"(?im)^(?:RUN|ADD) (.*)$", text):
+        found |= _addresses(words)
+        if re.search(r"\b(pip3?|uv) (pip )?(install|sync)\b", words):
+            found |= pip_hosts([words])
+        if re.search(r"\b(conda|mamba|micromamba) (env )?(install|create|update)\b", words):
+            found |= conda_hosts({"channels": re.findall(r"(?:-c|--channel)[ =](\S+)", words)})
     return found
+
+
+def _addresses(words: str) -> set[str]:
+    """Hosts of all addresses in a line, whatever option they belong to."""
+    hosts = (urlsplit(url).hostname for url in re.findall(r"(?:https?|ssh)://[^\s\"',;)]+", words))
+    return {host for host in hosts if host}
 
 
 def image_hosts(image: str) -> set[str]:

@@ -38,20 +38,42 @@ def plain_files(folder: Path) -> list[Path]:
 
 def artifact_files(folder: Path) -> list[Path]:
     """`plain_files` of a model artifact, which also holds no hard link and no name that is not portable."""
-    wrong, names, found = [], dict[str, Path](), sorted(_walk(folder))
+    wrong, names, found = [], dict[str, PurePosixPath](), sorted(_walk(folder))
     for path, links, why in found:
         name = path.relative_to(folder).as_posix()
-        twin = names.setdefault(unicodedata.normalize("NFC", name).casefold(), path)
+        twin = _twin(PurePosixPath(name), names)
         if why:
             wrong.append((path, why))
         elif links > 1:
             wrong.append((path, "a hard link, so that it can be changed by another name"))
         elif "\\" in name:
             wrong.append((path, "a name with a backslash, which elsewhere is a folder"))
-        elif twin != path:
-            other = twin.relative_to(folder).as_posix()
-            wrong.append((path, f"the same name as {other} where case does not count"))
+        elif changed := _changed_elsewhere(name):
+            wrong.append((path, changed))
+        elif twin:
+            wrong.append((path, f"the same name as {twin} where case does not count"))
     return _checked(folder, [path for path, _, _ in found], wrong)
+
+
+def _twin(name: PurePosixPath, names: dict[str, PurePosixPath]) -> str:
+    """What is called like this file, or a folder on the way to it, where case and accents do not count."""
+    for place in (name, *name.parents):
+        folded = unicodedata.normalize("NFD", unicodedata.normalize("NFD", str(place)).casefold())
+        # A folder is met again with each of its files; a file of the same name is none of them.
+        there = names.setdefault(folded if place == name else f"{folded}/", place)
+        other = names.get(f"{folded}/" if place == name else folded)
+        if there != place or other is not None:
+            return str(there if there != place else other)
+    return ""
+
+
+def _changed_elsewhere(name: str) -> str:
+    """Why Windows would keep the file by another name; empty when it would not."""
+    if any(unicodedata.category(char) == "Cc" for char in name):
+        return "a name with a control character"
+    if ":" in name or any(part.endswith((".", " ")) for part in name.split("/")):
+        return "a name that Windows changes: no colon, no dot or blank at the end"
+    return ""
 
 
 def inside(name: str) -> bool:

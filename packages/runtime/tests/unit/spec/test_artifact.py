@@ -77,6 +77,37 @@ def twin_folders(model: Path, beside: Path) -> None:
     (model / "ONNX" / "model.onnx").write_text("")
 
 
+def twin_folders_of_other_files(model: Path, beside: Path) -> None:
+    (model / "ONNX").mkdir()
+    (model / "ONNX" / "weights").write_text("")
+
+
+def file_like_a_folder(model: Path, beside: Path) -> None:
+    (model / "Onnx").write_text("")
+
+
+def letters_that_are_two_in_lower_case(model: Path, beside: Path) -> None:
+    (model / "\u01f0").write_text("")
+    (model / "J\u030c").write_text("")
+
+
+def control_character(model: Path, beside: Path) -> None:
+    (model / "a\nb").write_text("")
+
+
+def dot_at_the_end(model: Path, beside: Path) -> None:
+    (model / "serving.json.").write_text("")
+
+
+def folder_with_a_blank_at_the_end(model: Path, beside: Path) -> None:
+    (model / "onnx ").mkdir()
+    (model / "onnx " / "model.onnx").write_text("")
+
+
+def second_stream(model: Path, beside: Path) -> None:
+    (model / "serving.json:hidden").write_text("")
+
+
 def backslash(model: Path, beside: Path) -> None:
     (model / "..\\evil.py").write_text("")
 
@@ -95,7 +126,11 @@ LINKS = [
     a_socket,
     no_text,
 ]
-ALL = [*LINKS, hard_link, hard_link_inside, case_twin, accent_twin, twin_folders, backslash]
+ALL = [
+    *LINKS, hard_link, hard_link_inside, case_twin, accent_twin, twin_folders, backslash, control_character,
+    twin_folders_of_other_files, file_like_a_folder, letters_that_are_two_in_lower_case, dot_at_the_end,
+    folder_with_a_blank_at_the_end, second_stream,
+]  # fmt: skip
 Break = Callable[[Path, Path], None]
 
 

@@ -38,6 +38,8 @@ from mlops.targets.base import JournalEntry, Lease, Target, TrafficSample
 
 CHAMPION: Final = "champion"
 _SMOKE_TRIES = 3
+_MOST_SAMPLES = 5000
+"""Requests of the sample in one step, however many a verdict would need."""
 
 
 @dataclass(frozen=True)
@@ -148,10 +150,10 @@ class Rollout:
         verdict, new, live = self._watch(step)
         if isinstance(verdict, TooFew) and self.intent.policy.environments[self.intent.env].synthetic_traffic:
             self.progress(
-                Event("wait", f"{verdict.seen} requests are too few; sending the release's sample", step)
+                Event("wait", f"{verdict.seen} {verdict.of} are too few; sending the release's sample", step)
             )
             # What the sample looks like must not become the measure of real requests at the next step.
-            (verdict, new, seen), live = self._synthetic(step), None
+            (verdict, new, seen), live = self._synthetic(step, verdict), None
         else:
             seen = live
         match verdict:
@@ -171,7 +173,7 @@ class Rollout:
             case TooFew():
                 self._stop_here(
                     step,
-                    f"{verdict.seen} requests in {step.seconds:g} s at {step.percent} %, "
+                    f"{verdict.seen} {verdict.of} in {step.seconds:g} s at {step.percent} %, "
                     f"{verdict.needed} are needed for a verdict; traffic stays where it is. Apply again when "
                     f"there is more, or allow `synthetic_traffic` for {self.intent.env} in {POLICY}",
                 )
@@ -198,7 +200,7 @@ class Rollout:
                 return judged
             self.progress(Event("watch", step.text, step, share=1 - left / step.seconds))
 
-    def _synthetic(self, step: Analyse) -> Judged:
+    def _synthetic(self, step: Analyse, few: TooFew) -> Judged:
         """The same rows to both, by name, so that a difference is the model's and not the rows'.
 
         Errors and latency are the counters'; predictions are those of these rows alone, because people's
@@ -207,7 +209,8 @@ class Rollout:
         before = self._samples(step)
         rows = smoke.single_rows(smoke.read_sample(self.artifact))
         answers: dict[str, list[float]] = {step.colour: [], step.live: []}
-        for index in range(self.intent.desired.strategy.min_requests):
+        wanted = few.needed if few.of == "predictions" else 0
+        for index in range(max(self.intent.desired.strategy.min_requests, min(wanted, _MOST_SAMPLES))):
             if index % 10 == 0:
                 self.lease.verify()
             row = next(rows)

@@ -22,6 +22,9 @@ LOOKS = 20
 _CHANCE = 0.001 / LOOKS
 _Z = 3.8906
 """The normal quantile of 1 - `_CHANCE`."""
+_FOUND = -2.3263
+"""The normal quantile of 1 in 100: by counting, what is called detectable is missed once in 40 windows."""
+_MOST = 10_000_000
 _BINS = 10
 """Bins of the population stability index, of about equal share in both deployments together."""
 
@@ -99,10 +102,11 @@ class Fail:
 
 @dataclass(frozen=True)
 class TooFew:
-    """Neither pass nor fail: `seen` requests where `needed` are the least that mean something."""
+    """Neither pass nor fail: `seen` where `needed` are the least that mean something."""
 
     seen: int
     needed: int
+    of: str = "requests"
 
 
 @dataclass(frozen=True)
@@ -160,9 +164,19 @@ def judge(
                 f"the distribution of predictions moved: stability index {psi:.2f}, allowed {allowed:g} "
                 f"(where that is true, so few requests show up to {most:.2f})"
             )
-        seen += [f"p99 {_ms(new.p99())} against {_ms(reference.p99())}", f"prediction shift {psi:.3f}"]
+        unseen = blind(reference.predictions, new.predictions, allowed)
+        enough = f" (one of {unseen:.2f} would have been found)" if math.isfinite(unseen) else ""
+        seen += [
+            f"p99 {_ms(new.p99())} against {_ms(reference.p99())}",
+            f"prediction shift {psi:.3f}{enough}",
+        ]
     if failures:
         return Fail("; ".join(failures), slow=bool(slow) and len(failures) == 1)
+    if reference is not None and strategy.detectable_shift is not None:
+        rows = sum(new.predictions.values())
+        needed = _needed(reference.predictions, new.predictions, allowed, strategy.detectable_shift)
+        if needed > rows:
+            return TooFew(rows, needed, "predictions")
     return Pass(", ".join(seen))
 
 
@@ -238,6 +252,36 @@ def shift(live: Mapping[float, int], new: Mapping[float, int], allowed: float = 
     return index, _chi2(max(k - 1, 1), allowed / unit) * unit
 
 
+def blind(live: Mapping[float, int], new: Mapping[float, int], allowed: float) -> float:
+    """The smallest index that so many predictions show to be above `allowed` in 39 of 40 windows."""
+    n, m = sum(live.values()), sum(new.values())
+    return _blind(n, m, len(_merge(live, new, n, m)), allowed) if n and m else math.inf
+
+
+def _blind(n: float, m: float, bins: int, allowed: float) -> float:
+    unit, freedom = 1 / n + 1 / m, max(bins - 1, 1)
+    proven = _chi2(freedom, allowed / unit)
+    low, high = proven, proven + 100 * math.sqrt(proven) + 1000
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (low, middle) if _chi2(freedom, middle, _FOUND) >= proven else (middle, high)
+    return high * unit
+
+
+def _needed(live: Mapping[float, int], new: Mapping[float, int], allowed: float, index: float) -> int:
+    """How many predictions of the new one, at the same share of traffic, would find a shift of `index`."""
+    n, m = sum(live.values()), sum(new.values())
+    if not n or not m:
+        return _MOST
+    bins = len(_merge(live, new, n, m))
+    low, high = 1, max(_MOST, m)
+    while low < high:
+        middle = (low + high) // 2
+        enough = _blind(n * middle / m, middle, bins, allowed) <= index
+        low, high = (low, middle) if enough else (middle + 1, high)
+    return low
+
+
 def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int, m: int) -> list[tuple[int, int]]:
     """(live, new) counts of bins that hold about a tenth of both together, each counting as much.
 
@@ -257,14 +301,14 @@ def _merge(live: Mapping[float, int], new: Mapping[float, int], n: int, m: int) 
     return [*pairs, (a, b)]
 
 
-def _chi2(freedom: int, noncentral: float) -> float:
-    """Upper `_CHANCE` quantile of noncentral chi-squared, by Abdel-Aty's form of Wilson and Hilferty's.
+def _chi2(freedom: int, noncentral: float, z: float = _Z) -> float:
+    """A quantile of noncentral chi-squared, by Abdel-Aty's form of Wilson and Hilferty's; the `_CHANCE` one.
 
     Never below the true one, and at most a fifth above it: the error is on the side of no false alarm.
     """
     mean = freedom + noncentral
     part = 2 * (freedom + 2 * noncentral) / (9 * mean**2)
-    return mean * (1 - part + _Z * math.sqrt(part)) ** 3
+    return mean * max(1 - part + z * math.sqrt(part), 0.0) ** 3
 
 
 def _exceeding(over: int, new: int, live: int) -> float:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from mlops.errors import Problem, Unproven
+from mlops.errors import InvalidInput, Problem, Unproven
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.decide.journal import Facts, Served
 from mlops.lifecycle.decide.transitions import Move, Upstream
@@ -15,6 +15,7 @@ from mlops.lifecycle.desired import provenance
 from mlops.lifecycle.desired.proven import unproven
 from mlops.lifecycle.desired.tree import Tree, Wanted
 from mlops.spec import files
+from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.gates import GateResult
 from mlops.spec.policy import Policy
@@ -117,15 +118,28 @@ def asked_for_is_released(tree: Tree) -> Iterator[Problem]:
 def never_edited(tree: Tree) -> Iterator[Problem]:
     """A release is written once. Its signature is made anew when the team changes its key."""
     for name, text in tree.base_releases.items():
+        if name in tree.edited:
+            continue
         if name not in tree.release_names:
-            yield Problem(name, "deleted; a release is kept for ever, restore it")
+            if _was_release(name, text):
+                yield Problem(name, "deleted; a release is kept for ever, restore it")
         elif name.endswith(".sig") or name in tree.restored or name in tree.edited:
             continue
         elif tree.release_texts.get(name, text) != text:
             yield Problem(f"{name}:1", "changed; a release is never edited, restore it and make a new one")
     for name, why in tree.edited.items():
-        if name in tree.release_names:
-            yield Problem(f"{name}:1", why)
+        yield Problem(f"{name}:1" if name in tree.release_names else name, why)
+
+
+def _was_release(name: str, text: str) -> bool:
+    """Whether a file of the base was a release, or its signature; what came there by mistake may go."""
+    if name.endswith(".sig"):
+        return True
+    key = files.release_of(name)
+    try:
+        return key is not None and files.as_release(Document(text, name), *key).version == key[1]
+    except InvalidInput:
+        return False
 
 
 def never_deleted(tree: Tree) -> Iterator[Problem]:

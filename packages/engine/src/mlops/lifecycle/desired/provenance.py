@@ -66,7 +66,7 @@ class Wanted:
             env=env,
             model=model,
             desired=desired,
-            release=_release(self._texts.get(released), model, desired.release, commit),
+            release=_release(self._git, self._texts.get(released), model, desired.release, commit),
             policy=policy,
             freeze=Document(freeze_text, files.FREEZE).parse(Freeze) if freeze_text else Freeze(),
             commit=commit,
@@ -136,13 +136,16 @@ def _state(text: str, name: str) -> DesiredState:
 
 def release_at(git: Git, model: str, version: int, rev: str) -> Release:
     """The release as committed; raises `NotFound` and `InvalidInput`."""
-    return _release(git.show(rev, files.release_path(model, version)), model, version, rev)
+    return _release(git, git.show(rev, files.release_path(model, version)), model, version, rev)
 
 
-def _release(text: str | None, model: str, version: int, rev: str) -> Release:
+def _release(git: Git, text: str | None, model: str, version: int, rev: str) -> Release:
     name = files.release_path(model, version)
     if text is None:
-        raise NotFound(f"there is no release {version} of {model}: {name} is not in commit {rev[:8]}")
+        gone = changed(git.changes(name, rev).get(name, []), name)
+        raise NotFound(
+            f"there is no release {version} of {model}: {name} {gone or f'is not in commit {rev[:8]}'}"
+        )
     return files.as_release(Document(text, name), model, version)
 
 
@@ -176,7 +179,12 @@ def changed(rows: Sequence[tuple[str, str, str]], name: str) -> str:
     if not rows:
         return ""
     (last, mode, blob), (first, *written) = rows[0], rows[-1]
-    if not mode.startswith("100") and mode.strip("0"):
+    if not mode.strip("0"):
+        return (
+            f"was deleted by {last[:8]}; a release is kept for ever. Restore it: "
+            f"git checkout {first[:8]} -- {name}, and commit"
+        )
+    if not mode.startswith("100"):
         return f"is no regular file since {last[:8]}; restore it: git checkout {first[:8]} -- {name}"
     if [mode, blob] == written:
         return ""

@@ -126,7 +126,7 @@ class _Reader:
         places = [(env, m) for env in policy.order for m in settings.models] if policy and settings else []
         heads = self.said(places, "HEAD")
         wanted, lost = self.wanted(heads, self.said(places, commit) if commit else None)
-        edited, restored = self.edited()
+        edited, restored = self.edited(wanted.values())
         asked = {(w.model, w.state.release) for w in wanted.values() if w.moves} & set(releases)
         head = self.git.head() if asked else ""
         tree = Tree(
@@ -194,17 +194,23 @@ class _Reader:
                 why = "is a symbolic link, of which git keeps the name only; commit the file itself"
                 self.problems.append(Problem(place, why))
 
-    def edited(self) -> tuple[dict[str, str], set[str]]:
-        """Releases that are not as they were written, and those that are: as apply sees it."""
+    def edited(self, wanted: Iterable[Wanted]) -> tuple[dict[str, str], set[str]]:
+        """Releases that are not as they were written, and those that are: as apply sees it.
+
+        One that is gone is missed where a file asks for it; what never was a release may be taken away.
+        """
         if not self.git.has("HEAD"):
             return {}, set()
+        asked = {(w.model, w.state.release) for w in wanted}
         found = {
             name: provenance.changed(rows, name)
             for name, rows in self.git.changes("releases").items()
-            if name.endswith(".yaml") and rows[0][1].strip("0")
+            if (key := files.release_of(name)) and (key in asked or rows[0][1].strip("0"))
         }
         for name in self.git.uncommitted("releases"):
-            if name in found:
+            if name in found and not (self.root / name).is_file() and not found[name]:
+                found[name] = "deleted; a release is kept for ever, restore it"
+            elif name in found:
                 found[name] = "changed; a release is never edited, restore it and make a new one"
         return {n: why for n, why in found.items() if why}, {n for n, why in found.items() if not why}
 
