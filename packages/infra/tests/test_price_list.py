@@ -13,7 +13,10 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from yamllint.config import YamlLintConfig
+from yamllint.linter import run as yaml_problems
 
+from graphs import ROOT
 from mlops.infra.cost import renew
 
 TODAY = date(2026, 11, 29)
@@ -106,6 +109,7 @@ def test_every_page_is_read(prices: PriceList) -> None:
     assert "private endpoint hour: {from: price list, prices: {westeurope: 0.01}}" in text
     assert f"read: 2026-11-29\nsource: {prices.page}/api/retail/prices\n" in text
     assert len(prices.asked) == 6, "two pages each"
+    assert list(yaml_problems(text, YamlLintConfig(file=str(ROOT / ".yamllint.yaml")))) == []
 
 
 def test_a_busy_list_is_asked_again_when_it_says(prices: PriceList) -> None:

@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 from typer.testing import CliRunner
+from yamllint.config import YamlLintConfig
+from yamllint.linter import run as yaml_problems
 
 from graphs import CLUSTERS, MODEL, ROOT
 from mlops.cli import _infra  # noqa: F401  registers the commands
@@ -109,6 +111,7 @@ def test_the_verb_writes_a_table_of_the_repository(repository: Path, tmp_path: P
     assert done.exit_code == 4, "a series without a line is nobody's"
     assert f"NGv9: add a line with the pattern of their sizes to {OWN}" in done.stderr
     kept = own.read_text()
+    assert list(yaml_problems(kept, YamlLintConfig(file=str(ROOT / ".yamllint.yaml")))) == []
     page.write_text("moved")
     assert _verb(repository, "--page", str(page)).exit_code == 5
     assert _verb(repository, "--page", str(tmp_path / "no.md")).exit_code == 6

@@ -4,6 +4,7 @@ user only where this machine's Python may be read by others."""
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import re
@@ -16,6 +17,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -210,6 +212,95 @@ def test_a_model_without_a_graph_answers_there_by_its_own_library(image: Image, 
     assert done.returncode == 0, done.stderr
     truth = model.predict(pd.DataFrame({"a": [0.25, 0.75], "b": [np.nan, 0.0]}, dtype="float32"))
     np.testing.assert_allclose([float(v) for v in done.stdout.split()], truth)
+
+
+@pytest.fixture(scope="module")
+def build() -> Any:
+    spec = importlib.util.spec_from_file_location("container_build", ROOT / "container" / "build.py")
+    assert spec is not None and spec.loader is not None
+    made = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(made)
+    return made
+
+
+def grown(image: Image, build: Any, group: str, folder: Path) -> dict[str, str]:
+    """The image's environment with what `group` in `image` of pyproject.toml brings more."""
+    before = set(re.findall(r"^([a-z0-9-]+)==", build.REQUIREMENTS.read_text(), re.MULTILINE))
+    groups = build.groups
+    build.groups = lambda: [*groups(), group]
+    try:
+        blocks = re.split(r"\n(?=[a-z0-9-]+==)", build.requirements())
+    finally:
+        build.groups = groups
+    named = {block.partition("==")[0]: block for block in blocks if "==" in block.split()[0]}
+    more = [block for name, block in named.items() if name not in before]
+    assert more, f"the group {group} brings nothing"
+    (folder / "more.txt").write_text("\n".join(more) + "\n")
+    command = [build.tool("uv"), "pip", "install", "--quiet", "--no-deps", "--require-hashes"]
+    command += ["--python", image.program("python"), "--only-binary", ":all:"]
+    command += ["--target", str(folder / "more"), "--requirement", str(folder / "more.txt")]
+    subprocess.run(command, check=True)
+    return {**image.environment, "PYTHONPATH": f"{image.environment['PYTHONPATH']}:{folder / 'more'}"}
+
+
+ASK = """
+import json, pathlib, sys
+from mlops.serving.score.core import SAMPLE, load
+from mlops.serving.score.request import RequestParser
+folder = pathlib.Path(sys.argv[1])
+served = load(folder, digest=sys.argv[2])
+rows = RequestParser(served.schema).parse((folder / SAMPLE).read_bytes(), "score")
+print(json.dumps({"answers": served.predict_rows(rows).tolist(), "by": type(served).__name__}))
+"""
+
+
+@pytest.mark.parametrize(("kind", "group"), [("lightgbm", "lightgbm"), ("image", "pillow")])
+def test_what_a_kind_of_model_adds_to_the_image_suffices_to_answer(
+    image: Image, build: Any, kind: str, group: str, tmp_path: Path
+) -> None:
+    """Beside it there is only what every image has: no MLflow, no code of training."""
+    import numpy as np
+    import pandas as pd
+
+    from mlops import columns
+    from mlops.spec.digest import tree_digest
+    from mlops.steps import artifact
+    from tests.unit.steps.toy import Toy, toy_of
+
+    model: Any
+    usecase: Any
+    if kind == "lightgbm":
+        from lightgbm import LGBMRegressor
+
+        # Seconds since 1970: float32 loses their last digits, so that no graph answers.
+        at = 1.7e9 + np.random.default_rng(0).integers(0, 900, 200).astype(float)
+        rows = pd.DataFrame({"at": at, "b": at % 7})
+        model = LGBMRegressor(n_estimators=20, min_child_samples=2, verbose=-1).fit(rows, at % 11)
+        usecase = toy_of("regression", rows)
+    else:
+        from sklearn.linear_model import Ridge
+        from sklearn.pipeline import make_pipeline
+
+        from mlops.pictures import Pixels
+        from tests.unit.steps.test_pictures import picture
+
+        rows = pd.DataFrame({"picture": [picture(seed=seed) for seed in range(40)]}, dtype=object)
+        model = make_pipeline(Pixels(width=6, height=4), Ridge()).fit(rows, np.arange(40) / 7)
+        usecase = Toy("regression", {"picture": columns.image(width=6, height=4, mode="L")})
+    schema = artifact.save(tmp_path / "model", usecase, model, rows)
+    assert schema.onnx is None
+    digest = tree_digest(tmp_path / "model")
+    command = [image.program("python"), "-c", ASK, str(tmp_path / "model"), digest]
+    done = subprocess.run(command, env=image.environment, capture_output=True, text=True, check=False)
+    assert done.returncode != 0, "without the group nothing can answer"
+    done = subprocess.run(
+        command, env=grown(image, build, group, tmp_path), capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    assert said["by"] == "LibraryScorer"
+    truth = model.predict(rows.iloc[:: max(1, len(rows) // 50)].head(50).reset_index(drop=True))
+    np.testing.assert_allclose(said["answers"], truth[: len(said["answers"])], rtol=1e-5, atol=1e-6)
 
 
 def test_what_is_installed_is_what_is_locked_and_no_more(image: Image) -> None:

@@ -145,7 +145,7 @@ AZURE = "packages/maker/tests/azure/test_azure_docs.py"
 ELSEWHERE = {
     "mlops smoke --env staging": AZURE,
     "mlops bootstrap azure --forge github --dry-run": AZURE,
-    "mlops batch-job --data azureml:to-score:1 --env prod": AZURE,
+    "mlops batch-job prod --data azureml:to-score:1": AZURE,
     "mlops schedule apply prod pipelines/MODEL/monitor.yml": AZURE,
     "mlops schedule list prod": AZURE,
     "mlops schedule remove prod MODEL-monitor-prod": AZURE,

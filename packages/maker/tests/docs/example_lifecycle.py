@@ -27,8 +27,8 @@ LOOK = [
     Act("mlops data push", sees="nothing to do: nycflights version 1"),
     Act("mlops board", makes="site/board/index.html"),
     Act("mlops board --out site/board", before="rm -r site", makes="site/board/index.html"),
-    Act("mlops card --version 7", swaps={"7": "2"}, sees="(?m)^# "),
-    Act("mlops card --version 7 --out card.html", swaps={"7": "2"}, makes="card.html"),
+    Act("mlops card 7", swaps={"7": "2"}, sees="(?m)^# "),
+    Act("mlops card 7 --out card.html", swaps={"7": "2"}, makes="card.html"),
     Act(
         "mlops ui --port 5050",
         swaps={"5050": "$PORT"},
@@ -44,7 +44,7 @@ LOOK = [
 ]
 
 ASK = [
-    Act("mlops score --env prod --input rows.json", before=given.ROWS, parses=True, sees='"predictions"'),
+    Act("mlops score prod --input rows.json", before=given.ROWS, parses=True, sees='"predictions"'),
     Act(
         'curl -H "Authorization: Bearer $KEY" -H "Content-Type: application/json" $URL/score -d '
         '\'{"input_data": {"columns": ["carrier", "distance"], "data": [["AA", 500], ["DL", null]]}}\'',
@@ -61,32 +61,28 @@ ASK = [
         "mlops batch --input data/july --output predictions/july",
         makes="predictions/july/*.predictions.parquet",
     ),
-    Act("mlops batch --input data/july --output predictions/july --env prod", sees="2 of them by an earlier"),
+    Act("mlops batch prod --input data/july --output predictions/july", sees="2 of them by an earlier"),
     Act(
         "mlops batch --input data/july --output predictions/july --release 7 --keep flight_id --workers 4",
         swaps={"7": "2"},
         sees="100 rows of 2 files scored by flights 2",
     ),
-    Act(
-        "mlops profile --env staging --rate 500 --p99 50ms", makes=".mlops/profile/staging/flights/profile.md"
-    ),
+    Act("mlops profile staging --rate 500 --p99 50ms", makes=".mlops/profile/staging/flights/profile.md"),
     Act("mlops backtest 1 2 --window 2013-07..2013-09", sees="2013-09"),
 ]
 
 WATCH = [
-    Act("mlops replay 2013-06 --env prod --labels june.parquet", makes="june.parquet"),
+    Act("mlops replay prod 2013-06 --labels june.parquet", makes="june.parquet"),
+    Act("mlops labels add prod late.csv", before=given.LABELS, sees="labels of flights in prod are kept"),
     Act(
-        "mlops labels add late.csv --env prod", before=given.LABELS, sees="labels of flights in prod are kept"
-    ),
-    Act(
-        "mlops monitor --env prod --window 7d --report monitor.html",
+        "mlops monitor prod --window 7d --report monitor.html",
         codes=(3,),
         sees="performance.all rows.calibration_gap",
         makes="monitor.html",
     ),
-    Act("mlops monitor --env prod", codes=(3,), sees="beyond their limit"),
-    Act("mlops retrain --env prod", before=given.CLEAR_HOLDS, sees="released: version 4 passes its gates"),
-    Act("mlops retrain --env prod --all", sees="nothing: the breach was answered"),
+    Act("mlops monitor prod", codes=(3,), sees="beyond their limit"),
+    Act("mlops retrain prod", before=given.CLEAR_HOLDS, sees="released: version 4 passes its gates"),
+    Act("mlops retrain prod --all", sees="nothing: the breach was answered"),
 ]
 
 TRAIN = [

@@ -34,7 +34,7 @@ LAYERS: list[set[str]] = [
     {"pipeline", "steps"},
     {"tracking"},
     {"serving", "monitoring", "events", "profile", "lint", "infra"},
-    {"usecase", "columns", "forecasting"},
+    {"usecase", "columns", "forecasting", "networks", "pictures", "pretrained"},
     {"tables"},
     {"spec"},
     {"errors"},

@@ -23,9 +23,25 @@ def items(
     return _made("list", nullable, description, items=of, max_length=most)
 
 
-def image(*, most_bytes: int = 1 << 20, nullable: bool = False, description: str = "") -> Column:
-    """The bytes of an image file (PNG, JPEG, GIF, BMP, WebP); base64 in a request."""
-    return _made("image", nullable, description, max_length=most_bytes)
+def image(
+    *,
+    width: int | None = None,
+    height: int | None = None,
+    mode: Literal["", "1", "L", "P", "RGB", "RGBA", "I;16", "CMYK", "YCbCr"] = "",
+    most_bytes: int = 1 << 20,
+    nullable: bool = False,
+    description: str = "",
+) -> Column:
+    """The bytes of an image file (PNG, JPEG, GIF, BMP, WebP); base64 in a request.
+
+    Name `width`, `height` (pixels) or `mode` (L is grey, RGB, RGBA): then each image is read before the model
+    sees it, and one of another size or mode, or one that cannot be read, is refused. Needs Pillow (the
+    dependency group `pillow`) wherever rows are checked.
+    """
+    facts = {"width": width, "height": height, "mode": mode or None, "max_length": most_bytes}
+    return _made(
+        "image", nullable, description, **{key: value for key, value in facts.items() if value is not None}
+    )
 
 
 def _made(kind: str, nullable: bool, description: str, **facts: Any) -> Column:

@@ -124,6 +124,11 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
                 "less exact."
             )
         found += [f"No request is held to all of the contract: {sentence}." for sentence in schema.unchecked]
+    if version.schema and version.schema.pretrained:
+        files = ", ".join(f"{place} ({digest})" for place, digest in version.schema.pretrained.items())
+        found.append(
+            f"It is made of what somebody else has trained: {files}. On which data is not known here."
+        )
     if version.schema and version.schema.onnx is None and version.schema.no_graph:
         found.append(
             f"It is served by the library that trained it, not by an ONNX graph: {version.schema.no_graph}."

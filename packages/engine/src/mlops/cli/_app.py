@@ -57,9 +57,14 @@ EachModelOption = Annotated[
     typer.Option("--model", "-m", help="Only this model; default: all of mlops.toml.", envvar="MLOPS_MODEL"),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for a machine to read.")]
-EnvOption = Annotated[str, typer.Option("--env", "-e", help="An environment of environments/policy.yaml.")]
 EnvArgument = Annotated[
-    str, typer.Argument(help="An environment of environments/policy.yaml.", metavar="ENV")
+    str,
+    typer.Argument(
+        help="An environment of environments/policy.yaml; `--env ENV` says the same.", metavar="ENV"
+    ),
+]
+VersionArgument = Annotated[
+    int | None, typer.Argument(min=1, help="Registered version; default: the newest.", metavar="[VERSION]")
 ]
 
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlops.serving.batch.batch_file import FileResult
 
 
-@app.command(epilog="Example: mlops batch --input data/july --output predictions/july --env prod")
+@app.command(epilog="Example: mlops batch prod --input data/july --output predictions/july")
 @verb
 def batch(
     source: Annotated[Path, typer.Option("--input", "-i", help="Folder of Parquet or CSV files.")],
@@ -25,7 +25,8 @@ def batch(
         Path, typer.Option("--output", "-o", help="Folder for predictions; run again to resume.")
     ],
     env: Annotated[
-        str | None, typer.Option("--env", "-e", help="Score by what is live there; default: the last one.")
+        str | None,
+        typer.Argument(help="Score by what is live there; default: the last environment.", metavar="[ENV]"),
     ] = None,
     release: Annotated[int | None, typer.Option(min=1, help="Score by this release instead.")] = None,
     workers: Annotated[

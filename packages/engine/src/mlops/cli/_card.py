@@ -7,16 +7,14 @@ from typing import Annotated
 
 import typer
 
-from mlops.cli._app import ModelOption, app, out, state, verb
+from mlops.cli._app import ModelOption, VersionArgument, app, out, state, verb
 
 
-@app.command(epilog="Example: mlops card --version 7 --out card.html")
+@app.command(epilog="Example: mlops card 7; then: mlops card 7 --out card.html")
 @verb
 def card(
+    version: VersionArgument = None,
     model: ModelOption = None,
-    version: Annotated[
-        int | None, typer.Option("--version", min=1, help="Registered version; default: the newest.")
-    ] = None,
     file: Annotated[
         Path | None, typer.Option("--out", help="Write to this file (.md or .html); default: Markdown here.")
     ] = None,

@@ -16,8 +16,38 @@ ONE_SENTENCE = 1000
 """Characters; more than a docstring's first sentence has. It is wrapped, not cut."""
 
 
+_ALSO = {"env": ("--env", "-e"), "version": ("--version",)}
+
+
+def positional(command: Any, args: list[str]) -> list[str]:
+    """`args` with what is named by an option of `_ALSO` where `command` takes an argument of that name."""
+    takes = [p.name for p in command.params if p.param_type_name == "argument" and p.name in _ALSO]
+    first: list[str] = []
+    rest = list(args)
+    for name in takes:
+        for at, word in enumerate(rest):
+            if word == "--":
+                break
+            flag, equals, value = word.partition("=")
+            if flag not in _ALSO[name]:
+                continue
+            if equals:
+                first.append(value)
+                del rest[at]
+            elif at + 1 < len(rest):
+                first.append(rest[at + 1])
+                del rest[at : at + 2]
+            break
+    return first + rest
+
+
 class Group(TyperGroup):
     """A group of verbs, listed by heading."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        """ENV and VERSION are positional in every verb; `--env ENV` and `--version VERSION` say the same."""
+        name, command, rest = super().resolve_command(ctx, args)
+        return name, command, rest if command is None else positional(command, rest)
 
     # Typer carries a copy of click that is no public module: neither argument has a type to name here.
     def format_commands(self, ctx: Any, formatter: Any) -> None:

@@ -9,7 +9,7 @@ import typer
 
 from mlops.cli._app import (
     EachModelOption,
-    EnvOption,
+    EnvArgument,
     JsonOption,
     ModelOption,
     app,
@@ -34,10 +34,10 @@ _MOVED = 0.1
 _COLOURS = {"pass": "green", "breach": "bold red", "skipped": "dim"}
 
 
-@app.command(epilog="Example: mlops monitor --env prod --window 7d --report monitor.html")
+@app.command(epilog="Example: mlops monitor prod --window 7d --report monitor.html")
 @verb
 def monitor(
-    env: EnvOption,
+    env: EnvArgument,
     model: EachModelOption = None,
     window: Annotated[
         str | None,
@@ -125,13 +125,13 @@ def _worth_telling(signal: Signal) -> bool:
 labels = group("labels", "What turned out to be true.")
 
 
-@labels.command("add", epilog="Example: mlops labels add late.csv --env prod")
+@labels.command("add", epilog="Example: mlops labels add prod late.csv")
 @verb
 def add(
+    env: EnvArgument,
     file: Annotated[
         Path, typer.Argument(help="CSV, Parquet or JSON lines: request_id, label, and maybe row and time.")
     ],
-    env: EnvOption,
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -150,10 +150,10 @@ def add(
         out().print(f"nothing to do: these {added.rows} labels were added before")
 
 
-@app.command(epilog="Example: mlops retrain --env prod; then: mlops retrain --env prod --all")
+@app.command(epilog="Example: mlops retrain prod; then: mlops retrain prod --all")
 @verb
 def retrain(
-    env: EnvOption, model: ModelOption = None, everything: AllOption = False, as_json: JsonOption = False
+    env: EnvArgument, model: ModelOption = None, everything: AllOption = False, as_json: JsonOption = False
 ) -> None:
     """Answer the last breach: one pull request with the evidence and, if policy allows, a new model."""
     from datetime import UTC, datetime
@@ -198,10 +198,10 @@ def _tell(name: str, done: Retrained) -> None:
         err().print(f"[dim]{escape(done.pull_request)}[/]")
 
 
-@app.command(epilog="Example: mlops replay 2013-06 --env prod --labels june.parquet")
+@app.command(epilog="Example: mlops replay prod 2013-06 --labels june.parquet")
 @verb
 def replay(
-    env: EnvOption,
+    env: EnvArgument,
     labels: Annotated[Path, typer.Option(help="Where to write what turned out to be true (Parquet).")],
     window: Annotated[
         str | None, typer.Argument(help="For example 2013-06; default: the rows it was tested on.")
@@ -242,7 +242,7 @@ def replay(
         f"in {done.requests} requests"
     )
     err().print(f"  mlops labels add {labels} --env {env}{named(name)}")
-    err().print(f"  mlops monitor --env {env}{named(name)} --window {done.window}")
+    err().print(f"  mlops monitor {env}{named(name)} --window {done.window}")
 
 
 @app.command(epilog="Example: mlops backtest 1 2 --window 2013-07..2013-09")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mlops.cli._app import EnvOption, JsonOption, ModelOption, app, err, out, print_json, state, verb
+from mlops.cli._app import EnvArgument, JsonOption, ModelOption, app, err, out, print_json, state, verb
 
 if TYPE_CHECKING:
     from mlops.profile.model import Point, Profile, Wish
@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s)")
 
 
-@app.command(epilog="Example: mlops profile --env staging --rate 500 --p99 50ms")
+@app.command(epilog="Example: mlops profile staging --rate 500 --p99 50ms")
 @verb
 def profile(
-    env: EnvOption,
+    env: EnvArgument,
     rate: Annotated[float | None, typer.Option(min=0.001, help="Requests a second to plan for.")] = None,
     p99: Annotated[str | None, typer.Option(help="Latency to keep, such as 50ms; needs --rate.")] = None,
     rows: Annotated[int, typer.Option(min=1, help="Rows a request.")] = 1,

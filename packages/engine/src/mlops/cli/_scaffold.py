@@ -16,7 +16,7 @@ def new_model(
     kind: Annotated[
         str,
         typer.Option(
-            help="What it is made with: sklearn, lightgbm, xgboost, catboost, text, forecast, "
+            help="What it is made with: sklearn, lightgbm, xgboost, catboost, torch, text, image, forecast, "
             "multilabel, quantiles, ranking, custom, own-training."
         ),
     ] = "sklearn",

@@ -53,12 +53,13 @@ def remove(env: EnvArgument, name: Annotated[str, typer.Argument(help="As `list`
     out().print(f"{name} is removed from {env}")
 
 
-@app.command("batch-job", epilog="Example: mlops batch-job --data azureml:to-score:1 --env prod")
+@app.command("batch-job", epilog="Example: mlops batch-job prod --data azureml:to-score:1")
 @verb
 def batch_job(
     data: Annotated[str, typer.Option(help="Folder in Azure: azureml:<name>:<version> or a URI.")],
     env: Annotated[
-        str | None, typer.Option("--env", "-e", help="Score by what is live there; default: the last one.")
+        str | None,
+        typer.Argument(help="Score by what is live there; default: the last environment.", metavar="[ENV]"),
     ] = None,
     release: Annotated[int | None, typer.Option(min=1, help="Score by this release instead.")] = None,
     detach: Annotated[bool, typer.Option("--detach", help="Do not wait for the end of the job.")] = False,

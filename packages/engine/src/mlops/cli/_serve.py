@@ -13,7 +13,6 @@ import typer
 from mlops.cli._app import (
     EachModelOption,
     EnvArgument,
-    EnvOption,
     JsonOption,
     ModelOption,
     app,
@@ -158,10 +157,10 @@ def apply(
             print_json([vars(o) for o in outcomes] if everything else vars(outcomes[0]))
 
 
-@app.command(epilog="Example: mlops score --env prod --input rows.json")
+@app.command(epilog="Example: mlops score prod --input rows.json")
 @verb
 def score(
-    env: EnvOption,
+    env: EnvArgument,
     source: Annotated[
         Path,
         typer.Option(

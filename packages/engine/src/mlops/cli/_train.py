@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
-from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
+from mlops.cli._app import JsonOption, ModelOption, VersionArgument, app, err, out, print_json, state, verb
 from mlops.cli._models import named
 from mlops.errors import Blocked, InvalidInput, MlopsError
 
@@ -23,10 +23,6 @@ if TYPE_CHECKING:
     from mlops.lifecycle.train.training import Trained
     from mlops.pipeline import StepEvent
     from mlops.spec.schema import Task
-
-VersionArgument = Annotated[
-    int | None, typer.Argument(min=1, help="Registered version; default: the newest.", metavar="[VERSION]")
-]
 
 
 def pairs(given: list[str], flag: str = "--set") -> dict[str, str]:

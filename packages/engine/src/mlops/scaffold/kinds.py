@@ -65,6 +65,9 @@ class Kind(Spec):
     """What such a model can answer; the first one is made when nobody says which."""
     groups: list[str] = []
     """Dependency groups of `pyproject.toml` beyond those that every fork installs."""
+    trains_only: bool = False
+    """Its library trains and does not answer: neither the image nor an endpoint's environment holds it, and
+    the gates ask for a graph."""
     classifier: str = ""
     """Name of the estimator's class, where the template asks for it."""
     regressor: str = ""
@@ -101,9 +104,13 @@ def groups() -> list[str]:
     return sorted({group for name in names() for group in kind(name).groups})
 
 
+MODULES = {"pillow": "PIL"}
+"""What a group is imported by, where that is not its own name."""
+
+
 def missing(name: str) -> list[str]:
     """Groups of the kind whose library cannot be imported here."""
-    return [group for group in kind(name).groups if find_spec(group) is None]
+    return [group for group in kind(name).groups if find_spec(MODULES.get(group, group)) is None]
 
 
 def task_of(chosen: Kind, task: str | None) -> Task:

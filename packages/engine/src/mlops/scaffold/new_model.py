@@ -55,7 +55,8 @@ def new_model(
     before = (root / FILE).read_text(encoding="utf-8")
     (root / FILE).write_text(with_model(before, name, package), encoding="utf-8")
     changed = [FILE]
-    if chosen.groups and (installed := environment.install(root, chosen.groups)):
+    installed = environment.install(root, chosen.groups, image=not chosen.trains_only)
+    if installed:
         changed += installed
         # A lock behind its project is no reason to leave half a model: the caller sees what is missing.
         with contextlib.suppress(InvalidInput):
@@ -183,9 +184,9 @@ def _copied(root: Path, settings: Settings, name: str, package: str, kind: Kind)
                 for path in wanted
             }
             return {
-                f"pipelines/{name}/{path}": environment.with_pins(text, kind.groups, more).replace(
-                    f"default: {chosen.usecase}}}", f"default: {package}}}"
-                )
+                f"pipelines/{name}/{path}": environment.with_pins(
+                    text, kind.groups, more, trains_only=kind.trains_only
+                ).replace(f"default: {chosen.usecase}}}", f"default: {package}}}")
                 for path, text in texts.items()
             }
     raise InvalidInput(

@@ -20,6 +20,7 @@ from mlops.errors import InvalidInput
 from mlops.lifecycle.desired import environments as environment
 from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
+from mlops.serving.formats import FORMATS
 from mlops.serving.score import core
 from mlops.spec.digest import tree_digest
 from mlops.spec.settings import load_settings
@@ -107,8 +108,10 @@ def test_what_a_kind_makes_is_trained_saved_and_served_on_its_own_data(
     truth = np.asarray(ask(test[inputs]))
     truth = truth[:, 1] if schema.task == "binary" else truth
     np.testing.assert_allclose(served.predict_frame(test[inputs]), truth, rtol=1e-4, atol=1e-5)
-    assert schema.library is not None and schema.library.format == (chosen.groups or ["sklearn"])[0]
-    own = kind == "quantiles"  # a class of the use case answers there, whose files travel along
+    of = [group for group in chosen.groups if group in FORMATS] or ["sklearn"]
+    assert schema.library is not None and schema.library.format == of[0]
+    assert schema.onnx is not None or not chosen.trains_only, schema.no_graph
+    own = kind in ("quantiles", "torch")  # a class of the use case answers there, whose files travel along
     assert schema.runs_code == "" and (schema.library.code is not None) == own
     names = (yaml.safe_load((fork / "pipelines/newcomer/model.yaml").read_text()))["metrics"]
     told = about(usecase, test)
@@ -121,14 +124,36 @@ def test_what_a_kind_makes_is_trained_saved_and_served_on_its_own_data(
 @pytest.mark.parametrize("kind", [kind for kind in kinds.names() if kinds.kind(kind).groups])
 def test_a_library_of_its_own_is_pinned_wherever_the_model_is_loaded(fork: Path, kind: str) -> None:
     files = made(fork, kind)
-    wanted = environment.pins(ROOT, kinds.kind(kind).groups)
+    chosen = kinds.kind(kind)
+    wanted = environment.pins(ROOT, chosen.groups)
     for name in ("conda.yml", "serving-conda.yml", "batch-conda.yml"):
         pinned = dict(line.split("==") for line in files[name]["dependencies"][-1]["pip"])
-        assert wanted.items() <= pinned.items(), name
+        if name == "conda.yml" or not chosen.trains_only:
+            assert wanted.items() <= pinned.items(), name
+        else:
+            assert not wanted.keys() & pinned.keys(), name
         assert list(pinned) == sorted(pinned), name
     # Azure ML never changes a registered environment: other content needs another name.
-    assert files["serving.yml"]["name"] == files["serving-conda.yml"]["name"] != "mlops-serving"
-    assert files["monitor.yml"]["name"] in ("mlops-monitor", "newcomer-monitor")
+    other = "mlops-serving" if chosen.trains_only else f"mlops-serving-{chosen.groups[0]}"
+    assert files["serving.yml"]["name"] == files["serving-conda.yml"]["name"] == other
+    # Images are read where they are compared, too.
+    watched = "mlops-monitor-pillow" if "pillow" in chosen.groups else "mlops-monitor"
+    assert files["monitor-conda.yml"]["name"] == watched
+
+
+def test_the_image_and_the_set_up_take_what_a_kind_needs_and_no_more(fork: Path) -> None:
+    made(fork, "torch")
+    text = (fork / "pyproject.toml").read_text()
+    tool = tomllib.loads(text)["tool"]
+    assert "torch" in tool["uv"]["default-groups"] and "torch" not in tool["mlops"]["image"]
+    made(fork, "image", name="digits")
+    tool = tomllib.loads((fork / "pyproject.toml").read_text())["tool"]
+    assert "pillow" in tool["mlops"]["image"]
+    before = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["default-groups"]
+    assert tool["uv"]["default-groups"] == [*before, "torch"]
+    # A line that only this repository has keeps its mark.
+    kept = [line for line in (ROOT / "pyproject.toml").read_text().splitlines() if "# <home/>" in line]
+    assert all(line in text.splitlines() for line in kept)
 
 
 def installed(fork: Path) -> list[str]:

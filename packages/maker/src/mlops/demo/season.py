@@ -160,7 +160,7 @@ class Season(Story):
     def answer(self) -> None:
         self._reopen()
         self.sandbox.pull()
-        self.show.say(f"$ mlops retrain --env {ENV}")
+        self.show.say(f"$ mlops retrain {ENV}")
         done = retrain(
             self.sandbox.work,
             self.target,
@@ -197,7 +197,7 @@ class Season(Story):
         self.show.say(f"$ mlops labels add {labels.name} --env {ENV}")
         added = add_labels(*where, labels, datetime.now(UTC))
         self.show.say(f"  {added.rows:,} labels")
-        self.show.say(f"$ mlops monitor --env {ENV} --window {sent.window}")
+        self.show.say(f"$ mlops monitor {ENV} --window {sent.window}")
         now = datetime.now(UTC)
         report = monitor(self.sandbox.work, *where, now=now, window=sent.captured)
         self.show.say(f"  {report.outcome}: {report.reason}")

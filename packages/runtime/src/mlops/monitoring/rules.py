@@ -145,10 +145,12 @@ def _known(check: Any, kind: ColumnType) -> bool:
     return str(check.name) == kind
 
 
+_FACTS = ("size", "items", "max_length", "width", "height", "mode")
+"""What `mlops.columns` says of a column, by the names that `serving.json` has for it."""
+
+
 def _rich(name: str, kind: ColumnType, column: Any) -> Column:
-    facts = {
-        key: value for key, value in (column.metadata or {}).items() if key in ("size", "items", "max_length")
-    }
+    facts = {key: value for key, value in (column.metadata or {}).items() if key in _FACTS}
     if kind == "datetime":
         facts = _moments(name, [check for check in column.checks if _known(check, kind)])
     return Column(

@@ -6,13 +6,16 @@ list of as many numbers as the contract says, a list one of any length, an image
 
 from __future__ import annotations
 
+import io
 import math
 import re
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
+from mlops.errors import TargetError
 from mlops.spec.admits import FLOAT32_MAX
 from mlops.spec.schema import Column
 
@@ -22,6 +25,8 @@ _MOMENT = re.compile(r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d{1,9})
 _PICTURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"GIF87a", b"GIF89a", b"RIFF", b"BM")
 MOST_BYTES = 1 << 20
 """Of an image, where the contract names no limit."""
+MOST_PIXELS = 1 << 24
+"""Of an image that is read: a small file may hold a picture that fills the memory."""
 
 
 def moment(text: Any) -> np.datetime64 | None:
@@ -41,8 +46,10 @@ def legal(column: Column) -> Callable[[Any], bool]:
         first, last = (np.datetime64(v) for v in (column.earliest or EARLIEST, column.latest or LATEST))
         return lambda value: (at := moment(value)) is not None and bool(first <= at <= last)
     if column.type == "image":
-        most = column.max_length or MOST_BYTES
-        return lambda value: isinstance(value, bytes) and value.startswith(_PICTURES) and len(value) <= most
+        most, look = column.max_length or MOST_BYTES, _look(column)
+        return lambda value: (
+            isinstance(value, bytes) and value.startswith(_PICTURES) and len(value) <= most and look(value)
+        )
     low, high = (column.size, column.size) if column.size else (column.min_length or 0, column.max_length)
     good = _text if column.items == "string" else _number
     return lambda value: (
@@ -50,6 +57,43 @@ def legal(column: Column) -> Callable[[Any], bool]:
         and low <= len(value) <= (math.inf if high is None else high)
         and all(map(good, value))
     )
+
+
+def _look(column: Column) -> Callable[[bytes], bool]:
+    """Whether an image can be read and is as the column wants it; asked of Pillow where the column says how.
+
+    Raises `TargetError` where Pillow is not installed.
+    """
+    if column.width is None and column.height is None and not column.mode:
+        return lambda file: True
+    try:
+        from PIL import Image
+    except ImportError:
+        raise TargetError(
+            f"column {column.name!r} has images whose size or mode the contract names, and Pillow is not "
+            "installed here to read them; install the group pillow of pyproject.toml"
+        ) from None
+
+    def good(file: bytes) -> bool:
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                with Image.open(io.BytesIO(file)) as picture:
+                    wide, high = picture.size
+                    if (
+                        (column.width or wide) != wide
+                        or (column.height or high) != high
+                        or (column.mode or picture.mode) != picture.mode
+                        or wide * high > MOST_PIXELS
+                    ):
+                        return False
+                    picture.load()
+        # A file from outside: whatever its decoder makes of it, it is no image.
+        except Exception:  # noqa: BLE001
+            return False
+        return True
+
+    return good
 
 
 def _text(value: Any) -> bool:
@@ -68,12 +112,25 @@ def words(column: Column) -> str:
         return text + first + (f", not after {column.latest}" if column.latest else "")
     if column.type == "image":
         most = column.max_length or MOST_BYTES
-        return f"an image (PNG, JPEG, GIF, BMP, WebP) of at most {most} bytes, as base64"
+        return f"an image (PNG, JPEG, GIF, BMP, WebP){_like(column)} of at most {most} bytes, as base64"
     of = "texts" if column.items == "string" else "finite numbers"
     if column.size:
         return f"a list of {column.size} {of}"
     low, high = column.min_length, column.max_length
     return f"a list of {f'{low} to {high} ' if low and high else f'at most {high} ' if high else ''}{of}"
+
+
+def _like(column: Column) -> str:
+    """Size and mode of an image, in words."""
+    parts = []
+    if column.width and column.height:
+        parts.append(f"of {column.width} x {column.height} pixels")
+    else:
+        parts += [
+            f"{size} pixels {way}" for size, way in ((column.width, "wide"), (column.height, "high")) if size
+        ]
+    parts += [f"of mode {column.mode}"] if column.mode else []
+    return "".join(f" {part}," for part in parts)
 
 
 def of_table(column: Column, value: Any) -> Any:

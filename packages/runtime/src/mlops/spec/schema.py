@@ -62,6 +62,12 @@ class Column(Spec):
     latest: str | None = None
     size: int | None = None
     """Numbers of a vector."""
+    width: int | None = None
+    """Of an image in pixels; so is `height`. Where one of them or `mode` is named, an image that cannot be
+    read is refused."""
+    height: int | None = None
+    mode: str = ""
+    """Of an image, as Pillow names it (L is grey, RGB, RGBA); empty: any."""
     items: Literal["number", "string"] = "number"
     """What a list holds."""
     min_length: int | None = None
@@ -129,6 +135,8 @@ class ModelSchema(Spec):
     runs_code: str = ""
     """What runs when the model is loaded, because its file is no data but a pickle or Python: a sentence.
     The gates let it through by `allow_code` alone. Empty: nothing."""
+    pretrained: dict[str, str] = {}
+    """Digest by place of the files, trained by somebody else, that the model is made of."""
     unchecked: list[str] = []
     """Sentences: rules of the data contract that hold in training, and that no request is held to."""
 

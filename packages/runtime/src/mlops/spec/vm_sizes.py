@@ -139,6 +139,7 @@ def renewed(known: Table, ends: Mapping[str, date], today: date) -> tuple[str, l
     lines = [
         "# Written by `mlops infra sizes --renew`. A series of your own is a line here; the first pattern",
         "# that matches a size counts.",
+        "# yamllint disable rule:line-length",
         f"# When they end: {PAGE}",
         f"read: {today.isoformat()}",
         "series:",

@@ -16,6 +16,7 @@ import numpy as np
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
+from mlops.pretrained import used
 from mlops.serving.formats import PICKLE, Format, Saved, find, format_of
 from mlops.serving.formats.sklearn import texts_alone
 from mlops.serving.score.core import OnnxScorer, Scorer
@@ -102,6 +103,8 @@ def _write(
     schema = described(usecase, inputs, library, classes)
     if name == PICKLE:
         schema = schema.model_copy(update={"runs_code": "its file is a pickle"})
+    if files := used(estimator):
+        schema = schema.model_copy(update={"pretrained": files})
     if threshold is not None and isinstance(usecase, Decides):
         schema = schema.model_copy(update={"threshold": threshold, "decision": usecase.decision})
     trained = _trained(schema, estimator)
@@ -301,7 +304,12 @@ def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
         found = fidelity.difference(candidate, truth.asked)
         return found or fidelity.in_a_table(candidate, some, expected, truth.asked.scale)
 
-    if (problem := apart(LibraryScorer.load(schema, folder))) is not None:
+    problem = apart(LibraryScorer.load(schema, folder))
+    plainer = getattr(find(library.format), "plainer", None)
+    if problem is not None and plainer is not None and plainer(folder):
+        log.warning("what stands in for %s %s; it answers itself", library.format, problem)
+        problem = apart(LibraryScorer.load(schema, folder))
+    if problem is not None:
         raise InvalidInput(
             f"the saved model {problem}; a null text must be None in training, and an estimator must keep "
             "all that it has learned in what it saves"
@@ -330,6 +338,8 @@ def _with_graph(schema: ModelSchema, folder: Path, estimator: Any, truth: _Truth
         served = schema.model_copy(update={"onnx": graph})
         why = _unfaithful(served, folder, truth)
         if why is None:
+            if (plainer := getattr(format_of(estimator)[1], "plainer", None)) is not None:
+                plainer(folder)
             return served
         path = folder / graph.file
         path.unlink()

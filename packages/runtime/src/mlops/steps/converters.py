@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -124,3 +124,33 @@ def of_catboost(model: Any, graph: OnnxGraph) -> bytes:
     )
     data: bytes = made.SerializeToString()
     return data
+
+
+def renamed(model: Any, names: Mapping[str, str]) -> bytes:
+    """A graph with other names for its inputs and outputs."""
+    for node in model.graph.node:
+        for several in (node.input, node.output):
+            for place, name in enumerate(several):
+                several[place] = names.get(name, name)
+    for value in [*model.graph.input, *model.graph.output]:
+        value.name = names.get(value.name, value.name)
+    data: bytes = model.SerializeToString()
+    return data
+
+
+def behind(front: Any, network: Any, names: tuple[str, str], output: str) -> bytes:
+    """`network` asked with what `front` gives; `names` are those of its input and its answer."""
+    import onnx
+
+    given, answer = names
+    front.ir_version = network.ir_version
+    ours = next(o.version for o in network.opset_import if o.domain in ("", "ai.onnx"))
+    theirs = next(o.version for o in front.opset_import if o.domain in ("", "ai.onnx"))
+    if ours != theirs:
+        front = onnx.version_converter.convert_version(front, ours)
+    merged = onnx.compose.merge_models(
+        onnx.compose.add_prefix(front, "front_", rename_inputs=False),
+        onnx.compose.add_prefix(network, "network_"),
+        io_map=[(f"front_{front.graph.output[0].name}", f"network_{given}")],
+    )
+    return renamed(merged, {f"network_{answer}": output})

@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mlops.serving.formats import torch
+from mlops.serving.formats.torch import network_of
 from mlops.spec.admits import RICH
 from mlops.spec.schema import Column, OnnxGraph, Task
 from mlops.steps import converters
@@ -38,7 +40,7 @@ def export(model: Any, columns: Sequence[Column], task: Task, folder: Path) -> O
         output="predictions" if task == "regression" else "probabilities",
     )
     try:
-        data = _convert(model, columns, task, graph)
+        data = _convert(model, columns, task, graph, folder)
     except NoGraphError:
         raise
     except Exception as error:
@@ -51,20 +53,14 @@ def export(model: Any, columns: Sequence[Column], task: Task, folder: Path) -> O
     return graph
 
 
-def _convert(model: Any, columns: Sequence[Column], task: Task, graph: OnnxGraph) -> bytes:
+def _convert(model: Any, columns: Sequence[Column], task: Task, graph: OnnxGraph, folder: Path) -> bytes:
     from skl2onnx import convert_sklearn
-    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
 
     if type(model).__module__.startswith("catboost."):
         return converters.of_catboost(model, graph)
-    texts = [c.name for c in columns if c.type == "string"]
-    numbers = [c.name for c in columns if c.type != "string"]
-    inputs: list[tuple[str, Any]] = []
-    if texts:
-        inputs.append((STRINGS, StringTensorType([None, len(texts)])))
-    if numbers:
-        inputs.append((FLOATS, FloatTensorType([None, len(numbers)])))
-    by_position = _by_position(model, [c.name for c in columns], [*texts, *numbers])
+    if network_of(model) is not None:
+        return _of_network(model, columns, graph, folder)
+    by_position, inputs = _positioned(model, columns)
     options = {} if task == "regression" else {id(_final(by_position)): {"zipmap": False}}
     made = convert_sklearn(
         by_position, initial_types=inputs, options=options, target_opset=converters.register()
@@ -73,6 +69,38 @@ def _convert(model: Any, columns: Sequence[Column], task: Task, graph: OnnxGraph
     _keep_only(made.graph, -1, graph.output)
     serialized: bytes = made.SerializeToString()
     return serialized
+
+
+def _positioned(model: Any, columns: Sequence[Column]) -> tuple[Any, list[tuple[str, Any]]]:
+    """`model` as `_by_position` has it, and the inputs of its graph."""
+    from skl2onnx.common.data_types import FloatTensorType, StringTensorType
+
+    texts = [c.name for c in columns if c.type == "string"]
+    numbers = [c.name for c in columns if c.type != "string"]
+    inputs: list[tuple[str, Any]] = []
+    if texts:
+        inputs.append((STRINGS, StringTensorType([None, len(texts)])))
+    if numbers:
+        inputs.append((FLOATS, FloatTensorType([None, len(numbers)])))
+    return _by_position(model, [c.name for c in columns], [*texts, *numbers]), inputs
+
+
+def _of_network(model: Any, columns: Sequence[Column], graph: OnnxGraph, folder: Path) -> bytes:
+    """The graph of what comes before a network, and behind it the one that torch.onnx writes."""
+    import onnx
+    from skl2onnx import convert_sklearn
+
+    made = folder / torch.PARTS / torch.GRAPH
+    network = onnx.load_from_string(made.read_bytes() if made.is_file() else torch.exported(model))
+    front = torch.front_of(model)
+    if front is None:
+        if graph.strings is not None:
+            raise NoGraphError("a network takes numbers, and there are columns of text before it")
+        return converters.renamed(network, {torch.ROWS: FLOATS, torch.ANSWER: graph.output})
+    copied, inputs = _positioned(front, columns)
+    before = convert_sklearn(copied, initial_types=inputs, target_opset={"": torch.OPSET, "ai.onnx.ml": 3})
+    _refuse_locales(before.graph)
+    return converters.behind(before, network, (torch.ROWS, torch.ANSWER), graph.output)
 
 
 def _refuse_locales(graph: Any) -> None:

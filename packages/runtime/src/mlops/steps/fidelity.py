@@ -209,6 +209,11 @@ def _refusal(problems: list[str], null: bool) -> str:
         "narrow the contract (a range, isin, or a rule for the text), or let the estimator take it "
         "(handle_unknown='ignore', a transformer that clips)"
     )  # fmt: skip
+    if any("half an image" in problem for problem in problems):
+        ways = (
+            "name width, height or mode in the contract (mlops.columns.image), so that each image is read "
+            "before the model sees it"
+        )
     return f"the trained model refuses what the contract admits: {shown}. A client would get an error: {ways}"
 
 

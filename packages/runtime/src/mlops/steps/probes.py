@@ -169,6 +169,9 @@ def _rich(column: Column, seen: Sequence[Any]) -> Iterator[tuple[Any, str]]:
     for cell in seen[:8]:
         yield cell, "a value of training"
     if column.type == "image":
+        for cell in [c for c in seen if isinstance(c, bytes)][:1]:
+            # What a sender's lost connection makes of a file: the first bytes are those of an image.
+            yield cell[: max(16, len(cell) // 2)], "half an image"
         return
     one: Any = "" if column.items == "string" else 0.0
     for length in (

@@ -6,6 +6,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
+import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -40,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         type=_args.existing,
         help="an MLflow model folder that another step of the pipeline has trained: nothing is fitted here",
     )
+    options.add_argument(
+        "--pretrained",
+        type=_args.existing,
+        help="folder with files that somebody else has trained: the places `asset:` of mlops.pretrained",
+    )
     options.add_argument("--model", type=Path, required=True, help="output folder")
     options.add_argument(
         "--param",
@@ -68,7 +75,7 @@ def param(text: str) -> tuple[str, float | int]:
 
 
 def _train(given: argparse.Namespace) -> None:
-    from mlops import tracking
+    from mlops import pretrained, tracking
     from mlops.steps import artifact, dataset
     from mlops.steps.adopted import adopt
     from mlops.steps.estimators import fit, refusal, usable
@@ -85,6 +92,8 @@ def _train(given: argparse.Namespace) -> None:
             "a classifier needs at least two classes"
         )
     test = dataset.read(given.test)[0] if given.test is not None else None
+    if given.pretrained is not None:
+        os.environ[pretrained.FOLDER] = str(given.pretrained)
     started = time.perf_counter()
     if given.made is not None:
         seconds = 0.0
@@ -106,11 +115,19 @@ def _train(given: argparse.Namespace) -> None:
             ) from None
         seconds = time.perf_counter() - started
         cut = _threshold(usecase, params, inputs, frame)
-        artifact.save(given.model, usecase, estimator, frame, test, package=given.usecase, threshold=cut)
+        written = artifact.save(
+            given.model, usecase, estimator, frame, test, package=given.usecase, threshold=cut
+        )
+        tracking.log_params({f"pretrained.{name}": digest for name, digest in named(written.pretrained)})
         if cut is not None:
             tracking.log_metrics({"threshold": cut})
     tracking.log_params({**params, "window": manifest.window})
     tracking.log_metrics({"fit_seconds": seconds, "train_rows": float(len(frame))})
+
+
+def named(files: Mapping[str, str]) -> list[tuple[str, str]]:
+    """Places as names that MLflow takes."""
+    return [(re.sub(r"[^\w./ -]", ".", place), digest) for place, digest in files.items()]
 
 
 def _threshold(

@@ -6,6 +6,7 @@ The table of all of them: `python -m tests.unit.steps.every_estimator`.
 from __future__ import annotations
 
 import inspect
+import io
 import logging
 import sys
 import tempfile
@@ -19,14 +20,16 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from mlops import columns as kinds_of_columns
 from mlops.errors import InvalidInput
+from mlops.pictures import Pixels
 from mlops.serving.score.core import OnnxScorer, load
 from mlops.serving.score.request import RequestError, RequestParser
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema, Task
 from mlops.steps import artifact
 from mlops.steps.estimators import usable
-from tests.unit.steps.toy import toy_of
+from tests.unit.steps.toy import Toy, toy_of
 
 ROWS = 160
 TOLERANCE = 2e-5
@@ -56,6 +59,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "mixed": ("n", "k", "b", "g"),
     "all": ("n", "gap", "k", "K", "b", "B", "g", "h"),
     "text": ("t",),
+    "image": ("p",),
 }
 """Kinds of columns by the name of the set; see `frame`."""
 RECIPES: Mapping[str, tuple[str, ...]] = {
@@ -64,11 +68,13 @@ RECIPES: Mapping[str, tuple[str, ...]] = {
     "mixed": ("one-hot", "ordinal"),
     "all": ("one-hot",),
     "text": ("words",),
+    "image": ("pixels",),
 }
 
 
 def frame(columns: str, seed: int = 0) -> pd.DataFrame:
-    """Rows with the columns of a set: n, d numbers; gap, K, B may be null; k whole, b true; g, h, t text."""
+    """Rows with the columns of a set: n, d numbers; gap, K, B may be null; k whole, b true; g, h, t text;
+    p images."""
     rng = np.random.default_rng(seed)
     words = np.array(["red", "Green", "don't", "naïve", "x1", "blue", "Of"])
     made = {
@@ -83,7 +89,34 @@ def frame(columns: str, seed: int = 0) -> pd.DataFrame:
         "h": rng.choice(np.array(["x", "y", None], dtype=object), ROWS),
         "t": np.array([" ".join(rng.choice(words, 5)) for _ in range(ROWS)], dtype=object),
     }
+    if columns == "image":
+        made["p"] = [picture(shades, "PNG") for shades in rng.integers(0, 256, (ROWS, 4, 6))]
     return pd.DataFrame({name: made[name] for name in COLUMNS[columns]})
+
+
+def picture(shades: Any, kind: str) -> bytes:
+    """A file with these shades of grey."""
+    from PIL import Image
+
+    file = io.BytesIO()
+    Image.fromarray(np.broadcast_to(shades, (4, 6)).astype(np.uint8)).save(file, kind)
+    return file.getvalue()
+
+
+def contract(case: Case, task: Task, rows: pd.DataFrame) -> Any:
+    """A use case for the columns of `case`."""
+    if case.columns == "image":
+        return Toy(task, {"p": kinds_of_columns.image(width=6, height=4, mode="L")})
+    return toy_of(task, rows, nullable(case.columns))
+
+
+def _signal(case: Case, rows: pd.DataFrame) -> Any:
+    """A number a row that the labels follow."""
+    if case.columns == "image":
+        return Pixels(width=6, height=4).transform(rows).mean(axis=1) * 10
+    return (rows.iloc[:, 0].map(len) if case.columns == "text" else pd.to_numeric(rows["n"])).to_numpy(
+        dtype=float
+    )
 
 
 def nullable(columns: str) -> list[str]:
@@ -107,6 +140,8 @@ def behind(estimator: Any, case: Case) -> Any:
     if case.recipe == "imputed":
         return make_pipeline(SimpleImputer(), StandardScaler(), estimator)
     names = COLUMNS[case.columns]
+    if case.recipe == "pixels":
+        return make_pipeline(Pixels(width=6, height=4), estimator)
     if case.recipe == "words":
         return make_pipeline(
             ColumnTransformer([("t", TfidfVectorizer(), "t")], sparse_threshold=0), estimator
@@ -161,8 +196,7 @@ def tried(case: Case, task: Task, folder: Path) -> tuple[str, str]:
     """How the case ends: `graph`, `library`, `refused` (with the sentence), or `different`: a bug."""
     rows = frame(case.columns)
     rng = np.random.default_rng(1)
-    signal = rows.iloc[:, 0].map(len) if case.columns == "text" else pd.to_numeric(rows["n"])
-    value = np.abs(signal.to_numpy(dtype=float) + rng.normal(0, 0.1, ROWS)) + 0.5
+    value = np.abs(_signal(case, rows) + rng.normal(0, 0.1, ROWS)) + 0.5
     cuts = np.quantile(value, [0.5] if task == "binary" else [0.3, 0.6])
     truth: Any = value if task == "regression" else np.digitize(value, cuts)
     try:
@@ -171,7 +205,7 @@ def tried(case: Case, task: Task, folder: Path) -> tuple[str, str]:
     except (InvalidInput, ValueError, TypeError) as error:
         return "refused", f"{type(error).__name__}: {str(error)[:160]}"
     try:
-        schema = artifact.save(folder, toy_of(task, rows, nullable(case.columns)), model, rows)
+        schema = artifact.save(folder, contract(case, task, rows), model, rows)
     except InvalidInput as error:
         return "refused", str(error)[:240]
     scorer = load(folder, digest=tree_digest(folder))
@@ -190,6 +224,7 @@ def _differences(scorer: Any, schema: ModelSchema, model: Any, case: Case, task:
         "n": [0.25, -3.5, 1e4, None], "d": [1e-9, 2.0**-30, 1 / 3, -7.1], "gap": [None, 3.25, -1e5],
         "k": [0, 8, 77, -5, 2**40], "K": [None, 3, 10**6], "b": [True, False], "B": [None, True],
         "g": ["a", "zz", "", "A"], "h": [None, "", "x", "nan"],
+        "p": [picture(0, "PNG"), picture(255, "BMP"), picture(np.arange(24).reshape(4, 6) * 10, "JPEG")],
         "t": ["", "RED red", "İ ß", "naïve naïve", "q" * 3000],
     }  # fmt: skip
     import msgspec
@@ -219,7 +254,7 @@ def _differences(scorer: Any, schema: ModelSchema, model: Any, case: Case, task:
 
 def _column(name: str, value: Any) -> Any:
     """One cell as training had its column, made without the code under test."""
-    if name in "ght":
+    if name in "ghtp":
         return pd.Series([value], dtype=object)
     kinds = {
         "n": "float32",

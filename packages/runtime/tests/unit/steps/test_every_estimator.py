@@ -35,6 +35,7 @@ def _end(case: Case, task: Task, folder: Path) -> str:
         (Case("ExtraTreesRegressor", "nullable", "bare"), "regression", "library"),
         (Case("LogisticRegression", "mixed", "one-hot"), "binary", "graph"),
         (Case("LinearSVC", "mixed", "ordinal"), "binary", "refused"),
+        (Case("ExtraTreesClassifier", "image", "pixels"), "multiclass", "library"),
         (Case("Ridge", "nullable", "bare"), "regression", "refused"),
     ],
     ids=str,

@@ -16,8 +16,12 @@ from pathlib import Path
 from mlops.errors import InvalidInput, Problem
 
 PROJECT, _LOCK = "pyproject.toml", "uv.lock"
-_ANSWERS = ("mlops-training", "mlops-serving", "mlops-batch")
+_TRAINS = ("mlops-training",)
+_ANSWERS = (*_TRAINS, "mlops-serving", "mlops-batch")
 """Environments in which the model is loaded."""
+_WATCHES = ("mlops-monitor",)
+_CONTRACT = frozenset({"pillow"})
+"""Groups that are needed wherever rows are checked and compared: where a model is monitored too."""
 _NAME = re.compile(r"(?m)^name: (\S+)$")
 _PIN = re.compile(r"(?m)^      - (?P<name>[A-Za-z0-9._-]+)(?:\[[a-z,]+\])?==\S+\n")
 
@@ -46,13 +50,15 @@ def pins(root: Path, groups: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def with_pins(text: str, groups: Sequence[str], more: Mapping[str, str]) -> str:
+def with_pins(text: str, groups: Sequence[str], more: Mapping[str, str], *, trains_only: bool = False) -> str:
     """A conda file or the environment that names it, with `more` packages and a name that says so.
 
-    A file that loads no model stays as it is.
+    A file that loads no model stays as it is, and so does one that trains none with `trains_only`.
     """
     name = _NAME.search(text)
-    if not groups or name is None or not loads_the_model(text):
+    wanted: tuple[str, ...] = _TRAINS if trains_only else _ANSWERS
+    wanted += _WATCHES if _CONTRACT & set(groups) else ()
+    if not groups or name is None or not name.group(1).startswith(wanted):
         return text
     missing = [group for group in groups if group not in name.group(1).split("-")]
     if not missing:
@@ -72,16 +78,16 @@ def named(text: str, model: str) -> str:
 def plain(text: str, root: Path, model: str, optional: Sequence[str]) -> str:
     """A conda file of `model`, or the environment that names it, as it was before the model's own packages
     and those of the `optional` groups came in: what another model starts from."""
-    name = _NAME.search(text)
-    if name is None or not loads_the_model(text):
+    name, known = _NAME.search(text), (*_ANSWERS, *_WATCHES)
+    if name is None or not name.group(1).startswith(known):
         return text
     groups = tomllib.loads((root / PROJECT).read_text(encoding="utf-8")).get("dependency-groups", {})
     own = name.group(1).removesuffix(f"-{model}")
-    base = next(word for word in _ANSWERS if own.startswith(word))
+    base = next(word for word in known if own.startswith(word))
     taken = [group for group in optional if group in own.removeprefix(base).split("-")]
     text = text.replace(name.group(), f"name: {base}", 1)
-    known = [group for group in [model, *taken] if group in groups]
-    gone = {package.lower() for package in pins(root, known)} - _everywhere(root)
+    more = [group for group in [model, *taken] if group in groups]
+    gone = {package.lower() for package in pins(root, more)} - _everywhere(root)
     return _PIN.sub(lambda found: "" if found["name"].lower() in gone else found.group(), text)
 
 
@@ -116,14 +122,14 @@ def add_pins(text: str, more: Mapping[str, str]) -> str:
     return text[:first] + "".join(lines[package] for package in sorted(lines)) + _PIN.sub("", text[first:])
 
 
-def install(root: Path, groups: Sequence[str]) -> list[str]:
+def install(root: Path, groups: Sequence[str], *, image: bool = True) -> list[str]:
     """Let the image and the set-up have `groups` too; the files that changed.
 
     The lock names the groups that are installed, so it changes with its project, and needs no index for that.
     """
     project, lock = root / PROJECT, root / _LOCK
     text = project.read_text(encoding="utf-8")
-    new = with_groups(text, groups)
+    new = with_groups(text, groups, image=image)
     if new == text:
         return []
     project.write_text(new, encoding="utf-8")
@@ -137,19 +143,23 @@ def install(root: Path, groups: Sequence[str]) -> list[str]:
     return [PROJECT, *([_LOCK] if after != before else [])]
 
 
-def with_groups(text: str, groups: Sequence[str]) -> str:
+def with_groups(text: str, groups: Sequence[str], *, image: bool = True) -> str:
     """`pyproject.toml` whose image and whose set-up have `groups` too; every other byte stays."""
-    for key in ("image", "default-groups"):
+    for key in ("image", "default-groups") if image else ("default-groups",):
         found = re.search(rf"(?m)^{key} = \[(?P<names>[^\]]*)\]", text)
         missing = [g for g in groups if found is not None and f'"{g}"' not in found["names"]]
         if found is None or not missing:
             continue
-        # In front of a comment, or the comment would swallow what is added.
-        names = re.sub(r"\s*(#[^\n]*)?\s*\Z", "", found["names"])
-        end = found.start("names") + len(names)
         more = ", ".join(f'"{group}"' for group in missing)
-        # One line, or lines that end with a comma.
-        text = text[:end] + (f"\n    {more}," if names.endswith(",") else f", {more}") + text[end:]
+        names = found["names"].rstrip()
+        if "#" in names.rpartition("\n")[2]:
+            # Behind a comment, on a line of its own: the comment is about its own line.
+            end, more = found.start("names") + len(names), f"\n    {more},"
+        else:
+            end = found.start("names") + len(names)
+            # One line, or lines that end with a comma.
+            more = f"\n    {more}," if names.endswith(",") else f", {more}"
+        text = text[:end] + more + text[end:]
     return text
 
 

@@ -164,6 +164,7 @@ def renewed(
     """
     lines = [
         "# Written by `mlops infra cost --renew`: retail prices of Azure without a contract, in US dollars.",
+        "# yamllint disable rule:line-length",
         f"read: {today.isoformat()}",
         f"source: {page}",
         "meters:",

@@ -55,7 +55,7 @@ class Format(Protocol):
         """Load what `save` wrote, and nothing else; raises whatever it likes when it cannot."""
 
 
-FORMATS = ("lightgbm", "xgboost", "catboost", "mlflow", "sklearn", "pickle", "mlflow_code")
+FORMATS = ("lightgbm", "xgboost", "catboost", "torch", "mlflow", "sklearn", "pickle", "mlflow_code")
 """By name; the first that fits saves. `sklearn` takes what has `fit` and `predict`; `pickle` is asked for."""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput
-from mlops.serving.formats import Answer, Saved, pinned
+from mlops.serving.formats import Answer, Saved, pinned, texts
 from mlops.serving.formats.vouched import refused
 from mlops.spec.schema import Task
 
@@ -21,7 +21,7 @@ def fits(estimator: Any) -> bool:
     return True
 
 
-def save(estimator: Any, to: Saved) -> None:
+def save(estimator: Any, to: Saved, requirements: Sequence[str] = REQUIREMENTS) -> None:
     """MLflow's flavour of scikit-learn, in skops' format."""
     import mlflow.sklearn
 
@@ -36,7 +36,7 @@ def save(estimator: Any, to: Saved) -> None:
             skops_trusted_types=asked,
             signature=to.signature,
             input_example=to.example,
-            pip_requirements=pinned(REQUIREMENTS),
+            pip_requirements=pinned(requirements),
             pyfunc_predict_fn="predict" if to.task == "regression" else "predict_proba",
             code_paths=to.code_paths if to.carried else None,
         )
@@ -98,10 +98,16 @@ class _Texts:
         self._parts = [(part, column) for _, part, column in first.transformers_]
         self._between, self._last = between, _method(last, task)
         self._whole = _method(estimator, task)
+        self._quick = None if between else texts.quick(self._parts, last, task, self._by_parts)
 
     def __call__(self, given: Any) -> Any:
         if not isinstance(given, dict):
             return self._whole(given)
+        if self._quick is not None and len(given[self._parts[0][1]]) <= texts.ROWS:
+            return self._quick(given)
+        return self._by_parts(given)
+
+    def _by_parts(self, given: Any) -> Any:
         from scipy import sparse
 
         blocks = [part.transform(given[column]) for part, column in self._parts]
