@@ -39,8 +39,8 @@ mlops --target azure gate
 mlops --target azure release
 """
 SERVED = """\
-mlops --target azure batch-job --env prod --data azureml:flights-to-score:1
-mlops batch-job --data azureml:to-score:1 --env prod
+mlops --target azure batch-job prod --data azureml:flights-to-score:1
+mlops batch-job prod --data azureml:to-score:1
 mlops --target azure schedule apply prod pipelines/flights/monitor.yml
 mlops --target azure schedule apply prod pipelines/flights/drift-schedule.yml
 mlops schedule apply prod pipelines/MODEL/monitor.yml
