@@ -556,3 +556,24 @@ def test_an_output_that_would_go_elsewhere_says_so(world: World) -> None:
     (note,) = [e.note for e in world.events if e.state == "running"]
     assert place in note
     assert "o" in note.split()
+
+
+@shows(
+    "an output `artifacts` that the command does not fill",
+    azure="holds `./outputs` and `./logs` of the job",
+    here="the same",
+)
+def test_the_artifacts_of_a_job_are_an_output(world: World) -> None:
+    text = """
+    jobs:
+      one:
+        environment: azureml:t:3
+        command: echo 7 > ./outputs/n.txt
+        outputs: {artifacts: }
+      two:
+        environment: azureml:t:3
+        command: cat ${{inputs.i}}/outputs/n.txt > ${{outputs.o}}/a
+        inputs: {i: "${{parent.jobs.one.outputs.artifacts}}"}
+        outputs: {o: {type: uri_folder}}
+    """
+    assert world.said(text, "two.o") == "7\n"

@@ -279,6 +279,8 @@ class Run:
             for name in place.left:
                 with self._talk:
                     self.tracker.log_artifacts(begun.child, place.code / name, name)
+        if status == 0:
+            place.keep_default()
         if status != 0 and late():
             return f"was ended after {limit} s, as its limits.timeout asks", failed
         return status or place.broken(), failed
