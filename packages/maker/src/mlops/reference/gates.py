@@ -54,7 +54,7 @@ RULES = {
     "order": "The environment before serves this release, and it passed there.",
     "soak": "It has been healthy there for as long as `soak` of `environments/policy.yaml` says.",
     "gates": "The release file records no blocked gate, or the bypass names it.",
-    "approvals": "Where gates were loosened since what is served, as many people approved as policy asks for.",
+    "approvals": "Where gates were loosened since what is served, as many people approved as policy asks.",
     "bypass": "A bypass names only rules that a hotfix may skip, and gates of the release.",
 }
 """By name: what must be true before a release may enter an environment."""
