@@ -342,11 +342,19 @@ def test_every_check_of_a_pull_request_runs_whatever_another_one_says(world: Wor
     world.answer("make lint", code=1, says="E501 line too long")
     result = world.run("ci", "PullRequest")
     others = ("test", "check", "audit", "plan")
-    assert result.stages == {"lint": "Failed"} | dict.fromkeys(others, "Succeeded")
+    assert result.stages == {"lint": "Failed", "proof": "Skipped"} | dict.fromkeys(others, "Succeeded")
     assert world.calls == [
         "mlops check --base origin/main",
         "mlops pipeline lint",
-        "mlops audit",
+        "mlops audit --if-reachable",
         "mlops infra plan --against origin/main --markdown",
     ]
     assert "E501 line too long" in result.log.summaries[0]
+
+
+def test_a_pull_request_asks_the_registry_on_azure_and_a_push_does_not(world: World) -> None:
+    """As the connection that only reads."""
+    world.settings(MLOPS_TARGET="azure")
+    assert world.run("ci", "PullRequest").stages["proof"] == "Succeeded"
+    assert "mlops check --registry --base origin/main" in world.calls
+    assert world.run("ci", "IndividualCI").stages["proof"] == "Skipped"

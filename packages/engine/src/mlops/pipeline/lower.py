@@ -35,6 +35,7 @@ _NEVER = {
     "import": "an import",
 }
 _JOBS = ("job.command", "job.sweep", "job.spark")
+_HOOKS = ("on_init", "on_finalize")
 _OF_PIPELINE = ("experiment_name", "display_name", "description", "tags", "name", "inputs", "outputs")
 _REMOTE = re.compile(r"azureml:|[a-z+]+://")
 
@@ -98,6 +99,8 @@ class _Reading:
     steps: dict[str, Step] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
     ends: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
+    hooks: dict[str, _Scope] = field(default_factory=dict)
+    """Where the outermost pipeline names the jobs before and after all others."""
     _open: list[Path] = field(default_factory=list)
 
     def single(self, path: Path, document: Document, name: str) -> None:
@@ -133,12 +136,29 @@ class _Reading:
         for name, step in self.steps.items():
             inputs = {key: self._ended(value) for key, value in step.node.inputs.items()}
             self.steps[name] = step.with_inputs(inputs)
+        self._hooks_stand_alone()
         for name in self.stand_ins:
             if name not in self.steps and not any(name in str(p) for p in self.problems):
                 known = ", ".join(self.steps) or "none"
                 self.problems.append(
                     Problem(name, f"no job to stand in for; there is: {known}", "--stand-in")
                 )
+
+    def _hooks_stand_alone(self) -> None:
+        """What runs before or after all others is bound to none of them."""
+        for hook, scope in self.hooks.items():
+            name = scope.document.value["settings"][hook]
+            if name not in self.steps:
+                if any(step.startswith(f"{name}.") for step in self.steps):
+                    message = f"{name!r} is a pipeline; name a job that runs by itself"
+                    self.problems.append(scope.problem(("settings", hook), message))
+                continue
+            bound = self.steps[name].reads | {n for n, step in self.steps.items() if name in step.reads}
+            if bound:
+                message = (
+                    f"the job {name!r} must not be bound to others; it is, to {', '.join(sorted(bound))}"
+                )
+                self.problems.append(scope.problem(("settings", hook), message))
 
     def _ended(self, value: Any) -> Any:
         bound = parse_parent(value.given)
@@ -156,14 +176,19 @@ class _Reading:
     # --- one pipeline -----------------------------------------------------------------------------------
 
     def _jobs(self, scope: _Scope, raw: Mapping[str, Any]) -> None:
-        settings = raw.get("settings")
-        for hook in ("on_init", "on_finalize"):
-            if isinstance(settings, dict) and settings.get(hook):
-                message = (
-                    "jobs before and after all others are not run here; run it on Azure ML (--target azure)"
-                )
-                self.problems.append(scope.problem(("settings", hook), message))
         jobs = raw.get("jobs")
+        settings = raw.get("settings")
+        for hook in _HOOKS:
+            name = settings.get(hook) if isinstance(settings, dict) else None
+            if not name:
+                continue
+            if scope.nested:
+                message = "belongs to the outermost pipeline; Azure ML takes it nowhere else"
+                self.problems.append(scope.problem(("settings", hook), message))
+            elif not isinstance(jobs, dict) or name not in jobs:
+                self.problems.append(scope.problem(("settings", hook), f"there is no job {name!r}"))
+            else:
+                self.hooks[hook] = scope
         for name, node in jobs.items() if isinstance(jobs, dict) else ():
             loc: Loc = ("jobs", str(name))
             if isinstance(node, dict):

@@ -284,6 +284,10 @@ class Settings(Yaml):
     default_datastore: str | None = None
     continue_on_step_failure: bool = False
     force_rerun: bool = False
+    on_init: str | None = None
+    """The job that runs before all others."""
+    on_finalize: str | None = None
+    """The job that runs after all others, whatever became of them."""
 
 
 class JobFile(Yaml):

@@ -89,6 +89,12 @@ class Step:
             listed += [line.strip() for line in beside.read_text(encoding="utf-8").splitlines()]
         return tuple(Path(os.path.normpath(self.part.path.parent / line)) for line in listed if line)
 
+    @property
+    def reads(self) -> set[str]:
+        """Names of the steps whose outputs it reads."""
+        bindings = (parse_parent(value.given) for value in self.node.inputs.values())
+        return {bound.job for bound in bindings if bound is not None and bound.kind == "job"}
+
     def problem(self, loc: Loc, message: str) -> Problem:
         """A problem at `loc` of the component."""
         if self.part.kind == "spark" and loc[:1] == ("command",):
@@ -110,6 +116,14 @@ class Pipeline:
     document: Document
     job: PipelineJob
     steps: dict[str, Step] = field(default_factory=dict)
+
+    def before(self, name: str) -> set[str]:
+        """The steps that must have ended before the step `name` begins: those that it reads, and hooks."""
+        settings = self.job.settings
+        if name == settings.on_finalize:
+            return set(self.steps) - {name}
+        first = {settings.on_init} & set(self.steps) - {name}
+        return self.steps[name].reads | {step for step in first if step is not None}
 
     def bound_input(self, value: Value | None) -> Value | None:
         """The input of the pipeline that a step's input is bound to; None when it is bound to none."""

@@ -174,8 +174,8 @@ def test_an_output_of_another_kind_than_declared_fails_the_step(
 
 
 @shows(
-    "`additional_includes`, in the component or in a file beside it",
-    azure="copied beside the code, `x.zip` is packed",
+    "`additional_includes`, in the component or in a file next to it",
+    azure="copied next to the code, whose ignore file counts for them too; `x.zip` is packed",
     here="the same; an include is part of what makes a step run again",
 )
 def test_includes_are_copied_beside_the_code(world: World) -> None:
@@ -190,7 +190,7 @@ def test_includes_are_copied_beside_the_code(world: World) -> None:
     world.write("c.yml", COMPONENT + includes + f'code: ./src\n{OUT}\ncommand: "{command}"\n')
     made = world.run("jobs:\n  one: {component: ./c.yml}\n").outputs["one.o"]
     assert (made / "a").read_text() == "12e.txt\n"
-    assert zipfile.ZipFile(made / "packed.zip").read("in/z.txt") == b"3"
+    assert zipfile.ZipFile(made / "packed.zip").read("packed/in/z.txt") == b"3"
     again = world.run("jobs:\n  one: {component: ./c.yml}\n")
     assert [e.state for e in again.steps] == ["reused"], "packing again must not change the code"
     world.write("extra/e.txt", "9")
@@ -199,7 +199,73 @@ def test_includes_are_copied_beside_the_code(world: World) -> None:
     )
 
 
-@shows("`additional_includes`, in the component or in a file beside it")
+@shows("`additional_includes`, in the component or in a file next to it")
+def test_includes_are_held_to_the_ignore_file_of_the_code(world: World) -> None:
+    """Patterns count as if the include lay in the code, and so do ignore files further below."""
+    world.write("src/.gitignore", "*.log\nextra/secret\n!keep.log\n")
+    for name in ("src/x.log", "extra/a.txt", "extra/a.log", "extra/keep.log", "extra/secret/s", "notes.log"):
+        world.write(name, "1")
+    world.write("extra/in/.amlignore", "*.tmp\n")
+    world.write("extra/in/b.tmp", "1")
+    world.write("extra/in/b.txt", "1")
+    world.write("pack/c.log", "1")
+    world.write("pack/c.txt", "1")
+    includes = "additional_includes: [./extra, ./notes.log, ./pack.zip]\n"
+    command = "find . -type f | sort > ${{outputs.o}}/a; cp pack.zip ${{outputs.o}}"
+    world.write("c.yml", COMPONENT + includes + f'code: ./src\n{OUT}\ncommand: "{command}"\n')
+    made = world.run("jobs:\n  one: {component: ./c.yml}\n").outputs["one.o"]
+    assert (made / "a").read_text().split() == [
+        "./extra/a.txt",
+        "./extra/in/b.txt",
+        "./extra/keep.log",
+        "./pack.zip",
+    ]
+    assert zipfile.ZipFile(made / "pack.zip").namelist() == ["pack/c.txt"]
+
+
+@shows(
+    "`settings.on_init` and `on_finalize`",
+    azure="the job runs before, or after all others, whatever became of them",
+    here="the same; it is never reused",
+)
+def test_jobs_before_and_after_all_others(world: World) -> None:
+    head = HEAD.replace("small}", "small, on_init: first, on_finalize: last}")
+    order = world.root / "order"
+    job = "  {n}: {{environment: 'azureml:t:3', command: '{c}'}}\n"
+    say = f'echo {{n}} >> "{order}"'
+    jobs = {"last": say, "one": say, "first": say, "broken": f"{say}; exit 3", "two": say}
+    text = "jobs:\n" + "".join(job.format(n=n, c=c.format(n=n)) for n, c in jobs.items())
+    with pytest.raises(StepFailed, match="broken"):
+        world.run(text, head=head, workers=1)
+    said = order.read_text().split()
+    assert (said[0], said[-1]) == ("first", "last")
+    assert "two" not in said, "nothing but the last job starts after a failure"
+    order.unlink()
+    failing = text.replace(jobs["first"].format(n="first"), "exit 4")
+    with pytest.raises(StepFailed, match="first"):
+        world.run(failing, head=head)
+    assert order.read_text().split() == ["last"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "match"),
+    [("on_init: none", "no job 'none'"), ("on_finalize: two", "must not be bound to others; it is, to one")],
+)
+@shows("`settings.on_init` and `on_finalize`")
+def test_a_hook_that_azure_refuses_is_refused(world: World, settings: str, match: str) -> None:
+    text = f"""
+    jobs:
+      one: {{environment: 'azureml:t:3', command: "date > ${{{{outputs.o}}}}/a", {OUT}}}
+      two:
+        environment: azureml:t:3
+        command: cat ${{{{inputs.i}}}}/a
+        inputs: {{i: "${{{{parent.jobs.one.outputs.o}}}}"}}
+    """
+    with pytest.raises(InvalidInput, match=match):
+        world.run(text, head=HEAD.replace("small}", f"small, {settings}}}"))
+
+
+@shows("`additional_includes`, in the component or in a file next to it")
 def test_includes_may_be_listed_in_a_file_beside_the_component(world: World) -> None:
     world.write("extra/e.txt", "1")
     world.write("c.yml", COMPONENT + f"{OUT}\ncommand: cat extra/e.txt > ${{{{outputs.o}}}}/a\n")
@@ -208,7 +274,7 @@ def test_includes_may_be_listed_in_a_file_beside_the_component(world: World) -> 
 
 
 @pytest.mark.parametrize(("listed", "match"), [("./nowhere", "does not exist"), ("./x/src.txt", "rename")])
-@shows("`additional_includes`, in the component or in a file beside it")
+@shows("`additional_includes`, in the component or in a file next to it")
 def test_an_include_that_cannot_be_copied_is_refused(world: World, listed: str, match: str) -> None:
     world.write("src/src.txt", "1")
     world.write("x/src.txt", "2")
@@ -490,3 +556,24 @@ def test_an_output_that_would_go_elsewhere_says_so(world: World) -> None:
     (note,) = [e.note for e in world.events if e.state == "running"]
     assert place in note
     assert "o" in note.split()
+
+
+@shows(
+    "an output `artifacts` that the command does not fill",
+    azure="holds `./outputs` and `./logs` of the job",
+    here="the same",
+)
+def test_the_artifacts_of_a_job_are_an_output(world: World) -> None:
+    text = """
+    jobs:
+      one:
+        environment: azureml:t:3
+        command: echo 7 > ./outputs/n.txt
+        outputs: {artifacts: }
+      two:
+        environment: azureml:t:3
+        command: cat ${{inputs.i}}/outputs/n.txt > ${{outputs.o}}/a
+        inputs: {i: "${{parent.jobs.one.outputs.artifacts}}"}
+        outputs: {o: {type: uri_folder}}
+    """
+    assert world.said(text, "two.o") == "7\n"

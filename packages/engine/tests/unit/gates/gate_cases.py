@@ -115,6 +115,21 @@ def measured(**changes: Any) -> Given:
     return Given(candidate=replace(CANDIDATE, evaluation=evaluation(**changes)))
 
 
+def believe(what: str) -> dict[str, str]:
+    """That the word of a pipeline counts."""
+    return {"what": what, "reason": "the rows may not leave it", "approver": "Ada"}
+
+
+def reported(**metrics: float) -> Given:
+    """Both models are known by the report of their pipeline; `metrics` of the candidate."""
+    found = {name: {"value": v, "low": v, "high": v} for name, v in metrics.items()}
+    told = evaluation(believed="report", **({"metrics": found} if found else {}))
+    return Given(
+        candidate=replace(CANDIDATE, evaluation=told),
+        champion=replace(CHAMPION, evaluation=evaluation(believed="report")),
+    )
+
+
 def predicted(prediction: Any) -> Given:
     """The good report, but other predictions on the test rows."""
     return Given(candidate=replace(CANDIDATE, prediction=prediction))
@@ -316,5 +331,17 @@ BLOCKING: list[tuple[str, str, Callable[[], Given], str]] = [
             candidate=replace(CANDIDATE, schema=SCHEMA.model_copy(update={"runs_code": "it is a pickle"}))
         ),
         "it is a pickle; allow_code",
+    ),
+    (
+        "evidence",
+        "only what its pipeline reports",
+        reported,
+        "believe: {what: report",
+    ),
+    (
+        "evidence",
+        "a report where only predictions count",
+        lambda: replace(reported(), policy=policy(believe=believe("predictions"))),
+        "believe: {what: report",
     ),
 ]

@@ -15,10 +15,12 @@ from gate_cases import (
     POLICY,
     SCHEMA,
     Given,
+    believe,
     column,
     evaluation,
     measured,
     policy,
+    reported,
     reshaped,
 )
 
@@ -133,7 +135,9 @@ def test_an_evaluation_cannot_hold_what_is_not_a_number(value: float):
         evaluation(metrics={"roc_auc": {"value": value, "low": 0, "high": 1}})
 
 
-@pytest.mark.parametrize("section", sorted(POLICY.model_dump().keys() - {"monitoring", "allow_code"}))
+@pytest.mark.parametrize(
+    "section", sorted(POLICY.model_dump().keys() - {"monitoring", "allow_code", "believe"})
+)
 def test_no_gate_can_be_left_out_of_the_policy(section: str):
     fields: dict[str, Any] = {k: v for k, v in POLICY.model_dump().items() if k != section}
     with pytest.raises(ValueError, match=section):
@@ -147,6 +151,24 @@ def test_a_pickle_that_somebody_allows_passes_and_every_verdict_tells_who_and_wh
     assert report.passed
     (told,) = [gate for gate in report.gates if gate.name == "code"]
     assert "allowed by Ada: statsmodels keeps its results in pickles" in told.detail
+
+
+def test_the_word_of_a_pipeline_counts_where_somebody_says_so():
+    champion = evaluation().metrics
+    metric, drop = POLICY.champion.metric, POLICY.champion.max_drop
+    values = {name: interval.value for name, interval in champion.items()}
+    allowed = policy(believe=believe("report"))
+
+    def told(**other: float):
+        report = judged(replace(reported(**{**values, **other}), policy=allowed))
+        return report, {gate.name: gate for gate in report.gates}
+
+    report, gates = told()
+    assert report.passed and "by Ada" in gates["evidence"].detail
+    assert "without an interval" in gates[f"champion {metric}"].detail
+    assert told(**{metric: values[metric] - drop})[0].passed, "the limit itself is allowed"
+    report, gates = told(**{metric: values[metric] - drop - 0.001})
+    assert gates[f"champion {metric}"].verdict == "blocked"
 
 
 def test_own_classes_pass_and_are_told_and_a_model_of_data_has_no_line():

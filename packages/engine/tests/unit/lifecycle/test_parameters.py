@@ -19,6 +19,7 @@ def fork(tmp_path: Path) -> Path:
     """As much of this repository as hyper-parameters are written in."""
     shutil.copytree(ROOT / "pipelines" / "flights", tmp_path / "pipelines" / "flights")
     shutil.copytree(ROOT / "src" / "flights", tmp_path / "src" / "flights")
+    (tmp_path / ".gitignore").write_text(".mlops/\n")  # where the engine's copy will be
     (tmp_path / "mlops.toml").write_text('[project]\nname = "names"\n[models.flights]\nusecase = "flights"\n')
     assert parameters.problems(tmp_path, "flights") == []
     return tmp_path

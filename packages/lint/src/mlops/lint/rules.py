@@ -100,7 +100,7 @@ def _notes() -> dict[str, str]:
         "not-read": "an Azure ML file of a kind that the lint does not read",
         "not-here": "Azure ML takes it; this machine cannot run it",
         "given-later": "left to the command line (`--endpoint-name`), or a path that git ignores, a "
-        "submodule brings, or a script or page beside the file speaks of",
+        "submodule brings, or a script or page next to the file speaks of",
         "ending-size": "a size of virtual machine that Azure retires within a year, or has retired where "
         "house rules do not count",
         "preview": "`azure-ai-ml` reads it only when its private preview is switched on",

@@ -11,6 +11,7 @@ from mlops.reference.markdown import code, page, prose, table
 from mlops.spec._base import Spec
 from mlops.spec.gatepolicy import (
     AllowCode,
+    Believe,
     ChampionGate,
     ContractGate,
     LatencyGate,
@@ -32,6 +33,7 @@ SECTIONS: dict[str, tuple[str, type[Spec]]] = {
     "contract": ("contract", ContractGate),
     "signature": ("signature", SignatureGate),
     "code": ("allow_code", AllowCode),
+    "evidence": ("believe", Believe),
 }
 """By gate: its section of `model.yaml`, and the model of that section."""
 
@@ -39,6 +41,7 @@ _SHAPES = {
     "limits": "By name of a metric.",
     "slices": "A list; each entry has these fields.",
     "code": "Left out but for such a model.",
+    "evidence": "Left out but for a pipeline that gives no test rows (docs/guides/own-pipeline.md).",
 }
 
 RULES = {
@@ -51,6 +54,7 @@ RULES = {
     "order": "The environment before serves this release, and it passed there.",
     "soak": "It has been healthy there for as long as `soak` of `environments/policy.yaml` says.",
     "gates": "The release file records no blocked gate, or the bypass names it.",
+    "approvals": "Where gates were loosened since what is served, as many people approved as policy asks.",
     "bypass": "A bypass names only rules that a hotfix may skip, and gates of the release.",
 }
 """By name: what must be true before a release may enter an environment."""
@@ -60,8 +64,8 @@ def gates() -> str:
     """The page."""
     parts = [
         "## Gates of a new version",
-        "`pipelines/<model>/model.yaml`. Every section but `allow_code` is required, so that no gate is left "
-        "out by accident. "
+        "`pipelines/<model>/model.yaml`. Every section but `allow_code` and `believe` is required, so that "
+        "no gate is left out by accident. "
         "JSON Schema: [`docs/schemas/gates.json`](../schemas/gates.json). `mlops gate` gathers the "
         "evidence and decides; "
         "a value that is missing, or no number, blocks.",

@@ -23,6 +23,7 @@ DEPLOYMENT = {
     "MLOPS_MODEL": "The model's name.",
     "MLOPS_MODEL_VERSION": "The version that it serves.",
     "MLOPS_MODEL_DIGEST": "What the mounted artifact must be; other files are refused.",
+    "MLOPS_PRETRAINED": "The folder of `asset:` files; the step `train` sets it from `--pretrained`.",
     "MLOPS_MODEL_SIGNATURE": "The artifact's signature, a Sigstore bundle; with the next ones it must "
     "verify.",
     "MLOPS_SIGNING_PUBLIC_KEY": "Whose key.",

@@ -6,6 +6,7 @@ JSON has no NaN: what is not defined (the ROC AUC of rows with one class) is lef
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, FiniteFloat, NonNegativeFloat, PositiveFloat, ValidationError
 
@@ -69,7 +70,7 @@ class Evaluation(Spec):
     """Everything that the gates read of a candidate's training run."""
 
     task: Task
-    rows: int = Field(ge=1)
+    rows: int = Field(ge=0)
     threshold: FiniteFloat | None = None
     """From which probability on the positive class is called, for binary tasks."""
     base_rate: FiniteFloat | None = None
@@ -88,6 +89,9 @@ class Evaluation(Spec):
     latency: Latency
     calibration: list[CalibrationBin] = []
     """Ten bins of equal width, empty ones left out; binary tasks only."""
+    believed: Literal["", "predictions", "report"] = ""
+    """What the metrics are made of when nobody asked the model itself: what its pipeline says. `rows` is 0
+    where a report does not say how many."""
     contract_violations: list[str] = []
     """Sentences; empty when every test row keeps the data contract."""
 

@@ -145,6 +145,21 @@ class AllowCode(Spec):
     """Who allows it."""
 
 
+class Believe(Spec):
+    """What a training pipeline says of its own model counts, although nobody here asked the model.
+
+    Without it such a version is blocked: figures of a pipeline can be wrong, and two reports may be of other
+    rows.
+    """
+
+    what: Literal["predictions", "report"]
+    """`predictions`: truth and prediction, row by row. `report`: those, or metrics alone."""
+    reason: str = Field(min_length=10)
+    """Why the pipeline gives no rows that the model can be asked about; told in every verdict."""
+    approver: str = Field(min_length=1)
+    """Who allows it."""
+
+
 class GatePolicy(Spec):
     """All of `model.yaml`."""
 
@@ -158,6 +173,8 @@ class GatePolicy(Spec):
     signature: SignatureGate
     allow_code: AllowCode | None = None
     """None blocks a model whose file runs code when it is loaded."""
+    believe: Believe | None = None
+    """None blocks a version of which there is only what its own pipeline says."""
     monitoring: MonitoringPolicy = MonitoringPolicy()
     """No gate: what `mlops monitor` and `mlops retrain` do once a version is live."""
 

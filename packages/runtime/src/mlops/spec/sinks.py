@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import socket
 from pathlib import PurePosixPath, PureWindowsPath
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -16,6 +17,7 @@ _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _METADATA = (
     "metadata", "metadata.google.internal", "metadata.azure.internal", "168.63.129.16", "fd00:ec2::254",
 )  # fmt: skip
+_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -34,12 +36,27 @@ def check_url(value: str) -> str:
 
 def _is_of_the_machine(host: str) -> bool:
     """Addresses at which a cloud answers with an identity's tokens, and those that are nobody's."""
+    plain = host.lower().partition("%")[0].rstrip(".")
     try:
-        address = ipaddress.ip_address(host.partition("%")[0])
+        address = ipaddress.ip_address(plain)
     except ValueError:
-        return host.lower().rstrip(".") in _METADATA
-    mapped = getattr(address, "ipv4_mapped", None) or address
+        try:
+            # As a resolver reads 2852039166, 0xA9FEA9FE, 0251.0376.0251.0376 and 169.254.43518.
+            address = ipaddress.ip_address(socket.inet_aton(plain))
+        except (OSError, UnicodeError):
+            return plain in _METADATA
+    mapped = _carried(address) or address
     return str(mapped) in _METADATA or mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified
+
+
+def _carried(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
+    """The IPv4 address that an IPv6 one stands for: mapped, 6to4, or translated (NAT64)."""
+    if isinstance(address, ipaddress.IPv4Address):
+        return None
+    found = address.ipv4_mapped or address.sixtofour
+    if found is None and address in _NAT64:
+        found = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return found
 
 
 def _optional(value: str) -> str:

@@ -22,6 +22,14 @@ from mlops.spec.sinks import check_url
         "https://0.0.0.0/hook",
         "https://[::]/hook",
         "https://224.0.0.1/hook",
+        "https://2852039166/hook",
+        "https://0xA9FEA9FE/hook",
+        "https://0251.0376.0251.0376/hook",
+        "https://169.254.43518/hook",
+        "https://169.254.169.254./hook",
+        "https://0/hook",
+        "https://[64:ff9b::a9fe:a9fe]/hook",
+        "https://[2002:a9fe:a9fe::]/hook",
     ],
 )
 def test_an_address_of_the_machine_is_no_receiver(url: str) -> None:

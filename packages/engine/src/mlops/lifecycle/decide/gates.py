@@ -38,13 +38,18 @@ class Evidence:
     slices: Mapping[str, Array] = field(default_factory=dict)
     """Values of the slice columns as text, [n] each; read of the candidate only."""
     evaluation: Evaluation | None = None
-    """The report of its training run; read of the candidate only."""
+    """The report of its training run; of the candidate, and of a champion whose report is compared."""
     latency: float | None = None
     """Undisturbed seconds to score one row, both models measured in turns."""
     about: About = NOTHING
     """What else is known of these rows: groups, baseline, the use case's own metrics."""
     problem: str = ""
     """Why something above is missing: a sentence."""
+
+    @property
+    def believed(self) -> str:
+        """What there is in place of a model that was asked: see `Evaluation.believed`."""
+        return self.evaluation.believed if self.evaluation else ""
 
     def scores(self) -> Scores | None:
         """Its predictions on the test rows; None when there are none."""
@@ -153,6 +158,8 @@ def _limits(case: Case) -> list[GateResult]:
             found.append(_unknown(name, limit, why))
         else:
             observed = f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"
+            if case.candidate.believed == "report":
+                observed = f"{interval.value:.4f}, as its pipeline reports"
             missed = _missed(interval.value, limits.min, limits.max)
             found.append(_result(name, not missed, observed, limit, missed))
     return found
@@ -204,6 +211,8 @@ def _champion(case: Case) -> list[GateResult]:
     """Not worse than the champion on the same rows: see `mlops.spec.gatepolicy.ChampionGate`."""
     gate = case.policy.champion
     name = f"champion {gate.metric}"
+    if case.candidate.believed == "report":
+        return [_reported(case, name)]
     limit = f"not worse by more than {gate.max_drop:g}, with {gate.confidence:.0%} confidence"
     try:
         one, other = _scores(case, gate.metric)
@@ -212,6 +221,25 @@ def _champion(case: Case) -> list[GateResult]:
     if other is None:
         return [_skipped(name, limit, _NO_CHAMPION)]
     return [_not_worse(name, limit, gate, one, other, max_drop=gate.max_drop)]
+
+
+def _reported(case: Case, name: str) -> GateResult:
+    """Two reports, one beside the other: there are no rows that anything could be proven on."""
+    gate = case.policy.champion
+    limit = f"not worse by more than {gate.max_drop:g} in the pipelines' own reports"
+    if case.champion is None:
+        return _skipped(name, limit, _NO_CHAMPION)
+    found = []
+    for who, one in (("candidate", case.candidate), ("champion", case.champion)):
+        interval = one.evaluation.metrics.get(gate.metric) if one.evaluation else None
+        if interval is None:
+            return _unknown(name, limit, f"the {who} (version {one.version}) reports no {gate.metric}")
+        found.append(interval.value)
+    gain = float(_gain(np.array(found[0] - found[1]), gate.direction))
+    # What the two reports say in decimal is compared, not what their difference is in binary.
+    ok = gain >= -gate.max_drop or math.isclose(gain, -gate.max_drop, rel_tol=0, abs_tol=1e-12)
+    detail = "two figures, without an interval: nobody knows whether they are of the same rows"
+    return _result(name, ok, f"{gain:+.4f}", limit, detail)
 
 
 def _not_worse(
@@ -418,6 +446,23 @@ def _code(case: Case) -> list[GateResult]:
     return []
 
 
+def _believed(case: Case) -> list[GateResult]:
+    """What a pipeline says of its own model counts only where somebody has said so; no line else."""
+    what, allowed = case.candidate.believed, case.policy.believe
+    if not what:
+        return []
+    name, limit = "evidence", "the model was asked about rows that it has not seen"
+    said = f"only what its own pipeline says ({what})"
+    if allowed is None or (what == "report" and allowed.what != "report"):
+        why = (
+            "give the rows it was tested on (an output `test` with the model's columns), or say in the gates "
+            f"file that its word counts (believe: {{what: {what}, reason, approver}})"
+        )
+        return [_result(name, False, said, limit, why)]
+    told = f"counts by {allowed.approver}: {allowed.reason}"
+    return [_result(name, True, said, "allowed (believe)", told)]
+
+
 GATES: Mapping[str, Callable[[Case], list[GateResult]]] = {
     "limits": _limits,
     "champion": _champion,
@@ -429,5 +474,6 @@ GATES: Mapping[str, Callable[[Case], list[GateResult]]] = {
     "contract": _contract,
     "signature": _signature,
     "code": _code,
+    "evidence": _believed,
 }
 """All gates in the order of the report. A test proves for each that it alone can block."""

@@ -121,6 +121,10 @@ def _rest(old: GatePolicy, new: GatePolicy) -> Iterator[str]:
         yield "onnx.required: was true, is false"
     if old.allow_code is None and new.allow_code is not None:
         yield f"allow_code: was none, is by {new.allow_code.approver}: {new.allow_code.reason}"
+    order = ("", "predictions", "report")
+    before, after = (policy.believe.what if policy.believe else "" for policy in (old, new))
+    if new.believe is not None and order.index(after) > order.index(before):
+        yield f"believe: was {before or 'none'}, is {after} by {new.believe.approver}: {new.believe.reason}"
     if old.signature.compatible_with_live and not new.signature.compatible_with_live:
         yield "signature.compatible_with_live: was true, is false"
     for place, was, now in (

@@ -3,7 +3,8 @@
 `model` is an MLflow model folder; `test` are the rows that it was tested on, with the target (`predictions`
 in their place, when they have the model's columns too). `train` are those it learned from, where the pipeline
 gives them. The gates ask the model about the test rows themselves, beside the champion; whatever else the
-pipeline gives (`predictions`, `report`) is kept with the version.
+pipeline gives (`predictions`, `report`) is kept with the version. A pipeline without such rows is judged by
+its predictions or its report, where the gates' file says that they count (`mlops.lifecycle.train.said`).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 
 from mlops.errors import InvalidInput, Problem
 from mlops.lifecycle.train.examine import evidence
+from mlops.lifecycle.train.said import Said, columns_of_table, of_report, of_table, write
 from mlops.pipeline import JobResult
 from mlops.pipeline.documents import open_document
 from mlops.spec.digest import tree_digest
@@ -28,6 +30,7 @@ from mlops.usecase import load_usecase
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlops.spec.schema import ModelSchema
     from mlops.usecase import UseCase
 
 MODEL, TEST, TRAIN = "model", "test", "train"
@@ -41,6 +44,8 @@ SOURCE = {"mlops.source": "pipeline"}
 _SPLIT = "column:pipeline,test=test"
 """How rows were split, where the pipeline has no windows: as it saw fit."""
 _MLMODEL = "MLmodel"
+_ASKED = 1000
+"""Rows that the model is asked about for its latency, and requests are made of."""
 
 
 @dataclass(frozen=True)
@@ -73,24 +78,29 @@ def register(root: Path, target: Target, model: str, result: JobResult) -> Regis
 
     usecase = load_usecase(load_settings(root).model(model)[1].usecase, root / "src")
     given = {name: _output(target, result, name) for name in _outputs(root, model)}
-    tested = given.get(TEST, given.get("predictions"))
-    if tested is None:
+    test = _tested(given, usecase)
+    if test is None and not (TRAIN in given and {"predictions", "report"} & given.keys()):
         raise _wrong(
             root,
             model,
             f"gives no rows that the model was tested on; add an output {TEST!r} (Parquet or CSV, with the "
-            f"column {usecase.target!r}), or `predictions` that have the model's columns too",
+            f"column {usecase.target!r}), or `predictions` that have the model's columns too. Where it "
+            f"cannot: `predictions` or a `report`, with an output {TRAIN!r} of rows that the model knows",
         )
-    test = rows(tested, usecase)
     train = rows(given[TRAIN], usecase) if TRAIN in given else test
+    assert train is not None  # noqa: S101 - one of them is there
     tags = {**result.tags, **SOURCE, RUN: result.run_id}
     with tempfile.TemporaryDirectory() as scratch:
         place = Path(scratch)
-        adopt(place / "model", usecase, _model_in(given[MODEL]), train, test)
-        frames = {"train": train, "test": test}
+        schema = adopt(place / "model", usecase, _model_in(given[MODEL]), train, test)
+        said = _said(given, usecase, schema) if test is None else None
+        # Without test rows, some that the model knows stand in where only their form counts.
+        frames = {"train": train, "test": train.head(_ASKED) if test is None else test}
         found = evidence(
             usecase, place / "model", to=place / "evidence", frames=frames, names=_named(root, model)
         )
+        if said is not None:
+            write(usecase, schema, said, place / "evidence")
         for name in (name for name in KEPT if name in given):
             _copy(given[name], place / "evidence" / FOLDER / name)
         digest = tree_digest(place / "model")
@@ -100,6 +110,28 @@ def register(root: Path, target: Target, model: str, result: JobResult) -> Regis
             for part in sorted((place / "evidence").iterdir()):
                 target.registry.add_artifacts(made.run_id, part, part.name)
     return Registered(made.version, digest, new)
+
+
+def _tested(given: Mapping[str, Path], usecase: UseCase) -> pd.DataFrame | None:
+    """The rows that the model was tested on; None when the pipeline gives none with the model's columns."""
+    if TEST in given:
+        return rows(given[TEST], usecase)
+    if "predictions" not in given:
+        return None
+    frame = table(given["predictions"])
+    return None if lacking(frame, usecase) else rows(given["predictions"], usecase)
+
+
+def _said(given: Mapping[str, Path], usecase: UseCase, schema: ModelSchema) -> Said:
+    """What the pipeline says of its model: its predictions where they can be read, else its report."""
+    if "predictions" in given and (found := of_table(table(given["predictions"]), usecase, schema)):
+        return found
+    if "report" in given:
+        return of_report(given["report"])
+    raise InvalidInput(
+        f"{given['predictions']} must have the columns {columns_of_table(usecase, schema)} (or those of the "
+        "model, and the gates ask it themselves)"
+    )
 
 
 def _wrong(root: Path, model: str, message: str) -> InvalidInput:
@@ -127,6 +159,23 @@ def _model_in(folder: Path) -> Path:
 
 def rows(path: Path, usecase: UseCase) -> pd.DataFrame:
     """The rows of a file, or of all files of a folder. Raises `InvalidInput` for a column that is missing."""
+    frame = table(path)
+    if missing := lacking(frame, usecase):
+        raise InvalidInput(
+            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}. "
+            "The gates ask the model about these rows, so they need its inputs and the target"
+        )
+    return _typed(frame, usecase)
+
+
+def lacking(frame: pd.DataFrame, usecase: UseCase) -> list[str]:
+    """What a table lacks of the model's columns, the target and the time."""
+    wanted = [*usecase.contract().columns, usecase.target, *([usecase.time] if usecase.time else [])]
+    return [column for column in wanted if column not in frame]
+
+
+def table(path: Path) -> pd.DataFrame:
+    """All rows of a file or folder, as they are. Raises `InvalidInput` when there are none."""
     import pandas as pd
 
     files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
@@ -139,14 +188,7 @@ def rows(path: Path, usecase: UseCase) -> pd.DataFrame:
             frames.append(pd.read_csv(file))
     if not frames:
         raise InvalidInput(f"{path} holds no Parquet or CSV file of rows")
-    frame = pd.concat(frames, ignore_index=True)
-    wanted = [*usecase.contract().columns, usecase.target, *([usecase.time] if usecase.time else [])]
-    if missing := [column for column in wanted if column not in frame]:
-        raise InvalidInput(
-            f"{path} lacks the columns {', '.join(missing)}; it has {', '.join(map(str, frame.columns))}. "
-            "The gates ask the model about these rows, so they need its inputs and the target"
-        )
-    return _typed(frame, usecase)
+    return pd.concat(frames, ignore_index=True)
 
 
 def _typed(frame: pd.DataFrame, usecase: UseCase) -> pd.DataFrame:

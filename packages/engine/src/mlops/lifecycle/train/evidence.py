@@ -17,7 +17,7 @@ from mlops.lifecycle.desired.proven import VERDICT, keep_released, recorded
 from mlops.lifecycle.desired.proven import stored_report as stored_report  # noqa: PLC0414 (asked of this room)
 from mlops.lifecycle.train import facts
 from mlops.spec.digest import text_digest
-from mlops.spec.evaluation import FILE, read_evaluation
+from mlops.spec.evaluation import FILE, Evaluation, read_evaluation
 from mlops.spec.files import gates_path, load_policy
 from mlops.spec.gatepolicy import GatePolicy, load_gates
 from mlops.spec.gates import GateReport
@@ -45,6 +45,8 @@ DIGEST_TAG = "mlops.digest"
 REPORT = "report"
 """Run artifacts: the folder of the evaluate step."""
 TEST_ROWS = "evaluation/test.parquet"
+SAID = "evaluation/said.parquet"
+"""`truth` and `prediction` as a brought pipeline gives them, where nobody asked the model."""
 
 
 def gate(target: Target, root: Path, model: str, version: int | None = None) -> GateReport:
@@ -204,6 +206,8 @@ def _candidate(
     # A model that was trained elsewhere has none: the gates that need it block and say so.
     with contextlib.suppress(NotFound):
         evaluation = read_evaluation(registry.artifacts(version.run_id, f"{REPORT}/{FILE}"))
+    if evaluation is not None and evaluation.believed:
+        return _said(registry, version, schema, evaluation), scorer
     made = Evidence(
         version=version.version,
         schema=schema,
@@ -219,6 +223,25 @@ def _candidate(
     return made, scorer
 
 
+def _said(registry: Registry, version: ModelVersion, schema: ModelSchema, evaluation: Evaluation) -> Evidence:
+    """What its own pipeline says of a model."""
+    import numpy as np
+    import pandas as pd
+
+    nothing = Evidence(version.version, schema, np.array([]), None, evaluation=evaluation)
+    if evaluation.believed == "report":
+        return replace(nothing, problem="its pipeline gives a report, and no rows")
+    frame = pd.read_parquet(registry.artifacts(version.run_id, SAID))
+    names = [f"prediction_{label}" for label in schema.listed] or ["prediction"]
+    prediction = frame[names].to_numpy(dtype=np.float64)
+    return replace(
+        nothing,
+        truth=encode_truth(schema, frame["truth"]),
+        prediction=prediction if schema.listed else prediction[:, 0],
+        slices={str(c): frame[c].astype(str).to_numpy() for c in frame if c not in ("truth", *names)},
+    )
+
+
 def _champion(
     registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame, candidate: Evidence
 ) -> tuple[Evidence, Scorer | None]:
@@ -228,6 +251,10 @@ def _champion(
     folder = _folder(registry, version)
     schema = read_schema(folder)
     bare = Evidence(version.version, schema, candidate.truth, None, about=candidate.about)
+    if candidate.believed:
+        return _champion_said(registry, version, bare, candidate.believed), load(
+            folder, digest=version.tags[DIGEST_TAG]
+        )
     try:
         scorer = load(folder, digest=version.tags[DIGEST_TAG])
         truth = encode_truth(schema, frame[usecase.target])
@@ -235,6 +262,19 @@ def _champion(
     except MlopsError as error:
         return replace(bare, problem=str(error)), None
     return replace(bare, truth=truth, prediction=prediction), scorer
+
+
+def _champion_said(registry: Registry, version: ModelVersion, bare: Evidence, what: str) -> Evidence:
+    """The champion's side of what pipelines say: its own report, and its predictions of the same rows."""
+    try:
+        evaluation = read_evaluation(registry.artifacts(version.run_id, f"{REPORT}/{FILE}"))
+        if what == "report":
+            return replace(bare, evaluation=evaluation)
+        if evaluation.believed != "predictions":
+            return replace(bare, problem="its predictions of these rows are not known")
+        return _said(registry, version, bare.schema, evaluation)
+    except MlopsError as error:
+        return replace(bare, problem=str(error))
 
 
 def _latencies(frame: pd.DataFrame, *scorers: Scorer | None) -> list[float]:

@@ -72,7 +72,7 @@ def run_pipeline(
             if problems := lint(path):
                 raise InvalidInput(problems)
             pipeline = load_pipeline(path, selection.stand_ins)
-            part = plan_of(selection, {name: upstream(step) for name, step in pipeline.steps.items()})
+            part = plan_of(selection, {name: pipeline.before(name) for name in pipeline.steps})
             environments = (
                 _environments(state, environment_digest, progress) if selection.environment else None
             )
@@ -144,12 +144,14 @@ def _drive(run: Run, workers: int, tags: Mapping[str, str]) -> JobResult:
 
 
 def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]]:
-    """Run every step whose upstream steps have finished; after a failure nothing new is started, unless the
-    pipeline says `continue_on_step_failure`. What runs already is left to finish. No step waits inside of the
-    pool: there it would start after a failure too.
+    """Run every step whose upstream steps have finished; after a failure only the job of `on_finalize` is
+    started, unless the pipeline says `continue_on_step_failure`. What runs already is left to finish. No step
+    waits inside of the pool: there it would start after a failure too.
     """
     steps = {name: step for name, step in run.pipeline.steps.items() if name in run.part.wanted}
-    order = TopologicalSorter({name: upstream(step) for name, step in steps.items()})
+    before = {name: run.pipeline.before(name) & set(steps) for name in steps}
+    order = TopologicalSorter(before)
+    last = run.pipeline.job.settings.on_finalize
     order.prepare()
     events: dict[str, StepEvent] = {}
     failures: list[StepFailed] = []
@@ -171,7 +173,7 @@ def _schedule(run: Run, workers: int) -> tuple[list[StepEvent], list[StepFailed]
                 name = may_start.pop(0)
                 waiting.remove(name)
                 stop = failures and not run.pipeline.job.settings.continue_on_step_failure
-                if stop or upstream(steps[name]) & unmet:
+                if name != last and (stop or before[name] & unmet):
                     unmet.add(name)
                     events[name] = run.tell(StepEvent(name, "skipped"))
                     order.done(name)
@@ -205,12 +207,6 @@ def check_code(step: Step) -> None:
                 ("code",), f"{code!r} is not a folder of this repository; give a path, such as ../src"
             )
         )
-
-
-def upstream(step: Step) -> set[str]:
-    """Names of the steps whose outputs a step reads."""
-    bindings = (parse_parent(value.given) for value in step.node.inputs.values())
-    return {b.job for b in bindings if b is not None and b.kind == "job"}
 
 
 def _outputs(run: Run) -> dict[str, Path]:

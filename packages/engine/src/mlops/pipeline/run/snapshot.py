@@ -21,18 +21,35 @@ def code_files(folder: Path) -> list[Path]:
 
     Patterns are those of git (`!` takes one back). Byte code and the ignore files themselves never count.
     """
-    spec = _ignored(folder)
-    found = []
+    return _kept(folder, [(folder, ignored(folder))])
+
+
+Rules = Sequence[tuple[Path, PathSpec[Pattern]]]
+"""Patterns with the folder that their paths begin at."""
+
+
+def _kept(folder: Path, rules: Rules, *, nested: bool = False) -> list[Path]:
+    """Files that no rule leaves out, sorted. `nested`: ignore files of the folders below count too."""
+    found: list[Path] = []
+    below: dict[Path, Rules] = {folder: rules}
     for parent, folders, files in os.walk(folder):
+        here = below[Path(parent)]
         folders[:] = [d for d in folders if d != "__pycache__"]
-        for name in files:
-            file = Path(parent, name)
-            if not name.endswith(_NEVER) and not spec.match_file(file.relative_to(folder).as_posix()):
-                found.append(file)
+        for name in folders:
+            inner = Path(parent, name)
+            below[inner] = [*here, (inner, ignored(inner))] if nested else here
+        found += [Path(parent, name) for name in files if not _left_out(Path(parent, name), here)]
     return sorted(found)
 
 
-def _ignored(folder: Path) -> PathSpec[Pattern]:
+def _left_out(file: Path, rules: Rules) -> bool:
+    if file.name.endswith(_NEVER):
+        return True
+    return any(spec.match_file(file.relative_to(base).as_posix()) for base, spec in rules)
+
+
+def ignored(folder: Path) -> PathSpec[Pattern]:
+    """What the ignore file of a folder leaves out."""
     for name in (".amlignore", ".gitignore"):
         file = folder / name
         if file.is_file():
@@ -58,39 +75,42 @@ def input_digest(path: Path) -> str:
 def take_snapshot(folder: Path | None, to: Path, includes: Sequence[Path] = ()) -> None:
     """Copy the files that count from `folder` to `to`, which must not exist, and `includes` beside them.
 
-    An include keeps its own name; `x.zip` that is a folder `x` is packed. Raises `InvalidInput` for one that
-    is not there, or whose name the code has already.
+    An include keeps its own name; `x.zip` that is a folder `x` is packed. As on Azure ML, the ignore file of
+    the code counts for includes as if they lay in it, and so do ignore files inside of what is copied. Raises
+    `InvalidInput` for an include that is not there, or whose name the code has already.
     """
     to.mkdir(parents=True)
+    own = ignored(folder) if folder is not None and folder.is_dir() else PathSpec[Pattern]([])
     if folder is not None:
-        _copy_files(folder, to)
+        _copy_files(folder, to, [(folder, own)], nested=bool(includes))
     for include in includes:
+        rules = [(include.parent, own)]
         target = to / include.name
         if target.exists():
             raise InvalidInput(
                 f"additional_includes: {include} would replace {include.name} of the code; rename one of them"
             )
         if include.is_file():
-            shutil.copy2(include, target)
+            if not _left_out(include, rules):
+                shutil.copy2(include, target)
         elif include.is_dir():
-            target.mkdir()
-            _copy_files(include, target)
-        elif include.suffix == ".zip" and include.with_suffix("").is_dir():
-            _pack(include.with_suffix(""), target)
+            _copy_files(include, target, [*rules, (include, ignored(include))], nested=True)
+        elif include.suffix == ".zip" and (packed := include.with_suffix("")).is_dir():
+            _pack(packed, target, [*rules, (packed, ignored(packed))])
         else:
             raise InvalidInput(f"additional_includes: {include} does not exist")
 
 
-def _copy_files(folder: Path, to: Path) -> None:
+def _copy_files(folder: Path, to: Path, rules: Rules, *, nested: bool) -> None:
     base = folder.parent if folder.is_file() else folder
-    for file in [folder] if folder.is_file() else code_files(folder):
+    for file in [folder] if folder.is_file() else _kept(folder, rules, nested=nested):
         target = to / file.relative_to(base)
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(file, target)
 
 
-def _pack(folder: Path, to: Path) -> None:
-    """The same content makes the same bytes, whenever it is packed."""
+def _pack(folder: Path, to: Path, rules: Rules) -> None:
+    """The folder itself is the first part of every name. The same content makes the same bytes."""
     with zipfile.ZipFile(to, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in code_files(folder):
-            archive.writestr(zipfile.ZipInfo(file.relative_to(folder).as_posix()), file.read_bytes())
+        for file in _kept(folder, rules):
+            archive.writestr(zipfile.ZipInfo(file.relative_to(folder.parent).as_posix()), file.read_bytes())

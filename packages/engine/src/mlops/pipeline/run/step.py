@@ -122,7 +122,10 @@ class Run:
         given = self._given(step)
         code, snapshot = self._snapshot(step)
         key = self._key(step, given)
-        forced = self.pipeline.job.settings.force_rerun or step.name in self.part.anew
+        settings = self.pipeline.job.settings
+        # Jobs before and after all others are there for what they do, not for an output.
+        hook = step.name in (settings.on_init, settings.on_finalize)
+        forced = settings.force_rerun or hook or step.name in self.part.anew
         reusable = step.component.is_deterministic and not forced
         if reusable and (entry := self._made_before(step, key, code, snapshot)) is not None:
             return self._finished(step, entry, "reused", started)
@@ -276,6 +279,8 @@ class Run:
             for name in place.left:
                 with self._talk:
                     self.tracker.log_artifacts(begun.child, place.code / name, name)
+        if status == 0:
+            place.keep_default()
         if status != 0 and late():
             return f"was ended after {limit} s, as its limits.timeout asks", failed
         return status or place.broken(), failed

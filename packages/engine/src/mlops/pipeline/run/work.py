@@ -11,12 +11,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from mlops.pipeline.binding import expand
+from mlops.pipeline.binding import expand, holes
 from mlops.pipeline.parts import Pipeline, Step
 from mlops.pipeline.run.values import Given
 
 KEPT = ("outputs", "logs")
 """Folders below the working folder that Azure ML makes, and keeps as artifacts of the run."""
+DEFAULT_OUTPUT = "artifacts"
+"""The output in which Azure ML gives the artifacts of a run to other jobs."""
 DEFAULT_MODE = "ro_mount"
 _WRITABLE_COPY = ("download", "eval_download")
 _AS_IT_IS = ("rw_mount", "direct")
@@ -79,6 +81,16 @@ class Workplace:
         """Those of `KEPT` in which the step has left anything."""
         found = [self.code / name for name in KEPT]
         return [path.name for path in found if path.is_dir() and any(path.iterdir())]
+
+    def keep_default(self) -> None:
+        """The output `artifacts` that a command does not fill itself holds what the step left in `KEPT`."""
+        target = self.outputs.get(DEFAULT_OUTPUT)
+        if target is None or any(
+            hole.side == "outputs" and hole.name == DEFAULT_OUTPUT for hole in holes(self.task.command)
+        ):
+            return
+        for name in self.left:
+            shutil.copytree(self.code / name, target / name, dirs_exist_ok=True)
 
     def broken(self) -> str:
         """What a step that ended well has done against its file; empty when nothing."""
