@@ -10,6 +10,7 @@ from typing import Any
 
 from mlops.infra.model import Captured
 from mlops.infra.plan.capture import ORGANIZATION, capture
+from mlops.infra.wanted import stack_before
 from mlops.spec.settings import load_settings
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -79,7 +80,11 @@ def _plan(stack: str, preview: bool, edits: str) -> Captured:
 
 def _before(stack: str) -> tuple[str, ...]:
     """Stacks whose exports a stack may read."""
-    return () if stack == "shared" else ("shared",) if stack == TRAINS else ("shared", TRAINS)
+    if stack == "shared":
+        return ()
+    return tuple(
+        dict.fromkeys(s for s in ("shared", TRAINS, stack_before(ROOT, stack)) if s not in ("", stack))
+    )
 
 
 @cache

@@ -16,7 +16,7 @@ import pytest
 from graphs import EVERYTHING
 from real_engine import Engine, counts, find_cli
 from stand_in.rights import ADMINISTRATOR
-from test_going_away import condition
+from test_going_away import JOURNAL_BEFORE, WORKSPACE_BEFORE, condition
 
 CLI = find_cli()
 pytestmark = [
@@ -247,6 +247,10 @@ def test_engine_a_refresh_after_the_first_update_changes_nothing(
 ) -> None:
     """And then `apply` destroys it: with private endpoints, outbound rules and, in prod, a key of its own."""
     engine = another()
+    if stack == "prod":
+        engine.init("staging")
+        staging = engine.up(stack="staging")
+        assert staging.returncode == 0, staging.stdout + staging.stderr
     before = set(engine.azure["resources"])
     engine.init(stack)
     engine.edit(stack, r"mlops:protect: .*", "mlops:protect: false")
@@ -254,6 +258,10 @@ def test_engine_a_refresh_after_the_first_update_changes_nothing(
     assert done.returncode == 0, done.stdout + done.stderr
     still = engine.run("preview", "--refresh", "--expect-no-changes", stack=stack)
     assert still.returncode == 0, still.stdout + still.stderr
+    if stack == "prod":
+        grants = set(engine.kinds("authorization:RoleAssignment")) - {i for i in before if "roleAssignm" in i}
+        counts_there = [sum(g.startswith(f"{p}/providers/") for g in grants) for p in _of_staging(engine)]
+        assert counts_there == [3, 2], "`plan`, `train` and `promote` at the journal; two at the workspace"
     engine.log_in(_apply(engine, stack))
     gone = engine.run("destroy", "--yes", "--refresh", stack=stack)
     assert gone.returncode == 0, gone.stdout + gone.stderr
@@ -279,6 +287,9 @@ def _apply(engine: Engine, stack: str) -> str:
         own = [w for w in engine.kinds("machinelearningservices:Workspace") if "-dev-" in w]
         accounts = [a for a in engine.kinds("storage:StorageAccount") if "dev" in a.rsplit("/", 1)[1]]
         found |= {"training workspace": own[0], "training storage account": accounts[0]}
+    if stack == "prod" and any(w for w in engine.kinds("machinelearningservices:Workspace") if "-stg-" in w):
+        journal, workspace = _of_staging(engine)
+        found |= {JOURNAL_BEFORE: journal, WORKSPACE_BEFORE: workspace}
     state["outside"] = [
         {"principal": principal, "role": ADMINISTRATOR, "scope": place, "condition": condition(scope)}
         for scope, place in found.items()
@@ -287,11 +298,26 @@ def _apply(engine: Engine, stack: str) -> str:
     return principal
 
 
+def _of_staging(engine: Engine) -> tuple[str, str]:
+    """What `prod` reads of the environment before it: journal and workspace."""
+    (workspace,) = [w for w in engine.kinds("machinelearningservices:Workspace") if "-stg-" in w]
+    journals = [c for c in engine.kinds("storage:BlobContainer") if c.endswith("/containers/mlops")]
+    (journal,) = [c for c in journals if "stg" in c.split("/storageAccounts/")[1]]
+    return journal, workspace
+
+
+def _alone(engine: Engine, stack: str) -> None:
+    """No environment is before `stack`: none need be made first."""
+    policy = f"order: [{stack}]\nenvironments:\n  {stack}: {{}}\n"
+    (engine.project / "environments/policy.yaml").write_text(policy)
+
+
 @pytest.mark.timeout(1200)
 def test_engine_brings_every_option_up_and_takes_it_away(another: Callable[[], Engine]) -> None:
     """Kubernetes, Databricks, Data Factory, a container, own keys and events, behind private endpoints."""
     engine = another()
     before = set(engine.azure["resources"])
+    _alone(engine, "prod")
     engine.init("prod")
     engine.configure("prod", {**EVERYTHING, "protect": False})
     done = engine.up(stack="prod")
@@ -336,6 +362,7 @@ def test_engine_goes_on_after_a_failure_at_every_resource(
         engine, stacks = Engine(tmp_path / "it", CLI), ("shared", "dev")
     else:
         engine, stacks = another(), ("prod",)
+        _alone(engine, "prod")
         engine.configure("prod", {**EVERYTHING, "protect": False})
     before = set(engine.azure["resources"]) if stack == "prod" else set()
     engine.environment["STAND_IN_BREAKS"] = "1"

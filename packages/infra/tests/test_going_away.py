@@ -13,9 +13,13 @@ from graphs import ENVIRONMENTS, ROOT, plan
 from mlops.infra import roles
 from mlops.infra.model import Captured
 from mlops.infra.plan.mocks import guid
+from mlops.infra.wanted import stack_before
 from mlops.spec.settings import load_settings
 from stand_in import rights
 from stand_in.rights import Held
+
+JOURNAL_BEFORE: roles.Scope = "journal of the environment before"
+WORKSPACE_BEFORE: roles.Scope = "workspace of the environment before"
 
 
 def condition(scope: roles.Scope) -> str:
@@ -69,6 +73,10 @@ def _refusals(graph: Captured) -> list[str]:
             Held(apply, rights.ADMINISTRATOR, workspace, condition("training workspace")),
             Held(apply, rights.ADMINISTRATOR, account, condition("training storage account")),
         ]
+    if before := stack_before(ROOT, graph.stack):
+        there = plan(before).exports
+        for scope, key in ((JOURNAL_BEFORE, "journal_id"), (WORKSPACE_BEFORE, "workspace_id")):
+            outside.append(Held(apply, rights.ADMINISTRATOR, there[key], condition(scope)))
     to_the_end = [r for r in graph.azure if r.options.get("deleted_with")]
     left = {r.urn: r for r in graph.azure}
     said = []

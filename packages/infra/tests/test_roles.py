@@ -13,6 +13,7 @@ from mlops.errors import InvalidInput
 from mlops.infra import roles, security_page, suppress
 from mlops.infra.model import Captured
 from mlops.infra.plan.mocks import guid as pretend_guid
+from mlops.infra.wanted import stack_before
 
 PAGE = ROOT / "docs" / "security.md"
 _KNOWN = {
@@ -55,6 +56,11 @@ def _scopes(graph: Captured) -> dict[str, str]:
         found |= {
             trains["workspace_id"]: "training workspace",
             trains["storage_account_id"]: "training storage account",
+        }
+    if before := stack_before(ROOT, graph.stack):
+        found |= {
+            exports(before)["journal_id"]: "journal of the environment before",
+            exports(before)["workspace_id"]: "workspace of the environment before",
         }
     return {**found, exports("shared")["registry_id"]: "model registry"}
 

@@ -22,7 +22,7 @@ def provision(emulator: Emulator, root: Path, settings: Settings) -> None:
     connection = Connection(root, settings)
     for stack in STACKS:
         place = connection.place(stack)
-        emulator.workspaces.add(place.resource_group, place.workspace, "westeurope")
+        emulator.workspaces.add(place.resource_group, place.workspace, "westeurope", account=place.account)
     if connection.registry:
         emulator.workspaces.add_registry("rg-shared", connection.registry, "westeurope")
 

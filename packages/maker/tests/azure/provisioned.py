@@ -13,8 +13,9 @@ from typing import Any
 from mlops.bootstrap.world import Stack, read_stack
 from mlops.errors import TargetError
 from mlops.infra import roles, trust
-from mlops.infra.naming import guid
+from mlops.infra.naming import JOURNAL, guid
 from mlops.infra.stack_names import SHARED
+from mlops.infra.wanted import granted, stack_before
 from mlops.spec.settings import Settings, load_settings
 from tests.azure.emulator import Emulator
 from tests.azure.emulator.identity import ids
@@ -50,10 +51,8 @@ def bring_up(azure: Emulator, root: Path, name: str, settings: Settings | None =
             if one.duty == duty:
                 properties = {"issuer": one.issuer, "subject": one.subject, "audiences": [trust.AUDIENCE]}
                 azure.arm.put(f"{path}/federatedIdentityCredentials/{one.name}", {"properties": properties})
-    from mlops.infra.wanted import granted
-
     shared = read_stack(root, settings, SHARED)
-    for grant in granted(stack.config):
+    for grant in granted(stack.config, before=stack_before(root, name)):
         if grant.identity in DUTIES:
             definition = definition_of(grant.role, shared)
             assign(
@@ -85,7 +84,12 @@ def scopes_of(root: Path, settings: Settings, stack: Stack) -> dict[str, str]:
     if stack.trains_in:
         home = scopes_of(root, settings, read_stack(root, settings, stack.trains_in))
         found |= {f"training {kind}": home[kind] for kind in ("workspace", "storage account")}
-    return {"resource group": group, **found}
+    journal = f"{found['storage account']}/blobServices/default/containers/{JOURNAL}"
+    if before := stack_before(root, stack.name):
+        home = scopes_of(root, settings, read_stack(root, settings, before))
+        found["journal of the environment before"] = home["journal"]
+        found["workspace of the environment before"] = home["workspace"]
+    return {"resource group": group, **found, "journal": journal}
 
 
 def definition_of(role: str, shared: Stack) -> str:

@@ -26,6 +26,7 @@ from mlops.targets.azure.registry import AzureRegistry
 from tests.azure.conftest import ROOT
 from tests.azure.emulator import Emulator
 from tests.azure.online_bench import IMAGE, AzureBench
+from tests.azure.rights import acting, everything_up
 from tests.contracts.endpoints import MODEL, write_artifacts
 
 pytestmark = pytest.mark.e2e
@@ -192,11 +193,16 @@ def test_from_a_commit_to_an_endpoint_and_back(fork: Repository, artifacts: dict
     assert "pull request" in fork.done("rollback", "staging", "--reason", "predictions moved")
 
 
-def test_prod_gets_what_staging_had_without_a_copy(fork: Repository, artifacts: dict[str, Path]) -> None:
+def test_prod_gets_what_staging_had_without_a_copy(
+    fork: Repository, artifacts: dict[str, Path], tracked: Emulator
+) -> None:
+    """Each as its identity `promote`, with the roles that it has: that of prod asks staging's journal."""
     fork.release(1, artifacts["one"])
+    everything_up(tracked, fork.root)
     for env in ("staging", "prod"):
         fork.ask_for(env, 1, None)
-        fork.done("apply", env)
+        with acting(tracked, fork.root, env, "promote"):
+            fork.done("apply", env)
     assert _served(fork, "prod") == {1: 100}
     emulator = fork.bench.emulator
     mounted = {str(e.request.json["properties"]["model"]) for e in emulator.calls("PUT", "/deployments/blue")}

@@ -143,5 +143,5 @@ def test_no_right_to_the_storage_account(stores: _Stores) -> None:
         return Answer(403, body, headers) if request.host.endswith("blob.core.windows.net") else None
 
     stores.emulator.faults.append(forbid)
-    with pytest.raises(TargetError, match=r"open the container mlops of .*this identity lacks"):
+    with pytest.raises(TargetError, match=r"open the container mlops of .*this identity needs the role"):
         stores.open().append("prod", entry("a"))

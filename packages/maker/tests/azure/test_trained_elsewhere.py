@@ -1,5 +1,5 @@
-"""An environment that is trained for elsewhere: its `apply` may assign roles there, but only of the table,
-and a role that is missing is found before the nightly monitor misses it."""
+"""An environment that is trained for elsewhere, and comes after another one: its `apply` may assign roles
+there, but only of the table, and a role that is missing is found before the nightly monitor misses it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,12 @@ from tests.azure.forges.github import FakeGitHub
 from tests.azure.fork import Place, place
 from tests.azure.provisioned import principal, scopes_of
 
-HERE = ("training workspace", "training storage account")
+HERE = (
+    "training workspace",
+    "training storage account",
+    "journal of the environment before",
+    "workspace of the environment before",
+)
 
 
 @pytest.fixture(scope="module")
@@ -51,16 +56,16 @@ def doctor(hub: Place) -> list[Finding]:
     return [f for f in found if f.severity != "ok"]
 
 
-def test_the_stack_that_trains_comes_first(hub: Place) -> None:
+def test_the_stack_that_trains_and_the_environment_before_come_first(hub: Place) -> None:
     ups = [call.split()[2] for call in hub.pulumi.calls if call.startswith("up ")]
-    assert ups == ["shared", load_settings(hub.root).azure.train, "prod"]
+    assert ups == ["shared", load_settings(hub.root).azure.train, "staging", "prod"]
 
 
 def test_apply_may_assign_there_what_the_table_lists_and_nothing_else(hub: Place, prod: Stack) -> None:
     for name, scope in scopes(hub, prod).items():
         (row,) = [
             r["properties"]
-            for r in hub.azure.identity.assignments(scope)
+            for r in hub.azure.identity.assignments(f"{scope}/providers/Microsoft.Auth")
             if r["properties"]["principalId"] == principal(prod, "apply")
         ]
         assert row["roleDefinitionId"].endswith(roles.BUILT_IN["Role Based Access Control Administrator"])
@@ -71,24 +76,27 @@ def test_apply_may_assign_there_what_the_table_lists_and_nothing_else(hub: Place
 
 
 @pytest.mark.parametrize(
-    ("scope", "role"),
+    ("scope", "role", "duty"),
     [
-        ("training workspace", "AzureML Data Scientist"),
-        ("training storage account", "Storage Blob Data Reader"),
+        ("training workspace", "AzureML Data Scientist", "train"),
+        ("training storage account", "Storage Blob Data Reader", "train"),
+        ("journal of the environment before", "Storage Blob Data Reader", "promote"),
+        ("journal of the environment before", "Storage Blob Data Reader", "train"),
+        ("workspace of the environment before", "Reader", "train"),
     ],
 )
 def test_a_role_that_is_missing_there_is_named_with_its_reason(
-    hub: Place, prod: Stack, scope: str, role: str
+    hub: Place, prod: Stack, scope: str, role: str, duty: str
 ) -> None:
     assert doctor(hub) == []
     (row,) = [
         r
-        for r in hub.azure.identity.assignments(scopes(hub, prod)[scope])
-        if r["properties"]["principalId"] == principal(prod, "train")
+        for r in hub.azure.identity.assignments(f"{scopes(hub, prod)[scope]}/providers/Microsoft.Auth")
+        if r["properties"]["principalId"] == principal(prod, duty)
     ]
     hub.azure.arm.remove(row["id"])
     (found,) = doctor(hub)
     hub.azure.arm.put(row["id"], {"properties": row["properties"]})
     assert found.severity == "error"
-    assert found.sentence.startswith(f"prod/train lacks {role} on the {scope}: reads ")
+    assert found.sentence.startswith(f"prod/{duty} lacks {role} on the {scope}: ")
     assert found.fix.endswith("pulumi up --stack prod --refresh")

@@ -19,7 +19,7 @@ from mlops.board.facts import (
     VersionFacts,
 )
 from mlops.board.links import Links
-from mlops.errors import InvalidInput, NotFound, TargetError
+from mlops.errors import Forbidden, InvalidInput, NotFound, TargetError
 from mlops.forge.git import Commit, Git
 from mlops.lifecycle.decide import journal
 from mlops.lifecycle.desired.history import history
@@ -104,8 +104,12 @@ def _usecase(root: Path, package: str) -> tuple[str, str]:
 
 
 def environment_facts(root: Path, target: Target, env: str, model: str) -> EnvironmentFacts:
-    past = history(root, target, env, model)[:HISTORY]
-    seen = _verdicts(target, env, model)
+    try:
+        past = history(root, target, env, model)[:HISTORY]
+        seen = _verdicts(target, env, model)
+    except Forbidden as error:
+        # Of an environment further back than the one before: no right to it for a page.
+        return EnvironmentFacts(env, "unknown", problem=str(error))
     try:
         now = environment_status(root, target, env, model)
     except TargetError as error:

@@ -187,6 +187,7 @@ def workflow_grants(world: World) -> list[Step]:
             if duty == "apply":
                 found.append(_registry_grant(world, stack))
                 found += _training_grants(world, stack)
+                found += _before_grants(world, stack)
     return found
 
 
@@ -222,6 +223,16 @@ def _training_grants(world: World, stack: Stack) -> list[Step]:
     return [
         Assignment(world, stack, "apply", ACCESS_ADMINISTRATOR, path, f"the {scope}", _only(world, scope))
         for scope, path in world.training_scopes(stack).items()
+    ]
+
+
+def _before_grants(world: World, stack: Stack) -> list[Step]:
+    """The same on what this one reads of the environment before it."""
+    home = world.training_scopes(stack).values()
+    return [
+        Assignment(world, stack, "apply", ACCESS_ADMINISTRATOR, path, f"the {scope}", _only(world, scope))
+        for scope, path in world.before_scopes(stack).items()
+        if path not in home
     ]
 
 

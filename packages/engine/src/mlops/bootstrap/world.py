@@ -14,8 +14,9 @@ from mlops.errors import InvalidInput, TargetError
 from mlops.infra import load
 from mlops.infra.roles import Scope
 from mlops.infra.stack_names import SHARED, stack_names
+from mlops.infra.wanted import stack_before
 from mlops.spec import files
-from mlops.spec.naming import Names
+from mlops.spec.naming import JOURNAL, Names
 from mlops.spec.settings import Settings
 from mlops.targets.azure.arm import SCOPE, Arm
 from mlops.tracking.azure_errors import azure_sentences
@@ -71,7 +72,8 @@ def read_stack(root: Path, settings: Settings, name: str) -> Stack:
 def read_stacks(root: Path, settings: Settings, chosen: Sequence[str] = ()) -> list[Stack]:
     """The chosen stacks (default: all) in the order in which they are made.
 
-    `shared` is always the first. The stack that trains for a chosen one comes next: its exports are read.
+    `shared` is always the first. The stack that trains for a chosen one and the environment before it come
+    along, and earlier: their exports are read.
     """
     known = stack_names(root)
     if unknown := sorted(set(chosen) - set(known)):
@@ -80,11 +82,19 @@ def read_stacks(root: Path, settings: Settings, chosen: Sequence[str] = ()) -> l
         )
     if SHARED not in known:
         raise InvalidInput(f"environments/Pulumi.{SHARED}.yaml does not exist; it holds the model registry")
-    wanted = set(chosen or known) | {SHARED}
-    found = {name: read_stack(root, settings, name) for name in known if name in wanted}
-    training = sorted({s.trains_in for s in found.values() if s.trains_in})
-    first = {name: found.get(name) or read_stack(root, settings, name) for name in (SHARED, *training)}
-    return list({**first, **found}.values())
+    found = {SHARED: read_stack(root, settings, SHARED)}
+
+    def add(name: str, asked: Sequence[str] = ()) -> None:
+        stack = read_stack(root, settings, name)
+        for first in (stack.trains_in, stack_before(root, name)):
+            if first not in ("", name, *found, *asked):
+                add(first, (*asked, name))
+        found[name] = stack
+
+    for name in known:
+        if name not in found and name in (chosen or known):
+            add(name)
+    return list(found.values())
 
 
 class World:
@@ -191,13 +201,30 @@ class World:
         """What a stack reaches of the one that trains for it, by the table's names in `mlops.infra.roles`."""
         if not stack.trains_in:
             return {}
-        home = next((s for s in self.stacks if s.name == stack.trains_in), None)
-        home = home or read_stack(self.root, self.settings, stack.trains_in)
+        home = self._stack(stack.trains_in)
         group, names = f"{self.group_of(home)}/providers", home.names
         return {
             "training workspace": f"{group}/{WORKSPACES}/{names('ml_workspace')}",
             "training storage account": f"{group}/{ACCOUNTS}/{names('storage_account')}",
         }
+
+    def before_scopes(self, stack: Stack) -> dict[Scope, str]:
+        """What a stack reaches of the environment before it, by the same names."""
+        before = stack_before(self.root, stack.name)
+        return self.scopes_of_before(before) if before else {}
+
+    def scopes_of_before(self, before: str) -> dict[Scope, str]:
+        home = self._stack(before)
+        group, names = f"{self.group_of(home)}/providers", home.names
+        account = f"{group}/{ACCOUNTS}/{names('storage_account')}"
+        return {
+            "journal of the environment before": f"{account}/blobServices/default/containers/{JOURNAL}",
+            "workspace of the environment before": f"{group}/{WORKSPACES}/{names('ml_workspace')}",
+        }
+
+    def _stack(self, name: str) -> Stack:
+        found = next((s for s in self.stacks if s.name == name), None)
+        return found or read_stack(self.root, self.settings, name)
 
     def identity_path(self, stack: Stack, duty: str) -> str:
         name = stack.names("identity", duty)

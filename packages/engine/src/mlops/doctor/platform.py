@@ -19,7 +19,7 @@ from mlops.infra.config import EnvironmentStack
 from mlops.infra.roles import BUILT_IN, Scope, custom, custom_id
 from mlops.infra.sizes import fields_of
 from mlops.infra.stack_names import SHARED
-from mlops.infra.wanted import granted
+from mlops.infra.wanted import granted, stack_before
 from mlops.spec.vm_sizes import sentence as size_sentence
 from mlops.spec.vm_sizes import table, verdict
 
@@ -230,7 +230,7 @@ def roles(case: Case) -> Iterator[Finding]:
                 continue
             wanted = {
                 (_role_id(g.role, shared), scopes[g.scope].lower()): g
-                for g in granted(stack.config)
+                for g in granted(stack.config, before=stack_before(case.root, stack.name))
                 if g.identity == duty
             }
             found = _held(world, scopes.values(), identity["principalId"])
@@ -284,6 +284,7 @@ def _scopes(world: World, stack: Stack, shared: Stack) -> dict[Scope, str]:
         "key vault": f"{group}/Microsoft.KeyVault/vaults/{names('key_vault')}",
         "model registry": registry,
         **world.training_scopes(stack),
+        **world.before_scopes(stack),
     }
 
 

@@ -28,12 +28,19 @@ from mlops.infra.components.vault import Vault, VaultProps
 from mlops.infra.components.workspace import Reached, Workspace, WorkspaceProps
 from mlops.infra.config import EnvironmentStack
 from mlops.infra.load import StackFile
-from mlops.infra.naming import Names
+from mlops.infra.naming import JOURNAL, Names
 from mlops.infra.private_access import open_private_access
 from mlops.infra.program import Stack
 from mlops.infra.tags import tags_of
 from mlops.infra.trust import federations
-from mlops.infra.wanted import check_endpoints, check_training, granted, served_models, trains_privately
+from mlops.infra.wanted import (
+    check_endpoints,
+    check_training,
+    granted,
+    served_models,
+    stack_before,
+    trains_privately,
+)
 from mlops.spec._yaml import problems_of
 
 Settings = TypeVar("Settings", bound=BaseModel)
@@ -53,7 +60,9 @@ class Environment:
         self.models = served_models(config, stack.settings, stack.name)
         check_training(config, stack.settings, stack.name)
         self.trains_privately = trains_privately(stack.root, config)
-        self.grants = granted(config, privately=self.trains_privately)
+        self.grants = granted(
+            config, privately=self.trains_privately, before=stack_before(stack.root, stack.name)
+        )
         self.names = Names(stack.settings.project.name, stack.name, config.location, config.salt)
         check_endpoints(self.names, self.models)
         self.tags = tags_of(config, self.names)
@@ -66,6 +75,12 @@ class Environment:
         self.shared = pulumi.StackReference("shared", stack_name=config.shared_stack)
         trains = config.training_stack
         self.training = pulumi.StackReference("training", stack_name=trains) if trains else None
+        project = config.shared_stack.rpartition("/")[0]
+        self.before = (
+            pulumi.StackReference("before", stack_name=f"{project}/{before}")
+            if (before := stack_before(stack.root, stack.name))
+            else None
+        )
 
     def own(self, model: type[Settings]) -> Settings:
         """`mlops:own` of the stack file as `model`. Raises `InvalidInput` with file, line and field."""
@@ -193,6 +208,11 @@ class Environment:
             self.scopes |= {
                 "training workspace": self.training.require_output("workspace_id"),
                 "training storage account": self.training.require_output("storage_account_id"),
+            }
+        if self.before:
+            self.scopes |= {
+                "journal of the environment before": self.before.require_output("journal_id"),
+                "workspace of the environment before": self.before.require_output("workspace_id"),
             }
 
     def add_network(self) -> None:
@@ -394,6 +414,7 @@ class Environment:
                 registry=self.shared.require_output("registry"),
                 storage_account=self.storage.account.name,
                 storage_account_id=self.storage.account.id,
+                journal_id=self.storage.containers[JOURNAL].id,
                 container_registry=self.images.registry.login_server,
                 key_vault=self.vault.vault.name,
                 log_analytics_id=self.foundation.logs.id,

@@ -32,6 +32,8 @@ class EnvironmentExports:
     registry: pulumi.Input[str]
     storage_account: pulumi.Input[str]
     storage_account_id: pulumi.Input[str]
+    journal_id: pulumi.Input[str]
+    """Of the container of journal and lock; the environment after this one reads it."""
     container_registry: pulumi.Input[str]
     """Login server."""
     key_vault: pulumi.Input[str]

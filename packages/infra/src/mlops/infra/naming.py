@@ -2,6 +2,7 @@
 
 from mlops.spec.naming import (
     ENVIRONMENTS,
+    JOURNAL,
     REGIONS,
     RULES,
     Names,
@@ -14,6 +15,7 @@ from mlops.spec.naming import (
 
 __all__ = [
     "ENVIRONMENTS",
+    "JOURNAL",
     "REGIONS",
     "RULES",
     "Names",

@@ -123,10 +123,15 @@ CUSTOM: Final = (
 Scope = Literal[
     "resource group", "storage account", "data container", "captured container",
     "undelivered container", "key vault",
+    "journal of the environment before", "workspace of the environment before",
     "container registry", "application insights", "log analytics", "workspace", "model registry",
     "workloads subnet", "training workspace", "training storage account",
 ]  # fmt: skip
 _TRAINING: Final[tuple[Scope, ...]] = ("training workspace", "training storage account")
+_BEFORE: Final[tuple[Scope, ...]] = (
+    "journal of the environment before",
+    "workspace of the environment before",
+)
 Identity = Literal[
     "plan", "apply", "train", "promote", "serve", "workspace", "encryption", "events", "kubernetes",
     "databricks", "data factory",
@@ -140,6 +145,8 @@ When = Literal[
     "data factory",
     "another stack trains",
     "a private stack trains",
+    "an environment is before",
+    "an environment is before and does not train",
 ]
 
 
@@ -190,6 +197,16 @@ GRANTS: Final = (
         "training storage account",
         "refreshes the assignments there for a preview",
         "another stack trains",
+    ),
+    *(
+        Grant(
+            "plan",
+            "Reader",
+            scope,
+            "refreshes the assignments there for a preview",
+            "an environment is before and does not train",
+        )
+        for scope in _BEFORE
     ),
     Grant("apply", "Contributor", "resource group", "manages the environment's resources"),
     Grant(
@@ -242,12 +259,33 @@ GRANTS: Final = (
         "reads what live traffic is compared with",
         "another stack trains",
     ),
+    Grant(
+        "train",
+        "Storage Blob Data Reader",
+        _BEFORE[0],
+        "shows what was served and judged there (mlops board)",
+        "an environment is before and does not train",
+    ),
+    Grant(
+        "train",
+        "Reader",
+        _BEFORE[1],
+        "shows what its endpoints serve (mlops board)",
+        "an environment is before and does not train",
+    ),
     Grant("promote", PROMOTER, "workspace", "deploys and moves traffic"),
     Grant(
         "promote",
         "Storage Blob Data Contributor",
         "storage account",
         "uploads scoring code, reads the release, keeps journal and lock",
+    ),
+    Grant(
+        "promote",
+        "Storage Blob Data Reader",
+        _BEFORE[0],
+        "asks whether the release was verified there, for how long, or is held",
+        "an environment is before",
     ),
     Grant("promote", "Monitoring Reader", "resource group", "judges a canary by the endpoint's metrics"),
     Grant("promote", SCALER, "resource group", "instances follow the load (max_instances of mlops.toml)"),

@@ -10,6 +10,8 @@ from mlops.infra import roles
 from mlops.infra.config import Endpoint, EnvironmentStack
 from mlops.infra.load import StackFile, parse_stack, raw_stack_file
 from mlops.infra.naming import Names
+from mlops.infra.stack_names import stack_names
+from mlops.spec.files import POLICY, load_policy
 from mlops.spec.settings import Settings
 
 
@@ -82,8 +84,35 @@ def trains_privately(root: Path, config: EnvironmentStack) -> bool:
     return isinstance(training, EnvironmentStack) and training.network.private_endpoints
 
 
-def granted(config: EnvironmentStack, *, privately: bool = False) -> tuple[roles.Grant, ...]:
-    """The rows of the table in `mlops.infra.roles` that this stack needs; `privately`: `trains_privately`."""
+def stack_before(root: Path, stack: str) -> str:
+    """The stack of the environment before this one in the policy, whose exports it reads; empty for none.
+
+    None too where it has no file, and where an environment before trains in this stack: of two that read each
+    other none could be made first. Raises `InvalidInput` when a file is wrong.
+    """
+    if not (root / POLICY).is_file():
+        return ""
+    policy = load_policy(root)
+    before = policy.upstream(stack) if stack in policy.order else None
+    if before is None or before not in stack_names(root):
+        return ""
+    earlier = policy.order[: policy.order.index(stack)]
+    return "" if any(_trains_in(root, name) == stack for name in earlier) else before
+
+
+def _trains_in(root: Path, stack: str) -> str:
+    if stack not in stack_names(root):
+        return ""
+    values, secret = raw_stack_file(root, stack)
+    config = parse_stack(values, secret, StackFile.of(root, stack))
+    return config.trains_in if isinstance(config, EnvironmentStack) else ""
+
+
+def granted(
+    config: EnvironmentStack, *, privately: bool = False, before: str = ""
+) -> tuple[roles.Grant, ...]:
+    """The rows of the table in `mlops.infra.roles` that this stack needs; `privately`: `trains_privately`,
+    `before`: `stack_before`."""
     settings: dict[roles.When, bool] = {
         "customer-managed keys": config.customer_managed_keys,
         "events": bool(config.events),
@@ -93,5 +122,8 @@ def granted(config: EnvironmentStack, *, privately: bool = False) -> tuple[roles
         "data factory": config.options.data_factory is not None,
         "another stack trains": config.training_stack is not None,
         "a private stack trains": privately and config.network.isolation != "open",
+        "an environment is before": bool(before),
+        # Of the stack that trains, `train` and `plan` may read as much already.
+        "an environment is before and does not train": before not in ("", config.trains_in),
     }
     return roles.grants(when for when, on in settings.items() if on)

@@ -77,10 +77,13 @@ class Workspaces:
         self.workspaces: dict[str, Workspace] = {}
         self.registries: dict[str, Registry] = {}
 
-    def add(self, group: str, name: str, location: str, subscription: str = SUBSCRIPTION) -> Workspace:
+    def add(
+        self, group: str, name: str, location: str, subscription: str = SUBSCRIPTION, account: str = ""
+    ) -> Workspace:
         """A workspace with identity-based storage, as `infra/` makes it."""
         guid = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{subscription}/{group}/{name}"))
-        made = Workspace(subscription, group, name, location, guid, f"st{guid.replace('-', '')[:20]}")
+        account = account or f"st{guid.replace('-', '')[:20]}"
+        made = Workspace(subscription, group, name, location, guid, account)
         home = f"/subscriptions/{subscription}/resourceGroups/{group}"
         storage = f"{home}/providers/Microsoft.Storage/storageAccounts/"
         properties = {

@@ -71,6 +71,8 @@ _COMPUTE = re.compile(r"[a-zA-Z][a-zA-Z0-9-]*[a-zA-Z0-9]")
 ENVIRONMENTS: Final[Mapping[str, str]] = {"staging": "stg", "prod": "prd", "shared": "shr", "state": "stat"}
 """Abbreviations. `state` is no stack: it stands for what keeps Pulumi's state."""
 NO_STACKS: Final = ("state",)
+JOURNAL: Final = "mlops"
+"""The container of journal, lock, labels and verdicts in an environment's storage account."""
 
 _STACK = re.compile(r"[A-Za-z0-9._-]{1,100}")
 _SHORT = re.compile(r"[a-z0-9]{1,4}")

@@ -6,6 +6,7 @@ The rule is `mlops.spec.proof.proof`, pure; here its two sides are read and writ
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound, TargetError
@@ -31,7 +32,9 @@ def proven(target: Target, release: Release, policy: Policy, env: str) -> None:
     """The lifecycle made this release; raises `NotFound` and `IntegrityError`, which names every field."""
     registry = target.registry
     found = recorded(registry, registry.get(release.model, release.version))
-    verified = not found.known and before(target, policy, env, release)
+    # What came further was verified in the environment before or here; no identity reads more journals.
+    places = [name for name in (env, policy.upstream(env)) if name is not None]
+    verified = not found.known and verified_in(target, places, release)
     if wrong := unproven(release, found, verified=verified):
         name = files.release_path(release.model, release.version)
         told = "\n".join(f"{name}: {field}: {why}" for field, why in wrong)
@@ -50,10 +53,9 @@ def unproven(release: Release, found: Recorded, *, verified: bool) -> list[tuple
     return wrong
 
 
-def before(target: Target, policy: Policy, env: str, release: Release) -> bool:
-    """Whether an environment up to `env` verified this release; no branch reaches its journal."""
-    upto = policy.order[: policy.order.index(env) + 1]
-    entries = (target.store.entries(name, release.model) for name in upto)
+def verified_in(target: Target, environments: Sequence[str], release: Release) -> bool:
+    """Whether one of these verified this release; no branch reaches their journals."""
+    entries = (target.store.entries(name, release.model) for name in environments)
     return any(release.version in journal.read(found).verified for found in entries)
 
 

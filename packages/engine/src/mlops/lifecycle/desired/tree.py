@@ -15,7 +15,7 @@ from mlops.errors import Forbidden, InvalidInput, NotFound, Problem, TargetError
 from mlops.forge.git import Git
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.desired import provenance
-from mlops.lifecycle.desired.proven import before, recorded
+from mlops.lifecycle.desired.proven import recorded, verified_in
 from mlops.spec import files
 from mlops.spec._yaml import Document, read_text
 from mlops.spec.desired import DesiredState
@@ -156,12 +156,10 @@ class _Reader:
         """The tree with what the target knows of its releases."""
         found = {key: recorded_of(target.registry, *key) for key in tree.releases}
         bare = [k for k, r in found.items() if isinstance(r, Recorded) and not r.known]
-        last = tree.policy.order[-1] if tree.policy else ""
+        places = tree.policy.order if tree.policy else []
         verified: set[Key] = set()
         try:
-            verified = {
-                k for k in bare if tree.policy and before(target, tree.policy, last, tree.releases[k][1])
-            }
+            verified = {k for k in bare if verified_in(target, places, tree.releases[k][1])}
         except Forbidden as error:
             self.note(f"what was verified before there were records is not known: {error}")
         return replace(tree, recorded=found, verified=verified)

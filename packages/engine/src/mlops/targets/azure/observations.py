@@ -19,12 +19,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import Forbidden, InvalidInput, NotFound, TargetError
+from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.serving.capture.collector import INPUTS, OUTPUTS
 from mlops.spec import writing
 from mlops.targets.azure._collected import Hour
 from mlops.targets.azure.connect import Connection
-from mlops.targets.azure.store import BACK_OFF, AzureStore
+from mlops.targets.azure.store import BACK_OFF, READER, AzureStore, blob_sentences
 from mlops.targets.base import COLOURS, Record
 from mlops.tracking.azure_errors import azure_sentences
 
@@ -110,7 +110,7 @@ class AzureObservations:
         mine = uuid.uuid4().hex
         with azure_sentences(f"keep {kind} of {model} in {environment}"):
             place = f"{_prefix(environment, model, kind)}{name}"
-            blob = self._store.container(environment).get_blob_client(place)
+            blob = self._store.writable(environment).get_blob_client(place)
             try:
                 blob.upload_blob(content, overwrite=False, metadata={"writer": mine})
             except ResourceExistsError:
@@ -123,9 +123,9 @@ class AzureObservations:
         prefix = _prefix(environment, model, kind)
         folder = self._connection.state / "monitor-azure" / environment / model / kind
         found = []
-        with azure_sentences(f"read {kind} of {model} in {environment}"):
-            container = self._store.container(environment)
-            for blob in container.list_blobs(name_starts_with=prefix):
+        container = self._store.container(environment)
+        with blob_sentences(f"read {kind} of {model} in {environment}", container, READER):
+            for blob in self._store.blobs(environment, prefix):
                 path = folder / str(blob.name).removeprefix(prefix)
                 if not path.is_file():
                     writing.write(path, container.download_blob(blob.name).readall(), durable=False)
@@ -161,18 +161,8 @@ def _reading(model: str, environment: str, container: ContainerClient) -> Iterat
     what = f"read what {model} in {environment} has captured"
     place = f"the container {container.container_name} of {container.account_name}"
     try:
-        with azure_sentences(what):
+        with blob_sentences(what, container, READER):
             yield
-    except Forbidden as error:
-        if getattr(error.__cause__, "error_code", "") == "AuthorizationFailure":
-            raise Forbidden(
-                f"cannot {what}: the network rules of {container.account_name} let only private endpoints "
-                "in; run the command inside its network"
-            ) from error
-        raise Forbidden(
-            f"cannot {what}: this identity needs the role Storage Blob Data Reader on {place}; "
-            "docs/security.md says who has it, and a new assignment takes some minutes to work"
-        ) from error
     except NotFound as error:
         raise TargetError(
             f"cannot {what}: {place} does not exist, and the data collector writes there; "

@@ -32,6 +32,16 @@ class Place:
     subscription_id: str = ""
     """Empty: the login's."""
 
+    @property
+    def account(self) -> str:
+        """The storage account of the workspace; empty where only the workspace knows it."""
+        names = self.names
+        ours = names and (self.resource_group, self.workspace) == (
+            names("resource_group"),
+            names("ml_workspace"),
+        )
+        return names("storage_account") if names and ours else ""
+
     def endpoint(self, kind: str, model: str) -> str:
         """The name of a model's endpoint; `kind` is `online_endpoint` or `batch_endpoint`."""
         if self.names is None:

@@ -141,7 +141,7 @@ def _answered(status: int) -> str:
 
 
 def _lock(store: AzureStore, stack: str) -> str:
-    blob = store.container(stack).get_blob_client(f"smoke/{uuid.uuid4().hex}")
+    blob = store.writable(stack).get_blob_client(f"smoke/{uuid.uuid4().hex}")
     with azure_sentences("write, lease and delete a blob"):
         blob.create_append_blob()
         lease = blob.acquire_lease(lease_duration=15)

@@ -19,7 +19,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import IntegrityError, Locked, TargetError
+from mlops.errors import Forbidden, IntegrityError, Locked, TargetError
+from mlops.spec.naming import JOURNAL as CONTAINER
 from mlops.targets._journal import Reading
 from mlops.targets.azure.connect import Connection
 from mlops.targets.base import JournalEntry
@@ -28,7 +29,6 @@ from mlops.tracking.azure_errors import azure_sentences
 if TYPE_CHECKING:
     from azure.storage.blob import BlobLeaseClient, ContainerClient
 
-CONTAINER = "mlops"
 _SHORTEST, _LONGEST = 15, 60
 """Seconds that a lease of Azure may last."""
 _BLOCKS = 49_000
@@ -39,6 +39,30 @@ _NUMBER = re.compile(r"journal-(\d{4})\.jsonl$")
 
 # The client's own 15 seconds before it asks again are as long as the shortest lease.
 BACK_OFF: dict[str, Any] = {"initial_backoff": 1, "increment_base": 2, "random_jitter_range": 1}
+
+
+READER = "Storage Blob Data Reader"
+CONTRIBUTOR = "Storage Blob Data Contributor"
+
+
+@contextlib.contextmanager
+def blob_sentences(what: str, container: ContainerClient, role: str) -> Iterator[None]:
+    """As `azure_sentences`; a refusal names the role that is missing, or the network that is in the way."""
+    account = container.account_name
+    try:
+        with azure_sentences(what):
+            yield
+    except Forbidden as error:
+        if getattr(error.__cause__, "error_code", "") == "AuthorizationFailure":
+            raise Forbidden(
+                f"cannot {what}: the network rules of {account} let only private endpoints in; "
+                "run the command inside its network"
+            ) from error
+        raise Forbidden(
+            f"cannot {what}: this identity needs the role {role} on the container "
+            f"{container.container_name} of {account}; docs/security.md says who has it, `mlops doctor` "
+            "which stack did not give it, and a new assignment takes some minutes to work"
+        ) from error
 
 
 class AzureLease:
@@ -113,6 +137,7 @@ class AzureStore:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._containers: dict[str, ContainerClient] = {}
+        self._there: set[str] = set()
         self._current: dict[str, str] = {}
         self._known: dict[str, _Known] = {}
 
@@ -122,7 +147,8 @@ class AzureStore:
         from azure.core.exceptions import HttpResponseError, ResourceExistsError
 
         seconds = int(min(max(lease, _SHORTEST), _LONGEST))
-        blob = self.container(environment).get_blob_client(f"environments/{environment}/lock")
+        container = self.writable(environment)
+        blob = container.get_blob_client(f"environments/{environment}/lock")
         holder = {
             "owner": owner,
             "host": socket.gethostname(),
@@ -130,7 +156,7 @@ class AzureStore:
             "since": datetime.now(UTC).isoformat(timespec="seconds"),
             "seconds": seconds,
         }
-        with azure_sentences(f"lock {environment}"):
+        with blob_sentences(f"lock {environment}", container, CONTRIBUTOR):
             with contextlib.suppress(ResourceExistsError):
                 blob.upload_blob(b"", overwrite=False)
             try:
@@ -154,8 +180,8 @@ class AzureStore:
 
         text = json.dumps(asdict(entry) | {"at": entry.at.isoformat()}, ensure_ascii=False, default=str)
         line = text.encode() + b"\n"
-        container = self.container(environment)
-        with azure_sentences(f"write the journal of {environment}"):
+        container = self.writable(environment)
+        with blob_sentences(f"write the journal of {environment}", container, CONTRIBUTOR):
             for _ in range(_ATTEMPTS):
                 blob = container.get_blob_client(self._journal(environment))
                 end = _end(blob)
@@ -183,7 +209,7 @@ class AzureStore:
         """See `EnvironmentStore.entries`."""
         container = self.container(environment)
         found: list[JournalEntry] = []
-        with azure_sentences(f"read the journal of {environment}"):
+        with blob_sentences(f"read the journal of {environment}", container, READER):
             for blob in self._blobs(environment):
                 known = self._known.setdefault(blob.name, _Known())
                 if known.etag != blob.etag:
@@ -192,29 +218,53 @@ class AzureStore:
         return found
 
     def container(self, environment: str) -> ContainerClient:
-        """The container of an environment, made when it is not there."""
+        """The container of an environment, to read from: it may not be there."""
         if environment not in self._containers:
-            from azure.core.exceptions import ResourceExistsError
             from azure.storage.blob import ContainerClient
 
             # A lock may be narrower than its environment: `prod-retrain-<model>`.
-            stack = environment.partition("-")[0]
-            place, client = self._connection.place(stack), self._connection.client(stack)
-            with azure_sentences(f"find the storage account of {place.workspace}"):
-                account = client.workspaces.get(place.workspace).storage_account.rsplit("/", 1)[-1]
+            account = self._account(environment.partition("-")[0])
             url, credential = f"https://{account}.blob.core.windows.net", self._connection.credential
-            made = ContainerClient(url, CONTAINER, credential=credential, **BACK_OFF)
-            with azure_sentences(f"open the container {CONTAINER} of {account}"):
-                if not made.exists():
-                    with contextlib.suppress(ResourceExistsError):
-                        made.create_container()
-            self._containers[environment] = made
+            self._containers[environment] = ContainerClient(url, CONTAINER, credential=credential, **BACK_OFF)
         return self._containers[environment]
 
-    def _blobs(self, environment: str) -> list[Any]:
-        prefix = f"environments/{environment}/journal-"
+    def writable(self, environment: str) -> ContainerClient:
+        """The container of an environment, made when it is not there: so where `infra/` made no account."""
+        from azure.core.exceptions import ResourceExistsError
+
+        container = self.container(environment)
+        if environment not in self._there:
+            what = f"open the container {CONTAINER} of {container.account_name}"
+            with blob_sentences(what, container, CONTRIBUTOR):
+                if not container.exists():
+                    with contextlib.suppress(ResourceExistsError):
+                        container.create_container()
+            self._there.add(environment)
+        return container
+
+    def blobs(self, environment: str, prefix: str) -> list[Any]:
+        """Those whose names start so, by name; none where there is no container yet."""
+        from azure.core.exceptions import ResourceNotFoundError
+
         found = self.container(environment).list_blobs(name_starts_with=prefix)
-        return sorted(found, key=lambda blob: str(blob.name))
+        try:
+            return sorted(found, key=lambda blob: str(blob.name))
+        except ResourceNotFoundError as error:
+            if error.error_code != "ContainerNotFound":
+                raise
+            return []
+
+    def _account(self, stack: str) -> str:
+        """By its name where `infra/` made it: who reads another environment's journal sees no workspace."""
+        place = self._connection.place(stack)
+        if place.account:
+            return place.account
+        client = self._connection.client(stack)
+        with azure_sentences(f"find the storage account of {place.workspace}"):
+            return str(client.workspaces.get(place.workspace).storage_account).rsplit("/", 1)[-1]
+
+    def _blobs(self, environment: str) -> list[Any]:
+        return self.blobs(environment, f"environments/{environment}/journal-")
 
     def _journal(self, environment: str) -> str:
         """The blob that takes the next entry."""

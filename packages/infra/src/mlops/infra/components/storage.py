@@ -11,6 +11,7 @@ from pulumi_azure_native import storage
 
 from mlops.infra.components.base import Component, Place
 from mlops.infra.components.encryption import Encryption
+from mlops.infra.naming import JOURNAL
 from mlops.infra.suppress import skip
 
 CONTAINERS = {
@@ -19,6 +20,7 @@ CONTAINERS = {
     "captured": "inputs and predictions that endpoints and batch jobs captured",
 }
 UNDELIVERED = "undelivered-events"
+"""And `JOURNAL`, which no datastore of the workspace shows."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,7 +108,7 @@ class Storage(Component):
                 public_access="None",
                 opts=self.child(after=[blobs], protect=place.protect),
             )
-            for container in (*CONTAINERS, *([UNDELIVERED] if props.queues else []))
+            for container in (*CONTAINERS, JOURNAL, *([UNDELIVERED] if props.queues else []))
         }
         self.queues = {
             queue: storage.Queue(

@@ -18,8 +18,9 @@ def capture_stacks(
 ) -> list[Captured]:
     """What the program registers for each of `stacks` (default: all), sorted as `stack_names` does.
 
-    Stacks whose exports another one reads are run before it: `shared`, and the one that trains. They are in
-    the result only when they were asked for. Raises `InvalidInput` for an unknown stack.
+    Stacks whose exports another one reads are run before it: `shared`, the one that trains, and the
+    environment before. They are in the result only when they were asked for. Raises `InvalidInput` for an
+    unknown stack.
     """
     known = stack_names(root)
     wanted = known if stacks is None else [s for s in known if s in stacks]
@@ -36,22 +37,35 @@ def capture_stacks(
         outputs[f"{ORGANIZATION}/{project}/{stack}"] = dict(captured[stack].exports)
 
     for stack in wanted:
-        before = _read_by(root, stack)
-        for first in (*before, stack):
+        for first in _in_order(root, stack):
             if first in known and first not in captured:
                 run(first)
         # The program of an older commit may not know the rule.
         check = getattr(part_of(root, "wanted"), "check_lifetime", lambda *_: None)
-        for first in before[1:]:
-            check(stack, first, str(captured[first].exports["ttl"]))
+        if (training := _trains_in(root, stack)) and training != stack:
+            check(stack, training, str(captured[training].exports["ttl"]))
     return [captured[stack] for stack in wanted]
 
 
-def _read_by(root: Path, stack: str) -> tuple[str, ...]:
-    """The stacks whose exports `stack` reads, in the order in which they can be made."""
+def _in_order(root: Path, stack: str, asked: Sequence[str] = ()) -> list[str]:
+    """`stack`, behind all whose exports it reads and that they read, in the order in which they can be made.
+
+    Two that read each other, `asked` already, are told by the program.
+    """
+    if stack == SHARED or stack not in stack_names(root):
+        return [stack]
+    # The program of an older commit reads no environment before.
+    before = getattr(part_of(root, "wanted"), "stack_before", lambda *_: "")(root, stack)
+    reads = [SHARED, _trains_in(root, stack), before]
+    asked = (*asked, stack)
+    first = [n for read in reads if read not in ("", *asked) for n in _in_order(root, read, asked)]
+    return list(dict.fromkeys([*first, stack]))
+
+
+def _trains_in(root: Path, stack: str) -> str:
+    """The stack that trains for this one; empty when it does so itself."""
     if stack == SHARED:
-        return ()
+        return ""
     load = part_of(root, "load")
     values, secret = load.raw_stack_file(root, stack)
-    training = load.parse_stack(values, secret, load.StackFile.of(root, stack)).trains_in
-    return (SHARED, training) if training not in ("", stack) else (SHARED,)
+    return str(load.parse_stack(values, secret, load.StackFile.of(root, stack)).trains_in)
