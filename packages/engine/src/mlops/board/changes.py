@@ -26,7 +26,7 @@ class Change:
     @property
     def text(self) -> str:
         if self.word == "unknown":
-            return f"differs, {UNKNOWN}"
+            return "differs"
         return f"{self.word} by {self.by}" if self.by else self.word
 
 
