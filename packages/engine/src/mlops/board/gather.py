@@ -128,22 +128,23 @@ def _usecase(root: Path, package: str) -> tuple[str, str]:
 
 
 def environment_facts(root: Path, target: Target, env: str, model: str) -> EnvironmentFacts:
+    desired = files.load_desired(root, env, model)
+    wanted, hold = (desired.release, desired.hold) if desired else (None, None)
     try:
         past = history(root, target, env, model)[:HISTORY]
         seen = _verdicts(target, env, model)
     except Forbidden as error:
-        # Of an environment further back than the one before: no right to it for a page.
-        return EnvironmentFacts(env, "unknown", problem=str(error))
+        # Who makes the board of an environment may read the one before it, and none further back.
+        return EnvironmentFacts(env, "unknown", wanted=wanted, hold=hold, problem=str(error))
     try:
         now = environment_status(root, target, env, model)
     except TargetError as error:
         served = journal.read(target.store.entries(env, model)).current
-        desired = files.load_desired(root, env, model)
         return EnvironmentFacts(
             env,
             "unknown",
-            wanted=desired.release if desired else None,
-            hold=desired.hold if desired else None,
+            wanted=wanted,
+            hold=hold,
             served=served.release if served else None,
             since=served.at if served else None,
             history=past,

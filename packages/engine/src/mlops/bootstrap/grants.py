@@ -227,7 +227,17 @@ def _training_grants(world: World, stack: Stack) -> list[Step]:
 
 
 def _before_grants(world: World, stack: Stack) -> list[Step]:
-    """The same on what this one reads of the environment before it."""
+    """The same on what this one reads of the environment before it.
+
+    Where that one is trained for here, no stack can give the role, as each would need the other first: it is
+    given to `promote` now.
+    """
+    before = world.policy.upstream(stack.name) if stack.name in world.policy.order else None
+    there = {s.name for s in world.stacks}
+    if before is not None and before in there and not world.before_scopes(stack):
+        scope: roles.Scope = "journal of the environment before"
+        path = world.scopes_of_before(before)[scope]
+        return [Assignment(world, stack, "promote", BLOB_READER, path, f"the {scope}")]
     home = world.training_scopes(stack).values()
     return [
         Assignment(world, stack, "apply", ACCESS_ADMINISTRATOR, path, f"the {scope}", _only(world, scope))
