@@ -71,7 +71,7 @@ def test_what_is_not_as_assumed_is_told_and_the_rest_is_tried(
     tracked.faults.append(refuse)
     found = _by_name(list(smoke(connection, lambda mine: "another")))
     assert [c.name for c in found.values() if c.verdict == "wrong"] == ["lock", "request id"]
-    assert "this identity lacks" in found["lock"].found
+    assert "this identity needs the role" in found["lock"].found
     assert found["request id"].found == "replaced by another: take the id of the answer for labels"
 
 
