@@ -11,7 +11,6 @@ import typer
 
 from mlops.cli._app import JsonOption, err, group, out, print_json, state, verb
 from mlops.errors import Blocked, Inconclusive, InvalidInput, TargetError
-from mlops.spec import vm_sizes
 
 infra = group("infra", "Infrastructure.")
 
@@ -121,7 +120,8 @@ def outdated(
 @verb
 def sizes(
     renew: Annotated[
-        bool, typer.Option("--renew", help=f"Read Microsoft's page again; writes {vm_sizes.OWN}.")
+        bool,
+        typer.Option("--renew", help="Read Microsoft's page again; writes environments/vm_sizes.yaml."),
     ] = False,
     page: Annotated[
         Path | None, typer.Option(metavar="FILE", help="That page as Markdown, where the network is absent.")
@@ -130,6 +130,8 @@ def sizes(
 ) -> None:
     """List the VM sizes that the stacks name, and when Azure retires them."""
     from datetime import UTC, datetime
+
+    from mlops.spec import vm_sizes
 
     today = datetime.now(UTC).date()
     if renew or page:
@@ -153,6 +155,8 @@ def sizes(
 
 
 def _renew(page: Path | None, today: date) -> None:
+    from mlops.spec import vm_sizes
+
     try:
         ends = vm_sizes.ends_of_page(_page(page))
     except ValueError as error:
@@ -172,12 +176,12 @@ def _renew(page: Path | None, today: date) -> None:
 def _page(page: Path | None) -> str:
     from urllib.request import urlopen
 
+    from mlops.spec.vm_sizes import PAGE
+
     try:
         if page:
             return page.read_text(encoding="utf-8")
-        with urlopen(vm_sizes.PAGE, timeout=30) as answer:  # noqa: S310  a fixed address
+        with urlopen(PAGE, timeout=30) as answer:  # noqa: S310  a fixed address
             return str(answer.read().decode("utf-8"))
     except OSError as error:
-        raise TargetError(
-            f"{page or vm_sizes.PAGE} cannot be read: {error}; give it as a file with --page"
-        ) from None
+        raise TargetError(f"{page or PAGE} cannot be read: {error}; give it as a file with --page") from None
