@@ -131,6 +131,11 @@ MOVE = [
         sees="Promote flights 5 to prod",
     ),
     Act("mlops pr list --json", parses=True, sees="Promote flights 5 to prod"),
+    Act(
+        "mlops forge review 2 --by bea",
+        swaps={"2": "$(pull Promote)"},
+        sees=r"bea approves pull request \d+",
+    ),
     Act("mlops pr merge 3 --approver ann", swaps={"3": "$(pull Promote)"}, sees="merged"),
     Act("mlops diff prod", before="git pull --quiet", codes=(2,), sees="5"),
     Act("mlops forge approve 4 --by bea", swaps={"4": "$(run release)"}),

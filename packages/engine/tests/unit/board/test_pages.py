@@ -11,6 +11,7 @@ from posixpath import dirname, join, normpath
 
 import pytest
 from board_world import LINKS, board
+from board_world import row as arrived
 
 from mlops.board import card_of, charts, pages, write
 from mlops.board.card import markdown
@@ -18,6 +19,7 @@ from mlops.board.changes import change, worse
 from mlops.board.links import Links, request_number
 from mlops.board.site import MANIFEST, card_page
 from mlops.errors import InvalidInput
+from mlops.lifecycle.desired.history import Row
 from mlops.spec.gates import Interval
 from mlops.spec.settings import Settings
 
@@ -523,3 +525,60 @@ def test_a_card_in_one_file_allows_its_own_style_and_nothing_else():
     policy = next(m["content"] or "" for m in page.all("meta") if m.get("http-equiv"))
     assert "style-src 'sha256-" in policy
     assert "unsafe" not in policy
+
+
+# --- what the audit says -------------------------------------------------------------------------------
+
+
+def audited(tags: dict[str, str], *past: Row) -> dict[str, str]:
+    """A board on which version 2 has `tags`, and prod the history `past`."""
+    facts = board()
+    model = facts.models[1]
+    staging, prod = model.environments
+    versions = tuple(replace(v, tags={**v.tags, **tags}) if v.version == 2 else v for v in model.versions)
+    changed = replace(model, environments=(staging, replace(prod, history=past)), versions=versions)
+    return pages(replace(facts, models=(changed,)))
+
+
+def test_after_a_revert_it_says_who_let_it_in_by_which_rule():
+    """The release came twice; what counts is the last time, which no pull request asked for."""
+    again = replace(
+        arrived(2, "served", 1, "Revert: Promote freight 3", by=("bea (environment prod)",)), actor="carl"
+    )
+    first = arrived(2, "served", 9, "Merge pull request 7: Promote", by=("dan (pull request)",))
+    files = audited(
+        {}, again, arrived(3, "served", 4, "Promote freight 3", by=("eve (pull request)",)), first
+    )
+    front = Page(files["index.html"]).text
+    assert "Approved by bea (environment prod)" in front
+    assert "Applied by carl" in front
+    assert "since 2026-11-18 08:30 UTC" in front
+    page = Page(files["freight/index.html"]).text
+    assert "Revert: Promote freight 3 bea (environment prod) applied by carl" in page
+    card = files["freight/2/card.md"]
+    assert "| bea (environment prod) |" in card and "| dan (pull request) |" in card
+
+
+def test_two_people_who_said_yes_are_both_shown_everywhere():
+    both = ("bea (environment prod)", "cy (environment prod)")
+    files = audited({}, arrived(2, "served", 1, "Promote freight 2", by=both))
+    for name in ("index.html", "freight/index.html", "freight/2/index.html", "freight/2/card.html"):
+        assert ", ".join(both) in Page(files[name]).text, name
+    assert ", ".join(both) in files["freight/2/card.md"]
+
+
+def test_a_version_that_was_blocked_and_passes_now_says_both():
+    files = audited({"mlops.gate.blocked": "latency (gates aaaaaaaa)"})
+    for name in ("freight/index.html", "freight/2/index.html", "freight/2/card.html"):
+        text = Page(files[name]).text
+        assert "passed" in text and "blocked before, by latency (gates aaaaaaaa)" in text, name
+    assert "blocked before, by latency (gates aaaaaaaa)" in files["freight/2/card.md"]
+    assert "blocked before" not in "".join(pages(board()).values())
+
+
+def test_what_was_made_of_an_uncommitted_tree_says_dirty():
+    files = audited({"mlops.dirty": "true"})
+    for name in ("freight/index.html", "freight/2/index.html", "freight/2/card.html"):
+        assert "dirty" in Page(files[name]).text, name
+    assert "(dirty)" in files["freight/2/card.md"].replace("\\", "")
+    assert "dirty" not in "".join(pages(board()).values())
