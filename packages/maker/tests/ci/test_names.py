@@ -140,6 +140,7 @@ def _words(command: str) -> list[str]:
 def _check_mlops(words: list[str]) -> None:
     from mlops.cli import _verbs  # noqa: F401  registers the commands
     from mlops.cli._app import app
+    from mlops.cli._help import positional
 
     command: Any = typer.main.get_command(app)
     while hasattr(command, "commands"):
@@ -147,6 +148,7 @@ def _check_mlops(words: list[str]) -> None:
         assert verb in command.commands, f"mlops has no verb {verb!r}"
         command = command.commands[verb]
     known = {option for parameter in command.params for option in parameter.opts + parameter.secondary_opts}
+    words = positional(command, words)  # `--env prod` is `prod` where a verb takes an environment
     assert {w for w in words if w.startswith("-")} <= known, f"{command.name} has no such option: {words}"
 
 
@@ -174,6 +176,7 @@ def test_every_command_exists(command: str) -> None:
         "mlops moniter",
         "--verdict mlops moniter",
         "mlops apply --forse prod",
+        "mlops check --env prod",
         "mlops infra up",
         "make ship",
         "pulumi up --force",

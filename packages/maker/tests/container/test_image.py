@@ -23,6 +23,7 @@ import pytest
 
 from mlops.serving import testing
 from mlops.serving.http.client import Unreachable, call
+from mlops.spec.engine import FOLDER, export
 
 ROOT = Path(__file__).parents[4]
 DOCKERFILE = ROOT / "container" / "Dockerfile"
@@ -31,10 +32,11 @@ pytestmark = pytest.mark.slow
 
 
 class Image:
-    """Instructions of the file, carried out below `root`."""
+    """Instructions of the file, carried out below `root`; `context` has what `build.py engine` makes."""
 
-    def __init__(self, root: Path) -> None:
-        self.root = root
+    def __init__(self, root: Path, context: Path) -> None:
+        self.root, self.context = root, context
+        export(context)
         self.environment = {"PATH": f"{Path(sys.executable).parent}:/usr/bin:/bin", "HOME": "/nonexistent"}
         self.user = self.command = self.health = ""
         text = re.sub(r"\\\n\s*", "", re.sub(r"^\s*#.*\n", "", DOCKERFILE.read_text(), flags=re.MULTILINE))
@@ -61,12 +63,13 @@ class Image:
             return  # stages share the folder
         for source in sources:
             to = Path(self.moved(target))
-            if (ROOT / source).is_dir():
-                shutil.copytree(ROOT / source, to, ignore=shutil.ignore_patterns("__pycache__", "testing.py"))
+            found = (self.context if source.startswith(FOLDER) else ROOT) / source
+            if found.is_dir():
+                shutil.copytree(found, to, ignore=shutil.ignore_patterns("__pycache__", "testing.py"))
             else:
                 to = to / Path(source).name if target.endswith("/") else to
                 to.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(ROOT / source, to)
+                shutil.copy(found, to)
 
     def do_run(self, rest: str) -> None:
         # Users are the engine's matter: the process below runs as the same number.
@@ -125,7 +128,7 @@ def image(tmp_path_factory: pytest.TempPathFactory) -> Image:
         if folder.stat().st_uid == os.geteuid() and folder != Path("/"):
             folder.chmod(folder.stat().st_mode | 0o055)
     (root / "tmp").mkdir()
-    return Image(root)
+    return Image(root, tmp_path_factory.mktemp("context"))
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tests.mutation.reasons import Reason
 from tests.mutation.trial import SURVIVED
 
 INTRODUCTION = """\
-# Mutants
+# Mutation testing: wrong edits that the tests must notice
 
 `make mutants` makes one wrong edit after the other in the modules that decide, and runs the nearest fast
 tests. An edit that no test notices is a hole, or harmless for the reason that stands below. The run writes

@@ -13,6 +13,7 @@ from mlops.board.facts import (
     VersionFacts,
 )
 from mlops.board.links import Links
+from mlops.forge.base import PullRequest
 from mlops.forge.git import Commit
 from mlops.lifecycle.desired.history import Row
 from mlops.spec.desired import Hold
@@ -43,7 +44,7 @@ def evaluation(value: float) -> Evaluation:
         confidence=0.95,
         resamples=500,
         seed=1,
-        metrics={"roc_auc": interval(value), "brier": interval(0.148)},
+        metrics={"roc_auc": interval(value), "brier": interval(0.148), "log_loss": interval(0.47)},
         slices=[
             SliceMetrics(column="carrier", value=name, rows=1000 + i, metrics={"roc_auc": value - 0.01 * i})
             for i, name in enumerate(("UA", "B6", "EV"))
@@ -112,7 +113,14 @@ def version(
             champion=number - 1 or None,
             rows=28_128,
             confidence=0.95,
-            metrics={"roc_auc": interval(value, champion), "brier": interval(0.148, 0.15)},
+            metrics={
+                "roc_auc": interval(value, champion),
+                "brier": interval(0.148, 0.15 if champion else None),
+                "precision": interval(0.51, 0.5612 if champion else None),
+                "calibration_gap": interval(-0.031, 0.006 if champion else None),
+                "recall": interval(0.4, 0.4 if champion else None),
+                "minutes_saved": interval(12.0, 11.0 if champion else None),
+            },
             gates=gates(blocked),
         ),
         evaluation=evaluation(value),
@@ -211,6 +219,9 @@ def board(text: str = "Promote freight 2 to prod", links: Links = LINKS) -> Boar
         since=NOW - timedelta(days=3),
         commit=f"{9:040x}",
         actor="mlops-bot",
+        url="https://freight-prod.westeurope.inference.ml.azure.com/score",
+        metrics={"roc_auc": interval(0.744)},
+        tested="2013-05",
         deployments=(Deployment("green", 2, "sha256:" + "2" * 64, 100),),
         history=[
             row(2, "served", 3, f"Merge pull request #12 from contoso/promote: {text}", by=("Grace", text)),
@@ -243,6 +254,15 @@ def board(text: str = "Promote freight 2 to prod", links: Links = LINKS) -> Boar
         target="late",
         metric="roc_auc",
         higher_is_better=True,
+        ways={
+            "roc_auc": "higher",
+            "brier": "lower",
+            "log_loss": "lower",
+            "precision": "higher",
+            "calibration_gap": "zero",
+            "recall": "higher",
+            "minutes_saved": None,
+        },
         environments=(staging, prod),
         versions=(
             version(4, 0.739, subject=text),
@@ -257,10 +277,12 @@ def board(text: str = "Promote freight 2 to prod", links: Links = LINKS) -> Boar
         target="minutes",
         metric="rmse",
         higher_is_better=False,
+        ways={"rmse": "lower"},
         environments=(
             EnvironmentFacts("staging", "empty"),
             EnvironmentFacts("prod", "unknown", served=3, problem="the endpoint does not answer"),
         ),
         versions=(),
     )
-    return BoardFacts("contoso-freight", "azure", "c" * 40, links, (other, model))
+    asked = PullRequest(15, "promote/prod/freight", "main", text, "open", "d" * 40, "")
+    return BoardFacts("contoso-freight", "azure", "c" * 40, links, (other, model), (asked,))

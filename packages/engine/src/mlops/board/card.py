@@ -4,12 +4,14 @@ who let it in. Made from records alone and never kept in git, so nobody can edit
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from mlops.board.changes import Change, change, way_of
 from mlops.board.facts import ModelFacts, VersionFacts
 from mlops.board.links import request_number
 from mlops.board.words import digest, number, plural, short
+from mlops.lifecycle.train.runs import Way
 from mlops.spec.evaluation import SliceMetrics
 from mlops.spec.gates import GateResult, Interval
 from mlops.spec.schema import Column
@@ -43,6 +45,8 @@ class Card:
     metric: str
     data: dict[str, str]
     metrics: dict[str, Interval]
+    ways: Mapping[str, Way | None]
+    """Which way each metric is better."""
     slices: tuple[SliceMetrics, ...]
     """Of `metric`, worst first within a column."""
     gates: tuple[GateResult, ...]
@@ -68,6 +72,7 @@ def card_of(model: ModelFacts, version: VersionFacts) -> Card:
         metric=model.metric,
         data=_data(version),
         metrics=metrics,
+        ways=model.ways,
         slices=_slices(model, version),
         gates=tuple(report.gates) if report else (),
         columns=tuple(version.schema.columns) if version.schema else (),
@@ -287,12 +292,23 @@ def _metrics(card: Card) -> list[str]:
         return ["No evaluation came with this version.", ""]
     confidence = card.facts.evaluation.confidence if card.facts.evaluation else 0.95
     against = card.facts.report.champion if card.facts.report else None
-    titles = ["metric", "value", f"{confidence:.0%} interval"] + ([f"version {against}"] if against else [])
+    compared = [f"version {against}", f"against version {against}"] if against else []
+    titles = ["metric", "value", f"{confidence:.0%} interval", *compared, "better"]
     rows = []
     for name, metric in card.metrics.items():
         row = [name, number(metric.value), f"{number(metric.low)} to {number(metric.high)}"]
-        rows.append(tuple(row + ([number(metric.champion)] if against else [])))
+        way = card.ways.get(name)
+        if against:
+            row += [number(metric.champion), _against(change(metric, way))]
+        rows.append((*row, way_of(way)))
     return _table(tuple(titles), rows)
+
+
+def _against(one: Change | None) -> str:
+    if one is None:
+        return "-"
+    said = one.text.replace("worse", "WORSE")
+    return f"{said}, within the interval" if one.within and one.by else said
 
 
 def _approved(card: Card) -> list[str]:

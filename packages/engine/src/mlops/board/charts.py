@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 WIDTH, HEIGHT = 360.0, 200.0
 """Of a chart, in its own units: a phone's width, so that text stays readable there."""
-_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 12.0, 34.0
+_LEFT, _RIGHT, _TOP, _BOTTOM = 44.0, 10.0, 26.0, 40.0
 
 
 @dataclass(frozen=True)
@@ -51,26 +51,31 @@ class _Scale:
         return self.start + share * (self.end - self.start)
 
 
-def trend(points: Sequence[Point], title: str) -> Markup:
-    """Values in order with their intervals as whiskers; hollow diamonds are what each is compared with."""
+def trend(points: Sequence[Point], title: str, *, x: str, y: str) -> Markup:
+    """Values in order with their intervals as whiskers; hollow diamonds are what each is compared with.
+
+    `x` and `y` are what the axes are of.
+    """
     numbers = [n for p in points for n in (p.value, p.low, p.high, p.other) if n is not None]
-    low, high = _padded(numbers)
-    y = _Scale(low, high, HEIGHT - _BOTTOM, _TOP)
+    ticks = _ticks(*_padded(numbers))
+    low, high = ticks[0], ticks[-1]
+    up = _Scale(low, high, HEIGHT - _BOTTOM, _TOP)
     svg = _svg(WIDTH, HEIGHT, title)
-    for tick in _ticks(low, high):
-        _line(svg, (_LEFT, y(tick)), (WIDTH - _RIGHT, y(tick)), "grid")
-        _text(svg, _LEFT - 6, y(tick) + 3.5, _short(tick, high - low), "tick end")
+    _axes(svg, HEIGHT, x, y)
+    for tick in ticks:
+        _line(svg, (_LEFT, up(tick)), (WIDTH - _RIGHT, up(tick)), "grid")
+        _text(svg, _LEFT - 6, up(tick) + 3.5, _short(tick, high - low), "tick end")
     step = (WIDTH - _LEFT - _RIGHT) / len(points)
     every = max(1, -(-len(points) // 8))
     for index, point in enumerate(points):
-        x = _LEFT + step * (index + 0.5)
+        at = _LEFT + step * (index + 0.5)
         if point.low is not None and point.high is not None:
-            _line(svg, (x, y(point.low)), (x, y(point.high)), f"whisker {point.kind}")
+            _line(svg, (at, up(point.low)), (at, up(point.high)), f"whisker {point.kind}")
         if point.other is not None:
-            _diamond(svg, x + min(9.0, step / 3), y(point.other))
-        _dot(svg, x, y(point.value), point.kind)
+            _diamond(svg, at + min(9.0, step / 3), up(point.other))
+        _dot(svg, at, up(point.value), point.kind)
         if (len(points) - 1 - index) % every == 0:
-            _text(svg, x, HEIGHT - 14, point.label, "tick middle")
+            _text(svg, at, HEIGHT - _BOTTOM + 16, point.label, "tick middle")
     return _markup(svg)
 
 
@@ -83,14 +88,14 @@ def calibration(curves: Sequence[Curve], title: str) -> Markup:
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
         _line(svg, (x(0), y(tick)), (x(1), y(tick)), "grid")
         _text(svg, _LEFT - 6, y(tick) + 3.5, f"{tick:g}", "tick end")
-        _text(svg, x(tick), height - 16, f"{tick:g}", "tick middle")
+        _text(svg, x(tick), height - _BOTTOM + 16, f"{tick:g}", "tick middle")
     _line(svg, (x(0), y(0)), (x(1), y(1)), "diagonal")
     for curve in curves:
         path = " ".join(f"{_n(x(a))},{_n(y(b))}" for a, b in curve.points)
         ET.SubElement(svg, "polyline", {"points": path, "class": f"curve {curve.kind}"})
         for a, b in curve.points:
             _dot(svg, x(a), y(b), f"small {curve.kind}")
-    _text(svg, (x(0) + x(1)) / 2, height - 2, "predicted probability", "tick middle")
+    _axes(svg, height, "predicted probability", "observed rate")
     return _markup(svg)
 
 
@@ -99,8 +104,11 @@ def interval(value: float, low: float, high: float, champion: float | None) -> M
     ends = [low, high, value] + ([champion] if champion is not None else [])
     first, last = _padded(ends)
     x = _Scale(first, last, 4, 156)
-    svg = _svg(160, 18, "")
-    _line(svg, (4, 9), (156, 9), "grid")
+    svg = _svg(160, 30, "")
+    _line(svg, (4, 9), (156, 9), "axis")
+    for end, kind in ((first, "tick"), (last, "tick end")):
+        _line(svg, (x(end), 5), (x(end), 13), "axis")
+        _text(svg, 2 if kind == "tick" else 158, 27, _short(end, last - first), kind)
     _line(svg, (x(low), 9), (x(high), 9), "whisker plain")
     if champion is not None:
         _diamond(svg, x(champion), 9)
@@ -126,6 +134,15 @@ def _svg(width: float, height: float, title: str) -> ET.Element:
     svg = ET.Element("svg", {**box, "role": "img", "aria-label": title})
     ET.SubElement(svg, "title").text = title
     return svg
+
+
+def _axes(svg: ET.Element, height: float, x: str, y: str) -> None:
+    """The two lines with what they are of."""
+    foot = height - _BOTTOM
+    _line(svg, (_LEFT, _TOP), (_LEFT, foot), "axis")
+    _line(svg, (_LEFT, foot), (WIDTH - _RIGHT, foot), "axis")
+    _text(svg, 4, 12, y, "tick")
+    _text(svg, (_LEFT + WIDTH - _RIGHT) / 2, height - 6, x, "tick middle")
 
 
 def _line(svg: ET.Element, start: tuple[float, float], end: tuple[float, float], kind: str) -> None:
@@ -165,12 +182,12 @@ def _padded(numbers: Sequence[float]) -> tuple[float, float]:
 
 
 def _ticks(low: float, high: float) -> list[float]:
-    """Two to five round numbers between the two."""
+    """Round numbers, three to seven, from at most `low` to at least `high`."""
     rough = (high - low) / 4
     power = 10.0 ** math.floor(math.log10(rough))
     step = next(power * f for f in (1, 2, 5, 10) if power * f >= rough)
-    first = math.ceil(low / step)
-    return [index * step for index in range(first, math.floor(high / step) + 1)]
+    first = math.floor(low / step)
+    return [index * step for index in range(first, math.ceil(high / step) + 1)]
 
 
 def _short(value: float, span: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from markupsafe import Markup
 
 from mlops.board import charts
+from mlops.board.changes import way_of
 from mlops.board.charts import Point
 from mlops.board.facts import EnvironmentFacts, ModelFacts
 from mlops.board.words import number
@@ -113,4 +114,9 @@ def _performance(env: str, model: ModelFacts, reports: Sequence[MonitorReport]) 
     if len(points) < 2:
         return ""
     said = ", ".join(f"{p.label}: {p.value:.3f}" for p in points)
-    return charts.trend(points, f"{model.metric} of labelled rows in {env} over time: {said}")
+    return charts.trend(
+        points,
+        f"{model.metric} of labelled rows in {env} over time: {said}",
+        x="end of the window",
+        y=f"{model.metric}, {way_of(model.ways.get(model.metric))}",
+    )

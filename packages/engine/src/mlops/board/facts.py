@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from mlops.board.links import Links
+from mlops.forge.base import PullRequest
 from mlops.forge.git import Commit
 from mlops.lifecycle.desired.history import Row
+from mlops.lifecycle.propose.promote import branch_name
+from mlops.lifecycle.propose.release import release_branch, retrain_branch
 from mlops.lifecycle.train.register import EXTERNAL
+from mlops.lifecycle.train.runs import Way
 from mlops.spec.desired import Hold
 from mlops.spec.evaluation import Evaluation
-from mlops.spec.gates import GateReport
+from mlops.spec.gates import GateReport, Interval
 from mlops.spec.monitoring import MonitorReport
 from mlops.spec.release import Release
 from mlops.spec.schema import ModelSchema
@@ -104,6 +108,20 @@ class EnvironmentFacts:
     history: Sequence[Row] = ()
     verdicts: Sequence[MonitorReport] = ()
     problem: str = ""
+    url: str = ""
+    metrics: Mapping[str, Interval] = field(default_factory=dict)
+    """Of the release that is served, from its file."""
+    tested: str = ""
+    """The rows that they were measured on."""
+
+    @property
+    def pending(self) -> str:
+        """What the file asks for and nothing serves yet, in words; empty when both are the same."""
+        if self.wanted is None or self.wanted == self.served:
+            return ""
+        if self.failure:
+            return f"release {self.wanted} was sent back"
+        return f"release {self.wanted} is asked for and not served yet"
 
     @property
     def arrival(self) -> Row | None:
@@ -123,6 +141,8 @@ class ModelFacts:
     metric: str
     """The one that the gates compare with the champion first."""
     higher_is_better: bool
+    ways: Mapping[str, Way | None]
+    """Which way each metric is better."""
     environments: tuple[EnvironmentFacts, ...]
     versions: tuple[VersionFacts, ...]
     older: int = 0
@@ -130,6 +150,13 @@ class ModelFacts:
 
     def version(self, number: int | None) -> VersionFacts | None:
         return next((v for v in self.versions if v.version == number), None)
+
+    def promotion(self, env: EnvironmentFacts) -> str:
+        """What the environment before serves and this one neither serves nor asks for, in words."""
+        before = self.environments[: self.environments.index(env)][-1:]
+        if not before or before[0].served in (None, env.served, env.wanted):
+            return ""
+        return f"{before[0].env} serves release {before[0].served}"
 
 
 @dataclass(frozen=True)
@@ -141,3 +168,15 @@ class BoardFacts:
     commit: str
     links: Links
     models: tuple[ModelFacts, ...] = field(default=())
+    requests: tuple[PullRequest, ...] | None = None
+    """Those that are open; None when the forge did not say."""
+
+    def _first(self, model: str) -> str:
+        return next((m.environments[0].env for m in self.models if m.name == model and m.environments), "")
+
+    def request(self, model: str, env: str) -> list[PullRequest]:
+        """Open pull requests that change what an environment serves."""
+        branches = [branch_name(verb, env, model) for verb in ("promote", "rollback")]
+        branches += [release_branch(model)] if env == self._first(model) else []
+        branches += [retrain_branch(model, env)]
+        return [request for request in self.requests or () if request.branch in branches]

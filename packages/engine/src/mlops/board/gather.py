@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,11 +19,13 @@ from mlops.board.facts import (
     VersionFacts,
 )
 from mlops.board.links import Links
-from mlops.errors import InvalidInput, NotFound, TargetError
+from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
+from mlops.forge.base import Forge, PullRequest
 from mlops.forge.git import Commit, Git
 from mlops.lifecycle.decide import journal
 from mlops.lifecycle.desired.history import history
 from mlops.lifecycle.train.evidence import REPORT, stored_report
+from mlops.lifecycle.train.runs import direction
 from mlops.lifecycle.train.versions import VersionRow
 from mlops.lifecycle.watch.monitor import verdicts
 from mlops.lifecycle.watch.status import environment_status
@@ -51,14 +53,16 @@ def gather(
     target: Target,
     settings: Settings,
     models: tuple[str, ...] = (),
+    *,
     only: int | None = None,
+    forge: Callable[[], Forge] | None = None,
 ) -> BoardFacts:
     """Everything of `models` (default: all), of the version `only` if one is named.
 
     Raises `InvalidInput` for wrong files in git.
 
     A registry that does not answer is a `TargetError`: a board without versions would be a lie. An endpoint
-    that does not is said on the page.
+    that does not is said on the page, and so is a forge.
     """
     git = Git(root)
     return BoardFacts(
@@ -69,7 +73,18 @@ def gather(
         models=tuple(
             model_facts(root, target, settings, name, only) for name in models or sorted(settings.models)
         ),
+        requests=_requests(forge),
     )
+
+
+def _requests(forge: Callable[[], Forge] | None) -> tuple[PullRequest, ...] | None:
+    """None when the forge cannot be asked: without a token the board still says what is served."""
+    if forge is None:
+        return None
+    try:
+        return tuple(forge().list_open())
+    except MlopsError:
+        return None
 
 
 def model_facts(
@@ -80,7 +95,9 @@ def model_facts(
     rows = {v.version: VersionRow.of(v) for v in found}
     newest = [v for i, v in enumerate(found) if i < VERSIONS or rows[v.version].live]
     shown = newest if only is None else [v for v in found if v.version == only]
-    champion = load_gates(root, model).champion
+    gates = load_gates(root, model)
+    champion = gates.champion
+    made = tuple(version_facts(root, target.registry, v) for v in shown)
     about, label = _usecase(root, settings.models[model].usecase)
     return ModelFacts(
         name=model,
@@ -91,9 +108,16 @@ def model_facts(
         environments=tuple(
             environment_facts(root, target, env, model) for env in files.load_policy(root).order
         ),
-        versions=tuple(version_facts(root, target.registry, v) for v in shown),
+        ways={name: direction(name, gates) for name in _measured(made) | {champion.metric}},
+        versions=made,
         older=len(found) - len(shown),
     )
+
+
+def _measured(versions: Sequence[VersionFacts]) -> set[str]:
+    """Names of every metric that a version or its release has."""
+    having = [part for v in versions for part in (v.report, v.evaluation, v.release) if part is not None]
+    return {name for part in having for name in part.metrics}
 
 
 def _usecase(root: Path, package: str) -> tuple[str, str]:
@@ -110,9 +134,12 @@ def environment_facts(root: Path, target: Target, env: str, model: str) -> Envir
         now = environment_status(root, target, env, model)
     except TargetError as error:
         served = journal.read(target.store.entries(env, model)).current
+        desired = files.load_desired(root, env, model)
         return EnvironmentFacts(
             env,
             "unknown",
+            wanted=desired.release if desired else None,
+            hold=desired.hold if desired else None,
             served=served.release if served else None,
             since=served.at if served else None,
             history=past,
@@ -132,6 +159,9 @@ def environment_facts(root: Path, target: Target, env: str, model: str) -> Envir
         failure=now.failure,
         history=past,
         verdicts=seen,
+        url=now.url,
+        metrics=now.metrics,
+        tested=now.tested,
     )
 
 

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from mlops.board import card as cards
-from mlops.board import charts, words
+from mlops.board import changes, charts, words
 from mlops.board.card import Card, card_of
 from mlops.board.charts import Curve, Point
 from mlops.board.drift import drift_of
@@ -20,6 +20,7 @@ from mlops.board.facts import BoardFacts, ModelFacts, VersionFacts
 from mlops.board.history import rows_of
 from mlops.board.links import request_number
 from mlops.errors import InvalidInput
+from mlops.spec.gates import Interval
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -79,10 +80,25 @@ def _jinja() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    for filter_ in (words.badge, words.moment, words.number, words.short, words.digest, words.plural):
+    for filter_ in (
+        words.badge,
+        words.against,
+        words.moment,
+        words.number,
+        words.short,
+        words.digest,
+        words.plural,
+    ):
         made.filters[filter_.__name__] = filter_
     made.globals.update(
-        link=words.link, bar=charts.bar, interval=charts.interval, request_number=request_number
+        link=words.link,
+        bar=charts.bar,
+        interval=charts.interval,
+        request_number=request_number,
+        change=changes.change,
+        way_of=changes.way_of,
+        worse=changes.worse,
+        measured=_measured,
     )
     return made
 
@@ -95,6 +111,7 @@ def _render(board: BoardFacts, template: str, up: str, **facts: Any) -> str:
 
 def _model(model: ModelFacts) -> dict[str, Any]:
     scored = [v for v in reversed(model.versions) if _main(model, v)]
+    way = model.ways.get(model.metric)
     points = []
     for version in scored:
         metric = _main(model, version)
@@ -115,7 +132,12 @@ def _model(model: ModelFacts) -> dict[str, Any]:
         else ""
     )
     return {
-        "trend": charts.trend(points, title) if len(points) > 1 else "",
+        "trend": charts.trend(
+            points, title, x=f"version of {model.name}", y=f"{model.metric}, {changes.way_of(way)}"
+        )
+        if len(points) > 1
+        else "",
+        "way": changes.way_of(way),
         "compared": any(p.other is not None for p in points),
         "drifts": [drift_of(env, model) for env in model.environments if env.verdicts],
         "history": rows_of(model.environments),
@@ -129,6 +151,12 @@ def _main(model: ModelFacts, version: VersionFacts) -> Any:
         if found is not None and model.metric in found.metrics:
             return found.metrics[model.metric]
     return None
+
+
+def _measured(version: VersionFacts) -> Mapping[str, Interval]:
+    """Every metric of a version, with the champion's beside it where the gates compared them."""
+    found = dict(version.evaluation.metrics) if version.evaluation else {}
+    return found | (version.report.metrics if version.report else {})
 
 
 def _version(model: ModelFacts, version: VersionFacts) -> dict[str, Any]:
@@ -145,6 +173,7 @@ def _version(model: ModelFacts, version: VersionFacts) -> dict[str, Any]:
         "champion": champion,
         "calibration": charts.calibration(curves, said) if any(c.kind == "good" for c in curves) else "",
         "curves": curves,
+        "largest": largest,
         "influences": [(c, c.mean / largest if largest > 0 else 0.0) for c in influences],
         "past": [row for row in rows_of(model.environments) if row.release == version.version],
     }

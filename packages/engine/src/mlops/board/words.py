@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
+
+if TYPE_CHECKING:
+    from mlops.board.changes import Change
 
 HEALTH = {
     "serving": ("good", "serving"),
@@ -37,6 +41,20 @@ def badge(state: str) -> Markup:
     kind, text = HEALTH.get(state) or VERDICT.get(state) or ("plain", state)
     return Markup('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>').format(
         kind, _SIGNS[kind], text
+    )
+
+
+def against(change: Change | None) -> Markup:
+    """Better or worse than the champion: a sign, a word and a colour."""
+    if change is None:
+        return Markup("-")
+    kind, sign = {"better": ("good", "▲"), "worse": ("bad", "▼")}.get(change.word, ("plain", "="))
+    note = Markup('<br><span class="note">within the interval</span>') if change.within and change.by else ""
+    return (
+        Markup('<span class="badge {}"><span aria-hidden="true">{}</span> {}</span>').format(
+            kind, sign, change.text
+        )
+        + note
     )
 
 

@@ -28,9 +28,18 @@ def board(
 ) -> None:
     """Write the board: environments, gates, drift, lineage, history and model cards as web pages."""
     from mlops.board import gather, pages, write
+    from mlops.forge import open_forge
 
     names = tuple(state.model(name)[0] for name in model or [])
-    files = pages(gather(state.root, state.target, state.settings, names))
+    files = pages(
+        gather(
+            state.root,
+            state.target,
+            state.settings,
+            names,
+            forge=lambda: open_forge(state.root, state.settings),
+        )
+    )
     changed = write(folder, files)
     if as_json:
         print_json({"folder": folder, "pages": sorted(files), "changed": list(changed)})

@@ -10,6 +10,7 @@ from rich.markup import escape
 
 from mlops.cli._app import out
 from mlops.cli._tables import difference, grid, months, value
+from mlops.cli._tables import show as show_table
 
 if TYPE_CHECKING:
     from mlops.lifecycle.train.compare import Comparison, MetricRow
@@ -29,7 +30,7 @@ def show(made: Made, against: Mapping[str, Comparison]) -> None:
     for name, interval in made.metrics.items():
         cells = [_cell(rows[title].get(name)) for title in against]
         table.add_row(name, value(interval), *cells)
-    out().print(table)
+    show_table(out(), table)
     if any(not one.unpaired for one in against.values()):
         out().print("[dim]▲ better, ▼ worse, by more than chance: 95 % of resamples of the same test rows[/]")
     for title, one in against.items():

@@ -65,7 +65,9 @@ def list_runs(as_json: JsonOption = False) -> None:
     """List the runs of workflows, newest first."""
     from dataclasses import asdict
 
-    from mlops.cli._tables import grid
+    from rich.markup import escape
+
+    from mlops.cli._tables import grid, show
 
     found = _store().runs()[::-1]
     if as_json:
@@ -75,8 +77,11 @@ def list_runs(as_json: JsonOption = False) -> None:
     table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
     for run in found:
         took = f"{run.ended - (run.started or run.created):.0f} s" if run.ended else ""
-        table.add_row(str(run.number), run.workflow, run.state, run.sha[:8], took, run.why)
-    out().print(table if found else "no workflow has run yet")
+        table.add_row(str(run.number), run.workflow, run.state, run.sha[:8], took, escape(run.why))
+    if found:
+        show(out(), table)
+    else:
+        out().print("no workflow has run yet")
 
 
 def _heading(text: str) -> None:

@@ -127,12 +127,16 @@ requests = group("pr", "Pull requests of the lifecycle.")
 @verb
 def list_requests(as_json: JsonOption = False) -> None:
     """List open pull requests."""
+    from rich.markup import escape
+
     found = _forge().list_open()
     if as_json:
         print_json([vars(request) for request in found])
         return
     for request in found:
-        out().print(f"{request.number:>4}  {request.title}  [dim]{request.branch}  {request.url}[/]")
+        out().print(f"{request.number:>4}  {escape(request.title)}", soft_wrap=True)
+        # An address that a line break cuts cannot be clicked or copied.
+        out().print(f"      [dim]{escape(f'{request.branch}  {request.url}'.strip())}[/]", soft_wrap=True)
     if not found:
         out().print("no open pull request")
 

@@ -186,7 +186,7 @@ def status(model: EachModelOption = None, as_json: JsonOption = False) -> None:
 def _show(name: str, rows: list[EnvironmentStatus]) -> None:
     from rich.markup import escape
 
-    from mlops.cli._tables import day, grid
+    from mlops.cli._tables import day, grid, show
 
     out().print(f"[bold]{escape(name)}[/]")
     table = grid("environment", "release", "file says", "health", "since", "commit")
@@ -194,10 +194,10 @@ def _show(name: str, rows: list[EnvironmentStatus]) -> None:
         since = day(row.since) if row.since else ""
         served, wanted = (f"{number or '-'}" for number in (row.served, row.wanted))
         table.add_row(row.env, served, wanted, row.health, since, row.commit[:8])
-    out().print(table)
+    show(out(), table)
     for row in rows:
         for line in _more(row):
-            out().print(f"[dim]{row.env}[/]: {escape(line)}")
+            out().print(f"[dim]{row.env}[/]: {escape(line)}", soft_wrap=True)
     for row in rows:
         for d in row.deployments:
             if d.state != "ready":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,7 +13,7 @@ from mlops.cli._repository import pipeline
 from mlops.errors import InvalidInput
 
 if TYPE_CHECKING:
-    from mlops.targets.base import JobResult
+    from mlops.targets.base import JobResult, Jobs
 
 
 @pipeline.command(
@@ -59,17 +60,38 @@ def run(
         if not path.is_file():
             raise InvalidInput(f"--stand-in {name}={path}: there is no such file")
     selection = Selection(tuple(only or ()), tuple(start or ()), environment=environment, stand_ins=replaced)
+    if not file.is_file():
+        raise InvalidInput(f"{file} does not exist; name the file of a pipeline or of a job")
+    place, jobs, root = _place()
     if not as_json:
-        err().print(f"Running [bold]{file}[/] on the target {state.target.name}")
-        if state.target.name == "local" and not environment:
+        err().print(f"Running [bold]{file}[/] on the target {place}")
+        if place == "local" and not environment:
             note = "every job runs in this virtual environment; --environment makes those of the file"
             err().print(f"    [yellow]{note}[/]")
     with _progress.live(quiet=as_json) as progress:
         given = pairs(inputs or [], "--input")
-        result = run_job(
-            state.root, state.target, file, inputs=given, selection=selection, progress=progress.step
-        )
+        result = run_job(root, jobs, file, inputs=given, selection=selection, progress=progress.step)
     _say(result, as_json)
+
+
+def _place() -> tuple[str, Jobs, Path]:
+    """The target's name, its jobs, and the folder that a run belongs to.
+
+    A run here needs no settings: nothing is registered. Without them its state is in the working folder.
+    """
+    if (root := state.repository) is not None:
+        return state.target.name, state.target.jobs, root
+    from mlops.spec.settings import FILE
+    from mlops.targets.local import local_jobs
+
+    here = (state.start or Path.cwd()).resolve()
+    wanted = state.chosen_target or os.environ.get("MLOPS_TARGET") or "local"
+    if wanted != "local":
+        raise InvalidInput(
+            f"the target {wanted} is what {FILE} says it is, and there is none in {here} or above; run in a "
+            "repository made from the template, or on this machine: --target local"
+        )
+    return wanted, local_jobs(here), here
 
 
 def _say(result: JobResult, as_json: bool) -> None:

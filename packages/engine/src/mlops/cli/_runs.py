@@ -58,7 +58,7 @@ def runs(
 
 
 def _table(found: list[Made], metric: str) -> None:
-    from mlops.cli._tables import day, grid, months, value
+    from mlops.cli._tables import day, grid, months, show, value
 
     table = grid("run", "started", "version", metric, "tested on", "commit")
     for made in found:
@@ -66,7 +66,7 @@ def _table(found: list[Made], metric: str) -> None:
         shown = value(made.metrics[metric]) if metric in made.metrics else ""
         commit = made.commit[:8] + ("+" if made.dirty else "")
         table.add_row(made.run_id[:8], day(made.started), number, shown, months(made.test_window), commit)
-    out().print(table)
+    show(out(), table)
     if any(made.dirty for made in found):
         out().print("[dim]+ with changes that were not committed[/]")
 

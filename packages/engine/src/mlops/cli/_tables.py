@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rich.console import Console
     from rich.table import Table
 
     from mlops.spec.gates import Interval
@@ -19,6 +20,34 @@ def grid(*titles: str, right: tuple[str, ...] = ()) -> Table:
     for title in titles:
         made.add_column(title, no_wrap=True, justify="right" if title in right else "left")
     return made
+
+
+def show(console: Console, table: Table) -> None:
+    """As a table where every cell is whole in it; else a record a row, its titles beside its cells."""
+    from rich.console import Group, RenderableType
+    from rich.measure import Measurement
+    from rich.table import Table
+    from rich.text import Text
+
+    endless, needed = console.options.update(width=100_000), 0
+    for column in table.columns:
+        sizes = [Measurement.get(console, endless, cell) for cell in (column.header, *column.cells)]
+        needed += max(size.maximum if column.no_wrap else size.minimum for size in sizes)
+    # The last column's space may be cut: nothing is in it.
+    if needed + 2 * (len(table.columns) - 1) <= console.width:
+        console.print(table)
+        return
+    records: list[RenderableType] = []
+    titles = [str(column.header) for column in table.columns]
+    for cells in zip(*(column.cells for column in table.columns), strict=True):
+        record = Table.grid(padding=(0, 2, 0, 0))
+        record.add_column(no_wrap=True)
+        record.add_column(overflow="fold")
+        for title, cell in zip(titles, cells, strict=True):
+            if cell != "":
+                record.add_row(f"[bold]{title}[/]", cell)
+        records += [record, Text()]
+    console.print(Group(*records[:-1]))
 
 
 def day(at: datetime) -> str:

@@ -41,7 +41,7 @@ def list_versions(
             f"no version of {name}" + (" with these tags" if tag else "; train one with: mlops train")
         )
         return
-    from mlops.cli._tables import day, grid, months
+    from mlops.cli._tables import day, grid, months, show
 
     table = grid("version", "gate", "trained on", "commit", "registered", "live in")
     for row in rows:
@@ -50,7 +50,7 @@ def list_versions(
         table.add_row(
             str(row.version), gate, months(row.window), commit, day(row.created), ", ".join(row.live)
         )
-    out().print(table)
+    show(out(), table)
     if any(row.dirty for row in rows):
         out().print("[dim]+ with changes that were not committed[/]")
     for row in rows:

@@ -15,6 +15,7 @@ from typing import Any
 
 from mlops.errors import InvalidInput, Problem
 from mlops.lint.classify import kind_of
+from mlops.pipeline import elsewhere
 from mlops.pipeline.binding import ParentBinding, looks_bound, parse_parent
 from mlops.pipeline.documents import open_document
 from mlops.pipeline.models import Component, Node, PipelineJob
@@ -26,14 +27,6 @@ from mlops.spec._yaml import Document
 
 Raw = dict[str, Any]
 _RUNS = ("command", "spark", "sweep", "parallel")
-_NEVER = {
-    "automl": "AutoML",
-    "if_else": "a condition (if_else)",
-    "do_while": "a loop (do_while)",
-    "parallel_for": "a loop (parallel_for)",
-    "data_transfer": "a data transfer",
-    "import": "an import",
-}
 _JOBS = ("job.command", "job.sweep", "job.spark")
 _HOOKS = ("on_init", "on_finalize")
 _OF_PIPELINE = ("experiment_name", "display_name", "description", "tags", "name", "inputs", "outputs")
@@ -49,7 +42,7 @@ def lower(
     """
     value = document.value
     kind = kind_of(value)
-    if kind in _JOBS:
+    if kind in _JOBS or elsewhere.never(kind):
         name = _step_name(value, path)
         raw = {key: value[key] for key in _OF_PIPELINE if key in value}
         job = document.part(PipelineJob, raw, ())
@@ -60,9 +53,7 @@ def lower(
         reading = _Reading(stand_ins)
         reading.pipeline(path, document)
     else:
-        known = "a pipeline, or a command, sweep or Spark job"
-        what = kind.lstrip("?").replace(".", " ") or "no job of Azure ML"
-        return None, [Problem(f"{document.name}:1", f"{what}: a run here takes {known}")]
+        return None, [Problem(f"{document.name}:1", elsewhere.no_job(kind))]
     reading.finish()
     return Pipeline(path, document, job, reading.steps), reading.problems
 
@@ -102,6 +93,8 @@ class _Reading:
     hooks: dict[str, _Scope] = field(default_factory=dict)
     """Where the outermost pipeline names the jobs before and after all others."""
     _open: list[Path] = field(default_factory=list)
+    _met: set[str] = field(default_factory=set)
+    """Every job, whether it can be had or not."""
 
     def single(self, path: Path, document: Document, name: str) -> None:
         """A job that is no pipeline: its node reads the inputs of the file, which are its own."""
@@ -109,7 +102,8 @@ class _Reading:
         for side in ("inputs", "outputs"):
             given = raw.get(side) if isinstance(raw.get(side), dict) else {}
             raw[side] = {key: f"${{{{parent.{side}.{key}}}}}" for key in given or {}}
-        raw["type"] = kind_of(document.value).removeprefix("job.")
+        kind = kind_of(document.value)
+        raw["type"] = elsewhere.never(kind) or kind.removeprefix("job.")
         self._caught(_Scope(path, document, ()), name, raw, ())
 
     def pipeline(self, path: Path, document: Document) -> None:
@@ -138,11 +132,14 @@ class _Reading:
             self.steps[name] = step.with_inputs(inputs)
         self._hooks_stand_alone()
         for name in self.stand_ins:
-            if name not in self.steps and not any(name in str(p) for p in self.problems):
-                known = ", ".join(self.steps) or "none"
+            if name not in self._met:
+                known = ", ".join(sorted(self._met)) or "none"
                 self.problems.append(
                     Problem(name, f"no job to stand in for; there is: {known}", "--stand-in")
                 )
+        if not self.problems:
+            for name, file in self.stand_ins.items():
+                self.problems += elsewhere.unfit(name, file, self.steps)
 
     def _hooks_stand_alone(self) -> None:
         """What runs before or after all others is bound to none of them."""
@@ -205,15 +202,16 @@ class _Reading:
 
     def _job(self, scope: _Scope, name: str, raw: Raw, loc: Loc) -> None:
         flat = scope.prefix + name
+        self._met.add(flat)
         kind = str(raw.get("type") or "command").lower()
         if flat in self.stand_ins:
-            raw, kind = _stood_in(raw, self.stand_ins[flat]), ""
-        elif kind in _NEVER:
-            what = f"is {_NEVER[kind]}, which only Azure ML runs"
-            raise InvalidInput(scope.problem((*loc, "type"), f"{what}; {_way_out(flat)}"))
+            raw, kind = elsewhere.stood_in(raw, self.stand_ins[flat], flat), ""
+        elif kind in elsewhere.NEVER:
+            what = f"is {elsewhere.NEVER[kind]}, which only Azure ML runs"
+            raise InvalidInput(scope.problem((*loc, "type"), f"{what}; {elsewhere.way_out(flat)}"))
         elif kind not in (*_RUNS, "pipeline"):
             raise InvalidInput(
-                scope.problem((*loc, "type"), f"is no kind of job: {kind!r}; {_way_out(flat)}")
+                scope.problem((*loc, "type"), f"is no kind of job: {kind!r}; {elsewhere.way_out(flat)}")
             )
         part = self._component(scope, raw, loc, flat)
         raw = {**raw, **_in_terms_of_the_run(scope, raw, flat, self.ends)}
@@ -237,9 +235,8 @@ class _Reading:
         reference = str(given).removeprefix("file:")
         if _REMOTE.match(reference):
             where = "a registry" if "registries/" in reference else "a workspace"
-            message = (
-                f"{given!r} is a component of {where}, which this machine does not have; {_way_out(flat)}"
-            )
+            what = f"{given!r} is a component of {where}, which this machine does not have"
+            message = f"{what}; {elsewhere.way_out(flat)}"
             raise InvalidInput(scope.problem((*loc, key), message))
         file = Path(reference) if Path(reference).is_absolute() else scope.path.parent / reference
         if not file.is_file():
@@ -250,7 +247,7 @@ class _Reading:
         family, _, word = kind.partition(".")
         if family not in ("component", "job") or word not in (*_RUNS, "pipeline"):
             what = f"{family} {word}".strip(" ?") or "no file of Azure ML"
-            message = f"{given!r} is no component that runs here, but {what}; {_way_out(flat)}"
+            message = f"{given!r} is no component that runs here, but {what}; {elsewhere.way_out(flat)}"
             raise InvalidInput(scope.problem((*loc, key), message))
         return Part(word, inner.value, inner, (), file)
 
@@ -269,26 +266,6 @@ class _Reading:
         self._open.append(part.path.resolve())
         self._jobs(inner, part.raw)
         self._open.pop()
-
-
-def _way_out(name: str) -> str:
-    return f"name a component that stands in for it (--stand-in {name}=FILE), or use --target azure"
-
-
-def _stood_in(raw: Raw, file: Path) -> Raw:
-    """The job with another component. Fields of its own that the component declares become its inputs, as the
-    `training_data` of AutoML."""
-    inner = open_document(file.resolve())
-    declared = inner.value.get("inputs") or {}
-    own = {key: raw[key] for key in declared if key in raw and key not in ("name", "type", "compute")}
-    inputs = {key: value for key, value in {**own, **(raw.get("inputs") or {})}.items() if key in declared}
-    outputs = {k: v for k, v in (raw.get("outputs") or {}).items() if k in (inner.value.get("outputs") or {})}
-    return {
-        "component": str(file.resolve()),
-        "type": inner.value.get("type", "command"),
-        "inputs": inputs,
-        "outputs": outputs,
-    }
 
 
 # --- one step -------------------------------------------------------------------------------------------
@@ -311,7 +288,7 @@ def _step(scope: _Scope, flat: str, raw: Raw, loc: Loc, part: Part) -> Step:
         component = part.document.part(Component, _declared(part, node), part.loc)
         why = ""
     if why:
-        raise InvalidInput(scope.problem(loc, f"{why}; {_way_out(flat)}"))
+        raise InvalidInput(scope.problem(loc, f"{why}; {elsewhere.way_out(flat)}"))
     return Step(flat, node, component, part, Part("", raw, document, here, scope.path), sweep)
 
 
@@ -355,8 +332,7 @@ def _in_terms_of_the_run(
     inputs = {key: _input(scope, value) for key, value in (raw.get("inputs") or {}).items()}
     outputs = {}
     for key, value in (raw.get("outputs") or {}).items():
-        text = value.get("path") if isinstance(value, dict) else value
-        bound = parse_parent(text)
+        bound = parse_parent(elsewhere.bound_to(value))
         if scope.nested and bound is not None and bound.kind == "output":
             ends[scope.prefix.rstrip("."), bound.name] = (flat, key)
             outer = (scope.outputs or {}).get(bound.name)

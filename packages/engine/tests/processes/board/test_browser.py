@@ -152,6 +152,9 @@ def test_by_keyboard_alone(window: Window, site: Path):
 def test_a_wide_table_is_moved_by_keyboard(window: Window, site: Path):
     page = window.open(site / "freight/index.html", "phone")
     region = page.get_by_role("region", name="Versions", exact=True)
+    # What lies to the right is seen: shadows that stay, below covers that move with the table.
+    seen = region.evaluate("e => [e.scrollWidth > e.clientWidth, getComputedStyle(e).backgroundAttachment]")
+    assert seen == [True, "local, local, scroll, scroll, scroll"]
     region.focus()
     page.keyboard.press("ArrowRight")
     # The page's own policy forbids the eval that `wait_for_function` polls with.

@@ -4,7 +4,7 @@ model does not pass. Training and gates are stood in for here; packages/maker/te
 from __future__ import annotations
 
 import subprocess
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -137,6 +137,7 @@ def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
         return Trained(MODEL, 2, digest, "run-2", True, ())
 
     monkeypatch.setattr(module, "train", train)
+    monkeypatch.setattr(module, "recorded_until", lambda *_: None)
     monkeypatch.setattr(module, "gate", gate_of("pass"))
     return made
 
@@ -212,6 +213,25 @@ def test_newer_raw_data_are_learned_from(repository: Repository, monkeypatch: py
     repository.retrain()
     assert repository.trained[0]["raw"] == "azureml:raw:3"
     assert "raw: {type: uri_folder, path: azureml:raw:3}" in repository.show("pipelines/toy/training.yml")
+
+
+def test_where_the_recorded_data_end_nothing_is_opened_that_must_fail(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    """Traffic goes on after the data: its months can be judged, and nobody could train on them."""
+    asked: list[Any] = []
+
+    def ends(root: Path, target: Any, model: str, asset: Any, span: Any) -> date:
+        asked.append((model, asset, str(span)))
+        return date(2013, 5, 1)
+
+    monkeypatch.setattr(module, "recorded_until", ends)
+    repository.breach()
+    done = repository.retrain()
+    assert done.outcome == "nothing"
+    assert "they end before 2013-05-01; bring newer ones with mlops ingest" in done.reason
+    assert repository.forge.list_open() == [] and repository.trained == []
+    assert asked == [(MODEL, ("raw", "1"), "2013-04..2013-06")]
 
 
 def test_the_first_environment_merges_by_itself_where_policy_says_so(repository: Repository):

@@ -11,12 +11,16 @@ from posixpath import dirname, join, normpath
 
 import pytest
 from board_world import LINKS, board
+from board_world import row as arrived
 
-from mlops.board import card_of, pages, write
+from mlops.board import card_of, charts, pages, write
 from mlops.board.card import markdown
+from mlops.board.changes import change, worse
 from mlops.board.links import Links, request_number
 from mlops.board.site import MANIFEST, card_page
 from mlops.errors import InvalidInput
+from mlops.lifecycle.desired.history import Row
+from mlops.spec.gates import Interval
 from mlops.spec.settings import Settings
 
 HOSTILE = "<script>alert(1)</script><img src=x onerror=alert(2)>\"'&{{7*7}}](javascript:alert(3)) | `x`"
@@ -131,6 +135,143 @@ def test_the_front_page_says_what_is_where(site: dict[str, str]):
         assert said in text, said
     assert "the endpoint does not answer" in text
     assert "On hold since 2026-11-21 08:30 UTC by Ada" in text
+
+
+def test_every_metric_says_which_way_is_better_and_what_got_worse(site: dict[str, str]):
+    """Calibration, precision and what nobody knows the way of too, on the page, the card and its Markdown."""
+    said = {
+        "roc_auc": ("higher is better", "better by 0.0160"),
+        "brier": ("lower is better", "better by 0.0020"),
+        "precision": ("higher is better", "worse by 0.0512"),
+        "calibration_gap": ("nearer to 0 is better", "worse by 0.0250"),
+        "recall": ("higher is better", "the same"),
+        "minutes_saved": ("which way is better is not known", "differs"),
+    }
+    for name in ("freight/2/index.html", "freight/2/card.html"):
+        rows = {r.split("<br>")[0]: r for r in re.findall(r"<tr><th scope=\"row\">(.*?)</tr>", site[name])}
+        for metric, (way, changed) in said.items():
+            assert way in rows[metric], f"{name}: {metric}"
+            assert changed in rows[metric], f"{name}: {metric}"
+        assert 'class="badge bad"' in rows["precision"]
+        assert 'class="badge bad"' in rows["calibration_gap"]
+        assert 'class="badge good"' in rows["roc_auc"]
+        assert 'class="badge plain"' in rows["minutes_saved"]
+    lines = site["freight/2/card.md"].splitlines()
+    precision = next(line for line in lines if line.startswith("| precision |"))
+    assert "WORSE by 0.0512" in precision and "higher is better" in precision
+    assert "▼ worse: precision, calibration_gap." in Page(site["freight/2/index.html"]).text
+    assert "▼ worse: precision, calibration_gap" in Page(site["freight/index.html"]).text
+
+
+def test_a_version_without_a_champion_is_said_to_be_neither(site: dict[str, str]):
+    text = site["freight/1/index.html"]
+    assert "higher is better" in text
+    assert not re.search("[▲▼]", text)
+
+
+@pytest.mark.parametrize(
+    ("value", "champion", "way", "word"),
+    [
+        (0.8, 0.7, "higher", "better"),
+        (0.8, 0.7, "lower", "worse"),
+        (-0.2, 0.1, "zero", "worse"),
+        (-0.1, 0.2, "zero", "better"),
+        (0.1, -0.1, "zero", "the same"),
+        (0.70004, 0.7, "higher", "the same"),
+        (0.8, 0.7, None, "unknown"),
+    ],
+)
+def test_better_and_worse_follow_the_way_of_the_metric(
+    value: float, champion: float, way: str | None, word: str
+):
+    metric = Interval(value=value, low=value - 0.01, high=value + 0.01, champion=champion)
+    found = change(metric, way)
+    assert found is not None and found.word == word
+    assert worse({"m": metric}, {"m": way}) == (["m"] if word == "worse" else [])
+    assert change(metric.model_copy(update={"champion": None}), way) is None
+
+
+def test_a_change_that_lies_within_the_interval_says_so():
+    found = change(Interval(value=0.7, low=0.65, high=0.75, champion=0.71), "higher")
+    assert found is not None and (found.word, found.within) == ("worse", True)
+
+
+def test_charts_have_axes_with_what_they_are_of_and_end_values(site: dict[str, str]):
+    charts = re.findall(r"<svg [^>]*role=\"img\".*?</svg>", "".join(site.values()))
+    assert len(charts) > 4
+    for chart in charts:
+        said = re.findall(r"<text [^>]*>([^<]+)</text>", chart)
+        assert chart.count('class="axis"') == 2
+        assert any(text in chart for text in ("version of freight", "end of the window", "predicted prob"))
+        assert any(t in said for t in ("roc_auc, higher is better", "observed rate")), said
+    small = re.findall(r"<svg viewBox=\"0 0 160 30\".*?</svg>", site["freight/2/index.html"])
+    assert len(small) == 6
+    for chart in small:
+        ends = [float(t) for t in re.findall(r"<text [^>]*>([^<]+)</text>", chart)]
+        assert len(ends) == 2 and ends[0] < ends[1], "each small chart says where its axis begins and ends"
+
+
+def test_ticks_reach_both_ends():
+    for low, high in ((0.66, 0.75), (-3.0, 11.0), (0.0001, 0.0003), (1200.0, 99_000.0)):
+        ticks = charts._ticks(low, high)
+        assert ticks[0] <= low + 1e-12 and ticks[-1] >= high - 1e-12
+        assert 3 <= len(ticks) <= 7
+
+
+def test_the_front_page_says_metric_address_drift_promotion_desired_and_actual():
+    """For each model and environment."""
+    facts = board()
+    text = Page(pages(facts)["index.html"]).text
+    cards = {card.split(" ")[0]: card for card in re.split(r"(?=\b(?:staging|prod) [✓✕!-] )", text)[1:]}
+    prod, staging = cards["prod"], cards["staging"]
+    for said in (
+        "Desired release 2",
+        "Actual release 2, as the file asks",
+        "roc_auc 0.7440 (0.7340 to 0.7540), higher is better; tested on 2013-05",
+        "▲ better by 0.0160",
+        "▼ worse: precision, calibration_gap",
+        "https://freight-prod.westeurope.inference.ml.azure.com/score",
+        "Drift ✕ breach release 2",
+        "Promotion pull request 15 is open: Promote freight 2 to prod",
+    ):
+        assert said in " ".join(prod.split()), f"{said} is not in {prod}"
+    assert "Desired release 4" in staging
+    assert "Actual release 2 release 4 was sent back" in " ".join(staging.split())
+    assert "Drift no verdict yet" in staging
+
+
+def test_a_promotion_that_nobody_asked_for_yet_is_told():
+    facts = board()
+    model = facts.models[1]
+    staging = replace(model.environments[0], served=4)
+    ahead = replace(model, environments=(staging, model.environments[1]))
+    quiet = replace(facts, models=(ahead,), requests=())
+    assert "staging serves release 4, no pull request is open" in Page(pages(quiet)["index.html"]).text
+    unasked = replace(quiet, requests=None)
+    assert "whether a pull request is open is not known" in Page(pages(unasked)["index.html"]).text
+
+
+def test_what_the_file_asks_for_is_shown_before_it_is_served():
+    facts = board()
+    model = facts.models[1]
+    waiting = replace(model.environments[1], wanted=4, health="behind")
+    text = Page(
+        pages(replace(facts, models=(replace(model, environments=(model.environments[0], waiting)),)))[
+            "index.html"
+        ]
+    ).text
+    assert "Desired release 4" in text
+    assert "release 4 is asked for and not served yet" in text
+
+
+def test_a_table_that_may_slide_shows_it_and_is_a_region_with_a_name(site: dict[str, str]):
+    for name, page in html(site).items():
+        for found in (a for a in page.all("div") if a.get("class") in ("scroll", "slide")):
+            assert found.get("role") == "region" and found.get("aria-label"), name
+            assert found.get("tabindex") == "0", name
+    rule = re.search(r"\.scroll, \.slide \{(.*?)\}", CSS, re.DOTALL)
+    assert rule is not None
+    assert rule[1].count("no-repeat local") == 2 and rule[1].count("no-repeat scroll") == 2
 
 
 def test_lineage_leads_from_the_commit_to_the_endpoint(site: dict[str, str]):
@@ -384,3 +525,60 @@ def test_a_card_in_one_file_allows_its_own_style_and_nothing_else():
     policy = next(m["content"] or "" for m in page.all("meta") if m.get("http-equiv"))
     assert "style-src 'sha256-" in policy
     assert "unsafe" not in policy
+
+
+# --- what the audit says -------------------------------------------------------------------------------
+
+
+def audited(tags: dict[str, str], *past: Row) -> dict[str, str]:
+    """A board on which version 2 has `tags`, and prod the history `past`."""
+    facts = board()
+    model = facts.models[1]
+    staging, prod = model.environments
+    versions = tuple(replace(v, tags={**v.tags, **tags}) if v.version == 2 else v for v in model.versions)
+    changed = replace(model, environments=(staging, replace(prod, history=past)), versions=versions)
+    return pages(replace(facts, models=(changed,)))
+
+
+def test_after_a_revert_it_says_who_let_it_in_by_which_rule():
+    """The release came twice; what counts is the last time, which no pull request asked for."""
+    again = replace(
+        arrived(2, "served", 1, "Revert: Promote freight 3", by=("bea (environment prod)",)), actor="carl"
+    )
+    first = arrived(2, "served", 9, "Merge pull request 7: Promote", by=("dan (pull request)",))
+    files = audited(
+        {}, again, arrived(3, "served", 4, "Promote freight 3", by=("eve (pull request)",)), first
+    )
+    front = Page(files["index.html"]).text
+    assert "Approved by bea (environment prod)" in front
+    assert "Applied by carl" in front
+    assert "since 2026-11-18 08:30 UTC" in front
+    page = Page(files["freight/index.html"]).text
+    assert "Revert: Promote freight 3 bea (environment prod) applied by carl" in page
+    card = files["freight/2/card.md"]
+    assert "| bea (environment prod) |" in card and "| dan (pull request) |" in card
+
+
+def test_two_people_who_said_yes_are_both_shown_everywhere():
+    both = ("bea (environment prod)", "cy (environment prod)")
+    files = audited({}, arrived(2, "served", 1, "Promote freight 2", by=both))
+    for name in ("index.html", "freight/index.html", "freight/2/index.html", "freight/2/card.html"):
+        assert ", ".join(both) in Page(files[name]).text, name
+    assert ", ".join(both) in files["freight/2/card.md"]
+
+
+def test_a_version_that_was_blocked_and_passes_now_says_both():
+    files = audited({"mlops.gate.blocked": "latency (gates aaaaaaaa)"})
+    for name in ("freight/index.html", "freight/2/index.html", "freight/2/card.html"):
+        text = Page(files[name]).text
+        assert "passed" in text and "blocked before, by latency (gates aaaaaaaa)" in text, name
+    assert "blocked before, by latency (gates aaaaaaaa)" in files["freight/2/card.md"]
+    assert "blocked before" not in "".join(pages(board()).values())
+
+
+def test_what_was_made_of_an_uncommitted_tree_says_dirty():
+    files = audited({"mlops.dirty": "true"})
+    for name in ("freight/index.html", "freight/2/index.html", "freight/2/card.html"):
+        assert "dirty" in Page(files[name]).text, name
+    assert "(dirty)" in files["freight/2/card.md"].replace("\\", "")
+    assert "dirty" not in "".join(pages(board()).values())

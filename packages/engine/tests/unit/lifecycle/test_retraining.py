@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
 from monitor_world import NOW
@@ -336,3 +336,36 @@ def test_whoever_acts_is_told_the_rows_and_the_breach(train: bool, hurry: bool):
 def test_rows_are_called_by_what_changes():
     assert str(rows("2013-01..2013-05", "2013-06")) == "2013-01..2013-05"
     assert str(rows("2013-01..2013-05", "2013-06", "7")) == "version 7 of the data"
+
+
+@pytest.mark.parametrize(
+    ("events", "ends", "expected"),
+    [
+        ("2013-04..2013-09", date(2013, 8, 1), ("2013-01..2013-06", "2013-07")),
+        ("2013-04..2013-09", date(2014, 1, 1), ("2013-01..2013-08", "2013-09")),
+        (None, date(2013, 8, 1), ("2013-01..2013-06", "2013-07")),
+        ("2013-04..2013-09", date(2013, 5, 1), None),
+        ("2013-04..2013-09", date(2013, 5, 20), None),
+        (None, date(2013, 5, 1), None),
+    ],
+)
+def test_nothing_is_proposed_beyond_the_end_of_the_recorded_data(
+    events: str | None, ends: date, expected: tuple[str, str] | None
+):
+    """With labels of later traffic, and with none."""
+    learned = rows(*map(str, LEARNED))
+    found = decide(
+        [report(events=events)],
+        (),
+        (),
+        live=1,
+        learned=learned,
+        newest=None,
+        policy=POLICY,
+        now=NOW,
+        ends=ends,
+    )
+    assert (found.rows == rows(*expected)) if expected else (found.rows is None)
+    if expected is None:
+        assert found.outcome == "nothing"
+        assert f"they end before {ends}; bring newer ones with mlops ingest" in found.reason

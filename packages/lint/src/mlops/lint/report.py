@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from urllib.parse import quote
 
 from mlops.lint.finding import Finding, Level, Verdict
 from mlops.lint.rules import RULES
@@ -74,7 +75,8 @@ def as_sarif(verdict: Verdict) -> dict[str, Any]:
 
 def _result(finding: Finding, index: int) -> dict[str, Any]:
     place = {
-        "artifactLocation": {"uri": finding.file.replace("\\", "/")},
+        # An address, not a path: a space or a colon in it must be written as one.
+        "artifactLocation": {"uri": quote(finding.file.replace("\\", "/"))},
         "region": {"startLine": max(finding.line, 1)},
     }
     text = f"{finding.field}: {finding.message}" if finding.field else finding.message

@@ -3,6 +3,10 @@
 
 from __future__ import annotations
 
+import json
+from urllib.parse import unquote
+
+import jsonschema
 import pytest
 
 from mlops.lint import FileState, Finding, Verdict, report
@@ -71,6 +75,92 @@ def test_sarif_names_rules_and_places():
     assert [place["region"]["startLine"] for place in places] == [3, 1, 1], "lines begin at 1"
     assert run["results"][0]["message"]["text"] == "traffic: sums to 90"
     assert run["results"][2]["message"]["text"] == "unread"
+
+
+_TEXT = {"type": "object", "required": ["text"], "properties": {"text": {"type": "string", "minLength": 1}}}
+_LEVEL = {"enum": ["none", "note", "warning", "error"]}
+_RESULT = {
+    "type": "object",
+    "required": ["message", "ruleId"],
+    "additionalProperties": False,
+    "properties": {
+        "ruleId": {"type": "string"},
+        "ruleIndex": {"type": "integer", "minimum": -1},
+        "level": _LEVEL,
+        "message": _TEXT,
+        "locations": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["physicalLocation"],
+                "properties": {
+                    "physicalLocation": {
+                        "type": "object",
+                        "required": ["artifactLocation"],
+                        "properties": {
+                            "artifactLocation": {
+                                "properties": {"uri": {"type": "string", "pattern": r"^[\w\-.~/%+@]+$"}}
+                            },
+                            "region": {"properties": {"startLine": {"type": "integer", "minimum": 1}}},
+                        },
+                    }
+                },
+            },
+        },
+    },
+}
+SARIF = {
+    "type": "object",
+    "required": ["version", "runs"],
+    "properties": {
+        "version": {"const": "2.1.0"},
+        "runs": {
+            "type": "array",
+            "items": {
+                "type": "object",
+                "required": ["tool"],
+                "properties": {
+                    "tool": {
+                        "type": "object",
+                        "required": ["driver"],
+                        "properties": {
+                            "driver": {
+                                "type": "object",
+                                "required": ["name"],
+                                "properties": {
+                                    "rules": {
+                                        "type": "array",
+                                        "uniqueItems": True,
+                                        "items": {
+                                            "type": "object",
+                                            "required": ["id"],
+                                            "properties": {
+                                                "shortDescription": _TEXT,
+                                                "defaultConfiguration": {"properties": {"level": _LEVEL}},
+                                            },
+                                        },
+                                    }
+                                },
+                            }
+                        },
+                    },
+                    "results": {"type": "array", "items": _RESULT},
+                },
+            },
+        },
+    },
+}
+"""What SARIF 2.1.0 requires of the parts that are used; no package that is installed ships its own schema."""
+
+
+@pytest.mark.parametrize("name", ["a.yml", "my jobs/ü b.yml", "a:b.yml", "dir\\c%20.yml", "/abs/x#1?.yml"])
+def test_sarif_has_the_form_of_the_standard(name: str):
+    odd = Verdict((*FINDINGS, Finding("yaml", name, 0, "", "x")))
+    made = json.loads(json.dumps(report.as_sarif(odd)))
+    jsonschema.Draft7Validator(SARIF).validate(made)
+    uri = made["runs"][0]["results"][-1]["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert unquote(uri) == name.replace("\\", "/")
+    jsonschema.Draft7Validator(SARIF).validate(json.loads(json.dumps(report.as_sarif(Verdict(())))))
 
 
 def test_annotations_are_escaped_as_github_reads_them():

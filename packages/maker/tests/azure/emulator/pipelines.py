@@ -8,7 +8,6 @@ import json
 import math
 import random
 import re
-import shlex
 import shutil
 import threading
 import traceback
@@ -30,6 +29,21 @@ _OPTIONAL = re.compile(r"\$\[\[(.*?)\]\]")
 _ASSET = re.compile(r"(azureml:)?(?P<id>/subscriptions/.+/data/.+/versions/.+)", re.I)
 
 
+@dataclasses.dataclass
+class _Scope:
+    """One pipeline: the job itself, or a pipeline inside of it. `given` is what it gives to the outside."""
+
+    job: Job
+    inputs: dict[str, Any]
+    given: dict[str, tuple[str, str]]
+    made: dict[tuple[str, str], tuple[str, str]] = dataclasses.field(default_factory=dict)
+
+    def lacks(self, value: Any) -> bool:
+        """Whether a binding names an optional input that nobody gave."""
+        found = _PARENT.fullmatch(str(value.get("value") if isinstance(value, dict) else value))
+        return found is not None and found[2] not in self.inputs
+
+
 class PipelineRun(threading.Thread):
     """Runs to the end or until `stop`; what goes wrong in here is the emulator's bug."""
 
@@ -39,7 +53,6 @@ class PipelineRun(threading.Thread):
         self._emulator = jobs.emulator
         self._stopped = threading.Event()
         self._folder = jobs.emulator.folder / "jobs" / job.name
-        self._outputs: dict[tuple[str, str], tuple[str, str]] = {}
 
     def stop(self) -> None:
         """Cancel the job."""
@@ -69,7 +82,11 @@ class PipelineRun(threading.Thread):
             self._jobs.give_up(self._job)
 
     def _steps(self) -> list[str]:
-        nodes: dict[str, Any] = self._properties["jobs"]
+        top = _Scope(self._job, self._properties.get("inputs") or {}, self._job.outputs)
+        return self._graph(self._properties["jobs"], top)
+
+    def _graph(self, nodes: dict[str, Any], scope: _Scope) -> list[str]:
+        """The jobs of one pipeline, in order; the names of those that failed."""
         order = TopologicalSorter(
             {
                 name: {m[1] for m in _STEP.finditer(json.dumps(node.get("inputs") or {}))}
@@ -80,18 +97,42 @@ class PipelineRun(threading.Thread):
         for name in order.static_order():
             if failed or not self._jobs.passed(self._stopped):
                 break
-            if not self._step(name, nodes[name]):
+            if not self._step(name, nodes[name], scope):
                 failed.append(name)
         return failed
 
-    def _step(self, name: str, node: dict[str, Any]) -> bool:
+    def _step(self, name: str, node: dict[str, Any], scope: _Scope) -> bool:
         component = self._resource(node["componentId"])["properties"]["componentSpec"]
-        given = {key: self._given(value) for key, value in (node.get("inputs") or {}).items()}
+        given = {
+            key: self._given(value, scope)
+            for key, value in (node.get("inputs") or {}).items()
+            if not scope.lacks(value)
+        }
         for key, declared in (component.get("inputs") or {}).items():
             if key not in given and declared.get("default") is not None:
                 given[key] = str(declared["default"])
-        child = self._child(name)
+        child = self._child(name, scope.job)
         child.properties = {"azureml.moduleName": str(component.get("name", "")), "azureml.isreused": "false"}
+        if component.get("type") == "pipeline":
+            child.status = "Running"
+            if failed := self._graph(component["jobs"], _Scope(child, given, child.outputs)):
+                said = f"Pipeline has failed child jobs: {', '.join(failed)}"
+                self._jobs.finish(child, "Canceled" if self._stopped.is_set() else "Failed", said)
+                return False
+            self._jobs.finish(child, "Completed")
+        elif not self._once(child, component, node, given):
+            return False
+        for output, place in child.outputs.items():
+            scope.made[name, output] = place
+            bound = _PARENT.fullmatch(str(((node.get("outputs") or {}).get(output) or {}).get("value", "")))
+            if bound:
+                scope.given[bound[2]] = place
+        return True
+
+    def _once(
+        self, child: Job, component: dict[str, Any], node: dict[str, Any], given: dict[str, str]
+    ) -> bool:
+        """One step, or what it made before."""
         key = _key(component, given, self._resource(component["code"]) if component.get("code") else None)
         deterministic = str(component.get("is_deterministic", True)).lower() != "false"
         forced = str((self._properties.get("settings") or {}).get("force_rerun", False)).lower() == "true"
@@ -104,40 +145,38 @@ class PipelineRun(threading.Thread):
             return False
         if deterministic:
             self._jobs.reusable.setdefault(key, child)
-        for output, place in child.outputs.items():
-            self._outputs[name, output] = place
-            bound = _PARENT.fullmatch(str(((node.get("outputs") or {}).get(output) or {}).get("value", "")))
-            if bound:
-                self._job.outputs[bound[2]] = place
         return True
 
-    def _child(self, name: str) -> Job:
-        """A step or a trial with a run below the job's."""
+    def _child(self, name: str, above: Job | None = None) -> Job:
+        """A step or a trial with a run below the job's, or below that of the pipeline `above`."""
+        parent = (above or self._job).name
         child = dataclasses.replace(
-            self._job, name=str(uuid.uuid4()), display=name, parent=self._job.name, status="NotStarted"
+            self._job, name=str(uuid.uuid4()), display=name, parent=parent, status="NotStarted"
         )
         child.tags, child.properties, child.outputs = {}, {}, {}
         child.started, child.error = datetime.now(UTC), ""
-        tags = {"mlflow.parentRunId": self._job.name, "mlflow.rootRunId": self._job.name}
+        tags = {"mlflow.parentRunId": parent, "mlflow.rootRunId": self._job.name}
         self._emulator.tracking.create_run(child.workspace, child.experiment, child.name, name, tags)
         self._jobs.jobs[child.name] = child
         return child
 
-    def _given(self, value: Any) -> str:
+    def _given(self, value: Any, scope: _Scope | None = None) -> str:
         """The text of a literal, or the datastore URI of data."""
-        raw = value.get("value", value.get("uri")) if isinstance(value, dict) else value
-        if found := _STEP.fullmatch(str(raw)):
-            return self._outputs[found[1], found[2]][1]
-        if found := _PARENT.fullmatch(str(raw)):
-            return self._given(self._properties["inputs"][found[2]])
-        if found := _ASSET.fullmatch(str(raw)):
+        raw = str(value.get("value", value.get("uri")) if isinstance(value, dict) else value)
+        if scope is not None:
+            if found := _STEP.fullmatch(raw):
+                return scope.made[found[1], found[2]][1]
+            if found := _PARENT.fullmatch(raw):
+                return self._given(scope.inputs[found[2]])
+            raw = _PARENT.sub(lambda m: self._given(scope.inputs[m[2]]), raw)
+        if found := _ASSET.fullmatch(raw):
             return str(self._resource(found["id"])["properties"]["dataUri"])
-        return str(raw)
+        return raw
 
     def _execute(
         self, child: Job, component: dict[str, Any], node: dict[str, Any], given: dict[str, str]
     ) -> bool:
-        folder = self._folder / child.display
+        folder = self._folder / child.name
         folder.mkdir(parents=True)
         code = folder / "code"
         if component.get("code"):
@@ -265,7 +304,8 @@ def _command(text: str, inputs: dict[str, str], outputs: dict[str, Path]) -> str
     def optional(found: re.Match[str]) -> str:
         return found[1] if all((m[1], m[2]) in values for m in _ANY.finditer(found[1])) else ""
 
-    return _ANY.sub(lambda m: shlex.quote(values[m[1], m[2]]), _OPTIONAL.sub(optional, text))
+    # As text: Azure quotes nothing, so that quotes of the command count and several words are several words.
+    return _ANY.sub(lambda m: values[m[1], m[2]], _OPTIONAL.sub(optional, text))
 
 
 def _key(component: dict[str, Any], given: dict[str, str], code: dict[str, Any] | None) -> str:

@@ -83,14 +83,15 @@ def decide(
     newest: str | None,
     policy: RetrainPolicy,
     now: datetime,
+    ends: date | None = None,
 ) -> Decision:
     """`reports`, `starts` and `answers` oldest first; `learned`: the rows of the live release, `newest` the
-    newest version of its data, where that is known."""
+    newest version of its data, where that is known, and `ends` the first day that has no recorded rows."""
     told = [r for r in reports if r.outcome != "inconclusive"]
     last = told[-1] if told else None
     if last is None or (why := _no_breach(last, live)):
         return Decision("nothing", why if last else "there is no verdict yet; run mlops monitor")
-    rows, why = _next(learned, last, policy, newest)
+    rows, why = _next(learned, last, policy, newest, ends)
     if rows is None:
         return Decision("nothing", f"release {live} learned from {learned.window}, and {why}")
     wanted = live, str(rows.window), str(rows.test), rows.data
@@ -136,7 +137,7 @@ def _too_soon(starts: Sequence[Start], policy: RetrainPolicy, now: datetime) -> 
 
 
 def _next(
-    learned: Rows, report: MonitorReport, policy: RetrainPolicy, newest: str | None
+    learned: Rows, report: MonitorReport, policy: RetrainPolicy, newest: str | None, ends: date | None
 ) -> tuple[Rows | None, str]:
     """What to learn from next; or None, and why there is nothing."""
     window, test = learned.window.window, learned.test.window
@@ -149,7 +150,10 @@ def _next(
             None,
             "its rows of that window were dealt by a split; train on a later one with mlops train --window",
         )
-    found = next_windows(window, report, policy)
+    found = next_windows(window, report, policy, ends)
+    if ends is not None and (found is None or found[1].last <= test.last):
+        why = f"was tested on {test}, and the recorded data have no later complete {window.unit} with labels"
+        return None, f"{why}: they end before {ends}; bring newer ones with mlops ingest"
     if found is None or (found[0].last, found[1].last) <= (window.last, test.last):
         why = f"was tested on {test}, and no later complete {window.unit} has labels"
         return None, f"{why}; add them with mlops labels add"
@@ -157,18 +161,20 @@ def _next(
 
 
 def next_windows(
-    learned: Window, report: MonitorReport, policy: RetrainPolicy
+    learned: Window, report: MonitorReport, policy: RetrainPolicy, ends: date | None = None
 ) -> tuple[Window, Window] | None:
     """The newest complete months (weeks, days) with labels to test on, and all before to learn from.
 
-    Without labels: the complete ones before the end of the judged traffic. None when there are too few.
+    Without labels: the complete ones before the end of the judged traffic. None of them begins at `ends` or
+    later. None when there are too few.
     """
     unit = learned.unit
     if report.events is not None:
         labelled = Window.parse(report.events)
-        known = Window.within(labelled.first, labelled.end, unit)
+        begin, end = labelled.first, labelled.end
     else:
-        known = Window.within(date.min, report.window.end.date(), unit)
+        begin, end = date.min, report.window.end.date()
+    known = Window.within(begin, min(end, ends or end), unit)
     if known is None:
         return None
     first_test = shifted(known.last, unit, 1 - policy.test_months)

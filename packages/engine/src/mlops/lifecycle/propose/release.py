@@ -195,7 +195,7 @@ def propose_release(root: Path, forge: Forge, made: ReleaseResult) -> Proposed:
     if _asks(git, tip, made):
         return Proposed(None, f"{base} asks for it already")
     rules = load_policy(root)
-    branches = {_branch(model), *(retrain_branch(model, env) for env in rules.order)}
+    branches = {release_branch(model), *(retrain_branch(model, env) for env in rules.order)}
     for request in forge.list_open():
         if request.branch not in branches:
             continue
@@ -208,7 +208,7 @@ def propose_release(root: Path, forge: Forge, made: ReleaseResult) -> Proposed:
         paths.append(signature_path(model, version))
     weaker = loosened_since(git, tip, made.release, made.replaces)
     proposal = Proposal(
-        branch=_branch(model),
+        branch=release_branch(model),
         title=f"Release {model} {version} to {made.environment}",
         body=f"{loosened_words(weaker)}{gate_table(made.release.gates)}\n",
         files={path: (root / path).read_text(encoding="utf-8") for path in paths},
@@ -227,7 +227,7 @@ def loosened_since(git: Git, tip: str, release: Release, replaces: int | None) -
     return between(git, before, release, tip)
 
 
-def _branch(model: str) -> str:
+def release_branch(model: str) -> str:
     return f"release/{model}"
 
 

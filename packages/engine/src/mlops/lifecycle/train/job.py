@@ -8,12 +8,12 @@ from pathlib import Path
 from mlops.errors import InvalidInput
 from mlops.lifecycle.train.lineage import checkout
 from mlops.pipeline import Selection
-from mlops.targets.base import JobResult, StepEvent, Target
+from mlops.targets.base import JobResult, Jobs, StepEvent
 
 
 def run_job(
     root: Path,
-    target: Target,
+    jobs: Jobs,
     path: Path,
     *,
     inputs: Mapping[str, str],
@@ -21,8 +21,12 @@ def run_job(
     progress: Callable[[StepEvent], None],
 ) -> JobResult:
     """Run the job of the file `path` to its end. Raises what `Jobs.run` raises, and `InvalidInput`."""
-    if not path.is_file():
-        raise InvalidInput(f"{path} does not exist; name the file of a pipeline or of a job")
-    return target.jobs.run(
-        path, inputs, {**checkout(root).as_tags(), "mlops.job": path.name}, progress, selection
-    )
+    return jobs.run(path, inputs, {**_source(root), "mlops.job": path.name}, progress, selection)
+
+
+def _source(root: Path) -> dict[str, str]:
+    """The commit, where there is one: a job that registers nothing may run without."""
+    try:
+        return checkout(root).as_tags()
+    except InvalidInput:
+        return {}

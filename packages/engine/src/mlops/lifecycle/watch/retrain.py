@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import TypeVar
 
@@ -29,6 +29,7 @@ from mlops.lifecycle.train.lineage import checkout
 from mlops.lifecycle.train.training import train
 from mlops.lifecycle.watch.labels import observations
 from mlops.lifecycle.watch.monitor import observed, title, verdicts
+from mlops.lifecycle.watch.recorded import recorded_until
 from mlops.pipeline import StepEvent
 from mlops.spec._base import Spec
 from mlops.spec._edit import Editor
@@ -41,6 +42,7 @@ from mlops.spec.gates import GateReport
 from mlops.spec.monitoring import MonitorReport
 from mlops.spec.policy import Freeze
 from mlops.spec.split import Part
+from mlops.spec.window import Window
 from mlops.targets.base import ModelVersion, Observations, Record, Target
 
 RECORDS: Record = "retrains"
@@ -87,7 +89,7 @@ def retrain(
     policy = load_gates(root, model).monitoring.retrain
     facts = checkout(root)
 
-    def decided() -> Decision:
+    def decided(ends: date | None = None) -> Decision:
         return decide(
             verdicts(target, env, model),
             _kept(keep, env, model, _STARTED, Start),
@@ -97,13 +99,16 @@ def retrain(
             newest=newest(target, live.tags.get(_DATA, "")),
             policy=policy,
             now=now,
+            ends=ends,
         )
 
-    if decided().outcome == "nothing":
-        return Retrained("nothing", decided().reason)
+    first = decided()
+    if first.outcome == "nothing":
+        return Retrained("nothing", first.reason)
+    ends = _ends(root, target, live, first)
     with target.store.lock(f"{env}-retrain-{model}", f"retrain of {model} by {facts.actor}", _LEASE):
         # Somebody may have answered while this process waited or looked.
-        decision = decided()
+        decision = decided(ends)
         if decision.rows is None or decision.report is None:
             return Retrained("nothing", decision.reason)
         work = _Work(root, target, forge(), env, model, decision.report, decision.rows)
@@ -335,6 +340,19 @@ def pipeline_text(text: str, name: str, inputs: dict[str, str]) -> str:
             raise InvalidInput(Problem(f"{name}:{editor.line(place)}", message, f"inputs.{key}"))
         editor.put(place, value)
     return editor.text
+
+
+def _ends(root: Path, target: Target, live: ModelVersion, wanted: Decision) -> date | None:
+    """Where the data end that would be learned from; None where nobody knows, or nothing has a clock."""
+    tested = _learned(live).test.window
+    test = wanted.rows.test.window if wanted.rows is not None else None
+    if tested is None or test is None or (wanted.rows is not None and wanted.rows.data):
+        return None
+    name = live.tags[_DATA]
+    version = newest(target, name) or live.tags["mlops.data.version"]
+    # It was tested on the first of these, so that has rows: a use case need not know what none look like.
+    span = Window(tested.first, max(tested.last, test.last), tested.unit)
+    return recorded_until(root, target, live.model, (name, version), span)
 
 
 def _learned(live: ModelVersion) -> Rows:

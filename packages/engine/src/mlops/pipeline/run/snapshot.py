@@ -14,6 +14,8 @@ from mlops.errors import InvalidInput
 from mlops.spec.digest import file_digest, tree_digest
 
 _NEVER = (".pyc", ".amlignore", ".gitignore")
+_NEVER_FOLDERS = ("__pycache__", ".mlops")
+"""Byte code, and what runs here leave behind: `code: .` would else copy every run into the next one."""
 
 
 def code_files(folder: Path) -> list[Path]:
@@ -34,7 +36,7 @@ def _kept(folder: Path, rules: Rules, *, nested: bool = False) -> list[Path]:
     below: dict[Path, Rules] = {folder: rules}
     for parent, folders, files in os.walk(folder):
         here = below[Path(parent)]
-        folders[:] = [d for d in folders if d != "__pycache__"]
+        folders[:] = [d for d in folders if d not in _NEVER_FOLDERS]
         for name in folders:
             inner = Path(parent, name)
             below[inner] = [*here, (inner, ignored(inner))] if nested else here

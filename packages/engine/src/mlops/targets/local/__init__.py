@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from mlops.spec.settings import Settings
+from mlops.spec import writing
+from mlops.spec.settings import LocalSettings, Settings
 from mlops.spec.signing import signed_release
 from mlops.targets.base import Target
+
+if TYPE_CHECKING:
+    from mlops.targets.local.jobs import LocalJobs
 
 
 def open_local(root: Path, settings: Settings) -> Target:
@@ -37,3 +42,16 @@ def open_local(root: Path, settings: Settings) -> Target:
         sweeps=LocalSweeps(local_tracker(folder, uri), folder, data, root),
         observations=LocalObservations(folder),
     )
+
+
+def local_jobs(folder: Path) -> LocalJobs:
+    """Jobs of a folder that is no repository, with their state in `.mlops` there, which git passes by."""
+    from mlops.targets.local.data import LocalData
+    from mlops.targets.local.jobs import LocalJobs
+    from mlops.targets.local.registry import local_tracker
+
+    state = (folder / LocalSettings().state).resolve()
+    if not (ignore := state / ".gitignore").exists():
+        state.mkdir(parents=True, exist_ok=True)
+        writing.write(ignore, "*\n", durable=False)
+    return LocalJobs(local_tracker(state), state, LocalData(folder, state, {}), folder)
