@@ -34,6 +34,9 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("mlops.targets.azure.endpoints._PAUSE", 0.1)
     monkeypatch.setattr("mlops.targets.azure.jobs._FIRST_WAIT", 0.2)
     monkeypatch.setattr("mlops.targets.azure.sweeps._WAIT", 0.2)
+    # To decide on a warning, azure-ai-ml looks for the source of every frame, below pytest-xdist nearly
+    # half of what such a test costs. Nothing else depends on it.
+    monkeypatch.setattr("azure.ai.ml._utils._experimental._should_skip_warning", lambda: True)
 
 
 @pytest.fixture

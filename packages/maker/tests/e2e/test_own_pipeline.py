@@ -160,7 +160,7 @@ def test_its_gates_block_a_worse_model(fork: Repository) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ("  test: {type: uri_folder}\n", "", "lacks the columns progression"),
+        ("  test: {type: uri_folder}\n", "", "must have the columns progression, prediction or predicted"),
         ("  predictions: {type: uri_folder}\n", "", ""),
     ],
 )
@@ -182,5 +182,5 @@ def test_rows_to_test_on_are_asked_for(fork: Repository, old: str, new: str, sai
             'frame.drop(columns="progression").to_csv(',
         ):
             fork.call("train", "--model", "diabetes").refused(
-                5, said, "The gates ask the model about these rows"
+                5, said, "or those of the model, and the gates ask it themselves"
             )

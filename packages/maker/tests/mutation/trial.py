@@ -7,16 +7,13 @@ Nothing is imported twice: a fork exchanges the code of one function. What only 
 from __future__ import annotations
 
 import importlib
-import json
 import math
 import mmap
 import os
 import resource
 import signal
 import sys
-import time
-from collections.abc import Callable, Collection, Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -28,8 +25,9 @@ import pytest
 from tests.mutation.anew import Place, line_of, options, run_imported_anew
 from tests.mutation.codes import exchange, functions_of, tops
 from tests.mutation.edits import MODULE_LEVEL, Edit
+from tests.mutation.measure import Outcome, foreign, measured
 from tests.mutation.nearest import NEAREST
-from tests.mutation.reach import Reach, Reached, Watch
+from tests.mutation.reach import Reach, Reached
 
 KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
 SO_FAR = "so far"
@@ -221,7 +219,7 @@ class _Loop:
                 noticed[where] = [items[at], *(i for i in first if i is not items[at])]
             result = missed if result == SURVIVED else result
             self.say(f"again {number}" if again and result in (SURVIVED, SO_FAR) else f"{number} {result}")
-        for name in sorted(_imported(self.root)):
+        for name in sorted(foreign(self.root)):
             self.say(f"import {name}")
         self.done = True
 
@@ -244,20 +242,11 @@ class _Loop:
         return found is not None and (math.isfinite(found.seconds) or self.longest < math.inf)
 
     def _measure(self, items: list[pytest.Item], reach: Reach) -> None:
-        reading, writing = os.pipe()
-        if (pid := os.fork()) == 0:
-            with os.fdopen(writing, "w", buffering=1) as out:
-                _watch(items, self.root, self._tops, out, self.longest)
-            os._exit(0)
-        os.close(writing)
         files = {line_of(item.nodeid): item.path for item in items}
-        with os.fdopen(reading) as lines:
-            for line in lines:
-                name, taken, outcome, functions = line.rstrip("\n").split("\t")
-                if outcome == "failed":
-                    raise BaselineFailed(name)
-                reach.put(files[name], name, Reached(float(taken), json.loads(functions)))
-        os.waitpid(pid, 0)
+        for name, one in measured(items, self.root, self._tops, self.longest):
+            if one is None:
+                raise BaselineFailed(name)
+            reach.put(files[name], name, one)
 
 
 def _one(
@@ -272,17 +261,9 @@ def _one(
     return _run(items, at)
 
 
-class _Outcome:
-    failed = False
-
-    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if report.failed:
-            self.failed = True
-
-
 def _run(items: list[pytest.Item], at: memoryview[int]) -> int:
     """Run tests to the first that fails; the exit code of this fork."""
-    outcome = _Outcome()
+    outcome = Outcome()
     items[0].config.pluginmanager.register(outcome)
     for number, (item, following) in enumerate(zip(items, [*items[1:], None], strict=True)):
         at[0] = number
@@ -290,72 +271,6 @@ def _run(items: list[pytest.Item], at: memoryview[int]) -> int:
         if outcome.failed:
             return 1
     return 0
-
-
-def _watch(
-    items: list[pytest.Item], root: Path, lines: dict[str, dict[int, str]], out: Any, longest: float
-) -> None:
-    watch, outcome = Watch(lines), _Outcome()
-    fixtures = _Fixtures(watch.names)
-    for plugin in (outcome, fixtures):
-        items[0].config.pluginmanager.register(plugin)
-    found: list[tuple[pytest.Item, float, str, set[tuple[str, str]]]] = []
-    for item, following in zip(items, [*items[1:], None], strict=True):
-        watch.names.clear()
-        start = time.process_time()
-        sys.settrace(watch)
-        with _at_most(longest) as stopped:
-            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
-        sys.settrace(None)
-        taken = time.process_time() - start
-        taken = math.inf if stopped else taken
-        state = "failed" if outcome.failed else "passed"
-        found.append((item, taken, state, set(watch.names)))
-    for item, taken, state, own in found:
-        shared = (fixtures.reached.get(name, set()) for name in getattr(item, "fixturenames", ()))
-        functions: dict[str, list[str]] = {}
-        for file, name in sorted(own.union(*shared)):
-            functions.setdefault(str(Path(file).relative_to(root)), []).append(name)
-        print("\t".join([line_of(item.nodeid), f"{taken:.4f}", state, json.dumps(functions)]), file=out)
-
-
-@contextmanager
-def _at_most(seconds: float) -> Iterator[list[bool]]:
-    """Skips a test that takes longer: it is not asked. Answers whether it did."""
-    stopped: list[bool] = []
-    if seconds == math.inf:
-        yield stopped
-        return
-
-    def stop(*_: object) -> None:
-        stopped.append(True)
-        pytest.skip("takes too long")
-
-    signal.signal(signal.SIGPROF, stop)
-    signal.setitimer(signal.ITIMER_PROF, seconds)
-    try:
-        yield stopped
-    finally:
-        signal.setitimer(signal.ITIMER_PROF, 0)
-
-
-class _Fixtures:
-    """What fixtures reach that several tests share: only the first of these tests is seen to call it."""
-
-    def __init__(self, names: set[tuple[str, str]]) -> None:
-        self._names = names
-        self.reached: dict[str, set[tuple[str, str]]] = {}
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
-        before = set(self._names)
-        self._names.clear()
-        try:
-            return (yield)
-        finally:
-            if fixturedef.scope != "function":
-                self.reached.setdefault(fixturedef.argname, set()).update(self._names)
-            self._names.update(before)
 
 
 def _fork(work: Callable[[], int], seconds: int) -> str:
@@ -376,10 +291,3 @@ def _fork(work: Callable[[], int], seconds: int) -> str:
     if os.WIFSIGNALED(status):
         return TIMEOUT if os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGALRM, signal.SIGKILL} else KILLED
     return SURVIVED if os.WEXITSTATUS(status) == 0 else KILLED
-
-
-def _imported(root: Path) -> set[str]:
-    """Modules of others that this process has imported."""
-    files = {name: str(getattr(module, "__file__", None) or "") for name, module in sys.modules.items()}
-    ours = tuple(str(root / name) for name in ("src", "packages", "tests", "infra"))
-    return {name for name, file in files.items() if file and not file.startswith(ours) and name != "__main__"}

@@ -72,8 +72,8 @@ class Lab:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text, encoding="utf-8")
 
-    def version(self, depth: int, **outputs: Callable[[Any, Path], None]) -> int:
-        """A version of a tree of some depth; `outputs` fill folders of their names."""
+    def version(self, depth: int, **outputs: Callable[[Any, Path], None] | None) -> int:
+        """A version of a tree of some depth; `outputs` fill folders of their names, None leaves one out."""
         import mlflow.sklearn
         from sklearn.tree import DecisionTreeRegressor
 
@@ -90,7 +90,8 @@ class Lab:
             pip_requirements=["scikit-learn"],
             serialization_format="cloudpickle",
         )
-        filled = {"train": lambda _, to: train.to_csv(to / "train.csv", index=False), **outputs}
+        asked = {"train": lambda _, to: train.to_csv(to / "train.csv", index=False), **outputs}
+        filled = {name: fill for name, fill in asked.items() if fill is not None}
         for name, fill in filled.items():
             (made / name).mkdir()
             fill(model, made / name)
@@ -174,3 +175,15 @@ def test_a_report_is_judged_where_its_word_counts(lab: Lab) -> None:
 def test_what_says_nothing_is_refused(lab: Lab, outputs: dict[str, Any], match: str) -> None:
     with pytest.raises(InvalidInput, match=match):
         lab.version(3, **outputs)
+
+
+@pytest.mark.parametrize(
+    "outputs",
+    [{"report": report({"r2": 0.41})}, {"predictions": predictions()}],
+    ids=["report", "predictions"],
+)
+def test_a_word_without_rows_that_the_model_knows_is_refused(lab: Lab, outputs: dict[str, Any]) -> None:
+    """A signature has no values to ask about, and `believe` is no word about the form of data."""
+    lab.write("pipelines/sugar/model.yaml", POLICY + BELIEVE.format(next(iter(outputs))))
+    with pytest.raises(InvalidInput, match="with an output 'train' of rows that the model knows"):
+        lab.version(3, train=None, **outputs)

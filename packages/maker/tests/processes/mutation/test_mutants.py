@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -33,13 +34,13 @@ GOOD = WEAK + (
 )
 
 
-def tried(root: Path, tests: str, reasons: list[Reason] | None = None) -> Judged:
+def tried(root: Path, tests: str, reasons: list[Reason] | None = None, longest: float = math.inf) -> Judged:
     (root / "src").mkdir(exist_ok=True)
     (root / "tests").mkdir(exist_ok=True)
     (root / "pytest.ini").write_text("[pytest]\npythonpath = src\nmarkers = slow\n")
     (root / MODULE).write_text(CODE)
     (root / "tests/test_toy.py").write_text(tests)
-    (judged,) = program.run(root, {MODULE: None}, ["tests/test_toy.py"], reasons or [])
+    (judged,) = program.run(root, {MODULE: None}, ["tests/test_toy.py"], reasons or [], longest)
     return judged
 
 
@@ -66,6 +67,15 @@ def test_what_no_test_notices_is_reported_and_what_one_notices_is_not(tmp_path: 
 def test_tests_that_fail_anyway_judge_nothing(tmp_path: Path) -> None:
     with pytest.raises(BaselineFailed, match="test_late"):
         tried(tmp_path, WEAK + "    assert False\n")
+
+
+@pytest.mark.slow
+def test_a_test_that_takes_too_long_leaves_nothing_half_done_to_the_next(tmp_path: Path) -> None:
+    endless = "def test_endless():\n    half_done.append(1)\n    while True:\n        pass\n\n\n"
+    next_ = "def test_next():\n    assert not half_done and late(2, 1, False)\n"
+    judged = tried(tmp_path, f"from toy import late\n\nhalf_done = []\n\n\n{endless}{next_}", longest=1)
+    assert of(judged, "return None") == KILLED, "the next test was asked"
+    assert of(judged, "return now >= limit and not held") is None, "the endless test might notice it"
 
 
 @pytest.mark.slow

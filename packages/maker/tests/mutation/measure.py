@@ -1,0 +1,158 @@
+"""Which functions each test reaches, and how long it takes, measured in forks.
+
+A test that takes longer than it may is not interrupted: what it left half done, a module half imported above
+all, would fail the tests after it. Its fork ends, and another one goes on with the next test.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import math
+import os
+import signal
+import sys
+import time
+from collections.abc import Generator, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TextIO
+
+import pytest
+
+from tests.mutation.anew import line_of
+from tests.mutation.reach import Reached, Watch
+
+_IMPORT = "import"
+Tops = dict[str, dict[int, str]]
+"""The functions of each file by their first lines."""
+
+
+class Outcome:
+    """Whether a test has failed in this process."""
+
+    failed = False
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self.failed = True
+
+
+def foreign(root: Path) -> set[str]:
+    """Modules of others that this process has imported."""
+    files = {name: str(getattr(module, "__file__", None) or "") for name, module in sys.modules.items()}
+    ours = tuple(str(root / name) for name in ("src", "packages", "tests", "infra"))
+    return {name for name, file in files.items() if file and not file.startswith(ours) and name != "__main__"}
+
+
+def measured(
+    items: Sequence[pytest.Item], root: Path, tops: Tops, longest: float
+) -> Iterator[tuple[str, Reached | None]]:
+    """Each test, None for one that fails, infinite seconds for one that takes more than `longest` of them.
+
+    Ends before the last test when a fork ends without a word.
+    """
+    done = 0
+    while done < len(items):
+        before = done
+        for line in _fork(items[done:], root, tops, longest):
+            name, *rest = line.rstrip("\n").split("\t")
+            if name == _IMPORT:
+                _import(rest[0])  # here, or each fork from now on would take its time for it
+                continue
+            done += 1
+            taken, outcome, functions = rest
+            yield name, Reached(float(taken), json.loads(functions)) if outcome == "passed" else None
+        if done == before:
+            return
+
+
+def _fork(items: Sequence[pytest.Item], root: Path, tops: Tops, longest: float) -> Iterator[str]:
+    reading, writing = os.pipe()
+    if (pid := os.fork()) == 0:
+        os.close(reading)
+        try:
+            with os.fdopen(writing, "w", buffering=1) as out:
+                _Session(root, tops, out, longest).run(items)
+        finally:
+            os._exit(0)
+    os.close(writing)
+    with os.fdopen(reading) as lines:
+        yield from lines
+    os.waitpid(pid, 0)
+
+
+def _import(name: str) -> None:
+    try:
+        importlib.import_module(name)
+    except Exception:  # noqa: BLE001 (the test that needs it tells)
+        return
+
+
+class _Session:
+    """Runs tests one after the other, in the fork that this is."""
+
+    def __init__(self, root: Path, tops: Tops, out: TextIO, longest: float) -> None:
+        self._root, self._out, self._longest = root, out, longest
+        self._watch, self._outcome = Watch(tops), Outcome()
+        self._fixtures = _Fixtures(self._watch.names)
+        self._found: list[tuple[pytest.Item, float, str, set[tuple[str, str]]]] = []
+
+    def run(self, items: Sequence[pytest.Item]) -> None:
+        for plugin in (self._outcome, self._fixtures):
+            items[0].config.pluginmanager.register(plugin)
+        for item, following in zip(items, [*items[1:], None], strict=True):
+            self._watch.names.clear()
+            start = time.process_time()
+            self._limit(item)
+            sys.settrace(self._watch)
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
+            sys.settrace(None)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            state = "failed" if self._outcome.failed else "passed"
+            self._found.append((item, time.process_time() - start, state, set(self._watch.names)))
+        self._tell()
+
+    def _limit(self, item: pytest.Item) -> None:
+        """End this process when the test takes longer than it may, after a word about all that is known."""
+        if self._longest == math.inf:
+            return
+
+        def end(*_: object) -> None:
+            sys.settrace(None)
+            self._found.append((item, math.inf, "passed", set(self._watch.names)))
+            for name in sorted(foreign(self._root)):
+                print(f"{_IMPORT}\t{name}", file=self._out)
+            self._tell()
+            self._out.flush()
+            os._exit(0)
+
+        signal.signal(signal.SIGPROF, end)
+        signal.setitimer(signal.ITIMER_PROF, self._longest)
+
+    def _tell(self) -> None:
+        for item, taken, state, own in self._found:
+            shared = (self._fixtures.reached.get(name, set()) for name in getattr(item, "fixturenames", ()))
+            functions: dict[str, list[str]] = {}
+            for file, name in sorted(own.union(*shared)):
+                functions.setdefault(str(Path(file).relative_to(self._root)), []).append(name)
+            told = [line_of(item.nodeid), f"{taken:.4f}", state, json.dumps(functions)]
+            print("\t".join(told), file=self._out)
+
+
+class _Fixtures:
+    """What fixtures reach that several tests share: only the first of these tests is seen to call it."""
+
+    def __init__(self, names: set[tuple[str, str]]) -> None:
+        self._names = names
+        self.reached: dict[str, set[tuple[str, str]]] = {}
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
+        before = set(self._names)
+        self._names.clear()
+        try:
+            return (yield)
+        finally:
+            if fixturedef.scope != "function":
+                self.reached.setdefault(fixturedef.argname, set()).update(self._names)
+            self._names.update(before)
