@@ -42,7 +42,6 @@ class Session:
         home.mkdir(parents=True)
         self.env = {
             "PATH": f"{self.root / '.venv/bin'}:{os.environ['PATH']}",
-            "PYTHONPATH": python_path(self.root),  # where a clone's own environment would point
             "HOME": str(home),
             "LANG": "C.UTF-8",
             "TERM": "dumb",
@@ -55,8 +54,12 @@ class Session:
             "GIT_AUTHOR_EMAIL": "you@localhost",
             "GIT_COMMITTER_NAME": "You",
             "GIT_COMMITTER_EMAIL": "you@localhost",
+            # `.venv/bin/python` is ours: what uv would install for it would be installed in ours.
+            "UV_NO_SYNC": "1",
+            "UV_PROJECT_ENVIRONMENT": str(folder / "never"),
         }
         self._copy()
+        self.env["PYTHONPATH"] = python_path(self.root)  # where a clone's own environment would point
 
     def _copy(self) -> None:
         """What git would commit of this repository, committed, with the programs of our environment."""

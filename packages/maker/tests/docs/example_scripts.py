@@ -150,7 +150,7 @@ PYTHON
 
 LEARN_LONGER = """
 git pull --quiet
-sed -i 's/max_iter: 200/max_iter: 220/' pipelines/flights/training.yml
+sed -i 's/max_iter: 200/max_iter: 240/' pipelines/flights/training.yml
 git commit --quiet --all --message 'Learn longer [skip ci]'
 git push --quiet
 """

@@ -51,6 +51,7 @@ def test_the_examples_of_a_world_work(world: World, tmp_path: Path, raw_sample: 
     finally:
         session.stop()
     assert not failed, "\n\n".join(failed)
+    assert not Path(session.env["UV_PROJECT_ENVIRONMENT"]).exists(), "something was installed"
 
 
 def test_every_example_is_typed_somewhere_and_nothing_else_is() -> None:
