@@ -138,7 +138,12 @@ MOVE = [
     ),
     Act("mlops pr merge 3 --approver ann", swaps={"3": "$(pull Promote)"}, sees="merged"),
     Act("mlops diff prod", before="git pull --quiet", codes=(2,), sees="5"),
-    Act("mlops forge approve 4 --by bea", swaps={"4": "$(run release)"}),
+    Act(
+        "mlops forge approve 4 --by bea",
+        swaps={"4": "$(run release)"},
+        before='mlops forge watch "$(run release)"',  # until it asks
+        sees="may enter prod",
+    ),
     Act("mlops forge watch 3", swaps={"3": "$(run release)"}, sees="success"),
     Act('mlops rollback prod --reason "predictions look wrong since noon"', sees="back to 1"),
     Act('mlops rollback prod --reason "…"', sees="Roll"),
