@@ -18,6 +18,7 @@ from typing import Any
 import typer
 from doc_pages import ROOT
 
+from mlops.cli._help import positional
 from mlops.cli._verbs import app
 
 
@@ -176,6 +177,7 @@ def _mlops(words: list[str]) -> list[str]:
             known = ", ".join(sorted(command.commands))
             return [f"{' '.join(said)}: there is no verb {name!r}; there are {known}"]
         command = command.commands[name]
+        rest = positional(command, rest)
         said.append(name)
 
 
@@ -190,7 +192,7 @@ def options_of(words: list[str]) -> list[str]:
     for position, word in enumerate(words):
         if word.startswith("-") and word != "-":
             name = word.partition("=")[0]
-            if name not in known:
+            if name not in known and positional(command, [name, "ENV"]) != ["ENV"]:
                 found.append(f"mlops {' '.join(words[:position])}: there is no option {name}")
         elif hasattr(command, "commands"):
             before = words[position - 1] if position else ""

@@ -89,6 +89,7 @@ def _is_test(run: str, page: str) -> bool:
         ("mlops promot prod", "no verb 'promot'"),
         ("mlops promote prod --force", "--force"),
         ("mlops promote", "ENV"),
+        ("mlops check --env prod", "--env"),
         ("mlops rollback prod", "--reason"),
         ("mlops train --window 2013-01 --for", "--for"),
         ("mlops forge", "a verb is missing"),
@@ -137,7 +138,12 @@ def test_a_right_command_is_not(right: str) -> None:
 
 @pytest.mark.parametrize(
     ("wrong", "said"),
-    [("promote ENV --forse", "--forse"), ("aply ENV", "'aply'"), ("--targt azure train", "--targt")],
+    [
+        ("promote ENV --forse", "--forse"),
+        ("aply ENV", "'aply'"),
+        ("--targt azure train", "--targt"),
+        ("check --env ENV", "--env"),
+    ],
 )
 def test_a_wrong_verb_in_prose_is_found(wrong: str, said: str) -> None:
     assert said in doc_commands.options_of(wrong.split())[0]
@@ -146,6 +152,7 @@ def test_a_wrong_verb_in_prose_is_found(wrong: str, said: str) -> None:
 def test_prose_may_leave_arguments_out():
     for right in (
         "apply ENV",
+        "apply --env ENV",
         "train --detach",
         "--target azure <verb>",
         "monitor",
