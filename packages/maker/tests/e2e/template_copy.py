@@ -98,6 +98,8 @@ class Repository:
         self.env = {
             "PATH": os.environ["PATH"],
             "HOME": str(home),
+            # A process that stays would train outside of the small disks and lists of files of these tests.
+            "MLOPS_WARM": "off",
             "TMPDIR": str(home),
             "LANG": "C.UTF-8",
             "TERM": "dumb",
