@@ -30,6 +30,9 @@ STRATEGY = Strategy(
     canary=[20, 100], analysis=0.3, min_requests=15, max_latency_p99_ratio=20.0, max_prediction_shift=2.0
 )
 
+# So few requests prove a shift of 6 to be above 2 most times, and above this always.
+STRICT = STRATEGY.model_copy(update={"max_prediction_shift": 0.25})
+
 
 class FileRegistry(MemoryRegistry):
     """Tags survive the process, as they do in any registry."""
@@ -90,7 +93,13 @@ def target_of(state: Path, artifacts: Mapping[int, Path]) -> tuple[Target, dict[
 
 
 def apply_release(
-    state: Path, artifacts: Mapping[int, Path], version: int, replaces: int | None, pipe: Connection | None
+    state: Path,
+    artifacts: Mapping[int, Path],
+    version: int,
+    replaces: int | None,
+    pipe: Connection | None,
+    *,
+    strategy: Strategy = STRATEGY,
 ) -> None:
     """One apply. Sends a word for every event, and at the end `finished` or the refusal's sentence."""
 
@@ -102,7 +111,7 @@ def apply_release(
     intent = Intent(
         env=ENV,
         model=MODEL,
-        desired=DesiredState(release=version, replaces=replaces, strategy=STRATEGY),
+        desired=DesiredState(release=version, replaces=replaces, strategy=strategy),
         release=releases[version],
         policy=Policy(order=[ENV], environments={ENV: EnvironmentPolicy(synthetic_traffic=True)}),
         freeze=Freeze(),

@@ -18,11 +18,12 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from rollout_driver import ENV, MODEL, apply_release, target_of
+from rollout_driver import ENV, MODEL, STRATEGY, STRICT, apply_release, target_of
 
 from mlops.serving.http.client import Unreachable, call
 from mlops.serving.http.state import read_keys
 from mlops.serving.testing import write_onnx
+from mlops.spec.desired import Strategy
 from mlops.targets.base import EndpointState
 from mlops.targets.local.endpoints import LocalEndpoints
 from mlops.targets.local.store import LocalStore
@@ -80,11 +81,19 @@ class Place:
         write_onnx(self.artifacts[version], **faults)  # type: ignore[arg-type]
         return version
 
-    def apply(self, version: int, replaces: int | None, kill_after: tuple[int, float] | None = None) -> str:
+    def apply(
+        self,
+        version: int,
+        replaces: int | None,
+        kill_after: tuple[int, float] | None = None,
+        strategy: Strategy = STRATEGY,
+    ) -> str:
         """What apply said at its end; empty when it was killed `kill_after` (events, seconds) before that."""
         here, there = PROCESSES.Pipe(duplex=False)
         process = PROCESSES.Process(
-            target=apply_release, args=(self.folder, self.artifacts, version, replaces, there)
+            target=apply_release,
+            args=(self.folder, self.artifacts, version, replaces, there),
+            kwargs={"strategy": strategy},
         )
         process.start()
         there.close()
@@ -170,7 +179,7 @@ def test_two_hundred_kills_under_traffic(place: Place):
 def test_a_bad_release_is_caught_and_sent_back(place: Place, faults: dict[str, object], says: str):
     bad = place.add(**faults)
     with place.traffic():
-        said = place.apply(bad, 1)
+        said = place.apply(bad, 1, strategy=STRICT)
     assert said.startswith("Blocked:"), said
     assert says in said
     assert place.shares() == {1: 100}

@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import resource
 import stat
 import subprocess
 import sys
@@ -98,10 +99,9 @@ def address(variables: Mapping[str, str]) -> Path | None:
 
 
 def _installed() -> str:
-    """Of the interpreter, its packages and what speaks through the socket: another one has its own server."""
-    mask = os.umask(0)
-    os.umask(mask)
-    said = hashlib.sha256(f"{sys.executable}\n{sys.version}\n{mask}\n".encode())
+    """Of the interpreter, its packages, what speaks through the socket and what a fork cannot change:
+    another one has its own server."""
+    said = hashlib.sha256(f"{sys.executable}\n{sys.version}\n{_bounds()}\n".encode())
     for part in _PARTS:
         said.update((_CODE / part).read_bytes())
     for entry in sys.path:
@@ -114,6 +114,21 @@ def _installed() -> str:
                 )
             said.update(repr((entry, packages)).encode())
     return said.hexdigest()[:16]
+
+
+def _bounds() -> list[object]:
+    """What a fork has from its server: what may be seen of the machine and used of it. Who runs a training
+    with a smaller disk, less memory or after others (`unshare`, `ulimit`, `nice`, a scope of systemd) means
+    that training, not the one before."""
+    mask = os.umask(0)
+    os.umask(mask)
+    limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
+    found: list[object] = [mask, os.nice(0), [resource.getrlimit(getattr(resource, name)) for name in limits]]
+    with contextlib.suppress(OSError):  # only Linux has these
+        own = Path("/proc/self/ns")
+        found += [os.readlink(own / name) for name in sorted(os.listdir(own))]  # noqa: PTH115, PTH208
+        found.append(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
+    return found
 
 
 def start(place: Path, variables: Mapping[str, str]) -> None:

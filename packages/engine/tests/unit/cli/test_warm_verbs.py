@@ -48,3 +48,25 @@ def test_another_package_is_another_server(tmp_path: Path, monkeypatch: pytest.M
     assert before == _warm.address({})
     (packages / "two-1.dist-info").mkdir()
     assert _warm.address({}) != before
+
+
+@pytest.mark.parametrize("bound", ["umask", "nice", "limit", "mounts", "memory"])
+def test_who_may_use_less_of_the_machine_has_another_server(
+    bound: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A training on a small disk, niced or with a limit must not be forked where there is none."""
+    before = _warm.address({})
+    assert before == _warm.address({})
+    if bound == "umask":
+        monkeypatch.setattr(_warm.os, "umask", lambda _: 0o52)
+    elif bound == "nice":
+        monkeypatch.setattr(_warm.os, "nice", lambda _: 17)
+    elif bound == "limit":
+        monkeypatch.setattr(_warm.resource, "getrlimit", lambda _: (1, 1))
+    elif not Path("/proc/self/ns").is_dir():
+        pytest.skip("only Linux has name spaces and control groups")
+    elif bound == "mounts":
+        monkeypatch.setattr(_warm.os, "readlink", lambda path: f"{path.name}:[1]")
+    else:
+        monkeypatch.setattr(_warm.Path, "read_text", lambda *_, **__: "0::/small.scope\n")
+    assert _warm.address({}) != before
