@@ -11,13 +11,9 @@ Standard library only: what this module imports is what it saves.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import os
 import resource
-import stat
-import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -32,8 +28,6 @@ _TAKES = (*STARTS, "runs", "compare", "gate", "tune")
 _NOT_WITH = frozenset(("--here", "--pdb", "--detach", "--resume", "--help", "-h", "--show-completion"))
 _CI = ("CI", "TF_BUILD", "GITHUB_ACTIONS")
 _WITH_VALUE = ("--target", "-C")
-_CODE = Path(__file__).parents[1] / "pipeline" / "run"
-_PARTS = ("warm.py", "warm_client.py", "zygote.py")
 _OF_VERBS = (
     "pydantic",
     "rich.console",
@@ -86,24 +80,15 @@ def address(variables: Mapping[str, str]) -> Path | None:
     """Where the server of what is installed here listens; None where there shall be none."""
     if variables.get(ADDRESS) or any(variables.get(name) for name in _CI):
         return None
-    folder = Path(tempfile.gettempdir()) / f"mlops-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        # Whoever can write there could answer in the server's place.
-        return None
-    return folder / f"train-{_installed()}"
+    from mlops.pipeline.run import warm_place
+
+    folder = warm_place.folder()
+    return folder and folder / f"train-{warm_place.name(*_installed())}"
 
 
-def _installed() -> str:
-    """Of the interpreter, its packages, what speaks through the socket and what a fork cannot change:
-    another one has its own server."""
-    said = hashlib.sha256(f"{sys.executable}\n{sys.version}\n{_bounds()}\n".encode())
-    for part in _PARTS:
-        said.update((_CODE / part).read_bytes())
+def _installed() -> Iterator[str]:
+    """Of the interpreter, its packages and what a fork cannot change: another one has its own server."""
+    yield f"{sys.executable}\n{sys.version}\n{_bounds()}\n"
     for entry in sys.path:
         if entry.endswith("-packages") and Path(entry).is_dir():
             with os.scandir(entry) as files:
@@ -112,8 +97,7 @@ def _installed() -> str:
                     for file in files
                     if file.name.endswith((".dist-info", ".pth", ".egg-link"))
                 )
-            said.update(repr((entry, packages)).encode())
-    return said.hexdigest()[:16]
+            yield repr((entry, packages))
 
 
 def _bounds() -> list[object]:
@@ -133,20 +117,9 @@ def _bounds() -> list[object]:
 
 def start(place: Path, variables: Mapping[str, str]) -> None:
     """See that a server is there, or soon will be; a machine that has no room for one goes without."""
+    from mlops.pipeline.run import warm_place
     from mlops.pipeline.run.executor import PRELOAD
 
     modules = (*PRELOAD, *_OF_STEPS, *_OF_VERBS)
-    command = [sys.executable, str(_CODE / "warm.py"), str(place), str(IDLE_SECONDS), *modules]
-    with (
-        contextlib.suppress(OSError),
-        subprocess.Popen(
-            command,
-            env=dict(variables),
-            cwd=place.parent,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process,
-    ):
-        process.returncode = 0  # it outlives this process, which does not wait for it
+    with contextlib.suppress(OSError):
+        warm_place.start(sys.executable, place, IDLE_SECONDS, modules, variables)

@@ -32,7 +32,7 @@ def test_ci_and_whoever_says_so_go_without(name: str) -> None:
 
 
 def test_a_folder_that_others_may_write_is_no_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_warm.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     place = _warm.address({})
     assert place is not None
     place.parent.chmod(0o777)
@@ -43,7 +43,7 @@ def test_another_package_is_another_server(tmp_path: Path, monkeypatch: pytest.M
     packages = tmp_path / "site-packages"
     (packages / "one-1.dist-info").mkdir(parents=True)
     monkeypatch.setattr(_warm.sys, "path", [str(packages)])
-    monkeypatch.setattr(_warm.tempfile, "gettempdir", lambda: str(tmp_path))
+    monkeypatch.setattr("tempfile.gettempdir", lambda: str(tmp_path))
     before = _warm.address({})
     assert before == _warm.address({})
     (packages / "two-1.dist-info").mkdir()

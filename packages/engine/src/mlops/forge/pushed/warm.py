@@ -5,16 +5,12 @@ A job's `mlops` is a script that asks this server for a fork, and falls back to 
 
 from __future__ import annotations
 
-import hashlib
-import os
 import shlex
-import stat
-import subprocess
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
 from mlops.forge.pushed.store import Settings
+from mlops.pipeline.run import warm_place
 
 IDLE_SECONDS = 60
 BEFORE = (
@@ -26,26 +22,13 @@ BEFORE = (
 )
 """What verbs import beside what steps do, third-party only, in the order in which the first job needs it."""
 AFTER = ("onnx", "scipy.stats")
-# Looked up without importing it: a job's small scripts import this module.
-_CODE = Path(__file__).parents[2] / "pipeline" / "run"
 
 
 def address(settings: Settings) -> Path | None:
     """Where the server of a virtual environment listens; None where no private folder can be had."""
-    folder = Path(tempfile.gettempdir()) / f"mlops-{os.getuid()}"
-    try:
-        folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-    except OSError:
-        return None
-    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        # Whoever can write there could answer in the server's place.
-        return None
-    # Another environment, or another version of what speaks through the socket, has a server of its own.
-    said = hashlib.sha256(f"{settings.python}\n{settings.locked}\n".encode())
-    for part in ("warm.py", "warm_client.py", "zygote.py"):
-        said.update((_CODE / part).read_bytes())
-    return folder / said.hexdigest()[:16]
+    folder = warm_place.folder()
+    # Another environment has a server of its own.
+    return folder and folder / warm_place.name(f"{settings.python}\n{settings.locked}\n")
 
 
 def start(settings: Settings, variables: Mapping[str, str]) -> None:
@@ -55,17 +38,7 @@ def start(settings: Settings, variables: Mapping[str, str]) -> None:
         return
     from mlops.pipeline.run.executor import PRELOAD
 
-    modules = (*BEFORE, *PRELOAD, *AFTER)
-    with subprocess.Popen(
-        [settings.python, str(_CODE / "warm.py"), str(place), str(IDLE_SECONDS), *modules],
-        env=dict(variables),
-        cwd=place.parent,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        process.returncode = 0  # it outlives this process, which does not wait for it
+    warm_place.start(settings.python, place, IDLE_SECONDS, (*BEFORE, *PRELOAD, *AFTER), variables)
 
 
 def stop(settings: Settings) -> None:
@@ -81,6 +54,5 @@ def script(settings: Settings) -> str | None:
     if place is None:
         return None
     real = Path(settings.python).with_name("mlops")
-    client = _CODE / "warm_client.py"
-    words = [settings.python, "-SEs", str(client), str(place), str(real)]
+    words = [settings.python, "-SEs", str(warm_place.CLIENT), str(place), str(real)]
     return f'#!/bin/sh\nexec {shlex.join(words)} "$@"\n'
