@@ -154,7 +154,7 @@ def _main(model: ModelFacts, version: VersionFacts) -> Any:
 
 
 def _measured(version: VersionFacts) -> Mapping[str, Interval]:
-    """Every metric of a version, with the champion's beside it where the gates compared them."""
+    """Every metric of a version, and the champion's where the gates compared them."""
     found = dict(version.evaluation.metrics) if version.evaluation else {}
     return found | (version.report.metrics if version.report else {})
 

@@ -1,4 +1,4 @@
-"""What a commit wants for many models is read at once: each model is told what it would be told alone, and
+"""What a commit wants for many models is read at once: each model gets the answer that it gets alone, and
 git is not called more often for more models."""
 
 from __future__ import annotations

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from mlops.serving.score.core import Scorer
+    from mlops.spec.gates import Interval
     from mlops.steps.metrics import Scores
     from mlops.usecase import UseCase
 
@@ -88,14 +89,10 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     return evaluation
 
 
-def evaluate(
-    usecase: UseCase, scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores
-) -> Evaluation:
-    """All that the gates read. Raises `InvalidInput` when no metric is defined on the test rows."""
-    from mlops.monitoring.contract import check
-    from mlops.steps import latency, metrics
+def intervals_of(usecase: UseCase, scores: Scores) -> tuple[dict[str, Interval], list[str]]:
+    """Every metric that is defined, with its interval, and a sentence for each that is not."""
+    from mlops.steps import metrics
 
-    task = scorer.schema.task
     undefined: list[str] = []
     found = metrics.intervals(
         scores,
@@ -105,6 +102,18 @@ def evaluate(
         extra=usecase.evaluate,
         tell=undefined.append,
     )
+    return found, undefined
+
+
+def evaluate(
+    usecase: UseCase, scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores
+) -> Evaluation:
+    """All that the gates read. Raises `InvalidInput` when no metric is defined on the test rows."""
+    from mlops.monitoring.contract import check
+    from mlops.steps import latency
+
+    task = scorer.schema.task
+    found, undefined = intervals_of(usecase, scores)
     if not found:
         raise InvalidInput(
             f"no metric is defined on the {scores.rows} test rows: are all labels the same, "

@@ -41,7 +41,7 @@ def check(
 
     `base`: also judge every change since that commit. `target`: also compare each release with what the
     registry recorded of it (`Unproven` where they differ), and judge a change by what is served, as promote
-    and apply do; who may not read the journals judges changes by the files, which `note` is told.
+    and apply do; who may not read the journals judges changes by the files, and `note` gets that sentence.
     Raises `InvalidInput` when `base` is no commit.
     """
     there, problems = tree.read(root, base, target, note)

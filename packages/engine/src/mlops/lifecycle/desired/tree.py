@@ -100,7 +100,7 @@ class Tree:
 def read(
     root: Path, base: str | None, target: Target | None, note: Callable[[str], None]
 ) -> tuple[Tree, list[Problem]]:
-    """Raises `InvalidInput` when `base` is no commit. `note` is told what could not be asked."""
+    """Raises `InvalidInput` when `base` is no commit. `note` gets a sentence for what could not be asked."""
     return _Reader(root, Git(root), target, note).read(base)
 
 

@@ -1,4 +1,4 @@
-"""What a brought pipeline says of its own model: predictions beside the truth, or a report of metrics.
+"""What a brought pipeline says of its own model: predictions with the truth, or a report of metrics.
 
 It is kept as evidence that says what it is. The gates take it only where their file says so (`believe`).
 """
@@ -94,9 +94,8 @@ def write(usecase: UseCase, schema: ModelSchema, said: Said, to: Path) -> None:
     measured = read_evaluation(report / FILE)
     for name in ("plots", PREDICTIONS):
         _remove(report / name)
-    undefined: list[str] = []
     if said.table is not None:
-        metrics = _metrics(usecase, schema, said.table, undefined)
+        metrics, undefined = _metrics(usecase, schema, said.table)
         said.table.to_parquet(report / PREDICTIONS, index=False)
         said.table.to_parquet(to / SAID, index=False)
     else:
@@ -118,12 +117,12 @@ def write(usecase: UseCase, schema: ModelSchema, said: Said, to: Path) -> None:
 
 
 def _metrics(
-    usecase: UseCase, schema: ModelSchema, table: pd.DataFrame, undefined: list[str]
-) -> dict[str, Interval]:
+    usecase: UseCase, schema: ModelSchema, table: pd.DataFrame
+) -> tuple[dict[str, Interval], list[str]]:
     import numpy as np
 
-    from mlops.steps.evaluate import CONFIDENCE, RESAMPLES, SEED
-    from mlops.steps.metrics import Scores, encode_truth, intervals
+    from mlops.steps.evaluate import intervals_of
+    from mlops.steps.metrics import Scores, encode_truth
 
     names = [f"prediction_{label}" for label in schema.listed] or ["prediction"]
     try:
@@ -135,17 +134,10 @@ def _metrics(
     scores = Scores.of(
         schema, encode_truth(schema, table["truth"]), prediction if schema.listed else prediction[:, 0]
     )
-    found = intervals(
-        scores,
-        confidence=CONFIDENCE,
-        resamples=RESAMPLES,
-        seed=SEED,
-        extra=usecase.evaluate,
-        tell=undefined.append,
-    )
+    found, undefined = intervals_of(usecase, scores)
     if not found:
         raise InvalidInput("no metric is defined on the rows of the output `predictions`")
-    return found
+    return found, undefined
 
 
 def _remove(path: Path) -> None:
