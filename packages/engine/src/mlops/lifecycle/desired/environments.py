@@ -152,13 +152,10 @@ def with_groups(text: str, groups: Sequence[str], *, image: bool = True) -> str:
             continue
         more = ", ".join(f'"{group}"' for group in missing)
         names = found["names"].rstrip()
-        if "#" in names.rpartition("\n")[2]:
-            # Behind a comment, on a line of its own: the comment is about its own line.
-            end, more = found.start("names") + len(names), f"\n    {more},"
-        else:
-            end = found.start("names") + len(names)
-            # One line, or lines that end with a comma.
-            more = f"\n    {more}," if names.endswith(",") else f", {more}"
+        end = found.start("names") + len(names)
+        # A list of lines, or a comment at the end that is about its own line: then on a line of its own.
+        alone = names.endswith(",") or "#" in names.rpartition("\n")[2]
+        more = f"\n    {more}," if alone else f", {more}"
         text = text[:end] + more + text[end:]
     return text
 
