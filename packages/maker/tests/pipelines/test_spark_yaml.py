@@ -26,7 +26,8 @@ def variant(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("AZURE_CONFIG_DIR", str(tmp_path / "azure"))
     folder = tmp_path / "pipelines" / "flights"
     shutil.copytree(ROOT / "pipelines" / "flights", folder)
-    (tmp_path / "src").symlink_to(ROOT / "src")
+    for taken in ("src", ".mlops"):
+        (tmp_path / taken).symlink_to(ROOT / taken)
     block = re.search(r"^```yaml\n(  prep:\n.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
     assert block, f"{PAGE.name} does not show the job prep"
     path = folder / "training.yml"

@@ -20,6 +20,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, TransformerMixin
 
 from mlops.errors import IntegrityError, InvalidInput
+from mlops.spec.parts import inside
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -67,22 +68,14 @@ def read(place: str, digest: str) -> bytes:
 def used(estimator: Any) -> dict[str, str]:
     """Digest by place of every pre-trained file within a fitted estimator: of all its parts that have an
     attribute `pretrained_`, as `OnnxEncoder` has."""
-    found: dict[str, str] = dict(getattr(estimator, "pretrained_", {}))
-    parts = [
-        step for _, step, *_ in [*getattr(estimator, "steps", []), *getattr(estimator, "transformers_", [])]
-    ]
-    parts += [step for _, step in getattr(estimator, "transformer_list", [])]
-    held = [
-        getattr(estimator, name, None)
-        for name in ("estimator", "estimator_", "best_estimator_", "estimators_")
-    ]
-    for part in held:
-        parts += (
-            list(np.asarray(part, dtype=object).ravel()) if isinstance(part, list | np.ndarray) else [part]
-        )
-    for part in parts:
-        if part is not None and not isinstance(part, str):
-            found |= used(part)
+    said = getattr(estimator, "pretrained_", None)
+    found = {
+        place: digest
+        for place, digest in (said.items() if isinstance(said, dict) else ())
+        if isinstance(place, str) and isinstance(digest, str) and digest.startswith("sha256:")
+    }
+    for part in inside(estimator):
+        found |= used(part)
     return found
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 import re
 import sys
 import tempfile
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
+from mlops.spec.parts import inside
 from mlops.spec.schema import OnnxGraph
 
 _CLASSIFIER = {"zipmap": [True, False, "columns"], "nocl": [True, False, "output_class_labels"]}
@@ -63,7 +64,7 @@ def _add(kind: type, alias: str, convert: Any, options: dict[str, Any] | None = 
 
 def ready(part: Any, down: Callable[[Any], Any]) -> None:
     """Prepare every foreign model in `part`, a copy, for its converter; `down` rounds down to float32."""
-    for inner in _inside(part):
+    for inner in inside(part):
         ready(inner, down)
     module = type(part).__module__
     if module.startswith("xgboost.") and getattr(part, "_Booster", None) is not None:
@@ -72,17 +73,6 @@ def ready(part: Any, down: Callable[[Any], Any]) -> None:
         booster.feature_names = booster.feature_types = None
     elif module.startswith("lightgbm.") and hasattr(part, "booster_"):
         _lower(part, down)
-
-
-def _inside(part: Any) -> Iterator[Any]:
-    """The models that `part` holds."""
-    yield from (step for _, step in getattr(part, "steps", []))
-    yield from (inner for _, inner, *_ in getattr(part, "transformers_", []))
-    for name in ("estimator", "estimators_", "calibrated_classifiers_"):
-        # A forest has a list, boosting an array of arrays.
-        held = getattr(part, name, [])
-        held = held.ravel() if hasattr(held, "ravel") else held if isinstance(held, list) else [held]
-        yield from (inner for inner in held if inner is not None)
 
 
 def _lower(model: Any, down: Callable[[Any], Any]) -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import InvalidInput
+from mlops.spec.parts import final
 from mlops.spec.tasks import is_values
 from mlops.steps.metrics import indicators, labels_of, several
 from mlops.usecase import Groups, Outputs
@@ -53,8 +54,8 @@ def usable(estimator: Any, task: Task) -> Any:
 def _last(estimator: Any) -> Any:
     """What answers at the end of pipelines and searches."""
     while True:
-        if getattr(estimator, "steps", None):
-            estimator = estimator.steps[-1][1]
+        if (last := final(estimator)) is not estimator:
+            estimator = last
         elif hasattr(estimator, "param_grid") or hasattr(estimator, "param_distributions"):
             estimator = estimator.estimator
         else:

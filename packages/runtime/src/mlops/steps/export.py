@@ -15,6 +15,7 @@ from typing import Any
 from mlops.serving.formats import torch
 from mlops.serving.formats.torch import network_of
 from mlops.spec.admits import RICH
+from mlops.spec.parts import final, inside, stages
 from mlops.spec.schema import Column, OnnxGraph, Task
 from mlops.steps import converters
 
@@ -61,7 +62,7 @@ def _convert(model: Any, columns: Sequence[Column], task: Task, graph: OnnxGraph
     if network_of(model) is not None:
         return _of_network(model, columns, graph, folder)
     by_position, inputs = _positioned(model, columns)
-    options = {} if task == "regression" else {id(_final(by_position)): {"zipmap": False}}
+    options = {} if task == "regression" else {id(final(by_position)): {"zipmap": False}}
     made = convert_sklearn(
         by_position, initial_types=inputs, options=options, target_opset=converters.register()
     )
@@ -115,10 +116,6 @@ def _refuse_locales(graph: Any) -> None:
             )
 
 
-def _final(model: Any) -> Any:
-    return model.steps[-1][1] if hasattr(model, "steps") else model
-
-
 def _by_position(model: Any, original: list[str], positions: list[str]) -> Any:
     """A copy whose `ColumnTransformer` picks columns by their place in `strings` + `floats`.
 
@@ -130,7 +127,7 @@ def _by_position(model: Any, original: list[str], positions: list[str]) -> Any:
     _empty_for_null(copied)
     _round_thresholds_down(copied)
     converters.ready(copied, _down)
-    first = copied.steps[0][1] if hasattr(copied, "steps") else copied
+    first = next(iter(stages(copied)), copied)
     if not isinstance(first, ColumnTransformer):
         if original != positions:
             raise ValueError("the pipeline must start with a ColumnTransformer when text follows numbers")
@@ -150,9 +147,7 @@ def _empty_for_null(part: Any) -> None:
     """
     import numpy as np
 
-    for inner in [step for _, step in getattr(part, "steps", [])]:
-        _empty_for_null(inner)
-    for _, inner, _ in getattr(part, "transformers_", []):
+    for inner in inside(part):
         _empty_for_null(inner)
     for values in getattr(part, "categories_", []):
         if values.dtype != np.object_:
@@ -169,18 +164,14 @@ def _round_thresholds_down(part: Any) -> None:
     between two neighbouring float32 values, rounded up it sends the larger one down the other branch.
     For other trees the converter takes care of that itself.
     """
-    for inner in [
-        *(step for _, step in getattr(part, "steps", [])),
-        *(inner for _, inner, _ in getattr(part, "transformers_", [])),
-        *_flat(getattr(part, "estimators_", [])),
-    ]:
+    for inner in inside(part):
         _round_thresholds_down(inner)
     for predictor in _flat(getattr(part, "_predictors", [])):
         predictor.nodes["num_threshold"] = _down(predictor.nodes["num_threshold"])
 
 
 def _flat(parts: Any) -> list[Any]:
-    """Boosting keeps one list a stage, a forest one of trees, voting one of (name, estimator) or of these."""
+    """Histogram boosting keeps one list a stage."""
     import numpy as np
 
     return list(np.asarray(parts, dtype=object).ravel())

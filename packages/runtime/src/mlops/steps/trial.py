@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput
+from mlops.spec.parts import final
 from mlops.steps import _args
 from mlops.steps.train import param
 from mlops.usecase import rows
@@ -106,7 +107,7 @@ def stages(estimator: Any, count: int) -> Iterator[Any]:
 
     Fitted stage by stage it ends as the same model as fitted at once. Anything else has one stage.
     """
-    last = estimator.steps[-1][1] if hasattr(estimator, "steps") else estimator
+    last = final(estimator)
     settable = last.get_params()
     # Linear models have `max_iter` too, as a limit of their solver.
     grows = "warm_start" in settable and type(last).__module__.startswith("sklearn.ensemble")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -127,6 +127,13 @@ def test_a_network_alone_is_its_own_graph(network: Any, tmp_path: Path) -> None:
     np.testing.assert_allclose(served.predict_frame(rows), network.predict_proba(rows)[:, 1], atol=1e-6)
 
 
+def no_torch() -> ModuleType:
+    """Enough of torch for a network that is asked by its stand-in; libraries that look at it see a module."""
+    made = ModuleType("torch")
+    made.set_num_threads = lambda count: None  # type: ignore[attr-defined]
+    return made
+
+
 def test_what_no_graph_takes_goes_to_the_graph_of_the_network_and_torch_is_not_needed(
     network: Any, tmp_path: Path
 ) -> None:
@@ -143,7 +150,7 @@ def test_a_graph_that_answers_otherwise_answers_nobody(
     network: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(format_, "exported", lambda model: graph(format_.network_of(model).inputs_, 0.01))
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=lambda count: None))
+    monkeypatch.setitem(sys.modules, "torch", no_torch())
     rows, model = frame(), mixed(network)
     schema, served = saved(model, rows, toy_of("binary", rows, ["a"]), tmp_path / "model")
     assert isinstance(served, LibraryScorer) and "answers" in schema.no_graph
@@ -163,7 +170,7 @@ def test_a_network_that_cannot_be_exported_says_why_and_needs_torch(
     network.fit(rows, None)
     with pytest.raises(Exception, match=r"needs .*torch.* is not installed here"):
         artifact.save(tmp_path / "absent", toy_of("binary", rows), network, rows)
-    monkeypatch.setitem(sys.modules, "torch", SimpleNamespace(set_num_threads=lambda count: None))
+    monkeypatch.setitem(sys.modules, "torch", no_torch())
     schema, served = saved(network, rows, toy_of("binary", rows), tmp_path / "model")
     assert isinstance(served, LibraryScorer) and "it branches on what it is given" in schema.no_graph
 

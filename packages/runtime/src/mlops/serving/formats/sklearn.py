@@ -10,6 +10,7 @@ from typing import Any
 from mlops.errors import InvalidInput
 from mlops.serving.formats import Answer, Saved, pinned, texts
 from mlops.serving.formats.vouched import refused
+from mlops.spec.parts import stages
 from mlops.spec.schema import Task
 
 REQUIREMENTS = ("mlflow-skinny", "numpy", "pandas", "scikit-learn", "skops")
@@ -74,10 +75,8 @@ def _method(estimator: Any, task: Task) -> Any:
 
 def texts_alone(estimator: Any) -> bool:
     """Whether columns of text go each to a vectorizer of its own, and what comes out to the rest."""
-    from sklearn.pipeline import Pipeline
-
-    steps = estimator.steps if isinstance(estimator, Pipeline) else []
-    first: Any = steps[0][1] if len(steps) > 1 else None
+    steps = stages(estimator)
+    first: Any = steps[0] if len(steps) > 1 else None
     parts = getattr(first, "transformers_", [])
     return (
         type(first).__name__ == "ColumnTransformer"
@@ -94,7 +93,7 @@ class _Texts:
     """
 
     def __init__(self, estimator: Any, task: Task) -> None:
-        first, *between, last = (step for _, step in estimator.steps)
+        first, *between, last = stages(estimator)
         self._parts = [(part, column) for _, part, column in first.transformers_]
         self._between, self._last = between, _method(last, task)
         self._whole = _method(estimator, task)

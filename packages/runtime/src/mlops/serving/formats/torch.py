@@ -17,6 +17,7 @@ import numpy as np
 
 from mlops.serving.formats import Answer, Saved
 from mlops.serving.formats import sklearn as skops
+from mlops.spec import parts
 from mlops.spec.schema import Task
 
 REQUIREMENTS = (*skops.REQUIREMENTS, "safetensors", "torch")
@@ -35,7 +36,7 @@ def fits(estimator: Any) -> bool:
 
 def network_of(estimator: Any) -> Any:
     """The network at the end of `estimator`; None when there is none."""
-    last = estimator.steps[-1][1] if getattr(estimator, "steps", None) else estimator
+    last = parts.final(estimator)
     return last if type(last).__module__ == "mlops.networks" else None
 
 
@@ -57,7 +58,7 @@ def save(estimator: Any, to: Saved) -> None:
 
 def front_of(estimator: Any) -> Any:
     """The fitted steps before the network, as a pipeline; None when it stands alone."""
-    if len(getattr(estimator, "steps", ())) < 2:
+    if len(parts.stages(estimator)) < 2:
         return None
     from sklearn.pipeline import Pipeline
 
