@@ -35,11 +35,11 @@ class Own(ClassifierMixin, BaseEstimator):
         self.name, self.value = name, value
         setattr(self, name, value)
 
-    def fit(self, X: Any, y: Any) -> Own:
+    def fit(self, rows: Any, labels: Any) -> Own:
         return self
 
-    def predict(self, X: Any) -> Any:
-        return np.zeros(len(X))
+    def predict(self, rows: Any) -> Any:
+        return np.zeros(len(rows))
 
 
 class Longer(Pipeline):
