@@ -8,7 +8,7 @@ def _of(folder: str, *names: str) -> tuple[str, ...]:
 
 
 _ENGINE = ("packages/engine/tests/unit/engine",)
-_GATES = _of("engine/tests/unit/gates", "gate_decisions", "gates_block", "gate_policy")
+_GATES = _of("engine/tests/unit/gates", "gate_decisions", "gate_words", "gates_block")
 _CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule", "engine_agreement")
 _SERVING = "runtime/tests/unit/serving"
 _REQUEST = _of(
