@@ -15,6 +15,11 @@ _REQUEST = _of(
     _SERVING, "request", "request_decisions", "keys_twice", "record_order", "whole_numbers", "column_names"
 )
 _LINT = ("packages/lint/tests/unit/lint",)
+_LINT_FIELDS = tuple(
+    f"packages/lint/tests/unit/lint/test_{name}.py"
+    for name in ("decisions*", "limits", "public_forms", "wrong_edits")
+)
+"""Of the checks of single fields; what a call of the lint is made of is tested by all."""
 _POLICY = ("packages/infra/tests/test_policy_*decisions.py",)
 _RETRAINING = ("packages/engine/tests/unit/lifecycle/test_retraining*.py",)
 
@@ -51,6 +56,28 @@ _LINT_RULES = (
     "sweep",
     "values",
 )
+
+_OF_FIELDS = {
+    "asset",
+    "automl",
+    "cluster",
+    "command",
+    "cron",
+    "environment",
+    "expression",
+    "interface",
+    "job",
+    "machine",
+    "monitor",
+    "parallel",
+    "pipeline",
+    "references",
+    "schedule",
+    "serving",
+    "spark",
+    "sweep",
+    "values",
+}
 
 NEAREST: dict[str, tuple[str, ...]] = {
     "packages/runtime/src/mlops/serving/score/core.py": _of(_SERVING, "core", "core_decisions"),
@@ -90,5 +117,8 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "packages/infra/src/mlops/infra/policy/checks_platform.py": _POLICY,
     "packages/infra/src/mlops/infra/policy/judge.py": _POLICY,
     "packages/infra/src/mlops/infra/policy/rule.py": _POLICY,
-    **{f"packages/lint/src/mlops/lint/{name}.py": _LINT for name in _LINT_RULES},
+    **{
+        f"packages/lint/src/mlops/lint/{name}.py": _LINT_FIELDS if name in _OF_FIELDS else _LINT
+        for name in _LINT_RULES
+    },
 }
