@@ -130,6 +130,8 @@ def test_the_champions_metrics_are_shown_where_they_are_numbers():
         "others": None,
     }
     assert found["roc_auc"].champion == pytest.approx(own.scores().value("roc_auc"))  # type: ignore[union-attr]
+    reports = replace(own, evaluation=evaluation())
+    assert decide(replace(CANDIDATE, evaluation=both), reports, POLICY, SCHEMA).metrics == found
     alone = decide(replace(CANDIDATE, evaluation=both), None, POLICY, SCHEMA).metrics
     assert {metric.champion for metric in alone.values()} == {None}
 
