@@ -73,13 +73,13 @@ def trained_from_a_commit(tree: Tree) -> Iterator[Problem]:
 def recorded(tree: Tree) -> Iterator[Problem]:
     """A release says what the lifecycle recorded; an old one that nobody asks for may have no record."""
     named = {(w.model, w.state.release) for w in tree.wanted.values()}
-    for key, found in tree.recorded.items():
+    for key, record in tree.recorded.items():
         document, release = tree.releases[key]
-        if isinstance(found, str):
-            yield document.problem(("version",), found)
+        if isinstance(record, str):
+            yield document.problem(("version",), record)
             continue
         old = key in tree.verified or (key not in named and document.name in tree.base_releases)
-        for field, why in unproven(release, found, verified=old):
+        for field, why in unproven(release, record, verified=old):
             loc = tuple(int(part) if part.isdigit() else part for part in field.split("."))
             yield Unproven(f"{document.name}:{document.line(loc)}", why, field)
 
