@@ -11,9 +11,7 @@ _ENGINE = ("packages/engine/tests/unit/engine",)
 _GATES = _of("engine/tests/unit/gates", "gate_decisions", "gate_words", "gates_block")
 _CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule", "engine_agreement")
 _SERVING = "runtime/tests/unit/serving"
-_REQUEST = _of(
-    _SERVING, "request", "request_decisions", "keys_twice", "record_order", "whole_numbers", "column_names"
-)
+_REQUEST = _of(_SERVING, "request", "request_decisions", "request_refusals", "keys_twice", "record_order")
 _LINT = ("packages/lint/tests/unit/lint",)
 _LINT_FIELDS = tuple(
     f"packages/lint/tests/unit/lint/test_{name}.py"
