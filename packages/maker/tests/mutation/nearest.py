@@ -88,7 +88,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     ),
     "packages/engine/src/mlops/lifecycle/decide/plan.py": _ENGINE,
     "packages/engine/src/mlops/lifecycle/decide/rollout_steps.py": _of(
-        "engine/tests/unit/engine", "plan_decisions", "rollout_decisions"
+        "engine/tests/unit/engine", "rollout_steps"
     ),
     "packages/engine/src/mlops/lifecycle/decide/transitions.py": _ENGINE,
     "packages/engine/src/mlops/lifecycle/decide/analysis.py": _of(

@@ -491,3 +491,8 @@ def test_what_a_file_says_comes_before_what_it_said(there: Tree):
     there.write(PROD, asks(2, 1))
     said = tree.read(there.root, None, None, print)[0].said("prod", MODEL)
     assert [state.release for state in said] == [2, 1], "what is not committed yet first, then HEAD"
+
+
+@pytest.mark.parametrize("kind", [check_rules.Asked])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

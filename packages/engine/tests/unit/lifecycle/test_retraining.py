@@ -381,3 +381,8 @@ def test_nothing_is_proposed_beyond_the_end_of_the_recorded_data(
     if expected is None:
         assert found.outcome == "nothing"
         assert f"they end before {ends}; bring newer ones with mlops ingest" in found.reason
+
+
+@pytest.mark.parametrize("kind", [Rows, Decision])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -219,3 +219,8 @@ def test_a_performance_without_a_release_to_compare_with_still_shows_its_value()
     limit = PerformanceLimit(metric="auc", max_loss=0.1)
     found = judge.performance("slice", "m", limit, interval=interval, released=None, rows=50)
     assert (found.verdict, found.metric, found.observed, found.kind) == ("skipped", "auc", 0.45, "slice")
+
+
+@pytest.mark.parametrize("kind", [Compared])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
