@@ -11,9 +11,7 @@ _ENGINE = ("packages/engine/tests/unit/engine",)
 _GATES = _of("engine/tests/unit/gates", "gate_decisions", "gate_words", "gates_block")
 _CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule", "engine_agreement")
 _SERVING = "runtime/tests/unit/serving"
-_REQUEST = _of(
-    _SERVING, "request", "request_decisions", "keys_twice", "record_order", "whole_numbers", "column_names"
-)
+_REQUEST = _of(_SERVING, "request", "request_decisions", "request_refusals", "keys_twice", "record_order")
 _LINT = ("packages/lint/tests/unit/lint",)
 _LINT_FIELDS = tuple(
     f"packages/lint/tests/unit/lint/test_{name}.py"
@@ -82,7 +80,7 @@ _OF_FIELDS = {
 NEAREST: dict[str, tuple[str, ...]] = {
     "packages/runtime/src/mlops/serving/score/core.py": _of(_SERVING, "core", "core_decisions"),
     "packages/runtime/src/mlops/serving/score/request.py": _REQUEST,
-    "packages/runtime/src/mlops/serving/score/columns.py": _REQUEST,
+    "packages/runtime/src/mlops/serving/score/columns.py": _of(_SERVING, "columns"),
     "packages/runtime/src/mlops/monitoring/judge.py": (
         "packages/runtime/tests/unit/monitoring/test_judge*.py",
         "packages/runtime/tests/unit/monitoring/test_compared_ways.py",

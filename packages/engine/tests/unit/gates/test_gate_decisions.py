@@ -195,8 +195,9 @@ def test_the_confidence_is_divided_among_the_slices_that_are_judged(draws: Any, 
 def test_a_loss_within_the_limit_is_not_resampled(draws: Any):
     calls = draws([NAN] * 10)
     assert sliced(FOUR, max_drop=0.0).verdict == "pass", "equal to the champion"
-    assert calls == []
     bad = np.where(TRUTH > 0, 0.0, 1.0)
+    assert sliced(FOUR, max_drop=1.0, prediction=bad).verdict == "pass", "worse, and within the limit"
+    assert calls == []
     assert sliced(FOUR, max_drop=0.0, prediction=bad).verdict == "blocked"
     assert "not defined on every resample" in sliced(FOUR, max_drop=0.0, prediction=bad).detail
     assert sliced(FOUR, max_drop=0.0, prediction=bad, champion=False).verdict == "pass"

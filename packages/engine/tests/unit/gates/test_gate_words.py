@@ -109,7 +109,7 @@ def told_by_reports(
 
     champion = {"metric": "brier", "direction": direction, "max_drop": 0.05}
     given = Given(
-        candidate=replace(CANDIDATE, evaluation=report(mine)),
+        candidate=replace(CANDIDATE, evaluation=report(mine), prediction=None),
         champion=replace(CHAMPION, evaluation=report(champions)) if champions is not None else None,
         policy=policy(champion=champion, slices=[], metrics={"rows": {"min": 0}}),
     )
@@ -149,9 +149,11 @@ def test_a_champion_without_a_report_is_no_report_to_compare_with():
 
 @pytest.mark.parametrize("what", ["predictions", ""])
 def test_who_gave_predictions_is_compared_on_them(draws: Any, what: str):
-    draws(np.full(10, -1.0))
     own = replace(CANDIDATE, evaluation=evaluation(believed=what))
-    assert verdict(replace(judged_champion(), candidate=own), "champion roc_auc") == "blocked"
+    given = replace(judged_champion(), candidate=own)
+    for gain, expected in ((-1.0, "blocked"), (0.0, "pass")):
+        draws(np.full(10, gain))
+        assert verdict(given, "champion roc_auc") == expected
 
 
 @pytest.mark.parametrize(
