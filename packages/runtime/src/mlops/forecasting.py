@@ -102,14 +102,14 @@ class Forecast:
         import pandas as pd
 
         self._check(table)
-        found = []
+        parts = []
         for name, part in table.groupby(self.series, sort=True):
             last = part[self.time].max()
             rows = self._of_series(
                 name, part, last + pd.Timedelta(1), pd.Timestamp.max.normalize(), ahead=True
             )
-            found.append(rows)
-        return pd.concat(found, ignore_index=True)[[*self.inputs, self.time]]
+            parts.append(rows)
+        return pd.concat(parts, ignore_index=True)[[*self.inputs, self.time]]
 
     def contract(self, low: float, high: float) -> DataFrameSchema:
         """The data contract of the rows; values lie between `low` and `high`."""

@@ -46,7 +46,7 @@ def _docstrings(model: type) -> dict[str, str]:
     import itertools
     import textwrap
 
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for part in reversed(model.__mro__):
         if part is Spec or not issubclass(part, Spec):
             continue
@@ -60,8 +60,8 @@ def _docstrings(model: type) -> dict[str, str]:
                 and isinstance(text.value, ast.Constant)
                 and isinstance(text.value.value, str)
             ):
-                found[field.target.id] = inspect.cleandoc(text.value.value)
-    return found
+                texts[field.target.id] = inspect.cleandoc(text.value.value)
+    return texts
 
 
 def _editors(pattern: str) -> WithJsonSchema:

@@ -34,8 +34,10 @@ def moment(text: Any) -> np.datetime64 | None:
     if not isinstance(text, str) or not _MOMENT.fullmatch(text):
         return None
     try:
-        found = np.datetime64(text, "ns")
-        return found if np.datetime64(EARLIEST) <= np.datetime64(text, "s") <= np.datetime64(LATEST) else None
+        parsed = np.datetime64(text, "ns")
+        return (
+            parsed if np.datetime64(EARLIEST) <= np.datetime64(text, "s") <= np.datetime64(LATEST) else None
+        )
     except (ValueError, OverflowError):
         return None
 
@@ -204,8 +206,8 @@ def refused(column: Column, values: Any) -> Any:
 
 def _plain(column: Column, values: Any) -> list[Any]:
     if column.type != "datetime":
-        found: list[Any] = values.to_pylist()
-        return found
+        cells: list[Any] = values.to_pylist()
+        return cells
     import pyarrow as pa
 
     naive = values.cast(

@@ -77,7 +77,7 @@ def session() -> Iterator[Any]:
         ) from None
     running = SparkSession.getActiveSession()
     try:
-        found = running or _builder(SparkSession.builder).getOrCreate()
+        session_now = running or _builder(SparkSession.builder).getOrCreate()
     except (PySparkException, RuntimeError, OSError) as error:
         raise TargetError(
             f"Spark cannot be started here: {first_line(error)}; it needs Java 17 "
@@ -85,11 +85,11 @@ def session() -> Iterator[Any]:
         ) from error
     try:
         for name, value in _CONF.items():
-            found.conf.set(name, value)
-        yield found
+            session_now.conf.set(name, value)
+        yield session_now
     finally:
         if running is None:
-            found.stop()
+            session_now.stop()
 
 
 def _builder(builder: Any) -> Any:
@@ -120,12 +120,12 @@ class SparkTables:
         if not Files(self._spark).exists(where):
             raise absent(where)
         try:
-            found = self._spark.read.parquet(where)
+            relation = self._spark.read.parquet(where)
         except _errors() as error:
             raise unreadable(where, error) from None
-        wanted = chosen(where, found.columns, columns, optional)
-        types = dict(found.dtypes)
-        read = found.selectExpr(*(_read(c, types[c], k) for c, k in wanted.items()))
+        wanted = chosen(where, relation.columns, columns, optional)
+        types = dict(relation.dtypes)
+        read = relation.selectExpr(*(_read(c, types[c], k) for c, k in wanted.items()))
         lazy: nw.LazyFrame[Any] = nw.from_native(read)
         return lazy
 
