@@ -114,15 +114,15 @@ class _Network(BaseEstimator):
         """A module with weights that nobody has fitted."""
         known = inspect.signature(self.module).parameters
         sizes = {"inputs": self.inputs_, "outputs": self.outputs_}
-        made = self.module(
+        network = self.module(
             **{name: size for name, size in sizes.items() if name in known}, **dict(self.options or {})
         )
-        if not hasattr(made, "state_dict"):
+        if not hasattr(network, "state_dict"):
             raise InvalidInput(
-                f"{self.module!r} made a {type(made).__name__}, which is no torch.nn.Module; give the "
+                f"{self.module!r} made a {type(network).__name__}, which is no torch.nn.Module; give the "
                 "network a class of modules, or a function that returns a module"
             )
-        return made
+        return network
 
     def _wide(self, answer: Any, rows: int) -> Any:
         """[rows, outputs], whatever shape a single answer has."""

@@ -316,8 +316,8 @@ def load_usecase(package: str, path: Path | None = None) -> UseCase:
     usecase = getattr(module, ATTRIBUTE, None)
     if usecase is None:
         raise InvalidInput(f"the package {package!r} has no object called {ATTRIBUTE!r}")
-    made = "train" if isinstance(usecase, Trains) else "build"
-    members = [*vars(UseCase)["__annotations__"], "load", "features", "contract", made, "evaluate"]
+    method = "train" if isinstance(usecase, Trains) else "build"
+    members = [*vars(UseCase)["__annotations__"], "load", "features", "contract", method, "evaluate"]
     if missing := [m for m in members if not hasattr(usecase, m)]:
         raise InvalidInput(f"{package}.{ATTRIBUTE} lacks {', '.join(missing)} (see mlops.usecase.UseCase)")
     return usecase  # type: ignore[no-any-return]

@@ -152,13 +152,13 @@ def to_object(column: Column, values: Sequence[Any]) -> Any:
     """Cells of a request as the array of a table: moments as datetime64[ns], all others as objects."""
     if column.type == "datetime":
         return np.array(["NaT" if v is None else v for v in values], dtype="datetime64[ns]")
-    made = np.empty(len(values), dtype=object)
+    cells = np.empty(len(values), dtype=object)
     for place, value in enumerate(values):
         numbers = column.type in ("vector", "list") and column.items != "string" and value is not None
-        made[place] = (
+        cells[place] = (
             np.array(value, dtype=np.float32 if column.dtype == "float32" else float) if numbers else value
         )
-    return made
+    return cells
 
 
 def arrow(column: Column) -> Any:

@@ -42,8 +42,8 @@ def frame(usecase: Rows, raw: Path, window: Window) -> pd.DataFrame:
             times = usecase.rows(tables, EVER).select(first=_time(usecase).min(), last=_time(usecase).max())
             (covered,) = _arrow(times).to_pylist()
             raise uncovered(str(raw), window, covered["first"], covered["last"])
-    made: pd.DataFrame = rows.to_pandas(coerce_temporal_nanoseconds=True)
-    return made
+    table: pd.DataFrame = rows.to_pandas(coerce_temporal_nanoseconds=True)
+    return table
 
 
 class DuckTables:

@@ -96,12 +96,12 @@ def _builder(builder: Any) -> Any:
     """Where nobody names a cluster, Spark runs inside this machine, and listens to nobody else."""
     from pyspark import SparkConf  # type: ignore[import-not-found,unused-ignore]
 
-    made = builder.appName("mlops").config("spark.ui.showConsoleProgress", "false")
+    configured = builder.appName("mlops").config("spark.ui.showConsoleProgress", "false")
     if SparkConf().contains("spark.master"):
-        return made
+        return configured
     for name, value in _ALONE.items():
-        made = made.config(name, value)
-    return made
+        configured = configured.config(name, value)
+    return configured
 
 
 class SparkTables:

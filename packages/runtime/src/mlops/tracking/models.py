@@ -109,10 +109,10 @@ class ModelStore:
                     return known
                 try:
                     with _sent_once():
-                        made = api.create_model_version(
+                        registered = api.create_model_version(
                             model, f"{root}/{path}", run_id=run_id, tags={**tags, DIGEST: digest}
                         )
-                    return _version(made)
+                    return _version(registered)
                 except MlflowException as error:
                     if attempt == _ATTEMPTS or not lost(error):
                         raise

@@ -186,10 +186,10 @@ class PipelineTracker:
 
     def _create(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         with translated(self.uri, f"start the run {name!r}"):
-            made = client(self.uri).create_run(
+            run = client(self.uri).create_run(
                 experiment_id, start_time=int(time.time() * 1000), tags={**tags, _NAME: name}, run_name=name
             )
-        run_id = str(made.info.run_id)
+        run_id = str(run.info.run_id)
         self._started[run_id] = experiment_id
         return run_id
 
