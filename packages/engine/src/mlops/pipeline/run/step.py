@@ -141,7 +141,7 @@ class Run:
             lock.release()
 
     def _key(self, step: Step, given: Mapping[str, Given]) -> Key:
-        made = self.environments.of(step) if self.environments else None
+        own_environment = self.environments.of(step) if self.environments else None
         # What a debugger may have touched stands for nothing but itself.
         once = step.name in self.part.here or not step.component.is_deterministic
         return partial(
@@ -150,7 +150,7 @@ class Run:
             inputs={name: value.identity for name, value in given.items()},
             outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
             environment=environment_content(step),
-            installed=made.digest if made else self.installed,
+            installed=own_environment.digest if own_environment else self.installed,
             nonce=self.run_id + step.name if once else "",
             sweep=step.sweep.model_dump(mode="json") if step.sweep else None,
         )
@@ -197,16 +197,18 @@ class Run:
     def _execute(self, step: Step, key: Key, code: str, given: Mapping[str, Given], snapshot: Path) -> Entry:
         started = time.monotonic()
         log = self.folder.log(step.name)
-        made = self.environments.of(step) if self.environments else None
+        own_environment = self.environments.of(step) if self.environments else None
         planned = spread(step)
-        own = made.notes if made else ()
+        own = own_environment.notes if own_environment else ()
         note = "; ".join((*planned.notes, *own, *unlike_azure(self.pipeline, step)))
         self.tell(StepEvent(step.name, "running", log=str(log), note=note))
         child = self._begin(step, {"mlops.key": key(code=code)})
         kept = self.cache.begin(self.run_id, step.name)
         task = task_of(self.pipeline, step, given)
         variables = {k: str(v) for k, v in step.variables.items()}
-        performer = Performer(self.server, planned, variables, made.programs if made else None)
+        performer = Performer(
+            self.server, planned, variables, own_environment.programs if own_environment else None
+        )
         if len(self.part.wanted) - len({job for job, _ in self.outputs}) > 1:
             # One step alone is sooner done with its own imports than with everybody's.
             self.server.warm()
@@ -371,8 +373,8 @@ class Run:
             )
         log = self.folder.log(step.name) if state == "finished" else ""
         seconds = time.monotonic() - started
-        made = {name: str(self.cache.output(entry.key, name)) for name in entry.outputs}
-        return self.tell(StepEvent(step.name, state, seconds, str(log), run_id=self.run_id, outputs=made))
+        paths = {name: str(self.cache.output(entry.key, name)) for name in entry.outputs}
+        return self.tell(StepEvent(step.name, state, seconds, str(log), run_id=self.run_id, outputs=paths))
 
 
 def unlike_azure(pipeline: Pipeline, step: Step) -> list[str]:

@@ -90,8 +90,8 @@ class AzureJobs:
         client = self._connection.client()
         with azure_sentences(f"submit {pipeline.name} to {client.workspace_name}"), silent():
             job = described(pipeline, inputs, tags)
-            made = client.jobs.create_or_update(job)
-        return str(made.name)
+            submitted = client.jobs.create_or_update(job)
+        return str(submitted.name)
 
     def wait(
         self, name: str, progress: Callable[[StepEvent], None], patience: float = math.inf
