@@ -155,6 +155,16 @@ def test_a_sentence_lists_fifty_values() -> None:
         ("integer", {"minimum": 0, "maximum": 0}, {"type": "integer", "minimum": 0, "maximum": 0}),
         ("number", {}, {"type": "number", "format": "double"}),
         (
+            "integer",
+            {"maximum": 1, "exclusive_maximum": True},
+            {"type": "integer", "maximum": 1, "exclusiveMaximum": True},
+        ),
+        (
+            "integer",
+            {"minimum": 1, "exclusive_minimum": True},
+            {"type": "integer", "minimum": 1, "exclusiveMinimum": True},
+        ),
+        (
             "number",
             {"minimum": 0, "maximum": 1, "exclusive_minimum": True, "exclusive_maximum": True},
             {
