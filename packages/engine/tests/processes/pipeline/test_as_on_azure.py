@@ -412,7 +412,7 @@ def test_what_another_step_has_made_is_never_changed(world: World, node: str, ok
 @shows(
     "`path: https://…`, `azureml://…`, `abfss://…`",
     azure="mounted or downloaded",
-    here="refused before the start: give a copy when you run it, `--input NAME=PATH` (of a job: `JOB.NAME=PATH`)",
+    here="refused before the start: give a copy when you run it, `--input NAME=PATH`, or `JOB.NAME=PATH`",
 )
 def test_data_that_lie_elsewhere_are_refused_before_anything_starts(world: World, path: str) -> None:
     text = one(

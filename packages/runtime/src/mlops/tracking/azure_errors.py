@@ -89,8 +89,8 @@ def _login(error: Any, text: str) -> str:
 def _answered(error: Any, what: str, text: str) -> MlopsError:
     status = status_of(error)
     if status == 403:
-        found = _ACTION.search(text)
-        right = f"the right {found[1]} on {found[2]}" if found else text[:_SHOWN]
+        match = _ACTION.search(text)
+        right = f"the right {match[1]} on {match[2]}" if match else text[:_SHOWN]
         return Forbidden(
             f"cannot {what}: this identity lacks {right}; docs/security.md says who may do what, "
             "and a new assignment takes some minutes to work"

@@ -141,7 +141,7 @@ class Run:
             lock.release()
 
     def _key(self, step: Step, given: Mapping[str, Given]) -> Key:
-        made = self.environments.of(step) if self.environments else None
+        own_environment = self.environments.of(step) if self.environments else None
         # What a debugger may have touched stands for nothing but itself.
         once = step.name in self.part.here or not step.component.is_deterministic
         return partial(
@@ -150,7 +150,7 @@ class Run:
             inputs={name: value.identity for name, value in given.items()},
             outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
             environment=environment_content(step),
-            installed=made.digest if made else self.installed,
+            installed=own_environment.digest if own_environment else self.installed,
             nonce=self.run_id + step.name if once else "",
             sweep=step.sweep.model_dump(mode="json") if step.sweep else None,
         )
@@ -184,8 +184,8 @@ class Run:
                 target = self.folder.code / f".{len(self._snapshots)}"
                 take_snapshot(step.code, target, step.includes)
                 # Digest of the copy, so that an edit during the copy cannot be recorded as something else.
-                found = data_digest([code_digest(target), engine.digest()])
-                self._snapshots[source] = (found, target)
+                digest = data_digest([code_digest(target), engine.digest()])
+                self._snapshots[source] = (digest, target)
             return self._snapshots[source]
 
     def _reuse(self, step: Step, entry: Entry) -> bool:
@@ -204,16 +204,18 @@ class Run:
     def _execute(self, step: Step, key: Key, code: str, given: Mapping[str, Given], snapshot: Path) -> Entry:
         started = time.monotonic()
         log = self.folder.log(step.name)
-        made = self.environments.of(step) if self.environments else None
+        own_environment = self.environments.of(step) if self.environments else None
         planned = spread(step)
-        own = made.notes if made else ()
+        own = own_environment.notes if own_environment else ()
         note = "; ".join((*planned.notes, *own, *unlike_azure(self.pipeline, step)))
         self.tell(StepEvent(step.name, "running", log=str(log), note=note))
         child = self._begin(step, {"mlops.key": key(code=code)})
         kept = self.cache.begin(self.run_id, step.name)
         task = task_of(self.pipeline, step, given)
         variables = {k: str(v) for k, v in step.variables.items()}
-        performer = Performer(self.server, planned, variables, made.programs if made else None)
+        performer = Performer(
+            self.server, planned, variables, own_environment.programs if own_environment else None
+        )
         if len(self.part.wanted) - len({job for job, _ in self.outputs}) > 1:
             # One step alone is sooner done with its own imports than with everybody's.
             self.server.warm()
