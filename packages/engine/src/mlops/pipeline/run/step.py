@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound, StepFailed
-from mlops.pipeline.binding import parse_parent
 from mlops.pipeline.parts import Pipeline, Step
 from mlops.pipeline.result import StepEvent, StepState
 from mlops.pipeline.run.cache import Entry, StepCache
@@ -30,6 +29,7 @@ from mlops.pipeline.run.state import RunFolder
 from mlops.pipeline.run.study import Study
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.trials import Sweeping
+from mlops.pipeline.run.unlike import unlike_azure
 from mlops.pipeline.run.used import UsedFiles, digest, recorded
 from mlops.pipeline.run.values import AssetResolver, Given, step_inputs
 from mlops.pipeline.run.work import Task, Workplace, task_of, workplace
@@ -165,9 +165,16 @@ class Run:
         return None
 
     def _given(self, step: Step) -> dict[str, Given]:
-        return step_inputs(
+        given = step_inputs(
             self.pipeline, step, inputs=self.inputs, outputs=self.outputs, resolve=self.resolve
         )
+        for name, value in given.items():
+            if value.kept and not Path(value.text).exists():
+                raise StepFailed(
+                    f"step {step.name!r} cannot start: its input {name!r} is an output that the step before "
+                    "has left empty; on Azure ML there is nothing to mount either"
+                )
+        return given
 
     def _snapshot(self, step: Step) -> tuple[str, Path]:
         """Digest of a step's code and of the engine, and a copy of the code that no step works in."""
@@ -373,16 +380,12 @@ class Run:
             )
         log = self.folder.log(step.name) if state == "finished" else ""
         seconds = time.monotonic() - started
-        paths = {name: str(self.cache.output(entry.key, name)) for name in entry.outputs}
-        return self.tell(StepEvent(step.name, state, seconds, str(log), run_id=self.run_id, outputs=paths))
-
-
-def unlike_azure(pipeline: Pipeline, step: Step) -> list[str]:
-    """What Azure ML would do for this step and this machine does not; shown when it starts."""
-    notes = []
-    for name, output in step.node.outputs.items():
-        bound = parse_parent(output.binding)
-        owner = pipeline.job.outputs.get(bound.name) if bound is not None else output
-        if owner is not None and owner.path and "://" in owner.path:
-            notes.append(f"output {name} stays on this machine, on Azure ML it goes to {owner.path}")
-    return notes
+        places = {name: self.cache.output(entry.key, name) for name in entry.outputs}
+        made = {name: str(path) for name, path in places.items() if path.exists()}
+        notes = [f"left no file as its output {name}" for name in places if name not in made]
+        if state == "reused":
+            notes = [*unlike_azure(self.pipeline, step), *notes]
+        event = StepEvent(
+            step.name, state, seconds, str(log), note="; ".join(notes), run_id=self.run_id, outputs=made
+        )
+        return self.tell(event)

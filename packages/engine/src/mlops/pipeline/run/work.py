@@ -194,7 +194,14 @@ def _copy(source: Path, target: Path, *, read_only: bool) -> None:
 def _signature(path: Path) -> Signature:
     if path.is_file():
         return frozenset({_row(path, path.parent)})
-    return frozenset(_row(Path(parent, name), path) for parent, _, files in os.walk(path) for name in files)
+    files = (_row(Path(parent, name), path) for parent, _, names in os.walk(path) for name in names)
+    # A folder's size and time change with what is in it, which is told by the files.
+    folders = (
+        (Path(parent, name).relative_to(path).as_posix(), 0, 0, 0)
+        for parent, names, _ in os.walk(path)
+        for name in names
+    )
+    return frozenset((*files, *folders))
 
 
 def _row(path: Path, base: Path) -> tuple[str, int, int, int]:
