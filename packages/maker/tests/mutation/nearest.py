@@ -7,13 +7,10 @@ def _of(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"packages/{folder}/test_{name}.py" for name in names)
 
 
-_ENGINE = ("packages/engine/tests/unit/engine",)
-_GATES = _of("engine/tests/unit/gates", "gate_decisions", "gates_block", "gate_policy")
+_GATES = _of("engine/tests/unit/gates", "gate_decisions", "gate_words", "gates_block")
 _CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule", "engine_agreement")
 _SERVING = "runtime/tests/unit/serving"
-_REQUEST = _of(
-    _SERVING, "request", "request_decisions", "keys_twice", "record_order", "whole_numbers", "column_names"
-)
+_REQUEST = _of(_SERVING, "request", "request_decisions", "request_refusals", "keys_twice", "record_order")
 _LINT = ("packages/lint/tests/unit/lint",)
 _LINT_FIELDS = tuple(
     f"packages/lint/tests/unit/lint/test_{name}.py"
@@ -82,17 +79,21 @@ _OF_FIELDS = {
 NEAREST: dict[str, tuple[str, ...]] = {
     "packages/runtime/src/mlops/serving/score/core.py": _of(_SERVING, "core", "core_decisions"),
     "packages/runtime/src/mlops/serving/score/request.py": _REQUEST,
-    "packages/runtime/src/mlops/serving/score/columns.py": _REQUEST,
+    "packages/runtime/src/mlops/serving/score/columns.py": _of(_SERVING, "columns"),
     "packages/runtime/src/mlops/monitoring/judge.py": (
         "packages/runtime/tests/unit/monitoring/test_judge*.py",
         "packages/runtime/tests/unit/monitoring/test_compared_ways.py",
         "packages/runtime/tests/unit/monitoring/test_thresholds.py",
     ),
-    "packages/engine/src/mlops/lifecycle/decide/plan.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/decide/rollout_steps.py": _of(
-        "engine/tests/unit/engine", "plan_decisions", "rollout_decisions"
+    "packages/engine/src/mlops/lifecycle/decide/plan.py": _of(
+        "engine/tests/unit/engine", "plan_decisions", "plan_small_worlds", "rollout_decisions"
     ),
-    "packages/engine/src/mlops/lifecycle/decide/transitions.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/rollout_steps.py": _of(
+        "engine/tests/unit/engine", "rollout_steps"
+    ),
+    "packages/engine/src/mlops/lifecycle/decide/transitions.py": _of(
+        "engine/tests/unit/engine", "transitions_table", "engine_agreement"
+    ),
     "packages/engine/src/mlops/lifecycle/decide/analysis.py": _of(
         "engine/tests/unit/engine", "engine_analysis", "analysis_rates"
     ),
