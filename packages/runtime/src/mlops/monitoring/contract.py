@@ -113,11 +113,11 @@ def _as(values: pd.Series[Any], wanted: str) -> pd.Series[Any]:
         return values
     try:
         with np.errstate(invalid="ignore"):
-            made: pd.Series[Any] = values.astype(wanted)  # type: ignore[call-overload]
+            converted: pd.Series[Any] = values.astype(wanted)  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError):
         return values
-    same = made.isna().equals(values.isna()) and bool((made == values).fillna(True).all())
-    return made if same or number.startswith("float") else values
+    same = converted.isna().equals(values.isna()) and bool((converted == values).fillna(True).all())
+    return converted if same or number.startswith("float") else values
 
 
 def _infinite(frame: pd.DataFrame) -> list[Violation]:

@@ -59,22 +59,22 @@ def columns_of(schema: DataFrameSchema, categories: Mapping[str, list[str]] | No
 
 def unchecked(schema: DataFrameSchema) -> list[str]:
     """A sentence for each rule of the contract that no request is held to, in the contract's order."""
-    found = []
+    sentences = []
     for name, column in schema.columns.items():
         where = f"column {str(name)!r}"
         kind = _kind(str(name), column)
         for check in column.checks:
             why = "" if kind in RICH and _known(check, kind) else _untold(check, kind)
             if why:
-                found.append(f"{where}: the rule {rule_name(check)} {why}")
+                sentences.append(f"{where}: the rule {rule_name(check)} {why}")
         if column.unique:
-            found.append(f"{where}: unique {_EVERYWHERE}")
-    found += [f"all columns: the rule {rule_name(check)} {_EVERYWHERE}" for check in schema.checks]
+            sentences.append(f"{where}: unique {_EVERYWHERE}")
+    sentences += [f"all columns: the rule {rule_name(check)} {_EVERYWHERE}" for check in schema.checks]
     if schema.unique:
-        found.append(f"all columns: unique={list(schema.unique)} {_EVERYWHERE}")
+        sentences.append(f"all columns: unique={list(schema.unique)} {_EVERYWHERE}")
     if schema.index is not None:
-        found.append("the index: its rules hold in training only: a request has no index")
-    return found
+        sentences.append("the index: its rules hold in training only: a request has no index")
+    return sentences
 
 
 def rule_name(check: Any) -> str:
@@ -174,8 +174,8 @@ def _moments(name: str, checks: Iterable[Any]) -> dict[str, str]:
             highs.append(high - one if _open(rule, given, "max") else high)
     if lows and highs and max(lows) > min(highs):
         raise InvalidInput(_impossible(name))
-    found = {"earliest": max(lows, default=None), "latest": min(highs, default=None)}
-    return {key: moment.isoformat() for key, moment in found.items() if moment is not None}
+    bounds = {"earliest": max(lows, default=None), "latest": min(highs, default=None)}
+    return {key: moment.isoformat() for key, moment in bounds.items() if moment is not None}
 
 
 def _type(name: str, dtype: str) -> ColumnType:
