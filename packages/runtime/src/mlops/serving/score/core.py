@@ -81,8 +81,6 @@ class Scorer(ABC):
             # Several of scikit-learn's estimators give a table of two probabilities for each label.
             raw = np.stack([np.asarray(one)[:, -1] for one in raw], axis=1)
         values = np.asarray(raw)
-        if self._binary and values.shape == (rows, 2) and values.dtype == np.float32:
-            return values[:, 1]
         if values.dtype.kind not in "fiu":
             raise TargetError(self._misfit(f"values of type {values.dtype}"))
         listed = len(self.schema.listed)
@@ -173,7 +171,7 @@ class OnnxScorer(Scorer):
     def predict_frame(self, frame: pd.DataFrame | pa.Table | pa.RecordBatch) -> Predictions:
         table: Any = frame
         self._require(table.columns if hasattr(table, "iloc") else table.schema.names)
-        count = len(table) if hasattr(table, "iloc") else table.num_rows
+        count = len(table)
         feeds: dict[str, Any] = {}
         if self._graph.strings is not None:
             texts = np.empty((count, len(self._strings)), dtype=object)
