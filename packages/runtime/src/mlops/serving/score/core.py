@@ -40,12 +40,18 @@ class Scorer(ABC):
     """A loaded model. Thread-safe: any number of threads may predict at once."""
 
     steady = False
-    """Whether the time of a call follows from its number of rows, so that it may be measured beforehand."""
+    """Whether the time of a call follows from its `size`, so that it may be measured beforehand."""
+    spread = 1
+    """How many times as long as usual rows of a size the slowest ones of that size take."""
 
     def __init__(self, schema: ModelSchema) -> None:
         self.schema = schema
         self.names = tuple(c.name for c in schema.columns)
         self._binary = schema.task == "binary"
+
+    def size(self, rows: Sequence[Row]) -> int:
+        """What the time of a call follows from, where it is steady: the number of rows."""
+        return len(rows)
 
     @abstractmethod
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
