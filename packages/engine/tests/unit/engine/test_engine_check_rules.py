@@ -420,6 +420,12 @@ def test_an_unknown_base_is_a_sentence(there: Tree):
         there.problems("no-such")
 
 
+def test_what_two_rules_find_is_told_once(there: Tree, monkeypatch: pytest.MonkeyPatch):
+    found = [Problem("b", "wrong"), Problem("a", "wrong")]
+    monkeypatch.setattr(check_rules, "FILES", (lambda _: iter(found), lambda _: iter(found)))
+    assert there.problems() == found[::-1]
+
+
 def test_problems_come_in_order_and_once(there: Tree):
     there.write(STAGING, asks(7))
     there.write(PROD, asks(8))
