@@ -92,7 +92,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "engine/tests/unit/engine", "rollout_steps"
     ),
     "packages/engine/src/mlops/lifecycle/decide/transitions.py": _of(
-        "engine/tests/unit/engine", "transitions_table"
+        "engine/tests/unit/engine", "transitions_table", "approvals_table"
     ),
     "packages/engine/src/mlops/lifecycle/decide/analysis.py": _of(
         "engine/tests/unit/engine", "engine_analysis", "analysis_clauses"

@@ -81,9 +81,15 @@ class Repository:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    made = Repository(tmp_path)
-    monkeypatch.setattr(module, "Git", lambda _: made.git)
-    monkeypatch.setattr(provenance, "Git", lambda _: made.git)
+    made, scales = Repository(tmp_path), module.Scales
+
+    def here(root: Path) -> Path:
+        assert root == Path(), "the repository that was named is the one that is asked"
+        return root
+
+    for room in (module, provenance):
+        monkeypatch.setattr(room, "Git", lambda root: here(root) and made.git)
+    monkeypatch.setattr(module, "Scales", lambda root: scales(here(root)))
     monkeypatch.setattr(module, "propose", made.forge.propose)
     return made
 
@@ -119,6 +125,7 @@ def test_a_policy_may_merge_by_itself(repository: Repository):
 def test_what_is_asked_for_already_is_not_proposed(repository: Repository):
     made = repository.promote(release=1)
     assert (made.release, made.replaces, made.rules, made.pull_request) == (1, None, (), None)
+    assert (made.env, made.model) == ("prod", MODEL)
     repository.ask("prod", 2, 1)
     made = repository.promote()
     assert (made.release, made.replaces, made.pull_request) == (2, 1, None)
@@ -187,7 +194,7 @@ def test_a_bypass_is_for_what_may_be_skipped(repository: Repository):
     for wrong in ("freeze", "hold", "digest", "replaces"):
         with pytest.raises(InvalidInput) as caught:
             repository.promote(bypass=bypass("soak", wrong))
-        assert repr(wrong) in str(caught.value)
+        assert repr(wrong) in str(caught.value) and "allowed: order, soak, absolute" in str(caught.value)
     with pytest.raises(Blocked, match="soak:"):
         repository.promote(bypass=bypass("order"))
     made = repository.promote(bypass=bypass("soak", "absolute"))
@@ -262,6 +269,21 @@ def test_the_branch_that_pull_requests_go_to_says_what_there_is(
     monkeypatch.setattr(repository.git, "fetch", lambda _: there)
     assert repository.promote().replaces == 1
     assert repository.asked().release == 2
+
+
+def test_what_another_model_serves_is_not_proposed(repository: Repository):
+    other = JournalEntry(START, "apply.finished", "other", 1, "bot", "c" * 40, {})
+    repository.world.store.append("staging", other)
+    assert repository.promote().release == 2
+
+
+@pytest.mark.parametrize(("name", "text"), [(POLICY, "order: 1\n"), (FREEZE, "windows: 7\n"), (POLICY, None)])
+def test_a_file_of_the_base_that_is_not_valid_is_named(repository: Repository, name: str, text: str | None):
+    repository.write(name, text)
+    for verb in (repository.promote, repository.rollback):
+        with pytest.raises(InvalidInput) as caught:
+            verb()
+        assert {problem.where.partition(":")[0] for problem in caught.value.problems} == {name}
 
 
 def test_what_was_here_before_and_is_served_upstream_is_proposed_again(repository: Repository):
@@ -376,6 +398,9 @@ def test_what_would_be_asked_for_knows_all_that_the_file_said():
     text = "release: 3\nreplaces: 2\n"
     tip = Tip("prod", MODEL, "c" * 40, text, said, policy(), Freeze())
     _, intent = proposed(tip, make_release(2), None)
+    assert (intent.env, intent.model, intent.release.version) == ("prod", MODEL, 2)
+    assert (intent.commit, intent.file_commit) == ("c" * 40, ""), "the merge is yet to come"
+    assert (intent.policy, intent.freeze) == (tip.policy, tip.freeze)
     assert intent.lineage == transitions.lineage([intent.desired, *said])
     assert intent.lineage != transitions.lineage([intent.desired])
 
