@@ -112,6 +112,7 @@ def _write(
     if threshold is not None and isinstance(usecase, Decides):
         schema = schema.model_copy(update={"threshold": threshold, "decision": usecase.decision})
     trained = _trained(schema, estimator)
+    _require_fitted(trained, inputs)
     schema, notes = fidelity.settled(schema, trained, inputs, stated(usecase))
     for note in notes:
         log.warning(note)
@@ -171,6 +172,22 @@ def _trained(schema: ModelSchema, estimator: Any) -> LibraryScorer:
     assert schema.library is not None  # noqa: S101 - `save` has just made it
     answer = estimator.predict if is_values(schema.task) else estimator.predict_proba
     return LibraryScorer(schema, schema.library, answer)
+
+
+def _require_fitted(trained: LibraryScorer, inputs: pd.DataFrame) -> None:
+    """Raises `InvalidInput` where scikit-learn takes what has just been fitted for what has not."""
+    from sklearn.exceptions import NotFittedError
+
+    try:
+        trained.as_it_is(inputs.head(2))
+    except NotFittedError as error:
+        raise InvalidInput(
+            f"after `fit` the model says: {str(error).splitlines()[0]} scikit-learn takes a class for fitted "
+            "by its attributes: let `fit` keep what it learns in names that end in '_' (self.model_ = …)"
+        ) from None
+    # Whatever else it refuses is asked for row by row, and told with the row.
+    except Exception as error:  # noqa: BLE001
+        log.debug("asked for training rows, it said: %s", error)
 
 
 def stated(usecase: UseCase) -> set[str]:
