@@ -334,6 +334,33 @@ def test_a_rollback_to_one_that_is_named(repository: Repository):
         repository.finished("prod", release, ago)
     assert repository.rollback(to=1).release == 1
     assert (repository.asked().release, repository.asked().replaces) == (1, None)
+    repository.forge.proposals.clear()
+    assert repository.rollback().release == 2
+    assert (repository.asked().release, repository.asked().replaces) == (2, 1), "as git revert makes it"
+
+
+def test_a_rollback_keeps_all_else_that_the_file_says(repository: Repository):
+    repository.ask("prod", 2, 1, "# canary by ann\nstrategy: {canary: [7, 100]}\n")
+    repository.finished("prod", 2, 100)
+    repository.rollback()
+    (text,) = repository.forge.proposals[0].files.values()
+    assert text is not None and "# canary by ann" in text
+    assert repository.asked().strategy.canary == [7, 100]
+
+
+def test_what_another_model_verified_is_no_way_back(repository: Repository):
+    in_prod(repository)
+    repository.world.store._entries["prod"].clear()
+    other = JournalEntry(START, "apply.finished", "other", 1, "bot", "c" * 40, {})
+    repository.world.store.append("prod", other)
+    with pytest.raises(Blocked):
+        repository.rollback()
+
+
+def test_where_nothing_was_asked_for_there_is_no_way_back():
+    tip = Tip("prod", MODEL, "c" * 40, None, [], policy(), Freeze())
+    with pytest.raises(Blocked):
+        way_back(tip, {1}, None)
 
 
 def test_what_was_bypassed_to_get_there_is_bypassed_to_get_back(repository: Repository):
@@ -388,7 +415,8 @@ def test_every_way_back(history: list[int], verified: set[int], to: int | None):
         way_back(tip, verified, to)
     known = sorted(release for release in verified if release < history[0])
     assert f": {', '.join(map(str, known)) or 'none'}" in str(caught.value)
-    said = "never verified" if older else "not older" if to and to >= history[0] else "never"
+    never = "was never asked for" if to else "never had an older one"
+    said = "never verified" if older else "not older" if to and to >= history[0] else never
     assert said in str(caught.value)
 
 
