@@ -54,7 +54,7 @@ def promote(
         except ValidationError as error:
             wrong = "; ".join(f"--{e['loc'][0]}: {e['msg']}" for e in error.errors())
             raise InvalidInput(f"a hotfix needs --bypass, --reason and --approver ({wrong})") from None
-    made = propose(
+    proposed = propose(
         state.root,
         state.target,
         _forge(),
@@ -65,7 +65,7 @@ def promote(
         release=release,
         bypass=excused,
     )
-    _show(made, as_json)
+    _show(proposed, as_json)
 
 
 @app.command(epilog='Example: mlops rollback prod --reason "predictions look wrong since noon"')
@@ -86,7 +86,7 @@ def rollback(
     from mlops.lifecycle.train.lineage import actor
 
     name, _ = state.model(model)
-    made = propose(
+    proposed = propose(
         state.root,
         state.target,
         _forge(),
@@ -97,7 +97,7 @@ def rollback(
         reason=reason,
         to=to,
     )
-    _show(made, as_json)
+    _show(proposed, as_json)
 
 
 def _show(made: Promotion, as_json: bool) -> None:
@@ -129,15 +129,15 @@ def list_requests(as_json: JsonOption = False) -> None:
     """List open pull requests."""
     from rich.markup import escape
 
-    found = _forge().list_open()
+    opened = _forge().list_open()
     if as_json:
-        print_json([vars(request) for request in found])
+        print_json([vars(request) for request in opened])
         return
-    for request in found:
+    for request in opened:
         out().print(f"{request.number:>4}  {escape(request.title)}", soft_wrap=True)
         # An address that a line break cuts cannot be clicked or copied.
         out().print(f"      [dim]{escape(f'{request.branch}  {request.url}'.strip())}[/]", soft_wrap=True)
-    if not found:
+    if not opened:
         out().print("no open pull request")
 
 

@@ -43,17 +43,17 @@ def runs(
     registry = state.target.registry
     if which == BEST:
         every = lifecycle.runs(state.root, registry, name, lifecycle.SEARCHED)
-        found = lifecycle.best(state.root, every, name, metric)[:limit] if every else []
+        listed = lifecycle.best(state.root, every, name, metric)[:limit] if every else []
     else:
-        found = lifecycle.runs(state.root, registry, name, limit)
+        listed = lifecycle.runs(state.root, registry, name, limit)
     if as_json:
-        print_json([asdict(made) for made in found])
-    elif not found:
+        print_json([asdict(run) for run in listed])
+    elif not listed:
         out().print(f"{name} has no run yet; try something with: mlops train --try{named(name)}")
     else:
-        _table(found, metric or load_gates(state.root, name).champion.metric)
-        if which == BEST and len(found) > 1:
-            first, second = (made.run_id[:8] for made in found[:2])
+        _table(listed, metric or load_gates(state.root, name).champion.metric)
+        if which == BEST and len(listed) > 1:
+            first, second = (run.run_id[:8] for run in listed[:2])
             out().print(f"what the first does better: mlops compare {first} {second}{named(name)}")
 
 
@@ -61,13 +61,13 @@ def _table(found: list[Made], metric: str) -> None:
     from mlops.cli._tables import day, grid, months, show, value
 
     table = grid("run", "started", "version", metric, "tested on", "commit")
-    for made in found:
-        number = str(made.version) if made.version is not None else "try" if made.tried else ""
-        shown = value(made.metrics[metric]) if metric in made.metrics else ""
-        commit = made.commit[:8] + ("+" if made.dirty else "")
-        table.add_row(made.run_id[:8], day(made.started), number, shown, months(made.test_window), commit)
+    for run in found:
+        number = str(run.version) if run.version is not None else "try" if run.tried else ""
+        shown = value(run.metrics[metric]) if metric in run.metrics else ""
+        commit = run.commit[:8] + ("+" if run.dirty else "")
+        table.add_row(run.run_id[:8], day(run.started), number, shown, months(run.test_window), commit)
     show(out(), table)
-    if any(made.dirty for made in found):
+    if any(run.dirty for run in found):
         out().print("[dim]+ with changes that were not committed[/]")
 
 
@@ -93,11 +93,11 @@ def compare(
     registry = state.target.registry
     known = lifecycle.runs(state.root, registry, name, lifecycle.SEARCHED)
     first, second = (lifecycle.find(state.root, registry, name, called, known) for called in (one, other))
-    found = decide(state.root, registry, name, first, second)
+    comparison = decide(state.root, registry, name, first, second)
     if as_json:
-        print_json(_comparison.as_json(found))
+        print_json(_comparison.as_json(comparison))
         return
-    _comparison.show(first, {second.name: found})
-    _comparison.changes(found, second.name)
+    _comparison.show(first, {second.name: comparison})
+    _comparison.changes(comparison, second.name)
     if with_code:
-        _comparison.code(found)
+        _comparison.code(comparison)

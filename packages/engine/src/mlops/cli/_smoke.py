@@ -36,14 +36,14 @@ def smoke(
     err().print(f"This works in {where}. {costs}")
     if not yes and not typer.confirm("Go on?", err=True):
         raise typer.Exit(1)
-    found = []
+    seen = []
     for checked in tried():
-        found.append(checked)
+        seen.append(checked)
         if not as_json:
             _show(checked, checks[checked.name])
     if as_json:
-        print_json([vars(checked) for checked in found])
-    wrong = [checked.name for checked in found if checked.verdict == "wrong"]
+        print_json([vars(checked) for checked in seen])
+    wrong = [checked.name for checked in seen if checked.verdict == "wrong"]
     if wrong:
         page = "docs/azure-smoke.md" if state.target.name == "azure" else "docs/databricks.md"
         raise TargetError(f"not as assumed: {', '.join(wrong)}; {page} says what follows from it")
@@ -87,13 +87,13 @@ def _asking(env: str, model: str) -> Callable[[str], str]:
         from mlops.lifecycle.apply.smoke import read_sample
 
         endpoints = state.target.endpoints
-        found = endpoints.state(env, model)
-        if found.live is None:
+        endpoint = endpoints.state(env, model)
+        if endpoint.live is None:
             raise NotFound(f"nothing of {model} is live in {env}; `mlops apply {env}` serves it")
-        artifact = state.target.registry.fetch(model, found.live.release, found.live.digest)
+        artifact = state.target.registry.fetch(model, endpoint.live.release, endpoint.live.digest)
         headers = {"authorization": f"Bearer {endpoints.key(env, model)}", "x-request-id": request_id}
         try:
-            answer = requests.post(found.url, json=read_sample(artifact), headers=headers, timeout=190)
+            answer = requests.post(endpoint.url, json=read_sample(artifact), headers=headers, timeout=190)
         except requests.RequestException as error:
             raise TargetError(f"the endpoint of {model} in {env} cannot be reached: {error}") from None
         if answer.status_code != requests.codes.ok:

@@ -67,10 +67,10 @@ def new_model(
 def with_model(text: str, name: str, package: str) -> str:
     """`mlops.toml` with one model more, beside the others; every other byte stays."""
     block = f'[models.{name}]\nusecase = "{package}"\n'
-    found = list(re.finditer(r"^\[models\.[^\]]*\]\n(?:[^\[\n][^\n]*\n)*", text, re.MULTILINE))
-    if not found:
+    sections = list(re.finditer(r"^\[models\.[^\]]*\]\n(?:[^\[\n][^\n]*\n)*", text, re.MULTILINE))
+    if not sections:
         return f"{text.rstrip()}\n\n{block}"
-    end = found[-1].end()
+    end = sections[-1].end()
     return f"{text[:end]}\n{block}{text[end:]}"
 
 
@@ -147,7 +147,7 @@ def _templates(kind: str = "") -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Azure ML's own expressions are written ${{…}}, so these have other brackets.
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader([*([kinds.FOLDER / kind] if kind else []), TEMPLATES / "base", TEMPLATES]),
         undefined=StrictUndefined,
         variable_start_string="<<",
@@ -159,8 +159,8 @@ def _templates(kind: str = "") -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  what is made is Python and YAML, from names that were checked
     )
-    made.filters["sorted_imports"] = _sorted_imports
-    return made
+    environment.filters["sorted_imports"] = _sorted_imports
+    return environment
 
 
 def _sorted_imports(text: str) -> str:

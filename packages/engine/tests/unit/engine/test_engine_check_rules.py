@@ -4,19 +4,23 @@ thing is one problem in its place."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 from engine_world import MODEL, START, World, make_release
 from memory_git import MemoryGit
 
-from mlops.errors import InvalidInput, Problem
+from mlops.errors import Forbidden, InvalidInput, Problem, TargetError
 from mlops.lifecycle.desired import check as module
 from mlops.lifecycle.desired import check_rules, provenance, tree
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import FREEZE, POLICY, desired_path, release_of, release_path
 from mlops.spec.release import Release
+from mlops.targets.base import JournalEntry
 
 SETTINGS = '[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n'
 GATES = min((Path(__file__).parents[5] / "pipelines").glob("*/model.yaml")).read_text(encoding="utf-8")
@@ -112,6 +116,9 @@ def test_a_good_promotion_has_no_problem(there: Tree):
          "windows.0.environments.0"),
         (FREEZE, f"windows:\n  - {{environments: [prod], models: [fright], {WINDOW}}}\n", f"{FREEZE}:2",
          "windows.0.models.0"),
+        (FREEZE, f"windows:\n  - {{environments: [prod], {WINDOW}}}\n"
+         f"  - {{environments: [prod, prd], models: [freight], {WINDOW}}}\n", f"{FREEZE}:3",
+         "windows.1.environments.1"),
         ("mlops.toml", SETTINGS.replace("usecase", "use_case"), "mlops.toml:3", "models.freight.usecase"),
         (f"pipelines/{MODEL}/model.yaml", "metrics: {}\n", f"pipelines/{MODEL}/model.yaml:1", "champion"),
         (release_path(MODEL, 3), text_of(record(2, "a" * 40)), f"{release_path(MODEL, 3)}:2", "version"),
@@ -201,6 +208,109 @@ def test_what_is_served_decides_about_a_change(there: Tree, world: World):
     assert there.problems(None, world) == [], "what stands is not asked again what it was asked when it moved"
 
 
+def test_who_may_not_read_the_journals_is_answered_by_the_files(there: Tree, world: World):
+    there.write(PROD, asks(2, 1))
+    notes: list[str] = []
+
+    def check() -> list[Problem]:
+        return module.check(there.root, "HEAD", now=START, target=world.target, note=notes.append)
+
+    def refuse(error: Exception) -> None:
+        def entries(*_: object) -> None:
+            raise error
+
+        world.store.entries = entries  # type: ignore[method-assign,assignment]
+
+    assert len(check()) == 1 and notes == [], "staging serves nothing, says its journal"
+    refuse(Forbidden("no role"))
+    assert check() == [], "by the files alone it was asked for"
+    assert len(notes) == 1 and "no role" in notes[0]
+    there.write(PROD, asks(2, 1, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'))
+    assert [problem.field for problem in check()] == ["hold"], "what files tell still counts"
+    there.write(PROD, asks(2, 1))
+    refuse(TargetError("the store is down"))
+    (problem,) = check()
+    assert (problem.field, problem.message) == ("release", "the store is down"), "not known is not allowed"
+
+
+@pytest.mark.parametrize("room", ["parameters", "dependencies", "rows"])
+def test_every_model_is_asked_about_its_own_files(there: Tree, monkeypatch: pytest.MonkeyPatch, room: str):
+    asked = []
+
+    def problems(root: Path, model: str) -> list[Problem]:
+        asked.append((root, model))
+        return [Problem(f"{model}.py", room)]
+
+    monkeypatch.setattr(getattr(module, room), "problems", problems)
+    assert there.problems() == [Problem(f"{MODEL}.py", room)]
+    assert asked == [(there.root, MODEL)]
+    there.write("mlops.toml", "models: 1")
+    assert all(problem.where != f"{MODEL}.py" for problem in there.problems())
+
+
+def served(world: World, env: str, *releases: int) -> None:
+    for number, version in enumerate(releases):
+        at = START - timedelta(hours=9 - number)
+        world.store.append(env, JournalEntry(at, "apply.finished", MODEL, version, "ada", "c" * 40, {}))
+
+
+def fields(there: Tree, world: World) -> list[str]:
+    return [problem.field for problem in there.problems("HEAD", world)]
+
+
+def test_a_move_that_the_target_lets_in(there: Tree, world: World):
+    served(world, "staging", 2)
+    served(world, "prod", 1)
+    there.write(PROD, asks(2, 1))
+    assert fields(there, world) == []
+    failed = {"reason": "slow", "percent": 10, "file_commit": there.git.head()}
+    world.store.append("prod", JournalEntry(START, "analysis.failed", MODEL, 2, "ada", "c" * 40, failed))
+    assert fields(there, world) == [], "the merge that is yet to come is a person's new decision"
+    there.write(FREEZE, f"windows:\n  - {{environments: [prod], {WINDOW}}}\n")
+    assert fields(there, world) == ["release"]
+
+
+def test_an_apply_that_was_skipped_is_led_to_by_the_files_history(there: Tree, world: World):
+    made = record(3, there.trained)
+    there.merged(release_path(MODEL, 3), text_of(made))
+    world.registry.add(made, there.root)
+    served(world, "staging", 3)
+    served(world, "prod", 1)
+    there.merged(PROD, asks(2, 1))  # and never applied
+    there.write(PROD, asks(3, 2))
+    assert fields(there, world) == []
+    served(world, "prod", 7)
+    assert fields(there, world) == ["replaces"], "nobody asked for what is served"
+
+
+def test_a_first_file_may_ask_for_what_is_served(there: Tree, world: World):
+    served(world, "staging", 2)
+    served(world, "prod", 2)
+    there.git.commit({PROD: None})
+    there.write(PROD, asks(2))
+    assert fields(there, world) == []
+
+
+def test_what_moves_is_judged_by_what_is_served_and_not_by_the_files_too(there: Tree, world: World):
+    """Staging has served what its file was never merged to say: by a person's apply of a branch."""
+    made = record(3, there.trained)
+    there.merged(release_path(MODEL, 3), text_of(made))
+    world.registry.add(made, there.root)
+    there.write(PROD, asks(3, 1))
+    assert [problem.field for problem in there.problems("HEAD", world)] == ["release"]
+    happened = JournalEntry(START - timedelta(hours=2), "apply.finished", MODEL, 3, "ada", "c" * 40, {})
+    world.store.append("staging", happened)
+    assert there.problems("HEAD", world) == []
+    assert [problem.field for problem in there.problems("HEAD")] == ["release"], "files alone do not know"
+
+
+def test_what_stands_is_judged_by_the_files_also_where_a_target_is_asked(there: Tree, world: World):
+    there.merged(release_path(MODEL, 3), text_of(record(3, there.trained, verdict="blocked")))
+    there.merged(STAGING, asks(3, 2))
+    world.registry.add(record(3, there.trained, verdict="blocked"), there.root)
+    assert [problem.field for problem in there.problems("HEAD", world)] == ["release"]
+
+
 # --- changes ------------------------------------------------------------------------------------------------
 
 
@@ -240,6 +350,10 @@ def test_desired_state_is_never_deleted(there: Tree):
         (asks(1), []),
         (asks(1, None, "strategy: {canary: [100]}\n"), []),
         (asks(2, 1, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'), ["hold"]),
+        (
+            asks(2, 7, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'),
+            ["replaces", "hold"],  # what is told once hides nothing else
+        ),
         (asks(1, None, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'), []),
         (
             asks(2, 1, "bypass: {gates: [order, hold], reason: because I can, approver: me}\n"),
@@ -349,15 +463,67 @@ def test_an_unknown_base_is_a_sentence(there: Tree):
         there.problems("no-such")
 
 
+def test_what_two_rules_find_is_told_once(there: Tree, monkeypatch: pytest.MonkeyPatch):
+    found = [Problem("b", "wrong"), Problem("a", "wrong")]
+    monkeypatch.setattr(check_rules, "FILES", (lambda _: iter(found), lambda _: iter(found)))
+    assert there.problems() == found[::-1]
+
+
 def test_problems_come_in_order_and_once(there: Tree):
     there.write(STAGING, asks(7))
     there.write(PROD, asks(8))
+    there.write("releases/trains/9.yaml", "")
+    missing = [problem.message for problem in there.problems() if problem.field == "release"]
+    assert len(missing) == 2 and all(text.endswith("released: 1, 2") for text in missing)
     found = list(map(str, there.problems()))
     assert found == sorted(set(found))
-    assert {line.partition(":")[0] for line in found} == {STAGING, PROD}
+    assert {line.partition(":")[0] for line in found} == {STAGING, PROD, "releases/trains/9.yaml"}
 
 
 # --- plain data ---------------------------------------------------------------------------------------------
+
+ONE = release_path(MODEL, 1)
+SIG = "releases/freight/1.sig"
+GOOD = text_of(record(1, "a" * 40))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "places"),
+    [
+        ({ONE: GOOD}, {ONE: GOOD}, []),
+        ({ONE: GOOD}, {ONE: f"{GOOD}# a comment\n"}, [f"{ONE}:1"]),
+        ({ONE: GOOD}, {ONE: None}, []),  # it cannot be read, which is told elsewhere
+        ({ONE: GOOD}, {}, [ONE]),
+        ({ONE: "not: a release"}, {}, []),
+        ({ONE: text_of(record(2, "a" * 40))}, {}, []),
+        ({"releases/freight/latest.yaml": GOOD}, {}, []),
+        ({SIG: "{}"}, {}, [SIG]),
+        ({SIG: "{}"}, {SIG: "{ }"}, []),
+        ({}, {ONE: GOOD}, []),
+    ],
+)
+def test_what_was_a_release_at_the_base_stays_one(
+    before: dict[str, str], now: dict[str, str | None], places: list[str]
+):
+    def told(**fields: object) -> list[str]:
+        known = {
+            "base_releases": before,
+            "release_names": list(now),
+            "release_texts": {name: text for name, text in now.items() if text is not None},
+            "edited": {},
+            "restored": set(),
+            **fields,
+        }
+        made: Any = SimpleNamespace(**known)
+        return [problem.where for problem in check_rules.never_edited(made)]
+
+    assert told() == places
+    assert told(restored={ONE}) == [place for place in places if place != f"{ONE}:1"]
+    if ONE in before:
+        assert told(edited={ONE: "by eve"}) == [f"{ONE}:1" if ONE in now else ONE], "and once"
+
+
+# --- what files let us assume ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -394,3 +560,8 @@ def test_what_a_file_says_comes_before_what_it_said(there: Tree):
     there.write(PROD, asks(2, 1))
     said = tree.read(there.root, None, None, print)[0].said("prod", MODEL)
     assert [state.release for state in said] == [2, 1], "what is not committed yet first, then HEAD"
+
+
+@pytest.mark.parametrize("kind", [check_rules.Asked])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -81,9 +81,15 @@ class Repository:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    made = Repository(tmp_path)
-    monkeypatch.setattr(module, "Git", lambda _: made.git)
-    monkeypatch.setattr(provenance, "Git", lambda _: made.git)
+    made, scales = Repository(tmp_path), module.Scales
+
+    def here(root: Path) -> Path:
+        assert root == Path(), "the repository that was named is the one that is asked"
+        return root
+
+    for room in (module, provenance):
+        monkeypatch.setattr(room, "Git", lambda root: here(root) and made.git)
+    monkeypatch.setattr(module, "Scales", lambda root: scales(here(root)))
     monkeypatch.setattr(module, "propose", made.forge.propose)
     return made
 
@@ -119,6 +125,7 @@ def test_a_policy_may_merge_by_itself(repository: Repository):
 def test_what_is_asked_for_already_is_not_proposed(repository: Repository):
     made = repository.promote(release=1)
     assert (made.release, made.replaces, made.rules, made.pull_request) == (1, None, (), None)
+    assert (made.env, made.model) == ("prod", MODEL)
     repository.ask("prod", 2, 1)
     made = repository.promote()
     assert (made.release, made.replaces, made.pull_request) == (2, 1, None)
@@ -187,7 +194,7 @@ def test_a_bypass_is_for_what_may_be_skipped(repository: Repository):
     for wrong in ("freeze", "hold", "digest", "replaces"):
         with pytest.raises(InvalidInput) as caught:
             repository.promote(bypass=bypass("soak", wrong))
-        assert repr(wrong) in str(caught.value)
+        assert repr(wrong) in str(caught.value) and "allowed: order, soak, absolute" in str(caught.value)
     with pytest.raises(Blocked, match="soak:"):
         repository.promote(bypass=bypass("order"))
     made = repository.promote(bypass=bypass("soak", "absolute"))
@@ -205,6 +212,84 @@ def test_where_there_is_nothing_to_promote(repository: Repository):
     repository.world = World(repository.world.artifact)
     with pytest.raises(Blocked, match="has not served"):
         repository.promote()
+
+
+def test_a_reviewer_reads_who_proposes_what_and_who_may_approve(repository: Repository):
+    bypass = Bypass(gates=["absolute"], reason="login is broken", approver="grace")
+    repository.promote(bypass=bypass)
+    body = repository.forge.proposals[0].body
+    for words in ("release 1 → **release 2**", "Proposed by ada", "@grace, @org/team", "login is broken",
+                  "| soak | ✅ pass |", f"`{MODEL}` in **prod**"):  # fmt: skip
+        assert words in body, words
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_gates_are_compared_with_those_of_what_is_served(
+    repository: Repository, served: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """What the file asked for meanwhile may have been refused for the same gates."""
+    made = make_release(3)
+    made = made.model_copy(update={"source": made.source.model_copy(update={"commit": repository.git.id(0)})})
+    repository.world.registry.add(made, repository.world.artifact)
+    repository.write(release_path(MODEL, 3), yaml.safe_dump(made.model_dump(mode="json")))
+    repository.finished("staging", 3, 7200)
+    repository.ask("prod", 2, 1)
+    if not served:
+        repository.world.store._entries["prod"].clear()
+    asked: list[tuple[int | None, int, str]] = []
+
+    def between(_: object, before: Any, release: Any, rev: str) -> list[str]:
+        asked.append((before.version if before else None, release.version, rev))
+        return ["limit roc_auc: 0.6 to 0.5"]
+
+    monkeypatch.setattr(module, "between", between)
+    repository.promote(release=3)
+    assert asked == [(1 if served else 2, 3, repository.git.head())]
+    assert "limit roc_auc: 0.6 to 0.5" in repository.forge.proposals[0].body
+    assert "release 2 → **release 3**" in repository.forge.proposals[0].body
+
+
+def test_a_release_whose_gates_were_loosened_does_not_merge_by_itself(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    repository.ask("staging", 1, 2)
+    repository.finished("staging", 1, 3600)
+    monkeypatch.setattr(module, "between", lambda *_: ["limit roc_auc: 0.6 to 0.5"])
+    repository.promote("staging", release=2)
+    assert repository.forge.done == []
+
+
+def test_the_branch_that_pull_requests_go_to_says_what_there_is(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    """The user's own checkout may be ahead of it."""
+    there = repository.git.head()
+    repository.ask("prod", 2, 1)
+    assert repository.promote().pull_request is None
+    monkeypatch.setattr(repository.git, "fetch", lambda _: there)
+    assert repository.promote().replaces == 1
+    assert repository.asked().release == 2
+
+
+def test_what_another_model_serves_is_not_proposed(repository: Repository):
+    other = JournalEntry(START, "apply.finished", "other", 1, "bot", "c" * 40, {})
+    repository.world.store.append("staging", other)
+    assert repository.promote().release == 2
+
+
+@pytest.mark.parametrize(("name", "text"), [(POLICY, "order: 1\n"), (FREEZE, "windows: 7\n"), (POLICY, None)])
+def test_a_file_of_the_base_that_is_not_valid_is_named(repository: Repository, name: str, text: str | None):
+    repository.write(name, text)
+    for verb in (repository.promote, repository.rollback):
+        with pytest.raises(InvalidInput) as caught:
+            verb()
+        assert {problem.where.partition(":")[0] for problem in caught.value.problems} == {name}
+
+
+def test_what_was_here_before_and_is_served_upstream_is_proposed_again(repository: Repository):
+    repository.finished("prod", 2, 7500)
+    repository.finished("prod", 1, 7000)
+    assert repository.promote().release == 2
 
 
 # --- rollback -----------------------------------------------------------------------------------------------
@@ -227,7 +312,55 @@ def test_a_rollback_is_the_way_back_with_a_hold(repository: Repository):
     (proposal,) = repository.forge.proposals
     assert (proposal.branch, proposal.supersedes) == (f"rollback/prod/{MODEL}", (f"promote/prod/{MODEL}",))
     assert proposal.reviewers == ("grace", "org/team")
+    for words in (f"`{MODEL}` in **prod**: release 2 → back to **release 1**", "Reason: wrong for JFK",
+                  "Proposed by ada"):  # fmt: skip
+        assert words in proposal.body, words
+    assert (made.env, made.model) == ("prod", MODEL)
+    assert made.pull_request is not None
+    assert list(proposal.files) == [desired_path("prod", MODEL)]
     assert repository.forge.done == []
+
+
+def test_a_rollback_never_merges_by_itself(repository: Repository):
+    """Also where promotions do: a person who rolls back is there to look."""
+    repository.rollback("staging")
+    assert repository.forge.done == []
+
+
+def test_a_rollback_to_one_that_is_named(repository: Repository):
+    repository.ask("prod", 2, 1)
+    repository.ask("prod", 3, 2)
+    for release, ago in ((2, 100), (3, 50)):
+        repository.finished("prod", release, ago)
+    assert repository.rollback(to=1).release == 1
+    assert (repository.asked().release, repository.asked().replaces) == (1, None)
+    repository.forge.proposals.clear()
+    assert repository.rollback().release == 2
+    assert (repository.asked().release, repository.asked().replaces) == (2, 1), "as git revert makes it"
+
+
+def test_a_rollback_keeps_all_else_that_the_file_says(repository: Repository):
+    repository.ask("prod", 2, 1, "# canary by ann\nstrategy: {canary: [7, 100]}\n")
+    repository.finished("prod", 2, 100)
+    repository.rollback()
+    (text,) = repository.forge.proposals[0].files.values()
+    assert text is not None and "# canary by ann" in text
+    assert repository.asked().strategy.canary == [7, 100]
+
+
+def test_what_another_model_verified_is_no_way_back(repository: Repository):
+    in_prod(repository)
+    repository.world.store._entries["prod"].clear()
+    other = JournalEntry(START, "apply.finished", "other", 1, "bot", "c" * 40, {})
+    repository.world.store.append("prod", other)
+    with pytest.raises(Blocked):
+        repository.rollback()
+
+
+def test_where_nothing_was_asked_for_there_is_no_way_back():
+    tip = Tip("prod", MODEL, "c" * 40, None, [], policy(), Freeze())
+    with pytest.raises(Blocked):
+        way_back(tip, {1}, None)
 
 
 def test_what_was_bypassed_to_get_there_is_bypassed_to_get_back(repository: Repository):
@@ -282,7 +415,8 @@ def test_every_way_back(history: list[int], verified: set[int], to: int | None):
         way_back(tip, verified, to)
     known = sorted(release for release in verified if release < history[0])
     assert f": {', '.join(map(str, known)) or 'none'}" in str(caught.value)
-    said = "never verified" if older else "not older" if to and to >= history[0] else "never"
+    never = "was never asked for" if to else "never had an older one"
+    said = "never verified" if older else "not older" if to and to >= history[0] else never
     assert said in str(caught.value)
 
 
@@ -292,5 +426,13 @@ def test_what_would_be_asked_for_knows_all_that_the_file_said():
     text = "release: 3\nreplaces: 2\n"
     tip = Tip("prod", MODEL, "c" * 40, text, said, policy(), Freeze())
     _, intent = proposed(tip, make_release(2), None)
+    assert (intent.env, intent.model, intent.release.version) == ("prod", MODEL, 2)
+    assert (intent.commit, intent.file_commit) == ("c" * 40, ""), "the merge is yet to come"
+    assert (intent.policy, intent.freeze) == (tip.policy, tip.freeze)
     assert intent.lineage == transitions.lineage([intent.desired, *said])
     assert intent.lineage != transitions.lineage([intent.desired])
+
+
+@pytest.mark.parametrize("kind", [Promotion, Tip])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

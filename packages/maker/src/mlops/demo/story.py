@@ -161,8 +161,8 @@ class Story:
     def _promote(self, version: int, traffic: bool = False) -> None:
         self.show.say("$ mlops promote prod && mlops pr merge")
         now = datetime.now(UTC)
-        made = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
-        self._merge(made)
+        proposed = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
+        self._merge(proposed)
         self._serves("prod", version, traffic)
 
     def _roll_back(self, env: str, reason: str) -> None:
@@ -209,8 +209,8 @@ class Story:
             return GATE_TAG in self.target.registry.get(MODEL, version).tags
 
         self._following.until(done, TRAIN)
-        found = self.target.registry.get(MODEL, version)
-        report = stored_report(self.target.registry, found)
+        registered = self.target.registry.get(MODEL, version)
+        report = stored_report(self.target.registry, registered)
         self.show.gates(report)
         return report
 
@@ -223,7 +223,7 @@ class Story:
         return live.release if live else None
 
     def _newest(self) -> int:
-        return max((found.version for found in self.target.registry.versions(MODEL)), default=0)
+        return max((known.version for known in self.target.registry.versions(MODEL)), default=0)
 
     def _sent_back(self) -> bool:
         entries = self.target.store.entries("staging", MODEL)

@@ -44,9 +44,9 @@ class Verb:
 
 def verbs() -> list[Verb]:
     """All that are not hidden, in the order of the help."""
-    found = [*_below(typer.main.get_command(app), "", "")]
+    every = [*_below(typer.main.get_command(app), "", "")]
     order = list(PANELS)
-    return sorted(found, key=lambda verb: order.index(verb.panel))
+    return sorted(every, key=lambda verb: order.index(verb.panel))
 
 
 def _below(group: Command, path: str, panel: str) -> Iterator[Verb]:
@@ -92,12 +92,12 @@ def overview() -> str:
 
 def pages() -> dict[str, str]:
     """By file name: the overview and one page a panel."""
-    made = {"cli.md": overview()}
+    by_file = {"cli.md": overview()}
     every = verbs()
     for panel in PANELS:
         parts = [_section(verb) for verb in every if verb.panel == panel]
-        made[_file(panel)] = page(f"Verbs: {panel}", *parts)
-    return made
+        by_file[_file(panel)] = page(f"Verbs: {panel}", *parts)
+    return by_file
 
 
 def _file(panel: str) -> str:

@@ -42,8 +42,8 @@ def frame(usecase: Rows, raw: Path, window: Window) -> pd.DataFrame:
             times = usecase.rows(tables, EVER).select(first=_time(usecase).min(), last=_time(usecase).max())
             (covered,) = _arrow(times).to_pylist()
             raise uncovered(str(raw), window, covered["first"], covered["last"])
-    made: pd.DataFrame = rows.to_pandas(coerce_temporal_nanoseconds=True)
-    return made
+    table: pd.DataFrame = rows.to_pandas(coerce_temporal_nanoseconds=True)
+    return table
 
 
 class DuckTables:
@@ -63,12 +63,12 @@ class DuckTables:
         if not path.exists():
             raise absent(str(path))
         try:
-            found = self._connection.read_parquet(f"{path}/**/*.parquet" if path.is_dir() else str(path))
+            relation = self._connection.read_parquet(f"{path}/**/*.parquet" if path.is_dir() else str(path))
         except duckdb.Error as error:
             raise unreadable(str(path), error) from None
-        types = dict(zip(found.columns, map(str, found.types), strict=True))
-        wanted = chosen(str(path), found.columns, columns, optional)
-        read = found.project(", ".join(_read(c, types[c], k) for c, k in wanted.items()))
+        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+        wanted = chosen(str(path), relation.columns, columns, optional)
+        read = relation.project(", ".join(_read(c, types[c], k) for c, k in wanted.items()))
         lazy: nw.LazyFrame[Any] = nw.from_native(read)
         return lazy
 

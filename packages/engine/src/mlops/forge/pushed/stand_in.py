@@ -83,8 +83,8 @@ def _state(runner: Runner) -> None:
     settings = runner.store.settings()
     if settings.vars.get(KEPT) != "kept" or not settings.state:
         return
-    found = tomllib.loads((runner.workspace / "mlops.toml").read_text(encoding="utf-8"))
-    name = found.get("local", {}).get("state", ".mlops")
+    document = tomllib.loads((runner.workspace / "mlops.toml").read_text(encoding="utf-8"))
+    name = document.get("local", {}).get("state", ".mlops")
     link = runner.workspace / name
     if not link.resolve().is_relative_to(runner.workspace.resolve()):
         return  # outside of the checkout it is the same folder for every job anyway
@@ -103,16 +103,16 @@ def setup_python(runner: Runner) -> None:
             "uv.lock or pyproject.toml is not that of the virtual environment here: this job makes its own"
         )
         return
-    made = Path(settings.python).parents[1]
+    shared = Path(settings.python).parents[1]
     own = runner.workspace / ".venv"
     own.mkdir()
     for part in ("lib", "pyvenv.cfg"):
-        (own / part).symlink_to(made / part)
-    _programs(own / "bin", made / "bin", warm.script(settings))
+        (own / part).symlink_to(shared / part)
+    _programs(own / "bin", shared / "bin", warm.script(settings))
     (own / ".ready").touch()  # `make setup` finds nothing to do
     _ignore(runner, ".venv")
     runner.export("PYTHONPATH", _code(runner))
-    runner.say(f"uses {made}, with the code of this commit")
+    runner.say(f"uses {shared}, with the code of this commit")
 
 
 def _programs(folder: Path, made: Path, script: str | None) -> None:

@@ -22,14 +22,14 @@ class AzureData:
 
     def resolve(self, name: str, version: str) -> str:
         """The URI of the asset's folder; raises `NotFound` when the workspace does not have it."""
-        found = self._find(name, version)
-        if found is None:
+        asset = self._find(name, version)
+        if asset is None:
             workspace = self._connection.client().workspace_name
             raise NotFound(
                 f"the workspace {workspace} has no data asset {name}:{version}; "
                 "upload it with: mlops data push"
             )
-        return str(found.path)
+        return str(asset.path)
 
     def push(self, model: str) -> PushedData:
         """Upload what `pipelines/<model>/data.yml` declares; made once for each version.
@@ -50,8 +50,8 @@ class AzureData:
                     f"{digest}); a version never changes, so raise `version` in pipelines/{model}/data.yml"
                 )
             return PushedData(name, version, digest, window, str(known.path), new=False)
-        made = self._create(asset, folder, {DIGEST: digest, **({WINDOW: window} if window else {})})
-        return PushedData(name, version, digest, window, str(made.path), new=True)
+        uploaded = self._create(asset, folder, {DIGEST: digest, **({WINDOW: window} if window else {})})
+        return PushedData(name, version, digest, window, str(uploaded.path), new=True)
 
     def _create(self, declared: dict[str, Any], folder: Path, tags: dict[str, str]) -> Any:
         client = self._connection.client()

@@ -9,9 +9,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlops.spec import writing
+from mlops.spec._emit import dump
 from mlops.spec.files import load_policy
 from mlops.spec.settings import Settings
 from mlops.targets.databricks.connect import Connection
@@ -58,6 +57,6 @@ def described(root: Path, settings: Settings) -> dict[str, Any]:
 def write(root: Path, settings: Settings) -> Path:
     """Write `databricks.yml`; the same settings write the same file."""
     path = root / FILE
-    text = _SCHEMA + _HEAD + yaml.safe_dump(described(root, settings), sort_keys=False, allow_unicode=True)
+    text = _SCHEMA + _HEAD + dump(described(root, settings))
     writing.write(path, text)
     return path
