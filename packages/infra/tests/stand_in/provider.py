@@ -20,7 +20,7 @@ import os
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -213,7 +213,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse()
         self._may("read", found["kind"], request.id, found["outputs"], context)
         now = read_back(found, self.cloud.resources)
-        inputs = refreshed(plain(request.inputs), plain(request.properties), now)
+        before = plain(request.properties)
+        inputs = refreshed(plain(request.inputs), before, now) if before else _given(found, now)
         return provider_pb2.ReadResponse(id=request.id, properties=struct(now), inputs=struct(inputs))
 
     def Update(self, request: Any, context: Any) -> Any:
@@ -258,6 +259,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             "subscriptionId": SUBSCRIPTION, "tenantId": TENANT,
         }  # fmt: skip
         return provider_pb2.InvokeResponse(**{"return": struct(answer)})
+
+
+def _given(found: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a resource that is imported: all that Azure shows, but for what nobody can give
+    (pulumi-azure-native, provider/pkg/provider/provider.go, `Read` without a state)."""
+    made = PretendAzure({}).computed(found["kind"], found["id"], dict(now))
+    return {k: v for k, v in now.items() if k not in {*made, "name", "azureApiVersion"}}
 
 
 def _end_half(context: Any, made: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:
