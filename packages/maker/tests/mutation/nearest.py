@@ -7,9 +7,8 @@ def _of(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"packages/{folder}/test_{name}.py" for name in names)
 
 
-_ENGINE = ("packages/engine/tests/unit/engine",)
 _GATES = _of("engine/tests/unit/gates", "gate_decisions", "gate_words", "gates_block")
-_CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule", "engine_agreement")
+_CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule")
 _SERVING = "runtime/tests/unit/serving"
 _REQUEST = _of(_SERVING, "request", "request_decisions", "request_refusals", "keys_twice", "record_order")
 _LINT = ("packages/lint/tests/unit/lint",)
@@ -86,13 +85,17 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "packages/runtime/tests/unit/monitoring/test_compared_ways.py",
         "packages/runtime/tests/unit/monitoring/test_thresholds.py",
     ),
-    "packages/engine/src/mlops/lifecycle/decide/plan.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/plan.py": _of(
+        "engine/tests/unit/engine", "plan_decisions", "plan_small_worlds", "rollout_decisions"
+    ),
     "packages/engine/src/mlops/lifecycle/decide/rollout_steps.py": _of(
         "engine/tests/unit/engine", "rollout_steps"
     ),
-    "packages/engine/src/mlops/lifecycle/decide/transitions.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/transitions.py": _of(
+        "engine/tests/unit/engine", "transitions_table", "approvals_table"
+    ),
     "packages/engine/src/mlops/lifecycle/decide/analysis.py": _of(
-        "engine/tests/unit/engine", "engine_analysis", "analysis_rates"
+        "engine/tests/unit/engine", "engine_analysis", "analysis_clauses"
     ),
     "packages/engine/src/mlops/lifecycle/decide/gates.py": _GATES,
     "packages/engine/src/mlops/lifecycle/decide/signature.py": _of(
@@ -106,7 +109,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "engine/tests/unit/engine", "engine_provenance", "states_once"
     ),
     "packages/engine/src/mlops/lifecycle/propose/promote.py": _of(
-        "engine/tests/unit/engine", "engine_proposals", "engine_agreement"
+        "engine/tests/unit/engine", "engine_proposals"
     ),
     "packages/engine/src/mlops/lifecycle/desired/check.py": _CHECK,
     "packages/engine/src/mlops/lifecycle/desired/check_rules.py": _CHECK,

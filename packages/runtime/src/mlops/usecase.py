@@ -163,6 +163,15 @@ class Groups(Protocol):
 
 
 @runtime_checkable
+class Weighs(Protocol):
+    """What a use case has beside `UseCase` when some rows count for more than others while it learns."""
+
+    weight: str
+    """Column of the rows with numbers from 0 up: exposure, how recent, how sure. `fit` gets it as
+    `sample_weight`; metrics count every row once."""
+
+
+@runtime_checkable
 class Compares(Protocol):
     """What a use case has beside `UseCase` when a trivial model is to be beaten."""
 
@@ -241,6 +250,7 @@ def beside(usecase: UseCase) -> tuple[str, ...]:
     clock = () if usecase.time is None else (usecase.time,)
     told = [usecase.group] if isinstance(usecase, Groups) else []
     told += [usecase.baseline] if isinstance(usecase, Compares) else []
+    told += [usecase.weight] if isinstance(usecase, Weighs) else []
     if told or more:
         inputs = usecase.contract().columns
         return tuple(

@@ -307,6 +307,10 @@ def test_desired_state_is_never_deleted(there: Tree):
         (asks(1), []),
         (asks(1, None, "strategy: {canary: [100]}\n"), []),
         (asks(2, 1, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'), ["hold"]),
+        (
+            asks(2, 7, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'),
+            ["replaces", "hold"],  # what is told once hides nothing else
+        ),
         (asks(1, None, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'), []),
         (
             asks(2, 1, "bypass: {gates: [order, hold], reason: because I can, approver: me}\n"),

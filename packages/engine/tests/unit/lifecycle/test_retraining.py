@@ -359,6 +359,7 @@ def test_rows_are_called_by_what_changes():
         ("2013-04..2013-09", date(2013, 5, 1), None),
         ("2013-04..2013-09", date(2013, 5, 20), None),
         (None, date(2013, 5, 1), None),
+        ("2013-04..2013-09", date(2013, 4, 15), None),
     ],
 )
 def test_nothing_is_proposed_beyond_the_end_of_the_recorded_data(

@@ -10,7 +10,7 @@ import copy
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops.monitoring.rules import number_type, rule_name
+from mlops.monitoring.rules import CATEGORY, category_levels, number_type, rule_name
 from mlops.spec.admits import FLOAT32_MAX
 
 if TYPE_CHECKING:
@@ -66,11 +66,20 @@ def _plain(schema: DataFrameSchema, frame: pd.DataFrame) -> tuple[DataFrameSchem
     A nullable column of whole numbers or booleans has a type with null in the contract's place, because
     pandas makes floats or objects of one that has nulls.
     """
+    from pandera.pandas import Check
+
     plain = copy.deepcopy(schema)
+    levels = category_levels(schema)
     plain.drop_invalid_rows = plain.add_missing_columns = False
     given = dict(frame.items())
     for name, column in plain.columns.items():
         column.required, column.drop_invalid_rows = True, False
+        if name in levels:
+            # Rows are kept as text, and a category that the contract has not is named by the rule.
+            column._dtype = type(column)(str).dtype
+            column.checks = [*column.checks, *([Check.isin(levels[name])] if levels[name] else [])]
+            if name in given and str(given[name].dtype) == CATEGORY:
+                given[name] = given[name].astype(object)
         kind = _NULLABLE.get(str(column.dtype)) if column.nullable else None
         if kind is not None:
             column._dtype = type(column)(kind).dtype

@@ -423,6 +423,16 @@ def test_a_graph_with_one_input_gets_one(monkeypatch: pytest.MonkeyPatch, column
         assert {key: fed.tolist() for key, fed in graph.fed.items()} == {name: [[value], [value]]}
 
 
+def test_rows_give_each_input_its_cells_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    optional = Column(name="origin", type="string", nullable=True)
+    columns = (TEXT, NUMBER, optional, Column(name="stops", type="integer"))
+    graph = Graph(("s", "f"))
+    found = scorer(monkeypatch, graph, schema(*columns, strings="s", floats="f"))
+    found.predict_rows([("AA", 1.5, None, 2), ("UA", 2.5, "JFK", 0), ("DL", 0.5, "", 1)])
+    assert graph.fed["s"].tolist() == [["AA", ""], ["UA", "JFK"], ["DL", ""]], "one text may be absent"
+    assert graph.fed["f"].tolist() == [[1.5, 2], [2.5, 0], [0.5, 1]]
+
+
 def test_columns_of_other_lengths_are_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
     found = scorer(monkeypatch, Graph(("s", "f")), schema(TEXT, NUMBER, strings="s", floats="f"))
     with pytest.raises(ValueError, match="argument 2"):

@@ -98,6 +98,8 @@ class _Texts:
         self._between, self._last = between, _method(last, task)
         self._whole = _method(estimator, task)
         self._quick = None if between else texts.quick(self._parts, last, task, self._by_parts)
+        self.by_characters = self._quick is not None and not any(map(texts.own_words, first.transformers_))
+        """Whether the time of an answer follows from the number of characters."""
 
     def __call__(self, given: Any) -> Any:
         if not isinstance(given, dict):
