@@ -16,6 +16,7 @@ import pytest
 from graphs import EVERYTHING
 from real_engine import Engine, counts, find_cli
 from stand_in.rights import ADMINISTRATOR
+from stand_in.rules import not_yet
 from test_going_away import JOURNAL_BEFORE, WORKSPACE_BEFORE, condition
 
 CLI = find_cli()
@@ -488,4 +489,7 @@ def test_engine_waits_until_a_grant_counts(tmp_path: Path) -> None:
         done = engine.up(stack=stack)
         assert done.returncode == 0, done.stdout + done.stderr
     assert "a role assignment does not count yet" in done.stdout + done.stderr
-    assert sum(e.startswith("refused ") for e in engine.azure["log"]) == 2
+    refused = [e.removeprefix("refused ") for e in engine.azure["log"] if e.startswith("refused ")]
+    resources = {r["id"]: r for r in engine.azure["resources"].values()}
+    expected = [i for i, r in resources.items() if not_yet(r["kind"], r["outputs"])]
+    assert sorted(refused) == sorted([*expected, *expected]), "each is refused twice, and then made"

@@ -7,7 +7,7 @@ rule of `rules` forbids today, and a call that the caller has no right to at tha
 resource changes in another is read back from there.
 
 Environment: `STAND_IN_STATE` is the JSON file, `STAND_IN_CALLER` the object id of who calls (empty: a
-person who owns the subscription), `STAND_IN_DELAY` how often a new workspace finds that its grants do not
+person who owns the subscription), `STAND_IN_DELAY` how often what uses a grant finds that it does not
 count yet, `STAND_IN_TODAY` the day, `STAND_IN_QUOTA` cores by VM family as JSON, and with `STAND_IN_BREAKS`
 every resource fails the first time: one half before it is there, the other after."""
 
@@ -35,7 +35,7 @@ from mlops.infra.arm_types import ARM_TYPES
 from mlops.infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
 from stand_in import rights
 from stand_in.read_back import read_back, refreshed
-from stand_in.rules import in_use, over_quota, refusals
+from stand_in.rules import in_use, not_yet, over_quota, refusals
 
 VERSION = "3.29.0"
 CALLER = os.environ.get("STAND_IN_CALLER") or rights.PERSON
@@ -190,9 +190,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def _refuse(self, kind: str, made: str, inputs: dict[str, Any], context: Any) -> None:
         self._may("write", kind, made, inputs, context)
         tried = sum(e == f"refused {made}" for e in self.cloud.log)
-        if kind == "machinelearningservices:Workspace" and tried < DELAY:
+        if tried < DELAY and (said := not_yet(kind, inputs)):
             self.cloud.save(f"refused {made}")
-            said = "KeyVaultAuthenticationFailure: the identity has no access to the vault"
             context.abort(grpc.StatusCode.PERMISSION_DENIED, said)
         for refusal in (*refusals(kind, inputs, today=TODAY), *over_quota(kind, inputs, QUOTA)):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
