@@ -96,9 +96,7 @@ def _write(
     name, saver = (PICKLE, find(PICKLE)) if pickled(usecase) else format_of(estimator)
     trusted = trusted_types(usecase)
     inputs = rows[list(usecase.contract().columns)]
-    classes = [] if is_values(usecase.task) else [str(label) for label in getattr(estimator, "classes_", [])]
-    if usecase.task == "multilabel":
-        classes = labels(rows[usecase.target])
+    classes = _classes(usecase, estimator, rows)
     library = Library(
         format=name, dtypes=dtypes_of(inputs), levels=levels_of(inputs), trusted=sorted(trusted)
     )
@@ -121,6 +119,16 @@ def _write(
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_sample(folder, schema, inputs)
     return schema
+
+
+def _classes(usecase: UseCase, estimator: Any, rows: pd.DataFrame) -> list[str]:
+    """In the order of the probabilities: as the estimator says, else sorted, which is the field's order."""
+    if is_values(usecase.task):
+        return []
+    if usecase.task == "multilabel":
+        return labels(rows[usecase.target])
+    told = getattr(estimator, "classes_", None)
+    return [str(label) for label in (np.unique(rows[usecase.target]) if told is None else told)]
 
 
 def described(usecase: UseCase, inputs: pd.DataFrame, library: Library, classes: list[str]) -> ModelSchema:

@@ -84,6 +84,10 @@ def test_another_digest_loads_nothing(tmp_path: Path, loaded: list[Path]) -> Non
         core.load(folder, digest="sha256:" + "0" * 64)
     with pytest.raises(IntegrityError):
         core.load(folder / "nowhere", digest="sha256:" + "0" * 64)
+    right = core.tree_digest(folder)
+    for wrong in ("", right[:-1], right[:-1] + ("1" if right[-1] == "0" else "0"), right.upper()):
+        with pytest.raises(IntegrityError):
+            core.load(folder, digest=wrong)
     assert loaded == []
 
 
@@ -149,7 +153,8 @@ def test_an_absent_text_is_empty_where_it_may_be_absent(
 ) -> None:
     graph = Graph(("s", "f"), ("out", "label"))
     text = TEXT.model_copy(update={"nullable": nullable})
-    found = scorer(monkeypatch, graph, schema(NUMBER, text, strings="s", floats="f"))
+    number = NUMBER.model_copy(update={"nullable": True})
+    found = scorer(monkeypatch, graph, schema(number, text, strings="s", floats="f"))
     assert found.predict_rows([(1.5, None), (2.5, "AA")]).tolist() == [0.0, 0.0]
     assert graph.fed["s"].tolist() == [["" if nullable else None], ["AA"]]
     assert graph.fed["f"].tolist() == [[1.5], [2.5]] and graph.fed["f"].dtype == np.float32

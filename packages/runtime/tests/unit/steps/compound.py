@@ -298,8 +298,8 @@ def _models() -> Mapping[str, Make]:
             lambda: KNeighborsClassifier(3, weights="distance"),
         ),
         "network": pick(
-            lambda: MLPRegressor((5,), max_iter=80, random_state=0),
-            lambda: MLPClassifier((5,), max_iter=80, random_state=0),
+            lambda: MLPRegressor(hidden_layer_sizes=(5,), max_iter=80, random_state=0),
+            lambda: MLPClassifier(hidden_layer_sizes=(5,), max_iter=80, random_state=0),
         ),
         "kernel": pick(SVR, lambda: CalibratedClassifierCV(SVC(), cv=3, ensemble=False)),
         "trivial": pick(
