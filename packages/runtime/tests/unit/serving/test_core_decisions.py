@@ -412,6 +412,18 @@ def test_a_frame_gives_each_input_its_columns_by_name(monkeypatch: pytest.Monkey
         assert str(caught.value).endswith(f"lacks the columns {', '.join(left)}")
 
 
+def test_a_whole_number_that_float32_rounds_is_rounded_in_any_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    graph = Graph(("f",))
+    found = scorer(monkeypatch, graph, schema(NUMBER, floats="f"))
+    columns = {"distance": [2**24 + 1, 2**40 + 1]}
+    for frame in (pd.DataFrame(columns), pa.table(columns)):
+        found.predict_frame(frame)
+        assert graph.fed["f"].tolist() == [[2.0**24], [2.0**40]]
+
+
 @pytest.mark.parametrize(("column", "value"), [(TEXT, "AA"), (NUMBER, 1.5)])
 def test_a_graph_with_one_input_gets_one(monkeypatch: pytest.MonkeyPatch, column: Column, value: Any) -> None:
     import pandas as pd

@@ -221,6 +221,32 @@ def test_a_class_need_not_be_made_from_scikit_learns(
     assert scorer.schema.classes == (["no", "yes"] if task == "binary" else [])
 
 
+NAMED = """
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import Ridge
+
+
+class Named(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.inner = Ridge().fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.inner.predict(X)
+"""
+
+
+def test_what_scikit_learn_takes_for_unfitted_is_refused_with_the_way_out(
+    owned: Path, tmp_path: Path
+) -> None:
+    """A pipeline looks for names that end in an underscore before it asks its last step."""
+    (owned / "named.py").write_text(NAMED)
+    table = rows()
+    model = make_pipeline(StandardScaler(), import_module("owned.named").Named()).fit(table, table["a"])
+    with pytest.raises(InvalidInput, match=r"not fitted yet.*names that end in '_'"):
+        artifact.save(tmp_path / "model", toy_of("regression", table), model, table, package="owned")
+
+
 class Pickled(Toy):
     pickled = True
 
