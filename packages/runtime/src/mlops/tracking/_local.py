@@ -173,7 +173,7 @@ class LocalDatabase:
 
 
 def plain(tags: Mapping[str, str]) -> bool:
-    """Whether these tags of a run are rows and nothing else: MLflow's own names mean more, long texts are cut."""
+    """Whether tags of a run are rows and nothing else: MLflow's own names mean more, long texts are cut."""
     return all(_OURS.fullmatch(key) and len(value) <= _TAG_LENGTH for key, value in tags.items())
 
 
