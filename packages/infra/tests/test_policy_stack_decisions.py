@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import FrozenInstanceError
+from datetime import date
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,11 +11,13 @@ import pytest
 
 from mlops.errors import InvalidInput
 from mlops.infra.model import Captured, Finding, Resource, Skip
-from mlops.infra.policy import checks_data
+from mlops.infra.policy import checks_data, checks_platform
 from mlops.infra.policy.checks_access import ABROAD, SHARED
+from mlops.infra.policy.checks_platform import SIZES_END
 from mlops.infra.policy.judge import REASONLESS, RULES, UNUSED, accept, judge, rules_with
 from mlops.infra.policy.rule import ResourceRule, StackRule, holds, must
 from mlops.infra.roles import BUILT_IN, CUSTOM, custom_id
+from mlops.spec.vm_sizes import Series, Table
 
 
 def resource(kind: str, name: str = "x", *, stack: str = "prod", **more: Any) -> Resource:
@@ -223,6 +227,35 @@ def test_rules_of_the_repository_come_after_those_of_the_platform() -> None:
     assert tuple(platform) == RULES
     assert isinstance(tags, ResourceRule)
     assert (tags.check, tags.kinds) == ("MLOPS_TAGS_1", ("a:B", "a:C"))
+
+
+def test_the_rule_on_retired_sizes_goes_by_the_table_of_the_repository(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    gone = Series(series="Ours", sizes="D4s_v3", ends=date(2026, 1, 1))
+    table = Table(read=date(2026, 1, 1), series=(gone,))
+    cluster = resource(
+        "machinelearningservices:Compute",
+        inputs={"properties": {"properties": {"vmSize": "Standard_D4s_v3"}}},
+    )
+    ours = rules_with(None, table)
+    assert [rule.check for rule in ours] == [rule.check for rule in RULES]
+    others = [(a, b) for a, b in zip(ours, RULES, strict=True) if a.check != SIZES_END]
+    assert all(a is b for a, b in others) and len(others) == len(RULES) - 1
+
+    def ended(rules: Any) -> list[str]:
+        return [f.resource for f in judge([cluster], rules) if f.check == SIZES_END]
+
+    monkeypatch.setattr(checks_platform, "today", lambda: date(2026, 1, 2))
+    assert (ended(RULES), ended(ours), ended(rules_with(own(), table))) == ([], ["x"], ["x"])
+    monkeypatch.setattr(checks_platform, "today", lambda: date(2025, 12, 31))
+    assert ended(ours) == [], "it still runs"
+
+
+@pytest.mark.parametrize("rule", [RULES[0], next(r for r in RULES if isinstance(r, StackRule))])
+def test_a_rule_is_not_changed_once_it_is_made(rule: Any) -> None:
+    with pytest.raises(FrozenInstanceError):
+        rule.check = "MLOPS_NONE_1"
 
 
 def test_a_rule_of_the_repository_does_not_take_the_name_of_one_of_the_platform() -> None:

@@ -62,7 +62,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for judged in found:
             code = max(code, _tell(judged, whole=modules[judged.module] is None))
     if not given.since:
-        PAGE.write_text(report.page([known(ROOT, m, NEAREST[m], reasons) for m in NEAREST]), "utf-8")
+        before = report.read(PAGE.read_text("utf-8")) if PAGE.exists() else {}
+        here = [report.part(known(ROOT, m, NEAREST[m], reasons)) for m in NEAREST]
+        PAGE.write_text(report.page([report.better(one, before.get(one.module)) for one in here]), "utf-8")
     return code
 
 

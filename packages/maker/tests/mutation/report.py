@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -46,30 +47,57 @@ class Judged:
         return [edit for edit in self.survivors if self.reason(edit) is None]
 
 
-def page(modules: Sequence[Judged]) -> str:
+@dataclass(frozen=True)
+class Part:
+    """What the page has of one module."""
+
+    module: str
+    figures: tuple[int, ...]
+    """Edits, not tried, noticed, harmless, open."""
+    survivors: str
+    """The list of them; empty where there are none."""
+
+
+def part(judged: Judged) -> Part:
+    """One module as this machine knows it."""
+    survivors = judged.survivors
+    figures = (
+        len(judged.results), len(judged.results) - judged.tried, judged.tried - len(survivors),
+        len(survivors) - len(judged.open), len(judged.open),
+    )  # fmt: skip
+    lines = [line for edit in survivors for line in (*shown(judged, edit), "")]
+    return Part(judged.module, figures, "\n".join(lines).rstrip())
+
+
+def read(text: str) -> dict[str, Part]:
+    """The parts of a page, by module: a run on another machine wrote them."""
+    sections = dict(re.findall(r"(?ms)^## (\S+)\n\n(.*?)\s*(?=^## |\Z)", text))
+    rows = re.findall(r"(?m)^\| `(\S+)` \|" + r" (\d+) \|" * 5, text)
+    return {name: Part(name, tuple(map(int, rest)), sections.get(name, "")) for name, *rest in rows}
+
+
+def better(here: Part, before: Part | None) -> Part:
+    """The part that knows more of the same edits."""
+    known = before is not None and before.figures[0] == here.figures[0]
+    return before if before is not None and known and before.figures[1] < here.figures[1] else here
+
+
+def page(parts: Sequence[Part]) -> str:
     """The page, with every survivor."""
-    lines = [INTRODUCTION, *_table(modules), ""]
-    for judged in modules:
-        if judged.survivors:
-            lines += [f"## {judged.module}", ""]
-            lines += [line for edit in judged.survivors for line in (*shown(judged, edit), "")]
+    lines = [INTRODUCTION, *_table(parts), ""]
+    for one in parts:
+        if one.survivors:
+            lines += [f"## {one.module}", "", one.survivors, ""]
     return "\n".join(lines).rstrip() + "\n"
 
 
-def _table(modules: Sequence[Judged]) -> list[str]:
+def _table(parts: Sequence[Part]) -> list[str]:
     rows = [
         "| module | edits | not tried | noticed | harmless | open | noticed of those that change behaviour |"
     ]
     rows.append("|---|---:|---:|---:|---:|---:|---:|")
-    total = [0] * 5
-    for judged in modules:
-        gone = judged.tried - len(judged.survivors)
-        figures = [
-            len(judged.results), len(judged.results) - judged.tried, gone,
-            len(judged.survivors) - len(judged.open), len(judged.open),
-        ]  # fmt: skip
-        total = [a + b for a, b in zip(total, figures, strict=True)]
-        rows.append(_row(f"`{judged.module}`", figures))
+    rows += [_row(f"`{one.module}`", one.figures) for one in parts]
+    total = [sum(column) for column in zip(*(one.figures for one in parts), strict=True)]
     return [*rows, _row("**all**", total)]
 
 

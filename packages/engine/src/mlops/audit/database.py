@@ -91,9 +91,9 @@ def _hits(affected: Mapping[str, Any], version: str) -> bool:
 def _within(events: Any, version: Version) -> bool:
     """Whether the last event at or before this version is one that introduces the flaw."""
     order = {"introduced": 0, "fixed": 1, "last_affected": 2}
-    found = [(Version(v), order[kind]) for event in events for kind, v in event.items() if kind in order]
+    changes = [(Version(v), order[kind]) for event in events for kind, v in event.items() if kind in order]
     inside = False
-    for at, kind in sorted(found):
+    for at, kind in sorted(changes):
         if kind == order["introduced"] and version >= at:
             inside = True
         elif (kind == order["fixed"] and version >= at) or (kind == order["last_affected"] and version > at):
@@ -108,8 +108,8 @@ def served(database: Database) -> Iterator[str]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
-            found = database.about(asked["package"]["name"], asked["version"])
-            body = json.dumps({"vulns": found} if found else {}).encode()
+            flaws = database.about(asked["package"]["name"], asked["version"])
+            body = json.dumps({"vulns": flaws} if flaws else {}).encode()
             self.send_response(200)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))

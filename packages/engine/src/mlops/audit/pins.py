@@ -35,13 +35,13 @@ def pins(root: Path, name: str) -> tuple[list[Pin], list[Problem]]:
     read = _reader(PurePosixPath(name).name)
     if read is None:
         raise InvalidInput(f"{name} locks no packages; known: {FILES}")
-    found, problems = set[Pin](), []
+    locked, problems = set[Pin](), []
     for entry in read(read_text(root / name, name), name):
         if isinstance(entry, Pin):
-            found.add(Pin(normal(entry.name), entry.version))
+            locked.add(Pin(normal(entry.name), entry.version))
         else:
             problems.append(entry)
-    return sorted(found), problems
+    return sorted(locked), problems
 
 
 def normal(name: str) -> str:
@@ -71,8 +71,8 @@ def _lock(text: str, name: str) -> Iterator[Pin | Problem]:
 
 def _requirements(text: str, name: str) -> Iterator[Pin | Problem]:
     for number, line in enumerate(text.splitlines(), start=1):
-        if found := _PINNED.match(line):
-            yield Pin(*found.groups())
+        if pin := _PINNED.match(line):
+            yield Pin(*pin.groups())
         elif not _COMMENT.match(line):
             yield _loose(f"{name}:{number}", line.strip())
 
@@ -80,10 +80,10 @@ def _requirements(text: str, name: str) -> Iterator[Pin | Problem]:
 def _conda(text: str, name: str) -> Iterator[Pin | Problem]:
     """What pip installs. Packages of conda's own channels have no advisories by their names."""
     try:
-        found = yaml.safe_load(text)
+        content = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise InvalidInput(Problem(name, f"not valid YAML: {error}")) from None
-    listed = found.get("dependencies", []) if isinstance(found, dict) else []
+    listed = content.get("dependencies", []) if isinstance(content, dict) else []
     for part in listed if isinstance(listed, list) else []:
         for line in part.get("pip", []) if isinstance(part, dict) else ():
             pinned = _PINNED.match(str(line))

@@ -86,9 +86,9 @@ def audit(
     where: dict[Pin, list[str]] = defaultdict(list)
     problems: list[Problem] = []
     for name in files:
-        found, loose = pins(root, name)
+        pinned, loose = pins(root, name)
         problems += loose
-        for pin in found:
+        for pin in pinned:
             where[pin].append(name)
     with served(database) if database is not None else nullcontext(OSV) as address:
         try:
@@ -147,14 +147,14 @@ def _findings(
     if answer.get("skip_reason"):
         return []
     pin = Pin(normal(answer["name"]), answer["version"])
-    found = []
+    findings = []
     for one in answer["vulns"]:
         ids = {one["id"], *one.get("aliases", [])}
         reason = next((a.reason for a in accepted if a.id in ids and today <= a.until), "")
         aliases = tuple(sorted(ids - {one["id"]}))
         fixed = tuple(one["fix_versions"])
-        found.append(Finding(pin.name, pin.version, one["id"], aliases, fixed, tuple(where[pin]), reason))
-    return found
+        findings.append(Finding(pin.name, pin.version, one["id"], aliases, fixed, tuple(where[pin]), reason))
+    return findings
 
 
 def _stale(accepted: Sequence[Accepted], findings: Sequence[Finding], today: date) -> list[Problem]:

@@ -83,7 +83,7 @@ def card_of(model: ModelFacts, version: VersionFacts) -> Card:
 
 def _data(version: VersionFacts) -> dict[str, str]:
     tags, evaluation = version.tags, version.evaluation
-    found = {
+    fields = {
         "Data set": tags.get("mlops.data.name", ""),
         "Data version": tags.get("mlops.data.version", ""),
         "Data digest": digest(tags.get("mlops.data.digest", "")),
@@ -92,60 +92,62 @@ def _data(version: VersionFacts) -> dict[str, str]:
         "Test rows": f"{evaluation.rows:,}" if evaluation else "",
         "Base rate": number(evaluation.base_rate) if evaluation and evaluation.base_rate is not None else "",
     }
-    return {key: value for key, value in found.items() if value}
+    return {key: value for key, value in fields.items() if value}
 
 
 def _slices(model: ModelFacts, version: VersionFacts) -> tuple[SliceMetrics, ...]:
     if version.evaluation is None:
         return ()
-    found = [s for s in version.evaluation.slices if model.metric in s.metrics]
+    measured = [s for s in version.evaluation.slices if model.metric in s.metrics]
     sign = 1 if model.higher_is_better else -1
-    return tuple(sorted(found, key=lambda s: (s.column, sign * s.metrics[model.metric], s.value)))
+    return tuple(sorted(measured, key=lambda s: (s.column, sign * s.metrics[model.metric], s.value)))
 
 
 def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
     """Sentences that follow from the records; what nobody measured is not claimed."""
-    found = []
+    sentences = []
     tested, learned = version.tags.get("mlops.data.test_window"), version.tags.get("mlops.data.window")
     if learned and tested:
-        found.append(
+        sentences.append(
             f"It learned from {learned} and was tested on {tested}. How good it is in any other time is not "
             "measured here; mlops monitor measures it in production."
         )
     if version.external:
-        found.append(
+        sentences.append(
             "It was trained elsewhere. By whom, from which code and with which parameters is not known here; "
             "what it learned from is what was said when it was registered."
         )
-    found += _slice_limits(model, version)
+    sentences += _slice_limits(model, version)
     if schema := version.schema:
         ranged = [c.name for c in schema.columns if c.minimum is not None or c.maximum is not None]
         if ranged:
-            found.append(f"Requests outside the ranges below are refused ({', '.join(ranged)}).")
+            sentences.append(f"Requests outside the ranges below are refused ({', '.join(ranged)}).")
         unknown = [c.name for c in schema.columns if c.categories and c.unknown_category == "accept"]
         if unknown:
-            found.append(
+            sentences.append(
                 f"Values of {', '.join(unknown)} that were not in training are scored as unknown, which is "
                 "less exact."
             )
-        found += [f"No request is held to all of the contract: {sentence}." for sentence in schema.unchecked]
+        sentences += [
+            f"No request is held to all of the contract: {sentence}." for sentence in schema.unchecked
+        ]
     if version.schema and version.schema.pretrained:
         files = ", ".join(f"{place} ({digest})" for place, digest in version.schema.pretrained.items())
-        found.append(
+        sentences.append(
             f"It is made of what somebody else has trained: {files}. On which data is not known here."
         )
     if version.schema and version.schema.onnx is None and version.schema.no_graph:
-        found.append(
+        sentences.append(
             f"It is served by the library that trained it, not by an ONNX graph: {version.schema.no_graph}."
         )
     if evaluation := version.evaluation:
-        found += [f"{sentence}." for sentence in evaluation.undefined]
+        sentences += [f"{sentence}." for sentence in evaluation.undefined]
         if evaluation.contract_violations:
-            found.append(
+            sentences.append(
                 "Its test rows break the data contract: " + "; ".join(evaluation.contract_violations)
             )
         if parity := evaluation.onnx:
-            found.append(
+            sentences.append(
                 f"The served ONNX graph differs from the trained model by at most "
                 f"{parity.max_abs_difference:.1e} over {parity.rows:,} rows, "
                 f"{plural(parity.label_flips, 'label')} flipped."
@@ -156,28 +158,28 @@ def _limits(model: ModelFacts, version: VersionFacts) -> list[str]:
         if g.verdict in ("skipped", "bypassed")
     ]
     if weak:
-        found.append(f"Not judged by every gate: {', '.join(weak)} did not count.")
+        sentences.append(f"Not judged by every gate: {', '.join(weak)} did not count.")
     for env in model.environments:
         failed = [r for r in env.history if r.release == version.version and r.outcome == "failed"]
-        found += [f"It was sent back from {env.env} on {r.at:%Y-%m-%d}: {r.detail}." for r in failed]
-    return found
+        sentences += [f"It was sent back from {env.env} on {r.at:%Y-%m-%d}: {r.detail}." for r in failed]
+    return sentences
 
 
 def _slice_limits(model: ModelFacts, version: VersionFacts) -> list[str]:
     whole = version.evaluation.metrics.get(model.metric) if version.evaluation else None
     if whole is None:
         return []
-    found = []
+    sentences = []
     by_column: dict[str, SliceMetrics] = {}
     for one in _slices(model, version):
         by_column.setdefault(one.column, one)
     for column, worst in by_column.items():
         value = worst.metrics[model.metric]
-        found.append(
+        sentences.append(
             f"By {column} it is weakest where {column} is {worst.value}: {model.metric} {number(value)} on "
             f"{plural(worst.rows, 'row')}, against {number(whole.value)} on all."
         )
-    return found
+    return sentences
 
 
 def _approvals(model: ModelFacts, version: int) -> list[Approval]:
@@ -223,9 +225,11 @@ def markdown(card: Card) -> str:
         lines += ["## Slices", "", *_table(("column", "value", "rows", card.metric), sliced)]
     lines += ["## Limits", "", *(f"- {_cell(text)}" for text in card.limits), ""]
     if version.explanation:
-        found = version.explanation
-        losses = [(c.column, f"{c.mean:.4f}", f"± {c.deviation:.4f}") for c in found.columns[:INFLUENCES]]
-        said = f"Loss of {found.metric} when a column is shuffled, on {found.rows:,} test rows."
+        explanation = version.explanation
+        losses = [
+            (c.column, f"{c.mean:.4f}", f"± {c.deviation:.4f}") for c in explanation.columns[:INFLUENCES]
+        ]
+        said = f"Loss of {explanation.metric} when a column is shuffled, on {explanation.rows:,} test rows."
         lines += [
             "## What it relies on",
             "",

@@ -52,5 +52,5 @@ def change(metric: Interval | None, way: Way | None) -> Change | None:
 
 def worse(metrics: Mapping[str, Interval], ways: Mapping[str, Way | None]) -> list[str]:
     """Names of all metrics that became worse."""
-    found = {name: change(metric, ways.get(name)) for name, metric in metrics.items()}
-    return [name for name, one in found.items() if one is not None and one.word == "worse"]
+    changes = {name: change(metric, ways.get(name)) for name, metric in metrics.items()}
+    return [name for name, one in changes.items() if one is not None and one.word == "worse"]

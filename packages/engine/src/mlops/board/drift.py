@@ -78,9 +78,9 @@ def _weight(by_report: Sequence[dict[str, Signal]]) -> Callable[[str], tuple[int
 
 
 def _line(name: str, by_report: Sequence[dict[str, Signal]]) -> Line:
-    found = [signals.get(name) for signals in by_report]
-    limit = next((s.limit for s in reversed(found) if s is not None and s.limit), "")
-    return Line(name, limit, tuple(_cell(s) for s in found))
+    history = [signals.get(name) for signals in by_report]
+    limit = next((s.limit for s in reversed(history) if s is not None and s.limit), "")
+    return Line(name, limit, tuple(_cell(s) for s in history))
 
 
 def _cell(signal: Signal | None) -> Cell:
@@ -92,7 +92,7 @@ def _cell(signal: Signal | None) -> Cell:
 def _performance(env: str, model: ModelFacts, reports: Sequence[MonitorReport]) -> Markup | str:
     points = []
     for report in reports:
-        found = next(
+        signal = next(
             (
                 s
                 for s in report.signals
@@ -100,15 +100,15 @@ def _performance(env: str, model: ModelFacts, reports: Sequence[MonitorReport]) 
             ),
             None,
         )
-        if found is None or found.observed is None:
+        if signal is None or signal.observed is None:
             continue
         points.append(
             Point(
                 label=f"{report.window.end:%d %b}",
-                value=found.observed,
-                low=found.values.get("low"),
-                high=found.values.get("high"),
-                kind="bad" if found.verdict == "breach" else "good",
+                value=signal.observed,
+                low=signal.values.get("low"),
+                high=signal.values.get("high"),
+                kind="bad" if signal.verdict == "breach" else "good",
             )
         )
     if len(points) < 2:

@@ -91,10 +91,10 @@ def model_facts(
     root: Path, target: Target, settings: Settings, model: str, only: int | None = None
 ) -> ModelFacts:
     """One model with its environments and newest versions, or the version `only`."""
-    found = target.registry.versions(model)
-    rows = {v.version: VersionRow.of(v) for v in found}
-    newest = [v for i, v in enumerate(found) if i < VERSIONS or rows[v.version].live]
-    shown = newest if only is None else [v for v in found if v.version == only]
+    registered = target.registry.versions(model)
+    rows = {v.version: VersionRow.of(v) for v in registered}
+    newest = [v for i, v in enumerate(registered) if i < VERSIONS or rows[v.version].live]
+    shown = newest if only is None else [v for v in registered if v.version == only]
     gates = load_gates(root, model)
     champion = gates.champion
     made = tuple(version_facts(root, target.registry, v) for v in shown)
@@ -110,7 +110,7 @@ def model_facts(
         ),
         ways={name: direction(name, gates) for name in _measured(made) | {champion.metric}},
         versions=made,
-        older=len(found) - len(shown),
+        older=len(registered) - len(shown),
     )
 
 

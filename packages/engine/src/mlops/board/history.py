@@ -30,7 +30,7 @@ class Happened:
 
 def rows_of(environments: Sequence[EnvironmentFacts]) -> list[Happened]:
     """Newest first, at most `ROWS`."""
-    found = [
+    moves = [
         Happened(
             at=row.at,
             env=env.env,
@@ -46,4 +46,4 @@ def rows_of(environments: Sequence[EnvironmentFacts]) -> list[Happened]:
         for env in environments
         for row in env.history
     ]
-    return sorted(found, key=lambda row: (row.at, row.env), reverse=True)[:ROWS]
+    return sorted(moves, key=lambda row: (row.at, row.env), reverse=True)[:ROWS]

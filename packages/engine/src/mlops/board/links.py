@@ -15,8 +15,8 @@ _REQUEST = re.compile(r"^Merge pull request #?(\d+)\b|^Merged PR (\d+)\b|\(#(\d+
 
 def request_number(subject: str) -> int | None:
     """The pull request that a commit came by, from what GitHub, Azure DevOps and the local forge write."""
-    found = _REQUEST.search(subject)
-    return int(next(filter(None, found.groups()))) if found else None
+    match = _REQUEST.search(subject)
+    return int(next(filter(None, match.groups()))) if match else None
 
 
 @dataclass(frozen=True)

@@ -33,22 +33,22 @@ _HERE = Path(__file__).parent
 def pages(board: BoardFacts) -> dict[str, str]:
     """Every file of the site: path and text. The same facts give the same bytes."""
     render = functools.partial(_render, board)
-    found = {
+    files = {
         name: (_HERE / "static" / name).read_text(encoding="utf-8") for name in ("board.css", "icon.svg")
     }
-    found["index.html"] = render("index.html", "")
+    files["index.html"] = render("index.html", "")
     for model in board.models:
-        found[f"{model.name}/index.html"] = render("model.html", "../", model=model, **_model(model))
+        files[f"{model.name}/index.html"] = render("model.html", "../", model=model, **_model(model))
         for version in model.versions:
             place = f"{model.name}/{version.version}"
             card = card_of(model, version)
             facts = {"model": model, "version": version, "card": card}
-            found[f"{place}/index.html"] = render(
+            files[f"{place}/index.html"] = render(
                 "version.html", "../../", **facts, **_version(model, version)
             )
-            found[f"{place}/card.html"] = render("card.html", "../../", **facts, inputs=cards.inputs)
-            found[f"{place}/card.md"] = cards.markdown(card)
-    return found
+            files[f"{place}/card.html"] = render("card.html", "../../", **facts, inputs=cards.inputs)
+            files[f"{place}/card.md"] = cards.markdown(card)
+    return files
 
 
 def card_page(board: BoardFacts, card: Card) -> str:
@@ -147,16 +147,16 @@ def _model(model: ModelFacts) -> dict[str, Any]:
 
 def _main(model: ModelFacts, version: VersionFacts) -> Any:
     """The model's first metric of a version, None when nobody measured it."""
-    for found in (version.report, version.evaluation):
-        if found is not None and model.metric in found.metrics:
-            return found.metrics[model.metric]
+    for measured in (version.report, version.evaluation):
+        if measured is not None and model.metric in measured.metrics:
+            return measured.metrics[model.metric]
     return None
 
 
 def _measured(version: VersionFacts) -> Mapping[str, Interval]:
     """Every metric of a version, and the champion's where the gates compared them."""
-    found = dict(version.evaluation.metrics) if version.evaluation else {}
-    return found | (version.report.metrics if version.report else {})
+    metrics = dict(version.evaluation.metrics) if version.evaluation else {}
+    return metrics | (version.report.metrics if version.report else {})
 
 
 def _version(model: ModelFacts, version: VersionFacts) -> dict[str, Any]:

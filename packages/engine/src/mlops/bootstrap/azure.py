@@ -92,8 +92,8 @@ def repository_of(root: Path, settings: Settings, forge: Hosted) -> str:
             Problem(FILE, f"must be {hosted.shape}; got {settings.forge.repository!r}", "forge.repository")
         )
     remote = Git(root).answer("remote", "get-url", "origin")[1].strip()
-    if found := hosted.of_remote(remote):
-        return found
+    if repository := hosted.of_remote(remote):
+        return repository
     said = f"the remote `origin` is {remote!r}" if remote else "there is no remote `origin`"
     raise InvalidInput(
         f'which repository on {forge}? {said}; write `repository = "{hosted.shape}"` into [forge] of {FILE}'

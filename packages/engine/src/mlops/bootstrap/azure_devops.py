@@ -150,8 +150,8 @@ class PipelineEnvironment:
             "instructions": "",
             "blockedApprovers": [],
         }
-        found: list[tuple[str, Any]] = [("an approval", approval)] if self.approvers else []
-        return found + ([("an exclusive lock", {})] if self.lock else [])
+        checks: list[tuple[str, Any]] = [("an approval", approval)] if self.approvers else []
+        return checks + ([("an exclusive lock", {})] if self.lock else [])
 
     def _missing(self, number: int) -> list[tuple[str, Any]]:
         there = {str((c.get("type") or {}).get("id", "")).lower() for c in self.devops.checks(number)}
@@ -201,12 +201,12 @@ def _with_variables(values: dict[str, str], text: str) -> str:
 
 
 def environment_steps(world: World, devops: AzureDevOpsSettings, approvers: Sequence[str]) -> list[Step]:
-    found: list[Step] = []
+    steps: list[Step] = []
     for stack in world.stacks:
         for duty, name in stack.environments.items():
             who = approvers if world.approved(stack, duty) else ()
-            found.append(PipelineEnvironment(devops, name, duty != "plan", who))
-    return found
+            steps.append(PipelineEnvironment(devops, name, duty != "plan", who))
+    return steps
 
 
 def project_there(devops: AzureDevOpsSettings) -> None:

@@ -74,8 +74,8 @@ def with_azure_devops(text: str, issuer: str, subjects: Mapping[str, str]) -> st
 def with_forge(text: str, *, kind: str, repository: str) -> str:
     """mlops.toml with this `[forge]`."""
     fields = {"kind": kind, "repository": repository}
-    found = re.search(r"^\[forge\]\n(?:(?!\[).*\n)*", text, re.MULTILINE)
-    block = found[0] if found else ""
+    section = re.search(r"^\[forge\]\n(?:(?!\[).*\n)*", text, re.MULTILINE)
+    block = section[0] if section else ""
     changed = block or "\n[forge]\n"
     for name, value in fields.items():
         line = f"{name} = {json.dumps(value)}"

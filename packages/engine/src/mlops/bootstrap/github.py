@@ -142,20 +142,20 @@ class Environment:
 
     def _wrong(self, there: Mapping[str, Any]) -> list[str]:
         """Rules that are missing; what is stricter than asked is right."""
-        found = []
+        missing = []
         policy = there.get("deployment_branch_policy")
         if self.branch and not policy:
-            found.append(f"every branch may use it; only {self.branch} must")
+            missing.append(f"every branch may use it; only {self.branch} must")
         elif (
             policy
             and policy.get("custom_branch_policies")
             and self.branch
             and not self.github.branches(self.name)
         ):
-            found.append(f"no branch may use it; {self.branch} must")
+            missing.append(f"no branch may use it; {self.branch} must")
         if self.reviewers and not reviewers_of(there):
-            found.append("nobody has to approve; a reviewer is added")
-        return found
+            missing.append("nobody has to approve; a reviewer is added")
+        return missing
 
     def _body(self, there: Mapping[str, Any] | None) -> dict[str, Any]:
         before = body_of(there) if there else {}
@@ -192,25 +192,25 @@ def github_steps(
 ) -> list[Step]:
     """Environments first, then what they and the repository must know."""
     record, branch = Record(github), github.default_branch()
-    found: list[Step] = []
+    steps: list[Step] = []
     for stack in world.stacks:
         if stack.name == SHARED:
             continue
         for duty, name in stack.environments.items():
             who = reviewers if world.approved(stack, duty) else ()
-            found.append(Environment(github, record, name, "" if duty == "plan" else branch, who))
+            steps.append(Environment(github, record, name, "" if duty == "plan" else branch, who))
             client = functools.partial(_client, world, stack, duty)
-            found.append(Variable(github, record, "AZURE_CLIENT_ID", client, name))
+            steps.append(Variable(github, record, "AZURE_CLIENT_ID", client, name))
             if world.subscription(stack) != world.arm.subscription:
                 own = world.subscription(stack)
-                found.append(
+                steps.append(
                     Variable(github, record, "AZURE_SUBSCRIPTION_ID", functools.partial(str, own), name)
                 )
     for name, value in repository_variables(world).items():
-        found.append(Variable(github, record, name, functools.partial(str, value)))
+        steps.append(Variable(github, record, name, functools.partial(str, value)))
     if protect:
-        found.append(Ruleset(github, record))
-    return found
+        steps.append(Ruleset(github, record))
+    return steps
 
 
 def _client(world: World, stack: Stack, duty: str) -> str | None:

@@ -84,14 +84,14 @@ def missing_rules(github: GitHubSettings, branch: str) -> list[str]:
     rules = {rule["type"]: rule.get("parameters") or {} for rule in github.rules(branch)}
     classic = github.protection(branch)
     review = rules.get("pull_request") or classic.get("required_pull_request_reviews")
-    found = []
+    sentences = []
     if review is None:
-        found.append(f"{branch} can be pushed to without a pull request")
+        sentences.append(f"{branch} can be pushed to without a pull request")
     elif not (review.get("require_code_owner_review") or review.get("require_code_owner_reviews")):
-        found.append(f"{branch} changes without a review by code owners")
+        sentences.append(f"{branch} changes without a review by code owners")
     status = rules.get("required_status_checks") or {}
     checks = {c["context"] for c in status.get("required_status_checks") or []}
     checks |= set((classic.get("required_status_checks") or {}).get("contexts") or [])
     if lacking := [c for c in CHECKS if c not in checks]:
-        found.append(f"{branch} changes without the checks {', '.join(lacking)}")
-    return found
+        sentences.append(f"{branch} changes without the checks {', '.join(lacking)}")
+    return sentences

@@ -67,16 +67,16 @@ class Assignment:
         """Object id; None while the identity is not there."""
         if self.stack is None:
             return str(self.world.claims["oid"])
-        found = self.world.identity(self.stack, self.who)
-        return found["principalId"] if found else None
+        identity = self.world.identity(self.stack, self.who)
+        return identity["principalId"] if identity else None
 
     def look(self) -> Look:
         principal = self.principal()
         if principal is None:
             return Look("create", "as soon as Pulumi has made the identity")
-        found = self.world.arm.get(self.path)
-        if found is not None:
-            there = found["properties"]
+        assignment = self.world.arm.get(self.path)
+        if assignment is not None:
+            there = assignment["properties"]
             if there.get("principalId") != principal:
                 return Look("change", "it was given to an identity that is gone")
             if (there.get("condition") or "") != self.condition:
@@ -97,8 +97,8 @@ class Assignment:
         )
 
     def ours(self) -> str:
-        found = self.world.arm.get(self.path)
-        return f"take back {self.title}" if found is not None else ""
+        assignment = self.world.arm.get(self.path)
+        return f"take back {self.title}" if assignment is not None else ""
 
     def remove(self) -> None:
         self.world.arm.delete(self.path, what=f"take back {self.title}")
@@ -151,17 +151,19 @@ class Withdrawn(Assignment):
         return f"no {super().title}"
 
     def look(self) -> Look:
-        found = self.world.arm.get(self.path)
+        assignment = self.world.arm.get(self.path)
         return (
-            Look("change", "it could write the state of every stack") if found is not None else Look("keep")
+            Look("change", "it could write the state of every stack")
+            if assignment is not None
+            else Look("keep")
         )
 
     def make(self, look: Look) -> None:
         self.remove()
 
     def ours(self) -> str:
-        found = self.world.arm.get(self.path)
-        return f"take back {super().title}" if found is not None else ""
+        assignment = self.world.arm.get(self.path)
+        return f"take back {super().title}" if assignment is not None else ""
 
 
 def own_grants(world: World) -> list[Step]:
@@ -175,20 +177,20 @@ def own_grants(world: World) -> list[Step]:
 
 def workflow_grants(world: World) -> list[Step]:
     """What `plan` and `apply` of each environment need beside what `mlops.infra.roles` gives them."""
-    found: list[Step] = []
+    steps: list[Step] = []
     for stack in world.stacks:
         for duty in ("plan", "apply"):
             if stack.name == SHARED or duty not in stack.environments:
                 continue
-            found += [
+            steps += [
                 *_state_grants(world, stack, duty),
                 Assignment(world, stack, duty, CRYPTO_USER, key_path(world), "Pulumi's key"),
             ]
             if duty == "apply":
-                found.append(_registry_grant(world, stack))
-                found += _training_grants(world, stack)
-                found += _before_grants(world, stack)
-    return found
+                steps.append(_registry_grant(world, stack))
+                steps += _training_grants(world, stack)
+                steps += _before_grants(world, stack)
+    return steps
 
 
 def _state_grants(world: World, stack: Stack, duty: str) -> list[Step]:

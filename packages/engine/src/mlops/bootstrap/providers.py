@@ -38,11 +38,11 @@ _SECONDS: Final = 900.0
 
 def needed(stacks: Iterable[Stack]) -> list[str]:
     """Namespaces of everything that these stacks make, sorted."""
-    found = set(ALWAYS)
+    namespaces = set(ALWAYS)
     for stack in stacks:
         options = getattr(stack.config, "options", None)
-        found |= {n for name, names in OPTIONS.items() if getattr(options, name, None) for n in names}
-    return sorted(found)
+        namespaces |= {n for name, names in OPTIONS.items() if getattr(options, name, None) for n in names}
+    return sorted(namespaces)
 
 
 def unregistered(arm: Arm, namespaces: Iterable[str]) -> list[str]:

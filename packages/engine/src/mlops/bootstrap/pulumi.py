@@ -95,8 +95,8 @@ def pinned(root: Path) -> str:
     """The version that the Makefile names; empty when it names none."""
     makefile = root / "Makefile"
     text = makefile.read_text(encoding="utf-8") if makefile.is_file() else ""
-    found = re.search(r"^PULUMI_VERSION\s*:=\s*(\S+)", text, re.MULTILINE)
-    return found[1] if found else ""
+    match = re.search(r"^PULUMI_VERSION\s*:=\s*(\S+)", text, re.MULTILINE)
+    return match[1] if match else ""
 
 
 def find(root: Path) -> Path | None:
@@ -105,8 +105,8 @@ def find(root: Path) -> Path | None:
     own = cache / f"pulumi-{pinned(root)}" / "bin" / "pulumi"
     if own.is_file():
         return own
-    found = shutil.which("pulumi")
-    return Path(found) if found else None
+    on_path = shutil.which("pulumi")
+    return Path(on_path) if on_path else None
 
 
 @dataclass(frozen=True)
@@ -178,21 +178,21 @@ def trust_differences(world: World, name: str) -> list[str]:
     if not isinstance(stack.config, EnvironmentStack):
         return []
     wanted = {(f.duty, f.name): (f.issuer, f.subject) for f in federations(stack.config)}
-    found: dict[tuple[str, str], tuple[str, str]] = {}
+    trusted: dict[tuple[str, str], tuple[str, str]] = {}
     for duty in sorted({*stack.environments, *(duty for duty, _ in wanted)}):
         path = f"{world.identity_path(stack, duty)}/federatedIdentityCredentials"
         for row in world.arm_of(stack).list(path):
-            found[duty, row["name"]] = (row["properties"]["issuer"], row["properties"]["subject"])
+            trusted[duty, row["name"]] = (row["properties"]["issuer"], row["properties"]["subject"])
     wrong = [
-        f"{stack.names('identity', duty)} trusts {found[duty, name][1]!r}, the stack file says {subject!r}"
-        if (duty, name) in found
+        f"{stack.names('identity', duty)} trusts {trusted[duty, name][1]!r}, the stack file says {subject!r}"
+        if (duty, name) in trusted
         else f"{stack.names('identity', duty)} does not trust {subject!r}"
         for (duty, name), (issuer, subject) in wanted.items()
-        if found.get((duty, name)) != (issuer, subject)
+        if trusted.get((duty, name)) != (issuer, subject)
     ]
     wrong += [
         f"{stack.names('identity', duty)} trusts {subject!r}, which the stack file does not name"
-        for (duty, name), (_, subject) in found.items()
+        for (duty, name), (_, subject) in trusted.items()
         if (duty, name) not in wanted
     ]
     return wrong

@@ -34,13 +34,13 @@ class Resource:
     needs: str = _NEEDS
 
     def look(self) -> Look:
-        found = self.world.arm.get(self.path)
-        if found is None:
+        existing = self.world.arm.get(self.path)
+        if existing is None:
             reason = self.taken() if self.taken else ""
             return Look("refuse", reason) if reason else Look("create")
         mine = self._mine()
         wanted = self.body if mine else {k: v for k, v in self.body.items() if k not in ("tags", "location")}
-        wrong = differences(wanted, found)
+        wrong = differences(wanted, existing)
         if not wrong:
             return Look("keep", "" if mine else "somebody else's, and as it must be")
         if mine:
@@ -64,8 +64,8 @@ class Resource:
         self.world.arm.delete(self.path, what=f"remove {self.title}")
 
     def _mine(self) -> bool:
-        found = self.world.arm.get(self.owner)
-        return bool(found) and (found.get("tags") or {}).get(TAG) == self.world.project
+        existing = self.world.arm.get(self.owner)
+        return bool(existing) and (existing.get("tags") or {}).get(TAG) == self.world.project
 
 
 class Group(Resource):
@@ -90,10 +90,10 @@ class Vault(Resource):
     """With purge protection: whoever deletes the key by mistake has 90 days to take that back."""
 
     def look(self) -> Look:
-        found = super().look()
-        if found.action in ("create", "refuse") and self._deleted():
+        planned = super().look()
+        if planned.action in ("create", "refuse") and self._deleted():
             return Look("create", "recovered from soft deletion, with its key")
-        return found
+        return planned
 
     def make(self, look: Look) -> None:
         if self.world.arm.get(self.path) is None and self._deleted():

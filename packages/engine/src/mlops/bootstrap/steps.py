@@ -108,12 +108,12 @@ def carry_out(steps: Sequence[Step], tell: Tell) -> int:
 
 def removals(steps: Sequence[Step]) -> list[tuple[Step, str]]:
     """What undo would do, last step first; raises `Blocked` when something stands in the way."""
-    found = []
+    removed = []
     for step in reversed(steps):
         with rights(step):
             if sentence := step.ours():
-                found.append((step, sentence))
-    return found
+                removed.append((step, sentence))
+    return removed
 
 
 def undo(removable: Sequence[tuple[Step, str]], tell: Callable[[Step, str], None]) -> None:

@@ -82,19 +82,19 @@ def read_stacks(root: Path, settings: Settings, chosen: Sequence[str] = ()) -> l
         )
     if SHARED not in known:
         raise InvalidInput(f"environments/Pulumi.{SHARED}.yaml does not exist; it holds the model registry")
-    found = {SHARED: read_stack(root, settings, SHARED)}
+    stacks = {SHARED: read_stack(root, settings, SHARED)}
 
     def add(name: str, asked: Sequence[str] = ()) -> None:
         stack = read_stack(root, settings, name)
         for first in (stack.trains_in, stack_before(root, name)):
-            if first not in ("", name, *found, *asked):
+            if first not in ("", name, *stacks, *asked):
                 add(first, (*asked, name))
-        found[name] = stack
+        stacks[name] = stack
 
     for name in known:
-        if name not in found and name in (chosen or known):
+        if name not in stacks and name in (chosen or known):
             add(name)
-    return list(found.values())
+    return list(stacks.values())
 
 
 class World:
@@ -157,8 +157,8 @@ class World:
             token = self.credential.get_token(SCOPE).token
         try:
             middle = token.split(".")[1]
-            found = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
-            return {"oid": str(found["oid"]), "tid": str(found["tid"]), **found}
+            payload = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+            return {"oid": str(payload["oid"]), "tid": str(payload["tid"]), **payload}
         except (IndexError, ValueError, KeyError):
             raise TargetError("the login to Azure does not say whose it is; log in with: az login") from None
 
@@ -183,12 +183,14 @@ class World:
 
     def subscription_name(self, stack: Stack) -> str:
         """As people call it."""
-        found = self.arm.get(f"/subscriptions/{self.subscription(stack)}", what="look at the subscription")
-        if found is None:
+        subscription = self.arm.get(
+            f"/subscriptions/{self.subscription(stack)}", what="look at the subscription"
+        )
+        if subscription is None:
             raise TargetError(
                 f"this login has no subscription {self.subscription(stack)}; run: az account list"
             )
-        return str(found.get("displayName") or self.subscription(stack))
+        return str(subscription.get("displayName") or self.subscription(stack))
 
     def arm_of(self, stack: Stack) -> Arm:
         return self.arm.of(self.subscription(stack))
@@ -223,8 +225,8 @@ class World:
         }
 
     def _stack(self, name: str) -> Stack:
-        found = next((s for s in self.stacks if s.name == name), None)
-        return found or read_stack(self.root, self.settings, name)
+        stack = next((s for s in self.stacks if s.name == name), None)
+        return stack or read_stack(self.root, self.settings, name)
 
     def identity_path(self, stack: Stack, duty: str) -> str:
         name = stack.names("identity", duty)
@@ -232,15 +234,15 @@ class World:
 
     def identity(self, stack: Stack, duty: str) -> dict[str, str] | None:
         """`clientId` and `principalId` of what Pulumi made; None while it has not."""
-        found = self.arm_of(stack).get(self.identity_path(stack, duty))
-        return dict(found["properties"]) if found else None
+        resource = self.arm_of(stack).get(self.identity_path(stack, duty))
+        return dict(resource["properties"]) if resource else None
 
     def needed_identity(self, stack: Stack, duty: str) -> dict[str, str]:
         """The same; raises `TargetError` when it is not there."""
-        found = self.identity(stack, duty)
-        if found is None:
+        identity = self.identity(stack, duty)
+        if identity is None:
             raise TargetError(
                 f"the identity {stack.names('identity', duty)} is not there although stack {stack.name} was "
                 f"brought up; run: pulumi up --stack {stack.name}"
             )
-        return found
+        return identity

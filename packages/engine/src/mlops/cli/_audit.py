@@ -46,24 +46,28 @@ def audit(
         known = Database.read(database)
         known.fresh(now, max_age)
     names = Git(state.root).files("HEAD")
-    found = judge(
+    verdict = judge(
         state.root, names, state.settings.audit.accepted, now.date(), known, if_reachable=if_reachable
     )
     if as_json:
-        print_json({**vars(found), "findings": [vars(f) for f in found.findings],
-                    "problems": [vars(p) for p in found.problems]})  # fmt: skip
+        print_json({**vars(verdict), "findings": [vars(f) for f in verdict.findings],
+                    "problems": [vars(p) for p in verdict.problems]})  # fmt: skip
     else:
-        for one in found.findings:
+        for one in verdict.findings:
             sign = f"[dim]accepted ({escape(one.accepted)})[/]" if one.accepted else "[red]known[/]"
             out().print(f"{sign} {escape(one.sentence)}", soft_wrap=True)
-        for problem in found.problems:
+        for problem in verdict.problems:
             out().print(f"[red]error[/] {escape(str(problem))}", soft_wrap=True)
         asked = f"the advisories of {known.date:%Y-%m-%d}" if known else "OSV"
-        if found.unasked:
-            err().print(f"[yellow]warning[/] no package was judged: {escape(found.unasked)}", soft_wrap=True)
+        if verdict.unasked:
+            err().print(
+                f"[yellow]warning[/] no package was judged: {escape(verdict.unasked)}", soft_wrap=True
+            )
             asked = "nobody"
-        err().print(f"{found.packages} packages of {len(found.files)} files, judged by {asked}", style="dim")
-    if found.stops:
+        err().print(
+            f"{verdict.packages} packages of {len(verdict.files)} files, judged by {asked}", style="dim"
+        )
+    if verdict.stops:
         raise Blocked(
             "raise the versions (uv lock --upgrade-package NAME), or accept with a reason and an end: "
             "[[audit.accepted]] of mlops.toml"

@@ -123,18 +123,20 @@ def _ask(question: str, *, yes: bool) -> None:
 def _undo(steps: Sequence[Step], *, dry_run: bool, yes: bool, as_json: bool) -> None:
     from mlops.bootstrap import steps as engine
 
-    found = engine.removals(steps)
-    rows: list[dict[str, Any]] = [{"key": step.key, "action": "undo", "title": said} for step, said in found]
+    removed = engine.removals(steps)
+    rows: list[dict[str, Any]] = [
+        {"key": step.key, "action": "undo", "title": said} for step, said in removed
+    ]
     if as_json:
         print_json(rows)
     else:
         for row in rows:
             _line("remove", row["title"], "")
-    if not found:
+    if not removed:
         err().print("there is nothing that bootstrap made")
         return
     if dry_run:
         changes_pending()
-    _ask(f"Do these {len(found)} steps?", yes=yes)
-    engine.undo(found, lambda step, said: err().print(said, style="dim", markup=False))
+    _ask(f"Do these {len(removed)} steps?", yes=yes)
+    engine.undo(removed, lambda step, said: err().print(said, style="dim", markup=False))
     err().print("\nDone. What the files say is in git: git diff environments mlops.toml")

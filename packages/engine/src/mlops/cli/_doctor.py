@@ -40,17 +40,17 @@ def doctor(
 
     target = state.chosen_target or os.environ.get("MLOPS_TARGET", "")
     case = Case(state.root, target, tuple(stack or ()))
-    found = diagnose(case, offline=offline, checks=OF_SECURITY if security else CHECKS)
+    findings = diagnose(case, offline=offline, checks=OF_SECURITY if security else CHECKS)
     if as_json:
-        print_json([vars(f) for f in found])
+        print_json([vars(f) for f in findings])
     else:
-        for f in found:
+        for f in findings:
             out().print(f"{_SIGNS[f.severity]} {f.check}: {escape(f.sentence)}", soft_wrap=True)
             if f.fix and f.severity != "ok":
                 out().print(f"        [dim]fix:[/] {escape(f.fix)}", soft_wrap=True)
-    ended = code(found, offline=offline)
+    ended = code(findings, offline=offline)
     if not as_json:
-        count = {s: sum(f.severity == s for f in found) for s in ("error", "warning", "unknown")}
+        count = {s: sum(f.severity == s for f in findings) for s in ("error", "warning", "unknown")}
         err().print(
             f"{count['error']} errors, {count['warning']} warnings, {count['unknown']} not checked",
             style="dim",

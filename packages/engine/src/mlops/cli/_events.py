@@ -119,12 +119,12 @@ def _moment(text: str) -> datetime:
     from datetime import datetime
 
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
+        moment = None
+    if moment is None or moment.tzinfo is None:
         raise InvalidInput(f"--since must be a time with its zone, as 2026-11-01T00:00+00:00; got {text!r}")
-    return found
+    return moment
 
 
 @events.command(epilog="Example: mlops events handle event.json; then: mlops events handle -")
@@ -146,15 +146,15 @@ def handle(
     settings = state.settings
     if not settings.events.handlers:
         raise InvalidInput("mlops.toml has no [[events.handlers]], so nothing would happen")
-    found = read(_text(path), "standard input" if path == "-" else path, source_of(settings.project.name))
-    rows = run(found, [(h, _handler(h)) for h in settings.events.handlers], _outbox())
+    received = read(_text(path), "standard input" if path == "-" else path, source_of(settings.project.name))
+    rows = run(received, [(h, _handler(h)) for h in settings.events.handlers], _outbox())
     if as_json:
         print_json([vars(row) for row in rows])
     else:
         for row in rows:
             out().print(f"{row.type} {row.event}: {row.handler}: {row.outcome}", markup=False)
         if not rows:
-            out().print(f"{len(found)} events, none that a handler wants")
+            out().print(f"{len(received)} events, none that a handler wants")
     failed = [f"{row.handler} failed on {row.event}: {row.detail}" for row in rows if row.outcome == "failed"]
     if failed:
         raise TargetError("\n".join(failed))

@@ -69,16 +69,16 @@ def list_runs(as_json: JsonOption = False) -> None:
 
     from mlops.cli._tables import grid, show
 
-    found = _store().runs()[::-1]
+    runs = _store().runs()[::-1]
     if as_json:
-        print_json([asdict(run) for run in found])
+        print_json([asdict(run) for run in runs])
         return
     table = grid("run", "workflow", "state", "commit", "took", "because")
     table.columns[-1].no_wrap, table.columns[-1].overflow = False, "fold"
-    for run in found:
+    for run in runs:
         took = f"{run.ended - (run.started or run.created):.0f} s" if run.ended else ""
         table.add_row(str(run.number), run.workflow, run.state, run.sha[:8], took, escape(run.why))
-    if found:
+    if runs:
         show(out(), table)
     else:
         out().print("no workflow has run yet")

@@ -79,8 +79,8 @@ def expired(as_json: JsonOption = False) -> None:
     from datetime import UTC, datetime
 
     now = datetime.now(UTC)
-    found = _api("mlops.infra.expired").lifetimes(state.root)
-    over = [one for one in found if one.expired(now)]
+    lifetimes = _api("mlops.infra.expired").lifetimes(state.root)
+    over = [one for one in lifetimes if one.expired(now)]
     if as_json:
         print_json(
             [{"stack": o.stack, "ttl": o.ttl, "updated": o.updated, "expires": o.expires} for o in over]
@@ -90,7 +90,7 @@ def expired(as_json: JsonOption = False) -> None:
         out().print(
             f"{one.stack} expired on {one.expires:%Y-%m-%d %H:%M} UTC ({one.ttl} after its last update)"
         )
-    for one in found:
+    for one in lifetimes:
         if one not in over:
             err().print(f"{one.stack} expires on {one.expires:%Y-%m-%d %H:%M} UTC", style="dim")
     if not over:
@@ -138,17 +138,17 @@ def sizes(
         _renew(page, today)
         return
     program = _api("mlops.infra.sizes")
-    found = program.named(state.root)
+    named = program.named(state.root)
     if as_json:
         print_json(
             [
                 {"stack": n.stack, "field": n.field, "size": n.size, "ends": n.ends, "gpu": n.gpu}
-                for n in found
+                for n in named
             ]
         )
         return
     known = vm_sizes.table(state.root)
-    for one in found:
+    for one in named:
         said = vm_sizes.sentence(one.size, today, known) or f"{one.size} is not known to end"
         out().print(f"{one.stack} {one.field}: {said}")
     err().print(f"the table was read on {known.read}", style="dim")

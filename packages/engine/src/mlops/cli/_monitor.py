@@ -265,16 +265,16 @@ def backtest(
     metrics = metric or ["roc_auc", "brier", "calibration_gap"]
     chosen = _window(window)
     months = chosen.split() if chosen else [None]
-    found = compare(state.root, state.target, name, versions=versions, months=months, metrics=metrics)
+    costs = compare(state.root, state.target, name, versions=versions, months=months, metrics=metrics)
     if as_json:
-        print_json([vars(cost) for cost in found])
+        print_json([vars(cost) for cost in costs])
         return
     from rich.table import Table
 
     table = Table(title=name, title_justify="left")
     for heading in ("rows of", "count", "version", *metrics):
         table.add_column(heading, justify="right")
-    for cost in sorted(found, key=lambda c: (c.month, c.version)):
+    for cost in sorted(costs, key=lambda c: (c.month, c.version)):
         figures = (f"{cost.metrics[m]:.4f}" for m in metrics)
         table.add_row(cost.month, str(cost.rows), str(cost.version), *figures)
     out().print(table)

@@ -85,8 +85,8 @@ def _wish(rate: float | None, p99: str | None, min_instances: int, vcpu_speed: f
         return None
     if rate is None or p99 is None:
         raise InvalidInput("a recommendation needs both --rate and --p99, for example --rate 500 --p99 50ms")
-    found = _DURATION.fullmatch(p99.strip())
-    seconds = float(found[1]) / (1000 if found[2] == "ms" else 1) if found else 0.0
+    match = _DURATION.fullmatch(p99.strip())
+    seconds = float(match[1]) / (1000 if match[2] == "ms" else 1) if match else 0.0
     if seconds <= 0:
         raise InvalidInput(f"--p99 must be a duration such as 50ms or 0.5s; got {p99!r}")
     return Wish(rate=rate, p99=seconds, min_instances=min_instances, vcpu_speed=vcpu_speed)

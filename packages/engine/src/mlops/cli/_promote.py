@@ -129,15 +129,15 @@ def list_requests(as_json: JsonOption = False) -> None:
     """List open pull requests."""
     from rich.markup import escape
 
-    found = _forge().list_open()
+    opened = _forge().list_open()
     if as_json:
-        print_json([vars(request) for request in found])
+        print_json([vars(request) for request in opened])
         return
-    for request in found:
+    for request in opened:
         out().print(f"{request.number:>4}  {escape(request.title)}", soft_wrap=True)
         # An address that a line break cuts cannot be clicked or copied.
         out().print(f"      [dim]{escape(f'{request.branch}  {request.url}'.strip())}[/]", soft_wrap=True)
-    if not found:
+    if not opened:
         out().print("no open pull request")
 
 

@@ -92,7 +92,7 @@ def _with_code(verdict: Verdict, model: str | None) -> Verdict:
     from mlops.lint.finding import ordered
 
     off = rule_names(state.settings.lint.off)
-    found = list(verdict.findings)
+    findings = list(verdict.findings)
     for name in [model] if model else state.settings.models:
         judged = {
             "missing-package": dependencies.problems(state.root, name),
@@ -102,8 +102,8 @@ def _with_code(verdict: Verdict, model: str | None) -> Verdict:
         for rule, problems in judged.items():
             for problem in problems if rule not in off else ():
                 file, _, line = problem.where.partition(":")
-                found.append(Finding(rule, file, int(line or 1), problem.field, problem.message))
-    return replace(verdict, findings=tuple(ordered(found)))
+                findings.append(Finding(rule, file, int(line or 1), problem.field, problem.message))
+    return replace(verdict, findings=tuple(ordered(findings)))
 
 
 def _options(repository: Path | None, *, azure: bool) -> Options:
@@ -177,10 +177,10 @@ def status(model: EachModelOption = None, as_json: JsonOption = False) -> None:
 
     rows = {name: rows_of(state.root, state.target, name) for name in every(model)}
     if as_json:
-        print_json([_plain(row) for found in rows.values() for row in found])
+        print_json([_plain(row) for served in rows.values() for row in served])
         return
-    for name, found in rows.items():
-        _show(name, found)
+    for name, served in rows.items():
+        _show(name, served)
 
 
 def _show(name: str, rows: list[EnvironmentStatus]) -> None:
@@ -242,8 +242,8 @@ def history(
     from mlops.lifecycle.desired.history import history as rows_of
 
     name, _ = state.model(model)
-    found = rows_of(state.root, state.target, state.environment(env), name)
-    rows = found[: limit if limit is not None or as_json else _SHOWN]
+    moves = rows_of(state.root, state.target, state.environment(env), name)
+    rows = moves[: limit if limit is not None or as_json else _SHOWN]
     if as_json:
         print_json([vars(row) for row in rows])
         return
@@ -264,5 +264,5 @@ def history(
                 out().print(f"    {escape(line)}")
         if row.approved_by:
             out().print(f"    [dim]approved by {escape(', '.join(row.approved_by))}[/]")
-    if older := len(found) - len(rows):
-        out().print(f"{older} older; --limit {len(found)} shows them")
+    if older := len(moves) - len(rows):
+        out().print(f"{older} older; --limit {len(moves)} shows them")

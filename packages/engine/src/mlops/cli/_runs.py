@@ -43,17 +43,17 @@ def runs(
     registry = state.target.registry
     if which == BEST:
         every = lifecycle.runs(state.root, registry, name, lifecycle.SEARCHED)
-        found = lifecycle.best(state.root, every, name, metric)[:limit] if every else []
+        listed = lifecycle.best(state.root, every, name, metric)[:limit] if every else []
     else:
-        found = lifecycle.runs(state.root, registry, name, limit)
+        listed = lifecycle.runs(state.root, registry, name, limit)
     if as_json:
-        print_json([asdict(made) for made in found])
-    elif not found:
+        print_json([asdict(made) for made in listed])
+    elif not listed:
         out().print(f"{name} has no run yet; try something with: mlops train --try{named(name)}")
     else:
-        _table(found, metric or load_gates(state.root, name).champion.metric)
-        if which == BEST and len(found) > 1:
-            first, second = (made.run_id[:8] for made in found[:2])
+        _table(listed, metric or load_gates(state.root, name).champion.metric)
+        if which == BEST and len(listed) > 1:
+            first, second = (made.run_id[:8] for made in listed[:2])
             out().print(f"what the first does better: mlops compare {first} {second}{named(name)}")
 
 
@@ -93,11 +93,11 @@ def compare(
     registry = state.target.registry
     known = lifecycle.runs(state.root, registry, name, lifecycle.SEARCHED)
     first, second = (lifecycle.find(state.root, registry, name, called, known) for called in (one, other))
-    found = decide(state.root, registry, name, first, second)
+    comparison = decide(state.root, registry, name, first, second)
     if as_json:
-        print_json(_comparison.as_json(found))
+        print_json(_comparison.as_json(comparison))
         return
-    _comparison.show(first, {second.name: found})
-    _comparison.changes(found, second.name)
+    _comparison.show(first, {second.name: comparison})
+    _comparison.changes(comparison, second.name)
     if with_code:
-        _comparison.code(found)
+        _comparison.code(comparison)

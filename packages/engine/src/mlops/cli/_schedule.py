@@ -33,13 +33,13 @@ def list_schedules(env: EnvArgument, as_json: JsonOption = False) -> None:
     """List the schedules of an environment."""
     from mlops.lifecycle.apply import schedule as verbs
 
-    found = verbs.names(state.target, state.environment(env))
+    schedules = verbs.names(state.target, state.environment(env))
     if as_json:
-        print_json(dict(found))
+        print_json(dict(schedules))
         return
-    for name, enabled in sorted(found.items()):
+    for name, enabled in sorted(schedules.items()):
         out().print(f"{name}{'' if enabled else ' [dim](disabled)[/]'}")
-    if not found:
+    if not schedules:
         out().print(f"no schedule in {env}")
 
 

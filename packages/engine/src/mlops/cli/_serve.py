@@ -184,8 +184,8 @@ def _taken(env: str, model: str, deployment: str | None) -> ModelSchema:
     from mlops.errors import NotFound
     from mlops.serving.score.core import read_schema
 
-    found = state.target.endpoints.state(env, model).deployments
-    asked = [d for d in found if deployment in (None, d.name)]
+    deployments = state.target.endpoints.state(env, model).deployments
+    asked = [d for d in deployments if deployment in (None, d.name)]
     if not asked:
         named = f" called {deployment}" if deployment else ""
         raise NotFound(f"{model} has no deployment{named} in {env} that could say how to read the file")
@@ -222,7 +222,7 @@ def _payload(source: Path, schema: Callable[[], ModelSchema]) -> dict[str, Any]:
 def endpoints(model: EachModelOption = None, as_json: JsonOption = False) -> None:
     """List the endpoints of the target with their deployments and traffic."""
     name = state.model(model)[0] if model else None
-    found = [e for e in state.target.endpoints.list() if name in (None, e.model)]
+    listed = [e for e in state.target.endpoints.list() if name in (None, e.model)]
     if as_json:
         print_json(
             [
@@ -232,11 +232,11 @@ def endpoints(model: EachModelOption = None, as_json: JsonOption = False) -> Non
                     "url": e.url,
                     "deployments": [vars(d) for d in e.deployments],
                 }
-                for e in found
+                for e in listed
             ]
         )
         return
-    if not found:
+    if not listed:
         out().print("no endpoints")
         return
     from rich.table import Table
@@ -244,7 +244,7 @@ def endpoints(model: EachModelOption = None, as_json: JsonOption = False) -> Non
     table = Table()
     for title in ("environment", "model", "deployment", "release", "traffic", "mirror", "state", "url"):
         table.add_column(title)
-    for endpoint in found:
+    for endpoint in listed:
         for d in endpoint.deployments:
             table.add_row(
                 endpoint.environment,
@@ -293,11 +293,11 @@ def stop(
 ) -> None:
     """Stop serving; `mlops apply` starts again."""
     name = state.model(model)[0] if model else None
-    found = [pair for pair in _served(env) if env in (None, pair[0]) and name in (None, pair[1])]
-    for environment, one in found:
+    served = [pair for pair in _served(env) if env in (None, pair[0]) and name in (None, pair[1])]
+    for environment, one in served:
         state.target.endpoints.stop(environment, one)
         out().print(f"stopped {one} in {environment}")
-    if not found:
+    if not served:
         if env is not None:
             state.environment(env)  # one that the policy no longer has can be stopped; a typo is an error
         out().print("nothing is served there")

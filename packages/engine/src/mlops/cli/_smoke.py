@@ -39,14 +39,14 @@ def smoke(
     if not yes and not typer.confirm("Go on?", err=True):
         raise typer.Exit(1)
     ask = _asking(state.environment(env), name) if env else None
-    found = []
+    checks = []
     for checked in azure.smoke(connection, ask):
-        found.append(checked)
+        checks.append(checked)
         if not as_json:
             _show(checked, azure.CHECKS[checked.name])
     if as_json:
-        print_json([vars(checked) for checked in found])
-    wrong = [checked.name for checked in found if checked.verdict == "wrong"]
+        print_json([vars(checked) for checked in checks])
+    wrong = [checked.name for checked in checks if checked.verdict == "wrong"]
     if wrong:
         raise TargetError(
             f"not as assumed: {', '.join(wrong)}; docs/azure-smoke.md says what follows from it"
@@ -63,13 +63,13 @@ def _asking(env: str, model: str) -> Callable[[str], str]:
         from mlops.lifecycle.apply.smoke import read_sample
 
         endpoints = state.target.endpoints
-        found = endpoints.state(env, model)
-        if found.live is None:
+        endpoint = endpoints.state(env, model)
+        if endpoint.live is None:
             raise NotFound(f"nothing of {model} is live in {env}; `mlops apply {env}` serves it")
-        artifact = state.target.registry.fetch(model, found.live.release, found.live.digest)
+        artifact = state.target.registry.fetch(model, endpoint.live.release, endpoint.live.digest)
         headers = {"authorization": f"Bearer {endpoints.key(env, model)}", "x-request-id": request_id}
         try:
-            answer = requests.post(found.url, json=read_sample(artifact), headers=headers, timeout=190)
+            answer = requests.post(endpoint.url, json=read_sample(artifact), headers=headers, timeout=190)
         except requests.RequestException as error:
             raise TargetError(f"the endpoint of {model} in {env} cannot be reached: {error}") from None
         if answer.status_code != requests.codes.ok:

@@ -39,24 +39,24 @@ def start(
     told: dict[tuple[str, str], Started] = {}
 
     def look() -> list[Started]:
-        found = []
+        started = []
         for one in bring_back(state.target.endpoints, places):
-            found.append(one)
+            started.append(one)
             # What stays as it was is said once.
             if not as_json and (told.get((one.env, one.model)) != one or one.outcome == "started"):
                 _show(one)
             told[one.env, one.model] = one
-        return found
+        return started
 
-    found = look()
+    started = look()
     while stay:
         time.sleep(PAUSE)
         look()
     if as_json:
-        print_json([vars(one) for one in found])
-    elif not found:
+        print_json([vars(one) for one in started])
+    elif not started:
         out().print("nothing was served; `mlops apply` starts what the files ask for")
-    down = [f"{one.model} in {one.env}" for one in found if one.outcome == "down"]
+    down = [f"{one.model} in {one.env}" for one in started if one.outcome == "down"]
     if down:
         raise TargetError(f"still down: {', '.join(down)}")
 

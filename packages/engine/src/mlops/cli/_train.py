@@ -27,28 +27,28 @@ if TYPE_CHECKING:
 
 def pairs(given: list[str], flag: str = "--set") -> dict[str, str]:
     """`name=value` of an option that may be repeated; raises `InvalidInput`."""
-    found: dict[str, str] = {}
+    values: dict[str, str] = {}
     for pair in given:
         name, equals, value = pair.partition("=")
         if not equals or not name:
             raise InvalidInput(f"{flag} {pair!r} is not of the form name=value")
-        found[name] = value
-    return found
+        values[name] = value
+    return values
 
 
 def _windows(**given: str | None) -> dict[str, str]:
     """Those that were given; a typing error shall not cost the start of a training run."""
     from mlops.spec.window import Window
 
-    found: dict[str, str] = {}
+    windows: dict[str, str] = {}
     for name, text in given.items():
         if text is None:
             continue
         try:
-            found[name] = str(Window.parse(text))
+            windows[name] = str(Window.parse(text))
         except ValueError as error:
             raise InvalidInput(f"--{name.replace('_', '-')}: {error}; got {text!r}") from None
-    return found
+    return windows
 
 
 def _seconds(text: str) -> float:
@@ -157,9 +157,9 @@ class _Shows:
             return
         # A run must not fail by what is only shown: at its end the table is asked for again, and tells.
         with contextlib.suppress(Exception):
-            if (found := self._early.hear(event)) is not None:
+            if (table := self._early.hear(event)) is not None:
                 with self._progress.paused():
-                    _table(*found)
+                    _table(*table)
                 self.shown = True
 
 

@@ -107,12 +107,16 @@ def _bounds() -> list[object]:
     mask = os.umask(0)
     os.umask(mask)
     limits = sorted(name for name in dir(resource) if name.startswith("RLIMIT_"))
-    found: list[object] = [mask, os.nice(0), [resource.getrlimit(getattr(resource, name)) for name in limits]]
+    bounds: list[object] = [
+        mask,
+        os.nice(0),
+        [resource.getrlimit(getattr(resource, name)) for name in limits],
+    ]
     with contextlib.suppress(OSError):  # only Linux has these
         own = Path("/proc/self/ns")
-        found += [os.readlink(own / name) for name in sorted(os.listdir(own))]  # noqa: PTH115, PTH208
-        found.append(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
-    return found
+        bounds += [os.readlink(own / name) for name in sorted(os.listdir(own))]  # noqa: PTH115, PTH208
+        bounds.append(Path("/proc/self/cgroup").read_text(encoding="utf-8"))
+    return bounds
 
 
 def start(place: Path, variables: Mapping[str, str]) -> None:

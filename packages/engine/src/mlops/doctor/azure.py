@@ -32,13 +32,13 @@ def subscription(case: Case) -> Iterator[Finding]:
     """Every subscription that a stack is in can be seen, and is enabled."""
     world = case.world
     for number in dict.fromkeys([world.arm.subscription, *(world.subscription(s) for s in case.stacks)]):
-        found = world.arm.get(f"/subscriptions/{number}", what=f"look at the subscription {number}")
-        if found is None:
+        answer = world.arm.get(f"/subscriptions/{number}", what=f"look at the subscription {number}")
+        if answer is None:
             sentence = f"this login cannot see the subscription {number}"
             yield Finding("subscription", "error", sentence, "az account list --output table")
-        elif found.get("state") != "Enabled":
+        elif answer.get("state") != "Enabled":
             fix = f"az account show --subscription {number}"
-            yield Finding("subscription", "error", f"the subscription {number} is {found.get('state')}", fix)
+            yield Finding("subscription", "error", f"the subscription {number} is {answer.get('state')}", fix)
 
 
 def providers(case: Case) -> Iterator[Finding]:

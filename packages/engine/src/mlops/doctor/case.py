@@ -64,13 +64,13 @@ class Case:
     @functools.cached_property
     def stacks(self) -> list[Stack]:
         """The stacks that can be read; a check of their files says what is wrong with the others."""
-        found = []
+        readable = []
         for name in self.names:
             try:
-                found.append(read_stack(self.root, self.settings, name))
+                readable.append(read_stack(self.root, self.settings, name))
             except InvalidInput:
                 continue
-        return found
+        return readable
 
     @property
     def environments(self) -> list[Stack]:

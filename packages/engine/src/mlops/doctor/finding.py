@@ -43,10 +43,10 @@ class Check:
 
 def code(findings: Iterable[Finding], *, offline: bool) -> int:
     """The exit code: 5 a file is wrong, 6 something else is, 4 something could not be judged, else 0."""
-    found = list(findings)
-    errors = [f for f in found if f.severity == "error"]
+    all_findings = list(findings)
+    errors = [f for f in all_findings if f.severity == "error"]
     if any(f.file for f in errors):
         return 5
     if errors:
         return 6
-    return 4 if not offline and any(f.severity == "unknown" for f in found) else 0
+    return 4 if not offline and any(f.severity == "unknown" for f in all_findings) else 0

@@ -233,16 +233,16 @@ def roles(case: Case) -> Iterator[Finding]:
                 for g in granted(stack.config, before=stack_before(case.root, stack.name))
                 if g.identity == duty
             }
-            found = _held(world, scopes.values(), identity["principalId"])
+            held = _held(world, scopes.values(), identity["principalId"])
             for key, grant in wanted.items():
-                if key not in found:
+                if key not in held:
                     sentence = f"{stack.name}/{duty} lacks {grant.role} on the {grant.scope}: {grant.why}"
                     fix = world.pulumi(f"up --stack {stack.name} --refresh")
                     yield Finding("roles", "error", sentence, fix)
-            for key in sorted(set(found) - set(wanted) - extra):
+            for key in sorted(set(held) - set(wanted) - extra):
                 what = f"the role {key[0]} on {key[1]}"
                 sentence = f"{stack.name}/{duty} also holds {what}, which docs/security.md does not list"
-                yield Finding("roles", "warning", sentence, f"az role assignment delete --ids {found[key]}")
+                yield Finding("roles", "warning", sentence, f"az role assignment delete --ids {held[key]}")
 
 
 def _held(world: World, scopes: Iterable[str], principal: str) -> dict[tuple[str, str], str]:

@@ -112,7 +112,7 @@ def _illegal(given: Names, kinds: tuple[str, ...], stack: str) -> Iterator[Findi
 
 def placeholders(case: Case) -> Iterator[Finding]:
     """What only a fork can fill in is filled in. It matters where Azure or a forge is used."""
-    found = []
+    files = []
     for pattern in _READ:
         for path in sorted(case.root.glob(pattern)):
             if not path.is_file():
@@ -121,17 +121,17 @@ def placeholders(case: Case) -> Iterator[Finding]:
             code = "\n".join(_without_comment(line) for line in text.splitlines())
             marks = [shown for expression, shown in _PLACEHOLDERS if expression.search(code)]
             if marks:
-                found.append((str(path.relative_to(case.root)), marks))
-    if not found:
+                files.append((str(path.relative_to(case.root)), marks))
+    if not files:
         return
     if not case.azure and case.forge == "local":
-        marks = sorted({mark for _, own in found for mark in own})
+        marks = sorted({mark for _, own in files for mark in own})
         sentence = (
-            f"the template's {', '.join(marks)} stand in {len(found)} files; only Azure and a forge read them"
+            f"the template's {', '.join(marks)} stand in {len(files)} files; only Azure and a forge read them"
         )
         yield Finding("placeholders", "note", sentence)
         return
-    for name, mark in ((name, mark) for name, marks in found for mark in marks):
+    for name, mark in ((name, mark) for name, marks in files for mark in marks):
         trusts = mark == "OWNER/REPO" and case.azure
         sentence = f"{name} still has the template's {mark}"
         if trusts:

@@ -31,25 +31,27 @@ LOGIN: Final = "login"
 def diagnose(case: Case, *, offline: bool = False, checks: Sequence[Check] = CHECKS) -> list[Finding]:
     """What every check says, in their order. Never raises for what a check meets: that is a finding."""
     chosen = [c for c in checks if _applies(case, c)]
-    found: dict[str, list[Finding]] = {}
+    by_check: dict[str, list[Finding]] = {}
     for check in (c for c in chosen if c.needs == "files"):
-        found[check.name] = _judge(case, check)
+        by_check[check.name] = _judge(case, check)
     away = [c for c in chosen if c.needs != "files"]
     if offline:
-        found |= {c.name: [Finding(c.name, "unknown", "not checked: --offline")] for c in away}
+        by_check |= {c.name: [Finding(c.name, "unknown", "not checked: --offline")] for c in away}
     else:
         first = next((c for c in away if c.name == LOGIN), None)
         if first is not None:
-            found[LOGIN] = _judge(case, first)
-            if any(f.severity != "ok" for f in found[LOGIN]):
+            by_check[LOGIN] = _judge(case, first)
+            if any(f.severity != "ok" for f in by_check[LOGIN]):
                 blind = [c for c in away if c.needs == "azure" and c.name != LOGIN]
-                found |= {
+                by_check |= {
                     c.name: [Finding(c.name, "unknown", "not checked: no login to Azure")] for c in blind
                 }
-        rest = [c for c in away if c.name not in found]
+        rest = [c for c in away if c.name not in by_check]
         with ThreadPoolExecutor(_AT_ONCE) as pool:
-            found |= dict(zip((c.name for c in rest), pool.map(lambda c: _judge(case, c), rest), strict=True))
-    answers = [finding for check in chosen for finding in found[check.name]]
+            by_check |= dict(
+                zip((c.name for c in rest), pool.map(lambda c: _judge(case, c), rest), strict=True)
+            )
+    answers = [finding for check in chosen for finding in by_check[check.name]]
     return answers + _left_out(case, answers)
 
 
@@ -64,14 +66,14 @@ def _applies(case: Case, check: Check) -> bool:
 
 def _judge(case: Case, check: Check) -> list[Finding]:
     try:
-        found = list(check.run(case))
+        findings = list(check.run(case))
     except InvalidInput as error:
         return [Finding(check.name, "error", " ".join(str(error).split()), file=True)]
     except MlopsError as error:
         return [Finding(check.name, "unknown", f"not checked: {' '.join(str(error).split())}")]
     except OSError as error:
         return [Finding(check.name, "unknown", f"not checked: {error.strerror or error}")]
-    return found or [Finding(check.name, "ok", check.well)]
+    return findings or [Finding(check.name, "ok", check.well)]
 
 
 def _left_out(case: Case, answers: Sequence[Finding]) -> list[Finding]:

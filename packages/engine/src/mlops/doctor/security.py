@@ -46,9 +46,9 @@ def images(case: Case) -> Iterator[Finding]:
     path = case.root / "container" / "Dockerfile"
     if not path.is_file():
         return
-    found = _FROM.findall(read_text(path, "container/Dockerfile"))
-    own = {"scratch", *(stage for _, stage in found)}
-    for image in dict.fromkeys(image for image, _ in found):
+    stages = _FROM.findall(read_text(path, "container/Dockerfile"))
+    own = {"scratch", *(stage for _, stage in stages)}
+    for image in dict.fromkeys(image for image, _ in stages):
         if image not in own and not _PINNED.search(image):
             sentence = f"container/Dockerfile: {image} is a tag; who may write it decides what serves"
             yield Finding("images", "warning", sentence, f"docker buildx imagetools inspect {image}")

@@ -39,19 +39,19 @@ def python(case: Case) -> Iterator[Finding]:
 
 def engine(case: Case) -> Iterator[Finding]:
     """What runs is the release that the fork's files ask for."""
-    for found in divergences(case.root):
-        yield Finding("engine", "warning", found.sentence, found.fix)
+    for divergence in divergences(case.root):
+        yield Finding("engine", "warning", divergence.sentence, divergence.fix)
 
 
 def git(case: Case) -> Iterator[Finding]:
     said = version_of("git", "--version")
-    found = re.search(r"(\d+)\.(\d+)", said)
-    if not found:
+    version = re.search(r"(\d+)\.(\d+)", said)
+    if not version:
         yield Finding("git", "error", "git is not on PATH", "sudo apt-get install git  # or brew install git")
-    elif (int(found[1]), int(found[2])) < GIT:
+    elif (int(version[1]), int(version[2])) < GIT:
         wanted = ".".join(map(str, GIT))
         fix = "sudo apt-get install --only-upgrade git  # or brew upgrade git"
-        yield Finding("git", "error", f"git {found[0]} is too old: {wanted} merges without a checkout", fix)
+        yield Finding("git", "error", f"git {version[0]} is too old: {wanted} merges without a checkout", fix)
     elif not (case.root / ".git").exists():
         yield Finding(
             "git",
@@ -113,8 +113,8 @@ def _requires(case: Case) -> str:
 
 
 def _lowest(wanted: str) -> str:
-    found = re.search(r">=\s*(\d+\.\d+)", wanted)
-    return found[1] if found else "3"
+    match = re.search(r">=\s*(\d+\.\d+)", wanted)
+    return match[1] if match else "3"
 
 
 CHECKS: Final = (

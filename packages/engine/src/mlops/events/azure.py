@@ -140,9 +140,9 @@ def _fields(data: Any) -> dict[str, Any]:
 def _time(text: str, identity: str) -> datetime:
     """Azure writes seven digits of a second, which Python 3.11 reads; a time without a zone is refused."""
     try:
-        found = datetime.fromisoformat(text)
+        moment = datetime.fromisoformat(text)
     except ValueError:
         raise InvalidInput(f"event {identity}: {text!r} is no time") from None
-    if found.tzinfo is None:
+    if moment.tzinfo is None:
         raise InvalidInput(f"event {identity}: {text!r} names no time zone")
-    return found
+    return moment

@@ -82,5 +82,5 @@ def fact_of(event: BaseCloudEvent) -> Fact:
 
 def plain(event: BaseCloudEvent) -> dict[str, Any]:
     """The event as plain data, as JSON has it."""
-    found: dict[str, Any] = json.loads(to_json(event))
-    return found
+    document: dict[str, Any] = json.loads(to_json(event))
+    return document

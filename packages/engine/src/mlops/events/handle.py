@@ -42,18 +42,18 @@ def read(text: str, where: str, source: str) -> list[CloudEvent]:
 
     Raises `InvalidInput` for what is no CloudEvent, and for a type that the lifecycle does not have.
     """
-    found = []
+    events = []
     for number, document in enumerate(_documents(text, where), start=1):
         place = f"{where}, event {number}"
         if not isinstance(document, dict):
             raise InvalidInput(f"{place}: must be a JSON object")
         if azure.is_azure(document):
-            found += azure.translate(document, source)
+            events += azure.translate(document, source)
             continue
         event = envelope.from_json(json.dumps(document), place)
         envelope.fact_of(event)
-        found.append(event)
-    return found
+        events.append(event)
+    return events
 
 
 def _documents(text: str, where: str) -> list[Any]:
@@ -74,12 +74,12 @@ def resolve(settings: HandlerSettings, root: Path) -> Handler:
     if source not in sys.path:
         sys.path.insert(0, source)
     try:
-        found = getattr(importlib.import_module(module), name)
+        function = getattr(importlib.import_module(module), name)
     except (ImportError, AttributeError) as error:
         raise InvalidInput(f"mlops.toml: events.handlers.run {settings.run!r}: {error}") from None
-    if not callable(found):
+    if not callable(function):
         raise InvalidInput(f"mlops.toml: events.handlers.run {settings.run!r} is no function")
-    handler: Handler = found
+    handler: Handler = function
     return handler
 
 

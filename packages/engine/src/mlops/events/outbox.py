@@ -178,10 +178,10 @@ class Outbox:
         if not self.path.is_file():
             return False
         with self._open() as db:
-            found = db.execute(
+            row = db.execute(
                 "SELECT 1 FROM handled WHERE event = ? AND handler = ?", (identity, handler)
             ).fetchone()
-        return found is not None
+        return row is not None
 
     def mark_handled(self, identity: str, handler: str, at: datetime) -> None:
         with self._open() as db:

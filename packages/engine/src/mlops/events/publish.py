@@ -25,9 +25,9 @@ def silent(_fact: Fact, _at: datetime) -> None:
 
 def touched() -> list[Path]:
     """Repositories in which this process published since the last call."""
-    found = sorted(_touched)
+    repositories = sorted(_touched)
     _touched.clear()
-    return found
+    return repositories
 
 
 def publish(root: Path, fact: Fact, at: datetime | None = None) -> str:

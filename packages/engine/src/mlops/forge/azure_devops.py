@@ -39,17 +39,17 @@ class AzureDevOps:
         self._rest = Rest(base, headers, "SYSTEM_ACCESSTOKEN")
 
     def find(self, branch: str) -> PullRequest | None:
-        found = self._search({"searchCriteria.sourceRefName": f"refs/heads/{branch}"})
-        return found[0] if found else None
+        matching = self._search({"searchCriteria.sourceRefName": f"refs/heads/{branch}"})
+        return matching[0] if matching else None
 
     def list_open(self) -> list[PullRequest]:
-        found: list[PullRequest] = []
+        pulls: list[PullRequest] = []
         while True:
-            skip = {"$skip": str(len(found))} if found else {}
+            skip = {"$skip": str(len(pulls))} if pulls else {}
             page = self._search({"$top": str(_PAGE), **skip})
-            found += page
+            pulls += page
             if len(page) < _PAGE:
-                return sorted(found, key=lambda p: p.number)
+                return sorted(pulls, key=lambda p: p.number)
 
     def open_or_update(self, branch: str, base: str, title: str, body: str) -> PullRequest:
         fields = {"title": title, "description": _fit(body)}
@@ -107,31 +107,31 @@ class AzureDevOps:
         return Review(number, url, str(row["createdBy"]["uniqueName"]), tuple(sorted(people)))
 
     def authors(self, commits: Sequence[str]) -> set[str]:
-        found: set[str] = set()
+        people: set[str] = set()
         for commit in commits:
             row = self._call("GET", f"{self._repository}/commits/{commit}")
-            found |= {
+            people |= {
                 row[who]["email"] for who in ("author", "committer") if (row.get(who) or {}).get("email")
             }
             # Names in a commit are its author's claim; who pushed and proposed it is Azure's knowledge.
             pushed = (row.get("push") or {}).get("pushedBy") or {}
-            found |= {pushed["uniqueName"]} if pushed.get("uniqueName") else set()
-            found |= {pull["createdBy"]["uniqueName"] for pull in self._pulls_of(commit)}
-        return found
+            people |= {pushed["uniqueName"]} if pushed.get("uniqueName") else set()
+            people |= {pull["createdBy"]["uniqueName"] for pull in self._pulls_of(commit)}
+        return people
 
     def _pulls_of(self, commit: str) -> list[Any]:
         kinds = ("lastMergeCommit", "commit")
         queries = [{"type": kind, "items": [commit]} for kind in kinds]
         answer = self._call("POST", f"{self._repository}/pullrequestquery", body={"queries": queries})
         target = self._call("GET", self._repository)["defaultBranch"]
-        found = {
+        pulls = {
             row["pullRequestId"]: row
             for result in answer["results"]
             for rows in result.values()
             for row in rows
             if row["targetRefName"] == target
         }
-        return list(found.values())
+        return list(pulls.values())
 
     def compare_url(self, older: str, newer: str) -> str:
         return f"{self._web}/branchCompare?baseVersion=GC{older}&targetVersion=GC{newer}"

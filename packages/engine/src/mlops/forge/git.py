@@ -138,14 +138,14 @@ class Git:
         options = ("--first-parent", "--diff-merges=first-parent", "--raw", "--no-abbrev", "--no-renames")
         config = ("-c", "core.quotePath=false", "-c", "log.showRoot=true")
         out = self._call((*config, "log", *options, f"--format={_RECORD}%H", rev, "--", path)).stdout
-        found: dict[str, list[tuple[str, str, str]]] = {}
+        by_path: dict[str, list[tuple[str, str, str]]] = {}
         for record in out.split(_RECORD)[1:]:
             commit, *lines = record.split("\n")
             for line in filter(None, lines):
                 facts, name = line.split("\t", 1)
                 _, mode, _, blob, _ = facts.split()
-                found.setdefault(name, []).append((commit, mode, blob))
-        return found
+                by_path.setdefault(name, []).append((commit, mode, blob))
+        return by_path
 
     def tree(self, rev: str, *folders: str) -> dict[str, str]:
         """The text of every file at a commit below `folders`; two processes, however many there are."""
@@ -166,15 +166,15 @@ class Git:
         """The text of each, in one process; what is no blob (a submodule) is left out."""
         wanted = list(ids)
         said = io.BytesIO(self._bytes(("cat-file", "--batch"), "\n".join(wanted).encode()).stdout)
-        found = {}
+        texts = {}
         for blob in wanted:
             header = said.readline().split()
             if len(header) != 3 or header[-1] == b"missing":  # <id> missing
                 continue
             content = said.read(int(header[2]) + 1)[:-1]
             if header[1] == b"blob":
-                found[blob] = _lines(content.decode("utf-8", "replace"))
-        return found
+                texts[blob] = _lines(content.decode("utf-8", "replace"))
+        return texts
 
     def has(self, commit: str) -> bool:
         return self.ok("cat-file", "-e", f"{commit}^{{commit}}")

@@ -47,8 +47,8 @@ class GitHub:
 
     def find(self, branch: str) -> PullRequest | None:
         params = {"state": "open", "head": f"{self._owner}:{branch}"}
-        found = self._rest.call("GET", f"{self._path}/pulls", params=params)
-        return _request(found[0]) if found else None
+        matching = self._rest.call("GET", f"{self._path}/pulls", params=params)
+        return _request(matching[0]) if matching else None
 
     def list_open(self) -> list[PullRequest]:
         params = {"state": "open", "sort": "created", "direction": "asc"}
@@ -56,14 +56,14 @@ class GitHub:
 
     def _all(self, path: str, params: Mapping[str, str]) -> list[Any]:
         """Every row of a list, page by page."""
-        found: list[Any] = []
+        every: list[Any] = []
         page = 1
         while True:
             asked = {**params, "per_page": str(_PAGE), "page": str(page)}
             rows = self._rest.call("GET", path, params=asked)
-            found += rows
+            every += rows
             if len(rows) < _PAGE:
-                return found
+                return every
             page += 1
 
     def open_or_update(self, branch: str, base: str, title: str, body: str) -> PullRequest:
@@ -123,13 +123,13 @@ class GitHub:
         return Review(row["number"], row["html_url"], row["user"]["login"], tuple(approved))
 
     def authors(self, commits: Sequence[str]) -> set[str]:
-        found: set[str] = set()
+        people: set[str] = set()
         for commit in commits:
             row = self._rest.call("GET", f"{self._path}/commits/{commit}")
-            found |= {who["login"] for who in (row.get("author"), row.get("committer")) if who}
+            people |= {who["login"] for who in (row.get("author"), row.get("committer")) if who}
             # Names in a commit are its author's claim; who proposed it is GitHub's knowledge.
-            found |= {pull["user"]["login"] for pull in self._pulls_of(commit)}
-        return found
+            people |= {pull["user"]["login"] for pull in self._pulls_of(commit)}
+        return people
 
     def _pulls_of(self, commit: str) -> list[Any]:
         rows = self._all(f"{self._path}/commits/{commit}/pulls", {})

@@ -141,13 +141,13 @@ class GitHubSettings:
         return self._environment(environment) if environment else f"{self._path}/actions"
 
     def _pages(self, path: str, key: str) -> list[dict[str, Any]]:
-        found: list[dict[str, Any]] = []
+        every: list[dict[str, Any]] = []
         page = 1
         while True:
             params = {"per_page": str(_PAGE), "page": str(page)}
             answer = self._rest.call("GET", path, params=params)
             rows = answer[key] if key else answer
-            found += rows
+            every += rows
             if len(rows) < _PAGE:
-                return found
+                return every
             page += 1

@@ -18,8 +18,8 @@ _SECONDS = 20.0
 def github_token() -> str:
     """GH_TOKEN, GITHUB_TOKEN, or the login of `gh`; raises `TargetError` when there is none."""
     for name in ("GH_TOKEN", "GITHUB_TOKEN"):
-        if found := os.environ.get(name, ""):
-            return found
+        if token := os.environ.get(name, ""):
+            return token
     if gh := shutil.which("gh"):
         done = subprocess.run(
             [gh, "auth", "token"], capture_output=True, text=True, check=False, timeout=_SECONDS

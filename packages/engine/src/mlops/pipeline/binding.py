@@ -34,14 +34,14 @@ def looks_bound(value: object) -> bool:
 
 def parse_parent(value: object) -> ParentBinding | None:
     """The binding that `value` is, or None when it is none (or not a well-formed one)."""
-    found = _PARENT.match(value.strip()) if isinstance(value, str) else None
-    if found is None:
+    match = _PARENT.match(value.strip()) if isinstance(value, str) else None
+    if match is None:
         return None
-    if found["input"]:
-        return ParentBinding("input", found["input"])
-    if found["output"]:
-        return ParentBinding("output", found["output"])
-    return ParentBinding("job", found["job_output"], found["job"])
+    if match["input"]:
+        return ParentBinding("input", match["input"])
+    if match["output"]:
+        return ParentBinding("output", match["output"])
+    return ParentBinding("job", match["job_output"], match["job"])
 
 
 @dataclass(frozen=True)
@@ -57,12 +57,12 @@ class Hole:
 def holes(command: str) -> list[Hole]:
     """Every expression of a command; `optional` says that it stands inside `$[[…]]`."""
     spans = [m.span() for m in _OPTIONAL.finditer(command)]
-    found = []
+    listed = []
     for match in HOLE.finditer(command):
         port = _PORT.match(match["body"])
         inside = any(start <= match.start() < end for start, end in spans)
-        found.append(Hole(match[0], port["side"] if port else "", port["name"] if port else "", inside))
-    return found
+        listed.append(Hole(match[0], port["side"] if port else "", port["name"] if port else "", inside))
+    return listed
 
 
 def expand(

@@ -77,14 +77,14 @@ def stood_in(raw: Mapping[str, Any], file: Path, name: str) -> dict[str, Any]:
 
 def unfit(name: str, file: Path, steps: Mapping[str, Step]) -> list[Problem]:
     """Why what stands in for the job `name` does not: it asks for more, or gives less than others read."""
-    found = []
+    problems = []
     for flat, step in steps.items():
         if flat == name or flat.startswith(f"{name}."):
             given = {key for key, value in step.node.inputs.items() if value.given is not None}
             for key, port in step.component.inputs.items():
                 if key not in given and port.default is None and not port.optional:
                     message = f"asks for the input {key!r}, which the job {name!r} does not give"
-                    found.append(Problem(str(file), f"{message}; make it optional", "--stand-in"))
+                    problems.append(Problem(str(file), f"{message}; make it optional", "--stand-in"))
             continue
         for value in step.node.inputs.values():
             bound = parse_parent(value.given)
@@ -92,5 +92,5 @@ def unfit(name: str, file: Path, steps: Mapping[str, Step]) -> list[Problem]:
                 continue
             if name not in steps or bound.name not in steps[name].component.outputs:
                 message = f"lacks the output {bound.name!r} of {name!r}, which the job {flat!r} reads"
-                found.append(Problem(str(file), message, "--stand-in"))
-    return found
+                problems.append(Problem(str(file), message, "--stand-in"))
+    return problems

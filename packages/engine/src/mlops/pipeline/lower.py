@@ -376,8 +376,8 @@ def _filled(scope: _Scope, value: Any) -> Any:
         bound = parse_parent(match[0])
         if not isinstance(bound, ParentBinding) or bound.kind != "input":
             return match[0]
-        found = (scope.inputs or {}).get(bound.name)
-        return str(found.get("path", found.get("value")) if isinstance(found, dict) else found)
+        given = (scope.inputs or {}).get(bound.name)
+        return str(given.get("path", given.get("value")) if isinstance(given, dict) else given)
 
     return re.sub(r"\$\{\{[^}]*\}\}", hole, value)
 

@@ -33,14 +33,14 @@ def measure(
     first = drive(one, 1, WARM_UP)
     if not first.latencies:
         raise TargetError(f"the endpoint does not answer a sample request: {first.reason or 'no answer'}")
-    found: list[Point] = []
+    points: list[Point] = []
     for count in sorted(set(connections)):
         point = _point(one, server, count, seconds)
-        found.append(point)
+        points.append(point)
         progress(point)
         if enough is not None and point.p99 > 4 * enough:
             break
-    return found
+    return points
 
 
 def _point(one: Request, server: ServerProcess | None, connections: int, seconds: float) -> Point:

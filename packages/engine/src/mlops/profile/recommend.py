@@ -45,7 +45,7 @@ def recommend(profile: Profile, wish: Wish, choice: Sequence[Size]) -> Recommend
     # A worker has one event loop, hence one core; how busy it was when the promise was last kept.
     busy = min(wish.utilisation, cpu / workers)
     per_worker = memory / workers
-    found = []
+    candidates = []
     for size in choice:
         usable = size.vcpus - wish.sidecar_vcpus
         room = size.memory - wish.base_gigabytes
@@ -55,13 +55,13 @@ def recommend(profile: Profile, wish: Wish, choice: Sequence[Size]) -> Recommend
         capacity = usable * busy * wish.vcpu_speed / cpu_seconds
         count = max(wish.min_instances, math.ceil(wish.rate / capacity))
         if count <= MAX_INSTANCES:
-            found.append((count * size.vcpus, count * size.memory, count, size, capacity))
-    if not found:
+            candidates.append((count * size.vcpus, count * size.memory, count, size, capacity))
+    if not candidates:
         raise Blocked(
             f"{wish.rate:g} requests/s need more than {MAX_INSTANCES} instances of every size in the table, "
             "or more memory than any has; make the model cheaper, or split the traffic among endpoints"
         )
-    vcpus, _, count, size, capacity = min(found, key=lambda row: row[:3])
+    vcpus, _, count, size, capacity = min(candidates, key=lambda row: row[:3])
     return Recommendation(
         size=size.name,
         instances=count,

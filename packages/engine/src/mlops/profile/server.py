@@ -33,13 +33,13 @@ class ServerProcess:
         if parts.hostname not in ("127.0.0.1", "localhost", "::1"):
             return None
         try:
-            found = {
+            listening = {
                 c.pid
                 for c in psutil.net_connections("tcp")
                 if c.status == psutil.CONN_LISTEN and c.pid is not None and c.laddr[1:2] == (parts.port,)
             }
             # Workers that share a socket all listen; their common parent is the server.
-            roots = [p for p in map(psutil.Process, found) if p.ppid() not in found]
+            roots = [p for p in map(psutil.Process, listening) if p.ppid() not in listening]
         except psutil.Error:
             return None
         return cls(roots[0]) if len(roots) == 1 else None

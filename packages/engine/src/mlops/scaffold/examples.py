@@ -53,8 +53,8 @@ EXAMPLES: Mapping[str, Example] = {
 
 def example_of(kind: Kind, task: str) -> Example:
     """The data that a new model of this kind starts with, with the names of its columns."""
-    found = kind.examples.get(task) or EXAMPLES[task]
-    return found.model_copy(update={"columns": _columns(found)}) if found.loader else found
+    example = kind.examples.get(task) or EXAMPLES[task]
+    return example.model_copy(update={"columns": _columns(example)}) if example.loader else example
 
 
 def _columns(example: Example) -> list[str]:

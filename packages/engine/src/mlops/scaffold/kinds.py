@@ -82,8 +82,8 @@ class Kind(Spec):
 
 def names() -> list[str]:
     """Every kind, the usual one first."""
-    found = sorted(p.parent.name for p in FOLDER.glob(f"*/{FILE}"))
-    return [DEFAULT, *(name for name in found if name != DEFAULT)]
+    every = sorted(p.parent.name for p in FOLDER.glob(f"*/{FILE}"))
+    return [DEFAULT, *(name for name in every if name != DEFAULT)]
 
 
 def kind(name: str) -> Kind:

@@ -67,10 +67,10 @@ def new_model(
 def with_model(text: str, name: str, package: str) -> str:
     """`mlops.toml` with one model more, beside the others; every other byte stays."""
     block = f'[models.{name}]\nusecase = "{package}"\n'
-    found = list(re.finditer(r"^\[models\.[^\]]*\]\n(?:[^\[\n][^\n]*\n)*", text, re.MULTILINE))
-    if not found:
+    sections = list(re.finditer(r"^\[models\.[^\]]*\]\n(?:[^\[\n][^\n]*\n)*", text, re.MULTILINE))
+    if not sections:
         return f"{text.rstrip()}\n\n{block}"
-    end = found[-1].end()
+    end = sections[-1].end()
     return f"{text[:end]}\n{block}{text[end:]}"
 
 

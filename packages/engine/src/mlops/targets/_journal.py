@@ -34,10 +34,12 @@ class Reading:
         """`content` follows what was read. What comes after its last newline was torn by a kill."""
         whole = content[: content.rfind(b"\n") + 1]
         first = len(self._entries) + 1
-        found = [_entry(line, n, damaged) for n, line in enumerate(whole.split(b"\n")[:-1], start=first)]
+        entries_read = [
+            _entry(line, n, damaged) for n, line in enumerate(whole.split(b"\n")[:-1], start=first)
+        ]
         self.content += whole
-        self._entries += found
-        for entry in found:
+        self._entries += entries_read
+        for entry in entries_read:
             self._models[entry.model].append(entry)
 
     def entries(self, model: str | None) -> Sequence[JournalEntry]:

@@ -34,10 +34,10 @@ class MlflowRegistry:
 
     def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
         """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
-        found = self._tracker.find_runs(experiment, tags, "FINISHED", limit)
+        mlflow_runs = self._tracker.find_runs(experiment, tags, "FINISHED", limit)
         return [
             TrainingRun(r.run_id, datetime.fromtimestamp(r.started / 1000, UTC), r.params, r.metrics, r.tags)
-            for r in found
+            for r in mlflow_runs
         ]
 
     def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -124,12 +124,12 @@ class MlflowRegistry:
     def _named(self, model: str, version: int) -> list[str]:
         if self._root is None:
             return []
-        found = []
+        naming = []
         for folder in sorted(p for p in (self._root / "environments").glob("*") if p.is_dir()):
             desired = load_desired(self._root, folder.name, model)
             if desired is not None and version in (desired.release, desired.replaces):
-                found.append(desired_path(folder.name, model))
-        return found
+                naming.append(desired_path(folder.name, model))
+        return naming
 
 
 def fetched(cache: Path, record: ModelVersion, digest: str, download: Callable[[Path], None]) -> Path:
@@ -157,11 +157,11 @@ def fetched(cache: Path, record: ModelVersion, digest: str, download: Callable[[
 def verify(folder: Path, digest: str, what: str, advice: str) -> None:
     """Raises `IntegrityError` when the files of `folder` have another digest, or are no artifact at all."""
     try:
-        found = tree_digest(folder)
+        actual = tree_digest(folder)
     except IntegrityError as error:
         raise IntegrityError(f"{what}: {error}; {advice}") from None
-    if found != digest:
-        raise IntegrityError(f"{what} has the digest {found}, but {digest} is expected; {advice}")
+    if actual != digest:
+        raise IntegrityError(f"{what} has the digest {actual}, but {digest} is expected; {advice}")
 
 
 def _public(record: RegisteredVersion) -> ModelVersion:

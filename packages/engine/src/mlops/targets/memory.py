@@ -66,8 +66,8 @@ class MemoryRegistry:
     def add(self, release: Release, artifact: Path) -> None:
         key = (release.model, release.version)
         facts = fact_tags(release)
-        found = Recorded(*key, facts, release.source.run_id)
-        tags = facts | {k: v for k, v in released_tags(found, release).items() if v is not None}
+        recorded = Recorded(*key, facts, release.source.run_id)
+        tags = facts | {k: v for k, v in released_tags(recorded, release).items() if v is not None}
         self._versions[key] = ModelVersion(*key, release.source.run_id, "memory", tags, release.created)
         self._artifacts[key] = (release.digest, artifact)
 
@@ -79,8 +79,8 @@ class MemoryRegistry:
         self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
     ) -> list[ModelVersion]:
         wanted = (tags or {}).items()
-        found = [v for v in self._versions.values() if v.model == model and wanted <= v.tags.items()]
-        return sorted(found, key=lambda v: -v.version)[:limit]
+        matching = [v for v in self._versions.values() if v.model == model and wanted <= v.tags.items()]
+        return sorted(matching, key=lambda v: -v.version)[:limit]
 
     def get(self, model: str, version: int) -> ModelVersion:
         if (model, version) not in self._versions:
@@ -88,10 +88,10 @@ class MemoryRegistry:
         return self._versions[model, version]
 
     def register(self, model: str, folder: Path, digest: str, tags: Mapping[str, str]) -> ModelVersion:
-        found = self.versions(model)
-        if same := [v for v in found if self._artifacts[model, v.version][0] == digest]:
+        known = self.versions(model)
+        if same := [v for v in known if self._artifacts[model, v.version][0] == digest]:
             return same[-1]
-        key = (model, found[0].version + 1 if found else 1)
+        key = (model, known[0].version + 1 if known else 1)
         self._artifacts[key] = (digest, folder)
         self._versions[key] = ModelVersion(
             *key, "", "memory", {**tags, "mlops.digest": digest}, datetime.now(UTC)
@@ -103,16 +103,16 @@ class MemoryRegistry:
 
     def fetch(self, model: str, version: int, digest: str) -> Path:
         self.get(model, version)
-        found, artifact = self._artifacts[model, version]
-        if found != digest:
-            raise IntegrityError(f"{model} {version}: the artifact's digest is {found}, expected {digest}")
+        actual, artifact = self._artifacts[model, version]
+        if actual != digest:
+            raise IntegrityError(f"{model} {version}: the artifact's digest is {actual}, expected {digest}")
         return artifact
 
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         self.hook(f"tag {version}")
-        found = self.get(model, version)
-        merged = {k: v for k, v in {**found.tags, **tags}.items() if v is not None}
-        self._versions[model, version] = replace(found, tags=merged)
+        version_before = self.get(model, version)
+        merged = {k: v for k, v in {**version_before.tags, **tags}.items() if v is not None}
+        self._versions[model, version] = replace(version_before, tags=merged)
         self.hook(f"tagged {version}")
 
     def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
@@ -238,12 +238,12 @@ class MemoryEndpoints:
     def delete(self, environment: str, model: str, deployment: str) -> None:
         self.hook(f"delete {deployment}")
         state = self.state(environment, model)
-        found = state.deployment(deployment)
-        if found is None:
+        running = state.deployment(deployment)
+        if running is None:
             return
-        if found.traffic:
-            raise Blocked(f"{deployment} has {found.traffic} % of the traffic")
-        self._put(replace(state, deployments=tuple(d for d in state.deployments if d is not found)))
+        if running.traffic:
+            raise Blocked(f"{deployment} has {running.traffic} % of the traffic")
+        self._put(replace(state, deployments=tuple(d for d in state.deployments if d is not running)))
         self.hook(f"deleted {deployment}")
 
     def start(self, environment: str, model: str) -> EndpointState:
@@ -265,13 +265,13 @@ class MemoryEndpoints:
         deployment: str | None = None,
     ) -> dict[str, Any]:
         state = self.state(environment, model)
-        found = state.deployment(deployment) if deployment else state.live
-        if found is None:
+        running = state.deployment(deployment) if deployment else state.live
+        if running is None:
             raise NotFound(f"{model} in {environment} has no deployment {deployment or 'with traffic'}")
         rows = len(payload["input_data"]["data"])
-        values = [self._answer(environment, model, found) for _ in range(rows)]
+        values = [self._answer(environment, model, running) for _ in range(rows)]
         if any(v is None for v in values):
-            raise TargetError(f"{found.name} answered 500")
+            raise TargetError(f"{running.name} answered 500")
         return {"predictions": values}
 
     def fail(self, environment: str, model: str) -> None:

@@ -38,17 +38,17 @@ def build(template: Path, into: Path) -> None:
 
 def needed(template: Path) -> list[str]:
     """The engine and the packages of the template that it depends on."""
-    found: list[str] = []
+    packages: list[str] = []
     waiting = [_ENGINE]
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in packages:
             continue
-        found.append(name)
+        packages.append(name)
         path = template / folder_of(name) / "pyproject.toml"
         project = tomllib.loads(path.read_text(encoding="utf-8"))["project"]
         more = project.get("optional-dependencies", {}).values()
         for line in [*project.get("dependencies", []), *(line for lines in more for line in lines)]:
             if line.startswith(PREFIX):
                 waiting.append(re.split(r"[^a-z0-9-]", line)[0])
-    return sorted(found)
+    return sorted(packages)

@@ -155,15 +155,15 @@ def leftovers(folder: Path, template: Template, answers: Answers) -> list[Leftov
     if template.example and answers.model:
         words += [re.escape(word) for word in template.example.words]
     pattern = re.compile("|".join(words), re.IGNORECASE)
-    found = []
+    left = []
     for path in files(folder):
         relative = path.relative_to(folder).as_posix()
         if pattern.search(relative):
-            found.append(Leftover(relative, 0, "its name"))
+            left.append(Leftover(relative, 0, "its name"))
         for number, line in enumerate((read(path) or "").splitlines(), 1):
             if pattern.search(line):
-                found.append(Leftover(relative, number, line))
-    return found
+                left.append(Leftover(relative, number, line))
+    return left
 
 
 def files(folder: Path) -> Iterator[Path]:

@@ -21,8 +21,8 @@ _FILES = ("source", "sdist", "wheels")
 
 def engine_packages(lock: Mapping[str, Any]) -> dict[str, str]:
     """Version by name of each package of the workspace."""
-    found = (p for p in lock["package"] if str(p["source"].get("editable", "")).startswith(_WORKSPACE))
-    return {p["name"]: p["version"] for p in found}
+    packages = (p for p in lock["package"] if str(p["source"].get("editable", "")).startswith(_WORKSPACE))
+    return {p["name"]: p["version"] for p in packages}
 
 
 def fork_lock(text: str, project: Mapping[str, Any], source: Source, entries: Mapping[str, Entry]) -> str:

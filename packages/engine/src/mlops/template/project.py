@@ -74,8 +74,8 @@ def _set_index(uv: Any, source: Source) -> None:
     wanted = source.index()
     if wanted is None:
         return
-    found = tomlkit.aot()
+    indexes = tomlkit.aot()
     table = tomlkit.table()
     table.update(wanted)
-    found.append(table)
-    uv["index"] = found
+    indexes.append(table)
+    uv["index"] = indexes

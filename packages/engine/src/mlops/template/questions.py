@@ -40,18 +40,18 @@ QUESTIONS: Mapping[str, str] = {
 def suggested(root: Path) -> dict[str, str]:
     """Answers that can be read off the clone: its origin, its folder's name, git's user."""
     git = Git(root)
-    found = {"project": _name(root.name), "region": "westeurope", "forge": "local", "kind": kinds.DEFAULT}
+    answers = {"project": _name(root.name), "region": "westeurope", "forge": "local", "kind": kinds.DEFAULT}
     code, url, _ = git.answer("remote", "get-url", "origin")
     origin = url.strip().partition("@")[2] or url.strip() if code == 0 else ""
     for forge in HOSTED.values():
         if repository := forge.of_remote(origin):
-            found |= {"forge": forge.name, "repository": repository}
-            found["project"] = _name(repository.rpartition("/")[2])
-    found["engine"] = _engine(root, git)
+            answers |= {"forge": forge.name, "repository": repository}
+            answers["project"] = _name(repository.rpartition("/")[2])
+    answers["engine"] = _engine(root, git)
     code, email, _ = git.answer("config", "user.email")
     if code == 0 and "@" in email:
-        found["contact"] = email.strip()
-    return found
+        answers["contact"] = email.strip()
+    return answers
 
 
 def _engine(root: Path, git: Git) -> str:

@@ -83,10 +83,10 @@ class GitTag:
             raise TargetError(f"{self.url} cannot be asked for its tag {tag}: {said}")
         rows = (line.split("	") for line in out.splitlines())
         commits = {name: commit for commit, name in rows}
-        found = commits.get(f"refs/tags/{tag}^{{}}") or commits.get(f"refs/tags/{tag}")
-        if not found:
+        commit_of_tag = commits.get(f"refs/tags/{tag}^{{}}") or commits.get(f"refs/tags/{tag}")
+        if not commit_of_tag:
             raise InvalidInput(f"--engine: {self.url} has no tag {tag}; push it, or name another source")
-        return found
+        return commit_of_tag
 
 
 @dataclass(frozen=True)

@@ -48,12 +48,12 @@ class Merged:
 def read_tree(git: Git, rev: str) -> Tree:
     """All files of a commit or a tree."""
     rows = git.run("ls-tree", "-r", "-z", "--full-tree", rev).split("\0")
-    found: Tree = {}
+    tree: Tree = {}
     for row in filter(None, rows):
         facts, path = row.split("\t", 1)
         mode, _, blob = facts.split(" ")
-        found[path] = f"{mode} {blob}"
-    return found
+        tree[path] = f"{mode} {blob}"
+    return tree
 
 
 def write_tree(git: Git, tree: Tree) -> str:
@@ -123,7 +123,7 @@ def merge_trees(git: Git, base: Tree, ours: Tree, theirs: Tree) -> Merged:
         facts, path = row.split("\t", 1)
         mode, blob, stage = facts.split(" ")
         stages.setdefault(path, {})[int(stage)] = f"{mode} {blob}"
-    return Merged(tree, [Conflict(path, found) for path, found in sorted(stages.items())])
+    return Merged(tree, [Conflict(path, by_stage) for path, by_stage in sorted(stages.items())])
 
 
 def _commit(git: Git, tree: str, parent: str | None = None) -> str:

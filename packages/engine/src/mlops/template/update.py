@@ -145,10 +145,10 @@ def _merged(
         # Two sets of dependencies cannot be merged line by line: the template's is the start, uv adds ours.
         ours = {**ours, _LOCK: sides["theirs"][_LOCK]}
     ours = _as_pinned(git, ours, base, template)
-    found = merge_trees(git, sides["base"], ours, sides["theirs"])
-    tree, conflicts = read_tree(git, found.tree), []
+    merged = merge_trees(git, sides["base"], ours, sides["theirs"])
+    tree, conflicts = read_tree(git, merged.tree), []
     remarks = []
-    for conflict in found.conflicts:
+    for conflict in merged.conflicts:
         if set(conflict.stages) == {1, 3}:
             tree.pop(conflict.path, None)
             remarks.append(f"{conflict.path} stays away: this fork removed it, and the template changed it")

@@ -16,12 +16,12 @@ def program() -> str | None:
 
 def run(folder: Path, *words: str, seconds: float) -> tuple[int, str]:
     """Exit code and the last that it said; 127 where there is no uv, 124 where it took too long."""
-    found = program()
-    if found is None:
+    uv = program()
+    if uv is None:
         return 127, "uv is not installed; make setup installs it"
     try:
         done = subprocess.run(
-            [found, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=seconds
+            [uv, *words], cwd=folder, capture_output=True, text=True, check=False, timeout=seconds
         )
     except subprocess.TimeoutExpired:
         return 124, f"uv {words[0]} took more than {seconds:.0f} s"

@@ -21,10 +21,10 @@ def edits(path: str) -> Edit | None:
 
 def _replaced(text: str, pattern: str, new: str, *, where: str) -> str:
     """`text` with exactly one match replaced; raises `InvalidInput` when the template has moved on."""
-    found, count = re.subn(pattern, lambda _: new, text, count=1, flags=re.MULTILINE)
+    text_after, count = re.subn(pattern, lambda _: new, text, count=1, flags=re.MULTILINE)
     if not count:
         raise InvalidInput(Problem(where, f"nothing here matches {pattern!r}; is this the template?"))
-    return found
+    return text_after
 
 
 def _settings(text: str, answers: Answers) -> str:

@@ -38,8 +38,8 @@ def versions(root: Path, url: str) -> list[str]:
     code, out, said = Git(root).answer("ls-remote", "--tags", "--refs", "--", url, "v*")
     if code:
         raise TargetError(f"the template at {url} cannot be asked for its versions: {said}")
-    found = re.findall(r"refs/tags/v(\d+\.\d+\.\d+)$", out, re.MULTILINE)
-    return sorted(found, key=order)
+    released = re.findall(r"refs/tags/v(\d+\.\d+\.\d+)$", out, re.MULTILINE)
+    return sorted(released, key=order)
 
 
 def notes(changelog: str, after: str, until: str) -> str:

@@ -5,13 +5,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 from engine_world import MODEL, START, World, make_release
 from memory_git import MemoryGit
 
-from mlops.errors import InvalidInput, Problem
+from mlops.errors import Forbidden, InvalidInput, Problem, TargetError
 from mlops.lifecycle.desired import check as module
 from mlops.lifecycle.desired import check_rules, provenance, tree
 from mlops.spec.desired import DesiredState
@@ -112,6 +114,9 @@ def test_a_good_promotion_has_no_problem(there: Tree):
          "windows.0.environments.0"),
         (FREEZE, f"windows:\n  - {{environments: [prod], models: [fright], {WINDOW}}}\n", f"{FREEZE}:2",
          "windows.0.models.0"),
+        (FREEZE, f"windows:\n  - {{environments: [prod], {WINDOW}}}\n"
+         f"  - {{environments: [prod, prd], models: [freight], {WINDOW}}}\n", f"{FREEZE}:3",
+         "windows.1.environments.1"),
         ("mlops.toml", SETTINGS.replace("usecase", "use_case"), "mlops.toml:3", "models.freight.usecase"),
         (f"pipelines/{MODEL}/model.yaml", "metrics: {}\n", f"pipelines/{MODEL}/model.yaml:1", "champion"),
         (release_path(MODEL, 3), text_of(record(2, "a" * 40)), f"{release_path(MODEL, 3)}:2", "version"),
@@ -199,6 +204,53 @@ def test_what_is_served_decides_about_a_change(there: Tree, world: World):
     (problem,) = there.problems("HEAD", world)
     assert (problem.field, "staging serves nothing" in problem.message) == ("release", True)
     assert there.problems(None, world) == [], "what stands is not asked again what it was asked when it moved"
+
+
+def test_who_may_not_read_the_journals_is_answered_by_the_files(there: Tree, world: World):
+    there.write(PROD, asks(2, 1))
+    notes: list[str] = []
+
+    def check() -> list[Problem]:
+        return module.check(there.root, "HEAD", now=START, target=world.target, note=notes.append)
+
+    def refuse(error: Exception) -> None:
+        def entries(*_: object) -> None:
+            raise error
+
+        world.store.entries = entries  # type: ignore[method-assign,assignment]
+
+    assert len(check()) == 1 and notes == [], "staging serves nothing, says its journal"
+    refuse(Forbidden("no role"))
+    assert check() == [], "by the files alone it was asked for"
+    assert len(notes) == 1 and "no role" in notes[0]
+    there.write(PROD, asks(2))
+    assert [problem.field for problem in check()] == ["replaces"], "what files tell still counts"
+    there.write(PROD, asks(2, 1))
+    refuse(TargetError("the store is down"))
+    (problem,) = check()
+    assert (problem.field, problem.message) == ("release", "the store is down"), "not known is not allowed"
+
+
+@pytest.mark.parametrize("room", ["parameters", "dependencies", "rows"])
+def test_every_model_is_asked_about_its_own_files(there: Tree, monkeypatch: pytest.MonkeyPatch, room: str):
+    asked = []
+
+    def problems(root: Path, model: str) -> list[Problem]:
+        asked.append((root, model))
+        return [Problem(f"{model}.py", room)]
+
+    monkeypatch.setattr(getattr(module, room), "problems", problems)
+    assert there.problems() == [Problem(f"{MODEL}.py", room)]
+    assert asked == [(there.root, MODEL)]
+    there.write("mlops.toml", "models: 1")
+    assert all(problem.where != f"{MODEL}.py" for problem in there.problems())
+
+
+def test_what_stands_is_judged_by_the_files_also_where_a_target_is_asked(there: Tree, world: World):
+    there.merged(release_path(MODEL, 3), text_of(record(3, there.trained, verdict="blocked")))
+    there.merged(STAGING, asks(3, 2))
+    world.registry.add(record(3, there.trained, verdict="blocked"), there.root)
+    assert [problem.field for problem in there.problems("HEAD", world)] == ["release"]
 
 
 # --- changes ------------------------------------------------------------------------------------------------
@@ -352,12 +404,57 @@ def test_an_unknown_base_is_a_sentence(there: Tree):
 def test_problems_come_in_order_and_once(there: Tree):
     there.write(STAGING, asks(7))
     there.write(PROD, asks(8))
+    missing = [problem.message for problem in there.problems() if problem.field == "release"]
+    assert len(missing) == 2 and all(text.endswith("released: 1, 2") for text in missing)
     found = list(map(str, there.problems()))
     assert found == sorted(set(found))
     assert {line.partition(":")[0] for line in found} == {STAGING, PROD}
 
 
 # --- plain data ---------------------------------------------------------------------------------------------
+
+ONE = release_path(MODEL, 1)
+SIG = "releases/freight/1.sig"
+GOOD = text_of(record(1, "a" * 40))
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "places"),
+    [
+        ({ONE: GOOD}, {ONE: GOOD}, []),
+        ({ONE: GOOD}, {ONE: f"{GOOD}# a comment\n"}, [f"{ONE}:1"]),
+        ({ONE: GOOD}, {ONE: None}, []),  # it cannot be read, which is told elsewhere
+        ({ONE: GOOD}, {}, [ONE]),
+        ({ONE: "not: a release"}, {}, []),
+        ({ONE: text_of(record(2, "a" * 40))}, {}, []),
+        ({"releases/freight/latest.yaml": GOOD}, {}, []),
+        ({SIG: "{}"}, {}, [SIG]),
+        ({SIG: "{}"}, {SIG: "{ }"}, []),
+        ({}, {ONE: GOOD}, []),
+    ],
+)
+def test_what_was_a_release_at_the_base_stays_one(
+    before: dict[str, str], now: dict[str, str | None], places: list[str]
+):
+    def told(**fields: object) -> list[str]:
+        known = {
+            "base_releases": before,
+            "release_names": list(now),
+            "release_texts": {name: text for name, text in now.items() if text is not None},
+            "edited": {},
+            "restored": set(),
+            **fields,
+        }
+        made: Any = SimpleNamespace(**known)
+        return [problem.where for problem in check_rules.never_edited(made)]
+
+    assert told() == places
+    assert told(restored={ONE}) == [place for place in places if place != f"{ONE}:1"]
+    if ONE in before:
+        assert told(edited={ONE: "by eve"}) == [f"{ONE}:1" if ONE in now else ONE], "and once"
+
+
+# --- what files let us assume ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -207,6 +207,58 @@ def test_where_there_is_nothing_to_promote(repository: Repository):
         repository.promote()
 
 
+def test_a_reviewer_reads_who_proposes_what_and_who_may_approve(repository: Repository):
+    bypass = Bypass(gates=["absolute"], reason="login is broken", approver="grace")
+    repository.promote(bypass=bypass)
+    body = repository.forge.proposals[0].body
+    for words in ("release 1 → **release 2**", "Proposed by ada", "@grace, @org/team", "login is broken",
+                  "| soak | ✅ pass |", f"`{MODEL}` in **prod**"):  # fmt: skip
+        assert words in body, words
+
+
+@pytest.mark.parametrize("served", [True, False])
+def test_gates_are_compared_with_those_of_what_is_served(
+    repository: Repository, served: bool, monkeypatch: pytest.MonkeyPatch
+):
+    """What the file asked for meanwhile may have been refused for the same gates."""
+    made = make_release(3)
+    made = made.model_copy(update={"source": made.source.model_copy(update={"commit": repository.git.id(0)})})
+    repository.world.registry.add(made, repository.world.artifact)
+    repository.write(release_path(MODEL, 3), yaml.safe_dump(made.model_dump(mode="json")))
+    repository.finished("staging", 3, 7200)
+    repository.ask("prod", 2, 1)
+    if not served:
+        repository.world.store._entries["prod"].clear()
+    asked: list[tuple[int | None, int, str]] = []
+
+    def between(_: object, before: Any, release: Any, rev: str) -> list[str]:
+        asked.append((before.version if before else None, release.version, rev))
+        return ["limit roc_auc: 0.6 to 0.5"]
+
+    monkeypatch.setattr(module, "between", between)
+    repository.promote(release=3)
+    assert asked == [(1 if served else 2, 3, repository.git.head())]
+    assert "limit roc_auc: 0.6 to 0.5" in repository.forge.proposals[0].body
+    assert "release 2 → **release 3**" in repository.forge.proposals[0].body
+
+
+def test_a_release_whose_gates_were_loosened_does_not_merge_by_itself(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    repository.ask("staging", 1, 2)
+    repository.finished("staging", 1, 3600)
+    monkeypatch.setattr(module, "between", lambda *_: ["limit roc_auc: 0.6 to 0.5"])
+    repository.promote("staging", release=2)
+    assert repository.forge.done == []
+
+
+def test_what_is_only_on_the_users_disk_is_not_promoted(repository: Repository):
+    """The newest commit of the branch that pull requests go to says what there is."""
+    with pytest.raises(NotFound):
+        repository.promote(release=3)
+    assert repository.forge.proposals == []
+
+
 # --- rollback -----------------------------------------------------------------------------------------------
 
 
@@ -227,7 +279,28 @@ def test_a_rollback_is_the_way_back_with_a_hold(repository: Repository):
     (proposal,) = repository.forge.proposals
     assert (proposal.branch, proposal.supersedes) == (f"rollback/prod/{MODEL}", (f"promote/prod/{MODEL}",))
     assert proposal.reviewers == ("grace", "org/team")
+    for words in (f"`{MODEL}` in **prod**: release 2 → back to **release 1**", "Reason: wrong for JFK",
+                  "Proposed by ada"):  # fmt: skip
+        assert words in proposal.body, words
+    assert (made.env, made.model) == ("prod", MODEL)
+    assert made.pull_request is not None
+    assert list(proposal.files) == [desired_path("prod", MODEL)]
     assert repository.forge.done == []
+
+
+def test_a_rollback_never_merges_by_itself(repository: Repository):
+    """Also where promotions do: a person who rolls back is there to look."""
+    repository.rollback("staging")
+    assert repository.forge.done == []
+
+
+def test_a_rollback_to_one_that_is_named(repository: Repository):
+    repository.ask("prod", 2, 1)
+    repository.ask("prod", 3, 2)
+    for release, ago in ((2, 100), (3, 50)):
+        repository.finished("prod", release, ago)
+    assert repository.rollback(to=1).release == 1
+    assert (repository.asked().release, repository.asked().replaces) == (1, None)
 
 
 def test_what_was_bypassed_to_get_there_is_bypassed_to_get_back(repository: Repository):

@@ -150,6 +150,61 @@ def test_a_release_that_is_about_another_is_refused(git: MemoryGit):
         provenance.release_at(git, MODEL, 9, "HEAD")  # type: ignore[arg-type]
 
 
+def test_a_release_that_was_deleted_says_by_whom(git: MemoryGit):
+    git.commit({release_path(MODEL, 1): None})
+    with pytest.raises(NotFound) as caught:
+        intent()
+    assert f"was deleted by {git.id(3)[:8]}" in str(caught.value)
+    with pytest.raises(NotFound) as caught:
+        provenance.release_at(git, MODEL, 9, "HEAD")  # type: ignore[arg-type]
+    assert "is not in commit" in str(caught.value)
+
+
+OTHER = "other"
+
+
+def for_two(git: MemoryGit) -> provenance.Wanted:
+    return provenance.Wanted(Path(), ENV, [MODEL, OTHER])
+
+
+@pytest.fixture
+def two(git: MemoryGit) -> MemoryGit:
+    """Prod asks for release 1 of two models; of the first it asked for 1, then for 2."""
+    other = record(1, commit=git.id(0)).model_copy(update={"model": OTHER})
+    git.commit({release_path(OTHER, 1): text_of(other), desired_path(ENV, OTHER): asks(1)})
+    git.commit({release_path(MODEL, 2): text_of(record(2, commit=git.id(0))), FILE: asks(2, 1)})
+    return git
+
+
+def test_two_models_are_asked_for_at_once_and_get_their_own(two: MemoryGit):
+    wanted = for_two(two)
+    mine, other = wanted.intent(MODEL), wanted.intent(OTHER)
+    assert (mine.release.model, mine.release.version, mine.lineage) == (MODEL, 2, {1, 2})
+    assert (other.release.model, other.release.version, other.lineage) == (OTHER, 1, {1})
+    assert (mine.file_commit, other.file_commit) == (two.id(4), two.id(3))
+    assert mine.commit == other.commit == two.head()
+
+
+def test_what_is_wrong_with_one_model_is_not_in_the_way_of_another(two: MemoryGit):
+    two.changed = [FILE, release_path(MODEL, 2)]
+    assert for_two(two).intent(OTHER).desired.release == 1
+    with pytest.raises(InvalidInput):
+        for_two(two).intent(MODEL)
+    two.changed = []
+    two.commit({FILE: "releese: 4\n"})
+    assert for_two(two).intent(OTHER).desired.release == 1
+    with pytest.raises(InvalidInput):
+        for_two(two).intent(MODEL)
+
+
+@pytest.mark.parametrize("name", [POLICY, FREEZE, release_path(OTHER, 1), desired_path(ENV, OTHER)])
+def test_what_is_not_committed_is_refused_among_others_too(two: MemoryGit, name: str):
+    two.changed = [name]
+    with pytest.raises(InvalidInput) as caught:
+        for_two(two).intent(OTHER)
+    assert name in str(caught.value)
+
+
 # --- its source ---------------------------------------------------------------------------------------------
 
 
@@ -164,6 +219,34 @@ def test_an_edited_release_is_refused_with_who_did_it(git: MemoryGit):
     with pytest.raises(IntegrityError) as caught:
         provenance.verify_source(Path(), intent())
     assert f"was written by {git.id(1)[:8]}, and {git.id(3)[:8]} changed its bytes" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        ("", ""),
+        ("c1 100644 b1", ""),
+        ("c1 120000 b1", "is no regular file since c1"),
+        ("c2 100644 b2, c1 100644 b1", "c1, and c2 changed its bytes"),
+        ("c2 100755 b1, c1 100644 b1", "c1, and c2 changed its mode"),
+        ("c2 100755 b2, c1 100644 b1", "c1, and c2 changed bytes and mode"),
+        ("c2 120000 b1, c1 100644 b1", "is no regular file since c2"),
+        ("c2 160000 b1, c1 100644 b1", "is no regular file since c2"),
+        ("c2 000000 00, c1 100644 b1", "was deleted by c2"),
+        ("c3 100644 b1, c2 100644 b2, c1 100644 b1", ""),
+        ("c3 100644 b1, c2 000000 00, c1 100644 b1", ""),
+        ("c3 100755 b1, c2 000000 00, c1 100644 b1", "c1, and c3 changed its mode"),
+        ("c3 100644 b3, c2 100644 b2, c1 100644 b1", "c1, and c3 changed its bytes"),
+        ("c3 000000 00, c2 100644 b2, c1 100644 b1", "was deleted by c3"),
+    ],
+)
+def test_a_release_is_as_it_was_written_or_says_who_changed_what(rows: str, words: str):
+    """One that was restored is as it was written, whatever became of it in between."""
+    found = provenance.changed(
+        [(a, b, c) for a, b, c in (row.split() for row in rows.split(", ") if row)], "releases/x/1.yaml"
+    )
+    assert words in found and bool(found) == bool(words)
+    assert not found or ("git checkout c1 -- releases/x/1.yaml" in found)
 
 
 @pytest.mark.parametrize(
@@ -228,6 +311,12 @@ def test_nothing_is_fetched_that_the_registry_disagrees_on(git: MemoryGit, tmp_p
         provenance.fetch(wanted, target)
     registry.add(wanted.release, tmp_path)
     assert provenance.fetch(wanted, target) == tmp_path
+    asked: list[tuple[str, int, str]] = []
+    fetched = registry.fetch
+    registry.fetch = lambda *a: (asked.append(a), fetched(*a))[1]  # type: ignore[method-assign]
+    provenance.fetch(wanted, target)
+    assert asked == [(MODEL, 1, wanted.release.digest)], "the digest is what the download is held against"
     registry.tag(MODEL, 1, {"mlops.digest": None})
     with pytest.raises(IntegrityError):
         provenance.fetch(wanted, target)
+    assert len(asked) == 1, "and nothing is downloaded that is not proven"

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from mlops.lifecycle.decide.gates import Evidence
+from mlops.lifecycle.decide.gates import Evidence, decide
 from mlops.spec.evaluation import Evaluation
 from mlops.spec.gatepolicy import GatePolicy
+from mlops.spec.gates import GateResult
 from mlops.spec.schema import ModelSchema
 from mlops.steps.metrics import About, Scores, intervals
 
@@ -345,3 +346,21 @@ BLOCKING: list[tuple[str, str, Callable[[], Given], str]] = [
         "believe: {what: report",
     ),
 ]
+
+
+def results(given: Given) -> dict[str, GateResult]:
+    report = decide(given.candidate, given.champion, given.policy, given.live_schema)
+    return {gate.name: gate for gate in report.gates}
+
+
+def verdict(given: Given, name: str) -> str:
+    return results(given)[name].verdict
+
+
+def told(given: Given, name: str) -> str:
+    return results(given)[name].detail
+
+
+def judged_champion(**gate: Any) -> Given:
+    champion = {"metric": "roc_auc", "direction": "higher", "max_drop": 0.05, "resamples": 200, **gate}
+    return Given(policy=policy(champion=champion, slices=[]))

@@ -4,29 +4,33 @@ Resampling is replaced by differences that are written down, so that each thresh
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
-from gate_cases import CANDIDATE, CHAMPION, POLICY, ROWS, SCHEMA, TRUTH, Given, evaluation, measured, policy
+from gate_cases import (
+    CANDIDATE,
+    CHAMPION,
+    POLICY,
+    ROWS,
+    SCHEMA,
+    TRUTH,
+    Given,
+    evaluation,
+    judged_champion,
+    measured,
+    policy,
+    results,
+    told,
+    verdict,
+)
 
-from mlops.lifecycle.decide import gates
 from mlops.lifecycle.decide.gates import decide
 from mlops.spec.gates import GateResult
 from mlops.steps.metrics import About
 
 INF, NAN = float("inf"), float("nan")
-
-
-def results(given: Given) -> dict[str, GateResult]:
-    report = decide(given.candidate, given.champion, given.policy, given.live_schema)
-    return {gate.name: gate for gate in report.gates}
-
-
-def verdict(given: Given, name: str) -> str:
-    return results(given)[name].verdict
 
 
 # --- absolute limits ----------------------------------------------------------------------------------------
@@ -57,28 +61,6 @@ def test_the_point_value_keeps_its_limits_bounds_included(
 
 
 # --- the champion -------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def draws(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], list[dict[str, Any]]]]:
-    """Sets the differences that resampling gives; answers how it was called."""
-    calls: list[dict[str, Any]] = []
-
-    def use(values: Any) -> list[dict[str, Any]]:
-        def drawn(metric: str, one: Any, other: Any, **options: Any) -> Any:
-            if metric == "brier":  # the champion's gate of `POLICY` asks for another metric
-                calls.append({"metric": metric, "rows": one.rows, "others": other.rows, **options})
-            return np.asarray(values, float)
-
-        monkeypatch.setattr(gates, "paired_differences", drawn)
-        return calls
-
-    return use
-
-
-def judged_champion(**gate: Any) -> Given:
-    champion = {"metric": "roc_auc", "direction": "higher", "max_drop": 0.05, "resamples": 200, **gate}
-    return Given(policy=policy(champion=champion, slices=[]))
 
 
 GRID = np.arange(-100, 1) / 1000  # from -0.1 to 0; its 5 % quantile is -0.095
@@ -148,6 +130,8 @@ def test_the_champions_metrics_are_shown_where_they_are_numbers():
         "others": None,
     }
     assert found["roc_auc"].champion == pytest.approx(own.scores().value("roc_auc"))  # type: ignore[union-attr]
+    reports = replace(own, evaluation=evaluation())
+    assert decide(replace(CANDIDATE, evaluation=both), reports, POLICY, SCHEMA).metrics == found
     alone = decide(replace(CANDIDATE, evaluation=both), None, POLICY, SCHEMA).metrics
     assert {metric.champion for metric in alone.values()} == {None}
 
@@ -211,8 +195,9 @@ def test_the_confidence_is_divided_among_the_slices_that_are_judged(draws: Any, 
 def test_a_loss_within_the_limit_is_not_resampled(draws: Any):
     calls = draws([NAN] * 10)
     assert sliced(FOUR, max_drop=0.0).verdict == "pass", "equal to the champion"
-    assert calls == []
     bad = np.where(TRUTH > 0, 0.0, 1.0)
+    assert sliced(FOUR, max_drop=1.0, prediction=bad).verdict == "pass", "worse, and within the limit"
+    assert calls == []
     assert sliced(FOUR, max_drop=0.0, prediction=bad).verdict == "blocked"
     assert "not defined on every resample" in sliced(FOUR, max_drop=0.0, prediction=bad).detail
     assert sliced(FOUR, max_drop=0.0, prediction=bad, champion=False).verdict == "pass"
@@ -313,3 +298,74 @@ def test_the_report_names_both_and_what_it_is_about():
     assert (report.rows, report.confidence) == (ROWS, 0.95)
     bare = decide(replace(CANDIDATE, evaluation=None), None, POLICY, None)
     assert (bare.champion, bare.confidence, bare.metrics) == (None, 0.0, {})
+
+
+# --- what is listed -----------------------------------------------------------------------------------------
+
+
+def test_no_slices_are_said_to_be_none():
+    found = results(Given(policy=policy(slices=[])))["slices"]
+    assert (found.verdict, found.limit) == ("skipped", "none")
+
+
+def test_every_slice_of_the_policy_is_a_line():
+    one = POLICY.slices[0].model_dump()
+    given = Given(policy=policy(slices=[one, {**one, "column": "carrier"}]))
+    assert results(given)["slice carrier roc_auc"].verdict == "blocked"
+    assert "they have origin" in told(given, "slice carrier roc_auc")
+    bare = replace(given, candidate=replace(CANDIDATE, slices={}))
+    assert "they have none" in told(bare, "slice carrier roc_auc")
+
+
+def test_a_slice_that_passes_tells_what_was_not_judged():
+    small = np.concatenate([FOUR[:-9], ["x"] * 9])
+    assert sliced(small).detail == "1 values with fewer than 10 rows not judged"
+    alone = sliced(small, champion=False, max_drop=0.1).detail
+    assert alone.startswith("1 values with fewer than 10 rows not judged; nothing is live")
+    assert "nothing is live" not in sliced(small, champion=False).detail
+    assert "nothing is live" not in sliced(small, max_drop=1.0).detail
+
+
+def test_the_limit_of_a_slice_says_all_that_it_is_held_to():
+    assert sliced(FOUR, min=0).limit == "at least 0"
+    assert sliced(FOUR, min=0, max=1, max_drop=1).limit == (
+        "at least 0, at most 1, not proven worse by more than 1"
+    )
+
+
+def test_five_violations_are_listed():
+    given = measured(contract_violations=[f"rule {n}" for n in range(7)])
+    assert told(given, "data contract") == "rule 0; rule 1; rule 2; rule 3; rule 4"
+
+
+@pytest.mark.parametrize(("task", "units"), [("regression", True), ("binary", False)])
+def test_a_graph_that_is_too_far_off_is_told_in_units_where_the_answer_has_some(task: str, units: bool):
+    changes: dict[str, Any] = {"task": task, "classes": ["0", "1"] if task == "binary" else []}
+    off = {"max_abs_difference": 9.0, "label_flips": 0, "rows": ROWS}
+    near = {**off, "max_abs_difference": 0.0}
+    own = replace(CANDIDATE, schema=SCHEMA.model_copy(update=changes))
+    for onnx, expected in ((off, units), (near, False)):
+        given = Given(candidate=replace(own, evaluation=evaluation(onnx=onnx)))
+        assert ("units of the answer" in told(given, "onnx parity")) == expected
+
+
+def test_a_breaking_change_tells_the_way_out():
+    other = SCHEMA.model_copy(update={"classes": ["1", "0"]})
+    given = Given(candidate=replace(CANDIDATE, schema=other))
+    assert "classes were 0, 1" in told(given, "signature")
+    assert told(given, "signature").endswith("lets this release through")
+    assert told(Given(), "signature") == ""
+
+
+def test_what_is_live_anywhere_is_compared_also_without_a_champion():
+    other = SCHEMA.model_copy(update={"classes": ["1", "0"]})
+    given = Given(candidate=replace(CANDIDATE, schema=other), champion=None)
+    assert verdict(given, "signature") == "blocked"
+
+
+def test_code_that_runs_counts_also_where_there_is_a_graph_and_a_library():
+    library = {"format": "sklearn", "dtypes": {}, "code": "code"}
+    schema = type(SCHEMA).model_validate({**SCHEMA.model_dump(), "library": library, "runs_code": "a pickle"})
+    assert verdict(Given(candidate=replace(CANDIDATE, schema=schema)), "code") == "blocked"
+    plain = type(SCHEMA).model_validate({**SCHEMA.model_dump(), "library": {**library, "code": None}})
+    assert "code" not in results(Given(candidate=replace(CANDIDATE, schema=plain)))

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from mlops.lifecycle.decide.signature import breaking_changes
-from mlops.spec.schema import ModelSchema
+from mlops.spec import cells
+from mlops.spec.schema import Column, ModelSchema
 
 
 def schema(*columns: dict[str, Any], **fields: Any) -> ModelSchema:
@@ -73,6 +74,37 @@ def test_a_range_of_a_number_that_has_a_narrower_type_is_its_own():
     assert breaks(real, {**real, "exclusive_minimum": True})
 
 
+def test_a_whole_number_that_may_be_any_number_keeps_its_ends():
+    """The ends of an integer column are legal themselves, whatever its type's range makes of them."""
+    for dtype in ("", "int64"):
+        whole = {"type": "integer", "dtype": dtype, "minimum": 0, "maximum": 9}
+        number = {"type": "number", "minimum": 0, "maximum": 9}
+        assert not breaks(whole, number)
+        assert breaks(whole, {**number, "exclusive_minimum": True})
+        assert breaks(whole, {**number, "exclusive_maximum": True})
+
+
+def test_a_type_that_was_not_known_is_any_whole_number():
+    assert not breaks({"type": "integer"}, {"type": "integer", "dtype": "int64"})
+    assert breaks({"type": "integer"}, {"type": "integer", "dtype": "int32"})
+
+
+def test_each_way_in_which_a_column_is_narrower_is_told():
+    live = {"name": "x", "type": "string", "nullable": True}
+    new = {
+        "name": "x",
+        "type": "integer",
+        "minimum": 1,
+        "maximum": 2,
+        "values": [1, 2],
+        "excluded": [5],
+        "categories": ["a"],
+        "unknown_category": "refuse",
+    }
+    found = breaking_changes(schema(live), schema(new))
+    assert len(found) == 7, found
+
+
 # --- texts --------------------------------------------------------------------------------------------------
 
 CATEGORIES = (None, ["a"], ["a", "b"], ["b", "c"])
@@ -126,10 +158,76 @@ def test_every_pair_of_legal_and_excluded_values():
         assert breaks(live, new) == (fewer or more), (live, new)
 
 
+# --- moments, lists, vectors and images ---------------------------------------------------------------------
+
+DAYS = (None, "2024-01-01", "2024-01-01T12:00:00", "2024-02-01")
+MOMENTS = [
+    {"type": "datetime", "earliest": first, "latest": last} for first, last in itertools.product(DAYS, DAYS)
+]
+LISTS = [
+    *({"type": "vector", "size": size, "items": items} for size in (2, 3) for items in ("number", "string")),
+    *(
+        {"type": "list", "items": items, "min_length": low, "max_length": high}
+        for items, low, high in itertools.product(("number", "string"), (None, 1, 2), (None, 2, 3))
+    ),
+]
+
+
+def legal(column: dict[str, Any], values: list[Any]) -> list[bool]:
+    return list(map(cells.legal(Column.model_validate({"name": "x", **column})), values))
+
+
+def loses(live: dict[str, Any], new: dict[str, Any], values: list[Any]) -> bool:
+    return any(a and not b for a, b in zip(legal(live, values), legal(new, values), strict=True))
+
+
+def test_every_pair_of_moments():
+    days = ["1700-01-01", "2023-12-31", "2024-01-01", "2024-01-01T12:00:00", "2024-01-15", "2024-02-01"]
+    values = [*days, "2200-01-01"]
+    for live, new in itertools.product(MOMENTS, MOMENTS):
+        if loses(live, new, values):
+            assert breaks(live, new), (live, new)
+        later = (new["earliest"] or "") > (live["earliest"] or "")
+        sooner = (new["latest"] or "9") < (live["latest"] or "9")
+        assert breaks(live, new) == (later or sooner), (live, new)
+
+
+def test_every_pair_of_lists_and_vectors():
+    """A vector of another size is refused for every client, and it is still a vector."""
+    values = [value * size for value in ([1.0], ["a"]) for size in range(5)]
+    for live, new in itertools.product(LISTS, LISTS):
+        retyped = live["type"] != new["type"]
+        assert breaks(live, new) == (loses(live, new, values) or retyped), (live, new)
+
+
+@pytest.mark.parametrize(
+    ("live", "new", "broken"),
+    [
+        ({"width": 32}, {"width": 64}, True),
+        ({"height": 32}, {"height": 64}, True),
+        ({}, {"height": 64}, True),
+        ({"width": 32, "height": 32}, {"width": 32}, False),
+        ({"mode": "L"}, {"mode": "RGB"}, True),
+        ({}, {"mode": "L"}, True),
+        ({"mode": "L"}, {}, False),
+        ({"max_length": 2 * cells.MOST_BYTES}, {}, True),
+        ({"max_length": 9}, {}, False),
+        ({}, {"max_length": 2 * cells.MOST_BYTES}, False),
+        ({}, {"max_length": cells.MOST_BYTES - 1}, True),
+    ],
+)
+def test_images(live: dict[str, Any], new: dict[str, Any], broken: bool):
+    assert breaks({"type": "image", **live}, {"type": "image", **new}) == broken
+
+
 # --- columns, task and classes ------------------------------------------------------------------------------
 
 X = {"name": "x", "type": "number"}
 Y = {"name": "y", "type": "string"}
+
+
+def numbers(*outputs: str) -> ModelSchema:
+    return schema(X, task="regression", classes=[], outputs=list(outputs))
 
 
 @pytest.mark.parametrize(
@@ -146,6 +244,10 @@ Y = {"name": "y", "type": "string"}
         (schema(X), schema(X, task="multiclass", classes=["a", "b"]), True),
         (schema(X), schema(X, task="regression", classes=[]), True),
         (schema(X), schema(X, threshold=0.3), False),
+        (numbers(), numbers("low", "high"), True),
+        (numbers("low", "high"), numbers("high", "low"), True),
+        (numbers("low", "high"), numbers(), True),
+        (numbers("low", "high"), numbers("low", "high"), False),
         (schema(X), schema({**X, "description": "minutes"}), False),
         (schema(X), schema({**X, "type": "string"}), True),
         (schema(X), schema({**X, "type": "boolean"}), True),
@@ -153,6 +255,11 @@ Y = {"name": "y", "type": "string"}
 )
 def test_columns_task_and_classes(live: ModelSchema, new: ModelSchema, broken: bool):
     assert bool(breaking_changes(live, new)) == broken
+
+
+def test_other_values_of_an_answer_are_named():
+    (found,) = breaking_changes(numbers(), numbers("low", "high"))
+    assert "one number" in found and "low, high" in found
 
 
 def test_a_changed_task_is_told_once():

@@ -171,7 +171,7 @@ def _by_fields(raw: Raw, word: str) -> Iterator[str]:
         yield _schedule(raw)
     if word in ("schedule", "monitor") and "trigger" in keys:
         yield "schedule.monitor" if word == "monitor" else "schedule.job"
-    if "endpoint_name" in keys and keys & _OF_DEPLOYMENTS:
+    if ("endpoint_name" in keys and keys & _OF_DEPLOYMENTS) or (named and "code_configuration" in keys):
         yield _deployment(word, keys)
     if named and keys & {"traffic", "mirror_traffic", "auth_mode"}:
         yield "endpoint.kubernetes" if "compute" in keys else "endpoint.managed"

@@ -14,7 +14,7 @@ from mlops.lint.ignored import comes_later
 from mlops.lint.interface import Ports
 from mlops.lint.machine import at_least, between, check_resources
 from mlops.lint.node import At, exists, is_file, is_folder
-from mlops.lint.references import check_compute_name, is_remote
+from mlops.lint.references import is_remote
 from mlops.lint.shape import unknown
 
 _SEPARATOR = re.compile(r"&&|\|\||;|\n|\|")
@@ -61,10 +61,9 @@ def check_work(work: At, files: Files, *, declared: bool = False) -> Iterator[Fi
 
 
 def check_run(work: At, files: Files, *, declared: bool = False) -> Iterator[Finding]:
-    """What a job may also set for its component: where, with whom and how long it runs."""
+    """What a job may also set for its component: with what, with whom and how long it runs."""
     yield from check_environment(work["environment"], files)
     yield from check_resources(work, files, declared=declared)
-    yield from check_compute_name(work["compute"])
     yield from check_variables(work["environment_variables"])
     for _, service in work["services"].fields():
         yield from between(service["port"], 1, 65535, "out-of-range")

@@ -11,9 +11,11 @@ from mlops.lint.command import check_placeholders, check_run, check_used, check_
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.interface import FLOW, interface_of, kind_of_node, ports, reference_of
+from mlops.lint.machine import check_resources
 from mlops.lint.node import At
 from mlops.lint.parallel import check_batches, check_parallel
 from mlops.lint.pipeline import Scope, check_given, check_wiring, scope_of
+from mlops.lint.references import check_compute_name
 from mlops.lint.spark import check_conf, check_place, check_spark, check_whole_conf
 from mlops.lint.sweep import check_sweep
 from mlops.lint.values import check_ports
@@ -71,6 +73,7 @@ def check_jobs(top: At, files: Files, *, compute: bool) -> Iterator[Finding]:
     for name, node in scope.jobs.items():
         yield from _node(node, scope.faces[name].own, scope, files, compute=compute)
     settings = top["settings"]
+    yield from check_compute_name(settings["default_compute"])
     for field in ("on_init", "on_finalize"):
         place = settings[field]
         if place.text is not None and place.text not in scope.jobs:
@@ -81,6 +84,7 @@ def _node(node: At, own: bool, scope: Scope, files: Files, *, compute: bool) -> 
     kind = kind_of_node(node)
     if kind in FLOW:
         return
+    yield from check_compute_name(node["compute"])
     if kind in _NEEDS_COMPUTE and not compute and not _runs(node):
         message = "has no `compute`, and settings.default_compute is unset"
         yield node.says("no-compute", message)
@@ -101,11 +105,16 @@ def _node(node: At, own: bool, scope: Scope, files: Files, *, compute: bool) -> 
             yield from check_whole_conf(node, component)
         yield from check_spark(node, files) if own else check_conf(node)
     elif kind == "parallel":
-        yield from check_parallel(node, files) if own else check_batches(node)
+        yield from check_parallel(node, files) if own else _given_batches(node, files)
     elif kind == "command" and own:
         yield from _command(node, files)
     elif kind == "command":
         yield from check_run(node, files)
+
+
+def _given_batches(node: At, files: Files) -> Iterator[Finding]:
+    yield from check_batches(node)
+    yield from check_resources(node, files)
 
 
 def _type_fits(node: At, component: At, kind: str) -> Iterator[Finding]:
@@ -155,6 +164,7 @@ def _trial(sweep: At, files: Files) -> Iterator[Finding]:
 def check_job(job: At, kind: str, files: Files) -> Iterator[Finding]:
     """A job with a file of its own."""
     yield from check_names(job, _JOB_NAME, "letters, digits, '-', '_' and '.'")
+    yield from check_compute_name(job["compute"])
     if kind == "job.pipeline":
         yield from check_pipeline(job, files)
         return

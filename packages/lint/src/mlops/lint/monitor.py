@@ -26,12 +26,15 @@ _SHARES = (
     "recall",
     "normalized_discounted_cumulative_gain",
     "jensen_shannon_distance",
+    "two_sample_kolmogorov_smirnov_test",
+    "pearsons_chi_squared_test",
     "aggregated_coherence_pass_rate",
     "aggregated_fluency_pass_rate",
     "aggregated_groundedness_pass_rate",
     "aggregated_relevance_pass_rate",
     "aggregated_similarity_pass_rate",
 )
+"""What is a share, or the p-value of a test: more than 1 is never reached."""
 _WINDOWS = ("lookback_window_size", "lookback_window_offset")
 
 
@@ -42,7 +45,7 @@ def check_monitor(monitor: At) -> Iterator[Finding]:
     if size.text is not None and size.word not in INSTANCE_TYPES:
         yield size.says("vm-size", f"must be one of {', '.join(INSTANCE_TYPES)}; got {size.value!r}")
     runtime = compute["runtime_version"]
-    if isinstance(runtime.value, str | float) and str(runtime.value) not in RUNTIMES:
+    if isinstance(runtime.value, str | int | float) and str(runtime.value) not in RUNTIMES:
         yield runtime.says("spark", f"must be one of {', '.join(RUNTIMES)}; got {runtime.value!r}")
     yield from check_asset(monitor.at("monitoring_target", "model_id"))
     yield from _deployment(monitor.at("monitoring_target", "endpoint_deployment_id"))

@@ -14,7 +14,7 @@ from mlops.lint.interface import FLOW, Interface, described, interface_of, kind_
 from mlops.lint.node import At, texts
 from mlops.lint.references import check_path
 from mlops.lint.shape import unknown
-from mlops.lint.values import DATA, fits, mismatch, type_of_port
+from mlops.lint.values import DATA, PRIMITIVE, fits, mismatch, type_of_port
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _JOB = re.compile(r"[a-z_][a-z0-9_]*")
@@ -57,6 +57,7 @@ def check_wiring(scope: Scope) -> Iterator[Finding]:
         yield from _outputs(node, face, scope)
         yield from _compute(node["compute"], scope)
         yield from _flow(node, scope)
+    yield from _compute(scope.top.at("settings", "default_compute"), scope)
     yield from _used(scope)
     yield from _written(scope)
     yield from _cycle(scope)
@@ -130,6 +131,8 @@ def _value(value: At, port: At | None, scope: Scope | None) -> Iterator[Finding]
         return
     if data:
         yield from check_path(given, what="data")
+        if (kind := type_of_port(port)) in PRIMITIVE:
+            yield value.says("type-mismatch", f"gives data, but this input needs {kind}")
         return
     if port is not None and (why := mismatch(given.value, port)):
         yield value.says("bad-literal", why)
@@ -184,6 +187,9 @@ def _hole(place: At, hole: Hole, field: str, scope: Scope) -> Iterator[Finding]:
             f"{hole.text} is no binding of an input; allowed: ${{{{parent.inputs.<name>}}}}, "
             f"${{{{parent.jobs.<job>.outputs.<name>}}}}"
         )
+        yield place.says("bad-binding", message)
+    elif field == "compute" and hole.side not in ("parent.input", ""):
+        message = f"{hole.text} is no binding of a compute; allowed: ${{{{parent.inputs.<name>}}}}"
         yield place.says("bad-binding", message)
     elif hole.side == "" and _meant(hole.name, field) and field not in _OWN_HOLES:
         message = (

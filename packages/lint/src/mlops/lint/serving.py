@@ -110,7 +110,7 @@ def check_online_deployment(deployment: At, kind: str, files: Files) -> Iterator
         )
         yield kind_of_scale.says("scale", message)
     yield from _quantities(deployment["resources"])
-    yield from _collector(deployment["data_collector"])
+    yield from between(deployment.at("data_collector", "sampling_rate"), 0, 1, "probe")
     yield from check_model(deployment["model"])
     yield from _code(deployment, files)
 
@@ -123,12 +123,6 @@ def _scale(scale: At) -> Iterator[Finding]:
         yield scale["min_instances"].says("scale", f"is more than max_instances ({most:g})")
     yield from between(scale["target_utilization_percentage"], 1, 100, "scale")
     yield from at_least(scale["polling_interval"], 1, "scale")
-
-
-def _collector(collector: At) -> Iterator[Finding]:
-    yield from between(collector["sampling_rate"], 0, 1, "probe")
-    for _, collection in collector["collections"].fields():
-        yield from between(collection["sampling_rate"], 0, 1, "probe")
 
 
 def _quantities(resources: At) -> Iterator[Finding]:

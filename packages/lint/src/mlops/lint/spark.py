@@ -66,7 +66,7 @@ def check_place(job: At) -> Iterator[Finding]:
             yield job[field].says("spark", "a job of type spark has no such field; see its component")
     yield from _one_of(resources["instance_type"], INSTANCE_TYPES)
     runtime = resources["runtime_version"]
-    text = str(runtime.value) if isinstance(runtime.value, str | float) else RUNTIMES[-1]
+    text = str(runtime.value) if isinstance(runtime.value, str | int | float) else RUNTIMES[-1]
     if "${{" not in text and ".".join(text.split(".")[:2]) not in RUNTIMES:
         yield runtime.says("spark", f"must be one of {', '.join(RUNTIMES)}; got {runtime.value!r}")
 

@@ -21,7 +21,6 @@ _SHAPES: dict[str, tuple[str, ...]] = {
 _BAYESIAN = ("choice", "uniform", "quniform")
 _POSITIVE = ("upper", "q", "sigma")
 _MOST_TRIALS = 1000
-_NEEDS = {"truncation_selection": ("truncation_percentage",)}
 
 
 def check_sweep(sweep: At) -> Iterator[Finding]:
@@ -77,10 +76,10 @@ def _space(space: At, algorithm: str) -> Iterator[Finding]:
 
 def _end(space: At, kind: str, field: str) -> Iterator[Finding]:
     place = space[field]
-    if field not in space:
-        yield space.says("search-space", f"{kind} needs `{field}`")
-    elif field == "values":
-        if isinstance(place.value, list) and not place.value:
+    if field == "values":
+        if field not in space:
+            yield space.says("search-space", f"{kind} needs `{field}`")
+        elif place.value == []:
             yield place.says("search-space", "must be a list of at least one value")
     elif place.number is not None and field in _POSITIVE and place.number <= 0:
         yield place.says("search-space", f"must be more than 0; got {place.value!r}")
@@ -97,9 +96,6 @@ def _termination(policy: At) -> Iterator[Finding]:
             number = policy[name].number
             if number is not None and number < 0:
                 yield policy[name].says("termination", f"must be more than 0; got {policy[name].value!r}")
-    for field in _NEEDS.get(kind, ()):
-        if field not in policy:
-            yield policy.says("termination", f"{kind} needs `{field}`")
     percentage = policy["truncation_percentage"]
     yield from between(percentage, 1, 99, "termination")
     yield from at_least(policy["evaluation_interval"], 1, "termination")

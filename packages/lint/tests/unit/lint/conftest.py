@@ -40,3 +40,11 @@ def shelf(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shelf:
     put_on_shelf(tmp_path)
     monkeypatch.chdir(tmp_path)
     return Shelf(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def stand(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The shelf, written once: for tests that change no file."""
+    root = tmp_path_factory.mktemp("stand")
+    put_on_shelf(root)
+    return root

@@ -120,10 +120,10 @@ class Sandbox:
 
     def _read(self) -> dict[str, Any]:
         try:
-            found = json.loads(self._stamp.read_text(encoding="utf-8"))
+            stamp = json.loads(self._stamp.read_text(encoding="utf-8"))
         except (FileNotFoundError, json.JSONDecodeError):
             return {}
-        return found if isinstance(found, dict) else {}
+        return stamp if isinstance(stamp, dict) else {}
 
     def _write(self, stamp: object) -> None:
         writing.write(self._stamp, json.dumps(stamp), durable=False)

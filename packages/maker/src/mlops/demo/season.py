@@ -69,13 +69,13 @@ class Gain:
 
     def beyond(self, version: int) -> list[str]:
         """Later months whose calibration gap is beyond what monitoring allows."""
-        found = []
+        months_beyond = []
         for month in self.months:
             gap = self.gap(version, month)
             low = self.low is not None and gap < self.low
             if month != BREACH and (low or (self.high is not None and gap > self.high)):
-                found.append(month)
-        return found
+                months_beyond.append(month)
+        return months_beyond
 
 
 class Season(Story):
@@ -102,8 +102,8 @@ class Season(Story):
     def measured(self) -> Gain:
         """Old against new on recorded months, by the scoring core that serves them."""
         new = self._retrained()
-        found = (v.release for v in verdicts(self.target, ENV, MODEL) if v.outcome == "breach")
-        old = next(found, None)
+        breached = (v.release for v in verdicts(self.target, ENV, MODEL) if v.outcome == "breach")
+        old = next(breached, None)
         if old is None:
             raise TargetError(f"there is no verdict on {BREACH} any more; run mlops demo --drift --fresh")
         months = [*Window.parse(BREACH).split(), *Window.parse(LATER).split()]

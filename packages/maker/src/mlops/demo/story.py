@@ -209,8 +209,8 @@ class Story:
             return GATE_TAG in self.target.registry.get(MODEL, version).tags
 
         self._following.until(done, TRAIN)
-        found = self.target.registry.get(MODEL, version)
-        report = stored_report(self.target.registry, found)
+        registered = self.target.registry.get(MODEL, version)
+        report = stored_report(self.target.registry, registered)
         self.show.gates(report)
         return report
 
@@ -223,7 +223,7 @@ class Story:
         return live.release if live else None
 
     def _newest(self) -> int:
-        return max((found.version for found in self.target.registry.versions(MODEL)), default=0)
+        return max((known.version for known in self.target.registry.versions(MODEL)), default=0)
 
     def _sent_back(self) -> bool:
         entries = self.target.store.entries("staging", MODEL)

@@ -34,13 +34,13 @@ def timeline(target: Target, environments: Sequence[str], model: str) -> list[Mo
 
 
 def _registered(registry: Registry, model: str) -> list[Moment]:
-    found = []
+    moments = []
     for version in registry.versions(model):
         tags = version.tags
         window, later = tags.get("mlops.data.window", ""), tags.get("mlops.data.test_window", "")
         text = f"version {version.version} is registered: trained on {window}, tested on {later}"
-        found.append(Moment(version.created, text, tags.get("mlops.commit", "")))
-    return found
+        moments.append(Moment(version.created, text, tags.get("mlops.commit", "")))
+    return moments
 
 
 def _moment(env: str, entry: JournalEntry) -> Moment | None:

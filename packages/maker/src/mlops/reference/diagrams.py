@@ -36,8 +36,8 @@ def file_name(text: str) -> str:
 
 def labels(text: str) -> list[str]:
     """What is written in a diagram, each once."""
-    found = (re.sub(r"<[^>]*>|\s+", " ", label).strip() for label in _LABEL.findall(text))
-    return list(dict.fromkeys(label for label in found if label))
+    shown = (re.sub(r"<[^>]*>|\s+", " ", label).strip() for label in _LABEL.findall(text))
+    return list(dict.fromkeys(label for label in shown if label))
 
 
 def with_drawings(page: str, root: Path) -> str:

@@ -133,16 +133,16 @@ def _default(field: Schema) -> str:
 def _order(schema: Schema) -> list[str]:
     """Names of the inner models, in the order in which a reader meets them."""
     defs = schema.get("$defs", {})
-    found: dict[str, None] = {}
+    ordered: dict[str, None] = {}
 
     def meet(node: Schema) -> None:
         for name in _refs(node.get("properties", {})):
-            if name not in found:
-                found[name] = None
+            if name not in ordered:
+                ordered[name] = None
                 meet(defs[name])
 
     meet(schema)
-    return list(found)
+    return list(ordered)
 
 
 def _refs(value: Any) -> Iterator[str]:

@@ -29,20 +29,20 @@ class Row:
 
 def rows(root: Path) -> list[Row]:
     """In the order of the tests. Raises `ValueError` for a row that no test describes."""
-    found: dict[str, Row] = {}
+    by_part: dict[str, Row] = {}
     for path in sorted((root / TESTS).glob("test_*.py")):
         body = ast.parse(path.read_text(encoding="utf-8")).body
         for test in (item for item in body if isinstance(item, ast.FunctionDef)):
             for mark in test.decorator_list:
                 if isinstance(mark, ast.Call) and getattr(mark.func, "id", "") == MARK:
                     part = ast.literal_eval(mark.args[0])
-                    row = found.setdefault(part, Row(part))
+                    row = by_part.setdefault(part, Row(part))
                     said = {str(word.arg): ast.literal_eval(word.value) for word in mark.keywords}
                     row.azure, row.here = said.get("azure", row.azure), said.get("here", row.here)
                     row.tests.append(f"{path.name}::{test.name}")
-    if bare := [row.part for row in found.values() if not row.azure or not row.here]:
+    if bare := [row.part for row in by_part.values() if not row.azure or not row.here]:
         raise ValueError(f"no test says what both sides do with: {', '.join(bare)}")
-    return list(found.values())
+    return list(by_part.values())
 
 
 def page(root: Path) -> str:

@@ -25,9 +25,9 @@ def pages(root: Path) -> dict[str, str]:
 def stale(root: Path) -> list[str]:
     """Pages, relative to `root`, that are missing, say something else than the code, or have no source."""
     wanted = pages(root)
-    found = {f"{FOLDER}/{path.name}" for path in (root / FOLDER).glob("*.md")}
+    existing = {f"{FOLDER}/{path.name}" for path in (root / FOLDER).glob("*.md")}
     wrong = [name for name, text in wanted.items() if _read(root / name) != text]
-    return sorted({*wrong, *(found - wanted.keys())})
+    return sorted({*wrong, *(existing - wanted.keys())})
 
 
 def write(root: Path) -> list[str]:

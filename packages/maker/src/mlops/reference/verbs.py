@@ -44,9 +44,9 @@ class Verb:
 
 def verbs() -> list[Verb]:
     """All that are not hidden, in the order of the help."""
-    found = [*_below(typer.main.get_command(app), "", "")]
+    every = [*_below(typer.main.get_command(app), "", "")]
     order = list(PANELS)
-    return sorted(found, key=lambda verb: order.index(verb.panel))
+    return sorted(every, key=lambda verb: order.index(verb.panel))
 
 
 def _below(group: Command, path: str, panel: str) -> Iterator[Verb]:

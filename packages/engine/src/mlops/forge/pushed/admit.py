@@ -40,21 +40,22 @@ def _found(store: Store, run: Run, job_id: str) -> tuple[Job, dict[str, Any]]:
     workflow = read(run.path, git.show(run.sha, run.path) or "")
     outside = context_of(store, run)
     others = called(git, run.sha, workflow)
-    found = [(job, outside) for job in workflow.jobs.values() if job.id == job_id and not job.calls]
+    matching = [(job, outside) for job in workflow.jobs.values() if job.id == job_id and not job.calls]
     for caller in workflow.jobs.values():
         other = others.get(caller.calls)
         if other is None or job_id not in other.jobs:
             continue
         given = {name: fill(value, outside) for name, value in caller.given.items()}
-        found.append((other.jobs[job_id], {**outside, "inputs": other.called_with(given)}))
-    if not found:
+        matching.append((other.jobs[job_id], {**outside, "inputs": other.called_with(given)}))
+    if not matching:
         raise Blocked(f"{run.path} at {run.sha[:8]} has no job {job_id}")
-    if len(found) > 1 and any(job.concurrency or job.environment for job, _ in found):
+    if len(matching) > 1 and any(job.concurrency or job.environment for job, _ in matching):
         raise Blocked(
-            f"{len(found)} jobs of {run.path} are called {job_id}, and the local forge cannot tell which of "
-            f"them this is, so it can neither queue it nor ask for an approval; run {workflow.stem} on GitHub"
+            f"{len(matching)} jobs of {run.path} are called {job_id}, and the local forge cannot tell which "
+            f"of them this is, so it can neither queue it nor ask for an approval; run {workflow.stem} on "
+            "GitHub"
         )
-    return found[0]
+    return matching[0]
 
 
 def context_of(store: Store, run: Run) -> dict[str, Any]:

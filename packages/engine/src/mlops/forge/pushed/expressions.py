@@ -28,8 +28,8 @@ def fill(text: str, context: Context) -> str:
 
 def truth(text: str, context: Context) -> bool:
     """A field that is true, false or one expression, such as `cancel-in-progress`."""
-    found = _EXPRESSION.fullmatch(text.strip())
-    value = _Parser(found[1], context).value() if found else text.strip().lower() == "true"
+    match = _EXPRESSION.fullmatch(text.strip())
+    value = _Parser(match[1], context).value() if match else text.strip().lower() == "true"
     return value not in (False, None, "", 0)
 
 
@@ -40,17 +40,17 @@ class _Parser:
         self._text, self._context, self._tokens = text.strip(), context, list[tuple[str, str]]()
         at = 0
         while at < len(self._text):
-            found = _TOKEN.match(self._text, at)
-            if found is None or found.lastgroup is None:
+            token = _TOKEN.match(self._text, at)
+            if token is None or token.lastgroup is None:
                 raise self._refusal(self._text[at:])
-            self._tokens.append((found.lastgroup, found[found.lastgroup]))
-            at = found.end()
+            self._tokens.append((token.lastgroup, token[token.lastgroup]))
+            at = token.end()
 
     def value(self) -> Any:
-        found = self._either()
+        result = self._either()
         if self._tokens:
             raise self._refusal(self._tokens[0][1])
-        return found
+        return result
 
     def _either(self) -> Any:
         return self._chain("||", self._both, bool)

@@ -83,8 +83,8 @@ def _state(runner: Runner) -> None:
     settings = runner.store.settings()
     if settings.vars.get(KEPT) != "kept" or not settings.state:
         return
-    found = tomllib.loads((runner.workspace / "mlops.toml").read_text(encoding="utf-8"))
-    name = found.get("local", {}).get("state", ".mlops")
+    document = tomllib.loads((runner.workspace / "mlops.toml").read_text(encoding="utf-8"))
+    name = document.get("local", {}).get("state", ".mlops")
     link = runner.workspace / name
     if not link.resolve().is_relative_to(runner.workspace.resolve()):
         return  # outside of the checkout it is the same folder for every job anyway

@@ -112,10 +112,10 @@ class Store:
     def settings(self) -> Settings:
         """Raises `NotFound` when this repository runs no workflows."""
         try:
-            found = json.loads((self.folder / "forge.json").read_text(encoding="utf-8"))
+            document = json.loads((self.folder / "forge.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise NotFound(f"{self.bare} runs no workflows; make it a forge with: mlops forge init") from None
-        return Settings(**{**found, "approvals": tuple(found["approvals"])})
+        return Settings(**{**document, "approvals": tuple(document["approvals"])})
 
     def write_settings(self, settings: Settings) -> None:
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -146,11 +146,11 @@ class Store:
         """Raises `NotFound`. A run whose worker has died is one that failed."""
         path = self.run_folder(number) / "run.json"
         try:
-            found = json.loads(path.read_text(encoding="utf-8"))
+            document = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             raise NotFound(f"there is no run {number}; see: mlops forge runs") from None
-        jobs = {name: _job(job) for name, job in found.pop("jobs").items()}
-        run = Run(**found, jobs=jobs)
+        jobs = {name: _job(job) for name, job in document.pop("jobs").items()}
+        run = Run(**document, jobs=jobs)
         if run.state not in ENDED and not self.alive(number):
             # It may have written its end between the two looks.
             again = json.loads(path.read_text(encoding="utf-8"))
@@ -161,8 +161,8 @@ class Store:
 
     def payload(self, number: int) -> dict[str, Any]:
         """`github.event` of a run."""
-        found = json.loads((self.run_folder(number) / "event.json").read_text(encoding="utf-8"))
-        return dict(found)
+        document = json.loads((self.run_folder(number) / "event.json").read_text(encoding="utf-8"))
+        return dict(document)
 
     def runs(self, after: int = 0) -> list[Run]:
         """Those with a greater number than `after`, oldest first."""
@@ -264,8 +264,8 @@ class Store:
         """To read and change; members whose worker has died have left."""
         path = self.folder / "groups.json"
         with self._locked():
-            found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-            groups = {name: Group(**group) for name, group in found.items()}
+            document = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+            groups = {name: Group(**group) for name, group in document.items()}
             _drop(groups, lambda member: not self.alive(int(member.partition("/")[0])))
             yield groups
             _write(path, {name: asdict(g) for name, g in groups.items() if g.running or g.waiting})

@@ -93,11 +93,11 @@ def pull_request(store: Store, request: PullRequest, kind: str, actor: str) -> S
 def by_hand(store: Store, workflow: str, inputs: Mapping[str, str], actor: str) -> Started:
     """`workflow_dispatch` on the default branch; raises `InvalidInput`, `NotFound`."""
     sha, ref = _main(store)
-    found = {w.stem: w for w in workflows(Git(store.bare), sha)}
-    if workflow not in found or "workflow_dispatch" not in found[workflow].on:
-        known = ", ".join(stem for stem, w in found.items() if "workflow_dispatch" in w.on)
+    known_workflows = {w.stem: w for w in workflows(Git(store.bare), sha)}
+    if workflow not in known_workflows or "workflow_dispatch" not in known_workflows[workflow].on:
+        known = ", ".join(stem for stem, w in known_workflows.items() if "workflow_dispatch" in w.on)
         raise NotFound(f"no workflow {workflow!r} can be started by hand; these can: {known or 'none'}")
-    payload = {"ref": ref, "inputs": found[workflow].inputs(inputs), "after": sha, "deleted": False}
+    payload = {"ref": ref, "inputs": known_workflows[workflow].inputs(inputs), "after": sha, "deleted": False}
     started = start(store, Event("workflow_dispatch", ref, sha, actor, workflow=workflow, payload=payload))
     for decision in started.decisions:
         if not decision.run:

@@ -125,13 +125,13 @@ class Watcher:
             return []
         whole = new[: new.rfind(b"\n") + 1]
         self._read[run.number, job.id] = self._read.get((run.number, job.id), 0) + len(whole)
-        found = []
+        unseen = []
         for line in filter(None, whole.decode("utf-8", "replace").splitlines()):
             if line.startswith(STEP_MARK):
                 self._step[run.number, job.id] = line.removeprefix(STEP_MARK)
             else:
-                found.append((self._step.get((run.number, job.id), ""), line))
-        return found
+                unseen.append((self._step.get((run.number, job.id), ""), line))
+        return unseen
 
 
 def printer(store: Store, say: Callable[[Iterable[str]], None]) -> Callable[[Seen], None]:
@@ -177,7 +177,7 @@ def explained(store: Store, run: Run) -> Explained:
     """Read it from the summary that `.github/scripts/run` writes."""
     path = store.run_folder(run.number) / "summary.md"
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    found: list[str] = []
+    advice: list[str] = []
     said = ""
     for section in f"\n{text}".split("\n### ")[1:]:
         lines = [line for line in section.splitlines() if line]
@@ -186,9 +186,9 @@ def explained(store: Store, run: Run) -> Explained:
             code = next((line for line in lines if line.startswith("Exit code ")), "")
             if fences[0] < lines.index(code):
                 said = said or lines[fences[0] + 1]
-            found += [lines[0].replace("`", ""), code, "To see it on your machine:"]
-            found += [f"  {line}" for line in lines[fences[-2] + 1 : fences[-1]]]
-    return Explained(said, tuple(found))
+            advice += [lines[0].replace("`", ""), code, "To see it on your machine:"]
+            advice += [f"  {line}" for line in lines[fences[-2] + 1 : fences[-1]]]
+    return Explained(said, tuple(advice))
 
 
 def verdict(run: Run, said: str = "") -> list[str]:

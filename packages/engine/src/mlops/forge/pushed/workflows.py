@@ -84,11 +84,11 @@ class Workflow:
 
 def workflows(git: Git, commit: str) -> list[Workflow]:
     """All workflows at a commit, by name; raises `InvalidInput` for a file that is none."""
-    found = []
+    parsed = []
     for path in git.files(commit, FOLDER + "/"):
         if PurePosixPath(path).suffix in (".yml", ".yaml"):
-            found.append(read(path, git.show(commit, path) or ""))
-    return found
+            parsed.append(read(path, git.show(commit, path) or ""))
+    return parsed
 
 
 def read(path: str, text: str) -> Workflow:
@@ -123,12 +123,12 @@ def remote_actions(git: Git, commit: str, workflow: Workflow) -> dict[str, str]:
     paths += [
         p for p in git.files(commit, ACTIONS + "/") if PurePosixPath(p).name in ("action.yml", "action.yaml")
     ]
-    found = {}
+    actions = {}
     for path in paths:
         for name, ref in _USES.findall(git.show(commit, path) or ""):
             owner, repository = name.split("/")[:2]
-            found[f"{owner}/{repository}@{ref}"] = f"{owner}/{repository}"
-    return found
+            actions[f"{owner}/{repository}@{ref}"] = f"{owner}/{repository}"
+    return actions
 
 
 def _events(value: Any) -> dict[str, dict[str, Any]]:

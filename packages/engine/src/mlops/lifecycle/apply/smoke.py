@@ -54,12 +54,12 @@ def complaint(sample: Mapping[str, Any], answer: Mapping[str, Any]) -> str:
 
 def numbers(answer: Mapping[str, Any]) -> list[float]:
     """One number a prediction: itself, or the last of its probabilities. Text has none."""
-    found = []
+    values = []
     for value in answer.get("predictions") or []:
         number = value[-1] if isinstance(value, list) and value else value
         if isinstance(number, int | float):
-            found.append(float(number))
-    return found
+            values.append(float(number))
+    return values
 
 
 def _meaningful(value: Any) -> bool:

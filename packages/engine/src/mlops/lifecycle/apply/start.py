@@ -34,9 +34,9 @@ def start(endpoints: Endpoints, places: Iterable[tuple[str, str]]) -> Iterator[S
     stopped, are left out: a commit says what they serve.
     """
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        for found in pool.map(lambda place: _one(endpoints, *place), places):
-            if found is not None:
-                yield found
+        for started in pool.map(lambda place: _one(endpoints, *place), places):
+            if started is not None:
+                yield started
 
 
 def _one(endpoints: Endpoints, env: str, model: str) -> Started | None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
+
+from mlops.spec import cells
 from mlops.spec.admits import whole_bounds
 from mlops.spec.schema import Column, ModelSchema
 
@@ -45,6 +48,7 @@ def _narrowed(live: Column, new: Column) -> list[str]:
         found.append("could be null and no longer can")
     found += _bounds(live, new)
     found += _rules(live, new)
+    found += _shapes(live, new)
     if new.categories is not None and new.unknown_category == "refuse":
         if live.categories is None or live.unknown_category == "accept":
             found.append("refuses values outside its categories, which it did not before")
@@ -66,7 +70,7 @@ def _bounds(live: Column, new: Column) -> list[str]:
 
 def _ends(column: Column) -> tuple[tuple[float, bool], tuple[float, bool]]:
     """Lowest and highest value, each with whether it is legal itself, such that they compare."""
-    if column.type == "integer" and column.dtype:
+    if column.type == "integer":
         low, high = whole_bounds(column)
         return (low, False), (high, True)
     least, most = _or(column.minimum, -math.inf), _or(column.maximum, math.inf)
@@ -81,15 +85,44 @@ def _rules(live: Column, new: Column) -> list[str]:
     if lost := [value for value in new.excluded if value not in live.excluded]:
         found.append(f"no longer takes {', '.join(map(str, lost[:5]))}")
     if (new.min_length or 0) > (live.min_length or 0):
-        found.append(f"needs {new.min_length} characters, which is more than before")
-    if _or(new.max_length, math.inf) < _or(live.max_length, math.inf):
-        found.append(f"takes {new.max_length} characters, which is less than before")
+        found.append(f"needs {new.min_length} {_unit(new)}, which is more than before")
+    if _longest(new) < _longest(live):
+        found.append(f"takes {_longest(new):g} {_unit(new)}, which is less than before")
     found += [
         f"has a rule for its text that it had not ({rule.kind} {rule.text!r})"
         for rule in new.texts
         if rule not in live.texts
     ]
     return found
+
+
+def _shapes(live: Column, new: Column) -> list[str]:
+    """Rules for moments, vectors, lists and images."""
+    found = []
+    if new.items != live.items:
+        found.append(f"held a {live.items} in each entry and holds a {new.items}")
+    for name in ("size", "width", "height", "mode"):
+        wanted, before = getattr(new, name), getattr(live, name)
+        if wanted and wanted != before:
+            found.append(f"must have the {name} {wanted}, and {before or 'any'} was legal")
+    if _moment(new.earliest, cells.EARLIEST) > _moment(live.earliest, cells.EARLIEST):
+        found.append(f"begins at {new.earliest}, which is later than before")
+    if _moment(new.latest, cells.LATEST) < _moment(live.latest, cells.LATEST):
+        found.append(f"ends at {new.latest}, which is earlier than before")
+    return found
+
+
+def _moment(text: str | None, default: str) -> np.datetime64:
+    return np.datetime64(text or default)
+
+
+def _longest(column: Column) -> float:
+    most = cells.MOST_BYTES if column.type == "image" else math.inf
+    return _or(column.max_length, most)
+
+
+def _unit(column: Column) -> str:
+    return {"image": "bytes", "list": "entries"}.get(column.type, "characters")
 
 
 def _or(value: float | None, default: float) -> float:

@@ -73,13 +73,13 @@ def trained_from_a_commit(tree: Tree) -> Iterator[Problem]:
 def recorded(tree: Tree) -> Iterator[Problem]:
     """A release says what the lifecycle recorded; an old one that nobody asks for may have no record."""
     named = {(w.model, w.state.release) for w in tree.wanted.values()}
-    for key, found in tree.recorded.items():
+    for key, record in tree.recorded.items():
         document, release = tree.releases[key]
-        if isinstance(found, str):
-            yield document.problem(("version",), found)
+        if isinstance(record, str):
+            yield document.problem(("version",), record)
             continue
         old = key in tree.verified or (key not in named and document.name in tree.base_releases)
-        for field, why in unproven(release, found, verified=old):
+        for field, why in unproven(release, record, verified=old):
             loc = tuple(int(part) if part.isdigit() else part for part in field.split("."))
             yield Unproven(f"{document.name}:{document.line(loc)}", why, field)
 
@@ -123,7 +123,7 @@ def never_edited(tree: Tree) -> Iterator[Problem]:
         if name not in tree.release_names:
             if _was_release(name, text):
                 yield Problem(name, "deleted; a release is kept for ever, restore it")
-        elif name.endswith(".sig") or name in tree.restored or name in tree.edited:
+        elif name.endswith(".sig") or name in tree.restored:
             continue
         elif tree.release_texts.get(name, text) != text:
             yield Problem(f"{name}:1", "changed; a release is never edited, restore it and make a new one")
@@ -135,11 +135,13 @@ def _was_release(name: str, text: str) -> bool:
     """Whether a file of the base was a release, or its signature; what came there by mistake may go."""
     if name.endswith(".sig"):
         return True
-    key = files.release_of(name)
+    if (key := files.release_of(name)) is None:
+        return False
     try:
-        return key is not None and files.as_release(Document(text, name), *key).version == key[1]
+        files.as_release(Document(text, name), *key)
     except InvalidInput:
         return False
+    return True
 
 
 def never_deleted(tree: Tree) -> Iterator[Problem]:

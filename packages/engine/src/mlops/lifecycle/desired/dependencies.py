@@ -34,7 +34,7 @@ def problems(root: Path, model: str) -> list[Problem]:
     if not conda.is_file():
         return []
     pinned = {_plain(name) for name in environments.names(conda.read_text(encoding="utf-8"))}
-    found = []
+    problems_here = []
     for module, place in sorted(imported(root / "src", settings.usecase).items()):
         if _plain(_OTHER_NAMES.get(module, module)) in pinned:
             continue
@@ -42,20 +42,20 @@ def problems(root: Path, model: str) -> list[Problem]:
         if pinned & {_plain(name) for name in packages} or _comes_along(root, packages, pinned):
             continue
         what = packages[0] if packages else module
-        found.append(
+        problems_here.append(
             Problem(
                 place,
                 f"imports {module}, and {conda.relative_to(root).as_posix()} has no {what}: the step would "
                 f"fail on Azure. Add it with: mlops add {what} --model {model}",
             )
         )
-    return found
+    return problems_here
 
 
 def imported(source: Path, package: str) -> dict[str, str]:
     """Third-party modules that a job may import from `package`, each with the place of an import."""
     waiting, seen = [package], set[str]()
-    found: dict[str, str] = {}
+    places: dict[str, str] = {}
     while waiting:
         name = waiting.pop()
         file = _file(source, name)
@@ -71,8 +71,8 @@ def imported(source: Path, package: str) -> dict[str, str]:
             if _file(source, top) is not None:
                 waiting += [module, module.rpartition(".")[0]]
             elif top not in sys.stdlib_module_names and top != "mlops":
-                found.setdefault(top, f"{file.relative_to(source.parent).as_posix()}:{line}")
-    return found
+                places.setdefault(top, f"{file.relative_to(source.parent).as_posix()}:{line}")
+    return places
 
 
 def _file(source: Path, name: str) -> Path | None:

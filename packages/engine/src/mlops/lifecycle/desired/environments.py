@@ -37,7 +37,7 @@ def pins(root: Path, groups: Sequence[str]) -> dict[str, str]:
     for package in lock:
         # Where Python decides, the lock has several, in their order; the environments have the oldest Python.
         locked.setdefault(package["name"], str(package.get("version", "")))
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for group in groups:
         if group not in known:
             raise InvalidInput(
@@ -46,8 +46,8 @@ def pins(root: Path, groups: Sequence[str]) -> dict[str, str]:
         for name in (re.split(r"[\[<>=!~; ]", word)[0] for word in known[group] if isinstance(word, str)):
             if name not in locked:
                 raise InvalidInput(Problem(_LOCK, f"has no {name}; run: uv lock"))
-            found[name] = locked[name]
-    return found
+            versions[name] = locked[name]
+    return versions
 
 
 def with_pins(text: str, groups: Sequence[str], more: Mapping[str, str], *, trains_only: bool = False) -> str:
@@ -94,11 +94,11 @@ def plain(text: str, root: Path, model: str, optional: Sequence[str]) -> str:
 def _everywhere(root: Path) -> set[str]:
     """Packages that the engine brings into every environment."""
     lock = tomllib.loads((root / _LOCK).read_text(encoding="utf-8"))["package"]
-    found = set()
+    packages = set()
     for package in (p for p in lock if str(p["name"]).startswith("gitops-ml-")):
         for lines in (package.get("dependencies", []), *package.get("optional-dependencies", {}).values()):
-            found |= {str(line["name"]).lower() for line in lines}
-    return found
+            packages |= {str(line["name"]).lower() for line in lines}
+    return packages
 
 
 def loads_the_model(text: str) -> bool:
@@ -109,12 +109,12 @@ def loads_the_model(text: str) -> bool:
 
 def names(text: str) -> list[str]:
     """Packages that a conda file pins."""
-    return [found["name"] for found in _PIN.finditer(text)]
+    return [pin["name"] for pin in _PIN.finditer(text)]
 
 
 def add_pins(text: str, more: Mapping[str, str]) -> str:
     """A conda file with `more` packages, in the order of the alphabet."""
-    lines = {found["name"].lower(): found.group() for found in _PIN.finditer(text)}
+    lines = {pin["name"].lower(): pin.group() for pin in _PIN.finditer(text)}
     if not lines:
         return text
     first = text.index(next(iter(lines.values())))
@@ -146,13 +146,13 @@ def install(root: Path, groups: Sequence[str], *, image: bool = True) -> list[st
 def with_groups(text: str, groups: Sequence[str], *, image: bool = True) -> str:
     """`pyproject.toml` whose image and whose set-up have `groups` too; every other byte stays."""
     for key in ("image", "default-groups") if image else ("default-groups",):
-        found = re.search(rf"(?m)^{key} = \[(?P<names>[^\]]*)\]", text)
-        missing = [g for g in groups if found is not None and f'"{g}"' not in found["names"]]
-        if found is None or not missing:
+        match = re.search(rf"(?m)^{key} = \[(?P<names>[^\]]*)\]", text)
+        missing = [g for g in groups if match is not None and f'"{g}"' not in match["names"]]
+        if match is None or not missing:
             continue
         more = ", ".join(f'"{group}"' for group in missing)
-        names = found["names"].rstrip()
-        end = found.start("names") + len(names)
+        names = match["names"].rstrip()
+        end = match.start("names") + len(names)
         # A list of lines, or a comment at the end that is about its own line: then on a line of its own.
         alone = names.endswith(",") or "#" in names.rpartition("\n")[2]
         more = f"\n    {more}," if alone else f", {more}"
@@ -162,13 +162,13 @@ def with_groups(text: str, groups: Sequence[str], *, image: bool = True) -> str:
 
 def only_groups(text: str, optional: Iterable[str], used: Sequence[str]) -> str:
     """`pyproject.toml` that installs of the `optional` groups those that are `used`."""
-    found = re.search(r"(?m)^default-groups = \[(?P<names>[^\]]*)\]", text)
-    if found is None:
+    match = re.search(r"(?m)^default-groups = \[(?P<names>[^\]]*)\]", text)
+    if match is None:
         return text
-    names = found["names"]
+    names = match["names"]
     for group in sorted(set(optional) - set(used)):
         names = re.sub(rf'\s*"{re.escape(group)}",?', "", names)
-    return text[: found.start("names")] + names + text[found.end("names") :]
+    return text[: match.start("names")] + names + text[match.end("names") :]
 
 
 def write_image(root: Path) -> bool:

@@ -58,15 +58,15 @@ def history(root: Path, target: Target, env: str, model: str) -> list[Row]:
 
 def _approved(entry: JournalEntry, commit: Commit | None) -> tuple[str, ...]:
     """From the commit that asked, from who let the job in, and from a hotfix that skips gates."""
-    found = [f"{name} (pull request)" for name in (commit.trailer("Approved-by") if commit else ())]
+    approvals = [f"{name} (pull request)" for name in (commit.trailer("Approved-by") if commit else ())]
     said = entry.data.get("approved")
     for one in said if isinstance(said, list) else ():
         if isinstance(one, Mapping):
-            found.append(f"{one.get('by', '')} ({one.get('rule', '')})")
+            approvals.append(f"{one.get('by', '')} ({one.get('rule', '')})")
     bypass = entry.data.get("bypass")
     if isinstance(bypass, Mapping):
-        found.append(f"{bypass.get('approver', '')} (hotfix)")
-    return tuple(dict.fromkeys(found))
+        approvals.append(f"{bypass.get('approver', '')} (hotfix)")
+    return tuple(dict.fromkeys(approvals))
 
 
 def _row(entry: JournalEntry, until: datetime | None, commits: dict[str, Commit]) -> Row:

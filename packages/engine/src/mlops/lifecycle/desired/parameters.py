@@ -79,11 +79,11 @@ def defaults(source: Path) -> dict[str, Value] | None:
             continue
         value = getattr(node, "value", None)
         try:
-            found = ast.literal_eval(value) if isinstance(value, ast.Dict) else None
+            table = ast.literal_eval(value) if isinstance(value, ast.Dict) else None
         except (ValueError, TypeError):
             return None
-        numbers = isinstance(found, dict) and all(isinstance(v, bool | int | float) for v in found.values())
-        return found if numbers else None
+        numbers = isinstance(table, dict) and all(isinstance(v, bool | int | float) for v in table.values())
+        return table if numbers else None
     return None
 
 
@@ -156,13 +156,13 @@ def _after_inputs(text: str, name: str, value: str) -> str:
 
 def _commands(text: str, wanted: Mapping[str, Value]) -> str:
     """One `--param` for each, in the order of the table, where the first one stands."""
-    found = list(_PARAM.finditer(text))
-    if not found:
+    matches = list(_PARAM.finditer(text))
+    if not matches:
         raise InvalidInput(
             "the command of the training component passes on no hyper-parameter yet; write one line of it, "
             "such as `--param seed=${{inputs.seed}}`, and run this again"
         )
-    first = found[0]
+    first = matches[0]
     indent = first[0][: len(first[0]) - len(first[0].lstrip())]
     lines = "".join(f"{indent}--param {name}=${{{{inputs.{name}}}}}\n" for name in wanted)
     head, tail = text[: first.start()], text[first.start() :]

@@ -31,11 +31,11 @@ def recorded(registry: Registry, version: ModelVersion, *, seal: bool = False) -
 def proven(target: Target, release: Release, policy: Policy, env: str) -> None:
     """The lifecycle made this release; raises `NotFound` and `IntegrityError`, which names every field."""
     registry = target.registry
-    found = recorded(registry, registry.get(release.model, release.version))
+    record = recorded(registry, registry.get(release.model, release.version))
     # What came further was verified in the environment before or here; no identity reads more journals.
     places = [name for name in (env, policy.upstream(env)) if name is not None]
-    verified = not found.known and verified_in(target, places, release)
-    if wrong := unproven(release, found, verified=verified):
+    verified = not record.known and verified_in(target, places, release)
+    if wrong := unproven(release, record, verified=verified):
         name = files.release_path(release.model, release.version)
         told = "\n".join(f"{name}: {field}: {why}" for field, why in wrong)
         raise IntegrityError(f"{told}\nNothing was deployed")
@@ -56,7 +56,7 @@ def unproven(release: Release, found: Recorded, *, verified: bool) -> list[tuple
 def verified_in(target: Target, environments: Sequence[str], release: Release) -> bool:
     """Whether one of these verified this release; no branch reaches their journals."""
     entries = (target.store.entries(name, release.model) for name in environments)
-    return any(release.version in journal.read(found).verified for found in entries)
+    return any(release.version in journal.read(journal_entries).verified for journal_entries in entries)
 
 
 def stored_report(registry: Registry, version: ModelVersion) -> GateReport:
@@ -79,8 +79,8 @@ def refuse_unrecorded(registry: Registry, release: Release) -> None:
 
     The report that it was made of lies beside the run, where more may write than may record.
     """
-    found = recorded(registry, registry.get(release.model, release.version))
-    if wrong := differences(release, found):
+    record = recorded(registry, registry.get(release.model, release.version))
+    if wrong := differences(release, record):
         told = "\n".join(f"{release.model} {release.version}: {field}: {why}" for field, why in wrong)
         raise IntegrityError(f"{told}\nNothing was released")
 
@@ -88,11 +88,11 @@ def refuse_unrecorded(registry: Registry, release: Release) -> None:
 def record_release(registry: Registry, release: Release, report: GateReport) -> None:
     """Record once what was released, and the report that it was made of; a second time changes nothing."""
     version = registry.get(release.model, release.version)
-    found = recorded(registry, version, seal=True)
-    if found.released and not differences(release, found):
+    record = recorded(registry, version, seal=True)
+    if record.released and not differences(release, record):
         return
     _keep_report(registry, version, report)
-    registry.tag(release.model, release.version, released_tags(found, release))
+    registry.tag(release.model, release.version, released_tags(record, release))
 
 
 def keep_released(root: Path, registry: Registry, version: ModelVersion) -> None:
@@ -105,10 +105,10 @@ def keep_released(root: Path, registry: Registry, version: ModelVersion) -> None
         release = files.load_release(root, version.model, version.version)
     except (NotFound, InvalidInput):
         return
-    found = recorded(registry, version, seal=True)
-    if found.released and not differences(release, found):
+    record = recorded(registry, version, seal=True)
+    if record.released and not differences(release, record):
         return
-    if found.judged_here:
+    if record.judged_here:
         # Judged since there are records, and never released: a report can't say otherwise.
         return
     for name in (_COUNTED, "{}.json"):
@@ -118,7 +118,7 @@ def keep_released(root: Path, registry: Registry, version: ModelVersion) -> None
             continue
         if report.passed and agrees(release, report):
             _keep_report(registry, version, report)
-            registry.tag(release.model, release.version, released_tags(found, release))
+            registry.tag(release.model, release.version, released_tags(record, release))
             return
 
 

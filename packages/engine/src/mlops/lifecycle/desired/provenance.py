@@ -86,11 +86,11 @@ class Wanted:
     @functools.cached_property
     def _asked(self) -> list[str]:
         """The files that say it, beside the desired states; a state that is not valid has no release."""
-        found = [files.POLICY, files.FREEZE]
+        paths = [files.POLICY, files.FREEZE]
         for model in self._models:
             with contextlib.suppress(InvalidInput):
-                found += [files.release_path(model, h[0][1].release) for h in [self._history(model)] if h]
-        return found
+                paths += [files.release_path(model, h[0][1].release) for h in [self._history(model)] if h]
+        return paths
 
     @functools.cached_property
     def _texts(self) -> dict[str, str]:
@@ -115,17 +115,17 @@ def desired_history(git: Git, name: str, rev: str) -> list[tuple[str, DesiredSta
 
 def states(texts: Iterable[tuple[str, str | None]], name: str) -> list[tuple[str, DesiredState]]:
     """`desired_history` of texts that were read already (`Git.texts`)."""
-    found: list[tuple[str, DesiredState]] = []
+    history: list[tuple[str, DesiredState]] = []
     for commit, text in texts:
         if text is None:
             break
         try:
-            found.append((commit, _state(text, name)))
+            history.append((commit, _state(text, name)))
         except InvalidInput:
-            if not found:
+            if not history:
                 raise
             break
-    return found
+    return history
 
 
 @functools.lru_cache(maxsize=50_000)

@@ -28,11 +28,11 @@ def problems(root: Path, model: str) -> list[Problem]:
         return []
     pipeline = Document.read(root / training, training).value
     jobs = pipeline.get("jobs") if isinstance(pipeline, Mapping) else None
-    found = []
+    contradictions = []
     for name, job in jobs.items() if isinstance(jobs, Mapping) else ():
         if not isinstance(job, Mapping) or not _contradicts(root / training, job, _table(pipeline, "inputs")):
             continue
-        found.append(
+        contradictions.append(
             Problem(
                 training,
                 "Spark splits rows by time only, and this step is given `split`: give it window and "
@@ -40,7 +40,7 @@ def problems(root: Path, model: str) -> list[Problem]:
                 f"jobs.{name}",
             )
         )
-    return found
+    return contradictions
 
 
 def _contradicts(training: Path, job: Mapping[str, Any], given: Mapping[str, Any]) -> bool:
@@ -69,11 +69,11 @@ def _value(word: str, bound: Mapping[str, Any], given: Mapping[str, Any]) -> str
     """A word of the command, through the inputs of the step and of the pipeline."""
     for inputs in (bound, given):
         if match := _INPUT.fullmatch(word):
-            found = inputs.get(match[1], "")
-            word = str(found.get("default", "") if isinstance(found, Mapping) else found)
+            value = inputs.get(match[1], "")
+            word = str(value.get("default", "") if isinstance(value, Mapping) else value)
     return word
 
 
 def _table(document: Any, key: str) -> Mapping[str, Any]:
-    found = document.get(key) if isinstance(document, Mapping) else None
-    return found if isinstance(found, Mapping) else {}
+    table = document.get(key) if isinstance(document, Mapping) else None
+    return table if isinstance(table, Mapping) else {}

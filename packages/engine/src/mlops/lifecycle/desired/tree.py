@@ -154,15 +154,15 @@ class _Reader:
 
     def asked(self, tree: Tree, target: Target) -> Tree:
         """The tree with what the target knows of its releases."""
-        found = {key: recorded_of(target.registry, *key) for key in tree.releases}
-        bare = [k for k, r in found.items() if isinstance(r, Recorded) and not r.known]
+        records = {key: recorded_of(target.registry, *key) for key in tree.releases}
+        bare = [k for k, r in records.items() if isinstance(r, Recorded) and not r.known]
         places = tree.policy.order if tree.policy else []
         verified: set[Key] = set()
         try:
             verified = {k for k in bare if verified_in(target, places, tree.releases[k][1])}
         except Forbidden as error:
             self.note(f"what was verified before there were records is not known: {error}")
-        return replace(tree, recorded=found, verified=verified)
+        return replace(tree, recorded=records, verified=verified)
 
     def attempt(self, reads: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T | None:
         """None when it raised; its problems are kept."""
@@ -175,8 +175,8 @@ class _Reader:
         return None
 
     def names(self, folder: str, pattern: str) -> list[str]:
-        found = (self.root / folder).glob(pattern)
-        names = sorted(path.relative_to(self.root).as_posix() for path in found)
+        paths = (self.root / folder).glob(pattern)
+        names = sorted(path.relative_to(self.root).as_posix() for path in paths)
         self.no_links(names)
         return names
 
@@ -200,17 +200,17 @@ class _Reader:
         if not self.git.has("HEAD"):
             return {}, set()
         asked = {(w.model, w.state.release) for w in wanted}
-        found = {
+        edits = {
             name: provenance.changed(rows, name)
             for name, rows in self.git.changes("releases").items()
             if (key := files.release_of(name)) and (key in asked or rows[0][1].strip("0"))
         }
         for name in self.git.uncommitted("releases"):
-            if name in found and not (self.root / name).is_file() and not found[name]:
-                found[name] = "deleted; a release is kept for ever, restore it"
-            elif name in found:
-                found[name] = "changed; a release is never edited, restore it and make a new one"
-        return {n: why for n, why in found.items() if why}, {n for n, why in found.items() if not why}
+            if name in edits and not (self.root / name).is_file() and not edits[name]:
+                edits[name] = "deleted; a release is kept for ever, restore it"
+            elif name in edits:
+                edits[name] = "changed; a release is never edited, restore it and make a new one"
+        return {n: why for n, why in edits.items() if why}, {n for n, why in edits.items() if not why}
 
     def releases(
         self, settings: Settings | None
@@ -218,7 +218,7 @@ class _Reader:
         """All names, the text of each that is a release by its name, and those that are valid."""
         names = self.names("releases", "*/*")
         texts: dict[str, str] = {}
-        found: dict[Key, tuple[Document, Release]] = {}
+        valid: dict[Key, tuple[Document, Release]] = {}
         for name in names:
             key = files.release_of(name)
             if key is None or (settings is not None and key[0] not in settings.models):
@@ -230,8 +230,8 @@ class _Reader:
             document = self.attempt(Document, text, name)
             release = self.attempt(files.as_release, document, *key) if document else None
             if document is not None and release is not None:
-                found[key] = document, release
-        return names, texts, found
+                valid[key] = document, release
+        return names, texts, valid
 
     def said(self, places: Sequence[Place], rev: str) -> dict[Place, list[DesiredState]]:
         """What each file said up to a commit, newest first."""
@@ -243,7 +243,7 @@ class _Reader:
         self, heads: Mapping[Place, list[DesiredState]], bases: Mapping[Place, list[DesiredState]] | None
     ) -> tuple[dict[Place, Wanted], list[str]]:
         """The files that are there and valid, and the names of those that were there at the base."""
-        found: dict[Place, Wanted] = {}
+        states: dict[Place, Wanted] = {}
         lost = []
         for (env, model), head in heads.items():
             name = files.desired_path(env, model)
@@ -254,8 +254,8 @@ class _Reader:
             document = self.attempt(Document.read, self.root / name, name)
             state = self.attempt(document.parse, DesiredState) if document else None
             if document is not None and state is not None:
-                found[env, model] = Wanted(env, model, document, state, head, base)
-        return found, lost
+                states[env, model] = Wanted(env, model, document, state, head, base)
+        return states, lost
 
     def states(self, texts: Sequence[tuple[str, str | None]], name: str) -> list[DesiredState]:
         """What a file said, newest first; one that is not valid ends the list."""

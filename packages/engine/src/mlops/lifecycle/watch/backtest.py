@@ -50,7 +50,7 @@ def compare(
     """Metrics of `versions` on recorded `months`, by the scoring core that serves them."""
     from mlops.serving.score.core import load
 
-    found = []
+    costs = []
     for number in versions:
         version = target.registry.get(model, number)
         folder = target.registry.fetch(model, number, version.tags[DIGEST_TAG])
@@ -59,8 +59,8 @@ def compare(
             usecase, frame = recorded(root, target, version, model, month)
             truth = encode_truth(scorer.schema, frame[usecase.target])
             scores = Scores.of(scorer.schema, truth, scorer.predict_frame(frame), about(usecase, frame))
-            found.append(Cost(number, str(month or TESTED), len(frame), scores.values(list(metrics))))
-    return found
+            costs.append(Cost(number, str(month or TESTED), len(frame), scores.values(list(metrics))))
+    return costs
 
 
 def schema_of(target: Target, version: ModelVersion) -> ModelSchema:

@@ -71,13 +71,13 @@ def monitor(
 
 def verdicts(target: Target, env: str, model: str) -> list[MonitorReport]:
     """All that were kept, oldest first; raises `InvalidInput` when one cannot be read."""
-    found = []
+    reports = []
     for path in known.observations(target).files(env, model, VERDICTS):
         try:
-            found.append(MonitorReport.model_validate_json(path.read_bytes()))
+            reports.append(MonitorReport.model_validate_json(path.read_bytes()))
         except (OSError, ValueError) as error:
             raise InvalidInput(f"{path} is no verdict of mlops monitor ({error}); move it away") from None
-    return found
+    return reports
 
 
 def drift_event(report: MonitorReport) -> DriftDetected:
@@ -162,24 +162,24 @@ def _judge(
             f"nothing was captured of {model} in {env}; see docs/monitoring.md for how capture is turned on",
         )
     labels = known.known_labels(keep, env, model)
-    found = _scan(files, span, release, policy, labels, earlier=earlier)
+    scanned = _scan(files, span, release, policy, labels, earlier=earlier)
     facts |= {
-        "rows": found.rows,
-        "set_aside": found.set_aside,
-        "unpaired": found.unpaired,
+        "rows": scanned.rows,
+        "set_aside": scanned.set_aside,
+        "unpaired": scanned.unpaired,
         "labelled": 0,
         "events": known.covered_days(labels[known.TIME]) if labels is not None else None,
     }
-    if found.rows < policy.min_rows:
-        others = f", and {found.other_rows} of other releases" if found.other_rows else ""
+    if scanned.rows < policy.min_rows:
+        others = f", and {scanned.other_rows} of other releases" if scanned.other_rows else ""
         return _unknown(
             facts,
-            f"release {live.version} answered {found.rows} captured rows in the window{others}; "
+            f"release {live.version} answered {scanned.rows} captured rows in the window{others}; "
             f"a verdict needs {policy.min_rows} (monitoring.min_rows)",
-            [_volume(found, policy)],
+            [_volume(scanned, policy)],
         )
-    signals = _signals(release, found, thresholds, policy)
-    rows, told = judged_performance(release.schema, found, labels, policy, release.evaluation, extra=extra)
+    signals = _signals(release, scanned, thresholds, policy)
+    rows, told = judged_performance(release.schema, scanned, labels, policy, release.evaluation, extra=extra)
     facts["labelled"] = rows
     return _verdict(facts, [*signals, *told])
 

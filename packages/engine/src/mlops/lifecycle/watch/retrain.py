@@ -234,13 +234,13 @@ class _Work:
     @property
     def _inputs(self) -> dict[str, str]:
         """Of the training pipeline: the windows, and the newest raw data if there are newer ones."""
-        found = {}
+        windows = {}
         if not self.rows.data:
-            found = {"window": str(self.rows.window), "test_window": str(self.rows.test)}
+            windows = {"window": str(self.rows.window), "test_window": str(self.rows.test)}
         version = self.target.registry.get(self.model, self.report.release or 0)
         name, known = version.tags[_DATA], version.tags["mlops.data.version"]
         there = newest(self.target, name)
-        return found if there in (None, known) else {**found, RAW: f"azureml:{name}:{there}"}
+        return windows if there in (None, known) else {**windows, RAW: f"azureml:{name}:{there}"}
 
     def done(
         self, outcome: Outcome, reason: str, *, version: int | None = None, request: PullRequest | None = None

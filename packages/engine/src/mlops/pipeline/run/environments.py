@@ -118,8 +118,8 @@ def read_conda(content: Any, folder: Path, name: str) -> Wanted:
     for entry in listed:
         if isinstance(entry, dict):
             lines += [str(line).strip() for line in entry.get("pip") or []]
-        elif (found := _NAME.match(str(entry).split("::")[-1].strip())) is not None:
-            package = found[0]
+        elif (match := _NAME.match(str(entry).split("::")[-1].strip())) is not None:
+            package = match[0]
             if package == "python":
                 python = str(entry).split("::")[-1].strip().removeprefix("python").strip()
             elif package not in ("pip", "setuptools", "wheel"):

@@ -77,22 +77,22 @@ def _parser() -> argparse.ArgumentParser:
 
 def size_of(text: str) -> int:
     """`10`, `10kb`, `1 MB` as a number. Raises `SystemExit`."""
-    found = _SIZE.fullmatch(text.strip())
-    if found is None or not int(found[1]):
+    match = _SIZE.fullmatch(text.strip())
+    if match is None or not int(match[1]):
         raise SystemExit(f"mini_batch_size must be a number of files, or bytes such as 10kb; got {text!r}")
-    return int(found[1]) * _UNITS[(found[2] or "").lower()]
+    return int(match[1]) * _UNITS[(match[2] or "").lower()]
 
 
 def files(asked: argparse.Namespace) -> Iterator[list[str]]:
     """Paths of files, so many at a time. An MLTable file in the folder names them."""
     count = size_of(" ".join(asked.size)) if asked.size else 1
     if asked.data.is_file():
-        found = [asked.data]
+        paths = [asked.data]
     elif not asked.files and (asked.data / "MLTable").is_file():
-        found = table_files(asked.data)[0]
+        paths = table_files(asked.data)[0]
     else:
-        found = sorted(path for path in asked.data.rglob("*") if path.is_file())
-    names = [str(path) for path in found]
+        paths = sorted(path for path in asked.data.rglob("*") if path.is_file())
+    names = [str(path) for path in paths]
     for start in range(0, len(names), count):
         yield names[start : start + count]
 
@@ -102,19 +102,19 @@ def table_files(folder: Path) -> tuple[list[Path], list[dict[str, Any]]]:
     import yaml
 
     described = yaml.safe_load((folder / "MLTable").read_text(encoding="utf-8")) or {}
-    found: list[Path] = []
+    paths: list[Path] = []
     for entry in described.get("paths") or []:
         kind, text = next(iter(entry.items()))
         if "://" in str(text):
             raise SystemExit(f"the MLTable names {text}, and nothing is mounted on this machine")
         if kind == "pattern":
-            found += sorted(path for path in folder.glob(str(text).removeprefix("./")) if path.is_file())
+            paths += sorted(path for path in folder.glob(str(text).removeprefix("./")) if path.is_file())
         elif (path := folder / str(text)).is_dir():
-            found += sorted(inner for inner in path.rglob("*") if inner.is_file())
+            paths += sorted(inner for inner in path.rglob("*") if inner.is_file())
         else:
-            found.append(path)
+            paths.append(path)
     steps = [s if isinstance(s, dict) else {s: {}} for s in described.get("transformations") or []]
-    return found, steps
+    return paths, steps
 
 
 def tabular(asked: argparse.Namespace) -> Iterator[Any]:
@@ -163,12 +163,12 @@ def _start(entry: str, arguments: list[str]) -> None:
     path = Path(entry).resolve()
     sys.path.insert(0, str(path.parent))
     sys.argv = [entry, *arguments]
-    found = importlib.util.spec_from_file_location(path.stem, path)
-    if found is None or found.loader is None:
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    if spec is None or spec.loader is None:
         raise SystemExit(f"the entry script {entry} is not there")
-    _module = importlib.util.module_from_spec(found)
+    _module = importlib.util.module_from_spec(spec)
     sys.modules[path.stem] = _module
-    found.loader.exec_module(_module)
+    spec.loader.exec_module(_module)
     if hasattr(_module, "init"):
         _module.init()
 

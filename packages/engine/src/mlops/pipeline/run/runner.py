@@ -210,13 +210,13 @@ def check_code(step: Step) -> None:
 
 
 def _outputs(run: Run) -> dict[str, Path]:
-    found = {f"{job}.{name}": Path(given.text) for (job, name), given in run.outputs.items()}
+    paths = {f"{job}.{name}": Path(given.text) for (job, name), given in run.outputs.items()}
     for step in run.pipeline.steps.values():
         for name, output in step.node.outputs.items():
             bound = parse_parent(output.binding)
-            if bound is not None and bound.kind == "output" and f"{step.name}.{name}" in found:
-                found[bound.name] = found[f"{step.name}.{name}"]
-    return found
+            if bound is not None and bound.kind == "output" and f"{step.name}.{name}" in paths:
+                paths[bound.name] = paths[f"{step.name}.{name}"]
+    return paths
 
 
 @contextmanager

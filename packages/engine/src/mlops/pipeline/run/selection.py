@@ -95,11 +95,11 @@ def plan(selection: Selection, upstream: Mapping[str, Collection[str]]) -> Plan:
 
 def _reached(start: Collection[str], edges: Mapping[str, Collection[str]]) -> frozenset[str]:
     """All that can be reached from `start`."""
-    found: set[str] = set()
+    reached: set[str] = set()
     queue = list(start)
     while queue:
         for name in edges[queue.pop()]:
-            if name not in found:
-                found.add(name)
+            if name not in reached:
+                reached.add(name)
                 queue.append(name)
-    return frozenset(found)
+    return frozenset(reached)

@@ -32,7 +32,7 @@ Rules = Sequence[tuple[Path, PathSpec[Pattern]]]
 
 def _kept(folder: Path, rules: Rules, *, nested: bool = False) -> list[Path]:
     """Files that no rule leaves out, sorted. `nested`: ignore files of the folders below count too."""
-    found: list[Path] = []
+    kept: list[Path] = []
     below: dict[Path, Rules] = {folder: rules}
     for parent, folders, files in os.walk(folder):
         here = below[Path(parent)]
@@ -40,8 +40,8 @@ def _kept(folder: Path, rules: Rules, *, nested: bool = False) -> list[Path]:
         for name in folders:
             inner = Path(parent, name)
             below[inner] = [*here, (inner, ignored(inner))] if nested else here
-        found += [Path(parent, name) for name in files if not _left_out(Path(parent, name), here)]
-    return sorted(found)
+        kept += [Path(parent, name) for name in files if not _left_out(Path(parent, name), here)]
+    return sorted(kept)
 
 
 def _left_out(file: Path, rules: Rules) -> bool:

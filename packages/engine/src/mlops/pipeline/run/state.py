@@ -113,9 +113,9 @@ def _with_folder(state: Path, cache: StepCache, tracker: Tracker) -> list[str]:
         if not lock.try_acquire():
             continue
         # The parent is written first and ends last, so that it is never final with a child still running.
-        found = _still_open(record)
-        unwritten = [r for one in found[-1:] for r in tracker.left_open(one) if r not in found]
-        for run_id in [*unwritten, *found]:
+        unended = _still_open(record)
+        unwritten = [r for one in unended[-1:] for r in tracker.left_open(one) if r not in unended]
+        for run_id in [*unwritten, *unended]:
             tracker.finish(run_id, "KILLED")
             ended.append(run_id)
         cache.discard(folder.name)
@@ -126,11 +126,11 @@ def _with_folder(state: Path, cache: StepCache, tracker: Tracker) -> list[str]:
 
 
 def _still_open(record: Path) -> list[str]:
-    found: list[str] = []
+    run_ids: list[str] = []
     for line in record.read_text(encoding="utf-8").splitlines():
         state, _, run_id = line.partition(" ")
         if state == "open":
-            found.insert(0, run_id)
-        elif run_id in found:
-            found.remove(run_id)
-    return found
+            run_ids.insert(0, run_id)
+        elif run_id in run_ids:
+            run_ids.remove(run_id)
+    return run_ids

@@ -177,8 +177,8 @@ class Run:
                 target = self.folder.code / f".{len(self._snapshots)}"
                 take_snapshot(step.code, target, step.includes)
                 # Digest of the copy, so that an edit during the copy cannot be recorded as something else.
-                found = data_digest([code_digest(target), engine.digest()])
-                self._snapshots[source] = (found, target)
+                digest = data_digest([code_digest(target), engine.digest()])
+                self._snapshots[source] = (digest, target)
             return self._snapshots[source]
 
     def _reuse(self, step: Step, entry: Entry) -> bool:

@@ -84,7 +84,7 @@ class Study:
         """Every trial that was started, by number."""
         from optuna.trial import TrialState as State
 
-        found = []
+        results = []
         for trial in self._study.get_trials(deepcopy=False):
             if trial.state == State.WAITING:
                 continue
@@ -94,8 +94,8 @@ class Study:
             last = [trial.intermediate_values[step] for step in sorted(trial.intermediate_values)][-1:]
             value = trial.value if state == "finished" else (last[0] if last else None)
             run, detail = attributes.get("run", ""), attributes.get("detail", "")
-            found.append(TrialResult(trial.number, state, values, value, run, detail))
-        return tuple(found)
+            results.append(TrialResult(trial.number, state, values, value, run, detail))
+        return tuple(results)
 
     def _again(self) -> None:
         """Draw the trials of a dead process once more; what was drawn is kept."""
@@ -156,16 +156,16 @@ def _sampler(sweep: SweepSpec, drawn: int) -> Any:
 def _distributions(sweep: SweepSpec) -> dict[str, Any]:
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
-    found: dict[str, Any] = {}
+    distributions: dict[str, Any] = {}
     for name, shape in sweep.shapes.items():
         source = shape.source
         if isinstance(source, Pick):
-            found[name] = CategoricalDistribution(source.values)
+            distributions[name] = CategoricalDistribution(source.values)
         elif source.whole:
-            found[name] = IntDistribution(int(source.low), int(source.high))
+            distributions[name] = IntDistribution(int(source.low), int(source.high))
         else:
-            found[name] = FloatDistribution(source.low, source.high, log=source.log)
-    return found
+            distributions[name] = FloatDistribution(source.low, source.high, log=source.log)
+    return distributions
 
 
 def _picks(sweep: SweepSpec) -> dict[str, Pick]:

@@ -123,7 +123,7 @@ def _ended(sweeping: Sweeping) -> SweepResult:
     parent, goal = sweeping.study.parent, sweeping.sweep.objective
     status: RunStatus = "KILLED"
     try:
-        found: tuple[TrialResult, ...] = sweeping.run()
+        results: tuple[TrialResult, ...] = sweeping.run()
         status = "FINISHED"
     except MlopsError:
         status = "FAILED"
@@ -132,7 +132,7 @@ def _ended(sweeping: Sweeping) -> SweepResult:
         sweeping.tracker.finish(parent, status)
         sweeping.folder.ended(parent)
         sweeping.folder.close()
-    return SweepResult(parent, goal.primary_metric, goal.goal, found)
+    return SweepResult(parent, goal.primary_metric, goal.goal, results)
 
 
 def limited(sweep: SweepSpec, trials: int | None, workers: int | None) -> SweepSpec:

@@ -72,8 +72,8 @@ def _name(path: Path, code: Path) -> str:
     """As it is remembered; empty for what belongs neither to the code nor to the engine."""
     if code in path.parents:
         return path.relative_to(code).as_posix()
-    found = (path.relative_to(root).as_posix() for root in engine.roots() if root in path.parents)
-    return next((ENGINE + name for name in found), "")
+    names = (path.relative_to(root).as_posix() for root in engine.roots() if root in path.parents)
+    return next((ENGINE + name for name in names), "")
 
 
 def _file(name: str, code: Path) -> Path:
@@ -85,13 +85,13 @@ def _file(name: str, code: Path) -> Path:
 
 def digest(code: Path, files: Files) -> str | None:
     """Of the part of `code` that a step with these Python files depends on; None when one is not there."""
-    found = {name: _file(name, code) for name in files}
-    if not all(path.is_file() for path in found.values()):
+    paths = {name: _file(name, code) for name in files}
+    if not all(path.is_file() for path in paths.values()):
         return None
     looked_in = {Path(name).parent for name in files} | {Path()}
     there = [file.relative_to(code) for file in code_files(code)]
     parts = {
-        "meaning": {name: meaning(path) for name, path in found.items()},
+        "meaning": {name: meaning(path) for name, path in paths.items()},
         "names": sorted(p.as_posix() for p in there if p.suffix == ".py" and p.parent in looked_in),
         "others": {p.as_posix(): file_digest(code / p) for p in there if p.suffix != ".py"},
     }

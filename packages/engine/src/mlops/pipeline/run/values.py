@@ -77,7 +77,7 @@ def job_inputs(
         for name in overrides
         if name not in declared
     ]
-    found = {}
+    values = {}
     for name, value in declared.items():
         given = overrides.get(name, value.given)
         if given is None:
@@ -85,7 +85,7 @@ def job_inputs(
             continue
         # An override comes from a command line: relative to where the user stands, not to the file.
         base = Path.cwd() if name in overrides else path.parent
-        found[name] = _given(
+        values[name] = _given(
             document,
             ("inputs", name),
             given,
@@ -96,7 +96,7 @@ def job_inputs(
         )
     if problems:
         raise InvalidInput(problems)
-    return found
+    return values
 
 
 def step_inputs(
@@ -108,11 +108,11 @@ def step_inputs(
     resolve: AssetResolver,
 ) -> dict[str, Given]:
     """What the inputs of a step are, those left out that are optional and have no value."""
-    found = {
+    values = {
         name: step_input(pipeline, step, name, inputs=inputs, outputs=outputs, resolve=resolve)
         for name in step.component.inputs
     }
-    return {name: value for name, value in found.items() if value is not None}
+    return {name: value for name, value in values.items() if value is not None}
 
 
 def step_input(
@@ -155,8 +155,8 @@ def _filled(given: object, inputs: Mapping[str, Given]) -> object:
 
     def hole(match: re.Match[str]) -> str:
         bound = parse_parent(match[0])
-        found = inputs.get(bound.name) if bound is not None and bound.kind == "input" else None
-        return match[0] if found is None else found.text
+        value = inputs.get(bound.name) if bound is not None and bound.kind == "input" else None
+        return match[0] if value is None else value.text
 
     return HOLE.sub(hole, str(given))
 

@@ -74,10 +74,10 @@ def _serve(listener: socket.socket, path: str, idle: float, modules: list[str], 
 
 def _seen(path: str) -> tuple[int, int] | None:
     try:
-        found = os.stat(path)  # noqa: PTH116
+        status = os.stat(path)  # noqa: PTH116
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size
+    return status.st_mtime_ns, status.st_size
 
 
 def _inode(path: str) -> int | None:

@@ -19,16 +19,16 @@ _SPEAK = (_SERVER, CLIENT, _CODE / "zygote.py")
 
 def folder() -> Path | None:
     """Of the sockets of this user; None where no private one can be had."""
-    found = Path(tempfile.gettempdir()) / f"mlops-{os.getuid()}"
+    sockets = Path(tempfile.gettempdir()) / f"mlops-{os.getuid()}"
     try:
-        found.mkdir(mode=0o700, exist_ok=True)
-        seen = found.lstat()
+        sockets.mkdir(mode=0o700, exist_ok=True)
+        seen = sockets.lstat()
     except OSError:
         return None
     if not stat.S_ISDIR(seen.st_mode) or seen.st_uid != os.getuid() or seen.st_mode & 0o077:
         # Whoever can write there could answer in the server's place.
         return None
-    return found
+    return sockets
 
 
 def name(*said: str) -> str:

@@ -79,8 +79,8 @@ class Workplace:
     @property
     def left(self) -> list[str]:
         """Those of `KEPT` in which the step has left anything."""
-        found = [self.code / name for name in KEPT]
-        return [path.name for path in found if path.is_dir() and any(path.iterdir())]
+        folders = [self.code / name for name in KEPT]
+        return [path.name for path in folders if path.is_dir() and any(path.iterdir())]
 
     def keep_default(self) -> None:
         """The output `artifacts` that a command does not fill itself holds what the step left in `KEPT`."""

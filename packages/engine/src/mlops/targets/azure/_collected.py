@@ -50,12 +50,12 @@ class Hour:
 
     def read(self, collection: str, blob: str, data: bytes) -> None:
         """Take over the lines of a blob of `model_inputs` or `model_outputs`."""
-        found = self.inputs if collection == INPUTS else self.outputs
+        side = self.inputs if collection == INPUTS else self.outputs
         for number, line in enumerate(data.split(b"\n"), start=1):
             if not line.strip():
                 continue
             try:
-                found.update(_rows(line, collection))
+                side.update(_rows(line, collection))
             except _Wrong as why:
                 self.bad.append(Bad(blob, number, str(why), line[:_SHOWN].decode("utf-8", "replace")))
 
@@ -64,9 +64,7 @@ class Hour:
         alone = self.inputs.keys() ^ self.outputs.keys()
         if not alone:
             return b""
-        sides = (
-            [found[key] for key in sorted(alone & found.keys())] for found in (self.inputs, self.outputs)
-        )
+        sides = ([side[key] for key in sorted(alone & side.keys())] for side in (self.inputs, self.outputs))
         return msgspec.json.encode(dict(zip((INPUTS, OUTPUTS), sides, strict=True)))
 
     @classmethod
@@ -75,16 +73,16 @@ class Hour:
 
         `early` and `late` are the `halves` of these hours.
         """
-        found = cls()
+        hour = cls()
         for data in (early, late):
             sides = msgspec.json.decode(data)
-            found.inputs |= [_row(row, _KEYS) for row in sides[INPUTS]]
-            found.outputs |= [_row(row, _KEYS) for row in sides[OUTPUTS]]
-        whole = found.inputs.keys() & found.outputs.keys()
-        found.inputs = {key: found.inputs[key] for key in whole}
-        found.outputs = {key: found.outputs[key] for key in whole}
-        found.found_again = 2 * len(whole)
-        return found
+            hour.inputs |= [_row(row, _KEYS) for row in sides[INPUTS]]
+            hour.outputs |= [_row(row, _KEYS) for row in sides[OUTPUTS]]
+        whole = hour.inputs.keys() & hour.outputs.keys()
+        hour.inputs = {key: hour.inputs[key] for key in whole}
+        hour.outputs = {key: hour.outputs[key] for key in whole}
+        hour.found_again = 2 * len(whole)
+        return hour
 
     def table(self) -> Any:
         """Arrow table as `mlops.serving.capture.capture_files` writes it; its metadata say what is not in it.

@@ -32,9 +32,9 @@ def rotate(connection: Connection, environment: str, name: str, endpoint_id: str
         until = time.monotonic() + _SECONDS
         while True:
             with azure_sentences(f"read the keys of {name}"):
-                found = client.get_keys(name)
-            if getattr(found, f"{which.lower()}_key") != was:
-                return found
+                keys_now = client.get_keys(name)
+            if getattr(keys_now, f"{which.lower()}_key") != was:
+                return keys_now
             if time.monotonic() > until:
                 raise TargetError(
                     f"cannot {what}: not finished after {_SECONDS:.0f} s; run the command again"

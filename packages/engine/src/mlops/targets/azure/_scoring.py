@@ -63,15 +63,15 @@ class Scoring:
         if (environment, name) not in self._endpoints:
             try:
                 with azure_sentences(f"ask for the endpoint {name}"):
-                    found = self._connection.client(environment).online_endpoints.get(name)
+                    resource = self._connection.client(environment).online_endpoints.get(name)
             except NotFound:
                 raise NotFound(
                     f"there is no endpoint {name}; `mlops apply {environment}` needs it too: "
                     f"it belongs to environments/Pulumi.{environment}.yaml"
                 ) from None
-            keys = str(found.auth_mode).lower() == "key"
-            url = str(found.scoring_uri or "")
-            self._endpoints[environment, name] = Endpoint(name, str(found.id), url, keys)
+            keys = str(resource.auth_mode).lower() == "key"
+            url = str(resource.scoring_uri or "")
+            self._endpoints[environment, name] = Endpoint(name, str(resource.id), url, keys)
         return self._endpoints[environment, name]
 
     def key(self, environment: str, name: str) -> str:

@@ -85,13 +85,13 @@ class Arm:
 
     def list(self, path: str, *, what: str = "", version: str = "", **query: str) -> list[dict[str, Any]]:
         """All pages of a collection; empty when its parent is not there."""
-        found: list[dict[str, Any]] = []
+        items: list[dict[str, Any]] = []
         page = self.get(path, what=what or f"list {_name(path)}", version=version, **query)
         while page:
-            found += page.get("value") or []
+            items += page.get("value") or []
             following = page.get("nextLink")
             page = self._follow(following, what or f"list {_name(path)}") if following else None
-        return found
+        return items
 
     def post(
         self, path: str, body: Mapping[str, Any] | None = None, *, what: str = "", version: str = ""
@@ -109,18 +109,18 @@ class Arm:
         answer = self._send("PUT", path, what=what, body=body)
         if answer.status_code == 404:
             raise TargetError(f"cannot {what}: {_message(answer)}")
-        found = _json(answer) if answer.status_code != 202 else None
+        resource = _json(answer) if answer.status_code != 202 else None
         until = time.monotonic() + _SECONDS
-        while found is None or _state(found) not in ("", "Succeeded"):
-            if found is not None and _state(found) in ("Failed", "Canceled"):
-                raise TargetError(f"cannot {what}: Azure ended with {_state(found)}; see the portal")
+        while resource is None or _state(resource) not in ("", "Succeeded"):
+            if resource is not None and _state(resource) in ("Failed", "Canceled"):
+                raise TargetError(f"cannot {what}: Azure ended with {_state(resource)}; see the portal")
             if time.monotonic() > until:
                 raise TargetError(
                     f"cannot {what}: not finished after {_SECONDS:.0f} s; run the command again"
                 )
             time.sleep(self._wait)
-            found = self.get(path, what=what)
-        return dict(found)
+            resource = self.get(path, what=what)
+        return dict(resource)
 
     def delete(self, path: str, *, what: str = "") -> None:
         """Remove a resource, if it is there, and wait until it is gone."""

@@ -151,14 +151,14 @@ class AzureBatch:
         """Until it has ended. Raises `StepFailed` with where to look when it failed."""
         while True:
             with azure_sentences(f"ask for the job {job}"):
-                found = self._client(environment).jobs.get(job)
-            status = str(getattr(found.status, "value", found.status))  # an enumeration of the client
+                running = self._client(environment).jobs.get(job)
+            status = str(getattr(running.status, "value", running.status))  # an enumeration of the client
             if status in _ENDED:
                 break
             time.sleep(_PAUSE)
         if status != "Completed":
             raise StepFailed(
-                f"the batch job {job} ended as {status}; {found.studio_url or 'its log'} says why"
+                f"the batch job {job} ended as {status}; {running.studio_url or 'its log'} says why"
             )
 
     def _client(self, environment: str) -> Any:
@@ -178,16 +178,18 @@ class AzureBatch:
     def _made(self, environment: str, endpoint: str, name: str, release: Release) -> bool:
         try:
             with azure_sentences(f"ask for the batch deployment {name}"):
-                found = self._client(environment).batch_deployments.get(name=name, endpoint_name=endpoint)
+                deployment = self._client(environment).batch_deployments.get(
+                    name=name, endpoint_name=endpoint
+                )
         except NotFound:
             return False
-        recorded = (found.tags or {}).get(DIGEST)
+        recorded = (deployment.tags or {}).get(DIGEST)
         if recorded != release.digest:
             raise TargetError(
                 f"{name} of {endpoint} has the digest {recorded or 'none'}, the release {release.digest}; "
                 "a release never changes, so somebody else made it: delete it, and deploy again"
             )
-        told = getattr(found, "provisioning_state", None)  # the client does not show that of a pipeline
+        told = getattr(deployment, "provisioning_state", None)  # the client does not show that of a pipeline
         return str(told or "Succeeded").lower().endswith("succeeded")
 
     def _model(self, model: str, version: int) -> str:

@@ -109,8 +109,8 @@ class Connection:
             if stack not in self._uris:
                 there = self.place(stack)
                 with azure_sentences(f"find the workspace {there.workspace} in {there.resource_group}"):
-                    found = self.client(stack).workspaces.get(there.workspace)
-                self._uris[stack] = str(found.mlflow_tracking_uri)
+                    workspace = self.client(stack).workspaces.get(there.workspace)
+                self._uris[stack] = str(workspace.mlflow_tracking_uri)
                 self._introduce(stack, self._uris[stack])
             return self._uris[stack]
 

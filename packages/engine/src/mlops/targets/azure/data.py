@@ -22,14 +22,14 @@ class AzureData:
 
     def resolve(self, name: str, version: str) -> str:
         """The URI of the asset's folder; raises `NotFound` when the workspace does not have it."""
-        found = self._find(name, version)
-        if found is None:
+        asset = self._find(name, version)
+        if asset is None:
             workspace = self._connection.client().workspace_name
             raise NotFound(
                 f"the workspace {workspace} has no data asset {name}:{version}; "
                 "upload it with: mlops data push"
             )
-        return str(found.path)
+        return str(asset.path)
 
     def push(self, model: str) -> PushedData:
         """Upload what `pipelines/<model>/data.yml` declares; made once for each version.

@@ -51,14 +51,14 @@ class AzureEndpoints:
     def state(self, environment: str, model: str) -> EndpointState:
         """What is there now; an endpoint that Pulumi has not made has no URL."""
         name = self._name(environment, model)
-        found = self._find(environment, name)
-        if found is None:
+        resource = self._find(environment, name)
+        if resource is None:
             return EndpointState(environment, model)
         with azure_sentences(f"list the deployments of {name}"):
             there = list(self._client(environment).online_deployments.list(name))
-        traffic, mirror = found.traffic or {}, found.mirror_traffic or {}
+        traffic, mirror = resource.traffic or {}, resource.mirror_traffic or {}
         rows = sorted((_online.public(d, traffic, mirror) for d in there), key=lambda d: d.name)
-        url, settings = str(found.scoring_uri or ""), self._fingerprint(model)
+        url, settings = str(resource.scoring_uri or ""), self._fingerprint(model)
         return EndpointState(environment, model, url, tuple(rows), settings)
 
     def list(self) -> list[EndpointState]:
@@ -122,12 +122,12 @@ class AzureEndpoints:
     def delete(self, environment: str, model: str, deployment: str) -> None:
         """Azure lets requests in flight end. None there is no error; one with traffic is `Blocked`."""
         state = self._settled(environment, model, deployment)
-        found = state.deployment(deployment)
-        if found is None:
+        running = state.deployment(deployment)
+        if running is None:
             return
-        if found.traffic:
-            raise Blocked(f"{deployment} has {found.traffic} % of the traffic; take it away first")
-        if found.mirror:
+        if running.traffic:
+            raise Blocked(f"{deployment} has {running.traffic} % of the traffic; take it away first")
+        if running.mirror:
             self.set_traffic(environment, model, {d.name: d.traffic for d in state.deployments if d.traffic})
         endpoint = self._endpoint(environment, model)
         if deployment in (endpoint.traffic or {}):
@@ -168,9 +168,9 @@ class AzureEndpoints:
             self._counters.sent(endpoint.id, served, answer.status, answer.model_status)
         if answer.status != 200:
             raise TargetError(f"{place} answered {_code(answer)}: {_said(answer)}")
-        found = json.loads(answer.body)
+        content = json.loads(answer.body)
         # Azure's inference server writes text once more as text when a script returns text.
-        return json.loads(found) if isinstance(found, str) else found  # type: ignore[no-any-return]
+        return json.loads(content) if isinstance(content, str) else content  # type: ignore[no-any-return]
 
     def key(self, environment: str, model: str) -> str:
         """The endpoint's first key, or a token of Entra ID for one that knows no keys."""
@@ -192,12 +192,12 @@ class AzureEndpoints:
         """Counters from Azure Monitor. Raises `Inconclusive` when they cannot be read."""
         place = f"{deployment} of {model} in {environment}"
         try:
-            found = self.state(environment, model).deployment(deployment)
-            if found is None:
+            running = self.state(environment, model).deployment(deployment)
+            if running is None:
                 raise NotFound("it does not exist")
             endpoint = self._scoring.endpoint(environment, self._name(environment, model))
             with azure_sentences("read Azure Monitor's metrics"):
-                bounds = self._bounds(found.digest)
+                bounds = self._bounds(running.digest)
                 return self._counters.read(environment, endpoint.id, deployment, bounds)
         except Inconclusive:
             raise
@@ -234,27 +234,27 @@ class AzureEndpoints:
     def _endpoint(self, environment: str, model: str) -> Any:
         """The endpoint. A managed one is Pulumi's to make; one on Kubernetes is made here."""
         name = self._name(environment, model)
-        found = self._find(environment, name)
+        resource = self._find(environment, name)
         cluster = self._settings(model).online.kubernetes
-        if found is None and cluster is not None:
+        if resource is None and cluster is not None:
             from azure.ai.ml.entities import KubernetesOnlineEndpoint
 
             made = KubernetesOnlineEndpoint(name=name, compute=cluster.compute, auth_mode="key")
             made.tags = {"model": model}
             self._put(environment, made, f"make the endpoint {name} on {cluster.compute}")
-            found = self._find(environment, name)
-        if found is None:
+            resource = self._find(environment, name)
+        if resource is None:
             raise NotFound(
                 f"the endpoint {name} does not exist; it belongs to the infrastructure: list {model} under "
                 f"`endpoints` of environments/Pulumi.{environment}.yaml and run `pulumi up`"
             )
-        if _is_kubernetes(found) != (cluster is not None):
+        if _is_kubernetes(resource) != (cluster is not None):
             kind = "a Kubernetes" if cluster is None else "a managed"
             raise InvalidInput(
                 f"the endpoint {name} is {kind} one, but mlops.toml says otherwise "
                 f"(models.{model}.online.kubernetes); correct it, or delete the endpoint"
             )
-        return found
+        return resource
 
     def _put(self, environment: str, endpoint: Any, what: str) -> None:
         operations = self._client(environment).online_endpoints
@@ -265,8 +265,8 @@ class AzureEndpoints:
         until = time.monotonic() + WAIT_SECONDS
         while True:
             state = self.state(environment, model)
-            found = state.deployment(deployment)
-            if found is None or found.state != "creating":
+            running = state.deployment(deployment)
+            if running is None or running.state != "creating":
                 return state
             if time.monotonic() > until:
                 raise TargetError(
@@ -431,7 +431,7 @@ def _code(answer: Answered) -> str:
 def _said(answer: Answered) -> str:
     """The sentence of our own server's refusal, or what was answered."""
     try:
-        found = json.loads(answer.body)
-        return str(found["error"]["message"])
+        refusal = json.loads(answer.body)
+        return str(refusal["error"]["message"])
     except (ValueError, KeyError, TypeError):
         return answer.body.decode("utf-8", "replace")[:400] or "nothing"

@@ -192,7 +192,7 @@ class AzureJobs:
 
     def _outputs(self, job: Any) -> dict[str, Path]:
         """The pipeline's own outputs that are files. Folders stay there: models and data are large."""
-        found: dict[str, Path] = {}
+        paths: dict[str, Path] = {}
         bound = {
             _binding(output): f"{label}.{key}"
             for label, step in _jobs(job).items()
@@ -207,10 +207,10 @@ class AzureJobs:
             files = sorted(p for p in folder.rglob("*") if p.is_file())
             if not files:
                 raise TargetError(f"the job {job.name} has ended, but its output {key} has no file")
-            found[key] = files[0]
+            paths[key] = files[0]
             if step := bound.get(f"${{{{parent.outputs.{key}}}}}"):
-                found[step] = files[0]
-        return found
+                paths[step] = files[0]
+        return paths
 
     def _cancel(self, name: str) -> None:
         """Ask for the end of a job and wait a moment for it; a second interruption leaves it to Azure."""
@@ -240,8 +240,8 @@ def job_of(connection: Connection, name: str) -> Any:
 def steps_of(connection: Connection, name: str) -> list[Any]:
     """The steps of a pipeline or the trials of a sweep that exist by now, oldest first."""
     with azure_sentences(f"ask for the steps of {name}"):
-        found = [s for s in connection.client().jobs.list(parent_job_name=name) if s is not None]
-    return sorted(found, key=lambda step: str(step.creation_context.created_at or ""))
+        steps = [s for s in connection.client().jobs.list(parent_job_name=name) if s is not None]
+    return sorted(steps, key=lambda step: str(step.creation_context.created_at or ""))
 
 
 def url_of(connection: Connection, name: str) -> str:

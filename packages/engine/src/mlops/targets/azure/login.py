@@ -75,8 +75,8 @@ def github_assertion() -> str:
 def subscription() -> str:
     """The subscription of the environment or of `az login`; raises `TargetError` when there is none."""
     for name in _SUBSCRIPTION:
-        if found := os.environ.get(name, ""):
-            return found
+        if chosen := os.environ.get(name, ""):
+            return chosen
     if az := shutil.which("az"):
         done = subprocess.run(
             [az, "account", "show", "--query", "id", "--output", "tsv"],

@@ -122,15 +122,15 @@ class AzureObservations:
         """See `mlops.targets.base.Observations.files`; they never change, so each is fetched once."""
         prefix = _prefix(environment, model, kind)
         folder = self._connection.state / "monitor-azure" / environment / model / kind
-        found = []
+        fetched = []
         container = self._store.container(environment)
         with blob_sentences(f"read {kind} of {model} in {environment}", container, READER):
             for blob in self._store.blobs(environment, prefix):
                 path = folder / str(blob.name).removeprefix(prefix)
                 if not path.is_file():
                     writing.write(path, container.download_blob(blob.name).readall(), durable=False)
-                found.append(path)
-        return sorted(found)
+                fetched.append(path)
+        return sorted(fetched)
 
     def _place(self, environment: str, asset: str) -> tuple[ContainerClient, str] | None:
         """Container and folder of what a collector writes; None where none ever was."""
@@ -143,15 +143,15 @@ class AzureObservations:
                     path = str(client.data.get(asset, "1").path)
             except NotFound:
                 return None
-            found = _PATH.search(path)
-            if found is None:
+            match = _PATH.search(path)
+            if match is None:
                 raise TargetError(f"the data asset {asset} lies in no datastore, but at {path}")
-            with azure_sentences(f"ask for the datastore {found['store']}"):
-                store: Any = client.datastores.get(found["store"])
+            with azure_sentences(f"ask for the datastore {match['store']}"):
+                store: Any = client.datastores.get(match["store"])
             account = f"https://{store.account_name}.blob.core.windows.net"
             credential = self._connection.credential
             container = ContainerClient(account, store.container_name, credential=credential, **BACK_OFF)
-            self._places[environment, asset] = (container, found["path"])
+            self._places[environment, asset] = (container, match["path"])
         return self._places[environment, asset]
 
 
@@ -205,12 +205,12 @@ def _turn(early: Path, late: Path) -> Path | None:
     texts = [halves / f"{hour.stem}.json" for hour in (early, late)]
     if not all(text.is_file() for text in texts):
         return None
-    found = Hour.turn(*(text.read_bytes() for text in texts))
+    joined = Hour.turn(*(text.read_bytes() for text in texts))
     for old in halves.glob(f"{early.stem}-*.parquet"):
         old.unlink(missing_ok=True)
-    if not found.outputs:
+    if not joined.outputs:
         return None
-    writing.write(path, _parquet(found), durable=False)
+    writing.write(path, _parquet(joined), durable=False)
     return path
 
 
@@ -224,9 +224,9 @@ def _parquet(hour: Hour) -> bytes:
 
 def _hour(name: str) -> datetime | None:
     """The hour that a blob's path names; None for what is no file of a collection."""
-    found = _HOUR.search(name)
+    match = _HOUR.search(name)
     try:
-        return datetime.strptime("".join(found.groups()), "%Y%m%d%H").replace(tzinfo=UTC) if found else None
+        return datetime.strptime("".join(match.groups()), "%Y%m%d%H").replace(tzinfo=UTC) if match else None
     except ValueError:
         return None
 

@@ -40,11 +40,13 @@ class AzureRegistry:
         self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
     ) -> list[ModelVersion]:
         """Versions that carry all of `tags`, highest number first; at most `limit`."""
-        found = {v.version: v for v in self._own.versions(model)} if self._own is not None else {}
+        by_number = {v.version: v for v in self._own.versions(model)} if self._own is not None else {}
         for shared in self._shared.versions(model):
-            found[shared.version] = _merged(found.get(shared.version), shared)
+            by_number[shared.version] = _merged(by_number.get(shared.version), shared)
         wanted = (tags or {}).items()
-        return [found[n] for n in sorted(found, reverse=True) if wanted <= found[n].tags.items()][:limit]
+        return [by_number[n] for n in sorted(by_number, reverse=True) if wanted <= by_number[n].tags.items()][
+            :limit
+        ]
 
     def get(self, model: str, version: int) -> ModelVersion:
         """Raises `NotFound`."""
@@ -76,15 +78,17 @@ class AzureRegistry:
         """
         if not self._shared.there:
             return
-        found = self.get(model, version)
+        original = self.get(model, version)
         self._shared.add(model, version)
         copy = self._shared.get(model, version)
         missing = {
-            k: v for k, v in {**found.tags, RUN: found.run_id}.items() if copy is None or k not in copy.tags
+            k: v
+            for k, v in {**original.tags, RUN: original.run_id}.items()
+            if copy is None or k not in copy.tags
         }
         if missing:
             self._shared.tag(model, version, missing)
-        digest = found.tags.get(DIGEST, "")
+        digest = original.tags.get(DIGEST, "")
         self._cache.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=self._cache) as folder:
             self._shared.download(model, version, Path(folder))

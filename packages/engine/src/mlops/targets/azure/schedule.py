@@ -64,8 +64,8 @@ class AzureSchedules:
     def names(self, environment: str) -> Mapping[str, bool]:
         """Schedules by name, and whether they are enabled."""
         with azure_sentences(f"list the schedules of {environment}"):
-            found = self._connection.client(environment).schedules.list()
-            return {str(s.name): bool(s.is_enabled) for s in found}
+            schedules = self._connection.client(environment).schedules.list()
+            return {str(s.name): bool(s.is_enabled) for s in schedules}
 
     def _read(self, path: Path) -> Any:
         from azure.ai.ml.entities._load_functions import load_schedule

@@ -45,8 +45,8 @@ class SharedModels:
 
     def get(self, model: str, version: int) -> ModelVersion | None:
         """None when this version was not shared."""
-        found = self._get(model, version) if self.there else None
-        return None if found is None else _public(found)
+        resource = self._get(model, version) if self.there else None
+        return None if resource is None else _public(resource)
 
     def add(self, model: str, version: int) -> None:
         """Copy a version of the training workspace; nothing happens when it is there already."""
@@ -68,20 +68,20 @@ class SharedModels:
         of another environment may have written in between.
         """
         for _ in range(_ATTEMPTS):
-            found = self._get(model, version)
-            if found is None:
+            resource = self._get(model, version)
+            if resource is None:
                 raise NotFound(f"{self._connection.registry} has no version {version} of {model!r}")
-            now = dict(found.tags or {})
+            now = dict(resource.tags or {})
             wanted = {**now, **{k: v for k, v in tags.items() if v is not None}}
             for key in (k for k, v in tags.items() if v is None):
                 wanted.pop(key, None)
             if wanted == now:
                 return
-            found.tags = wanted
+            resource.tags = wanted
             with azure_sentences(f"tag {model} {version} in the registry {self._connection.registry}"):
-                self._models.create_or_update(found)
-        found = self._get(model, version)
-        if found is None or any((found.tags or {}).get(k) != v for k, v in tags.items()):
+                self._models.create_or_update(resource)
+        resource = self._get(model, version)
+        if resource is None or any((resource.tags or {}).get(k) != v for k, v in tags.items()):
             raise TargetError(
                 f"somebody else changes the tags of {model} {version} in {self._connection.registry} at the "
                 "same time; run the same command again"

@@ -155,8 +155,12 @@ def _lock(store: AzureStore, stack: str) -> str:
 def _request_id(ask: Callable[[str], str]) -> Checked:
     mine = f"smoke-{uuid.uuid4().hex[:8]}"
     try:
-        found = ask(mine)
+        answered = ask(mine)
     except MlopsError as error:
         return Checked("request id", "wrong", str(error))
-    kept = "kept" if found == mine else f"replaced by {found or 'none'}: take the id of the answer for labels"
-    return Checked("request id", "as assumed" if found == mine else "wrong", kept)
+    kept = (
+        "kept"
+        if answered == mine
+        else f"replaced by {answered or 'none'}: take the id of the answer for labels"
+    )
+    return Checked("request id", "as assumed" if answered == mine else "wrong", kept)

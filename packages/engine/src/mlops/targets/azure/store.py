@@ -208,14 +208,14 @@ class AzureStore:
     def entries(self, environment: str, model: str | None = None) -> Sequence[JournalEntry]:
         """See `EnvironmentStore.entries`."""
         container = self.container(environment)
-        found: list[JournalEntry] = []
+        every: list[JournalEntry] = []
         with blob_sentences(f"read the journal of {environment}", container, READER):
             for blob in self._blobs(environment):
                 known = self._known.setdefault(blob.name, _Known())
                 if known.etag != blob.etag:
                     known.update(container, blob)
-                found += known.reading.entries(model)
-        return found
+                every += known.reading.entries(model)
+        return every
 
     def container(self, environment: str) -> ContainerClient:
         """The container of an environment, to read from: it may not be there."""
@@ -246,9 +246,9 @@ class AzureStore:
         """Those whose names start so, by name; none where there is no container yet."""
         from azure.core.exceptions import ResourceNotFoundError
 
-        found = self.container(environment).list_blobs(name_starts_with=prefix)
+        listed = self.container(environment).list_blobs(name_starts_with=prefix)
         try:
-            return sorted(found, key=lambda blob: str(blob.name))
+            return sorted(listed, key=lambda blob: str(blob.name))
         except ResourceNotFoundError as error:
             if error.error_code != "ContainerNotFound":
                 raise

@@ -73,9 +73,9 @@ class AzureSweeps:
             raise TargetError(f"the sweep {name} was cancelled; {url} says by whom")
         if job.status != "Completed":
             raise StepFailed(f"the sweep {name} failed; {url} says why")
-        found = tuple(told[number] for number in sorted(told))
+        results = tuple(told[number] for number in sorted(told))
         objective = file.job.objective
-        return SweepResult(name, objective.primary_metric, objective.goal, found, url)
+        return SweepResult(name, objective.primary_metric, objective.goal, results, url)
 
     def _submit(
         self,
@@ -97,19 +97,19 @@ class AzureSweeps:
     def _running(self, file: SweepFile, key: str) -> str | None:
         """The job that was asked to do the same and has not ended."""
         experiment = file.job.experiment_name or file.job.name or ""
-        found = self._tracker.find_runs(experiment, {KEY: key}, "RUNNING") if experiment else []
-        return found[0].run_id if found else None
+        runs = self._tracker.find_runs(experiment, {KEY: key}, "RUNNING") if experiment else []
+        return runs[0].run_id if runs else None
 
     def _trials(self, file: SweepFile, name: str) -> list[TrialResult]:
-        found = []
+        results = []
         for number, step in enumerate(steps_of(self._connection, name)):
             if (state := _STATES.get(step.status)) is None:
                 continue
             run = self._tracker.get(step.name)
             value = run.metrics.get(file.job.objective.primary_metric)
             values = _values(run, file.job.search_space)
-            found.append(TrialResult(number, state, values, value, run.run_id))
-        return found
+            results.append(TrialResult(number, state, values, value, run.run_id))
+        return results
 
     @property
     def _tracker(self) -> PipelineTracker:

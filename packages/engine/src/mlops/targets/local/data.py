@@ -114,8 +114,8 @@ class LocalData:
         document = Document.read(self._root / path, path)
         name, version = _asset(document)
         folder = Path(self.resolve(name, version))
-        found: dict[str, Any] = document.value
-        return found, folder, str(_recorded(folder)["digest"])
+        content: dict[str, Any] = document.value
+        return content, folder, str(_recorded(folder)["digest"])
 
     def push(self, model: str) -> PushedData:
         """Make and verify the folder: a laptop's steps read it where it is."""
@@ -157,10 +157,10 @@ class LocalData:
         now = _stamp(folder)
         if stamp.is_file() and stamp.read_text(encoding="utf-8") == now:
             return
-        found, recorded = _digest(folder), _recorded(folder)
-        if recorded != {"name": name, "version": version, "digest": found}:
+        actual, recorded = _digest(folder), _recorded(folder)
+        if recorded != {"name": name, "version": version, "digest": actual}:
             raise IntegrityError(
-                f"the raw data in {folder} have the digest {found}, but their {MANIFEST} says "
+                f"the raw data in {folder} have the digest {actual}, but their {MANIFEST} says "
                 f"{recorded.get('digest', 'nothing')}; delete the folder, and they are loaded again"
             )
         stamp.write_text(now, encoding="utf-8")
@@ -179,12 +179,12 @@ class LocalData:
 
     def _declared(self) -> dict[tuple[str, str], str]:
         """Packages of the use cases by name and version of their data asset."""
-        found = {}
+        packages = {}
         for model, package in self._usecases.items():
             path = f"pipelines/{model}/data.yml"
             if (self._root / path).is_file():
-                found[_asset(Document.read(self._root / path, path))] = package
-        return found
+                packages[_asset(Document.read(self._root / path, path))] = package
+        return packages
 
 
 def _asset(document: Document) -> tuple[str, str]:
@@ -220,10 +220,10 @@ def _stamp(folder: Path) -> str:
 
 def _recorded(folder: Path) -> dict[str, Any]:
     try:
-        found = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
+        manifest = json.loads((folder / MANIFEST).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return manifest if isinstance(manifest, dict) else {}
 
 
 def _note(note: Path, made_by: Mapping[str, str]) -> None:
@@ -233,7 +233,7 @@ def _note(note: Path, made_by: Mapping[str, str]) -> None:
 def _noted(note: Path) -> dict[str, str] | None:
     """What made a folder; None where nobody knows."""
     try:
-        found = json.loads(note.read_text(encoding="utf-8"))
+        content = json.loads(note.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    return found if isinstance(found, dict) else None
+    return content if isinstance(content, dict) else None

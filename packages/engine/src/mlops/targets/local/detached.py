@@ -157,13 +157,13 @@ def _result(folder: Path) -> JobResult:
             f"the process of {folder.name} ended unexpectedly (often: the machine was restarted or ran "
             f"out of memory); start it again, finished steps are kept; log: {folder / 'log'}"
         )
-    found = _read(path)
-    if "error" in found:
-        kind = getattr(errors, found["error"], TargetError)
-        raise kind(found["sentence"])
-    steps = tuple(StepEvent(**event) for event in found["steps"])
-    outputs = {name: Path(text) for name, text in found["outputs"].items()}
-    return JobResult(found["run_id"], steps, outputs, found["url"], found["tags"])
+    ended = _read(path)
+    if "error" in ended:
+        kind = getattr(errors, ended["error"], TargetError)
+        raise kind(ended["sentence"])
+    steps = tuple(StepEvent(**event) for event in ended["steps"])
+    outputs = {name: Path(text) for name, text in ended["outputs"].items()}
+    return JobResult(ended["run_id"], steps, outputs, ended["url"], ended["tags"])
 
 
 def _age(folder: Path) -> float:

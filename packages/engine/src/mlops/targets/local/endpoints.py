@@ -102,8 +102,8 @@ class LocalEndpoints:
 
     def list(self) -> list[EndpointState]:
         """All endpoints, by environment and model; stopped ones are none."""
-        found = sorted(p.parent for p in self._root.glob("*/*/endpoint.json"))
-        states = [self.state(folder.parent.name, folder.name) for folder in found]
+        folders = sorted(p.parent for p in self._root.glob("*/*/endpoint.json"))
+        states = [self.state(folder.parent.name, folder.name) for folder in folders]
         return [state for state in states if state.url]
 
     def create(self, environment: str, deployment: str, release: Release, artifact: Path) -> None:
@@ -167,9 +167,9 @@ class LocalEndpoints:
             self._ensure_running(folder)
             deadline = time.monotonic() + START_SECONDS
             while True:
-                found = self.state(environment, model)
-                if all(d.state != "creating" for d in found.deployments):
-                    return found
+                state = self.state(environment, model)
+                if all(d.state != "creating" for d in state.deployments):
+                    return state
                 if time.monotonic() > deadline:
                     raise TargetError(f"the server of {folder} still loads its models; see {folder / LOG}")
                 time.sleep(0.05)
@@ -395,10 +395,10 @@ def _signal(pid: int, number: int) -> None:
 
 
 def _server(folder: Path) -> Owner:
-    found = owner(folder)
-    if found is None:
+    process = owner(folder)
+    if process is None:
         raise Unreachable("its server is not running")
-    return found
+    return process
 
 
 def _tail(folder: Path) -> str:

@@ -46,11 +46,11 @@ def maker(source: Path, package: str) -> dict[str, str]:
     if not loads:
         for path in sorted((source / package).rglob("*.py")):
             walk.all_of(walk.module(_dotted(source, path)))
-    found = {f"{name}.{part}": _short(text) for (name, part), text in walk.parts.items()}
-    found |= {f"package {name}": version for name, version in _versions(walk.words)}
+    digests = {f"{name}.{part}": _short(text) for (name, part), text in walk.parts.items()}
+    digests |= {f"package {name}": version for name, version in _versions(walk.words)}
     if walk.reads_files:
-        found[FILES] = _files(source / package)
-    return dict(sorted(found.items()))
+        digests[FILES] = _files(source / package)
+    return dict(sorted(digests.items()))
 
 
 def changes(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
@@ -204,19 +204,19 @@ def _bound(
     module: _Module, statements: list[ast.stmt] | list[ast.Import | ast.ImportFrom]
 ) -> dict[str, tuple[str, str]]:
     """Names that imports bind: to a module and what is taken from it ("" for the module itself)."""
-    found = {}
+    names = {}
     for statement in statements:
         if isinstance(statement, ast.Import):
             for alias in statement.names:
                 name = alias.name if alias.asname else alias.name.split(".")[0]
-                found[alias.asname or name] = (name, "")
+                names[alias.asname or name] = (name, "")
         elif isinstance(statement, ast.ImportFrom):
             where = _absolute(module, statement)
             for alias in statement.names:
                 # A name of its own for each star: a module may have several.
                 bound = f"*{where}" if alias.name == "*" else alias.asname or alias.name
-                found[bound] = (where, alias.name)
-    return found
+                names[bound] = (where, alias.name)
+    return names
 
 
 def _absolute(module: _Module, statement: ast.ImportFrom) -> str:
@@ -284,31 +284,31 @@ def _versions(words: set[str]) -> Iterator[tuple[str, str]]:
         try:
             yield word, version(word)
         except PackageNotFoundError:
-            if found := _installed().get(word):
-                yield word, found
+            if installed := _installed().get(word):
+                yield word, installed
 
 
 @cache
 def _installed() -> Mapping[str, str]:
     """Version by module, of packages whose name is another than their module's (scikit-learn is sklearn)."""
-    found: dict[str, str] = {}
+    versions: dict[str, str] = {}
     for entry in map(Path, dict.fromkeys(sys.path)):
         # The files are searched as they are: to parse them all would take a second.
         for record in entry.glob("*.dist-info/RECORD"):
             version = record.parent.name.removesuffix(".dist-info").partition("-")[2]
             for module in _TOP.findall(record.read_bytes()):
-                found.setdefault(module.decode("utf-8", "replace"), version)
-    return found
+                versions.setdefault(module.decode("utf-8", "replace"), version)
+    return versions
 
 
 def _files(folder: Path) -> str:
     """Digest of what lies beside the code, once the code looks at its own place."""
-    found = hashlib.sha256()
+    digest = hashlib.sha256()
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.suffix not in (".py", ".pyc"):
-            found.update(f"{path.relative_to(folder).as_posix()}\0".encode())
-            found.update(hashlib.sha256(path.read_bytes()).digest())
-    return found.hexdigest()[:16]
+            digest.update(f"{path.relative_to(folder).as_posix()}\0".encode())
+            digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()[:16]
 
 
 def _short(text: str) -> str:

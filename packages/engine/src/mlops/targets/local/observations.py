@@ -50,8 +50,8 @@ class LocalObservations:
         """Those whose names say that they may hold rows of the time; who reads them skips within a file."""
         from mlops.serving.capture.recorder import FOLDER
 
-        found = sorted((self._state / "endpoints" / environment / model / FOLDER).glob("*.parquet"))
-        return [found[i] for i in within([path.name for path in found], since, until)]
+        paths = sorted((self._state / "endpoints" / environment / model / FOLDER).glob("*.parquet"))
+        return [paths[i] for i in within([path.name for path in paths], since, until)]
 
     def folder(self, environment: str, model: str, kind: Record) -> Path:
         return self._state / "monitor" / environment / model / kind

@@ -90,17 +90,17 @@ class LocalLease:
 
     def verify(self) -> None:
         with self._store.guarded(self._environment) as folder:
-            found = _Holder.read(folder / LEASE)
-        if self._lost.is_set() or found is None or found.token != self._holder.token:
-            who = found.sentence if found else "nobody holds it now"
+            holder = _Holder.read(folder / LEASE)
+        if self._lost.is_set() or holder is None or holder.token != self._holder.token:
+            who = holder.sentence if holder else "nobody holds it now"
             raise Locked(f"this process lost the lock on {self._environment} and stopped: {who}")
 
     def release(self) -> None:
         self._released.set()
         self._thread.join()
         with self._store.guarded(self._environment) as folder:
-            found = _Holder.read(folder / LEASE)
-            if found is not None and found.token == self._holder.token:
+            holder = _Holder.read(folder / LEASE)
+            if holder is not None and holder.token == self._holder.token:
                 (folder / LEASE).unlink()
 
     def _renew(self) -> None:
@@ -116,8 +116,8 @@ class LocalLease:
 
     def _extend(self) -> bool:
         with self._store.guarded(self._environment) as folder:
-            found = _Holder.read(folder / LEASE)
-            if found is None or found.token != self._holder.token:
+            holder = _Holder.read(folder / LEASE)
+            if holder is None or holder.token != self._holder.token:
                 return False
             until = self._store.now() + timedelta(seconds=self._seconds)
             _Holder(**(vars(self._holder) | {"until": until})).write(folder / LEASE)
@@ -155,8 +155,8 @@ class LocalStore:
                 if time.monotonic() < end:
                     time.sleep(0.01)
                     continue
-                found = _Holder.read(self.folder(environment) / LEASE)
-                who = found.sentence if found else "a process that does not answer holds its files"
+                holder = _Holder.read(self.folder(environment) / LEASE)
+                who = holder.sentence if holder else "a process that does not answer holds its files"
                 raise Locked(f"{environment} is locked: {who}") from None
             return
 
@@ -164,9 +164,9 @@ class LocalStore:
     def lock(self, environment: str, owner: str, lease: float) -> Iterator[LocalLease]:
         with self.guarded(environment) as folder:
             now = self.now()
-            found = _Holder.read(folder / LEASE)
-            if found is not None and not found.gone(now):
-                raise Locked(f"{environment} is locked: {found.sentence}")
+            holder_before = _Holder.read(folder / LEASE)
+            if holder_before is not None and not holder_before.gone(now):
+                raise Locked(f"{environment} is locked: {holder_before.sentence}")
             holder = _Holder(
                 owner=owner,
                 host=socket.gethostname(),
@@ -208,8 +208,8 @@ class LocalStore:
         path = self.folder(environment) / JOURNAL
         reading = self._readings.setdefault(environment, Reading())
         try:
-            found = path.stat()
-            state = (found.st_ino, found.st_size, found.st_mtime_ns, found.st_ctime_ns)
+            status = path.stat()
+            state = (status.st_ino, status.st_size, status.st_mtime_ns, status.st_ctime_ns)
             if self._states.get(environment) != state:
                 reading.all(path.read_bytes(), partial(_damaged, path))
                 self._states[environment] = state

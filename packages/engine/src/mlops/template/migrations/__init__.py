@@ -37,15 +37,15 @@ class Migration:
 
 def migrations() -> list[Migration]:
     """All that this version of the template knows, in order."""
-    found = []
+    known = []
     for info in pkgutil.iter_modules(__path__):
         named = _NAME.fullmatch(info.name)
         if named is None:
             continue
         module = importlib.import_module(f"{__name__}.{info.name}")
         version = tuple(int(part) for part in named.groups())
-        found.append(Migration(version, info.name, module.WHAT, module.migrate))
-    return sorted(found, key=lambda m: (m.version, m.name))
+        known.append(Migration(version, info.name, module.WHAT, module.migrate))
+    return sorted(known, key=lambda m: (m.version, m.name))
 
 
 def migrate(root: Path, since: str) -> list[str]:

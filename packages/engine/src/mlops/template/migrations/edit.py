@@ -22,8 +22,8 @@ def rename_toml_key(path: Path, table: str, old: str, new: str) -> bool:
         header = re.match(r"\s*\[\[?([^\]]+)\]\]?\s*(#.*)?$", line)
         if header:
             inside = re.fullmatch(table, header.group(1).strip()) is not None
-        elif inside and (found := re.match(rf"(\s*){re.escape(old)}(\s*=)", line)):
-            lines[number] = f"{found.group(1)}{new}{line[found.start(2) :]}"
+        elif inside and (match := re.match(rf"(\s*){re.escape(old)}(\s*=)", line)):
+            lines[number] = f"{match.group(1)}{new}{line[match.start(2) :]}"
             changed = True
     return _written(path, "".join(lines), changed)
 

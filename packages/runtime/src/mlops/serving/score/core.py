@@ -329,17 +329,15 @@ def _described(folder: Path) -> dict[str, Any]:
 
 
 def _loads_without_code(folder: Path) -> bool:
-    import yaml
-
     from mlops.serving.formats.elsewhere import code_in
 
+    described = _described(folder)
     try:
-        described = yaml.safe_load((folder / "MLmodel").read_text(encoding="utf-8"))
         # A flavour without a loader is one that pyfunc would not load.
         return bool(described["flavors"]["python_function"]["loader_module"]) and not code_in(
             folder, described
         )
-    except (OSError, KeyError, TypeError, AttributeError, yaml.YAMLError):
+    except (OSError, KeyError, TypeError, AttributeError):
         return False
 
 
