@@ -87,7 +87,7 @@ def _here(usecase: UseCase, given: argparse.Namespace) -> dict[str, int]:
         sides: dict[Side, Part] = {s: Part(given.window, given.split, s) for s in ("train", "test")}
         dealing = Dealing(given.split, list(usecase.contract().columns))
         made = _write(usecase, given, sides["train"], folders, dealing)
-        names = {side: str(part) for side, part in sides.items()}
+        names: dict[str, str] = {side: str(part) for side, part in sides.items()}
     else:
         made = {}
         names = {"train": str(given.window), "test": str(given.test_window)}

@@ -50,23 +50,20 @@ class Held:
         return self._frame if columns is None else self._frame[list(columns)]
 
 
-class Stored:
-    """Implements `Rows` for a folder that `prep` wrote. Raises `InvalidInput` when it cannot be read."""
+class File:
+    """Implements `Rows` for Parquet: a file, or a folder of them. Raises `InvalidInput` when it is none."""
 
-    def __init__(self, folder: Path, batch: int = BATCH) -> None:
-        import pyarrow.dataset as ds
-
-        self.manifest = dataset.read_manifest(folder)
-        self.path = folder / dataset.ROWS
-        self._batch = batch
+    def __init__(self, path: Path, batch: int = BATCH) -> None:
+        self.path, self._batch = path, batch
         with self._readable():
-            found = ds.dataset(self.path, format="parquet", partitioning="hive")
-            schema = found.schema
-            self._files = [str(file) for file in found.files]
-            self.count = int(found.count_rows())
+            schema, self._files, self.count = _found(path)
         self.columns = [str(name) for name in schema.names if not str(name).startswith("__index_level_")]
         self._schema = schema
         self.kinds: Mapping[str, Any] = {field.name: field.type for field in schema}
+
+    def arrow(self, columns: Sequence[str]) -> Iterator[Any]:
+        """Batches of `columns` in Arrow, which needs no pandas."""
+        yield from self._batches(list(columns))
 
     def frame(self, columns: Sequence[str] | None = None) -> pd.DataFrame:
         """See `Rows.frame`; times are datetime64[ns] whatever has written them."""
@@ -135,6 +132,27 @@ class Stored:
 
     def _readable(self) -> Any:
         return dataset.readable(self.path)
+
+
+class Stored(File):
+    """The folder that `prep` wrote."""
+
+    def __init__(self, folder: Path, batch: int = BATCH) -> None:
+        self.manifest = dataset.read_manifest(folder)
+        super().__init__(folder / dataset.ROWS, batch)
+
+
+def _found(path: Path) -> tuple[Any, list[str], int]:
+    """Schema, files and number of rows."""
+    import pyarrow.parquet as pq
+
+    if not path.is_dir():
+        described = pq.read_metadata(path)
+        return described.schema.to_arrow_schema(), [str(path)], int(described.num_rows)
+    import pyarrow.dataset as ds
+
+    found = ds.dataset(path, format="parquet", partitioning="hive")
+    return found.schema, [str(file) for file in found.files], int(found.count_rows())
 
 
 class Written:
