@@ -207,6 +207,8 @@ def _refused_texts(column: Column, values: Any) -> Array:
 
 def fits(column: Column, kind: Any) -> bool:
     """Whether an Arrow type can hold what the column admits: no text is read as a number, nor the reverse."""
+    import pyarrow.types as kinds
+
     if column.type in RICH:
         from mlops.spec import cells
 
