@@ -18,8 +18,8 @@ from mlops.errors import InvalidInput
 from mlops.infra.cost import renew
 from mlops.infra.cost.api import Costs, costs
 from mlops.infra.cost.bill import bill, difference
-from mlops.infra.cost.prices import OWN, Meter, price, table
-from mlops.infra.cost.render import markdown, text
+from mlops.infra.cost.prices import OWN, STALE, Meter, months_old, price, table
+from mlops.infra.cost.render import data, markdown, text
 from mlops.infra.cost.uses import FREE, HOURS, PRICED, Load, Use, deployment
 from mlops.infra.model import Captured, Resource
 from mlops.spec._yaml import Document
@@ -103,6 +103,36 @@ def test_another_region_stands_in_and_is_told() -> None:
     said = text(costs(ROOT, [plan("staging")]))
     assert "Without a price of westeurope, that of" in said
     assert "read on 2024-08-30" in said
+
+
+@pytest.mark.parametrize(
+    ("day", "months"),
+    [
+        (date(2024, 8, 30), 0),
+        (date(2024, 9, 29), 0),
+        (date(2024, 9, 30), 1),
+        (date(2025, 2, 27), 5),
+        (date(2025, 8, 29), 11),
+        (date(2026, 11, 30), 27),
+        (date(2023, 1, 1), 0),
+    ],
+)
+def test_the_age_of_prices_is_told_with_the_way_to_renew_them(day: date, months: int) -> None:
+    known = table(ROOT)
+    assert months_old(known.read, day) == months
+    told = Costs((), known, Load(), day=day)
+    warned = f"These prices are {months} months old (read on {known.read})"
+    for said in (text(told), markdown(told)):
+        assert (warned in said) is (months >= STALE)
+        assert "`mlops infra cost --renew`" in said, "how to renew them is always said"
+    assert data(told)["prices"]["months_old"] == months
+    assert bool(data(told)["prices"]["warning"]) is (months >= STALE)
+
+
+def test_a_plan_has_no_day_so_its_text_stays() -> None:
+    told = Costs((), table(ROOT), Load())
+    assert "months old" not in markdown(told) + text(told)
+    assert data(told)["prices"]["months_old"] is None
 
 
 def test_the_pull_request_sees_the_difference() -> None:

@@ -51,6 +51,7 @@ def assignment(role: str, scope: str = f"{SUBSCRIPTION}/resourceGroups/a", **mor
         (assignment(access.USER_ACCESS_ADMINISTRATOR, condition="x"), True),
         (assignment(access.ROLE_ADMINISTRATOR), True),
         (assignment(access.ROLE_ADMINISTRATOR, condition="x"), False),
+        (assignment(access.ROLE_ADMINISTRATOR, condition=""), True),
         (assignment(access.CONTRIBUTOR), False),
         (assignment(access.CONTRIBUTOR, SUBSCRIPTION), True),
         (assignment(access.CONTRIBUTOR, f"{SUBSCRIPTION}/"), True),
@@ -78,6 +79,7 @@ def test_no_role_can_give_itself_more(inputs: dict[str, Any], bad: bool) -> None
         ("Microsoft.Authorization/roleAssignments/write", True),
         ("microsoft.authorization/roleAssignments/delete", True),
         ("Microsoft.Authorization/roleAssignments/read", False),
+        ("Microsoft.Authorization/roleAssignments/spread", True),
         ("Microsoft.Storage/storageAccounts/read", False),
     ],
 )
@@ -87,6 +89,7 @@ def test_custom_roles_list_what_they_need(field: str, action: str, bad: bool) ->
 
 
 GITHUB = "https://token.actions.githubusercontent.com"
+DEVOPS = "https://vstoken.dev.azure.com/00000000-0000-0000-0000-000000000001"
 ENTRA = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/v2.0"
 
 
@@ -96,15 +99,34 @@ ENTRA = "https://login.microsoftonline.com/00000000-0000-0000-0000-000000000001/
         ({}, False),
         ({"subject": "repo:a/b:environment:*"}, True),
         ({"subject": "repo:a/b:ref:refs/heads/main"}, True),
+        ({"subject": "repo:a/b:environment:prod:job_workflow_ref:x"}, True),
+        ({"subject": "repo:a/*:environment:prod"}, True),
+        ({"subject": "repo:a/b?:environment:prod"}, True),
+        ({"subject": "repo:a/b:environment:"}, True),
         ({"subject": "sc://a/b/c"}, True),
+        ({"issuer": f"{GITHUB}/an-enterprise"}, False),
+        ({"issuer": f"{GITHUB}/an enterprise"}, True),
+        ({"issuer": DEVOPS, "subject": "sc://a/b/c"}, False),
+        ({"issuer": DEVOPS, "subject": "sc://a/b/*"}, True),
+        ({"issuer": DEVOPS, "subject": "sc://*/b/c"}, True),
+        ({"issuer": DEVOPS, "subject": "sc://a/*/c"}, True),
+        ({"issuer": DEVOPS, "subject": "sc://a/b"}, True),
+        ({"issuer": DEVOPS, "subject": "sc://a/b/c/d"}, True),
+        ({"issuer": DEVOPS, "subject": "repo:a/b:environment:prod"}, True),
+        ({"issuer": f"{DEVOPS}0", "subject": "sc://a/b/c"}, True),
+        ({"issuer": DEVOPS.replace("0001", "any"), "subject": "sc://a/b/c"}, True),
         ({"issuer": "https://example.com"}, True),
         ({"issuer": f"{GITHUB}.example.com"}, True),
         ({"issuer": UNKNOWN, "subject": "anything"}, False),
         ({"subject": UNKNOWN, "issuer": "https://example.com"}, False),
         ({"audiences": []}, True),
+        ({"audiences": None}, True),
         ({"audiences": [access.AUDIENCE, "more"]}, True),
         ({"issuer": ENTRA, "subject": "/eid1/c/pub/t/a-1/a/b_2/sc/c/d"}, False),
         ({"issuer": ENTRA, "subject": "repo:a/b:environment:prod"}, True),
+        ({"issuer": ENTRA, "subject": "/eid1/c/pub/t/a/a/b/sc/c/*"}, True),
+        ({"issuer": ENTRA, "subject": "/eid1/c/pub/t/a/a/b/sc/c/d/e"}, True),
+        ({"issuer": ENTRA.replace("v2.0", "v2-0"), "subject": "/eid1/c/pub/t/a/a/b/sc/c/d"}, True),
     ],
 )
 def test_federated_trust_names_one_environment(changes: dict[str, Any], bad: bool) -> None:
@@ -221,6 +243,8 @@ def test_one_wrong_value_is_found(check: str, field: str, value: Any) -> None:
         ("PT31M", True),
         ("PT1800S", False),
         ("PT1801S", True),
+        ("PT1800.0S", False),
+        ("PT1800.5S", True),
         ("PT1H", True),
         ("PT0H30M", False),
         ("PT", True),

@@ -84,7 +84,7 @@ def test_a_workspace_has_a_budget() -> None:
     workspace, budget = resource("machinelearningservices:Workspace"), resource("consumption:Budget", "b")
     assert told("MLOPS_COST_2", workspace, GROUP) == ["x"]
     assert told("MLOPS_COST_2", workspace, budget) == []
-    assert told("MLOPS_COST_2", GROUP) == []
+    assert told("MLOPS_COST_2", GROUP, resource("machinelearningservices:OnlineEndpoint")) == []
 
 
 def test_a_source_has_one_topic() -> None:
@@ -193,6 +193,7 @@ ONE, OTHER_RULE, OTHER_RESOURCE = (
         ([], [], []),
         ([Skip("x", "A_1", "known")], [(ONE, "known")], []),
         ([Skip("x", "A_1", "known"), Skip("y", "A_1", "too")], [(ONE, "known"), (OTHER_RESOURCE, "too")], []),
+        ([Skip("x", "A_9", "known"), Skip("x", "A_1", "known")], [(ONE, "known")], [UNUSED]),
         ([Skip("x", "A_1", " ")], [], [REASONLESS]),
         ([Skip("x", "A_9", "known")], [], [UNUSED]),
         ([Skip("z", "A_1", "known")], [], [UNUSED]),

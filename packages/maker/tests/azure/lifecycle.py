@@ -24,30 +24,38 @@ from tests.e2e.template_copy import MODEL, REVIEWER, Repository
 
 
 @contextmanager
-def subscription(folder: Path, database: Path) -> Iterator[Emulator]:
-    """Azure with an MLflow of its own; `database` is an empty one of the right version."""
+def subscription(folder: Path, database: Path, *asked: str) -> Iterator[Emulator]:
+    """Azure with an MLflow of its own; `database` is an empty one of the right version.
+
+    `asked`: hosts that scripts ask for, see `settle`.
+    """
     shutil.copy(database, folder / "mlflow.db")
     with Emulator(folder) as made:
         made.tracking.start(sqlite_uri(folder / "mlflow.db"))
         made.jobs.preload = HEAVY
         made.entra.renew_assertion(seconds=3600)  # what a workload's platform does by itself
         yield made
-        settle(made)
+        settle(made, *asked)
 
 
 def repository_on(azure: Emulator, folder: Path, raw: Path) -> Repository:
     """A commit of the template with `raw` as its data, and what its stack files amount to on `azure`."""
     made = Repository.make(folder, raw)
     _hurry(made)
+    provide(azure, made, MODEL)
+    return made
+
+
+def provide(azure: Emulator, made: Repository, model: str) -> None:
+    """What the stack files of the repository amount to on `azure`, and verbs that go there."""
     provision(azure, made.root, load_settings(made.root))
     connection = Connection(made.root, load_settings(made.root))
     for env in ("staging", "prod"):
         workspace = workspace_of(azure, connection, env)
         place = connection.place(env)
-        azure.online.add(workspace.id, place.endpoint("online_endpoint", MODEL), auth="AADToken")
-        azure.batch.add(workspace.id, place.endpoint("batch_endpoint", MODEL))
+        azure.online.add(workspace.id, place.endpoint("online_endpoint", model), auth="AADToken")
+        azure.batch.add(workspace.id, place.endpoint("batch_endpoint", model))
     made.env |= {**azure.env, "AZURE_SUBSCRIPTION_ID": SUBSCRIPTION, "MLOPS_TARGET": "azure"}
-    return made
 
 
 def workspace_of(azure: Emulator, connection: Connection, env: str) -> Any:
@@ -70,9 +78,9 @@ def _hurry(repository: Repository) -> None:
     repository.git("push", "--quiet")
 
 
-def quick_steps(repository: Repository, env: str) -> None:
+def quick_steps(repository: Repository, env: str, model: str = MODEL) -> None:
     """Seconds in place of minutes; a busy machine's latency, and what a month moves, decide nothing."""
-    path = repository.root / "environments" / env / f"{MODEL}.yaml"
+    path = repository.root / "environments" / env / f"{model}.yaml"
     told = yaml.safe_load(path.read_text())
     told["strategy"] = {
         "canary": [50, 100],

@@ -31,6 +31,41 @@ outputs:
   text: {type: uri_file}
 """  # noqa: E501
 
+AUTOML = """\
+type: automl
+experiment_name: tiny
+compute: azureml:cpu-cluster
+task: regression
+primary_metric: r2_score
+target_column_name: y
+training_data: {path: ./table, type: mltable}
+limits: {max_trials: 2, timeout_minutes: 60}
+outputs: {best_model: {type: mlflow_model}}
+"""
+WITH_AUTOML = """\
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json
+type: pipeline
+experiment_name: tiny
+inputs: {train: {type: mltable, path: ./table}}
+settings: {default_compute: azureml:cpu-cluster}
+outputs: {told: {type: uri_file}}
+jobs:
+  learn:
+    type: automl
+    task: regression
+    primary_metric: r2_score
+    target_column_name: y
+    training_data: ${{parent.inputs.train}}
+    limits: {max_trials: 2, timeout_minutes: 60}
+    outputs: {best_model: {type: mlflow_model}}
+  after:
+    type: command
+    command: ls ${{inputs.model}} > ${{outputs.told}}
+    environment: file:environment.yml
+    inputs: {model: {type: mlflow_model, path: "${{parent.jobs.learn.outputs.best_model}}"}}
+    outputs: {told: "${{parent.outputs.told}}"}
+"""
+
 
 @pytest.fixture
 def job(tmp_path: Path) -> Path:
@@ -82,3 +117,76 @@ def test_what_only_a_run_here_can_do_is_refused(
     with pytest.raises(InvalidInput, match="run steps on this machine; on Azure ML a pipeline runs whole"):
         target.jobs.run(job, {}, {}, lambda _: None, selection)
     assert not tracked.calls("PUT", "/jobs/")
+
+
+def automl(folder: Path, text: str, columns: str = "x,y") -> Path:
+    """A file that names AutoML, beside the table that it learns from."""
+    (folder / "table").mkdir()
+    (folder / "table/rows.csv").write_text(f"{columns}\n1,2\n")
+    (folder / "table/MLTable").write_text(
+        "paths: [{file: ./rows.csv}]\ntransformations: [{read_delimited: {delimiter: ','}}]\n"
+    )
+    path = folder / "automl.yml"
+    path.write_text(text)
+    return path
+
+
+def test_automl_goes_there_as_its_file_stands(target: Target, job: Path) -> None:
+    heard: list[StepEvent] = []
+    result = target.jobs.run(automl(job.parent, AUTOML), {}, {"mlops.job": "automl.yml"}, heard.append)
+    assert heard[-1].state == "finished"
+    assert (target.jobs.output(result.run_id, "best_model") / "MLmodel").is_file()
+    assert result.tags["mlops.job"] == "automl.yml"
+
+
+def test_automl_in_a_pipeline_gives_its_model_to_the_next_job(target: Target, job: Path) -> None:
+    heard: list[StepEvent] = []
+    result = target.jobs.run(automl(job.parent, WITH_AUTOML), {}, {}, heard.append)
+    assert result.outputs["told"].read_text() == "MLmodel\n"
+    assert {event.step: event.state for event in heard} == {"learn": "finished", "after": "finished"}
+
+
+@pytest.mark.parametrize(("text", "label"), [(AUTOML, r"\S+_0"), (WITH_AUTOML, r"learn\.learn_0")])
+def test_automl_that_fails_shows_the_log_of_what_failed(
+    target: Target, job: Path, text: str, label: str
+) -> None:
+    path = automl(job.parent, text, columns="x,z")
+    with pytest.raises(
+        StepFailed, match=f"step '{label}' failed.*log:\n    The target column y was not found"
+    ):
+        target.jobs.run(path, {}, {}, lambda _: None)
+
+
+def test_what_azure_ai_ml_says_of_a_file_is_a_sentence(target: Target, job: Path) -> None:
+    """It explains itself in colours and with links; what is left is about the file."""
+    with pytest.raises(InvalidInput) as caught:
+        target.jobs.run(automl(job.parent, AUTOML.replace("./table", "./nowhere")), {}, {}, lambda _: None)
+    said = str(caught.value)
+    assert "nowhere" in said and "\x1b" not in said and "Resources" not in said
+
+
+BY_NAME = """\
+$schema: https://azuremlschemas.azureedge.net/latest/pipelineJob.schema.json
+type: pipeline
+experiment_name: tiny
+settings: {default_compute: azureml:cpu-cluster}
+inputs: {word: hey}
+outputs: {text: {type: uri_file}}
+jobs:
+  say:
+    command: cat ${{inputs.d}} > ${{outputs.text}} && echo ${{inputs.t}} >> ${{outputs.text}}
+    environment: file:environment.yml
+    inputs:
+      d: {type: uri_file, path: "https://example.com/a.csv"}
+      t: ${{parent.inputs.word}}
+    outputs: {text: "${{parent.outputs.text}}"}
+"""
+
+
+def test_an_input_of_a_job_can_be_given_by_its_name(target: Target, job: Path) -> None:
+    path = job.parent / "named.yml"
+    path.write_text(BY_NAME)
+    (job.parent / "copy.csv").write_text("1\n")
+    given = {"say.d": str(job.parent / "copy.csv"), "say.t": "no"}
+    result = target.jobs.run(path, given, {}, lambda _: None)
+    assert result.outputs["text"].read_text() == "1\nno\n"

@@ -142,7 +142,9 @@ def test_it_means_the_same_there_and_here(outer: Path, tracked: Emulator) -> Non
 
 def test_a_step_inside_of_it_that_fails_fails_all(outer: Path, tracked: Emulator) -> None:
     heard: list[StepEvent] = []
-    with pytest.raises(StepFailed, match="step 'inner' failed"):
+    with pytest.raises(StepFailed, match=r"step 'inner\.first' failed.*log:\n    told to fail") as caught:
         run(on("azure", outer), outer, heard, fail="yes")
+    (first,) = [job for job in tracked.jobs.jobs.values() if job.display == "first"]
+    assert f"log: https://ml.azure.com/runs/{first.name}?" in str(caught.value)
     states = {event.step: event.state for event in heard}
     assert states["inner"] == "failed" and states["after"] == "skipped"

@@ -7,7 +7,6 @@ def _of(folder: str, *names: str) -> tuple[str, ...]:
     return tuple(f"packages/{folder}/test_{name}.py" for name in names)
 
 
-_ENGINE = ("packages/engine/tests/unit/engine",)
 _GATES = _of("engine/tests/unit/gates", "gate_decisions", "gate_words", "gates_block")
 _CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule", "engine_agreement")
 _SERVING = "runtime/tests/unit/serving"
@@ -86,11 +85,15 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "packages/runtime/tests/unit/monitoring/test_compared_ways.py",
         "packages/runtime/tests/unit/monitoring/test_thresholds.py",
     ),
-    "packages/engine/src/mlops/lifecycle/decide/plan.py": _ENGINE,
-    "packages/engine/src/mlops/lifecycle/decide/rollout_steps.py": _of(
-        "engine/tests/unit/engine", "plan_decisions", "rollout_decisions"
+    "packages/engine/src/mlops/lifecycle/decide/plan.py": _of(
+        "engine/tests/unit/engine", "plan_decisions", "plan_small_worlds", "rollout_decisions"
     ),
-    "packages/engine/src/mlops/lifecycle/decide/transitions.py": _ENGINE,
+    "packages/engine/src/mlops/lifecycle/decide/rollout_steps.py": _of(
+        "engine/tests/unit/engine", "rollout_steps"
+    ),
+    "packages/engine/src/mlops/lifecycle/decide/transitions.py": _of(
+        "engine/tests/unit/engine", "transitions_table", "engine_agreement"
+    ),
     "packages/engine/src/mlops/lifecycle/decide/analysis.py": _of(
         "engine/tests/unit/engine", "engine_analysis", "analysis_rates"
     ),

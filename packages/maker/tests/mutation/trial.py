@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.mutation.anew import Place, line_of, options, run_imported_anew
+from tests.mutation.anew import Noticed, Place, line_of, options, run_imported_anew
 from tests.mutation.codes import exchange, functions_of, tops
 from tests.mutation.edits import MODULE_LEVEL, Edit
 from tests.mutation.measure import Outcome, foreign, measured
@@ -66,10 +66,12 @@ def try_edits(
             importlib.import_module(name)
         except ImportError:
             continue
+    noticed = Noticed()
     for one in cold:
         place, edit = one
-        work = partial(run_imported_anew, place, tests, edit, session.seconds)
+        work = partial(run_imported_anew, place, tests, edit, session.seconds, noticed)
         told(one, _fork(work, session.limit))
+        noticed.learn()
 
 
 @dataclass

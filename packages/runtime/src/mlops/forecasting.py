@@ -84,17 +84,17 @@ class Forecast:
 
         self._check(table)
         first, end = pd.Timestamp(window.first), pd.Timestamp(window.end)
-        made = pd.concat(
+        together = pd.concat(
             [self._of_series(name, part, first, end) for name, part in table.groupby(self.series, sort=True)],
             ignore_index=True,
         )
-        if made.empty:
+        if together.empty:
             times = table[self.time]
             raise InvalidInput(
                 f"nothing can be forecast in the window {window}: the data cover {times.min():%Y-%m-%d}.."
                 f"{times.max():%Y-%m-%d}, and a row needs {self._lags} values before it"
             )
-        return made.sort_values([self.time, self.series, STEP], kind="stable", ignore_index=True)
+        return together.sort_values([self.time, self.series, STEP], kind="stable", ignore_index=True)
 
     def ask(self, table: pd.DataFrame) -> pd.DataFrame:
         """What a client sends: the rows for the next `horizon` steps after the newest value of each
@@ -102,14 +102,14 @@ class Forecast:
         import pandas as pd
 
         self._check(table)
-        found = []
+        parts = []
         for name, part in table.groupby(self.series, sort=True):
             last = part[self.time].max()
             rows = self._of_series(
                 name, part, last + pd.Timedelta(1), pd.Timestamp.max.normalize(), ahead=True
             )
-            found.append(rows)
-        return pd.concat(found, ignore_index=True)[[*self.inputs, self.time]]
+            parts.append(rows)
+        return pd.concat(parts, ignore_index=True)[[*self.inputs, self.time]]
 
     def contract(self, low: float, high: float) -> DataFrameSchema:
         """The data contract of the rows; values lie between `low` and `high`."""
@@ -168,7 +168,7 @@ class Forecast:
         columns[self.target] = values[target]
         columns[self.time] = when
         columns[BASELINE] = values[target - self.season * (-(-step // self.season))]
-        made = pd.DataFrame(columns)
-        complete = made[[*self.values, BASELINE]].notna().all(axis=1)
-        learned = complete if ahead else complete & made[self.target].notna()
-        return made[learned]
+        table = pd.DataFrame(columns)
+        complete = table[[*self.values, BASELINE]].notna().all(axis=1)
+        learned = complete if ahead else complete & table[self.target].notna()
+        return table[learned]

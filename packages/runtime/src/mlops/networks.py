@@ -114,15 +114,15 @@ class _Network(BaseEstimator):
         """A module with weights that nobody has fitted."""
         known = inspect.signature(self.module).parameters
         sizes = {"inputs": self.inputs_, "outputs": self.outputs_}
-        made = self.module(
+        network = self.module(
             **{name: size for name, size in sizes.items() if name in known}, **dict(self.options or {})
         )
-        if not hasattr(made, "state_dict"):
+        if not hasattr(network, "state_dict"):
             raise InvalidInput(
-                f"{self.module!r} made a {type(made).__name__}, which is no torch.nn.Module; give the "
+                f"{self.module!r} made a {type(network).__name__}, which is no torch.nn.Module; give the "
                 "network a class of modules, or a function that returns a module"
             )
-        return made
+        return network
 
     def _wide(self, answer: Any, rows: int) -> Any:
         """[rows, outputs], whatever shape a single answer has."""
@@ -213,10 +213,10 @@ class NetworkClassifier(ClassifierMixin, _Network):
         return self._answers(rows)
 
     def predict(self, rows: Any) -> Array:
-        found = self._answers(rows)
+        probabilities = self._answers(rows)
         if self.several_:
-            return (found >= 0.5).astype(int)
-        return np.asarray(self.classes_[found.argmax(axis=1)])
+            return (probabilities >= 0.5).astype(int)
+        return np.asarray(self.classes_[probabilities.argmax(axis=1)])
 
 
 class NetworkRegressor(RegressorMixin, _Network):
@@ -275,13 +275,13 @@ class NetworkRegressor(RegressorMixin, _Network):
         return known[self.loss]  # type: ignore[no-any-return]
 
     def _finish(self, torch: Any, answer: Any) -> Any:
-        found = answer * torch.from_numpy(self.spread_) + torch.from_numpy(self.centre_)
+        values = answer * torch.from_numpy(self.spread_) + torch.from_numpy(self.centre_)
         # Quantiles that cross are put in order.
-        return torch.sort(found, dim=1)[0] if self.quantiles else found
+        return torch.sort(values, dim=1)[0] if self.quantiles else values
 
     def predict(self, rows: Any) -> Array:
-        found = self._answers(rows)
-        return found[:, 0] if self.flat_ else found
+        values = self._answers(rows)
+        return values[:, 0] if self.flat_ else values
 
 
 def _answering(network: _Network, module: Any) -> Any:
@@ -315,5 +315,5 @@ def table(rows: Any) -> Array:
             for name in rows
         ]
         return np.ascontiguousarray(np.hstack(parts)) if len(rows) else np.zeros((0, len(parts)), np.float32)
-    found = np.asarray(rows, dtype=np.float32)
-    return np.ascontiguousarray(found.reshape(len(found), -1))
+    numbers = np.asarray(rows, dtype=np.float32)
+    return np.ascontiguousarray(numbers.reshape(len(numbers), -1))

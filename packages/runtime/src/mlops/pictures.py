@@ -59,5 +59,5 @@ class Pixels(TransformerMixin, BaseEstimator):
 
 
 def _columns(images: Any) -> list[Any]:
-    found = np.asarray(images, dtype=object)
-    return [found] if found.ndim == 1 else list(found.T)
+    cells = np.asarray(images, dtype=object)
+    return [cells] if cells.ndim == 1 else list(cells.T)

@@ -39,27 +39,27 @@ def path(place: str) -> Path:
                 f"{place} is a file of a data asset, and the step train was given none; pass the folder as "
                 "its input `pretrained` (--pretrained FOLDER)"
             )
-        found = Path(root) / rest
+        file = Path(root) / rest
     elif kind == "package" and "/" in rest:
         name, _, inner = rest.partition("/")
         spec = find_spec(name)
         if spec is None or not spec.submodule_search_locations:
             raise InvalidInput(f"{place}: there is no installed package {name!r}")
-        found = Path(next(iter(spec.submodule_search_locations))) / inner
+        file = Path(next(iter(spec.submodule_search_locations))) / inner
     else:
         raise InvalidInput(f"{place!r} is no place; it is package:NAME/FILE or asset:FILE")
-    if ".." in Path(rest).parts or not found.is_file():
-        raise InvalidInput(f"{place}: {found} is no file")
-    return found
+    if ".." in Path(rest).parts or not file.is_file():
+        raise InvalidInput(f"{place}: {file} is no file")
+    return file
 
 
 def read(place: str, digest: str) -> bytes:
     """The bytes of a pre-trained file. Raises `IntegrityError` when they are not those of `digest`."""
     data = path(place).read_bytes()
-    found = f"sha256:{hashlib.sha256(data).hexdigest()}"
-    if found != digest:
+    actual = f"sha256:{hashlib.sha256(data).hexdigest()}"
+    if actual != digest:
         raise IntegrityError(
-            f"{place} has the digest {found}, and the model asks for {digest}; nothing was trained. "
+            f"{place} has the digest {actual}, and the model asks for {digest}; nothing was trained. "
             "Find out who changed the file, or name the digest of the one that you mean"
         )
     return data
@@ -69,14 +69,14 @@ def used(estimator: Any) -> dict[str, str]:
     """Digest by place of every pre-trained file within a fitted estimator: of all its parts that have an
     attribute `pretrained_`, as `OnnxEncoder` has."""
     said = getattr(estimator, "pretrained_", None)
-    found = {
+    digests = {
         place: digest
         for place, digest in (said.items() if isinstance(said, dict) else ())
         if isinstance(place, str) and isinstance(digest, str) and digest.startswith("sha256:")
     }
     for part in inside(estimator):
-        found |= used(part)
-    return found
+        digests |= used(part)
+    return digests
 
 
 class OnnxEncoder(TransformerMixin, BaseEstimator):
@@ -109,8 +109,8 @@ class OnnxEncoder(TransformerMixin, BaseEstimator):
         else:
             feed = np.asarray(rows, dtype=np.float32).reshape(len(rows), -1)
         wanted = self.output or session.get_outputs()[0].name
-        (found,) = session.run([wanted], {given.name: feed})
-        return np.asarray(found, dtype=np.float32).reshape(len(feed), -1)
+        (answer,) = session.run([wanted], {given.name: feed})
+        return np.asarray(answer, dtype=np.float32).reshape(len(feed), -1)
 
     def _session(self) -> Any:
         if getattr(self, "_run", None) is None:

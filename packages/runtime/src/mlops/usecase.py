@@ -163,6 +163,15 @@ class Groups(Protocol):
 
 
 @runtime_checkable
+class Weighs(Protocol):
+    """What a use case has beside `UseCase` when some rows count for more than others while it learns."""
+
+    weight: str
+    """Column of the rows with numbers from 0 up: exposure, how recent, how sure. `fit` gets it as
+    `sample_weight`; metrics count every row once."""
+
+
+@runtime_checkable
 class Compares(Protocol):
     """What a use case has beside `UseCase` when a trivial model is to be beaten."""
 
@@ -241,6 +250,7 @@ def beside(usecase: UseCase) -> tuple[str, ...]:
     clock = () if usecase.time is None else (usecase.time,)
     told = [usecase.group] if isinstance(usecase, Groups) else []
     told += [usecase.baseline] if isinstance(usecase, Compares) else []
+    told += [usecase.weight] if isinstance(usecase, Weighs) else []
     if told or more:
         inputs = usecase.contract().columns
         return tuple(
@@ -313,11 +323,11 @@ def load_usecase(package: str, path: Path | None = None) -> UseCase:
             f"the use case {package!r} cannot be imported (no module named {error.name!r}); "
             f"it must be a package under src/ that mlops.toml names"
         ) from None
-    found = getattr(module, ATTRIBUTE, None)
-    if found is None:
+    usecase = getattr(module, ATTRIBUTE, None)
+    if usecase is None:
         raise InvalidInput(f"the package {package!r} has no object called {ATTRIBUTE!r}")
-    made = "train" if isinstance(found, Trains) else "build"
-    members = [*vars(UseCase)["__annotations__"], "load", "features", "contract", made, "evaluate"]
-    if missing := [m for m in members if not hasattr(found, m)]:
+    method = "train" if isinstance(usecase, Trains) else "build"
+    members = [*vars(UseCase)["__annotations__"], "load", "features", "contract", method, "evaluate"]
+    if missing := [m for m in members if not hasattr(usecase, m)]:
         raise InvalidInput(f"{package}.{ATTRIBUTE} lacks {', '.join(missing)} (see mlops.usecase.UseCase)")
-    return found  # type: ignore[no-any-return]
+    return usecase  # type: ignore[no-any-return]

@@ -97,7 +97,7 @@ def model_facts(
     shown = newest if only is None else [v for v in registered if v.version == only]
     gates = load_gates(root, model)
     champion = gates.champion
-    made = tuple(version_facts(root, target.registry, v) for v in shown)
+    versions = tuple(version_facts(root, target.registry, v) for v in shown)
     about, label = _usecase(root, settings.models[model].usecase)
     return ModelFacts(
         name=model,
@@ -108,8 +108,8 @@ def model_facts(
         environments=tuple(
             environment_facts(root, target, env, model) for env in files.load_policy(root).order
         ),
-        ways={name: direction(name, gates) for name in _measured(made) | {champion.metric}},
-        versions=made,
+        ways={name: direction(name, gates) for name in _measured(versions) | {champion.metric}},
+        versions=versions,
         older=len(registered) - len(shown),
     )
 

@@ -72,7 +72,7 @@ def _jinja() -> Environment:
     """The templates, compiled once a process."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader(_HERE / "templates"),
         autoescape=True,
         undefined=StrictUndefined,
@@ -89,8 +89,8 @@ def _jinja() -> Environment:
         words.digest,
         words.plural,
     ):
-        made.filters[filter_.__name__] = filter_
-    made.globals.update(
+        environment.filters[filter_.__name__] = filter_
+    environment.globals.update(
         link=words.link,
         bar=charts.bar,
         interval=charts.interval,
@@ -100,7 +100,7 @@ def _jinja() -> Environment:
         worse=changes.worse,
         measured=_measured,
     )
-    return made
+    return environment
 
 
 def _render(board: BoardFacts, template: str, up: str, **facts: Any) -> str:

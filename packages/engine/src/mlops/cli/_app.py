@@ -41,9 +41,9 @@ app = typer.Typer(
 
 def group(name: str, help: str) -> typer.Typer:
     """A verb with verbs of its own below it, such as `mlops data`."""
-    made = typer.Typer(cls=Group, no_args_is_help=True, help=help)
-    app.add_typer(made, name=name)
-    return made
+    verbs = typer.Typer(cls=Group, no_args_is_help=True, help=help)
+    app.add_typer(verbs, name=name)
+    return verbs
 
 
 ModelOption = Annotated[

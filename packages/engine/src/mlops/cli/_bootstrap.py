@@ -56,8 +56,8 @@ def azure(
 
     wanted = setting_up.Wanted(_kind(forge), tuple(stack or ()), tuple(reviewer or ()), protect)
     if undo:
-        made = setting_up.steps_for(state.root, state.settings, wanted.ever)
-        _undo(made, dry_run=dry_run, yes=yes, as_json=as_json)
+        everything = setting_up.steps_for(state.root, state.settings, wanted.ever)
+        _undo(everything, dry_run=dry_run, yes=yes, as_json=as_json)
         return
     steps = setting_up.steps_for(state.root, state.settings, wanted)
     planned = engine.plan(steps)

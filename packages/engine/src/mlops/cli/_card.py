@@ -33,10 +33,10 @@ def card(
     name, _ = state.model(model)
     chosen = find_version(state.target.registry, name, version).version
     facts = gather(state.root, state.target, state.settings, (name,), only=chosen)
-    made = card_of(facts.models[0], facts.models[0].versions[0])
+    page = card_of(facts.models[0], facts.models[0].versions[0])
     if file is None:
-        sys.stdout.write(markdown(made))
+        sys.stdout.write(markdown(page))
         return
-    text = card_page(facts, made) if file.suffix == ".html" else markdown(made)
+    text = card_page(facts, page) if file.suffix == ".html" else markdown(page)
     file.write_text(text, encoding="utf-8")
-    out().print(f"the card of {made.title} is in {file}", markup=False)
+    out().print(f"the card of {page.title} is in {file}", markup=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -44,7 +45,7 @@ def cost(
     api, render = _api(), _api("mlops.infra.cost.render")
     load = api.Load(node_hours, storage_gb, logs_gb, traffic_gb)
     err().print("Running the program of the stacks without a cloud", style="dim")
-    costs = api.cost(state.root, load, stacks=stack, against=against)
+    costs = replace(api.cost(state.root, load, stacks=stack, against=against), day=datetime.now(UTC).date())
     if renew:
         _renew(costs, price_list)
         return

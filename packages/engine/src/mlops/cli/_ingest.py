@@ -37,20 +37,20 @@ def ingest(
         chosen = None if window is None else Window.parse(window)
     except ValueError as error:
         raise InvalidInput(f"--window: {error}; got {window!r}") from None
-    made = take(
+    delivered = take(
         state.root, state.target, name, source, chosen, actor=actor(state.root), max_rejected=max_rejected
     )
     if as_json:
-        print_json(vars(made))
+        print_json(vars(delivered))
         return
-    if not made.new:
-        out().print(f"nothing to do: {made.name}:{made.version} came of this delivery")
+    if not delivered.new:
+        out().print(f"nothing to do: {delivered.name}:{delivered.version} came of this delivery")
         return
     out().print(
-        f"[bold]{made.name}:{made.version}[/] has {made.accepted} new "
-        f"rows{f' of {made.window}' if made.window else ''}; "
-        f"{made.rejected_rows} rows and {made.rejected_files} files were set aside"
+        f"[bold]{delivered.name}:{delivered.version}[/] has {delivered.accepted} new "
+        f"rows{f' of {delivered.window}' if delivered.window else ''}; "
+        f"{delivered.rejected_rows} rows and {delivered.rejected_files} files were set aside"
     )
-    if made.quarantine:
-        out().print(f"  the reasons are in {made.quarantine}/quarantine.json")
-    out().print(f"  mlops train{named(name)} --set raw=azureml:{made.name}:{made.version}")
+    if delivered.quarantine:
+        out().print(f"  the reasons are in {delivered.quarantine}/quarantine.json")
+    out().print(f"  mlops train{named(name)} --set raw=azureml:{delivered.name}:{delivered.version}")

@@ -40,9 +40,9 @@ class Progress:
             return
         if event.state == "running":
             self._running.append(event.step)
-            if event.note:
-                self._line(f"    {event.step:<10} [yellow]{escape(event.note)}[/]")
-        else:
+        if event.note:
+            self._line(f"    {event.step:<10} [yellow]{escape(event.note)}[/]")
+        if event.state != "running":
             if event.step in self._running:
                 self._running.remove(event.step)
             took = f"{event.seconds:5.1f} s" if event.seconds is not None else " " * 7

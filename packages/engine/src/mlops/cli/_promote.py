@@ -54,7 +54,7 @@ def promote(
         except ValidationError as error:
             wrong = "; ".join(f"--{e['loc'][0]}: {e['msg']}" for e in error.errors())
             raise InvalidInput(f"a hotfix needs --bypass, --reason and --approver ({wrong})") from None
-    made = propose(
+    proposed = propose(
         state.root,
         state.target,
         _forge(),
@@ -65,7 +65,7 @@ def promote(
         release=release,
         bypass=excused,
     )
-    _show(made, as_json)
+    _show(proposed, as_json)
 
 
 @app.command(epilog='Example: mlops rollback prod --reason "predictions look wrong since noon"')
@@ -86,7 +86,7 @@ def rollback(
     from mlops.lifecycle.train.lineage import actor
 
     name, _ = state.model(model)
-    made = propose(
+    proposed = propose(
         state.root,
         state.target,
         _forge(),
@@ -97,7 +97,7 @@ def rollback(
         reason=reason,
         to=to,
     )
-    _show(made, as_json)
+    _show(proposed, as_json)
 
 
 def _show(made: Promotion, as_json: bool) -> None:

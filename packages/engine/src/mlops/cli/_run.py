@@ -25,7 +25,11 @@ def run(
     file: Annotated[Path, typer.Argument(help="A pipeline, or a command, sweep or Spark job.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="NAME=VALUE", help="An input of the job; repeatable."),
+        typer.Option(
+            "--input",
+            metavar="NAME=VALUE",
+            help="An input of the job, or JOB.NAME of one of its jobs; repeatable.",
+        ),
     ] = None,
     only: Annotated[
         list[str] | None,

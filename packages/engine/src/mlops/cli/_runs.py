@@ -47,13 +47,13 @@ def runs(
     else:
         listed = lifecycle.runs(state.root, registry, name, limit)
     if as_json:
-        print_json([asdict(made) for made in listed])
+        print_json([asdict(run) for run in listed])
     elif not listed:
         out().print(f"{name} has no run yet; try something with: mlops train --try{named(name)}")
     else:
         _table(listed, metric or load_gates(state.root, name).champion.metric)
         if which == BEST and len(listed) > 1:
-            first, second = (made.run_id[:8] for made in listed[:2])
+            first, second = (run.run_id[:8] for run in listed[:2])
             out().print(f"what the first does better: mlops compare {first} {second}{named(name)}")
 
 
@@ -61,13 +61,13 @@ def _table(found: list[Made], metric: str) -> None:
     from mlops.cli._tables import day, grid, months, show, value
 
     table = grid("run", "started", "version", metric, "tested on", "commit")
-    for made in found:
-        number = str(made.version) if made.version is not None else "try" if made.tried else ""
-        shown = value(made.metrics[metric]) if metric in made.metrics else ""
-        commit = made.commit[:8] + ("+" if made.dirty else "")
-        table.add_row(made.run_id[:8], day(made.started), number, shown, months(made.test_window), commit)
+    for run in found:
+        number = str(run.version) if run.version is not None else "try" if run.tried else ""
+        shown = value(run.metrics[metric]) if metric in run.metrics else ""
+        commit = run.commit[:8] + ("+" if run.dirty else "")
+        table.add_row(run.run_id[:8], day(run.started), number, shown, months(run.test_window), commit)
     show(out(), table)
-    if any(made.dirty for made in found):
+    if any(run.dirty for run in found):
         out().print("[dim]+ with changes that were not committed[/]")
 
 

@@ -34,13 +34,13 @@ def new_model(
     from mlops.scaffold.new_model import IMAGE
     from mlops.scaffold.new_model import new_model as scaffold
 
-    made = scaffold(state.root, state.settings, name, task, kind)
+    written = scaffold(state.root, state.settings, name, task, kind)
     if as_json:
-        print_json(made)
+        print_json(written)
         return
-    for path in made:
+    for path in written:
         out().print(f"  {path}")
-    if environment.PROJECT in made and IMAGE not in made and (state.root / IMAGE).is_file():
+    if environment.PROJECT in written and IMAGE not in written and (state.root / IMAGE).is_file():
         out().print(f"{IMAGE} lacks its library yet: uv lock && python container/build.py requirements")
     if absent := missing(kind):
         out().print(f"Its library is not installed: uv sync --group {' --group '.join(absent)}")

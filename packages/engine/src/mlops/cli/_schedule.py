@@ -23,8 +23,8 @@ def apply(
     from mlops.lifecycle.apply import schedule as verbs
 
     name, _ = state.model(model)
-    made = verbs.apply(state.root, state.target, state.environment(env), name, file)
-    out().print(f"[bold]{made}[/] is scheduled in {env}")
+    scheduled = verbs.apply(state.root, state.target, state.environment(env), name, file)
+    out().print(f"[bold]{scheduled}[/] is scheduled in {env}")
 
 
 @schedule.command("list", epilog="Example: mlops schedule list prod")

@@ -16,10 +16,10 @@ def grid(*titles: str, right: tuple[str, ...] = ()) -> Table:
     """A table without lines: what lines cost, cells have. Titles in `right` stand over numbers."""
     from rich.table import Table
 
-    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for title in titles:
-        made.add_column(title, no_wrap=True, justify="right" if title in right else "left")
-    return made
+        table.add_column(title, no_wrap=True, justify="right" if title in right else "left")
+    return table
 
 
 def show(console: Console, table: Table) -> None:

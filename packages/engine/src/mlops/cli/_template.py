@@ -66,16 +66,16 @@ def init(
     }  # fmt: skip
     asking = None if as_json else _asking()
     answers = gather(state.root, given, keep_example=keep_example, ask=asking)
-    with plan(state.root, answers) as made:
-        pending = made.pending
+    with plan(state.root, answers) as planned:
+        pending = planned.pending
         if as_json:
-            print_json(_plain(made))
+            print_json(_plain(planned))
         else:
-            _show(made, pending, dry_run)
+            _show(planned, pending, dry_run)
         if not dry_run:
-            made.carry_out()
+            planned.carry_out()
     if not as_json and pending and not dry_run:
-        _next(made)
+        _next(planned)
 
 
 def _asking() -> Ask | None:

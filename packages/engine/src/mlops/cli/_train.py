@@ -120,11 +120,11 @@ def _say_beside(trained: Trained) -> None:
     if REGISTERED not in trained.outputs or all(event.state == "reused" for event in trained.steps):
         return
     try:
-        made, against = beside(state.root, state.target.registry, trained.model, trained.run_id)
+        run, against = beside(state.root, state.target.registry, trained.model, trained.run_id)
     except MlopsError as error:
         err().print(f"[yellow]the run is not compared:[/] {error}")
         return
-    _table(made, against)
+    _table(run, against)
 
 
 def _table(made: Made, against: Mapping[str, Comparison]) -> None:
@@ -312,25 +312,25 @@ def release(
     from mlops.lifecycle.propose.release import release as write
 
     name, _ = state.model(model)
-    made = write(state.root, state.target, name, version)
-    signature = sign_release(state.root, state.target.registry, made.release, state.settings.signing)
+    released = write(state.root, state.target, name, version)
+    signature = sign_release(state.root, state.target.registry, released.release, state.settings.signing)
     if signature is not None:
-        made = replace(made, written=(*made.written, signature))
+        released = replace(released, written=(*released.written, signature))
     proposed = None
     if propose:
         from mlops.forge import open_forge
 
         forge = open_forge(state.root, state.settings)
-        proposed = propose_release(state.root, forge, made)
+        proposed = propose_release(state.root, forge, released)
     request = proposed.request if proposed else None
     if as_json:
         print_json(
             {
                 "model": name,
-                "release": made.release.version,
-                "environment": made.environment,
-                "replaces": made.replaces,
-                "written": list(made.written),
+                "release": released.release.version,
+                "environment": released.environment,
+                "replaces": released.replaces,
+                "written": list(released.written),
                 "pull_request": request.url if request else None,
                 "already": proposed.already if proposed else "",
             }
@@ -339,18 +339,19 @@ def release(
     if proposed and proposed.already:
         place = f", {request.url}" if request else ""
         out().print(
-            f"nothing to do for release {made.release.version} of {name} in {made.environment}: "
+            f"nothing to do for release {released.release.version} of {name} in {released.environment}: "
             f"{proposed.already}{place}"
         )
     elif request:
         out().print(f"pull request {request.number} ({request.state}): {request.title}, {request.url}")
-    elif made.written:
-        out().print(f"release {made.release.version} of {name} is written; commit it to have it served:")
+    elif released.written:
+        out().print(f"release {released.release.version} of {name} is written; commit it to have it served:")
         out().print(
-            f"  git add {' '.join(made.written)} && git commit -m 'Release {name} {made.release.version}'"
+            f"  git add {' '.join(released.written)} && "
+            f"git commit -m 'Release {name} {released.release.version}'"
         )
     else:
-        out().print(f"nothing to do: release {made.release.version} of {name} is already in the files")
+        out().print(f"nothing to do: release {released.release.version} of {name} is already in the files")
 
 
 @app.command(epilog="Example: mlops register ./trained-elsewhere --task binary --classes no,yes")
@@ -381,7 +382,7 @@ def register(
     if task not in (None, "binary", "multiclass", "regression"):
         raise InvalidInput(f"--task must be binary, multiclass or regression; got {task!r}")
     labels = [label for label in classes.split(",") if label]
-    made = register_external(
+    registered = register_external(
         state.root,
         state.target.registry,
         path,
@@ -395,6 +396,6 @@ def register(
         ),
     )
     if as_json:
-        print_json(vars(made))
+        print_json(vars(registered))
     else:
-        out().print(f"[bold]{name}[/] version [bold]{made.version}[/] is registered")
+        out().print(f"[bold]{name}[/] version [bold]{registered.version}[/] is registered")

@@ -99,8 +99,8 @@ def propose(git: Git, forge: Forge, proposal: Proposal, base: str, commit: str) 
 
     The user's checkout, index and branches stay as they are. Running it again gives the same pull request.
     """
-    made = git.commit(commit, proposal.files, f"{proposal.title}\n")
-    git.push(made, proposal.branch)
+    proposed = git.commit(commit, proposal.files, f"{proposal.title}\n")
+    git.push(proposed, proposal.branch)
     request = forge.open_or_update(proposal.branch, base, proposal.title, proposal.body)
     if proposal.reviewers:
         forge.request_review(request.number, proposal.reviewers)

@@ -66,16 +66,16 @@ class LocalForge:
         head = self.git.head(f"refs/heads/{branch}")
         there = self.find(branch)
         if there is not None:
-            made = self._write(replace(there, base=base, title=title, body=body, head=head))
+            request = self._write(replace(there, base=base, title=title, body=body, head=head))
             if there.head != head:
-                self._started(made, "synchronize", _actor())
-            return made
+                self._started(request, "synchronize", _actor())
+            return request
         with self._alone():
             number = max((p.number for p in self._all()), default=0) + 1
             url = (self._pulls / f"{number}.json").as_uri()
-            made = self._write(PullRequest(number, branch, base, title, "open", head, url, body, _actor()))
-        self._started(made, "opened", _actor())
-        return made
+            request = self._write(PullRequest(number, branch, base, title, "open", head, url, body, _actor()))
+        self._started(request, "opened", _actor())
+        return request
 
     def request_review(self, number: int, reviewers: Sequence[str]) -> None:
         request = self.get(number)
@@ -99,13 +99,13 @@ class LocalForge:
             base, head = f"refs/heads/{request.base}", self.git.head(f"refs/heads/{request.branch}")
             if approver:
                 self.approve(number, approver)
-            before, made = self._merged(request, base, head, approver)
+            before, merged = self._merged(request, base, head, approver)
             self._write(replace(request, state="merged", head=head))
         if self._store.enabled:
             from mlops.forge.pushed import trigger
 
-            trigger.push(self._store, base, before, made, approver or _actor())
-        return made
+            trigger.push(self._store, base, before, merged, approver or _actor())
+        return merged
 
     def _merged(self, request: PullRequest, base: str, head: str, approver: str) -> tuple[str, str]:
         """Where `base` was and is now; what somebody pushes meanwhile is built upon, never undone."""
@@ -113,9 +113,9 @@ class LocalForge:
         message = f"Merge pull request {request.number}: {request.title}\n{approved}"
         while True:
             before = self.git.head(base)
-            made = self.git.merge(before, head, message)
-            if self.git.ok("update-ref", base, made, before):
-                return before, made
+            merged = self.git.merge(before, head, message)
+            if self.git.ok("update-ref", base, merged, before):
+                return before, merged
             if self.git.head(base) == before:
                 raise TargetError(
                     f"{base} of {self.git.root} cannot be moved; look at the files in its refs/"

@@ -77,9 +77,9 @@ class Value(Yaml):
     @classmethod
     def of(cls, scalar: Literal_) -> Value:
         """A literal or a binding."""
-        made = cls()
-        made._scalar = scalar
-        return made
+        value = cls()
+        value._scalar = scalar
+        return value
 
 
 def _value(raw: Any) -> Any:
@@ -130,9 +130,9 @@ def _output(raw: Any) -> Any:
         return Output()
     if not isinstance(raw, str):
         return raw
-    made = Output()
-    made._binding = raw
-    return made
+    output = Output()
+    output._binding = raw
+    return output
 
 
 class Build(Yaml):
@@ -167,9 +167,9 @@ class Environment(Yaml):
 def _environment(raw: Any) -> Any:
     if not isinstance(raw, str):
         return raw
-    made = Environment.model_construct()
-    made._reference = raw
-    return made
+    environment = Environment.model_construct()
+    environment._reference = raw
+    return environment
 
 
 class Resources(Yaml):

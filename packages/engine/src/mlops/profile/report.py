@@ -47,18 +47,20 @@ def markdown(profile: Profile, wish: Wish | None, recommended: Recommendation | 
     if any(point.client_bound for point in profile.points):
         lines += ["\\* the load generator was at its limit: the server may take more.", ""]
     if wish is not None and recommended is not None:
-        made = recommended
+        choice = recommended
         lines += [
             f"## For {wish.rate:g} requests/s at a p99 of {milliseconds}",
             "",
-            f"**{made.instances} instances of {made.size}** ({made.vcpus} vCPU, {made.memory:g} GiB each): "
-            f"{made.capacity:g} requests/s, {made.without_one:g} without one of them.",
+            f"**{choice.instances} instances of {choice.size}** "
+            f"({choice.vcpus} vCPU, {choice.memory:g} GiB each): "
+            f"{choice.capacity:g} requests/s, {choice.without_one:g} without one of them.",
             "",
-            f"- `max_concurrent_requests_per_instance: {made.max_concurrent_requests_per_instance}`",
-            f"- quota to ask for: {made.quota_vcpus} vCPU (20 % are reserved for upgrades)",
-            f"- {made.cpu_milliseconds:g} ms of CPU a request here, at {made.based_on} connections; an Azure "
-            f"vCPU is taken as {wish.vcpu_speed:g} of a core of this machine, {wish.utilisation:.0%} busy",
-            *(f"- {note}" for note in made.notes),
+            f"- `max_concurrent_requests_per_instance: {choice.max_concurrent_requests_per_instance}`",
+            f"- quota to ask for: {choice.quota_vcpus} vCPU (20 % are reserved for upgrades)",
+            f"- {choice.cpu_milliseconds:g} ms of CPU a request here, at {choice.based_on} connections; "
+            f"an Azure vCPU is taken as {wish.vcpu_speed:g} of a core of this machine, "
+            f"{wish.utilisation:.0%} busy",
+            *(f"- {note}" for note in choice.notes),
             "",
         ]
     return "\n".join(lines)

@@ -147,7 +147,7 @@ def _templates(kind: str = "") -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     # Azure ML's own expressions are written ${{…}}, so these have other brackets.
-    made = Environment(
+    environment = Environment(
         loader=FileSystemLoader([*([kinds.FOLDER / kind] if kind else []), TEMPLATES / "base", TEMPLATES]),
         undefined=StrictUndefined,
         variable_start_string="<<",
@@ -159,8 +159,8 @@ def _templates(kind: str = "") -> Environment:
         keep_trailing_newline=True,
         autoescape=False,  # noqa: S701  what is made is Python and YAML, from names that were checked
     )
-    made.filters["sorted_imports"] = _sorted_imports
-    return made
+    environment.filters["sorted_imports"] = _sorted_imports
+    return environment
 
 
 def _sorted_imports(text: str) -> str:

@@ -69,12 +69,12 @@ class MlflowRegistry:
         run_id = self._tracker.create_parent(model, "register", tags)
         try:
             self._tracker.log_artifacts(run_id, folder, ARTIFACT)
-            made = self._store.register(model, run_id, ARTIFACT, digest, tags)
+            registered = self._store.register(model, run_id, ARTIFACT, digest, tags)
         except MlopsError:
             self._tracker.finish(run_id, "FAILED")
             raise
         self._tracker.finish(run_id, "FINISHED")
-        return _public(made)
+        return _public(registered)
 
     def share(self, model: str, version: int) -> None:
         """Nothing to do: every environment reads this registry."""

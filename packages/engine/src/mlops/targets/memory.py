@@ -201,7 +201,7 @@ class MemoryEndpoints:
         if not self._behaviour(release.version).starts:
             raise TargetError(f"{deployment}: the server of release {release.version} did not become ready")
         first = not any(d.name != deployment for d in state.deployments)
-        made = Deployment(
+        created = Deployment(
             deployment,
             release.version,
             release.digest,
@@ -211,7 +211,9 @@ class MemoryEndpoints:
         )
         others = tuple(d for d in state.deployments if d.name != deployment)
         self._counters.pop((environment, release.model, deployment), None)
-        self._put(replace(state, url=f"memory://{release.model}-{environment}", deployments=(*others, made)))
+        self._put(
+            replace(state, url=f"memory://{release.model}-{environment}", deployments=(*others, created))
+        )
         self.hook(f"created {deployment}")
 
     def set_traffic(

@@ -90,7 +90,7 @@ def plan(root: Path, answers: Answers) -> Iterator[Plan]:
             _same(template.answers, answers, committed=True)
             missed = []
         before, after = read_tree(git, "HEAD"), tree_of_folder(git, folder)
-        made = Plan(
+        planned = Plan(
             root=root,
             folder=folder,
             answers=answers,
@@ -100,8 +100,8 @@ def plan(root: Path, answers: Answers) -> Iterator[Plan]:
             leftovers=tuple(missed),
         )
         if template.answers is None:
-            _refuse_dirty(git, made)
-        yield made
+            _refuse_dirty(git, planned)
+        yield planned
 
 
 def _lacking(root: Path, answers: Answers) -> str:

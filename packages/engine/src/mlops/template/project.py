@@ -54,14 +54,14 @@ def packages(text: str) -> list[str]:
 
 
 def _sources(old: Table, names: Iterable[str], engine: Mapping[str, str], source: Source) -> Table:
-    made = tomlkit.table()
+    table = tomlkit.table()
     for name, line in old.items():
         if not name.startswith(PREFIX):
-            made.add(name, line)
+            table.add(name, line)
     for name in sorted(names):
-        made.add(name, _inline(source.line(name, engine[name])))
-    made.add(tomlkit.nl())
-    return made
+        table.add(name, _inline(source.line(name, engine[name])))
+    table.add(tomlkit.nl())
+    return table
 
 
 def _inline(values: Mapping[str, str]) -> Any:

@@ -584,3 +584,29 @@ def test_a_stand_in_for_nothing_is_refused(world: World) -> None:
         world.run(
             f"jobs: {{one: {{command: echo 1, {ENV}}}}}", selection=Selection(stand_ins={"two": instead})
         )
+
+
+STEP_INPUT = """
+jobs:
+  one:
+    command: cat ${{inputs.d}} > ${{outputs.o}}/a && echo ${{inputs.t}} >> ${{outputs.o}}/a
+    environment: azureml:tools:3
+    inputs:
+      d: {type: uri_file, path: "https://example.com/a.csv"}
+      t: yes
+    outputs: {o: {type: uri_folder}}
+"""
+
+
+def test_an_input_of_a_job_can_be_given_by_its_name(world: World) -> None:
+    """Public files name their data at the job; whoever runs one here has a copy."""
+    with pytest.raises(InvalidInput, match=r"\(one\.d=PATH\)"):
+        world.run(STEP_INPUT)
+    copy = world.write("copy.csv", "1\n")
+    made = world.run(STEP_INPUT, **{"one.d": str(copy), "one.t": "no"}).outputs["one.o"]
+    assert (made / "a").read_text() == "1\nno\n"
+    with pytest.raises(InvalidInput, match="is a folder; uri_file needs a file"):
+        world.run(STEP_INPUT, **{"one.d": str(world.root)})
+    for wrong in ("one.e", "two.d"):
+        with pytest.raises(InvalidInput, match=f"has no input '{wrong}'"):
+            world.run(STEP_INPUT, **{"one.d": str(copy), wrong: "x"})

@@ -325,6 +325,20 @@ def test_data_that_are_mounted_read_only_stay_as_they_are(world: World, mode: st
     assert original.read_text() == "1\n"
 
 
+@pytest.mark.parametrize(
+    "command",
+    ["mkdir ${{inputs.d}}/new", "rmdir ${{inputs.d}}/empty", "mv ${{inputs.d}}/x.csv ${{inputs.d}}/y.csv"],
+)
+@shows("an input with `mode: ro_mount`, the default")
+def test_a_change_of_folders_and_names_is_a_write_too(world: World, command: str) -> None:
+    world.write("da ta/x.csv", "1\n")
+    (world.root / "da ta/empty").mkdir()
+    spoil = f"chmod -R u+w ${{{{inputs.d}}}}; {command}; echo > ${{{{outputs.o}}}}/a"
+    with pytest.raises(StepFailed, match="input 'd'"):
+        world.run(one(spoil, READS, DATA % ""))
+    assert (world.root / "da ta/empty").is_dir()
+
+
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write what is read-only")
 @shows("an input with `mode: ro_mount`, the default")
 def test_a_write_into_read_only_data_fails_at_once(world: World) -> None:
@@ -398,7 +412,7 @@ def test_what_another_step_has_made_is_never_changed(world: World, node: str, ok
 @shows(
     "`path: https://…`, `azureml://…`, `abfss://…`",
     azure="mounted or downloaded",
-    here="refused before the start: give a copy when you run it, `--set NAME=PATH`",
+    here="refused before the start: give a copy when you run it, `--input NAME=PATH`, or `JOB.NAME=PATH`",
 )
 def test_data_that_lie_elsewhere_are_refused_before_anything_starts(world: World, path: str) -> None:
     text = one(
@@ -410,6 +424,17 @@ def test_data_that_lie_elsewhere_are_refused_before_anything_starts(world: World
     assert world.tracker.runs == {}
     copy = world.write("copy.csv", "1")
     assert world.said(text, d=str(copy)).strip().endswith("copy.csv")
+
+
+@pytest.mark.parametrize("asset", ["azureml:rows@latest", "azureml:rows"])
+@shows("`path: https://…`, `azureml://…`, `abfss://…`")
+def test_a_data_asset_without_a_version_is_refused_before_anything_starts(world: World, asset: str) -> None:
+    text = one(
+        "ls ${{inputs.d}} > ${{outputs.o}}/a", READS, f'inputs: {{d: {{type: uri_folder, path: "{asset}"}}}}'
+    )
+    with pytest.raises(InvalidInput, match="names no version of a data asset") as caught:
+        world.run(text)
+    assert repr(asset) in str(caught.value) and world.tracker.runs == {}
 
 
 @shows(
@@ -535,7 +560,7 @@ def test_other_steps_go_on_where_the_pipeline_says_so(world: World) -> None:
 @shows(
     "`AZUREML_RUN_ID`, `AZUREML_ROOT_RUN_ID`",
     azure="set",
-    here="set, to the runs of MLflow; other variables of Azure ML are not",
+    here="set, to the runs of MLflow",
 )
 def test_a_step_knows_its_run_as_on_azure(world: World) -> None:
     said = world.said(one("echo $AZUREML_RUN_ID $AZUREML_ROOT_RUN_ID > ${{outputs.o}}/a")).split()
@@ -550,12 +575,96 @@ def test_a_step_knows_its_run_as_on_azure(world: World) -> None:
 )
 def test_an_output_that_would_go_elsewhere_says_so(world: World) -> None:
     place = "azureml://datastores/store/paths/here/"
-    world.run(
-        one("echo x > ${{outputs.o}}/a").replace("{type: uri_folder}", f"{{type: uri_folder, path: {place}}}")
+    text = one("echo x > ${{outputs.o}}/a").replace(
+        "{type: uri_folder}", f"{{type: uri_folder, path: {place}}}"
     )
+    world.run(text)
+    world.run(text)
+    first, second = [e.note for e in world.events if e.state in ("running", "reused")]
+    assert place in first and "o" in first.split()
+    assert second == first, "a step that is reused says so too"
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        (", name: rows, version: 3", "becomes the asset rows:3"),
+        (", name: rows", "becomes the asset rows"),
+        (", mode: direct", "gives the command an address"),
+    ],
+)
+@pytest.mark.parametrize("where", ["job", "pipeline"])
+@shows(
+    "an output with a `name`, or with `mode: direct`",
+    azure="becomes a data asset; the command gets an address",
+    here="a folder that is registered nowhere; a note at the step",
+)
+def test_an_output_that_would_be_something_else_says_so(
+    world: World, where: str, more: str, said: str
+) -> None:
+    wanted = f"{{type: uri_folder{more}}}"
+    text = one("echo x > ${{outputs.o}}/a")
+    if where == "job":
+        text = text.replace("{type: uri_folder}", wanted)
+    else:
+        text = f"outputs: {{r: {wanted}}}\n" + text.replace("{type: uri_folder}", '"${{parent.outputs.r}}"')
+    world.run(text)
     (note,) = [e.note for e in world.events if e.state == "running"]
-    assert place in note
-    assert "o" in note.split()
+    assert said in note
+
+
+@shows(
+    "an output that is a file, and that the command does not write",
+    azure="the step ends well, and whatever reads the output cannot start",
+    here="the same, and a note at the step",
+)
+def test_a_file_that_was_never_written_is_told_and_stops_what_reads_it(world: World) -> None:
+    alone = """
+    jobs:
+      one:
+        command: echo ${{outputs.r}}
+        environment: azureml:tools:3
+        outputs: {r: {type: uri_file}}
+    """
+    world.run(alone)
+    assert [e.note for e in world.events if e.state == "finished"] == ["left no file as its output r"]
+    reads = """
+      two:
+        command: cat ${{inputs.i}}
+        environment: azureml:tools:3
+        inputs: {i: "${{parent.jobs.one.outputs.r}}"}
+    """
+    with pytest.raises(StepFailed, match="'two' cannot start: its input 'i'"):
+        world.run(alone.rstrip() + "\n" + reads.strip("\n"))
+
+
+@pytest.mark.parametrize("where", ["command", "code", "include"])
+@shows(
+    "another variable that Azure ML sets, such as `AZUREML_ARM_WORKSPACE_NAME`",
+    azure="set",
+    here="not set; a note at the step that reads it",
+)
+def test_a_variable_that_only_azure_sets_is_told(world: World, where: str) -> None:
+    name = "AZUREML_ARM_WORKSPACE_NAME"
+    asked = f"import os\nprint(os.environ.get('{name}'))\n"
+    world.write("src/go.py", asked if where == "code" else "")
+    world.write("lib/more.py", asked if where == "include" else "")
+    world.write("src/.amlignore", "ignored.py\n")
+    world.write("src/ignored.py", "AZUREML_EXPERIMENT_ID")
+    command = f"echo ${name} $AZUREML_RUN_ID" if where == "command" else "python go.py"
+    world.write(
+        "c.yml",
+        f"{COMPONENT}code: ./src\nadditional_includes: [./lib]\n{OUT}\n"
+        f"command: {command} ${{{{outputs.o}}}}\n",
+    )
+    world.run("jobs:\n  one: {component: ./c.yml}\n")
+    (note,) = [e.note for e in world.events if e.state == "running"]
+    assert note == f"it reads the variable {name}, which Azure ML sets and this machine does not"
+
+
+def test_a_variable_that_the_file_sets_is_not(world: World) -> None:
+    world.run(one("echo $AZUREML_X > ${{outputs.o}}/a", "environment_variables: {AZUREML_X: 1}"))
+    assert [e.note for e in world.events if e.state == "running"] == [""]
 
 
 @shows(
@@ -577,3 +686,32 @@ def test_the_artifacts_of_a_job_are_an_output(world: World) -> None:
         outputs: {o: {type: uri_folder}}
     """
     assert world.said(text, "two.o") == "7\n"
+
+
+@pytest.mark.parametrize(
+    ("kind", "given", "said"),
+    [
+        ("uri_folder", "x.csv", "is a file; uri_folder needs a folder"),
+        ("mlflow_model", "x.csv", "is a file; mlflow_model needs a folder"),
+        ("uri_file", "folder", "is a folder; uri_file needs a file"),
+        ("mltable", "folder", "a folder without a file MLTable"),
+    ],
+)
+@shows(
+    "data of another kind than declared, also when given for a run",
+    azure="fails when they are mounted",
+    here="refused before the start",
+)
+def test_data_of_another_kind_than_declared_are_refused(
+    world: World, kind: str, given: str, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.write("x.csv", "1")
+    world.write("folder/y.csv", "1")
+    world.write("right/MLTable", "paths: []")
+    monkeypatch.chdir(world.root)
+    right = "x.csv" if kind == "uri_file" else "right"
+    text = one("ls ${{inputs.d}} ${{outputs.o}}", READS, f"inputs: {{d: {{type: {kind}, path: ./{right}}}}}")
+    with pytest.raises(InvalidInput, match=said):
+        world.run(text, d=given)
+    assert world.tracker.runs == {}
+    world.run(text)

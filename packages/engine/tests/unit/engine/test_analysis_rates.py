@@ -443,3 +443,8 @@ def test_bins_hold_a_tenth_of_both_and_a_thin_last_one_joins_the_one_below():
     assert bins((10, 10), (86, 86), (4, 4)) == [(10, 10), (90, 90)]
     assert bins((10, 10), (85, 85), (5, 5)) == [(10, 10), (85, 85), (5, 5)]
     assert bins((50, 0), (0, 20), (50, 80)) == [(50, 0), (0, 20), (50, 80)]
+
+
+@pytest.mark.parametrize("kind", [Window, Pass, Fail, TooFew, Error])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

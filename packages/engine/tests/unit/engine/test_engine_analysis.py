@@ -15,6 +15,7 @@ from engine_world import START
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from mlops.lifecycle.decide import analysis
 from mlops.lifecycle.decide.analysis import Error, Fail, Pass, TooFew, Window, judge, shift
 from mlops.spec.desired import Strategy
 from mlops.targets.base import TrafficSample
@@ -179,3 +180,82 @@ def test_a_long_thin_tail_is_not_a_shift():
         index, noise = shift(histogram(live, bounds), histogram(new, bounds))
         over += index > noise
     assert over <= 2, f"{over} of 200 windows of one and the same model were called a shift"
+
+
+# --- what a verdict says ------------------------------------------------------------------------------------
+
+
+def quick(requests: int = 200, *, slow: int = 0, errors: int = 0, predictions: int = 200) -> Window:
+    latency = {0.002: requests - slow, 0.01: 0, 1.0: slow, math.inf: 0}
+    return Window(requests, errors, latency, {0.5: predictions, 1.0: 0})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"), [(None, "unknown"), (math.inf, "over the last bucket"), (0.0123, "12.3 ms")]
+)
+def test_a_latency_in_words(seconds: float | None, words: str):
+    assert analysis._ms(seconds) == words
+
+
+def test_a_pass_says_what_was_compared():
+    told = judge(quick(), quick(), STRATEGY)
+    assert isinstance(told, Pass)
+    assert told.summary.startswith(
+        "200 requests, error rate 0.00%, p99 2 ms against 2 ms, prediction shift 0.000 ("
+    )
+    assert "would have been found" in told.summary
+    nothing = judge(quick(predictions=0), quick(predictions=0), STRATEGY)
+    assert isinstance(nothing, Pass) and nothing.summary.endswith("prediction shift 0.000")
+    alone = judge(quick(errors=2), None, Strategy(min_requests=50, max_error_rate=0.5), alone=True)
+    assert alone == Pass("200 requests, error rate 1.00%")
+
+
+def test_a_failure_says_what_was_allowed():
+    told = judge(quick(slow=200), quick(), STRATEGY)
+    assert told == Fail(
+        "latency p99 1e+03 ms against 2 ms, allowed ratio 1.5 (200 of 200 requests were slower than 3 ms)",
+        slow=True,
+    )
+    told = judge(quick(errors=20), quick(errors=1), STRATEGY)
+    assert told == Fail("error rate 10.00%, the live one 0.50%, allowed 1.00%", slow=False)
+    told = judge(quick(errors=20), None, STRATEGY, alone=True)
+    assert told == Fail("error rate 10.00%, allowed 1.00%", slow=False)
+    both = judge(quick(errors=20, slow=200), quick(), STRATEGY)
+    assert isinstance(both, Fail) and not both.slow and both.reason.count("; ") == 1
+    assert (Fail("x").slow, TooFew(1, 2).of) == (False, "requests")
+
+
+def test_without_predictions_no_number_of_them_is_enough():
+    for live, new in (({}, {0.5: 9}), ({0.5: 9}, {}), ({}, {})):
+        assert analysis._needed(live, new, 0.05, 0.5) == 10_000_000
+        assert analysis.shift(live, new) == (0.0, math.inf)
+        assert analysis.blind(live, new, 0.05) == math.inf
+
+
+def test_a_window_in_the_journal_has_infinity_as_text():
+    assert quick(3, errors=1, predictions=2).plain() == {
+        "requests": 3,
+        "errors": 1,
+        "latency": {"0.002": 3, "0.01": 0, "1.0": 0, "inf": 0},
+        "predictions": {"0.5": 2, "1.0": 0},
+    }
+    assert Window(0, 0).error_rate == 0.0 and Window(4, 1).error_rate == 0.25
+
+
+def test_a_machine_that_was_slow_is_named_with_both_latencies():
+    told = analysis.slow_for_all(quick(slow=200), quick(slow=200), STRATEGY)
+    assert told.count("1e+03 ms") == 2
+    assert analysis.slow_for_all(quick(slow=200), quick(50, slow=50), STRATEGY), "fifty are enough"
+
+
+def test_more_predictions_find_less_and_a_stricter_limit_needs_more():
+    even = {float(i): 100 for i in range(10)}
+    few = {float(i): 10 for i in range(10)}
+    assert analysis.blind(even, even, 0.05) < analysis.blind(few, few, 0.05)
+    assert analysis.blind(even, even, 0.05) < analysis.blind(even, even, 0.2)
+    needed = analysis._needed(even, even, 0.05, 0.5)
+    assert (
+        analysis._blind(needed, needed, 10, 0.05) <= 0.5 < analysis._blind(needed - 1, needed - 1, 10, 0.05)
+    )
+    less = analysis._needed({k: 3 * v for k, v in even.items()}, even, 0.05, 0.5)
+    assert less < needed, "of a live one with more traffic fewer are needed"

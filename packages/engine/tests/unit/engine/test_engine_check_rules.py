@@ -4,6 +4,7 @@ thing is one problem in its place."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,7 @@ from mlops.lifecycle.desired import check_rules, provenance, tree
 from mlops.spec.desired import DesiredState
 from mlops.spec.files import FREEZE, POLICY, desired_path, release_of, release_path
 from mlops.spec.release import Release
+from mlops.targets.base import JournalEntry
 
 SETTINGS = '[project]\nname = "freight-mlops"\n[models.freight]\nusecase = "freight"\n'
 GATES = min((Path(__file__).parents[5] / "pipelines").glob("*/model.yaml")).read_text(encoding="utf-8")
@@ -246,6 +248,19 @@ def test_every_model_is_asked_about_its_own_files(there: Tree, monkeypatch: pyte
     assert all(problem.where != f"{MODEL}.py" for problem in there.problems())
 
 
+def test_what_moves_is_judged_by_what_is_served_and_not_by_the_files_too(there: Tree, world: World):
+    """Staging has served what its file was never merged to say: by a person's apply of a branch."""
+    made = record(3, there.trained)
+    there.merged(release_path(MODEL, 3), text_of(made))
+    world.registry.add(made, there.root)
+    there.write(PROD, asks(3, 1))
+    assert [problem.field for problem in there.problems("HEAD", world)] == ["release"]
+    happened = JournalEntry(START - timedelta(hours=2), "apply.finished", MODEL, 3, "ada", "c" * 40, {})
+    world.store.append("staging", happened)
+    assert there.problems("HEAD", world) == []
+    assert [problem.field for problem in there.problems("HEAD")] == ["release"], "files alone do not know"
+
+
 def test_what_stands_is_judged_by_the_files_also_where_a_target_is_asked(there: Tree, world: World):
     there.merged(release_path(MODEL, 3), text_of(record(3, there.trained, verdict="blocked")))
     there.merged(STAGING, asks(3, 2))
@@ -292,6 +307,10 @@ def test_desired_state_is_never_deleted(there: Tree):
         (asks(1), []),
         (asks(1, None, "strategy: {canary: [100]}\n"), []),
         (asks(2, 1, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'), ["hold"]),
+        (
+            asks(2, 7, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'),
+            ["replaces", "hold"],  # what is told once hides nothing else
+        ),
         (asks(1, None, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'), []),
         (
             asks(2, 1, "bypass: {gates: [order, hold], reason: because I can, approver: me}\n"),
@@ -404,11 +423,12 @@ def test_an_unknown_base_is_a_sentence(there: Tree):
 def test_problems_come_in_order_and_once(there: Tree):
     there.write(STAGING, asks(7))
     there.write(PROD, asks(8))
+    there.write("releases/trains/9.yaml", "")
     missing = [problem.message for problem in there.problems() if problem.field == "release"]
     assert len(missing) == 2 and all(text.endswith("released: 1, 2") for text in missing)
     found = list(map(str, there.problems()))
     assert found == sorted(set(found))
-    assert {line.partition(":")[0] for line in found} == {STAGING, PROD}
+    assert {line.partition(":")[0] for line in found} == {STAGING, PROD, "releases/trains/9.yaml"}
 
 
 # --- plain data ---------------------------------------------------------------------------------------------
@@ -491,3 +511,8 @@ def test_what_a_file_says_comes_before_what_it_said(there: Tree):
     there.write(PROD, asks(2, 1))
     said = tree.read(there.root, None, None, print)[0].said("prod", MODEL)
     assert [state.release for state in said] == [2, 1], "what is not committed yet first, then HEAD"
+
+
+@pytest.mark.parametrize("kind", [check_rules.Asked])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

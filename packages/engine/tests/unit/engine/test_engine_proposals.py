@@ -252,11 +252,22 @@ def test_a_release_whose_gates_were_loosened_does_not_merge_by_itself(
     assert repository.forge.done == []
 
 
-def test_what_is_only_on_the_users_disk_is_not_promoted(repository: Repository):
-    """The newest commit of the branch that pull requests go to says what there is."""
-    with pytest.raises(NotFound):
-        repository.promote(release=3)
-    assert repository.forge.proposals == []
+def test_the_branch_that_pull_requests_go_to_says_what_there_is(
+    repository: Repository, monkeypatch: pytest.MonkeyPatch
+):
+    """The user's own checkout may be ahead of it."""
+    there = repository.git.head()
+    repository.ask("prod", 2, 1)
+    assert repository.promote().pull_request is None
+    monkeypatch.setattr(repository.git, "fetch", lambda _: there)
+    assert repository.promote().replaces == 1
+    assert repository.asked().release == 2
+
+
+def test_what_was_here_before_and_is_served_upstream_is_proposed_again(repository: Repository):
+    repository.finished("prod", 2, 7500)
+    repository.finished("prod", 1, 7000)
+    assert repository.promote().release == 2
 
 
 # --- rollback -----------------------------------------------------------------------------------------------
@@ -367,3 +378,8 @@ def test_what_would_be_asked_for_knows_all_that_the_file_said():
     _, intent = proposed(tip, make_release(2), None)
     assert intent.lineage == transitions.lineage([intent.desired, *said])
     assert intent.lineage != transitions.lineage([intent.desired])
+
+
+@pytest.mark.parametrize("kind", [Promotion, Tip])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

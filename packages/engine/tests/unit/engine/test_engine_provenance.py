@@ -46,7 +46,12 @@ def asks(release: int, replaces: int | None = None) -> str:
 def git(monkeypatch: pytest.MonkeyPatch) -> MemoryGit:
     """Release 1 was trained from the first commit; prod asks for it."""
     made = MemoryGit()
-    monkeypatch.setattr(provenance, "Git", lambda _: made)
+
+    def git_of(root: Path) -> MemoryGit:
+        assert root == Path(), "the repository that was named is the one that is asked"
+        return made
+
+    monkeypatch.setattr(provenance, "Git", git_of)
     trained = made.commit({POLICY: ORDER})
     made.commit({release_path(MODEL, 1): text_of(record(1, commit=trained))})
     made.commit({FILE: asks(1)})
@@ -70,6 +75,7 @@ def test_the_files_of_a_commit_are_what_is_wanted(git: MemoryGit):
     assert found.policy.order == ["staging", "prod"]
     assert found.freeze == Freeze()
     assert found.lineage == {1}
+    assert provenance.read_intent(Path(), ENV, MODEL) == found, "of HEAD, where no commit is named"
     git.commit({FREEZE: WINDOW})
     assert len(intent().freeze.windows) == 1
     assert intent(asked).freeze == Freeze(), "of the commit that was asked, not of the newest"
@@ -107,6 +113,30 @@ def test_a_file_that_was_never_committed_or_is_gone(git: MemoryGit):
         intent()
 
 
+def test_what_was_never_there(git: MemoryGit):
+    with pytest.raises(NotFound):
+        provenance.read_intent(Path(), ENV, "nobody")
+    assert provenance.desired_history(git, "environments/prod/nobody.yaml", "HEAD") == []  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "field"),
+    [
+        (POLICY, "order: 1\n", "order"),
+        (POLICY, None, ""),
+        (FREEZE, "windows: 7\n", "windows"),
+        (FILE, "releese: 1\n", "releese"),
+        (release_path(MODEL, 1), "version: one\n", "version"),
+    ],
+)
+def test_a_file_that_is_not_valid_is_named(git: MemoryGit, name: str, text: str | None, field: str):
+    git.commit({name: text})
+    with pytest.raises(InvalidInput) as caught:
+        intent()
+    assert {problem.where.partition(":")[0] for problem in caught.value.problems} == {name}
+    assert not field or field in {problem.field for problem in caught.value.problems}
+
+
 def test_an_environment_that_the_policy_does_not_know(git: MemoryGit):
     git.commit({POLICY: "order: [staging]\nenvironments: {staging: {}}\n"})
     with pytest.raises(InvalidInput, match="no environment 'prod'"):
@@ -130,8 +160,9 @@ def test_history_ends_where_the_file_was_not_there_or_not_valid(git: MemoryGit):
     found = provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
     assert [state.release for _, state in found] == [3, 2]
     git.commit({FILE: "releese: 4\n"})
-    with pytest.raises(InvalidInput, match="releese"):
+    with pytest.raises(InvalidInput) as caught:
         provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
+    assert "releese" in {problem.field for problem in caught.value.problems}
     git.commit({FILE: asks(5, 3)})
     found = provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
     assert [state.release for _, state in found] == [5]
@@ -146,6 +177,7 @@ def test_a_release_that_is_about_another_is_refused(git: MemoryGit):
     with pytest.raises(InvalidInput) as caught:
         provenance.release_at(git, "other", 3, "HEAD")  # type: ignore[arg-type]
     assert caught.value.problems[0].field == "model"
+    assert caught.value.problems[0].where.startswith("releases/other/3.yaml")
     with pytest.raises(NotFound):
         provenance.release_at(git, MODEL, 9, "HEAD")  # type: ignore[arg-type]
 
@@ -155,8 +187,10 @@ def test_a_release_that_was_deleted_says_by_whom(git: MemoryGit):
     with pytest.raises(NotFound) as caught:
         intent()
     assert f"was deleted by {git.id(3)[:8]}" in str(caught.value)
+    assert f"git checkout {git.id(1)[:8]} -- {release_path(MODEL, 1)}" in str(caught.value)
     with pytest.raises(NotFound) as caught:
         provenance.release_at(git, MODEL, 9, "HEAD")  # type: ignore[arg-type]
+    assert f"there is no release 9 of {MODEL}" in str(caught.value)
     assert "is not in commit" in str(caught.value)
 
 
@@ -183,6 +217,28 @@ def test_two_models_are_asked_for_at_once_and_get_their_own(two: MemoryGit):
     assert (other.release.model, other.release.version, other.lineage) == (OTHER, 1, {1})
     assert (mine.file_commit, other.file_commit) == (two.id(4), two.id(3))
     assert mine.commit == other.commit == two.head()
+
+
+@pytest.mark.parametrize(
+    ("models", "history", "uncommitted"),
+    [
+        ([MODEL], FILE, {FILE, POLICY, FREEZE, release_path(MODEL, 2)}),
+        ([MODEL, OTHER], "environments/prod", {"environments", "releases"}),
+        ([MODEL, OTHER, "nobody"], "environments/prod", {"environments", "releases"}),
+    ],
+)
+def test_git_is_asked_for_one_file_or_for_a_folder(
+    two: MemoryGit, monkeypatch: pytest.MonkeyPatch, models: list[str], history: str, uncommitted: set[str]
+):
+    """The names of a thousand models are no command line, and one model needs no look at all others."""
+    asked: list[str] = []
+    names: list[set[str]] = []
+    texts, changed = two.texts, two.uncommitted
+    monkeypatch.setattr(two, "texts", lambda path, *a: (asked.append(path), texts(path, *a))[1])
+    monkeypatch.setattr(two, "uncommitted", lambda *n: (names.append(set(n)), changed(*n))[1])
+    wanted = provenance.Wanted(Path(), ENV, models)
+    assert wanted.intent(MODEL).desired.release == 2
+    assert (asked, names) == ([history], [uncommitted])
 
 
 def test_what_is_wrong_with_one_model_is_not_in_the_way_of_another(two: MemoryGit):
@@ -219,6 +275,7 @@ def test_an_edited_release_is_refused_with_who_did_it(git: MemoryGit):
     with pytest.raises(IntegrityError) as caught:
         provenance.verify_source(Path(), intent())
     assert f"was written by {git.id(1)[:8]}, and {git.id(3)[:8]} changed its bytes" in str(caught.value)
+    assert f"-- {release_path(MODEL, 1)}, and commit" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -250,18 +307,24 @@ def test_a_release_is_as_it_was_written_or_says_who_changed_what(rows: str, word
 
 
 @pytest.mark.parametrize(
-    ("source", "known"),
-    [({"dirty": True}, ()), ({"commit": "f" * 40}, ()), ({"commit": "f" * 40}, ("f" * 40,))],
+    ("source", "known", "words"),
+    [
+        ({"dirty": True}, (), "uncommitted changes"),
+        ({"commit": "f" * 40}, (), "this repository does not have"),
+        ({"commit": "f" * 40}, ("f" * 40,), "not part of the history"),
+    ],
     ids=["uncommitted changes", "an unknown commit", "a commit of another branch"],
 )
 def test_a_source_that_nobody_can_go_back_to_is_refused(
-    git: MemoryGit, source: dict[str, object], known: tuple[str, ...]
+    git: MemoryGit, source: dict[str, object], known: tuple[str, ...], words: str
 ):
+    """The sentence says what to do, and that is another thing each time."""
     git.known = set(known)
     git.commit({release_path(MODEL, 2): text_of(record(2, **{"commit": git.id(0), **source}))})
     git.commit({FILE: asks(2, 1)})
-    with pytest.raises(IntegrityError):
+    with pytest.raises(IntegrityError) as caught:
         provenance.verify_source(Path(), intent())
+    assert words in str(caught.value)
 
 
 def test_a_source_that_comes_after_the_commit_is_refused(git: MemoryGit):

@@ -133,3 +133,26 @@ def test_what_is_about_no_release_changes_nothing():
     about = entries((("finished", 1), ("failed", 2)))
     nothing = JournalEntry(START, Kind.FINISHED, MODEL, None, "a", "c", {})
     assert journal.read([nothing, *about, nothing]) == journal.read(about)
+
+
+@pytest.mark.parametrize(
+    ("kind", "text"),
+    [
+        (Kind.STARTED, "apply.started"),
+        (Kind.FINISHED, "apply.finished"),
+        (Kind.STEP, "step.started"),
+        (Kind.STEP_DONE, "step.done"),
+        (Kind.PASSED, "analysis.passed"),
+        (Kind.FAILED, "analysis.failed"),
+        (Kind.INCONCLUSIVE, "analysis.inconclusive"),
+        (Kind.CLEARED, "hold.cleared"),
+    ],
+)
+def test_a_journal_of_an_earlier_version_is_read(kind: Kind, text: str):
+    """What lies in stores was written by other versions: a name may never change."""
+    assert kind == text and set(map(str, Kind)) >= {text}
+
+
+@pytest.mark.parametrize("kind", [Served, Held, Facts])
+def test_what_was_read_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

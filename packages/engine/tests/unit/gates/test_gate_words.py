@@ -201,3 +201,8 @@ def test_the_baseline_needs_no_champion_and_no_answer_of_one(draws: Any):
     assert verdict(replace(given, champion=None), "baseline roc_auc") == "pass"
     assert verdict(beside(draws, 0.0, prediction=None), "baseline roc_auc") == "blocked"
     assert "baseline roc_auc" not in results(judged_champion())
+
+
+@pytest.mark.parametrize("kind", [gates.Evidence, gates.Case])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

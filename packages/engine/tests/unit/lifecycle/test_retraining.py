@@ -163,6 +163,18 @@ def test_the_last_of_two_answers_is_told():
     assert "later" in decided(report(1), answers=(first, answer(9, release=3), later)).reason
 
 
+@pytest.mark.parametrize("events", ["2013-05-02..2013-05-30", "2013-05-02..2013-06-29"])
+def test_no_month_is_complete(events: str):
+    assert next_windows(LEARNED[0], report(events=events), RetrainPolicy()) is None
+    assert decided(report(events=events)).outcome == "nothing"
+
+
+def test_a_decision_names_what_was_learned_and_what_is_live():
+    assert "release 1 learned from 2013-01..2013-03, and was tested on 2013-04" in (
+        decided(report(events="2013-04")).reason
+    )
+
+
 def test_nothing_is_live():
     found = decided(report(1), live=None)
     assert (found.outcome, "but nothing is live now" in found.reason) == ("nothing", True)
@@ -347,6 +359,7 @@ def test_rows_are_called_by_what_changes():
         ("2013-04..2013-09", date(2013, 5, 1), None),
         ("2013-04..2013-09", date(2013, 5, 20), None),
         (None, date(2013, 5, 1), None),
+        ("2013-04..2013-09", date(2013, 4, 15), None),
     ],
 )
 def test_nothing_is_proposed_beyond_the_end_of_the_recorded_data(
@@ -369,3 +382,8 @@ def test_nothing_is_proposed_beyond_the_end_of_the_recorded_data(
     if expected is None:
         assert found.outcome == "nothing"
         assert f"they end before {ends}; bring newer ones with mlops ingest" in found.reason
+
+
+@pytest.mark.parametrize("kind", [Rows, Decision])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

@@ -220,6 +220,19 @@ def test_images(live: dict[str, Any], new: dict[str, Any], broken: bool):
     assert breaks({"type": "image", **live}, {"type": "image", **new}) == broken
 
 
+@pytest.mark.parametrize(
+    ("kind", "unit"), [("image", "bytes"), ("list", "entries"), ("string", "characters")]
+)
+def test_a_length_is_told_in_its_unit(kind: str, unit: str):
+    live = {"name": "x", "type": kind, "max_length": 9}
+    found = breaking_changes(schema(live), schema({**live, "min_length": 2, "max_length": 8}))
+    assert [f"needs 2 {unit}" in found[0], f"takes 8 {unit}" in found[1], len(found)] == [True, True, 2]
+
+
+def test_text_that_has_no_longest_is_longer_than_any_image():
+    assert breaks({"type": "string"}, {"type": "string", "max_length": 2 * cells.MOST_BYTES})
+
+
 # --- columns, task and classes ------------------------------------------------------------------------------
 
 X = {"name": "x", "type": "number"}

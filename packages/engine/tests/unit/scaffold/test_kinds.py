@@ -5,6 +5,7 @@ A kind is a folder. Whoever adds one gets these tests for it without a word here
 
 from __future__ import annotations
 
+import inspect
 import re
 import sys
 import tomllib
@@ -129,6 +130,41 @@ def test_what_a_kind_makes_is_trained_saved_and_served_on_its_own_data(
         schema, encode_truth(schema, test[usecase.target]), served.predict_frame(test[inputs]), told
     )
     assert all(np.isfinite(found.value(name)) for name in names), "the gates ask for what the task has"
+
+
+ONE_EACH = {(kind, kinds.kind(kind).tasks[0]) for kind in kinds.names()} | {("catboost", "multiclass")}
+
+
+@pytest.mark.parametrize(
+    ("kind", "task"),
+    [
+        here(kind, task) if (kind, task) in ONE_EACH else pytest.param(kind, task, marks=pytest.mark.slow)
+        for kind in kinds.names()
+        for task in kinds.kind(kind).tasks
+        if kind not in ELSEWHERE
+    ],
+)
+def test_the_tests_that_it_brings_pass_on_what_it_brings(
+    fork: Path, kind: str, task: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """`make test` of a fresh fork runs them."""
+    if absent := kinds.missing(kind):
+        pytest.skip(f"not installed: {', '.join(absent)}")
+    monkeypatch.setenv("LOKY_MAX_CPU_COUNT", "1")
+    made(fork, kind, task)
+    monkeypatch.syspath_prepend(str(fork / "src"))
+    monkeypatch.syspath_prepend(str(fork / "tests/unit/newcomer"))
+    for name in [n for n in sys.modules if n.partition(".")[0] in ("newcomer", "test_newcomer")]:
+        monkeypatch.delitem(sys.modules, name)
+    brought = vars(import_module("test_newcomer"))
+    given = {"raw": fork / "raw", "tmp_path": fork / "empty"}
+    for folder in given.values():
+        folder.mkdir()
+    brought["usecase"].load(given["raw"])
+    found = [call for name, call in brought.items() if name.startswith("test_")]
+    for call in found:
+        call(**{name: given[name] for name in inspect.signature(call).parameters})
+    assert len(found) > 2
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds.names() if kinds.kind(kind).groups])

@@ -76,7 +76,7 @@ def check_workspace(workspace: At) -> Iterator[Finding]:
     """A workspace's name and region."""
     name, place = workspace["name"], workspace["location"]
     region = place.word.replace(" ", "")
-    near = difflib.get_close_matches(region, _REGIONS, 1, 0.85)
+    near = difflib.get_close_matches(region, _REGIONS, cutoff=0.85)
     if region and region not in _REGIONS and near:
         message = f"there is no region {place.value!r}; did you mean {near[0]!r}?"
         yield place.says("wrong-value", message)

@@ -61,7 +61,7 @@ def examine(paths: Sequence[Path], options: Options | None = None) -> Verdict:
         found = [path] if is_file(path) else yaml_files(path)
         if not found:
             raise InvalidInput(Problem(shown(path), "has no YAML file below it"))
-        call.given |= {shown(file) for file in found}
+        call.chosen |= {shown(path)} if is_file(path) else set()
         for file in found:
             call.file(file, chosen=is_file(path))
     return call.verdict()
@@ -77,7 +77,9 @@ class _Call:
         self.version = oracle.installed() if options.azure else ""
         self.memory = Memory(options.memory, self.version, self.files)
         self.done: set[Path] = set()
-        self.given: set[str] = set()
+        self.chosen: set[str] = set()
+        self.used: set[str] = set()
+        """Files that others name."""
 
     def verdict(self) -> Verdict:
         if self.options.azure and not self.version and any(s.state == "read" for s in self.states.values()):
@@ -89,9 +91,11 @@ class _Call:
         return Verdict(tuple(ordered(told)), tuple(self.states.values()), self.asked)
 
     def _unnamed(self, finding: Finding) -> bool:
-        """A component that is only used by another file runs without its name, whatever that is."""
+        """A component that another file uses runs without its name, whatever that is. One that was chosen may
+        be there to be registered."""
         state = self.states.get(finding.file)
-        used = state is not None and state.kind.endswith("component") and finding.file not in self.given
+        component = state is not None and state.kind.endswith("component")
+        used = component and finding.file in self.used - self.chosen
         return used and (finding.field == "name" or finding.message == "needs `name`")
 
     def _told(self, finding: Finding) -> Finding | None:
@@ -147,6 +151,7 @@ class _Call:
         if self.options.here is not None and kind in ("job.pipeline", "job.command", "job.sweep"):
             self._here(opened, own)
         for path, expected in _named(opened):
+            self.used.add(shown(path))
             self.file(path, chosen=False, expected=expected)
 
     def _here(self, opened: At, own: list[Finding]) -> None:

@@ -70,7 +70,7 @@ def check_asset(place: At) -> Iterator[Finding]:
 def _address(place: At, reference: str) -> Iterator[Finding]:
     """The first word of a long address, and a path of a datastore."""
     first, _, rest = reference[len("azureml:") :].lstrip("/").partition("/")
-    near = difflib.get_close_matches(first.lower(), _FIRST, 1, 0.8)
+    near = difflib.get_close_matches(first.lower(), _FIRST, cutoff=0.75)
     if first.lower() not in _FIRST and near:
         message = f"{reference!r} cannot be read: after azureml:// stands {near[0]!r}, not {first!r}"
         yield place.says("bad-reference", message)
@@ -83,7 +83,7 @@ def _scheme(place: At, path: str) -> Iterator[Finding]:
     """`htps://…`: an address that nothing opens."""
     scheme, there, _ = path.partition("://")
     if there and re.fullmatch(r"\w+", scheme) and scheme.lower() not in _SCHEMES:
-        near = difflib.get_close_matches(scheme.lower(), _SCHEMES, 1, 0.7)
+        near = difflib.get_close_matches(scheme.lower(), _SCHEMES, cutoff=0.7)
         if near:
             message = f"{path!r}: there is no scheme {scheme}://; did you mean {near[0]}://?"
             yield place.says("bad-reference", message)
@@ -92,7 +92,7 @@ def _scheme(place: At, path: str) -> Iterator[Finding]:
 def check_compute_name(place: At) -> Iterator[Finding]:
     """A compute has a name and no version."""
     text = place.text
-    if text is None or _HOLE in text or is_placeholder(text) or _LONG.fullmatch(text) or "/" in text:
+    if text is None or _HOLE in text or is_placeholder(text) or "/" in text:
         return
     name = text[len("azureml:") :] if text.lower().startswith("azureml:") else text
     if not name.strip() or re.search(r"[:@\s]", name.strip()):

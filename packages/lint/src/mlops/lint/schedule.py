@@ -102,7 +102,7 @@ def check_started(job: At, files: Files) -> Iterator[Finding]:
     declared = top["inputs"].names()
     for name, place in job["inputs"].fields():
         if name not in declared:
-            near = difflib.get_close_matches(name, declared, 1)
+            near = difflib.get_close_matches(name, declared)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             there = ", ".join(declared) or "none"
             yield place.says("unknown-input", f"the job has no input {name!r}; it has: {there}{hint}")

@@ -57,7 +57,7 @@ def fields_of(kind: str) -> list[str]:
 def unknown(name: str, kind: str, names: Iterable[str]) -> str:
     """The sentence for a name that is not among `names`."""
     known = sorted(names)
-    close = difflib.get_close_matches(name, known, n=1)
+    close = difflib.get_close_matches(name, known)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     return f"there is no {kind} {name!r}; there is: {', '.join(known) or 'none'}{hint}"
 
@@ -98,7 +98,7 @@ def _passed_on(name: str, key: str, shape: dict[str, Any]) -> bool:
 
 def _unknown(place: At, key: str, shape: dict[str, Any]) -> Finding:
     allowed = sorted(shape["fields"])
-    close = difflib.get_close_matches(key, allowed, n=1)
+    close = difflib.get_close_matches(key, allowed)
     hint = f"; did you mean {close[0]!r}?" if close else ""
     fate = "which nobody refuses and nothing reads" if shape["drops"] else "which Azure ML refuses"
     message = f"unknown field, {fate}; allowed: {', '.join(allowed)}{hint}"

@@ -11,7 +11,7 @@ from mlops.lint.finding import Finding
 from mlops.lint.machine import size_problem
 from mlops.lint.monitor import _EMAIL, DURATION
 from mlops.lint.node import At, number_of
-from mlops.lint.references import check_asset, is_placeholder, is_remote
+from mlops.lint.references import check_asset, check_compute_name, check_path, is_placeholder, is_remote
 from mlops.lint.serving import quantity
 from mlops.lint.values import fits, mismatch
 from mlops.spec._yaml import Document
@@ -195,6 +195,65 @@ def test_addresses(text, right):
 def test_references_to_assets(reference, rule, tmp_path):
     found = list(check_asset(at(f"a: '{reference}'", tmp_path)["a"]))
     assert [f.id for f in found] == ([rule] if rule else [])
+
+
+@pytest.mark.parametrize(
+    ("path", "rule", "says"),
+    [
+        ("azureml://datastore/x/paths/y", "bad-reference", "'datastores', not 'datastore'"),
+        ("azureml://Subscription/x/y", "bad-reference", "'subscriptions', not 'Subscription'"),
+        ("azureml://registry/x/models/m/versions/1", "bad-reference", "'registries', not 'registry'"),
+        ("azureml://jobs/x/outputs/y", "", ""),
+        ("azureml://location/x", "bad-reference", "'locations'"),
+        ("azureml://somewhere/x", "", ""),
+        ("azureml:///subscriptions/x", "", ""),
+        ("azureml://datastores/x/path/y", "bad-reference", "/paths/<path>"),
+        ("azureml://datastores/x/", "", ""),
+        ("azureml://datastores/x/paths", "", ""),
+        ("azureml://DataStores/x/pathsy", "bad-reference", "/paths/<path>"),
+        ("htps://a/?from=https://b", "bad-reference", "did you mean https"),
+        ("HTTPS://a/b", "", ""),
+        ("htpp://a/b", "bad-reference", "did you mean http://?"),
+        ("abfsss://a/b", "bad-reference", "did you mean abfss://?"),
+        ("mongo-db://a", "", ""),
+        ("__https__", "", ""),
+        ("zz://a", "", ""),
+        ("azureml:x", "pin-asset", "names no version"),
+        ("none", "missing-file", "the data 'none' does not exist"),
+        ("file:x.yml", "missing-file", "'file:x.yml'"),
+        ("file:there.yml", "", ""),
+    ],
+)
+def test_paths_and_addresses(path, rule, says, tmp_path):
+    (tmp_path / "there.yml").write_text("")
+    found = list(check_path(at(f"a: '{path}'", tmp_path)["a"], what="data"))
+    assert [f.id for f in found] == ([rule] if rule else [])
+    assert says in "".join(f.message for f in found)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        ("azureml:cpu", True),
+        ("AzureML:cpu", True),
+        ("cpu", True),
+        ("local", True),
+        ("azureml:cpu:1", False),
+        ("azureml:cpu@latest", False),
+        ("a b", False),
+        (" cpu ", True),
+        ("azureml:", False),
+        (" ", False),
+        ("<cpu a>", True),
+        ("${{parent.inputs.a b}}", True),
+        ("/subscriptions/a b/computes/c", True),
+        ("azureml:/subscriptions/a:b/computes/c", True),
+    ],
+)
+def test_names_of_computes(text, right, tmp_path):
+    found = list(check_compute_name(at(f"a: '{text}'", tmp_path)["a"]))
+    assert [f.id for f in found] == ([] if right else ["bad-reference"])
+    assert list(check_compute_name(at("a: 3", tmp_path)["a"])) == []
 
 
 @pytest.mark.parametrize(

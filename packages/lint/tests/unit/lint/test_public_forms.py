@@ -77,5 +77,12 @@ def test_a_component_that_is_only_used_needs_no_name(shelf):
         "it.yml", f"{PIPELINE}jobs:\n  one: {{component: ./hello.yml}}\n  two: {{component: ./other.yml}}\n"
     )
     assert shelf.findings("it.yml", house=False) == ()
+    assert [(f.file, f.id) for f in shelf.findings(house=False)] == [
+        ("flow.yml", "preview"),
+        ("flow.yml", "preview"),
+    ], "nor in a folder that holds both"
+    (shelf.root / "it.yml").unlink()
+    alone = [("hello.yml", "missing-field"), ("other.yml", "bad-name")]
+    assert [(f.file, f.id) for f in shelf.findings(house=False) if f.level == "error"] == alone
     assert [f.id for f in shelf.findings("hello.yml", house=False)] == ["missing-field"]
     assert [f.id for f in shelf.findings("other.yml", house=False)] == ["bad-name"]

@@ -161,8 +161,8 @@ class Story:
     def _promote(self, version: int, traffic: bool = False) -> None:
         self.show.say("$ mlops promote prod && mlops pr merge")
         now = datetime.now(UTC)
-        made = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
-        self._merge(made)
+        proposed = promote(self.sandbox.work, self.target, self._forge, "prod", MODEL, actor=ACTOR, now=now)
+        self._merge(proposed)
         self._serves("prod", version, traffic)
 
     def _roll_back(self, env: str, reason: str) -> None:

@@ -77,11 +77,11 @@ def draw(root: Path) -> list[str]:
 
 def _drawn(text: str) -> str:
     with tempfile.TemporaryDirectory() as place:
-        made = Path(place)
-        (made / "in.mmd").write_text(text, encoding="utf-8")
-        (made / "look.json").write_text(json.dumps(_LOOK), encoding="utf-8")
+        folder = Path(place)
+        (folder / "in.mmd").write_text(text, encoding="utf-8")
+        (folder / "look.json").write_text(json.dumps(_LOOK), encoding="utf-8")
         browser = {"args": ["--no-sandbox"], "executablePath": os.environ.get("CHROME", "/usr/bin/chromium")}
-        (made / "browser.json").write_text(json.dumps(browser), encoding="utf-8")
+        (folder / "browser.json").write_text(json.dumps(browser), encoding="utf-8")
         words = [
             "-q",
             "-b",
@@ -97,11 +97,11 @@ def _drawn(text: str) -> str:
         ]
         subprocess.run(
             ["npx", "--yes", _CLI, *words],
-            cwd=made,
+            cwd=folder,
             check=True,
             env={**os.environ, "PUPPETEER_SKIP_DOWNLOAD": "1"},
         )
-        return shrunk((made / "out.svg").read_text(encoding="utf-8"))
+        return shrunk((folder / "out.svg").read_text(encoding="utf-8"))
 
 
 def shrunk(drawing: str) -> str:

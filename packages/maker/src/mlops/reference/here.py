@@ -49,5 +49,5 @@ def page(root: Path) -> str:
     """docs/pipelines.md with the rows as the tests have them; empty where there is no page."""
     path = root / PAGE
     text = path.read_text(encoding="utf-8") if path.is_file() else ""
-    made = [[row.part, row.azure, row.here] for row in rows(root)]
-    return between(text, "rows", table(["of a file", "on Azure ML", "here"], made))
+    lines = [[row.part, row.azure, row.here] for row in rows(root)]
+    return between(text, "rows", table(["of a file", "on Azure ML", "here"], lines))

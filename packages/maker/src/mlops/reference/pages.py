@@ -11,7 +11,7 @@ FOLDER = "docs/reference"
 
 def pages(root: Path) -> dict[str, str]:
     """The text of each page by its path relative to `root`; the same for the same code."""
-    made = {
+    by_name = {
         "index.md": files.index(),
         **verbs.pages(),
         **files.pages(root),
@@ -19,7 +19,7 @@ def pages(root: Path) -> dict[str, str]:
         "variables.md": variables.variables(),
     }
     of_people = {lint.PAGE: lint.page(root), here.PAGE: here.page(root)}
-    return {**of_people, **{f"{FOLDER}/{name}": text for name, text in made.items()}}
+    return {**of_people, **{f"{FOLDER}/{name}": text for name, text in by_name.items()}}
 
 
 def stale(root: Path) -> list[str]:

@@ -92,12 +92,12 @@ def overview() -> str:
 
 def pages() -> dict[str, str]:
     """By file name: the overview and one page a panel."""
-    made = {"cli.md": overview()}
+    by_file = {"cli.md": overview()}
     every = verbs()
     for panel in PANELS:
         parts = [_section(verb) for verb in every if verb.panel == panel]
-        made[_file(panel)] = page(f"Verbs: {panel}", *parts)
-    return made
+        by_file[_file(panel)] = page(f"Verbs: {panel}", *parts)
+    return by_file
 
 
 def _file(panel: str) -> str:

@@ -13,5 +13,7 @@ from .server import Emulator
 
 ONNX_TELEMETRY = "mobile.events.data.microsoft.com"
 """ONNX Runtime tells Microsoft that it was used; here it is refused like any other host."""
+MLFLOW_TELEMETRY = "config.mlflow-telemetry.io"
+"""MLflow asks it in scripts of others; our own steps turn that off."""
 
-__all__ = ["ONNX_TELEMETRY", "Answer", "Emulator", "Refused", "Request"]
+__all__ = ["MLFLOW_TELEMETRY", "ONNX_TELEMETRY", "Answer", "Emulator", "Refused", "Request"]

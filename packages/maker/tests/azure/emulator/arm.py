@@ -146,7 +146,7 @@ class Arm:
             self._operations[path.lower()] = what
         version = request.query.get("api-version", "")
         url = f"https://management.azure.com{path}?api-version={version}"
-        return {"azure-asyncoperation": url, "location": url, "retry-after": "1"}
+        return {"azure-asyncoperation": url, "location": url, "retry-after-ms": "50"}
 
     def problems(self, request: Request) -> list[str]:
         """What the official types say about a PUT of one of our resources."""
@@ -256,7 +256,7 @@ class Arm:
                 raise not_found(path)
             found.polls -= 1
             if found.polls >= 0:
-                return Answer(200, {"status": "InProgress"}, {"retry-after": "1"})
+                return Answer(200, {"status": "InProgress"}, {"retry-after-ms": "50"})
             then, found.then = found.then, None
         if then is not None:
             then()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from .arm import ML
 from .http import Answer, Refused, Request
@@ -12,6 +12,8 @@ from .workspaces import Workspace
 if TYPE_CHECKING:
     from .server import Emulator
 
+_MODELS = {"mlflow_model": "MLFlowModel", "custom_model": "CustomModel", "triton_model": "TritonModel"}
+"""How run history names the type of an output that is a model; those are asked of the model registry."""
 _ARTIFACTS = "azureml"
 """Container of run artifacts."""
 _STORE = re.compile(r"azureml://(?:subscriptions/.+?/)?datastores/(?P<store>[^/]+)/paths/(?P<path>.*)", re.I)
@@ -66,6 +68,11 @@ class History:
         self._emulator.workspaces.of(scope)
         return Answer(200, {"value": [child.record() for child in self._emulator.jobs.children(run)]})
 
+    def run(self, request: Request, scope: str, run: str) -> Answer:
+        self._emulator.entra.check(request)
+        self._emulator.workspaces.of(scope)
+        return Answer(200, self._emulator.jobs.find(run).record())
+
     def details(self, request: Request, scope: str, run: str) -> Answer:
         self._emulator.entra.check(request)
         workspace = self._emulator.workspaces.of(scope)
@@ -84,21 +91,34 @@ class History:
         self._emulator.workspaces.of(scope)
         job = self._emulator.jobs.find((request.json or {})["runId"])
         outputs = {
-            name: {"assetId": f"azureml://{job.name}/{name}", "type": kind}
+            name: {"assetId": f"azureml://{job.name}/{name}", "type": _MODELS.get(kind, kind)}
             for name, (kind, _) in job.outputs.items()
         }
         return Answer(200, {"runMetadata": {**job.record(), "outputs": outputs}})
 
     def resolve(self, request: Request, scope: str) -> Answer:
         """Where data-set outputs are."""
+        return Answer(
+            200, {"values": {a: {"uri": uri, "type": k} for a, k, uri in self._given(request, scope)}}
+        )
+
+    def resolve_models(self, request: Request, scope: str) -> Answer:
+        """Where outputs that are models are."""
+        return Answer(
+            200, {"values": {a: {"path": uri, "type": k} for a, k, uri in self._given(request, scope)}}
+        )
+
+    def _given(self, request: Request, scope: str) -> list[tuple[str, str, str]]:
+        """Asset, type and URI of the outputs that are asked for, each of the side that it is asked of."""
         self._emulator.entra.check(request)
         self._emulator.workspaces.of(scope)
-        found: dict[str, Any] = {}
+        found = []
         for asset in (request.json or {})["values"]:
             run, _, name = asset.removeprefix("azureml://").partition("/")
             kind, uri = self._emulator.jobs.find(run).outputs[name]
-            found[asset] = {"uri": uri, "type": kind}
-        return Answer(200, {"values": found})
+            if (kind in _MODELS) == request.path.endswith("/models/batchGetResolvedUris"):
+                found.append((asset, kind, uri))
+        return found
 
     def artifacts(self, request: Request, scope: str, run: str, tail: str) -> Answer:
         """Artifacts of a run: list, make place for, find."""
@@ -156,10 +176,12 @@ def install(emulator: Emulator) -> History:
     run = "(?P<run>[^/]+)"
     add = emulator.router.add
     add("GET", host, "/discovery", history.discovery)
+    add("GET", host, rf"/history/v1\.0{scope}/runs/{run}", history.run)
     add("GET", host, rf"/history/v1\.0{scope}/runs/{run}/children", history.children)
     add("GET", host, rf"/history/v1\.0{scope}/runs/{run}/details", history.details)
     add("POST", host, rf"/history/v1\.0{scope}/rundata", history.run_data)
     add("POST", host, rf"/data/v1\.0{scope}/dataversion/batchGetResolvedUris", history.resolve)
+    add("POST", host, rf"/modelregistry/v1\.0{scope}/models/batchGetResolvedUris", history.resolve_models)
     add(
         "*",
         host,

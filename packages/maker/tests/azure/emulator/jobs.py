@@ -16,7 +16,7 @@ from mlops.pipeline.run.executor import PRELOAD, StepServer
 
 from .arm import Kind, Operation, Resource
 from .http import Answer, Refused, Request
-from .pipelines import CommandRun, PipelineRun, SweepRun
+from .pipelines import AutoMLRun, CommandRun, PipelineRun, SweepRun
 from .workspaces import Workspace
 
 if TYPE_CHECKING:
@@ -24,6 +24,12 @@ if TYPE_CHECKING:
 
 ENDED = ("Completed", "Failed", "Canceled")
 _MLFLOW = {"Completed": "FINISHED", "Failed": "FAILED", "Canceled": "KILLED"}
+_RUNNERS: dict[str, type[PipelineRun]] = {
+    "Pipeline": PipelineRun,
+    "Sweep": SweepRun,
+    "Command": CommandRun,
+    "AutoML": AutoMLRun,
+}
 HEAVY = (
     *PRELOAD,
     "azureml.mlflow._store.tracking.store",
@@ -180,9 +186,7 @@ class Jobs:
         }
         properties.setdefault("properties", {})
         properties.setdefault("tags", {})
-        runner = {"Pipeline": PipelineRun, "Sweep": SweepRun, "Command": CommandRun}.get(
-            properties.get("jobType", "")
-        )
+        runner = _RUNNERS.get(properties.get("jobType", ""))
         if runner is None:
             return
         job = Job(
@@ -208,7 +212,7 @@ class Jobs:
     def _show(self, job: Job) -> None:
         """The ARM resource says what the job does."""
         resource = self.emulator.arm.get(f"{job.workspace.id}/jobs/{job.name}")
-        if resource is not None:
+        if resource is not None and resource["properties"] is not None:
             resource["properties"]["status"] = job.status
 
     def give_up(self, job: Job) -> None:

@@ -102,6 +102,13 @@ class PipelineRun(threading.Thread):
         return failed
 
     def _step(self, name: str, node: dict[str, Any], scope: _Scope) -> bool:
+        if node.get("type") == "automl":
+            child = self._child(name, scope.job)
+            data, column = node["training_data"], node["target_column_name"]
+            if not self._learn(child, self._given(data, scope), column, node.get("outputs") or {}):
+                return False
+            scope.made |= {(name, output): place for output, place in child.outputs.items()}
+            return True
         component = self._resource(node["componentId"])["properties"]["componentSpec"]
         given = {
             key: self._given(value, scope)
@@ -127,6 +134,27 @@ class PipelineRun(threading.Thread):
             bound = _PARENT.fullmatch(str(((node.get("outputs") or {}).get(output) or {}).get("value", "")))
             if bound:
                 scope.given[bound[2]] = place
+        return True
+
+    def _learn(self, child: Job, data: str, column: str, outputs: dict[str, Any]) -> bool:
+        """What AutoML leaves: trials that are runs of their own, and a model."""
+        child.status = "Running"
+        table = self._emulator.history.files(child.workspace, data)
+        rows = b"".join(content for name, content in table.items() if name.endswith(".csv")).decode()
+        trial = self._child(f"{child.display}_0", child)
+        if column not in rows.partition("\n")[0].split(","):
+            said = f"The target column {column} was not found in the training data."
+            self._emulator.history.log(trial.workspace, trial.name, "user_logs/std_log.txt", said.encode())
+            self._jobs.finish(trial, "Failed", said)
+            self._jobs.finish(child, "Failed", said)
+            return False
+        self._jobs.finish(trial, "Completed")
+        made = self._folder / child.name / "model"
+        made.mkdir(parents=True, exist_ok=True)
+        (made / "MLmodel").write_text("flavors: {}\n")
+        for output in outputs:
+            child.outputs[output] = ("mlflow_model", self._keep(child, output, made))
+        self._jobs.finish(child, "Completed")
         return True
 
     def _once(
@@ -158,6 +186,8 @@ class PipelineRun(threading.Thread):
         tags = {"mlflow.parentRunId": parent, "mlflow.rootRunId": self._job.name}
         self._emulator.tracking.create_run(child.workspace, child.experiment, child.name, name, tags)
         self._jobs.jobs[child.name] = child
+        # Azure knows such a job by its name, and leaves it to run history to say more.
+        self._emulator.arm.put(f"{child.workspace.id}/jobs/{child.name}", {"properties": None})
         return child
 
     def _given(self, value: Any, scope: _Scope | None = None) -> str:
@@ -260,6 +290,16 @@ class SweepRun(PipelineRun):
                 command = command.replace(f"${{{{search_space.{key}}}}}", str(_draw(drawn, *shape)))
             component = {"command": command, "code": trial.get("codeId"), "outputs": {}, "inputs": declared}
             self._execute(self._child(f"trial_{number}"), component, {}, given)
+        return []
+
+
+class AutoMLRun(PipelineRun):
+    """An AutoML job: trials below it, and the best model as its output."""
+
+    def _steps(self) -> list[str]:
+        asked = self._properties["taskDetails"]
+        data, outputs = asked["trainingData"]["uri"], self._properties.get("outputs") or {}
+        self._learn(self._job, self._given(data), asked["targetColumnName"], outputs)
         return []
 
 

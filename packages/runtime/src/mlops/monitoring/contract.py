@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from mlops.monitoring.rules import number_type, rule_name
+from mlops.monitoring.rules import CATEGORY, category_levels, number_type, rule_name
 from mlops.spec.admits import FLOAT32_MAX
 
 if TYPE_CHECKING:
@@ -73,12 +73,20 @@ class Rules:
     """
 
     def __init__(self, schema: DataFrameSchema) -> None:
+        from pandera.pandas import Check
+
         self.schema = schema
+        self._levels = category_levels(schema)
         self._plain = copy.deepcopy(schema)
         self._plain.drop_invalid_rows = self._plain.add_missing_columns = False
         self._wanted: dict[Any, str] = {}
         for name, column in self._plain.columns.items():
             column.required, column.drop_invalid_rows = True, False
+            if levels := self._levels.get(name):
+                # A category that the contract has not is named by the rule.
+                column.checks = [*column.checks, Check.isin(levels)]
+            if name in self._levels:
+                column._dtype = type(column)(str).dtype  # rows are kept as text
             kind = _NULLABLE.get(str(column.dtype)) if column.nullable else None
             if kind is not None:
                 column._dtype = type(column)(kind).dtype
@@ -93,7 +101,7 @@ class Rules:
             name: self._wanted[name]
             for name, values in given.items()
             if _as(values, self._wanted[name]) is not values
-        }
+        } | {name: "object" for name in self._levels if name in given and str(given[name].dtype) == CATEGORY}
 
     def fits(self, name: Any, kind: str) -> bool:
         """Whether a column of this type in pandas has the contract's type."""
@@ -160,11 +168,11 @@ def _as(values: pd.Series[Any], wanted: str) -> pd.Series[Any]:
         return values
     try:
         with np.errstate(invalid="ignore"):
-            made: pd.Series[Any] = values.astype(wanted)  # type: ignore[call-overload]
+            converted: pd.Series[Any] = values.astype(wanted)  # type: ignore[call-overload]
     except (TypeError, ValueError, OverflowError):
         return values
-    same = made.isna().equals(values.isna()) and bool((made == values).fillna(True).all())
-    return made if same or number.startswith("float") else values
+    same = converted.isna().equals(values.isna()) and bool((converted == values).fillna(True).all())
+    return converted if same or number.startswith("float") else values
 
 
 def _infinite(frame: pd.DataFrame) -> list[Broken]:

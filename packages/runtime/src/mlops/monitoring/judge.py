@@ -102,7 +102,7 @@ def traits(reference: ColumnProfile, current: ColumnProfile) -> list[Compared]:
     old, new = reference.rich, current.rich
     if old is not None and new is not None:
         pairs += [(o.name, o, n) for o, n in zip(old.traits, new.traits, strict=True)]
-    found = [
+    compared = [
         replace(
             compare(ours, theirs),
             name=f"{reference.name} ({label})",
@@ -112,17 +112,17 @@ def traits(reference: ColumnProfile, current: ColumnProfile) -> list[Compared]:
         for label, ours, theirs in pairs
     ]
     if old is not None and new is not None and (told := _told_apart(old, new)) is not None:
-        found.append(replace(told, name=f"{reference.name} (classifier)", column=reference.name))
-    return found
+        compared.append(replace(told, name=f"{reference.name} (classifier)", column=reference.name))
+    return compared
 
 
 def _told_apart(old: RichProfile, new: RichProfile) -> Compared | None:
     """The scores of a classifier that tells production from training, on values that it has not seen."""
     ours, theirs = np.array(old.sample), np.array(new.sample)
-    found = telling.apart(ours, theirs) if len(ours) and len(theirs) else None
-    if found is None:
+    verdict = telling.apart(ours, theirs) if len(ours) and len(theirs) else None
+    if verdict is None:
         return None
-    area, p_value = found
+    area, p_value = verdict
     before, after = telling.scores(ours, theirs)
     edges = np.quantile(before, np.linspace(0, 1, 11)[1:-1])
     counts = [np.bincount(np.searchsorted(edges, side), minlength=10) for side in (before, after)]
@@ -212,7 +212,7 @@ def quality(
     Null rates are judged by their rise over the reference: a column that was null in most training rows
     may be so in production.
     """
-    found = []
+    signals = []
     for column in columns:
         kind: Kind = "numerical" if column.type in ("integer", "number") else "categorical"
         limits = rules.limits.get(kind, {})
@@ -220,7 +220,7 @@ def quality(
             continue
         fact = facts.get(column.name)
         if fact is None or not fact.rows:
-            found.append(_skipped("quality", column.name, "the captured rows do not have this column"))
+            signals.append(_skipped("quality", column.name, "the captured rows do not have this column"))
             continue
         before = reference.column(column.name)
         usual = before.null_rate if before else 0.0
@@ -232,7 +232,7 @@ def quality(
         }
         for metric, limit in limits.items():
             of = f" over the reference's {usual:.2%}" if metric == "null_value_rate" else ""
-            found.append(
+            signals.append(
                 Signal(
                     kind="quality",
                     name=column.name,
@@ -243,7 +243,7 @@ def quality(
                     values={"null_rate": null_rate, "reference_null_rate": usual},
                 )
             )
-    return found
+    return signals
 
 
 def volume(rows: int, earlier: Sequence[int], limit: VolumeLimit, least: int) -> Signal:

@@ -277,8 +277,8 @@ def _plain(values: Any, kind: ColumnType) -> list[Any]:
     some = values.drop_null()
     if kind == "datetime":
         some = some.cast(pa.timestamp("us"), safe=False)
-    found: list[Any] = some.to_pylist()
-    return found
+    cells: list[Any] = some.to_pylist()
+    return cells
 
 
 def extract(values: Any, kind: ColumnType) -> tuple[Array, int]:
@@ -342,10 +342,10 @@ def _text(sample: Array) -> TextProfile:
 def _rich(kind: ColumnType, sample: Array) -> RichProfile:
     """What a column of such values was like in the reference, already counted."""
     some = sample[:: max(1, -(-len(sample) // (2 * _READ)))]
-    found = [_trait(name, numbers) for name, numbers in telling.traits(kind, some.tolist()).items()]
+    traits = [_trait(name, numbers) for name, numbers in telling.traits(kind, some.tolist()).items()]
     few = some[:: max(1, -(-len(some) // telling.SAMPLE))]
     kept = [] if kind == "datetime" else telling.features(kind, few.tolist()).tolist()
-    return RichProfile(kind=kind, traits=found, sample=kept)
+    return RichProfile(kind=kind, traits=traits, sample=kept)
 
 
 def _trait(name: str, values: Array) -> ColumnProfile:

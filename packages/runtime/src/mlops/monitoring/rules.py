@@ -24,6 +24,8 @@ RESERVED = frozenset(
     ("_request_id", "_time", "_deployment", "_version", "_row", "_prediction", "_correlation_id")
 )
 """Columns that capture and batch write beside the model's own."""
+CATEGORY = "category"
+"""pandas' own type of texts of which there are few: a model that has seen it is asked with it."""
 _NUMBER = re.compile(r"(u?int|float)(\d+)")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f\ud800-\udfff]")
 _FLAGS = {re.IGNORECASE: "i", re.MULTILINE: "m", re.DOTALL: "s", re.VERBOSE: "x", re.ASCII: "a"}
@@ -73,22 +75,22 @@ def columns_of(schema: DataFrameSchema, categories: Mapping[str, list[str]] | No
 
 def unchecked(schema: DataFrameSchema) -> list[str]:
     """A sentence for each rule of the contract that no request is held to, in the contract's order."""
-    found = []
+    sentences = []
     for name, column in schema.columns.items():
         where = f"column {str(name)!r}"
         kind = _kind(str(name), column)
         for check in column.checks:
             why = "" if kind in RICH and _known(check, kind) else _untold(check, kind)
             if why:
-                found.append(f"{where}: the rule {rule_name(check)} {why}")
+                sentences.append(f"{where}: the rule {rule_name(check)} {why}")
         if column.unique:
-            found.append(f"{where}: unique {_EVERYWHERE}")
-    found += [f"all columns: the rule {rule_name(check)} {_EVERYWHERE}" for check in schema.checks]
+            sentences.append(f"{where}: unique {_EVERYWHERE}")
+    sentences += [f"all columns: the rule {rule_name(check)} {_EVERYWHERE}" for check in schema.checks]
     if schema.unique:
-        found.append(f"all columns: unique={list(schema.unique)} {_EVERYWHERE}")
+        sentences.append(f"all columns: unique={list(schema.unique)} {_EVERYWHERE}")
     if schema.index is not None:
-        found.append("the index: its rules hold in training only: a request has no index")
-    return found
+        sentences.append("the index: its rules hold in training only: a request has no index")
+    return sentences
 
 
 def looks_at_one_value(check: Any) -> bool:
@@ -199,8 +201,8 @@ def _moments(name: str, checks: Iterable[Any]) -> dict[str, str]:
             highs.append(high - one if _open(rule, given, "max") else high)
     if lows and highs and max(lows) > min(highs):
         raise InvalidInput(_impossible(name))
-    found = {"earliest": max(lows, default=None), "latest": min(highs, default=None)}
-    return {key: moment.isoformat() for key, moment in found.items() if moment is not None}
+    bounds = {"earliest": max(lows, default=None), "latest": min(highs, default=None)}
+    return {key: moment.isoformat() for key, moment in bounds.items() if moment is not None}
 
 
 def _type(name: str, dtype: str) -> ColumnType:
@@ -211,10 +213,11 @@ def _type(name: str, dtype: str) -> ColumnType:
         return "number" if number.startswith("float") else "integer"
     if lowered.startswith("bool"):
         return "boolean"
-    if lowered.startswith(("str", "object")):
+    if lowered.startswith(("str", "object", CATEGORY)):
         return "string"
     raise InvalidInput(
-        f"the contract's column {name!r} has the type {dtype}; a served column is a string, an integer, "
+        f"the contract's column {name!r} has the type {dtype}; a served column is a string, a category, "
+        "an integer, "
         "a number, a boolean, a datetime64[ns] without a time zone, or what mlops.columns makes "
         "(vector, items, image); "
         "derive one in `features`"
@@ -278,6 +281,8 @@ def _text(name: str, column: Any, checks: Iterable[Any], seen: list[str] | None)
     listed: set[str] | None = None
     excluded: set[str] = set()
     texts, shortest, longest = [], 0, math.inf
+    if levels := _levels(name, column):
+        listed = set(levels)
     for check in checks:
         rule, given = _builtin(check), check.statistics
         if rule in ("isin", "equal_to"):
@@ -313,6 +318,31 @@ def _text(name: str, column: Any, checks: Iterable[Any], seen: list[str] | None)
         "min_length": shortest or None,
         "max_length": None if math.isinf(longest) else int(longest),
     }
+
+
+def category_levels(schema: DataFrameSchema) -> dict[str, list[str]]:
+    """The columns whose type is pandas' category, each with its categories in their order; empty: those of
+    training. Raises `InvalidInput` for categories that are no text."""
+    found = {}
+    for name, column in schema.columns.items():
+        if str(column.dtype) == CATEGORY:
+            levels = _levels(str(name), column)
+            checks = [check for check in column.checks if not _untold(check, "string")]
+            legal = _text(str(name), column, checks, None)["categories"] or []
+            found[str(name)] = [level for level in levels if level in legal] if levels else legal
+    return found
+
+
+def _levels(name: str, column: Any) -> list[str]:
+    """The categories that the type itself names, in their order."""
+    given = getattr(column.dtype, "categories", None) if str(column.dtype) == CATEGORY else None
+    levels = [] if given is None else list(given)
+    if odd := [level for level in levels if not isinstance(level, str)]:
+        raise InvalidInput(
+            f"the contract's column {name!r} has the category {odd[0]!r}, which is no text; a request brings "
+            "categories as text: let `features` make texts of them"
+        )
+    return levels
 
 
 def _impossible(name: str) -> str:

@@ -37,8 +37,10 @@ def features(kind: str, values: Sequence[Any]) -> Array:
 
 def traits(kind: str, values: Sequence[Any]) -> Mapping[str, Array]:
     """Numbers of each value that a person understands, by name."""
-    found = {name: np.array([of(v) for v in values], dtype=np.float64) for name, of in _TRAITS[kind].items()}
-    return {name: numbers[np.isfinite(numbers)] for name, numbers in found.items()}
+    by_name = {
+        name: np.array([of(v) for v in values], dtype=np.float64) for name, of in _TRAITS[kind].items()
+    }
+    return {name: numbers[np.isfinite(numbers)] for name, numbers in by_name.items()}
 
 
 def scores(reference: Array, current: Array) -> tuple[Array, Array]:
@@ -50,7 +52,7 @@ def scores(reference: Array, current: Array) -> tuple[Array, Array]:
     every = (every - centre) / np.where(spread > 0, spread, 1)
     every = np.hstack([every, np.clip(every, -6, 6) ** 2])
     fold = np.r_[np.arange(len(reference)) % 2, np.arange(len(current)) % 2]
-    found = np.zeros(len(every))
+    ranks = np.zeros(len(every))
     for held in (0, 1):
         learn, ask = fold != held, fold == held
         one, other = every[learn & (label == 0)], every[learn & (label == 1)]
@@ -60,8 +62,8 @@ def scores(reference: Array, current: Array) -> tuple[Array, Array]:
         )
         said = every[ask] @ direction
         # Each half has a classifier of its own: their scores are compared by rank.
-        found[ask] = _ranks(said) / len(said)
-    return found[: len(reference)], found[len(reference) :]
+        ranks[ask] = _ranks(said) / len(said)
+    return ranks[: len(reference)], ranks[len(reference) :]
 
 
 def _ranks(values: Array) -> Array:
@@ -98,30 +100,30 @@ def _of_text(text: str) -> Array:
 def _of_list(items: Sequence[Any]) -> Array:
     if len(items) and not isinstance(items[0], str):
         numbers = np.asarray(items, dtype=np.float64)
-        found = np.zeros(SIZE)
-        found[:4] = _log(len(items)), _log(numbers.mean()), _log(numbers.min()), _log(numbers.max())
-        return found
+        features = np.zeros(SIZE)
+        features[:4] = _log(len(items)), _log(numbers.mean()), _log(numbers.min()), _log(numbers.max())
+        return features
     return _hashed([str(item) for item in items])
 
 
 def _hashed(words: Sequence[str]) -> Array:
-    found = np.zeros(SIZE)
+    features = np.zeros(SIZE)
     for word in words:
-        found[zlib.crc32(word.encode("utf-8", "surrogatepass")) % (SIZE - 1)] += 1
-    found[:-1] /= math.sqrt(max(1.0, float(np.sum(found))))
-    found[-1] = _log(len(words))
-    return found
+        features[zlib.crc32(word.encode("utf-8", "surrogatepass")) % (SIZE - 1)] += 1
+    features[:-1] /= math.sqrt(max(1.0, float(np.sum(features))))
+    features[-1] = _log(len(words))
+    return features
 
 
 def _of_vector(vector: Any) -> Array:
     numbers = np.asarray(vector, dtype=np.float64)
-    found = np.zeros(SIZE)
+    features = np.zeros(SIZE)
     if len(numbers) <= SIZE - 1:
-        found[: len(numbers)] = numbers
+        features[: len(numbers)] = numbers
     else:
-        found[:-1] = _projection(len(numbers)) @ numbers
-    found[-1] = float(np.linalg.norm(numbers))
-    return np.sign(found) * np.log1p(np.abs(found)) if np.abs(found).max() > 1e6 else found
+        features[:-1] = _projection(len(numbers)) @ numbers
+    features[-1] = float(np.linalg.norm(numbers))
+    return np.sign(features) * np.log1p(np.abs(features)) if np.abs(features).max() > 1e6 else features
 
 
 _projections: dict[int, Array] = {}
@@ -136,15 +138,15 @@ def _projection(size: int) -> Array:
 
 
 def _of_image(data: bytes) -> Array:
-    grey, found = _grey(data), np.zeros(SIZE)
+    grey, features = _grey(data), np.zeros(SIZE)
     if grey is not None:
-        found[:16] = grey.ravel()[:16]
-        found[16:19] = grey.mean(), grey.std(), _log(len(data))
+        features[:16] = grey.ravel()[:16]
+        features[16:19] = grey.mean(), grey.std(), _log(len(data))
     else:
         counts = np.bincount(np.frombuffer(data, dtype=np.uint8) // 16, minlength=16)
-        found[:16] = counts / max(1, counts.sum())
-        found[18] = _log(len(data))
-    return found
+        features[:16] = counts / max(1, counts.sum())
+        features[18] = _log(len(data))
+    return features
 
 
 def _grey(data: bytes) -> Array | None:

@@ -36,12 +36,12 @@ def free(sample: Array) -> bool:
 
 def words(text: str) -> set[int]:
     """The words of a text as 32-bit hashes: the reference travels, and no word of training has to."""
-    found: set[int] = set()
+    hashes: set[int] = set()
     for number, match in enumerate(_WORD.finditer(text)):
         if number == LOOKED_AT:
             break
-        found.add(zlib.crc32(match[0].lower().encode("utf-8", "surrogatepass")))
-    return found
+        hashes.add(zlib.crc32(match[0].lower().encode("utf-8", "surrogatepass")))
+    return hashes
 
 
 def vocabulary(texts: Iterable[str]) -> list[int]:

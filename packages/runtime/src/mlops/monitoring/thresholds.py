@@ -104,18 +104,18 @@ def load_thresholds(root: Path, model: str) -> Thresholds:
     if not isinstance(signals, dict) or not signals:
         raise InvalidInput(document.problem(("create_monitor", "monitoring_signals"), "needs at least one"))
     problems: list[Problem] = []
-    found: dict[str, Rules] = {}
+    by_kind: dict[str, Rules] = {}
     ignored, lookbacks = [], {}
     for label, signal in signals.items():
         loc = ("create_monitor", "monitoring_signals", str(label))
         kind = signal.get("type") if isinstance(signal, dict) else None
         if not isinstance(kind, str) or kind not in _SIGNALS:
             ignored.append(str(label))
-        elif kind in found:
+        elif kind in by_kind:
             problems.append(document.problem(loc, f"is the second signal of the type {kind}; give one"))
         else:
             reader = _Reader(document, loc, signal)
-            found[kind] = reader.rules(_SIGNALS[kind])
+            by_kind[kind] = reader.rules(_SIGNALS[kind])
             lookbacks.update(reader.lookback())
             problems += reader.problems
     if len(set(lookbacks.values())) > 1:
@@ -125,9 +125,9 @@ def load_thresholds(root: Path, model: str) -> Thresholds:
         raise InvalidInput(problems)
     return Thresholds(
         lookback=next(iter(lookbacks.values()), _DEFAULT),
-        quality=found.get("data_quality"),
-        drift=found.get("data_drift"),
-        prediction=_filled(found.get("prediction_drift")),
+        quality=by_kind.get("data_quality"),
+        drift=by_kind.get("data_drift"),
+        prediction=_filled(by_kind.get("prediction_drift")),
         ignored=tuple(ignored),
     )
 

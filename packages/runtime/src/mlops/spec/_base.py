@@ -28,15 +28,15 @@ class Spec(BaseModel):
         With `use_attribute_docstrings` every class looks up its source when it is defined, which costs a
         process that has large libraries in memory more than all of its own imports.
         """
-        made = handler(core)
-        own = handler.resolve_ref_schema(made).get("properties", {})
+        schema_of_class = handler(core)
+        own = handler.resolve_ref_schema(schema_of_class).get("properties", {})
         names = {field.alias or name: name for name, field in cls.model_fields.items()}
         told = _docstrings(cls)
         for shown, schema in own.items():
             text = told.get(names.get(shown, shown))
             if text and "description" not in schema:
                 schema["description"] = text
-        return made
+        return schema_of_class
 
 
 def _docstrings(model: type) -> dict[str, str]:
@@ -46,7 +46,7 @@ def _docstrings(model: type) -> dict[str, str]:
     import itertools
     import textwrap
 
-    found: dict[str, str] = {}
+    texts: dict[str, str] = {}
     for part in reversed(model.__mro__):
         if part is Spec or not issubclass(part, Spec):
             continue
@@ -60,8 +60,8 @@ def _docstrings(model: type) -> dict[str, str]:
                 and isinstance(text.value, ast.Constant)
                 and isinstance(text.value.value, str)
             ):
-                found[field.target.id] = inspect.cleandoc(text.value.value)
-    return found
+                texts[field.target.id] = inspect.cleandoc(text.value.value)
+    return texts
 
 
 def _editors(pattern: str) -> WithJsonSchema:

@@ -124,15 +124,15 @@ class Editor:
 
     def _replaced(self, parent: yaml.MappingNode | None, key: yaml.Node, node: yaml.Node, value: Any) -> str:
         flow = parent is not None and bool(parent.flow_style)
-        made = f":{_emit.behind(value, key.end_mark.column + 1, key.start_mark.column, flow=flow)}"
+        written = f":{_emit.behind(value, key.end_mark.column + 1, key.start_mark.column, flow=flow)}"
         before, after = self.text[: key.end_mark.index], self.text[self._end(node) :]
         if isinstance(node, yaml.CollectionNode) and not node.flow_style:
             kept = _COMMENTS.search(self.text[key.end_mark.index : node.end_mark.index])
             after = (kept[0] if kept else "\n") + self.text[node.end_mark.index :]
-        if parent is not None and flow and len(_last(before + made)) + len(_first(after)) > _emit.WIDTH:
+        if parent is not None and flow and len(_last(before + written)) + len(_first(after)) > _emit.WIDTH:
             # What follows inside the braces goes on below their first field.
             after = re.sub(r"\A, *", f",\n{' ' * parent.value[0][0].start_mark.column}", after)
-        return self._fitting(before, made, after)
+        return self._fitting(before, written, after)
 
     def _fitting(self, before: str, made: str, after: str) -> str:
         """A comment behind the value goes above it when the line would be too long."""
@@ -166,12 +166,12 @@ class Editor:
             end = self._end(node.value[-1][1])
             return f"{self.text[:end]}, {_emit.field(key, value, 0, flow=True)}{self.text[end:]}"
         column = node.value[0][0].start_mark.column
-        made = f"{' ' * column}{_emit.field(key, value, column)}"
+        line = f"{' ' * column}{_emit.field(key, value, column)}"
         if not depth:
-            return f"{self.text.rstrip()}\n{made}\n"
+            return f"{self.text.rstrip()}\n{line}\n"
         end = self.text.find("\n", self._end(node.value[-1][1]))
         head, tail = (self.text, "") if end < 0 else (self.text[:end], self.text[end + 1 :])
-        return f"{head}\n{made}\n{tail}"
+        return f"{head}\n{line}\n{tail}"
 
     def _take(self, text: str, wanted: Any, loc: Loc) -> None:
         way = "write one field a line, `field: value`, without & and *"

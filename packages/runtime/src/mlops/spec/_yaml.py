@@ -167,10 +167,10 @@ class Document:
         for part in loc:
             if isinstance(node, yaml.MappingNode):
                 # Keys that `<<` merged stand first; the file's own come after them and win.
-                found = next(((k, v) for k, v in reversed(node.value) if k.value == str(part)), None)
-                if found is None:
+                entry = next(((k, v) for k, v in reversed(node.value) if k.value == str(part)), None)
+                if entry is None:
                     break
-                line, node = found[0].start_mark.line + 1, found[1]
+                line, node = entry[0].start_mark.line + 1, entry[1]
             elif isinstance(node, yaml.SequenceNode) and isinstance(part, int):
                 if part >= len(node.value):
                     break
@@ -198,17 +198,17 @@ class Document:
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            found = [_sentence(e, model) for e in error.errors()]
-            raise InvalidInput([self.problem((*loc, *place), said) for place, said in found]) from None
+            sentences = [_sentence(e, model) for e in error.errors()]
+            raise InvalidInput([self.problem((*loc, *place), said) for place, said in sentences]) from None
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], name: str) -> list[Problem]:
     """The problems of a pydantic error of a file whose lines are not known (TOML, JSON)."""
-    found = []
+    problems = []
     for entry in error.errors():
         loc, message = _sentence(entry, model)
-        found.append(Problem(name, message, ".".join(str(p) for p in loc)))
-    return found
+        problems.append(Problem(name, message, ".".join(str(p) for p in loc)))
+    return problems
 
 
 def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
@@ -252,8 +252,8 @@ _KINDS = (
 
 def _plain(kind: str, context: Mapping[str, Any]) -> str:
     """Empty for a kind that says it well itself."""
-    found = (words for starts, words in _KINDS if kind.startswith(starts))
-    return next(found, "").format_map(context)
+    matching = (words for starts, words in _KINDS if kind.startswith(starts))
+    return next(matching, "").format_map(context)
 
 
 def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
@@ -272,6 +272,6 @@ def _inner_model(annotation: Any) -> Any:
     if isinstance(annotation, type) and issubclass(annotation, BaseModel):
         return annotation
     for argument in getattr(annotation, "__args__", ()):
-        if (found := _inner_model(argument)) is not None:
-            return found
+        if (inner := _inner_model(argument)) is not None:
+            return inner
     return None

@@ -32,14 +32,14 @@ def plain_files(folder: Path) -> list[Path]:
 
     Raises `IntegrityError` when there is anything but folders and regular files, or a name that is no text.
     """
-    found = list(_walk(folder))
-    return _checked(folder, [path for path, _, _ in found], [(path, why) for path, _, why in found if why])
+    walked = list(_walk(folder))
+    return _checked(folder, [path for path, _, _ in walked], [(path, why) for path, _, why in walked if why])
 
 
 def artifact_files(folder: Path) -> list[Path]:
     """`plain_files` of a model artifact, which also holds no hard link and no name that is not portable."""
-    wrong, names, found = [], dict[str, PurePosixPath](), sorted(_walk(folder))
-    for path, links, why in found:
+    wrong, names, walked = [], dict[str, PurePosixPath](), sorted(_walk(folder))
+    for path, links, why in walked:
         name = path.relative_to(folder).as_posix()
         twin = _twin(PurePosixPath(name), names)
         if why:
@@ -52,7 +52,7 @@ def artifact_files(folder: Path) -> list[Path]:
             wrong.append((path, changed))
         elif twin:
             wrong.append((path, f"the same name as {twin} where case does not count"))
-    return _checked(folder, [path for path, _, _ in found], wrong)
+    return _checked(folder, [path for path, _, _ in walked], wrong)
 
 
 def _twin(name: PurePosixPath, names: dict[str, PurePosixPath]) -> str:

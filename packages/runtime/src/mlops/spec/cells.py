@@ -34,8 +34,10 @@ def moment(text: Any) -> np.datetime64 | None:
     if not isinstance(text, str) or not _MOMENT.fullmatch(text):
         return None
     try:
-        found = np.datetime64(text, "ns")
-        return found if np.datetime64(EARLIEST) <= np.datetime64(text, "s") <= np.datetime64(LATEST) else None
+        parsed = np.datetime64(text, "ns")
+        return (
+            parsed if np.datetime64(EARLIEST) <= np.datetime64(text, "s") <= np.datetime64(LATEST) else None
+        )
     except (ValueError, OverflowError):
         return None
 
@@ -150,13 +152,13 @@ def to_object(column: Column, values: Sequence[Any]) -> Any:
     """Cells of a request as the array of a table: moments as datetime64[ns], all others as objects."""
     if column.type == "datetime":
         return np.array(["NaT" if v is None else v for v in values], dtype="datetime64[ns]")
-    made = np.empty(len(values), dtype=object)
+    cells = np.empty(len(values), dtype=object)
     for place, value in enumerate(values):
         numbers = column.type in ("vector", "list") and column.items != "string" and value is not None
-        made[place] = (
+        cells[place] = (
             np.array(value, dtype=np.float32 if column.dtype == "float32" else float) if numbers else value
         )
-    return made
+    return cells
 
 
 def arrow(column: Column) -> Any:
@@ -204,8 +206,8 @@ def refused(column: Column, values: Any) -> Any:
 
 def _plain(column: Column, values: Any) -> list[Any]:
     if column.type != "datetime":
-        found: list[Any] = values.to_pylist()
-        return found
+        cells: list[Any] = values.to_pylist()
+        return cells
     import pyarrow as pa
 
     naive = values.cast(

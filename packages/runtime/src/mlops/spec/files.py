@@ -88,5 +88,5 @@ def as_release(document: Document, model: str, version: int) -> Release:
 
 def released_versions(root: Path, model: str) -> list[int]:
     """Versions that have a release file, lowest first."""
-    found = (release_of(p.relative_to(root).as_posix()) for p in (root / "releases" / model).glob("*.yaml"))
-    return sorted(key[1] for key in found if key is not None)
+    keys = (release_of(p.relative_to(root).as_posix()) for p in (root / "releases" / model).glob("*.yaml"))
+    return sorted(key[1] for key in keys if key is not None)

@@ -43,16 +43,16 @@ class HostedForge:
 
     def split(self, repository: str) -> list[str] | None:
         """The parts; None where it is no repository of this forge."""
-        found = repository.split("/")
-        if len(found) != len(self.parts):
+        words = repository.split("/")
+        if len(words) != len(self.parts):
             return None
-        return found if all(map(re.fullmatch, self.allowed, found)) else None
+        return words if all(map(re.fullmatch, self.allowed, words)) else None
 
     def of_remote(self, url: str) -> str:
         """`repository` by the URL of a git remote; empty where that is not of this forge."""
         for pattern in self.remotes:
-            if found := re.search(pattern, url):
-                return "/".join(found.groups())
+            if match := re.search(pattern, url):
+                return "/".join(match.groups())
         return ""
 
     def page(self, repository: str) -> str:

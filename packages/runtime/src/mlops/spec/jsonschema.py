@@ -50,12 +50,12 @@ def _standard(value: Any) -> Any:
 
 def stale(root: Path) -> list[str]:
     """Schema files, relative to `root`, that are missing or say something else than the models."""
-    found = []
+    outdated = []
     for name in MODELS:
         path = root / FOLDER / f"{name}.json"
         if not path.is_file() or path.read_text(encoding="utf-8") != schema_text(name):
-            found.append(f"{FOLDER}/{name}.json")
-    return found
+            outdated.append(f"{FOLDER}/{name}.json")
+    return outdated
 
 
 def write(root: Path) -> list[str]:

@@ -203,11 +203,11 @@ def check_compute(name: str) -> str:
 def _base36(text: str, length: int) -> str:
     """`length` letters and digits that stand for `text`."""
     number = int.from_bytes(hashlib.sha256(text.encode()).digest(), "big")
-    found = ""
+    letters = ""
     for _ in range(length):
         number, rest = divmod(number, 36)
-        found += "0123456789abcdefghijklmnopqrstuvwxyz"[rest]
-    return found
+        letters += "0123456789abcdefghijklmnopqrstuvwxyz"[rest]
+    return letters
 
 
 def guid(*parts: str) -> str:

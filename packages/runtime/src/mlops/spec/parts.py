@@ -26,14 +26,14 @@ def final(estimator: Any) -> Any:
 
 def inside(estimator: Any) -> list[Any]:
     """The estimators and transformers that `estimator` holds directly."""
-    found = stages(estimator)
+    held = stages(estimator)
     if _is(estimator, "ColumnTransformer"):
-        found += [part for _, part, *_ in getattr(estimator, "transformers_", [])]
+        held += [part for _, part, *_ in getattr(estimator, "transformers_", [])]
     if _is(estimator, "FeatureUnion"):
-        found += [part for _, part in estimator.transformer_list]
+        held += [part for _, part in estimator.transformer_list]
     for name in _HELD:
-        found += _flat(getattr(estimator, name, None))
-    return [part for part in found if not isinstance(part, type) and _answers(part)]
+        held += _flat(getattr(estimator, name, None))
+    return [part for part in held if not isinstance(part, type) and _answers(part)]
 
 
 def _is(estimator: Any, name: str) -> bool:

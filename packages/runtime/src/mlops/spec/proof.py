@@ -127,13 +127,13 @@ def rounded(metrics: Mapping[str, Interval]) -> dict[str, dict[str, float | None
 
 
 def _facts(release: Release, recorded: Recorded) -> Iterator[GateResult]:
-    for field, said, found in (
+    for field, said, recorded_value in (
         ("model", release.model, recorded.model),
         ("version", release.version, recorded.version),
         ("source.run_id", release.source.run_id, recorded.run_id),
         *((f, _value(release, f), recorded.tags.get(tag, "")) for f, tag in (_TAGS | _LATER).items()),
     ):
-        yield _verdict(field, str(said), str(found))
+        yield _verdict(field, str(said), str(recorded_value))
 
 
 def _judgement(release: Release, recorded: Recorded) -> Iterator[GateResult]:
@@ -151,21 +151,21 @@ def _judgement(release: Release, recorded: Recorded) -> Iterator[GateResult]:
         )
         return
     try:
-        found = json.loads(text)
-        metrics, gates = found["metrics"], found["gates"]
+        record = json.loads(text)
+        metrics, gates = record["metrics"], record["gates"]
     except (ValueError, KeyError, TypeError):
         yield _no("gates", f"the record of version {release.version} cannot be read; {again}")
         return
     said = _said(release.metrics, release.gates, release.created, release.gates_digest)
     verdicts = [
-        _verdict("created", said["created"], found.get("created", "")),
-        _verdict("gates_digest", said["policy"], found.get("policy", "")),
+        _verdict("created", said["created"], record.get("created", "")),
+        _verdict("gates_digest", said["policy"], record.get("policy", "")),
         *_metrics(said, metrics),
         *_gates(release, said, gates),
     ]
     if all(v.verdict == "pass" for v in verdicts):
         # Short digests name the field; the whole one decides.
-        verdicts.append(_verdict("gates", said["all"], str(found.get("all", ""))))
+        verdicts.append(_verdict("gates", said["all"], str(record.get("all", ""))))
     yield from verdicts
 
 
@@ -214,10 +214,10 @@ def _no(field: str, why: str) -> GateResult:
 
 
 def _value(release: Release, field: str) -> Any:
-    found: Any = release
+    value: Any = release
     for part in field.split("."):
-        found = getattr(found, part)
-    return found
+        value = getattr(value, part)
+    return value
 
 
 # --- the record -------------------------------------------------------------------------------------
@@ -248,10 +248,10 @@ def _tags(kind: str, version: Recorded, said: dict[str, Any]) -> dict[str, str |
     if len(text) > _PART * _MOST:
         said = {**said, "metrics": data_digest(said["metrics"]), "gates": data_digest(said["gates"])}
         text = json.dumps(said, separators=(",", ":"))
-    found: dict[str, str | None] = dict.fromkeys(_parts(version.tags, kind))
-    found |= {f"{kind}.{i}": text[i * _PART :][:_PART] for i in range(-(-len(text) // _PART))}
-    found[f"{kind}.seal"] = None if version.key is None else _seal(version, kind, text)
-    return found
+    tags: dict[str, str | None] = dict.fromkeys(_parts(version.tags, kind))
+    tags |= {f"{kind}.{i}": text[i * _PART :][:_PART] for i in range(-(-len(text) // _PART))}
+    tags[f"{kind}.seal"] = None if version.key is None else _seal(version, kind, text)
+    return tags
 
 
 def _parts(tags: Mapping[str, str], kind: str) -> list[str]:

@@ -101,6 +101,8 @@ class Library(Spec):
     dtypes: dict[str, str]
     """Of each column, the type of its values in training, as pandas names it (`float32`, `Int64`,
     `object`)."""
+    levels: dict[str, list[str]] = {}
+    """Of each column of the type category, the categories of training in their order."""
     arrays: bool = False
     """Whether a plain array of numbers was proven to be answered as the table with names is."""
     columns: bool = False

@@ -70,8 +70,8 @@ class LocalSettings(Spec):
         if not self.tracking_uri.startswith("$"):
             return self.tracking_uri
         name = self.tracking_uri[1:].strip("{}")
-        if found := os.environ.get(name):
-            return found
+        if address := os.environ.get(name):
+            return address
         message = (
             f"is {self.tracking_uri}, and the variable {name} is not set; set it to the server's address"
         )
@@ -188,11 +188,11 @@ def line_of(text: str, field: str) -> int:
     table: list[str] = []
     wanted = field.split(".")
     for number, row in enumerate(text.splitlines(), 1):
-        if found := _TABLE.match(row):
-            table = _keys(found[1])
+        if match := _TABLE.match(row):
+            table = _keys(match[1])
             here = table
-        elif found := _KEY.match(row):
-            here = [*table, *_keys(found[1])]
+        elif match := _KEY.match(row):
+            here = [*table, *_keys(match[1])]
         else:
             continue
         # Entries of a list have numbers in the field, and none in the file.

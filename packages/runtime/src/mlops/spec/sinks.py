@@ -53,10 +53,10 @@ def _carried(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddres
     """The IPv4 address that an IPv6 one stands for: mapped, 6to4, or translated (NAT64)."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
-    found = address.ipv4_mapped or address.sixtofour
-    if found is None and address in _NAT64:
-        found = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
-    return found
+    inner = address.ipv4_mapped or address.sixtofour
+    if inner is None and address in _NAT64:
+        inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+    return inner
 
 
 def _optional(value: str) -> str:

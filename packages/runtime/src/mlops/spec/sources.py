@@ -8,8 +8,8 @@ from pathlib import Path
 
 def source_folders(root: Path) -> list[Path]:
     """`src`, then the `src` of each package of the workspace; those that are there."""
-    found = [root / "src", *sorted(root.glob("packages/*/src"))]
-    return [folder for folder in found if folder.is_dir()]
+    folders = [root / "src", *sorted(root.glob("packages/*/src"))]
+    return [folder for folder in folders if folder.is_dir()]
 
 
 def python_path(root: Path) -> str:

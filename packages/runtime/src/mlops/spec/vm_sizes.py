@@ -90,8 +90,8 @@ def table(root: Path | None) -> Table:
 def series_of(size: str, sizes: Table) -> Series | None:
     """The series of a size such as `Standard_NC6s_v3`, whatever its casing; None for one that never ends."""
     name = size[len(PREFIX) :] if size.lower().startswith(PREFIX.lower()) else size
-    found = (s for s in sizes.series if re.fullmatch(s.sizes, name, flags=re.IGNORECASE))
-    return next(found, None)
+    matching = (s for s in sizes.series if re.fullmatch(s.sizes, name, flags=re.IGNORECASE))
+    return next(matching, None)
 
 
 def has_gpu(size: str) -> bool:
@@ -123,14 +123,14 @@ def sentence(size: str, today: date, sizes: Table) -> str:
 
 def ends_of_page(markdown: str) -> Mapping[str, date]:
     """Of Microsoft's page, the day on which each series ends; raises `ValueError` when it holds no table."""
-    found: dict[str, date] = {}
+    ends: dict[str, date] = {}
     for line in markdown.splitlines():
         cells = [c.strip() for c in line.strip().strip("|").split("|")]
         if len(cells) == 5 and (day := _day(cells[3])):
-            found[_name(cells[0])] = day
-    if not found:
+            ends[_name(cells[0])] = day
+    if not ends:
         raise ValueError("holds no table with the columns series, status, announcement and date")
-    return found
+    return ends
 
 
 def renewed(known: Table, ends: Mapping[str, date], today: date) -> tuple[str, list[str]]:
@@ -165,9 +165,9 @@ def _name(cell: str) -> str:
 
 def _day(cell: str) -> date | None:
     """Month first, as the page writes; a number above twelve in front is a day."""
-    found = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})", cell)
-    if not found:
+    match = re.fullmatch(r"(\d{1,2})/(\d{1,2})/(\d{2}|\d{4})", cell)
+    if not match:
         return None
-    first, second, year = (int(n) for n in found.groups())
+    first, second, year = (int(n) for n in match.groups())
     month, day = (second, first) if first > 12 else (first, second)
     return date(year if year > 99 else 2000 + year, month, day)

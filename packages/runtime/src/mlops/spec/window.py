@@ -76,11 +76,11 @@ class Window:
 
     def split(self) -> list[Window]:
         """Its months, weeks or days, each as a window."""
-        found, first = [], self.first
+        parts, first = [], self.first
         while first <= self.last:
-            found.append(Window(first, first, self.unit))
-            first = found[-1].end
-        return found
+            parts.append(Window(first, first, self.unit))
+            first = parts[-1].end
+        return parts
 
     def __str__(self) -> str:
         first, last = _text(self.first, self.unit), _text(self.last, self.unit)

@@ -19,7 +19,7 @@ from mlops.spec.artifact import leads_outside
 from mlops.spec.schema import FILE, Library, ModelSchema
 from mlops.spec.tasks import is_values
 from mlops.steps import fidelity
-from mlops.steps.artifact import asked_of, described, dtypes_of, stated
+from mlops.steps.artifact import asked_of, described, dtypes_of, levels_of, stated
 from mlops.steps.estimators import labels
 from mlops.steps.sample import write as write_sample
 from mlops.usecase import pickled, trusted_types
@@ -61,6 +61,7 @@ def adopt(
     library = Library(
         format=f"{FORMAT}_code" if runs else FORMAT,
         dtypes=dtypes_of(inputs),
+        levels=levels_of(inputs),
         trusted=sorted(trusted_types(usecase)),
     )
     schema = described(usecase, inputs, library, _classes(usecase, rows))

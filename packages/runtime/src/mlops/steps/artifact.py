@@ -99,7 +99,9 @@ def _write(
     classes = [] if is_values(usecase.task) else [str(label) for label in getattr(estimator, "classes_", [])]
     if usecase.task == "multilabel":
         classes = labels(rows[usecase.target])
-    library = Library(format=name, dtypes=dtypes_of(inputs), trusted=sorted(trusted))
+    library = Library(
+        format=name, dtypes=dtypes_of(inputs), levels=levels_of(inputs), trusted=sorted(trusted)
+    )
     schema = described(usecase, inputs, library, classes)
     if name == PICKLE:
         schema = schema.model_copy(update={"runs_code": "its file is a pickle"})
@@ -178,6 +180,11 @@ def dtypes_of(inputs: pd.DataFrame) -> dict[str, str]:
     return found
 
 
+def levels_of(inputs: pd.DataFrame) -> dict[str, list[str]]:
+    """The categories of each column that has the type of that name, in their order."""
+    return {str(name): inputs[name].cat.categories.tolist() for name in inputs.select_dtypes("category")}
+
+
 def _save(
     folder: Path,
     saver: Format,
@@ -199,7 +206,9 @@ def _save(
     trusted = tuple(schema.library.trusted) if schema.library else ()
     with tempfile.TemporaryDirectory() as scratch:
         own = copied(package_folder(package), Path(scratch)) if package else None
-        given = Saved(folder, asked_as(schema.task), signature, sample.head(3), trusted, own)
+        # MLflow writes its example as JSON, which has texts and no categories.
+        example = sample.head(3).astype(dict.fromkeys(levels_of(sample), object))
+        given = Saved(folder, asked_as(schema.task), signature, example, trusted, own)
         try:
             saver.save(estimator, given)
         except MlflowException as error:
@@ -263,7 +272,7 @@ def _refusal(error: BaseException) -> OSError | None:
 def _categories(inputs: pd.DataFrame) -> dict[str, list[str]]:
     return {
         str(c): sorted(texts.unique().tolist())
-        for c in inputs.select_dtypes(["object", "string"])
+        for c in inputs.select_dtypes(["object", "string", "category"])
         if (texts := inputs[c].dropna()).map(lambda value: isinstance(value, str)).all()
     }
 

@@ -73,8 +73,13 @@ def verified(where: str, read: Callable[[], str], digest: Callable[[], str]) -> 
 def write(folder: Path, frame: pd.DataFrame, raw: RawManifest, window: str) -> Manifest:
     """Write `frame` and its manifest to `folder`, which is made when it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
-    frame.to_parquet(folder / ROWS, index=False)
+    in_text(frame).to_parquet(folder / ROWS, index=False)
     return write_manifest(folder, manifest(raw, window, len(frame)))
+
+
+def in_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without categories: windows differ in those that they have, and the contract says which there are."""
+    return frame.astype(dict.fromkeys(frame.select_dtypes("category").columns, object))
 
 
 def write_manifest(folder: Path, made: Manifest) -> Manifest:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +13,7 @@ from mlops.errors import InvalidInput
 from mlops.spec.parts import final
 from mlops.spec.tasks import is_values
 from mlops.steps.metrics import indicators, labels_of, several
-from mlops.usecase import Groups, Outputs
+from mlops.usecase import Groups, Outputs, Weighs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -75,22 +77,75 @@ def fit(usecase: UseCase, estimator: Any, inputs: pd.DataFrame, rows: pd.DataFra
 
     Several labels become a table of 0 and 1, one column for each of `labels`; several values a table with a
     column for each of `outputs`. A ranker hears which rows
-    compete, as `group` (LightGBM) or `qid` (XGBoost): these rows then come one after the other.
+    compete, as `group` (LightGBM) or `qid` (XGBoost): these rows then come one after the other. Weights of
+    rows go to what answers at the end of pipelines.
     """
     truth: Any = rows[usecase.target]
+    weights = _weights(usecase, estimator, rows)
     if usecase.task == "multilabel":
-        estimator.fit(inputs, indicators(truth, labels(truth)).astype(int))
+        estimator.fit(inputs, indicators(truth, labels(truth)).astype(int), **weights)
         return
     if usecase.task == "custom" and isinstance(usecase, Outputs):
-        estimator.fit(inputs, several(truth, len(usecase.outputs)))
+        estimator.fit(inputs, several(truth, len(usecase.outputs)), **weights)
         return
     if usecase.task == "ranking" and isinstance(usecase, Groups) and (name := _group_argument(estimator)):
         codes = np.unique(rows[usecase.group].astype(str), return_inverse=True)[1]
         order = np.argsort(codes, kind="stable")
         told = np.bincount(codes) if name == "group" else codes[order]
-        estimator.fit(inputs.iloc[order], truth.iloc[order], **{name: told})
+        in_order = {key: values[order] for key, values in weights.items()}
+        estimator.fit(inputs.iloc[order], truth.iloc[order], **{name: told}, **in_order)
         return
-    estimator.fit(inputs, truth)
+    estimator.fit(inputs, truth, **weights)
+
+
+def _weights(usecase: UseCase, estimator: Any, rows: pd.DataFrame) -> dict[str, Any]:
+    """How much each row counts, as the argument of `fit`; empty where the use case does not say."""
+    if not isinstance(usecase, Weighs):
+        return {}
+    values = rows[usecase.weight].to_numpy(dtype=float)
+    if not (np.isfinite(values) & (values >= 0)).all() or not values.any():
+        raise InvalidInput(
+            f"the column {usecase.weight!r} weighs the rows (`weight` of the use case); it must hold finite "
+            "numbers from 0 up, and not 0 in every row"
+        )
+    name, last = "", estimator
+    while True:
+        if (end := final(last)) is not last:
+            name, last = f"{name}{last.steps[-1][0]}__", end
+        elif type(last).__module__.startswith("sklearn.") and _passes_on(last) is not None:
+            last = _passes_on(last)
+        else:
+            break
+    if "sample_weight" not in inspect.signature(type(last).fit).parameters:
+        raise InvalidInput(
+            f"the use case weighs its rows by {usecase.weight!r}, and `fit` of {type(last).__name__} takes "
+            "no sample_weight; let `build` return an estimator that does, or leave `weight` out"
+        )
+    return {f"{name}sample_weight": values}
+
+
+def _passes_on(estimator: Any) -> Any:
+    """What a search, or a regression of a transformed target, hands the arguments of `fit` to."""
+    known = inspect.signature(type(estimator).fit).parameters
+    if "sample_weight" in known or all(p.kind is not p.VAR_KEYWORD for p in known.values()):
+        return None
+    return getattr(estimator, "estimator", None) or getattr(estimator, "regressor", None)
+
+
+def typed(usecase: UseCase, rows: pd.DataFrame, seen: pd.DataFrame | None = None) -> pd.DataFrame:
+    """`rows` with the categories of the contract in the columns that it calls so, as the model is to see
+    them; where it names none, those of the training rows `seen`. Raises `InvalidInput`."""
+    import pandas as pd
+
+    from mlops.monitoring.rules import category_levels
+
+    seen = rows if seen is None else seen
+    found = {
+        name: pd.CategoricalDtype(levels or sorted(set(seen[name].dropna().astype(str))))
+        for name, levels in category_levels(usecase.contract()).items()
+        if name in rows
+    }
+    return rows.astype(found) if found else rows
 
 
 def labels(truth: Any) -> list[str]:
@@ -118,12 +173,44 @@ def refusal(error: Exception, inputs: pd.DataFrame) -> str | None:
     root = type(error).__module__.partition(".")[0].lstrip("_")
     if not (isinstance(error, ValueError | TypeError) or root in _SAY_SO):
         return None
-    said = " ".join(str(error).split()) or type(error).__name__
-    texts = [str(name) for name in inputs if str(inputs[name].dtype) in ("object", "str", "string")]
-    if texts and any(word in said.lower() for word in ("string", "object", "dtype", "str")):
-        return (
-            f"{said}. Text is in {', '.join(texts[:5])}: let `build` begin with what makes numbers of "
-            "it, such as OrdinalEncoder(handle_unknown='use_encoded_value', unknown_value=-1) in "
-            "make_column_transformer"
+    said = (" ".join(str(error).split()) or type(error).__name__).removesuffix(".")
+    ways = [way for words, way in _ways_out(inputs) if re.search(words, said, re.IGNORECASE)]
+    return ". ".join([said, *ways[:1]])
+
+
+def _ways_out(inputs: pd.DataFrame) -> Iterator[tuple[str, str]]:
+    """Words of a library's refusal, and what to do about the columns that they may mean; plainest first."""
+    kinds = {str(name): str(inputs[name].dtype) for name in inputs}
+
+    def shown(names: list[str]) -> str:
+        return ", ".join(names[:5]) + (", …" if len(names) > 5 else "")
+
+    gaps = [name for name in kinds if inputs[name].isna().any()]
+    own = [name for name in gaps if kinds[name][0].isupper() or kinds[name] == "boolean"]
+    moments = [name for name, kind in kinds.items() if kind.startswith("datetime")]
+    texts = [name for name, kind in kinds.items() if kind in ("object", "str", "string")]
+    if own:
+        yield (
+            r"pandas\.NA|NAType|<NA>",
+            f"Null of pandas' own types is in {shown(own)}: let `build` begin with SimpleImputer for them, "
+            'or `features` make them float64, whose null is NaN, with "float64" in the contract',
         )
-    return said
+    if gaps:
+        yield (
+            r"nan\b|null|none|missing",
+            f"Null is in {shown(gaps)}: let `build` begin with what fills it, such as SimpleImputer (for "
+            "text strategy='constant', fill_value='none') in make_column_transformer",
+        )
+    if moments:
+        yield (
+            r"datetime|timestamp|\d{4}-\d\d-\d\d[T ]",
+            f"Moments are in {shown(moments)}: let `build` begin with what makes numbers of them, such as "
+            "FunctionTransformer of a function in the use case (its hour, its weekday)",
+        )
+    if texts:
+        yield (
+            "string|object|dtype|str",
+            f"Text is in {shown(texts)}: let `build` begin with what makes numbers of "
+            "it, such as OrdinalEncoder(handle_unknown='use_encoded_value', unknown_value=-1) in "
+            "make_column_transformer",
+        )

@@ -29,6 +29,9 @@ _ALONE = 6
 """Rows that are also asked one by one."""
 _STEPS = (1e30, 1e18, 1e12, 1e9, 1e6, 1e5, 1e4, 1e3, 1e2, 1e1)
 """Ends of an open range, tried one after the other."""
+_EARLIEST = ("1700-01-01T00:00:00", "1800-01-01T00:00:00", "1900-01-01T00:00:00", "1970-01-01T00:00:00")
+_LATEST = ("2200-01-01T00:00:00", "2100-01-01T00:00:00", "2050-01-01T00:00:00")
+"""The same for moments: two that are 292 years apart differ by more than 64 bits of nanoseconds."""
 _FEW = 40
 
 
@@ -171,7 +174,10 @@ def settled(
     where it lists none (`stated` names the columns whose contract says what an unknown one means). Raises
     `InvalidInput` when the model refuses what the contract admits in so many words.
     """
-    open_ends = {c.name: (c.minimum is None, c.maximum is None) for c in schema.columns}
+    open_ends = {
+        c.name: (c.minimum is None and c.earliest is None, c.maximum is None and c.latest is None)
+        for c in schema.columns
+    }
     notes: dict[str, str] = {}
     for _ in range(len(_STEPS) + len(schema.columns) + 2):
         probes = drawn(schema, inputs)
@@ -232,9 +238,11 @@ def _narrowed(
         if fits and value not in (column.categories or []):
             return column.model_copy(update={"unknown_category": "refuse"})
         return None
-    if column.type not in ("number", "integer") or (probe.column is not None and value is None):
+    if column.type not in ("number", "integer", "datetime") or (probe.column is not None and value is None):
         return None
     several = probe.column is None
+    if column.type == "datetime":
+        return _sooner(column, None if several else str(value), open_ends, seen)
     update: dict[str, float] = {}
     low = -FLOAT32_MAX if column.minimum is None else float(column.minimum)
     high = FLOAT32_MAX if column.maximum is None else float(column.maximum)
@@ -249,10 +257,36 @@ def _narrowed(
     return column.model_copy(update=update) if update else None
 
 
+def _sooner(
+    column: Column, value: str | None, open_ends: tuple[bool, bool], seen: pd.Series[Any]
+) -> Column | None:
+    """The moments without those beyond `value`; None says that several columns were special."""
+    import pandas as pd
+
+    present = seen.dropna()
+    if present.empty:
+        return None
+    first, last, at = present.min(), present.max(), None if value is None else pd.Timestamp(value)
+    update: dict[str, str] = {}
+    if open_ends[0] and (at is None or at < first):
+        wanted = (s for s in _EARLIEST if s > (column.earliest or "") and pd.Timestamp(s) <= first)
+        update |= {"earliest": step} if (step := next(wanted, None)) is not None else {}
+    if open_ends[1] and (at is None or at > last):
+        wanted = (s for s in _LATEST if s < (column.latest or "9") and pd.Timestamp(s) >= last)
+        update |= {"latest": step} if (step := next(wanted, None)) is not None else {}
+    return column.model_copy(update=update) if update else None
+
+
 def _both(one: Column, other: Column) -> Column:
     """What either of two narrowings took out is out."""
     if one.type == "string":
         return one if one.unknown_category == "refuse" else other
+    if one.type == "datetime":
+        starts = [c.earliest for c in (one, other) if c.earliest is not None]
+        ends = [c.latest for c in (one, other) if c.latest is not None]
+        return one.model_copy(
+            update={"earliest": max(starts, default=None), "latest": min(ends, default=None)}
+        )
     lows = [c.minimum for c in (one, other) if c.minimum is not None]
     highs = [c.maximum for c in (one, other) if c.maximum is not None]
     update = {"minimum": max(lows) if lows else None, "maximum": min(highs) if highs else None}
@@ -262,6 +296,10 @@ def _both(one: Column, other: Column) -> Column:
 def _taken_out(column: Column) -> str:
     if column.type == "string":
         return "only categories of training are admitted"
+    if column.type == "datetime":
+        ends = [f"from {column.earliest}"] if column.earliest else []
+        ends += [f"up to {column.latest}"] if column.latest else []
+        return f"only moments {' '.join(ends)} are admitted"
     low, high = ("" if v is None else f"{v:g}" for v in (column.minimum, column.maximum))
     return f"only numbers from {low} to {high} are admitted" if low and high else (
         f"only numbers of at least {low} are admitted" if low else f"only numbers up to {high} are admitted"

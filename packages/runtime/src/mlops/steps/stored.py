@@ -177,6 +177,7 @@ class Written:
         import pyarrow as pa
         import pyarrow.parquet as pq
 
+        frame = dataset.in_text(frame)
         if self._writer is None:
             schema = pa.Schema.from_pandas(frame, preserve_index=False)
             for index, field in enumerate(schema):

@@ -78,13 +78,14 @@ def _train(given: argparse.Namespace) -> None:
     from mlops import pretrained, tracking
     from mlops.steps import artifact, dataset
     from mlops.steps.adopted import adopt
-    from mlops.steps.estimators import fit, refusal, usable
+    from mlops.steps.estimators import fit, refusal, typed, usable
     from mlops.usecase import Trains, load_usecase
 
     _require_clean(given.contract)
     params = dict(given.param)
     usecase = load_usecase(given.usecase)
     frame, manifest = dataset.read(given.train)
+    frame = typed(usecase, frame)
     inputs, truth = frame[list(usecase.contract().columns)], frame[usecase.target]
     if usecase.task in ("binary", "multiclass") and truth.nunique() < 2:
         raise InvalidInput(

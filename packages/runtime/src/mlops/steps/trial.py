@@ -50,7 +50,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _trial(given: argparse.Namespace) -> None:
     from mlops import tracking
     from mlops.steps import dataset
-    from mlops.steps.estimators import usable
+    from mlops.steps.estimators import fit, typed, usable
     from mlops.steps.metrics import METRICS
     from mlops.usecase import load_usecase
 
@@ -63,11 +63,12 @@ def _trial(given: argparse.Namespace) -> None:
     params = dict(given.param)
     tracking.log_params(params)
     train, later = _rows(usecase, given)
+    train, later = typed(usecase, train), typed(usecase, later, train)
     columns = list(usecase.contract().columns)
     estimator = usable(usecase.build(params), usecase.task)
     try:
         for stage, grown in enumerate(stages(estimator, max(given.stages, 1))):
-            grown.fit(train[columns], train[usecase.target])
+            fit(usecase, grown, train[columns], train)
             value = score(usecase, grown, later[columns], later[usecase.target], given.metric)
             tracking.log_metrics({given.metric: value}, step=stage)
     except ValueError as error:

@@ -128,12 +128,12 @@ class DuckTables:
         if not path.exists():
             raise absent(str(path))
         try:
-            found = self._connection.read_parquet(f"{path}/**/*.parquet" if path.is_dir() else str(path))
+            relation = self._connection.read_parquet(f"{path}/**/*.parquet" if path.is_dir() else str(path))
         except duckdb.Error as error:
             raise unreadable(str(path), error) from None
-        types = dict(zip(found.columns, map(str, found.types), strict=True))
-        wanted = chosen(str(path), found.columns, columns, optional)
-        read = found.project(", ".join(_read(c, types[c], k) for c, k in wanted.items()))
+        types = dict(zip(relation.columns, map(str, relation.types), strict=True))
+        wanted = chosen(str(path), relation.columns, columns, optional)
+        read = relation.project(", ".join(_read(c, types[c], k) for c, k in wanted.items()))
         lazy: nw.LazyFrame[Any] = nw.from_native(read)
         return lazy
 

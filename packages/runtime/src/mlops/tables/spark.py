@@ -77,7 +77,7 @@ def session() -> Iterator[Any]:
         ) from None
     running = SparkSession.getActiveSession()
     try:
-        found = running or _builder(SparkSession.builder).getOrCreate()
+        session_now = running or _builder(SparkSession.builder).getOrCreate()
     except (PySparkException, RuntimeError, OSError) as error:
         raise TargetError(
             f"Spark cannot be started here: {first_line(error)}; it needs Java 17 "
@@ -85,23 +85,23 @@ def session() -> Iterator[Any]:
         ) from error
     try:
         for name, value in _CONF.items():
-            found.conf.set(name, value)
-        yield found
+            session_now.conf.set(name, value)
+        yield session_now
     finally:
         if running is None:
-            found.stop()
+            session_now.stop()
 
 
 def _builder(builder: Any) -> Any:
     """Where nobody names a cluster, Spark runs inside this machine, and listens to nobody else."""
     from pyspark import SparkConf  # type: ignore[import-not-found,unused-ignore]
 
-    made = builder.appName("mlops").config("spark.ui.showConsoleProgress", "false")
+    configured = builder.appName("mlops").config("spark.ui.showConsoleProgress", "false")
     if SparkConf().contains("spark.master"):
-        return made
+        return configured
     for name, value in _ALONE.items():
-        made = made.config(name, value)
-    return made
+        configured = configured.config(name, value)
+    return configured
 
 
 class SparkTables:
@@ -120,12 +120,12 @@ class SparkTables:
         if not Files(self._spark).exists(where):
             raise absent(where)
         try:
-            found = self._spark.read.parquet(where)
+            relation = self._spark.read.parquet(where)
         except _errors() as error:
             raise unreadable(where, error) from None
-        wanted = chosen(where, found.columns, columns, optional)
-        types = dict(found.dtypes)
-        read = found.selectExpr(*(_read(c, types[c], k) for c, k in wanted.items()))
+        wanted = chosen(where, relation.columns, columns, optional)
+        types = dict(relation.dtypes)
+        read = relation.selectExpr(*(_read(c, types[c], k) for c, k in wanted.items()))
         lazy: nw.LazyFrame[Any] = nw.from_native(read)
         return lazy
 

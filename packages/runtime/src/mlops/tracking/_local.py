@@ -75,12 +75,14 @@ class LocalDatabase:
         for key, value in tags.items():
             more += _TAGGED
             values += [_WORKSPACE, key, model, value]
-        found: list[object] = [*values]
+        parameters: list[object] = [*values]
         if only is not None:
             more += " AND version = ?"
-            found.append(only)
+            parameters.append(only)
         with self._connection(f"list the versions of {model}") as connection:
-            rows = connection.execute(_VERSIONS.format(more=more), [*found, -1 if limit is None else limit])
+            rows = connection.execute(
+                _VERSIONS.format(more=more), [*parameters, -1 if limit is None else limit]
+            )
             listed = rows.fetchall()
             if not listed:
                 return []
@@ -96,10 +98,10 @@ class LocalDatabase:
 
     def get(self, model: str, version: int) -> RegisteredVersion:
         """Raises `NotFound`."""
-        found = self.versions(model, {}, 1, only=version)
-        if not found:
+        matching = self.versions(model, {}, 1, only=version)
+        if not matching:
             raise NotFound(f"the registry has no version {version} of the model {model!r}")
-        return found[0]
+        return matching[0]
 
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         """Set tags, all or none of them; None removes one. Raises `NotFound`."""

@@ -17,6 +17,11 @@ _AADSTS = re.compile(r"AADSTS\d+:.*?(?=' Content:|\.? Trace ID:|\r|\n|$)")
 _ACTION = re.compile(r"perform action '([^']+)' over scope '([^']+)'")
 _CODE = re.compile(r"^\((\w+)\) (?=\S)")
 _REPEATED = re.compile(r"\n(?=Code: )")
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
+_DETAILS = re.compile(
+    r"Details:\s*(?:\(x\)\s*)?(?P<said>.*?)\s*(?:Resolutions:|Additional Resources:|$)", re.DOTALL
+)
+"""Where azure-ai-ml explains a file that it refuses: only this part is about the file."""
 _REFUSED = 400
 _SHOWN = 400
 """Characters of Azure's own words that a sentence repeats."""
@@ -84,8 +89,8 @@ def _login(error: Any, text: str) -> str:
 def _answered(error: Any, what: str, text: str) -> MlopsError:
     status = status_of(error)
     if status == 403:
-        found = _ACTION.search(text)
-        right = f"the right {found[1]} on {found[2]}" if found else text[:_SHOWN]
+        match = _ACTION.search(text)
+        right = f"the right {match[1]} on {match[2]}" if match else text[:_SHOWN]
         return Forbidden(
             f"cannot {what}: this identity lacks {right}; docs/security.md says who may do what, "
             "and a new assignment takes some minutes to work"
@@ -118,5 +123,7 @@ def _words(error: Any) -> str:
     inner = getattr(error, "error", None)
     message = str(getattr(inner, "message", None) or getattr(error, "message", None) or str(error))
     # "(Code) sentence", and below it both once more, each on a line of its own.
-    first = _REPEATED.split(message, maxsplit=1)[0]
+    first = _REPEATED.split(_COLOUR.sub("", message), maxsplit=1)[0]
+    if explained := _DETAILS.search(first):
+        first = explained["said"].replace("(x) ", "; ")
     return " ".join(_CODE.sub("", first).split())

@@ -36,11 +36,11 @@ class ModelStore:
         wanted = dict(tags or {})
         if (local := _local.opened(self.uri)) is not None:
             return local.versions(model, wanted, limit)
-        found = self._asked(model, wanted, limit) if wanted or limit is not None else None
-        if found is None:
-            found = self._listed([f"name='{model}'"], None)
-        found = [v for v in found if wanted.items() <= v.tags.items()]
-        return sorted(found, key=lambda v: v.version, reverse=True)[:limit]
+        matching = self._asked(model, wanted, limit) if wanted or limit is not None else None
+        if matching is None:
+            matching = self._listed([f"name='{model}'"], None)
+        matching = [v for v in matching if wanted.items() <= v.tags.items()]
+        return sorted(matching, key=lambda v: v.version, reverse=True)[:limit]
 
     def _asked(
         self, model: str, tags: Mapping[str, str], limit: int | None
@@ -59,21 +59,21 @@ class ModelStore:
             raise
 
     def _listed(self, terms: list[str], limit: int | None) -> list[RegisteredVersion]:
-        found: list[RegisteredVersion] = []
+        listed: list[RegisteredVersion] = []
         order = {} if limit is None else {"order_by": ["version_number DESC"]}
         with translated(self.uri, f"search the registry for {' and '.join(terms)}"):
             api = client(self.uri)
             token: str | None = ""
-            while token is not None and (limit is None or len(found) < limit):
+            while token is not None and (limit is None or len(listed) < limit):
                 page = api.search_model_versions(
                     " and ".join(terms),
-                    max_results=_PAGE if limit is None else min(_PAGE, limit - len(found)),
+                    max_results=_PAGE if limit is None else min(_PAGE, limit - len(listed)),
                     page_token=token or None,
                     **order,
                 )
-                found += [_version(entity) for entity in page]
+                listed += [_version(entity) for entity in page]
                 token = page.token or None
-        return found
+        return listed
 
     def get(self, model: str, version: int) -> RegisteredVersion:
         """Raises `NotFound`."""
@@ -109,10 +109,10 @@ class ModelStore:
                     return known
                 try:
                     with _sent_once():
-                        made = api.create_model_version(
+                        registered = api.create_model_version(
                             model, f"{root}/{path}", run_id=run_id, tags={**tags, DIGEST: digest}
                         )
-                    return _version(made)
+                    return _version(registered)
                 except MlflowException as error:
                     if attempt == _ATTEMPTS or not lost(error):
                         raise

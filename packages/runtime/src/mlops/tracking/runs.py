@@ -134,8 +134,8 @@ class PipelineTracker:
     def history(self, run_id: str, metric: str) -> list[float]:
         """Every value that the run has logged for `metric`, by step and time; none when it logged none."""
         with translated(self.uri, f"read {metric} of run {run_id}"):
-            found = client(self.uri).get_metric_history(run_id, metric)
-        return [float(m.value) for m in sorted(found, key=lambda m: (m.step, m.timestamp))]
+            logged = client(self.uri).get_metric_history(run_id, metric)
+        return [float(m.value) for m in sorted(logged, key=lambda m: (m.step, m.timestamp))]
 
     def find_runs(
         self,
@@ -168,31 +168,31 @@ class PipelineTracker:
             with translated(self.uri, "list the experiments"):
                 experiments = [e.experiment_id for e in client(self.uri).search_experiments()]
         with translated(self.uri, "search for runs that were left open"):
-            found = [run for one in experiments for run in self._search(one, terms)]
-        return {run.run_id: run.tags for run in found if parent or run.parent is None}
+            unended = [run for one in experiments for run in self._search(one, terms)]
+        return {run.run_id: run.tags for run in unended if parent or run.parent is None}
 
     def _search(self, experiment_id: str, terms: list[str], limit: int | None = None) -> list[Run]:
         api = client(self.uri)
-        found: list[Run] = []
+        runs: list[Run] = []
         token: str | None = ""
-        while token is not None and (limit is None or len(found) < limit):
+        while token is not None and (limit is None or len(runs) < limit):
             page = api.search_runs(
                 [experiment_id],
                 " and ".join(terms),
-                max_results=_PAGE if limit is None else min(_PAGE, limit - len(found)),
+                max_results=_PAGE if limit is None else min(_PAGE, limit - len(runs)),
                 order_by=["attributes.start_time DESC"],
                 page_token=token or None,
             )
-            found += [_run(run) for run in page]
+            runs += [_run(run) for run in page]
             token = page.token or None
-        return found
+        return runs
 
     def _create(self, experiment_id: str, name: str, tags: Mapping[str, str]) -> str:
         with translated(self.uri, f"start the run {name!r}"):
-            made = client(self.uri).create_run(
+            run = client(self.uri).create_run(
                 experiment_id, start_time=int(time.time() * 1000), tags={**tags, _NAME: name}, run_name=name
             )
-        run_id = str(made.info.run_id)
+        run_id = str(run.info.run_id)
         self._started[run_id] = experiment_id
         return run_id
 

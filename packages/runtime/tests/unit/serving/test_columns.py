@@ -48,7 +48,13 @@ KNOWN = {"categories": ["a", "b"]}
         ),
         ("integer", {}, [str(-(2**63)), str(2**63 - 1)], [str(2**63), str(-(2**63) - 1)]),
         ("integer", {"dtype": "uint64"}, ["0", str(2**64 - 1)], ["-1"]),
-        ("integer", {"dtype": "uint64", "minimum": 2**63 + 5}, [str(2**63 + 5), str(2**64 - 1)], ["5"]),
+        (
+            "integer",
+            {"dtype": "uint64", "minimum": 2**63 + 5},
+            [str(2**63 + 5), str(2**64 - 1)],
+            [str(2**63 - 2)],
+        ),
+        ("integer", {"dtype": "uint64", "maximum": 2**63}, [str(2**63)], ["-1"]),
         ("integer", {"dtype": "int64", "maximum": 2**62}, [str(2**62)], [str(2**62 + 1)]),
         ("number", {}, ["1", "-1.5", "3.4e38"], ["1e39", "-1e39", '"1"', "true", "null"]),
         ("number", {"minimum": 0, "maximum": 1}, ["0", "1"], ["-0.1", "1.1"]),
@@ -69,6 +75,11 @@ def test_the_wire_takes_what_the_column_admits(
 def test_a_whole_number_may_be_a_float_only_where_that_is_said_and_it_is_exact() -> None:
     given = column("integer", minimum=2, maximum=2**60)
     assert not takes(given, "3.0")
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b"3.0", type=wire_type(given))
+    for text in ("3", str(2**53 + 1)):
+        found = msgspec.json.decode(text.encode(), type=wire_type(given, lenient=True))
+        assert (type(found), found) == (int, int(text)), "one that is written whole stays exact"
     for text, legal in (
         ("3.0", True),
         ("2.0", True),
@@ -143,6 +154,16 @@ def test_a_sentence_lists_fifty_values() -> None:
         ("boolean", {"description": "late?"}, {"type": "boolean", "description": "late?"}),
         ("integer", {"minimum": 0, "maximum": 0}, {"type": "integer", "minimum": 0, "maximum": 0}),
         ("number", {}, {"type": "number", "format": "double"}),
+        (
+            "integer",
+            {"maximum": 1, "exclusive_maximum": True},
+            {"type": "integer", "maximum": 1, "exclusiveMaximum": True},
+        ),
+        (
+            "integer",
+            {"minimum": 1, "exclusive_minimum": True},
+            {"type": "integer", "minimum": 1, "exclusiveMinimum": True},
+        ),
         (
             "number",
             {"minimum": 0, "maximum": 1, "exclusive_minimum": True, "exclusive_maximum": True},

@@ -240,3 +240,8 @@ def test_whether_records_seem_to_be_in_the_usual_order() -> None:
     assert not seems(MANY[:16], [*MANY[:1], *MANY[16:]]), "not all in one record"
     assert len(parser._marks) == 9 and parser._marks[0] == b'"c00"' and parser._marks[-1] == b'"c31"'
     assert RequestParser(schema("a"))._marks == [b'"a"']
+
+
+@pytest.mark.parametrize("kind", [Limits])
+def test_what_decides_is_changed_by_nobody(kind: type):
+    assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]

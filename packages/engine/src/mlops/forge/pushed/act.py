@@ -54,17 +54,17 @@ def command(
     run: Run, folder: Path, settings: Settings, remote: Mapping[str, Path], runners: Sequence[str]
 ) -> list[str]:
     """Run one workflow file for one event, on this machine, without Docker. Works in `folder`/source."""
-    made = [program(), run.event, "--workflows", run.path, "--eventpath", str(folder / "event.json")]
+    words = [program(), run.event, "--workflows", run.path, "--eventpath", str(folder / "event.json")]
     # Stand-ins check out by themselves: act would copy a folder, whatever `ref:` says.
-    made += ["--json", "--no-skip-checkout", "--no-cache-server", "--pull=false", "--actor", run.actor]
-    made += ["--action-cache-path", str(folder / "work"), "--defaultbranch", settings.default_branch]
+    words += ["--json", "--no-skip-checkout", "--no-cache-server", "--pull=false", "--actor", run.actor]
+    words += ["--action-cache-path", str(folder / "work"), "--defaultbranch", settings.default_branch]
     for runner in sorted(set(runners)):
-        made += ["--platform", f"{runner}=-self-hosted"]
+        words += ["--platform", f"{runner}=-self-hosted"]
     for reference, place in sorted(remote.items()):
-        made += ["--local-repository", f"{reference}={place}"]
+        words += ["--local-repository", f"{reference}={place}"]
     for name, value in sorted(settings.vars.items()):
-        made += ["--var", f"{name}={value}"]
-    return made
+        words += ["--var", f"{name}={value}"]
+    return words
 
 
 def environment(run: Run, bare: Path, outside: Mapping[str, str]) -> dict[str, str]:

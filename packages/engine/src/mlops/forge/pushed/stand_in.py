@@ -103,16 +103,16 @@ def setup_python(runner: Runner) -> None:
             "uv.lock or pyproject.toml is not that of the virtual environment here: this job makes its own"
         )
         return
-    made = Path(settings.python).parents[1]
+    shared = Path(settings.python).parents[1]
     own = runner.workspace / ".venv"
     own.mkdir()
     for part in ("lib", "pyvenv.cfg"):
-        (own / part).symlink_to(made / part)
-    _programs(own / "bin", made / "bin", warm.script(settings))
+        (own / part).symlink_to(shared / part)
+    _programs(own / "bin", shared / "bin", warm.script(settings))
     (own / ".ready").touch()  # `make setup` finds nothing to do
     _ignore(runner, ".venv")
     runner.export("PYTHONPATH", _code(runner))
-    runner.say(f"uses {made}, with the code of this commit")
+    runner.say(f"uses {shared}, with the code of this commit")
 
 
 def _programs(folder: Path, made: Path, script: str | None) -> None:

@@ -44,8 +44,8 @@ def choose(root: Path, target: Target, model: str, env: str | None, release: int
     if env is not None and release is not None:
         raise InvalidInput("give --env or --release, not both: a release is the same wherever it is live")
     if release is not None:
-        made = files.load_release(root, model, release)
-        return Chosen(model, release, made.digest, f"release {release}")
+        chosen = files.load_release(root, model, release)
+        return Chosen(model, release, chosen.digest, f"release {release}")
     env = env or files.load_policy(root).order[-1]
     live = live_version(target.registry, model, env)
     if live is None:

@@ -128,31 +128,31 @@ def execute(
         rollout = Rollout(intent, target, lease, artifact, actor, clock, progress, announce, approved)
         if clear_hold:
             _clear(intent, rollout, facts, clear_hold)
-        made = plan_for(intent, target, clock.now(), weigh)
-        if made.refusal:
-            rollout.run(made.recovery)
-            raise Blocked(f"release {intent.release.version} may not enter {intent.env}: {made.refusal}")
-        warm = next((i for i, s in enumerate(made.steps) if isinstance(s, CoolDown)), len(made.steps))
-        if made.steps:
+        plan = plan_for(intent, target, clock.now(), weigh)
+        if plan.refusal:
+            rollout.run(plan.recovery)
+            raise Blocked(f"release {intent.release.version} may not enter {intent.env}: {plan.refusal}")
+        warm = next((i for i, s in enumerate(plan.steps) if isinstance(s, CoolDown)), len(plan.steps))
+        if plan.steps:
             rollout.note(
                 Kind.STARTED,
                 {
-                    "replaces": made.served,
-                    "direction": made.direction,
+                    "replaces": plan.served,
+                    "direction": plan.direction,
                     "file_commit": intent.file_commit,
-                    "steps": made.lines(),
+                    "steps": plan.lines(),
                 },
             )
-        rollout.run(made.steps[:warm])
-    _cool_down(made.steps[warm:], rollout, target, owner)
+        rollout.run(plan.steps[:warm])
+    _cool_down(plan.steps[warm:], rollout, target, owner)
     return Outcome(
         env=intent.env,
         model=intent.model,
         release=intent.release.version,
-        replaced=made.served if made.served != intent.release.version else None,
-        direction=made.direction,
-        changed=not made.empty,
-        steps=tuple(made.lines()),
+        replaced=plan.served if plan.served != intent.release.version else None,
+        direction=plan.direction,
+        changed=not plan.empty,
+        steps=tuple(plan.lines()),
         url=target.endpoints.state(intent.env, intent.model).url,
     )
 

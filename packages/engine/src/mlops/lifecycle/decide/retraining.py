@@ -91,9 +91,9 @@ def decide(
     last = told[-1] if told else None
     if last is None or (why := _no_breach(last, live)):
         return Decision("nothing", why if last else "there is no verdict yet; run mlops monitor")
-    rows, why = _next(learned, last, policy, newest, ends)
-    if rows is None:
-        return Decision("nothing", f"release {live} learned from {learned.window}, and {why}")
+    rows = _next(learned, last, policy, newest, ends)
+    if isinstance(rows, str):
+        return Decision("nothing", f"release {live} learned from {learned.window}, and {rows}")
     wanted = live, str(rows.window), str(rows.test), rows.data
     same = [
         a for a in answers if a.verdict == last.id or (a.release, a.window, a.test_window, a.data) == wanted
@@ -138,26 +138,23 @@ def _too_soon(starts: Sequence[Start], policy: RetrainPolicy, now: datetime) -> 
 
 def _next(
     learned: Rows, report: MonitorReport, policy: RetrainPolicy, newest: str | None, ends: date | None
-) -> tuple[Rows | None, str]:
-    """What to learn from next; or None, and why there is nothing."""
+) -> Rows | str:
+    """What to learn from next; or why there is nothing."""
     window, test = learned.window.window, learned.test.window
     if window is None:
         if newest in (None, learned.data):
-            return None, f"there is no newer version of its data than {learned.data}; mlops ingest makes one"
-        return Rows(learned.window, learned.test, str(newest)), ""
+            return f"there is no newer version of its data than {learned.data}; mlops ingest makes one"
+        return Rows(learned.window, learned.test, str(newest))
     if test is None or learned.test.split is not None:
-        return (
-            None,
-            "its rows of that window were dealt by a split; train on a later one with mlops train --window",
-        )
+        return "its rows of that window were dealt by a split; train on a later one with mlops train --window"
     found = next_windows(window, report, policy, ends)
     if ends is not None and (found is None or found[1].last <= test.last):
         why = f"was tested on {test}, and the recorded data have no later complete {window.unit} with labels"
-        return None, f"{why}: they end before {ends}; bring newer ones with mlops ingest"
+        return f"{why}: they end before {ends}; bring newer ones with mlops ingest"
     if found is None or (found[0].last, found[1].last) <= (window.last, test.last):
         why = f"was tested on {test}, and no later complete {window.unit} has labels"
-        return None, f"{why}; add them with mlops labels add"
-    return Rows(Part(found[0]), Part(found[1])), ""
+        return f"{why}; add them with mlops labels add"
+    return Rows(Part(found[0]), Part(found[1]))
 
 
 def next_windows(

@@ -105,15 +105,12 @@ def _shapes(live: Column, new: Column) -> list[str]:
         wanted, before = getattr(new, name), getattr(live, name)
         if wanted and wanted != before:
             found.append(f"must have the {name} {wanted}, and {before or 'any'} was legal")
-    if _moment(new.earliest, cells.EARLIEST) > _moment(live.earliest, cells.EARLIEST):
+    # Without an end of its own it is not a time, and neither later nor earlier than any.
+    if np.datetime64(new.earliest) > np.datetime64(live.earliest or cells.EARLIEST):
         found.append(f"begins at {new.earliest}, which is later than before")
-    if _moment(new.latest, cells.LATEST) < _moment(live.latest, cells.LATEST):
+    if np.datetime64(new.latest) < np.datetime64(live.latest or cells.LATEST):
         found.append(f"ends at {new.latest}, which is earlier than before")
     return found
-
-
-def _moment(text: str | None, default: str) -> np.datetime64:
-    return np.datetime64(text or default)
 
 
 def _longest(column: Column) -> float:

@@ -77,25 +77,25 @@ def release(root: Path, target: Target, model: str, version: int | None = None) 
     chosen = find_version(target.registry, model, version)
     _refuse(chosen)
     report = counting_report(target.registry, chosen)
-    made = describe(chosen, report)
-    refuse_unrecorded(target.registry, made)
+    described = describe(chosen, report)
+    refuse_unrecorded(target.registry, described)
     env = load_policy(root).order[0]
     current = load_desired(root, env, model)
     if why := on_hold(current, env, model):
         raise Blocked(f"{why} by a pull request, then release again")
     # Before the file: a release must never name a version that an environment cannot read.
-    target.registry.share(model, made.version)
-    record_release(target.registry, made, report)
+    target.registry.share(model, described.version)
+    record_release(target.registry, described, report)
     written = []
-    if _write_release(root, made):
-        written.append(release_path(model, made.version))
-    if current is None or current.release != made.version:
+    if _write_release(root, described):
+        written.append(release_path(model, described.version))
+    if current is None or current.release != described.version:
         replaces = current.release if current else None
-        write_desired(root / desired_path(env, model), made.version, replaces)
+        write_desired(root / desired_path(env, model), described.version, replaces)
         written.append(desired_path(env, model))
     else:
         replaces = current.replaces
-    return ReleaseResult(made, env, replaces, tuple(written))
+    return ReleaseResult(described, env, replaces, tuple(written))
 
 
 def _refuse(version: ModelVersion) -> None:

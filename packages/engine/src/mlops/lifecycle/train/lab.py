@@ -72,6 +72,7 @@ class Lab:
     @cached_property
     def _frames(self) -> dict[str, pd.DataFrame]:
         from mlops.steps import dataset
+        from mlops.steps.estimators import typed
 
         pipeline = self.root / training_path(self.model)
         result = self._target.jobs.run(
@@ -81,7 +82,8 @@ class Lab:
             lambda _: None,
             Selection(until=(ROWS,)),
         )
-        return {name: dataset.read(result.outputs[f"{ROWS}.{name}"])[0] for name in ("train", "test")}
+        train, test = (dataset.read(result.outputs[f"{ROWS}.{name}"])[0] for name in ("train", "test"))
+        return {"train": typed(self.usecase, train), "test": typed(self.usecase, test, train)}
 
 
 def lab(model: str | None = None, start: Path | None = None, **inputs: str) -> Lab:

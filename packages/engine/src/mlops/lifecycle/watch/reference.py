@@ -51,9 +51,9 @@ def reference_of(registry: Registry, version: ModelVersion, schema: ModelSchema)
             "compare its traffic with; train it with mlops train, or watch its labels only"
         ) from None
     window = version.tags.get("mlops.data.test_window", "")
-    made = profile_file(rows, schema.columns, f"test rows of {window}".strip())
+    profile = profile_file(rows, schema.columns, f"test rows of {window}".strip())
     try:
         predictions = registry.artifacts(version.run_id, f"report/{PREDICTIONS}")
-        return made.model_copy(update={"prediction": prediction_profile(predictions, schema)})
+        return profile.model_copy(update={"prediction": prediction_profile(predictions, schema)})
     except (NotFound, InvalidInput):
-        return made
+        return profile

@@ -89,14 +89,14 @@ def _write_labels(frame: pd.DataFrame, usecase: UseCase, ids: Sequence[str], pat
     import pandas as pd
 
     numbers = range(len(frame))
-    made = {
+    columns = {
         REQUEST: [ids[i // ROWS] for i in numbers],
         ROW: [i % ROWS for i in numbers],
         LABEL: frame[usecase.target].to_numpy(),
     }
     if usecase.time is not None:
-        made[TIME] = frame[usecase.time].to_numpy()
-    pd.DataFrame(made).to_parquet(path, index=False)
+        columns[TIME] = frame[usecase.time].to_numpy()
+    pd.DataFrame(columns).to_parquet(path, index=False)
 
 
 class _Client:

@@ -199,15 +199,15 @@ class _Work:
             ),
             start.at,
         )
-        made = train(self.root, self.target, self.model, self._inputs, progress)
-        judged = gate(self.target, self.root, self.model, made.made)
+        trained = train(self.root, self.target, self.model, self._inputs, progress)
+        judged = gate(self.target, self.root, self.model, trained.made)
         if judged.passed:
-            version = self.target.registry.get(self.model, made.made)
+            version = self.target.registry.get(self.model, trained.made)
             # As `mlops release` does: a release must never name a version that an environment cannot read.
-            self.target.registry.share(self.model, made.made)
+            self.target.registry.share(self.model, trained.made)
             files, weaker = self._release_files(version, judged)
             request = self.propose(
-                f"version {made.version} was trained on these rows and passes its gates",
+                f"version {trained.version} was trained on these rows and passes its gates",
                 gates=judged,
                 files=files,
                 weaker=weaker,
@@ -218,18 +218,19 @@ class _Work:
             merged = ", which is merged," if request.state == "merged" else ""
             return self.done(
                 "released",
-                f"version {made.version} passes its gates; the pull request{merged} releases it to {first}",
-                version=made.version,
+                f"version {trained.version} passes its gates; "
+                f"the pull request{merged} releases it to {first}",
+                version=trained.version,
                 request=request,
             )
         names = ", ".join(g.name for g in judged.blocking)
         why = (
-            f"version {made.version}, trained on {self.rows}, is blocked by its gates ({names}), so "
+            f"version {trained.version}, trained on {self.rows}, is blocked by its gates ({names}), so "
             f"release {start.release} stays and nothing changes"
         )
         request = self.propose(why, gates=judged)
         self.forge.close(request.number, why)
-        return self.done("blocked", why, version=made.version, request=request)
+        return self.done("blocked", why, version=trained.version, request=request)
 
     @property
     def _inputs(self) -> dict[str, str]:
@@ -285,9 +286,9 @@ class _Work:
         git = Git(self.root)
         tip = git.fetch(git.default_branch())
         counts = counting_report(self.target.registry, version, judged)
-        made = describe(version, counts)
-        refuse_unrecorded(self.target.registry, made)
-        record_release(self.target.registry, made, counts)
+        described = describe(version, counts)
+        refuse_unrecorded(self.target.registry, described)
+        record_release(self.target.registry, described, counts)
         first = load_policy(self.root).order[0]
         path = desired_path(first, self.model)
         before = git.show(tip, path)
@@ -296,10 +297,10 @@ class _Work:
             there = Document(before, path).parse(DesiredState)
             if why := on_hold(there, first, self.model):
                 raise Blocked(why)
-            replaces = there.release if there.release != made.version else there.replaces
-        text = desired_text(before, path, release=made.version, replaces=replaces)
-        files = {release_path(self.model, made.version): release_text(made), path: text}
-        return files, loosened_since(git, tip, made, replaces)
+            replaces = there.release if there.release != described.version else there.replaces
+        text = desired_text(before, path, release=described.version, replaces=replaces)
+        files = {release_path(self.model, described.version): release_text(described), path: text}
+        return files, loosened_since(git, tip, described, replaces)
 
 
 def body(report: MonitorReport, rows: Rows, status: str, gates: GateReport | None) -> str:

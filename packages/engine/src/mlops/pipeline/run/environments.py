@@ -124,20 +124,20 @@ def read_conda(content: Any, folder: Path, name: str) -> Wanted:
                 python = str(entry).split("::")[-1].strip().removeprefix("python").strip()
             elif package not in ("pip", "setuptools", "wheel"):
                 others.append(package)
-    made, files = [], []
+    requirements, files = [], []
     for line in lines:
         include = _INCLUDE.match(line)
         if include is None:
-            made.append(line)
+            requirements.append(line)
             continue
         file = (folder / include[2]).resolve()
         if not file.is_file():
             raise InvalidInput(Problem(name, f"names {include[2]!r}, which does not exist", "dependencies"))
         files.append(file)
-        made.append(f"{include[1]} {file}")
+        requirements.append(f"{include[1]} {file}")
     if python.startswith("=") or python[:1].isdigit():
         python = python.lstrip("=").removesuffix(".*")
-    return Wanted(tuple(made), python, tuple(others), tuple(files))
+    return Wanted(tuple(requirements), python, tuple(others), tuple(files))
 
 
 def _make(home: Path, wanted: Wanted, step: str) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound, StepFailed
-from mlops.pipeline.binding import parse_parent
 from mlops.pipeline.parts import Pipeline, Step
 from mlops.pipeline.result import StepEvent, StepState
 from mlops.pipeline.run.cache import Entry, StepCache
@@ -30,6 +29,7 @@ from mlops.pipeline.run.state import RunFolder
 from mlops.pipeline.run.study import Study
 from mlops.pipeline.run.tracker import RunStatus, Tracker
 from mlops.pipeline.run.trials import Sweeping
+from mlops.pipeline.run.unlike import unlike_azure
 from mlops.pipeline.run.used import UsedFiles, digest, recorded
 from mlops.pipeline.run.values import AssetResolver, Given, step_inputs
 from mlops.pipeline.run.work import Task, Workplace, task_of, workplace
@@ -141,7 +141,7 @@ class Run:
             lock.release()
 
     def _key(self, step: Step, given: Mapping[str, Given]) -> Key:
-        made = self.environments.of(step) if self.environments else None
+        own_environment = self.environments.of(step) if self.environments else None
         # What a debugger may have touched stands for nothing but itself.
         once = step.name in self.part.here or not step.component.is_deterministic
         return partial(
@@ -150,7 +150,7 @@ class Run:
             inputs={name: value.identity for name, value in given.items()},
             outputs={name: self.pipeline.output_type(step, name) for name in step.component.outputs},
             environment=environment_content(step),
-            installed=made.digest if made else self.installed,
+            installed=own_environment.digest if own_environment else self.installed,
             nonce=self.run_id + step.name if once else "",
             sweep=step.sweep.model_dump(mode="json") if step.sweep else None,
         )
@@ -165,9 +165,16 @@ class Run:
         return None
 
     def _given(self, step: Step) -> dict[str, Given]:
-        return step_inputs(
+        given = step_inputs(
             self.pipeline, step, inputs=self.inputs, outputs=self.outputs, resolve=self.resolve
         )
+        for name, value in given.items():
+            if value.kept and not Path(value.text).exists():
+                raise StepFailed(
+                    f"step {step.name!r} cannot start: its input {name!r} is an output that the step before "
+                    "has left empty; on Azure ML there is nothing to mount either"
+                )
+        return given
 
     def _snapshot(self, step: Step) -> tuple[str, Path]:
         """Digest of a step's code and of the engine, and a copy of the code that no step works in."""
@@ -197,16 +204,18 @@ class Run:
     def _execute(self, step: Step, key: Key, code: str, given: Mapping[str, Given], snapshot: Path) -> Entry:
         started = time.monotonic()
         log = self.folder.log(step.name)
-        made = self.environments.of(step) if self.environments else None
+        own_environment = self.environments.of(step) if self.environments else None
         planned = spread(step)
-        own = made.notes if made else ()
+        own = own_environment.notes if own_environment else ()
         note = "; ".join((*planned.notes, *own, *unlike_azure(self.pipeline, step)))
         self.tell(StepEvent(step.name, "running", log=str(log), note=note))
         child = self._begin(step, {"mlops.key": key(code=code)})
         kept = self.cache.begin(self.run_id, step.name)
         task = task_of(self.pipeline, step, given)
         variables = {k: str(v) for k, v in step.variables.items()}
-        performer = Performer(self.server, planned, variables, made.programs if made else None)
+        performer = Performer(
+            self.server, planned, variables, own_environment.programs if own_environment else None
+        )
         if len(self.part.wanted) - len({job for job, _ in self.outputs}) > 1:
             # One step alone is sooner done with its own imports than with everybody's.
             self.server.warm()
@@ -371,16 +380,12 @@ class Run:
             )
         log = self.folder.log(step.name) if state == "finished" else ""
         seconds = time.monotonic() - started
-        made = {name: str(self.cache.output(entry.key, name)) for name in entry.outputs}
-        return self.tell(StepEvent(step.name, state, seconds, str(log), run_id=self.run_id, outputs=made))
-
-
-def unlike_azure(pipeline: Pipeline, step: Step) -> list[str]:
-    """What Azure ML would do for this step and this machine does not; shown when it starts."""
-    notes = []
-    for name, output in step.node.outputs.items():
-        bound = parse_parent(output.binding)
-        owner = pipeline.job.outputs.get(bound.name) if bound is not None else output
-        if owner is not None and owner.path and "://" in owner.path:
-            notes.append(f"output {name} stays on this machine, on Azure ML it goes to {owner.path}")
-    return notes
+        places = {name: self.cache.output(entry.key, name) for name in entry.outputs}
+        made = {name: str(path) for name, path in places.items() if path.exists()}
+        notes = [f"left no file as its output {name}" for name in places if name not in made]
+        if state == "reused":
+            notes = [*unlike_azure(self.pipeline, step), *notes]
+        event = StepEvent(
+            step.name, state, seconds, str(log), note="; ".join(notes), run_id=self.run_id, outputs=made
+        )
+        return self.tell(event)

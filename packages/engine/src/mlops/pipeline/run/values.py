@@ -20,6 +20,10 @@ AssetResolver = Callable[[str, str], str]
 """Name and version of a data asset to a local path or a URI."""
 
 
+FOLDERS = ("uri_folder", "mltable", "mlflow_model")
+"""Types whose data are a folder; a model of another type may be a file."""
+
+
 @dataclass(frozen=True)
 class Given:
     """The text that goes into a command, and what it counts as in a step's key."""
@@ -40,6 +44,10 @@ def pipeline_inputs(
     that is not there.
     """
     problems = []
+    own, overrides = _of_steps(pipeline, overrides)
+    for (name, key), text in own.items():
+        if why := mismatch(text, pipeline.steps[name].component.inputs[key]):
+            problems.append(Problem(pipeline.document.name, why, f"{name}.{key}"))
     for step in pipeline.steps.values():
         for key, value in step.node.inputs.items():
             bound = parse_parent(value.given)
@@ -52,7 +60,35 @@ def pipeline_inputs(
                 )
     if problems:
         raise InvalidInput(problems)
-    return job_inputs(pipeline.document, pipeline.path, pipeline.job.inputs, overrides, resolve, here=here)
+    given = job_inputs(pipeline.document, pipeline.path, pipeline.job.inputs, overrides, resolve, here=here)
+    for (name, key), text in own.items():
+        step = pipeline.steps[name]
+        port, given_there = step.component.inputs[key], step.node.inputs.get(key)
+        given[f"{name}.{key}"] = _given(
+            step.owner.document,
+            (*step.owner.loc, "inputs", key),
+            text,
+            is_data=port.type in DATA_TYPES,
+            base=Path.cwd(),
+            mounted=not here or ((given_there and given_there.mode) or port.mode) == "direct",
+            resolve=resolve,
+            kind=port.type,
+        )
+    return given
+
+
+def _of_steps(
+    pipeline: Pipeline, overrides: Mapping[str, str]
+) -> tuple[dict[tuple[str, str], str], dict[str, str]]:
+    """Values for inputs of steps, `JOB.NAME`, and the others, which are the pipeline's own."""
+    own, rest = {}, {}
+    for name, text in overrides.items():
+        job, _, key = name.rpartition(".")
+        if job in pipeline.steps and key in pipeline.steps[job].component.inputs:
+            own[job, key] = text
+        else:
+            rest[name] = text
+    return own, rest
 
 
 def job_inputs(
@@ -93,6 +129,7 @@ def job_inputs(
             base=base,
             mounted=not here or value.mode == "direct",
             resolve=resolve,
+            kind=value.type,
         )
     if problems:
         raise InvalidInput(problems)
@@ -125,6 +162,8 @@ def step_input(
     resolve: AssetResolver,
 ) -> Given | None:
     """What the input `key` of a step is; None for an optional one without a value."""
+    if (chosen := inputs.get(f"{step.name}.{key}")) is not None:
+        return chosen
     port = step.component.inputs[key]
     value = step.node.inputs.get(key)
     if value is None or value.given is None:
@@ -139,6 +178,8 @@ def step_input(
             base=pipeline.path.parent,
             mounted=(value.mode or port.mode) == "direct",
             resolve=resolve,
+            kind=value.type or port.type,
+            name=f"{step.name}.{key}",
         )
     if bound.kind == "job":
         return outputs[bound.job, bound.name]
@@ -175,14 +216,31 @@ def _given(
     base: Path,
     mounted: bool,
     resolve: AssetResolver,
+    kind: str | None,
+    name: str = "",
 ) -> Given:
-    """`mounted`: an address is all that is needed, because somebody reads it who can."""
+    """`mounted`: an address is all that is needed, because somebody reads it who can.
+
+    `name`: what it is called when somebody gives another value, where that is not the last part of `loc`.
+    """
+    called = name or loc[-1]
     text = literal_text(given)
     if not is_data:
         return Given(text, text)
     if text.startswith("azureml:") and not text.startswith("azureml://"):
-        name, _, version = text.removeprefix("azureml:").partition(":")
-        text = resolve(name, version)
+        asset, mark, version = text.removeprefix("azureml:").partition(":")
+        if not mark and mounted:
+            return Given(text, text)
+        if not mark:
+            what = f"{text!r} names no version of a data asset, so nobody can say which rows they are"
+            raise InvalidInput(
+                document.problem(
+                    loc,
+                    f"{what}; name one (azureml:NAME:VERSION), or give a copy when you run it here "
+                    f"({called}=PATH)",
+                )
+            )
+        text = resolve(asset, version)
         base = Path.cwd()
     text = text.removeprefix("file://")
     if "://" in text:
@@ -193,7 +251,7 @@ def _given(
             document.problem(
                 loc,
                 f"{text!r} lies behind {scheme}://, and nothing is mounted on this machine; download it and "
-                f"give the copy when you run it here ({loc[-1]}=PATH), or run it on Azure ML "
+                f"give the copy when you run it here ({called}=PATH), or run it on Azure ML "
                 "(--target azure)",
             )
         )
@@ -201,5 +259,18 @@ def _given(
     path = path if path.is_absolute() else base / path
     if not path.exists():
         raise InvalidInput(document.problem(loc, f"{text!r} does not exist ({path})"))
+    if why := _misfit(path, kind):
+        raise InvalidInput(document.problem(loc, f"{text!r} is {why}"))
     path = path.resolve()
     return Given(str(path), input_digest(path), is_path=True)
+
+
+def _misfit(path: Path, kind: str | None) -> str:
+    """What is wrong with data of a type that is a file, or one that is a folder."""
+    if kind == "uri_file":
+        return "a folder; uri_file needs a file" if path.is_dir() else ""
+    if kind in FOLDERS and path.is_file():
+        return f"a file; {kind} needs a folder"
+    if kind == "mltable" and not (path / "MLTable").is_file():
+        return "a folder without a file MLTable, which mltable needs"
+    return ""

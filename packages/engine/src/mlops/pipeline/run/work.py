@@ -106,8 +106,8 @@ class Workplace:
             if declared == "uri_file" and path.is_dir():
                 return f"made a folder of its output {name!r}, which is declared uri_file"
             if declared != "uri_file" and not path.is_dir():
-                made = "a file" if path.exists() else "nothing"
-                return f"left {made} as its output {name!r}, which is declared {declared}, a folder"
+                left = "a file" if path.exists() else "nothing"
+                return f"left {left} as its output {name!r}, which is declared {declared}, a folder"
         return ""
 
 
@@ -120,8 +120,8 @@ def workplace(task: Task, snapshot: Path, *, code: Path, inputs: Path, outputs: 
         place = outputs / name
         (place.parent if kind == "uri_file" else place).mkdir(parents=True, exist_ok=True)
     placed = place_inputs(task.inputs, task.modes, inputs)
-    made = {name: outputs / name for name in task.outputs}
-    return Workplace(task, code, placed, made, _signatures(placed, task.modes))
+    output_paths = {name: outputs / name for name in task.outputs}
+    return Workplace(task, code, placed, output_paths, _signatures(placed, task.modes))
 
 
 def _mode(pipeline: Pipeline, step: Step, name: str) -> str:
@@ -194,7 +194,14 @@ def _copy(source: Path, target: Path, *, read_only: bool) -> None:
 def _signature(path: Path) -> Signature:
     if path.is_file():
         return frozenset({_row(path, path.parent)})
-    return frozenset(_row(Path(parent, name), path) for parent, _, files in os.walk(path) for name in files)
+    files = (_row(Path(parent, name), path) for parent, _, names in os.walk(path) for name in names)
+    # A folder's size and time change with what is in it, which is told by the files.
+    folders = (
+        (Path(parent, name).relative_to(path).as_posix(), 0, 0, 0)
+        for parent, names, _ in os.walk(path)
+        for name in names
+    )
+    return frozenset((*files, *folders))
 
 
 def _row(path: Path, base: Path) -> tuple[str, int, int, int]:

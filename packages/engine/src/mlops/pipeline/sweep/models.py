@@ -73,8 +73,8 @@ class SweepSpec(Yaml):
         """When a trial is ended early; None when never."""
         if self.early_termination is None:
             return None
-        made: Termination = TypeAdapter(Termination).validate_python(self.early_termination)
-        return made
+        termination: Termination = TypeAdapter(Termination).validate_python(self.early_termination)
+        return termination
 
 
 class Sweep(JobFile, SweepSpec):

@@ -220,7 +220,7 @@ def public(deployment: Any, traffic: Mapping[str, int], mirror: Mapping[str, int
     ready = state.lower() == "succeeded"
     coming = state.lower() in ("creating", "updating", "scaling")
     context = getattr(deployment, "_creation_context", None)
-    made = getattr(context, "created_at", None)
+    created = getattr(context, "created_at", None)
     return Deployment(
         name=deployment.name,
         release=int(release) if release.isdecimal() else 0,
@@ -229,7 +229,7 @@ def public(deployment: Any, traffic: Mapping[str, int], mirror: Mapping[str, int
         mirror=int(mirror.get(deployment.name, 0)),
         state="ready" if ready else "creating" if coming else "failed",
         detail="" if ready else f"Azure ML says: {state}",
-        created=made,
+        created=created,
         settings=str(tags.get(SETTINGS, "")),
     )
 

@@ -50,8 +50,8 @@ class AzureData:
                     f"{digest}); a version never changes, so raise `version` in pipelines/{model}/data.yml"
                 )
             return PushedData(name, version, digest, window, str(known.path), new=False)
-        made = self._create(asset, folder, {DIGEST: digest, **({WINDOW: window} if window else {})})
-        return PushedData(name, version, digest, window, str(made.path), new=True)
+        uploaded = self._create(asset, folder, {DIGEST: digest, **({WINDOW: window} if window else {})})
+        return PushedData(name, version, digest, window, str(uploaded.path), new=True)
 
     def _create(self, declared: dict[str, Any], folder: Path, tags: dict[str, str]) -> Any:
         client = self._connection.client()

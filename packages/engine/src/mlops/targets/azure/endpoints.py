@@ -239,9 +239,9 @@ class AzureEndpoints:
         if resource is None and cluster is not None:
             from azure.ai.ml.entities import KubernetesOnlineEndpoint
 
-            made = KubernetesOnlineEndpoint(name=name, compute=cluster.compute, auth_mode="key")
-            made.tags = {"model": model}
-            self._put(environment, made, f"make the endpoint {name} on {cluster.compute}")
+            on_cluster = KubernetesOnlineEndpoint(name=name, compute=cluster.compute, auth_mode="key")
+            on_cluster.tags = {"model": model}
+            self._put(environment, on_cluster, f"make the endpoint {name} on {cluster.compute}")
             resource = self._find(environment, name)
         if resource is None:
             raise NotFound(
@@ -340,9 +340,9 @@ class AzureEndpoints:
             from azure.ai.ml.entities import Model
 
             tags = {_online.DIGEST: release.digest, "mlops.commit": release.source.commit}
-            made = Model(name=name, version=version, type="mlflow_model", path=str(artifact), tags=tags)
+            copy = Model(name=name, version=version, type="mlflow_model", path=str(artifact), tags=tags)
             with azure_sentences(f"copy {name} {version} into the workspace of {environment}"):
-                known = models.create_or_update(made)
+                known = models.create_or_update(copy)
         recorded = (known.tags or {}).get(_online.DIGEST)
         if recorded != release.digest:
             raise TargetError(

@@ -13,8 +13,10 @@ from mlops.errors import InvalidInput, MlopsError, NotFound, StepFailed, TargetE
 from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, StepState, lint
 from mlops.pipeline.documents import open_document
 from mlops.pipeline.models import DATA_TYPES
+from mlops.pipeline.parts import Pipeline
 from mlops.pipeline.read import read_pipeline
 from mlops.pipeline.run.values import pipeline_inputs
+from mlops.targets.azure._outputs import download
 from mlops.targets.azure.connect import Connection, silent
 from mlops.targets.base import DataAssets
 from mlops.tracking import PipelineTracker
@@ -39,6 +41,8 @@ _PATIENT = 6
 _CANCEL_SECONDS = 60.0
 _LOG = "user_logs/std_log.txt"
 _LAST_LINES = 15
+_DEEPEST = 8
+"""Pipelines inside of pipelines that are looked into for what failed."""
 
 Progress = Callable[[StepEvent], None]
 
@@ -89,9 +93,9 @@ class AzureJobs:
         pipeline_inputs(read, inputs, self._data.resolve, here=False)
         client = self._connection.client()
         with azure_sentences(f"submit {pipeline.name} to {client.workspace_name}"), silent():
-            job = described(pipeline, inputs, tags)
-            made = client.jobs.create_or_update(job)
-        return str(made.name)
+            job = described(pipeline, inputs, tags, _kinds(read))
+            submitted = client.jobs.create_or_update(job)
+        return str(submitted.name)
 
     def wait(
         self, name: str, progress: Callable[[StepEvent], None], patience: float = math.inf
@@ -158,26 +162,36 @@ class AzureJobs:
         """See `mlops.targets.base.Jobs.output`."""
         folder = self._connection.state / "runs" / name / output
         with azure_sentences(f"download the output {output} of {name}"):
-            self._connection.client().jobs.download(name, download_path=folder, output_name=output)
-        place = folder / "named-outputs" / output
-        return place if place.exists() else folder
+            return download(self._connection.client(), name, output, folder)
 
     def _failure(self, job: Any) -> str:
         """What the failed steps said last."""
-        failed = [s for s in steps_of(self._connection, job.name) if _STATES.get(s.status) == "failed"]
+        failed = self._failed(str(job.name))
         if not failed and not _jobs(job):
-            failed = [job]
+            failed = [(str(job.display_name or job.name), job)]
         if not failed:
             url = url_of(self._connection, job.name)
             return f"the job {job.name} failed before a step could start; {url} says why"
         said = []
-        for step in failed:
+        for label, step in failed:
             last = "\n".join(f"    {line}" for line in self._log(step.name)[-_LAST_LINES:])
             words = f"; the last lines of its log:\n{last}" if last else "; it wrote nothing to its log"
-            said.append(
-                f"step {str(step.display_name)!r} failed{words}\n  log: {url_of(self._connection, step.name)}"
-            )
+            said.append(f"step {label!r} failed{words}\n  log: {url_of(self._connection, step.name)}")
         return "\n".join(said)
+
+    def _failed(self, name: str, above: str = "", depth: int = 0) -> list[tuple[str, Any]]:
+        """The jobs below `name` that failed by themselves, with their names as a run here gives them.
+
+        A pipeline inside of a pipeline writes no log: what failed inside of it says why.
+        """
+        found: list[tuple[str, Any]] = []
+        for step in steps_of(self._connection, name):
+            if _STATES.get(step.status) != "failed":
+                continue
+            label = f"{above}{step.display_name or step.name}"
+            inner = self._failed(str(step.name), f"{label}.", depth + 1) if depth < _DEEPEST else []
+            found += inner or [(label, step)]
+        return found
 
     def _log(self, name: str) -> list[str]:
         """Lines of a step's log that say something; none when it wrote none or it cannot be read."""
@@ -203,7 +217,7 @@ class AzureJobs:
                 continue
             folder = self._connection.state / "runs" / str(job.name) / key
             with azure_sentences(f"download the output {key} of {job.name}"):
-                self._connection.client().jobs.download(job.name, download_path=folder, output_name=key)
+                download(self._connection.client(), str(job.name), key, folder)
             files = sorted(p for p in folder.rglob("*") if p.is_file())
             if not files:
                 raise TargetError(f"the job {job.name} has ended, but its output {key} has no file")
@@ -251,25 +265,74 @@ def url_of(connection: Connection, name: str) -> str:
     return f"https://ml.azure.com/runs/{name}?wsid={group}/workspaces/{place.workspace}"
 
 
-def described(pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> Any:
-    """The job of the file, with other values for some inputs and with `tags`."""
+def _kinds(read: Pipeline) -> dict[str, str]:
+    """The types of the inputs of jobs, by the names that somebody gives them."""
+    return {
+        f"{step.name}.{name}": port.type
+        for step in read.steps.values()
+        for name, port in step.component.inputs.items()
+    }
+
+
+def described(
+    pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str], kinds: Mapping[str, str] | None = None
+) -> Any:
+    """The job of the file, with other values for some inputs and with `tags`.
+
+    `kinds`: types of inputs of its jobs, where a value for one of those is among `inputs`.
+    """
     from azure.ai.ml import load_job
 
-    declared = open_document(pipeline).value.get("inputs") or {}
+    value = open_document(pipeline).value
     # Inputs of a command that are set on the loaded job are lost when it is sent (azure-ai-ml 1.35.2).
-    job = load_job(pipeline, params_override=[_override(k, v, declared[k]) for k, v in inputs.items()])
+    changes = [_override(k, v, _declared(value, k, (kinds or {}).get(k))) for k, v in inputs.items()]
+    job = load_job(pipeline, params_override=[*changes, *_tables(pipeline, value)])
     job.tags = {**(job.tags or {}), **tags}
     return job
 
 
+def _declared(value: Mapping[str, Any], name: str, kind: str | None) -> Any:
+    """What the file says of an input: its own, or `JOB.NAME` of one of its jobs, whose type is `kind`."""
+    job, _, key = name.rpartition(".")
+    if not job:
+        return value["inputs"][name]
+    jobs = value.get("jobs") or {}
+    if job not in jobs:
+        raise InvalidInput(
+            f"{name}: the job is inside of a pipeline in the pipeline, and Azure ML takes values for jobs "
+            "of the file alone; give the value to an input of the outer one"
+        )
+    given = (jobs[job].get("inputs") or {}).get(key)
+    return {"type": kind} if kind in DATA_TYPES and not isinstance(given, dict) else given
+
+
+_TABLES = ("training_data", "validation_data", "test_data")
+
+
+def _tables(pipeline: Path, value: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """What AutoML learns from, beside the file: azure-ai-ml 1.35.2 would look in the working folder."""
+    found = []
+    for name in _TABLES if str(value.get("type")).lower() == "automl" else ():
+        given = value.get(name)
+        path = given.get("path") if isinstance(given, dict) else None
+        if isinstance(path, str) and not path.startswith("azureml:") and "://" not in path:
+            found.append({f"{name}.path": str((pipeline.parent / path).resolve())})
+    return found
+
+
 def _override(name: str, text: str, declared: Any) -> dict[str, Any]:
     """An input of the file with another value, of the kind that stands there."""
-    place = f"inputs.{name}"
+    job, _, key = name.rpartition(".")
+    place = f"jobs.{job}.inputs.{key}" if job else f"inputs.{key}"
     if isinstance(declared, dict):
         if "path" not in declared and declared.get("type") not in DATA_TYPES:
             return {place: text}
         local = Path(text)
-        return {f"{place}.path": str(local.resolve()) if local.exists() else text}
+        path = str(local.resolve()) if local.exists() else text
+        # What was bound to something else becomes data of its own.
+        return (
+            {f"{place}.path": path} if "path" in declared or not job else {place: {**declared, "path": path}}
+        )
     if isinstance(declared, bool):
         return {place: text.lower() == "true"}
     return {place: type(declared)(text) if isinstance(declared, int | float) else text}

@@ -93,11 +93,11 @@ class AzureObservations:
 
         with ThreadPoolExecutor(_DOWNLOADS) as pool:
             files = list(pool.map(fetch, wanted))
-        made = {(colour, hour): file for (hour, colour, _), file in zip(wanted, files, strict=True)}
+        by_hour = {(colour, hour): file for (hour, colour, _), file in zip(wanted, files, strict=True)}
         turns = [
             _turn(file, next_file)
-            for (colour, hour), file in made.items()
-            if (next_file := made.get((colour, hour + timedelta(hours=1)))) is not None
+            for (colour, hour), file in by_hour.items()
+            if (next_file := by_hour.get((colour, hour + timedelta(hours=1)))) is not None
         ]
         return sorted([*files, *(turn for turn in turns if turn is not None)])
 

@@ -67,18 +67,22 @@ def smoke(connection: Connection, ask: Callable[[str], str] | None = None) -> It
         artifact = _artifact(Path(folder))
         digest = tree_digest(artifact)
         try:
-            made = registry.register(MODEL, artifact, digest, {"mlops.digest": digest, "mlops.smoke": "new"})
+            registered = registry.register(
+                MODEL, artifact, digest, {"mlops.digest": digest, "mlops.smoke": "new"}
+            )
         except MlopsError as error:
             yield Checked("register", "wrong", str(error))
         else:
             try:
-                yield Checked("register", "as assumed", f"version {made.version} of run {made.run_id}")
-                yield _tried("fetch", lambda: registry.fetch(MODEL, made.version, digest).name)
-                yield _tried("tags", lambda: _tags(registry, made.version))
-                yield from _protocol(connection, uri, made.version, made.run_id)
+                yield Checked(
+                    "register", "as assumed", f"version {registered.version} of run {registered.run_id}"
+                )
+                yield _tried("fetch", lambda: registry.fetch(MODEL, registered.version, digest).name)
+                yield _tried("tags", lambda: _tags(registry, registered.version))
+                yield from _protocol(connection, uri, registered.version, registered.run_id)
             finally:
-                registry.delete(MODEL, made.version)
-                _call(connection, uri, "runs/delete", {"run_id": made.run_id})
+                registry.delete(MODEL, registered.version)
+                _call(connection, uri, "runs/delete", {"run_id": registered.run_id})
     yield _tried("lock", lambda: _lock(AzureStore(connection), connection.training))
     if ask is not None:
         yield _request_id(ask)

@@ -96,8 +96,8 @@ class LocalEndpoints:
         except KeyMismatch as error:
             cure = f"{error}; `mlops apply {environment}` makes new ones"
             return EndpointState(environment, model, url, _offline(known, "failed", cure), wanted)
-        made = {d.name: _settings(known.capture, d.signed) for d in known.deployments}
-        rows = tuple(_deployment(d, made.get(d["name"], "")) for d in described["deployments"])
+        settings = {d.name: _settings(known.capture, d.signed) for d in known.deployments}
+        rows = tuple(_deployment(d, settings.get(d["name"], "")) for d in described["deployments"])
         return EndpointState(environment, model, url, rows, wanted)
 
     def list(self) -> list[EndpointState]:

@@ -262,11 +262,11 @@ def _unparsed(node: ast.AST) -> str:
         def visit_Expr(self, node: ast.Expr) -> ast.AST | None:
             return None if _is_text(node) else node
 
-    made = Bare().visit(ast.parse(ast.unparse(node)))
-    for inner in ast.walk(made):
+    bare = Bare().visit(ast.parse(ast.unparse(node)))
+    for inner in ast.walk(bare):
         if isinstance(inner, _DEFINITIONS) and not inner.body:
             inner.body = [ast.Pass()]
-    return ast.unparse(made)
+    return ast.unparse(bare)
 
 
 def _dotted(source: Path, path: Path) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from mlops.infra.cost.bill import Bill, bill
@@ -16,12 +17,16 @@ from mlops.spec.settings import load_settings
 
 @dataclass(frozen=True)
 class Costs:
-    """The bills of all stacks, and what they rest on. `before` are those of the commit compared with."""
+    """The bills of all stacks, and what they rest on. `before` are those of the commit compared with.
+
+    `day` is the day on which somebody reads them; None in a plan, whose text is that of its commit.
+    """
 
     bills: tuple[Bill, ...]
     table: Table
     load: Load
     before: Mapping[str, Bill] | None = None
+    day: date | None = None
 
 
 def costs(

@@ -15,6 +15,9 @@ from mlops.spec._base import Spec
 from mlops.spec._yaml import Document
 
 OWN: Final = "environments/prices.yaml"
+RENEW: Final = "mlops infra cost --renew"
+STALE: Final = 6
+"""Months after which a table is told to be old: Azure changes prices of some meters every month."""
 
 
 class Meter(Spec):
@@ -32,6 +35,20 @@ class Table(Spec):
     read: date
     source: str
     meters: dict[str, Meter]
+
+
+def months_old(held: date, day: date) -> int:
+    """Whole months since prices were read; none for a table of the future."""
+    months = (day.year - held.year) * 12 + day.month - held.month - (day.day < held.day)
+    return max(months, 0)
+
+
+def old(known: Table, day: date | None) -> str:
+    """A sentence about a table that is too old to rely on; empty for a fresh one, and where no day counts."""
+    if day is None or (months := months_old(known.read, day)) < STALE:
+        return ""
+    read = f"These prices are {months} months old (read on {known.read})"
+    return f"{read}, so sums may be off. Renew them: {RENEW}"
 
 
 @dataclass(frozen=True)

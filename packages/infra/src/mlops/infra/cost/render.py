@@ -8,11 +8,13 @@ from typing import Any
 
 from mlops.infra.cost.api import Costs
 from mlops.infra.cost.bill import Bill, Line, difference
+from mlops.infra.cost.prices import RENEW, months_old, old
 
 
 def text(costs: Costs) -> str:
     """Each stack with its resources, dearest first."""
-    lines: list[str] = []
+    warned = old(costs.table, costs.day)
+    lines: list[str] = [warned] if warned else []
     for one in costs.bills:
         lines.append(
             f"stack {one.stack}: ${one.idle:,.2f} a month idle, ${one.loaded:,.2f} at the load below"
@@ -29,7 +31,8 @@ def markdown(costs: Costs) -> str:
     rows = ["| stack | idle a month | at the load | change |", "|---|---|---|---|"]
     for one in costs.bills:
         rows.append(f"| {one.stack} | ${one.idle:,.2f} | ${one.loaded:,.2f} | {_total_change(costs, one)} |")
-    blocks = ["\n## Cost\n", *rows, ""]
+    warned = old(costs.table, costs.day)
+    blocks = ["\n## Cost\n", *([warned, ""] if warned else []), *rows, ""]
     for one in costs.bills:
         changed = difference(costs.before.get(one.stack), one) if costs.before is not None else []
         if changed:
@@ -49,7 +52,12 @@ def data(costs: Costs) -> dict[str, Any]:
     """For `--json`: dollars a month."""
     return {
         "currency": "USD",
-        "prices": {"read": costs.table.read, "source": costs.table.source},
+        "prices": {
+            "read": costs.table.read,
+            "source": costs.table.source,
+            "months_old": months_old(costs.table.read, costs.day) if costs.day else None,
+            "warning": old(costs.table, costs.day) or None,
+        },
         "load": vars(costs.load),
         "stacks": {
             one.stack: {
@@ -122,11 +130,12 @@ def _notes(costs: Costs) -> list[str]:
     )
     notes = [
         f"The load: {costs.load}.",
-        f"Retail prices in US dollars without a contract, read on {costs.table.read}: {costs.table.source}.",
+        f"Retail prices in US dollars without a contract, read on {costs.table.read}: "
+        f"{costs.table.source.rstrip('.')}. Newer ones: `{RENEW}`.",
     ]
     if elsewhere:
         notes.append(
             f"Without a price of {', '.join(regions)}, that of {', '.join(elsewhere)} stands in; "
-            "`mlops infra cost --renew` asks Azure's price list."
+            f"`{RENEW}` asks Azure's price list."
         )
     return notes

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 Array = Any
 _TEXT = ("object", "str", "string")
+_CATEGORY = "category"
 
 
 class Inputs:
@@ -30,6 +31,7 @@ class Inputs:
         self._dtypes = [library.dtypes[name] for name in self._names]
         self._nullable = [c.nullable for c in schema.columns]
         self._specs = schema.columns
+        self._levels = [library.levels.get(name) for name in self._names]
         self._arrays = library.arrays if arrays is None else arrays
         self._columns = library.columns
         if self._arrays:
@@ -50,15 +52,23 @@ class Inputs:
         return self._frame(
             cells.to_object(column, values)
             if column.type in RICH
+            else _category(values, levels)
+            if levels is not None
             else _of_cells(values, kind, column.nullable)
-            for values, kind, column in zip(columns, self._dtypes, self._specs, strict=True)
+            for values, kind, column, levels in zip(
+                columns, self._dtypes, self._specs, self._levels, strict=True
+            )
         )
 
     def of_table(self, table: Any) -> pd.DataFrame | Array:
         """`table` is of pandas or Arrow and has the columns of the signature."""
         made = (
-            _rich(table[column.name], column) if column.type in RICH else _of_column(table[column.name], kind)
-            for column, kind in zip(self._specs, self._dtypes, strict=True)
+            _rich(table[column.name], column)
+            if column.type in RICH
+            else _category(_of_column(table[column.name], "object"), levels)
+            if levels is not None
+            else _of_column(table[column.name], kind)
+            for column, kind, levels in zip(self._specs, self._dtypes, self._levels, strict=True)
         )
         if self._arrays:
             return self._matrix(np.column_stack([column.astype(self._whole) for column in made]))
@@ -82,10 +92,11 @@ def matrix_type(dtypes: Sequence[str], nullable: Sequence[bool]) -> np.dtype[Any
     """
     kinds = []
     for kind, null in zip(dtypes, nullable, strict=True):
-        if kind in _TEXT or kind[0].isupper() or kind == "boolean" or kind.startswith("datetime"):
+        own = kind in (*_TEXT, _CATEGORY, "boolean")
+        if own or kind[0].isupper() or kind.startswith("datetime"):
             raise TypeError(kind)
-        own = np.dtype(kind)
-        kinds.append(np.dtype(np.float64) if null and own.kind != "f" else own)
+        plain = np.dtype(kind)
+        kinds.append(np.dtype(np.float64) if null and plain.kind != "f" else plain)
     return np.result_type(*kinds)
 
 
@@ -101,6 +112,15 @@ def _of_cells(values: Sequence[Any], kind: str, nullable: bool) -> Array:
     elif kind not in _TEXT:
         values = [0 if v is None else v for v in values]
     return _typed(values, missing, kind)
+
+
+def _category(values: Sequence[Any], levels: Sequence[str]) -> Array:
+    """Texts as pandas' category; one that training had not is null, as it would be there."""
+    import pandas as pd
+
+    known = pd.Index(list(levels), dtype=object)
+    codes = known.get_indexer(pd.Index(list(values), dtype=object))
+    return pd.Categorical.from_codes(codes.tolist(), categories=known)
 
 
 def _rich(values: Any, column: Column) -> Array:
@@ -189,5 +209,5 @@ _EXTENSION: dict[str, Callable[[Any, Array, str], Array]] = {
 """The types of pandas that have a null of their own."""
 
 _WHOLE = tuple(f"{sign}int{bits}" for sign in ("", "u") for bits in (8, 16, 32, 64))
-KNOWN = (*_TEXT, *_EXTENSION, "bool", "datetime64[ns]", "float16", "float32", "float64", *_WHOLE)
+KNOWN = (*_TEXT, _CATEGORY, *_EXTENSION, "bool", "datetime64[ns]", "float16", "float32", "float64", *_WHOLE)
 """Types of training rows that requests can be brought to."""

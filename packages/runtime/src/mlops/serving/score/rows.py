@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from msgspec import Raw
 
 from mlops.errors import InvalidInput
@@ -106,10 +107,9 @@ def _cells(column: Any) -> list[Any]:
     import pyarrow as pa
 
     if pa.types.is_timestamp(column.type):
-        return [
-            None if v is None else str(v).replace(" ", "T")
-            for v in column.cast(pa.timestamp("us")).to_pylist()
-        ]
+        # A datetime of Python ends at microseconds.
+        moments = column.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False)
+        return [None if v == "NaT" else v for v in np.datetime_as_string(moments).tolist()]
     if pa.types.is_binary(column.type):
         return [None if v is None else b64encode(v).decode() for v in column.to_pylist()]
     return [None if isinstance(v, float) and math.isnan(v) else v for v in column.to_pylist()]

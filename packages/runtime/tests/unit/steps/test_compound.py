@@ -1,0 +1,44 @@
+"""For models that are made of several, and parts that people write: no silent difference, by any shell.
+
+The trained model is the truth. An endpoint, a batch and a file of `mlops score` must say what it says, or the
+model is refused with a sentence.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from tests.unit.steps.compound import Case, cases, tried
+
+FEW = [
+    (Case("bagging of pipelines", "sparse", "binary"), "library"),
+    (Case("log of the target", "own class", "regression"), "library"),
+    (Case("calibrated margins", "words and numbers", "binary"), "library"),
+    (Case("linear", "moments by function", "multiclass"), "library"),
+    (Case("own ensemble", "moments", "regression"), "library"),
+    (Case("linear", "function", "regression"), "refused"),
+]
+
+
+def _end(case: Case, folder: Path) -> str:
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        end, why = tried(case, folder)
+    assert end != "different", f"{case}: {why}"
+    assert end == "graph" or why, f"{case} is {end} without a word"
+    return end
+
+
+@pytest.mark.parametrize(("case", "end"), FEW, ids=str)
+def test_a_few_end_as_they_must(case: Case, end: str, tmp_path: Path) -> None:
+    assert _end(case, tmp_path / "model") == end
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", list(cases()), ids=str)
+def test_each_answers_as_trained_or_is_refused(case: Case, tmp_path: Path) -> None:
+    _end(case, tmp_path / "model")
