@@ -15,6 +15,9 @@ PULUMI_VERSION := 3.259.0
 PULUMI_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mlops/pulumi-$(PULUMI_VERSION)
 # Compiled at set-up, so that the first run is as fast as the second.
 COMPILED := mlflow pandas sklearn scipy numpy pyarrow pandera onnx onnxruntime skl2onnx skops sqlalchemy alembic matplotlib
+# What these bring along is compiled when it is imported, and so is the engine.
+IMPORTS := import mlops.cli._train, mlops.lifecycle.train.training as _; from importlib import import_module as found; \
+  from mlops.pipeline.run.executor import PRELOAD; [found(name) for name in PRELOAD]
 # Processes of `make test`; a test file stays on one of them.
 JOBS ?= 2
 # Stamped by content of the lock, so that a second call costs nothing.
@@ -37,6 +40,7 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@echo "Installing the locked dependencies into $(VENV) (once)"
 	@$(BIN)/uv sync --locked --quiet --python $(BIN)/python
 	@cd $(VENV)/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) >/dev/null 2>&1 || true
+	@$(BIN)/python -c '$(IMPORTS)' >/dev/null 2>&1 || true
 	@touch $@
 
 # <home>

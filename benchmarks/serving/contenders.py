@@ -54,7 +54,7 @@ class Contender:
                     break
                 raise RuntimeError(f"{self.name} answered {status}")
             except Unreachable:
-                if self.process.poll() is not None or time.monotonic() - begun > 120:
+                if self.process.poll() is not None or time.monotonic() - begun > 300:
                     raise RuntimeError(f"{self.name} did not start; see its log") from None
                 time.sleep(0.02)
         self.start_seconds = time.monotonic() - begun

@@ -55,7 +55,7 @@ GOALS = [
 ]  # fmt: skip
 
 
-OF_KINDS = {"lightgbm": 100, "xgboost": 100, "text": 20}
+OF_KINDS = {"lightgbm": 100, "xgboost": 100, "text": 20, "torch": 20}
 """By kind: how many times mlflow's requests of one row, by the endpoint as by the library alone."""
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from tests.mutation.edits import Edit
 
@@ -36,7 +36,10 @@ class Place:
 
 
 def options(root: Path) -> list[str]:
-    settings.register_profile("mutants", deadline=None, derandomize=True, database=None)
+    slow = [HealthCheck.too_slow]
+    settings.register_profile(
+        "mutants", deadline=None, derandomize=True, database=None, suppress_health_check=slow
+    )
     settings.load_profile("mutants")  # a busy machine must not look like a test that noticed
     plain = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
     return [*plain, "--rootdir", str(root), "-o", "timeout=0"]

@@ -8,7 +8,7 @@ def _of(folder: str, *names: str) -> tuple[str, ...]:
 
 
 _GATES = _of("engine/tests/unit/gates", "gate_decisions", "gate_words", "gates_block")
-_CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule", "engine_agreement")
+_CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule")
 _SERVING = "runtime/tests/unit/serving"
 _REQUEST = _of(_SERVING, "request", "request_decisions", "request_refusals", "keys_twice", "record_order")
 _LINT = ("packages/lint/tests/unit/lint",)
@@ -92,10 +92,10 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "engine/tests/unit/engine", "rollout_steps"
     ),
     "packages/engine/src/mlops/lifecycle/decide/transitions.py": _of(
-        "engine/tests/unit/engine", "transitions_table", "engine_agreement"
+        "engine/tests/unit/engine", "transitions_table", "approvals_table"
     ),
     "packages/engine/src/mlops/lifecycle/decide/analysis.py": _of(
-        "engine/tests/unit/engine", "engine_analysis", "analysis_rates"
+        "engine/tests/unit/engine", "engine_analysis", "analysis_clauses"
     ),
     "packages/engine/src/mlops/lifecycle/decide/gates.py": _GATES,
     "packages/engine/src/mlops/lifecycle/decide/signature.py": _of(
@@ -109,7 +109,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "engine/tests/unit/engine", "engine_provenance", "states_once"
     ),
     "packages/engine/src/mlops/lifecycle/propose/promote.py": _of(
-        "engine/tests/unit/engine", "engine_proposals", "engine_agreement"
+        "engine/tests/unit/engine", "engine_proposals"
     ),
     "packages/engine/src/mlops/lifecycle/desired/check.py": _CHECK,
     "packages/engine/src/mlops/lifecycle/desired/check_rules.py": _CHECK,

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 import mlops.pipeline.run
+from mlops.pipeline.run import warm_start
 from mlops.pipeline.run.executor import Invocation, StepServer
 from mlops.pipeline.run.warm_client import ADDRESS, connect
 
@@ -57,7 +58,7 @@ class World:
         self.servers: list[subprocess.Popen[bytes]] = []
 
     def start(self, *modules: str, idle: float = 60.0) -> subprocess.Popen[bytes]:
-        """A server that has imported `modules`: it answers before, and is then no warmer than its client."""
+        """A server that has imported `modules`."""
         last = self.folder / "last"
         last.unlink(missing_ok=True)
         (self.folder / "imported_last.py").write_text("open('last', 'w')\n")
@@ -204,6 +205,32 @@ def test_steps_are_forked_from_it_too(world: World, tmp_path: Path, monkeypatch:
     finally:
         steps.close()
     assert (tmp_path / "log").read_text() == "True\n"
+
+
+def test_the_first_who_needs_steps_starts_it_and_waits_for_its_imports(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are forked from it: libraries are not imported a second time."""
+    monkeypatch.delenv(ADDRESS, raising=False)
+    (tmp_path / "takes_long.py").write_text("import time\ntime.sleep(1)\nimport decimal\n")
+    (tmp_path / "step.py").write_text("import sys\nprint('decimal' in sys.modules)\n")
+    command = [sys.executable, str(CODE / "warm.py"), str(world.address), "60", "takes_long"]
+    paths = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    begin = lambda: world.servers.append(subprocess.Popen(command, cwd=tmp_path, env=paths))  # noqa: E731
+    warm_start.may(world.address, dict(os.environ), begin)
+    monkeypatch.setenv("KMP_DUPLICATE_LIB_OK", "True")  # as scikit-learn does when it is imported
+    steps = StepServer()
+    try:
+        assert steps.run(Invocation(argv=("step.py",)), tmp_path, dict(os.environ), tmp_path / "log") == 0
+    finally:
+        steps.close()
+    assert (tmp_path / "log").read_text() == "True\n"
+    assert len(world.servers) == 1
+    assert warm_start.connect() is None, "it is started once"
+
+
+def test_where_none_may_be_started_steps_have_a_server_of_their_own() -> None:
+    assert warm_start.connect() is None
 
 
 def test_an_address_that_nobody_listens_at_is_none(world: World) -> None:

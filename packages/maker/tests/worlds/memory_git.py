@@ -124,8 +124,10 @@ class MemoryForge:
     def _request(self, branch: str) -> PullRequest:
         return PullRequest(1, branch, "main", "", "open", "", "url")
 
-    def propose(self, git: object, forge: object, proposal: Proposal, base: str, commit: str) -> PullRequest:
+    def propose(
+        self, git: MemoryGit, forge: object, proposal: Proposal, base: str, commit: str
+    ) -> PullRequest:
         """In place of `mlops.forge.base.propose`."""
-        assert (forge, base) == (self, "main")
+        assert (forge, base, commit) == (self, "main", git.fetch(base))
         self.proposals.append(proposal)
         return self._request(proposal.branch)

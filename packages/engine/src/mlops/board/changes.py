@@ -31,7 +31,7 @@ class Change:
 
 
 def way_of(way: Way | None) -> str:
-    return WAYS.get(str(way), UNKNOWN)
+    return f"nearer to {number(way)} is better" if isinstance(way, float) else WAYS.get(str(way), UNKNOWN)
 
 
 def change(metric: Interval | None, way: Way | None) -> Change | None:

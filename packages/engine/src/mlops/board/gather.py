@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ from mlops.spec import files
 from mlops.spec.evaluation import FILE as EVALUATION
 from mlops.spec.evaluation import read_evaluation
 from mlops.spec.gatepolicy import load_gates
+from mlops.spec.gates import Interval
 from mlops.spec.monitoring import MonitorReport
 from mlops.spec.release import Release
 from mlops.spec.schema import FILE as SCHEMA
@@ -108,7 +109,10 @@ def model_facts(
         environments=tuple(
             environment_facts(root, target, env, model) for env in files.load_policy(root).order
         ),
-        ways={name: direction(name, gates) for name in _measured(versions) | {champion.metric}},
+        ways={
+            name: direction(name, gates, _values(versions))
+            for name in _measured(versions) | {champion.metric}
+        },
         versions=versions,
         older=len(registered) - len(shown),
     )
@@ -116,8 +120,17 @@ def model_facts(
 
 def _measured(versions: Sequence[VersionFacts]) -> set[str]:
     """Names of every metric that a version or its release has."""
-    having = [part for v in versions for part in (v.report, v.evaluation, v.release) if part is not None]
-    return {name for part in having for name in part.metrics}
+    return {name for found in _reports(versions) for name in found}
+
+
+def _values(versions: Sequence[VersionFacts]) -> Mapping[str, Interval]:
+    """Of the newest version that has any: what it promises is what its metrics are held against."""
+    return next((found for found in _reports(versions) if found), {})
+
+
+def _reports(versions: Sequence[VersionFacts]) -> list[Mapping[str, Interval]]:
+    parts = [part for v in versions for part in (v.report, v.evaluation, v.release) if part is not None]
+    return [part.metrics for part in parts]
 
 
 def _usecase(root: Path, package: str) -> tuple[str, str]:

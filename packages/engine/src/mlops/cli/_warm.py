@@ -1,7 +1,7 @@
 """`mlops train` again and again: the second one finds MLflow, pandas and scikit-learn imported.
 
-The first leaves a process behind that has imported third-party libraries and nothing of the project
-(`pipeline/run/warm.py`). The next ones are forked from it, and so are their steps. It ends after ten minutes
+The first starts a process that imports third-party libraries and nothing of the project, and stays
+(`pipeline/run/warm.py`). Steps are forked from it, and so are the next ones. It ends after ten minutes
 without work, and at once when a file that it has imported is another one on disk. With MLOPS_WARM=off,
 and in CI, there is none.
 
@@ -37,7 +37,7 @@ _OF_VERBS = (
     "mlflow.store.tracking.sqlalchemy_store",
     "mlflow.store.model_registry.sqlalchemy_store",
 )
-_OF_STEPS = ("onnx", "scipy.stats", "narwhals._duckdb.namespace", "pandera.backends.pandas.builtin_checks")
+_OF_STEPS = ("scipy.stats", "narwhals._duckdb.namespace")
 
 
 @contextlib.contextmanager
@@ -56,10 +56,16 @@ def kept() -> Iterator[None]:
         sys.stdout.flush()
         sys.stderr.flush()
         sys.exit(run(connection, str(place), sys.argv))
+    if called not in STARTS:
+        yield
+        return
+    from mlops.pipeline.run import warm_start
+
+    warm_start.may(place, variables, lambda: start(place, variables))
     try:
         yield
     finally:
-        if called in STARTS:
+        if not place.exists():
             start(place, variables)
 
 

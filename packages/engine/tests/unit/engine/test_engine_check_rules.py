@@ -225,8 +225,8 @@ def test_who_may_not_read_the_journals_is_answered_by_the_files(there: Tree, wor
     refuse(Forbidden("no role"))
     assert check() == [], "by the files alone it was asked for"
     assert len(notes) == 1 and "no role" in notes[0]
-    there.write(PROD, asks(2))
-    assert [problem.field for problem in check()] == ["replaces"], "what files tell still counts"
+    there.write(PROD, asks(2, 1, 'hold: {reason: wait, since: "2026-01-01T00:00:00Z", by: ann}\n'))
+    assert [problem.field for problem in check()] == ["hold"], "what files tell still counts"
     there.write(PROD, asks(2, 1))
     refuse(TargetError("the store is down"))
     (problem,) = check()
@@ -246,6 +246,49 @@ def test_every_model_is_asked_about_its_own_files(there: Tree, monkeypatch: pyte
     assert asked == [(there.root, MODEL)]
     there.write("mlops.toml", "models: 1")
     assert all(problem.where != f"{MODEL}.py" for problem in there.problems())
+
+
+def served(world: World, env: str, *releases: int) -> None:
+    for number, version in enumerate(releases):
+        at = START - timedelta(hours=9 - number)
+        world.store.append(env, JournalEntry(at, "apply.finished", MODEL, version, "ada", "c" * 40, {}))
+
+
+def fields(there: Tree, world: World) -> list[str]:
+    return [problem.field for problem in there.problems("HEAD", world)]
+
+
+def test_a_move_that_the_target_lets_in(there: Tree, world: World):
+    served(world, "staging", 2)
+    served(world, "prod", 1)
+    there.write(PROD, asks(2, 1))
+    assert fields(there, world) == []
+    failed = {"reason": "slow", "percent": 10, "file_commit": there.git.head()}
+    world.store.append("prod", JournalEntry(START, "analysis.failed", MODEL, 2, "ada", "c" * 40, failed))
+    assert fields(there, world) == [], "the merge that is yet to come is a person's new decision"
+    there.write(FREEZE, f"windows:\n  - {{environments: [prod], {WINDOW}}}\n")
+    assert fields(there, world) == ["release"]
+
+
+def test_an_apply_that_was_skipped_is_led_to_by_the_files_history(there: Tree, world: World):
+    made = record(3, there.trained)
+    there.merged(release_path(MODEL, 3), text_of(made))
+    world.registry.add(made, there.root)
+    served(world, "staging", 3)
+    served(world, "prod", 1)
+    there.merged(PROD, asks(2, 1))  # and never applied
+    there.write(PROD, asks(3, 2))
+    assert fields(there, world) == []
+    served(world, "prod", 7)
+    assert fields(there, world) == ["replaces"], "nobody asked for what is served"
+
+
+def test_a_first_file_may_ask_for_what_is_served(there: Tree, world: World):
+    served(world, "staging", 2)
+    served(world, "prod", 2)
+    there.git.commit({PROD: None})
+    there.write(PROD, asks(2))
+    assert fields(there, world) == []
 
 
 def test_what_moves_is_judged_by_what_is_served_and_not_by_the_files_too(there: Tree, world: World):
@@ -418,6 +461,12 @@ def test_a_shallow_clone_is_a_problem(there: Tree):
 def test_an_unknown_base_is_a_sentence(there: Tree):
     with pytest.raises(InvalidInput):
         there.problems("no-such")
+
+
+def test_what_two_rules_find_is_told_once(there: Tree, monkeypatch: pytest.MonkeyPatch):
+    found = [Problem("b", "wrong"), Problem("a", "wrong")]
+    monkeypatch.setattr(check_rules, "FILES", (lambda _: iter(found), lambda _: iter(found)))
+    assert there.problems() == found[::-1]
 
 
 def test_problems_come_in_order_and_once(there: Tree):

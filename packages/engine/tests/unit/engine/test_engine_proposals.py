@@ -81,9 +81,15 @@ class Repository:
 
 @pytest.fixture
 def repository(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Repository:
-    made = Repository(tmp_path)
-    monkeypatch.setattr(module, "Git", lambda _: made.git)
-    monkeypatch.setattr(provenance, "Git", lambda _: made.git)
+    made, scales = Repository(tmp_path), module.Scales
+
+    def here(root: Path) -> Path:
+        assert root == Path(), "the repository that was named is the one that is asked"
+        return root
+
+    for room in (module, provenance):
+        monkeypatch.setattr(room, "Git", lambda root: here(root) and made.git)
+    monkeypatch.setattr(module, "Scales", lambda root: scales(here(root)))
     monkeypatch.setattr(module, "propose", made.forge.propose)
     return made
 
@@ -119,6 +125,7 @@ def test_a_policy_may_merge_by_itself(repository: Repository):
 def test_what_is_asked_for_already_is_not_proposed(repository: Repository):
     made = repository.promote(release=1)
     assert (made.release, made.replaces, made.rules, made.pull_request) == (1, None, (), None)
+    assert (made.env, made.model) == ("prod", MODEL)
     repository.ask("prod", 2, 1)
     made = repository.promote()
     assert (made.release, made.replaces, made.pull_request) == (2, 1, None)
@@ -187,7 +194,7 @@ def test_a_bypass_is_for_what_may_be_skipped(repository: Repository):
     for wrong in ("freeze", "hold", "digest", "replaces"):
         with pytest.raises(InvalidInput) as caught:
             repository.promote(bypass=bypass("soak", wrong))
-        assert repr(wrong) in str(caught.value)
+        assert repr(wrong) in str(caught.value) and "allowed: order, soak, absolute" in str(caught.value)
     with pytest.raises(Blocked, match="soak:"):
         repository.promote(bypass=bypass("order"))
     made = repository.promote(bypass=bypass("soak", "absolute"))
@@ -264,6 +271,21 @@ def test_the_branch_that_pull_requests_go_to_says_what_there_is(
     assert repository.asked().release == 2
 
 
+def test_what_another_model_serves_is_not_proposed(repository: Repository):
+    other = JournalEntry(START, "apply.finished", "other", 1, "bot", "c" * 40, {})
+    repository.world.store.append("staging", other)
+    assert repository.promote().release == 2
+
+
+@pytest.mark.parametrize(("name", "text"), [(POLICY, "order: 1\n"), (FREEZE, "windows: 7\n"), (POLICY, None)])
+def test_a_file_of_the_base_that_is_not_valid_is_named(repository: Repository, name: str, text: str | None):
+    repository.write(name, text)
+    for verb in (repository.promote, repository.rollback):
+        with pytest.raises(InvalidInput) as caught:
+            verb()
+        assert {problem.where.partition(":")[0] for problem in caught.value.problems} == {name}
+
+
 def test_what_was_here_before_and_is_served_upstream_is_proposed_again(repository: Repository):
     repository.finished("prod", 2, 7500)
     repository.finished("prod", 1, 7000)
@@ -312,6 +334,33 @@ def test_a_rollback_to_one_that_is_named(repository: Repository):
         repository.finished("prod", release, ago)
     assert repository.rollback(to=1).release == 1
     assert (repository.asked().release, repository.asked().replaces) == (1, None)
+    repository.forge.proposals.clear()
+    assert repository.rollback().release == 2
+    assert (repository.asked().release, repository.asked().replaces) == (2, 1), "as git revert makes it"
+
+
+def test_a_rollback_keeps_all_else_that_the_file_says(repository: Repository):
+    repository.ask("prod", 2, 1, "# canary by ann\nstrategy: {canary: [7, 100]}\n")
+    repository.finished("prod", 2, 100)
+    repository.rollback()
+    (text,) = repository.forge.proposals[0].files.values()
+    assert text is not None and "# canary by ann" in text
+    assert repository.asked().strategy.canary == [7, 100]
+
+
+def test_what_another_model_verified_is_no_way_back(repository: Repository):
+    in_prod(repository)
+    repository.world.store._entries["prod"].clear()
+    other = JournalEntry(START, "apply.finished", "other", 1, "bot", "c" * 40, {})
+    repository.world.store.append("prod", other)
+    with pytest.raises(Blocked):
+        repository.rollback()
+
+
+def test_where_nothing_was_asked_for_there_is_no_way_back():
+    tip = Tip("prod", MODEL, "c" * 40, None, [], policy(), Freeze())
+    with pytest.raises(Blocked):
+        way_back(tip, {1}, None)
 
 
 def test_what_was_bypassed_to_get_there_is_bypassed_to_get_back(repository: Repository):
@@ -366,7 +415,8 @@ def test_every_way_back(history: list[int], verified: set[int], to: int | None):
         way_back(tip, verified, to)
     known = sorted(release for release in verified if release < history[0])
     assert f": {', '.join(map(str, known)) or 'none'}" in str(caught.value)
-    said = "never verified" if older else "not older" if to and to >= history[0] else "never"
+    never = "was never asked for" if to else "never had an older one"
+    said = "never verified" if older else "not older" if to and to >= history[0] else never
     assert said in str(caught.value)
 
 
@@ -376,6 +426,9 @@ def test_what_would_be_asked_for_knows_all_that_the_file_said():
     text = "release: 3\nreplaces: 2\n"
     tip = Tip("prod", MODEL, "c" * 40, text, said, policy(), Freeze())
     _, intent = proposed(tip, make_release(2), None)
+    assert (intent.env, intent.model, intent.release.version) == ("prod", MODEL, 2)
+    assert (intent.commit, intent.file_commit) == ("c" * 40, ""), "the merge is yet to come"
+    assert (intent.policy, intent.freeze) == (tip.policy, tip.freeze)
     assert intent.lineage == transitions.lineage([intent.desired, *said])
     assert intent.lineage != transitions.lineage([intent.desired])
 

@@ -129,6 +129,16 @@ def test_the_last_failure_is_the_one_that_holds():
     assert facts.hold_on(2, "f" * 40) is None
 
 
+def test_the_window_that_was_passed_last_is_what_the_next_one_is_held_against():
+    def passed(percent: int, live: dict[str, int] | None) -> JournalEntry:
+        data = {"percent": percent, "live": live}
+        return JournalEntry(START, Kind.PASSED, MODEL, 2, "a", "c", data)
+
+    first, last = {"requests": 1}, {"requests": 2}
+    assert journal.read([passed(10, first), passed(50, last)]).baseline == last
+    assert journal.read([passed(10, first), passed(50, None)]).baseline == first, "unknown is no news"
+
+
 def test_what_is_about_no_release_changes_nothing():
     about = entries((("finished", 1), ("failed", 2)))
     nothing = JournalEntry(START, Kind.FINISHED, MODEL, None, "a", "c", {})

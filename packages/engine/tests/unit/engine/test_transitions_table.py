@@ -344,6 +344,16 @@ def test_the_move_knows_when_a_soak_ends():
 GOOD = Case(1, False, False, False, False, "right", 3600, 0, (), False, True)
 
 
+@pytest.mark.parametrize(("again", "verdict"), [(3600, "pass"), (3599, "blocked")])
+def test_a_soak_counts_from_when_it_took_over_last(again: int, verdict: str):
+    """It was served there before, and another one in between."""
+    past = ((WANTED, 90_000), (3, 50_000), (WANTED, again))
+    facts = Facts(served=tuple(Served(r, NOW - timedelta(seconds=ago), "bot", "c" * 40) for r, ago in past))
+    case = Case(1, False, False, False, False, "right", 0, 3600, (), False, True)
+    results = transitions.verdicts(replace(move(case), upstream=Upstream(BEFORE, facts)))
+    assert [r.verdict for r in results if r.name == "soak"] == [verdict]
+
+
 def test_every_rule_answers_by_its_name_and_in_one_order():
     results = transitions.verdicts(move(GOOD))
     names = ["replaces", "analysis", "hold", "freeze", "order", "soak", "gates", "approvals", "bypass"]

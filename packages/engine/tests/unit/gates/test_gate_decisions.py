@@ -317,6 +317,26 @@ def test_every_slice_of_the_policy_is_a_line():
     assert "they have none" in told(bare, "slice carrier roc_auc")
 
 
+def test_a_slice_of_a_model_that_cannot_score_says_why():
+    given = Given(candidate=replace(CANDIDATE, prediction=None, problem="lacks seats"))
+    found = results(given)["slice origin roc_auc"]
+    assert (found.verdict, "lacks seats" in found.detail) == ("blocked", True)
+    assert found.limit == "at least 0.55, not proven worse by more than 0.05"
+
+
+def test_a_slice_without_a_value_hides_no_other():
+    """Of one class there is no roc_auc; the slices behind it are judged all the same."""
+    values = np.where(TRUTH > 0, "a", np.where(np.arange(ROWS) % 2, "b", "c"))
+    mixed = np.where(np.arange(ROWS) < 200, "z", values)
+    candidate = replace(CANDIDATE, slices={"origin": mixed}, prediction=1 - TRUTH)
+    given = Given(candidate=candidate, champion=None)
+    found = results(given)["slice origin roc_auc"]
+    assert found.verdict == "blocked"
+    for words in ("a: roc_auc is not defined", "b: roc_auc", "c: roc_auc", "z: 0.0000"):
+        assert words in found.detail, found.detail
+    assert found.observed == "worst of 4: 0.0000"
+
+
 def test_a_slice_that_passes_tells_what_was_not_judged():
     small = np.concatenate([FOUR[:-9], ["x"] * 9])
     assert sliced(small).detail == "1 values with fewer than 10 rows not judged"

@@ -68,7 +68,7 @@ def test_a_report_alone_has_no_interval(believed: str, reports: bool):
 
 def test_a_model_that_could_not_score_blocks_also_without_a_reason():
     silent = replace(judged_champion(), candidate=replace(CANDIDATE, prediction=None))
-    assert "(version 8)" in told(silent, "champion roc_auc") and "no predictions" in told(
+    assert "the candidate (version 8)" in told(silent, "champion roc_auc") and "no predictions" in told(
         silent, "champion roc_auc"
     )
     assert verdict(silent, "champion roc_auc") == "blocked"
@@ -133,7 +133,10 @@ def test_two_reports_are_held_against_the_drop(
     mine: dict[str, float], champions: dict[str, float] | None, direction: str, expected: str
 ):
     found = told_by_reports(mine, champions, direction)
-    assert found.verdict == expected
+    assert (found.verdict, found.limit) == (
+        expected, "not worse by more than 0.05 in the pipelines' own reports"
+    )  # fmt: skip
+    assert ("nothing is live" in found.detail) == (champions is None)
     if not mine or champions == {}:
         assert ("candidate (version 8)" if not mine else "champion (version 7)") in found.detail
 
@@ -199,7 +202,9 @@ def test_the_baseline_needs_no_champion_and_no_answer_of_one(draws: Any):
     assert verdict(replace(given, champion=strange), "baseline roc_auc") == "pass"
     assert verdict(replace(given, champion=strange), "champion roc_auc") == "blocked"
     assert verdict(replace(given, champion=None), "baseline roc_auc") == "pass"
-    assert verdict(beside(draws, 0.0, prediction=None), "baseline roc_auc") == "blocked"
+    silent = results(beside(draws, 0.0, prediction=None))["baseline roc_auc"]
+    assert (silent.verdict, silent.limit) == ("blocked", "not worse, with 95% confidence")
+    assert "no predictions" in silent.detail
     assert "baseline roc_auc" not in results(judged_champion())
 
 

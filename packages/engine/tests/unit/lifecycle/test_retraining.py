@@ -387,3 +387,12 @@ def test_nothing_is_proposed_beyond_the_end_of_the_recorded_data(
 @pytest.mark.parametrize("kind", [Rows, Decision])
 def test_what_decides_is_changed_by_nobody(kind: type):
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("outcome", ["nothing", "waiting", "proposed", "released", "blocked"])
+def test_what_an_earlier_version_kept_is_read(outcome: str):
+    """Answers lie in a store; those from before a field came have none of it."""
+    kept = Answer.model_validate({**answer(1).model_dump(mode="json"), "outcome": outcome})
+    assert (kept.outcome, kept.data, kept.version, kept.pull_request) == (outcome, "", None, "")
+    assert (start(1, 1).data, start(1, 1).actor) == ("", "")
+    assert (Decision("nothing", "why").rows, Decision("nothing", "why").report) == (None, None)

@@ -124,7 +124,7 @@ def _value(value: At, port: At | None, scope: Scope | None) -> Iterator[Finding]
         return
     found = list(holes(given.text or ""))
     if found and scope is not None:
-        if port is not None and len(found) == 1 and found[0].whole:
+        if port is not None and found[0].whole:
             yield from _fit(value, found[0], port, scope)
         return
     if found:
@@ -227,7 +227,7 @@ def _target(given: At) -> Hole | None:
     """The pipeline's output that a job's output is bound to. A path with a macro inside is no binding."""
     text = given.text if given.text is not None else given["path"].text
     found = list(holes(text or ""))
-    if len(found) != 1 or not found[0].whole:
+    if not found or not found[0].whole:
         return None
     return found[0] if found[0].side else None
 

@@ -50,7 +50,7 @@ def _zone(place: At) -> Iterator[Finding]:
 
 def _window(trigger: At) -> Iterator[Finding]:
     start, end = _moment(trigger["start_time"].value), _moment(trigger["end_time"].value)
-    if start is not None and end is not None and start >= end:
+    if start is not None and end is not None and _crossed(start, end):
         yield trigger["end_time"].says("window", "must be later than start_time")
     for field in ("start_time", "end_time"):
         place = trigger[field]
@@ -59,13 +59,18 @@ def _window(trigger: At) -> Iterator[Finding]:
             yield place.says("window", message)
 
 
+def _crossed(start: datetime, end: datetime) -> bool:
+    """Whether the end is no later; a moment with an offset and one without cannot be compared."""
+    return (start.tzinfo is None) == (end.tzinfo is None) and start >= end
+
+
 def _moment(value: Any) -> datetime | None:
     if isinstance(value, datetime):
-        return value.replace(tzinfo=None)
+        return value
     if isinstance(value, date):
         return datetime(value.year, value.month, value.day)
     try:
-        return datetime.fromisoformat(value).replace(tzinfo=None) if isinstance(value, str) else None
+        return datetime.fromisoformat(value) if isinstance(value, str) else None
     except ValueError:
         return None
 
@@ -94,7 +99,7 @@ def _recurrence(trigger: At) -> Iterator[Finding]:
 def check_started(job: At, files: Files) -> Iterator[Finding]:
     """What a schedule gives to the job that it starts, that job must have."""
     named = job if job.text is not None else job["job"]
-    if named.text is None or is_remote(named.text):
+    if named.text is None:
         return
     top = files.top(named.beside(named.text.removeprefix("file:")))
     if top is None or "jobs" not in top:

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from mlops.lint.command import check_scripts
+from mlops.lint.command import check_scripts, check_work
 from mlops.lint.cron import cron_problem
-from mlops.lint.expression import Hole, holes
+from mlops.lint.environment import environment_fields, unpinned_image
+from mlops.lint.expression import Hole, broken, holes
+from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.machine import size_problem
 from mlops.lint.monitor import _EMAIL, DURATION
 from mlops.lint.node import At, number_of
 from mlops.lint.references import check_asset, check_compute_name, check_path, is_placeholder, is_remote
+from mlops.lint.schedule import check_schedule
 from mlops.lint.serving import quantity
 from mlops.lint.values import fits, mismatch
 from mlops.spec._yaml import Document
@@ -97,6 +100,108 @@ def test_crontabs_that_azure_honours(expression):
 )
 def test_crontabs_that_it_refuses_or_ignores(expression, why):
     assert why in cron_problem(expression)
+
+
+@pytest.mark.parametrize(
+    "name", ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
+)
+def test_months_have_names(name):
+    assert cron_problem(f"0 3 * {name},{name.upper()} *", parts=False) == ""
+    assert "the month" in cron_problem(f"0 3 * {name}x *", parts=False)
+    assert "the hour" in cron_problem(f"0 {name} * * *", parts=False)
+
+
+@pytest.mark.parametrize("name", ["sun", "mon", "tue", "wed", "thu", "fri", "sat"])
+def test_days_have_names(name):
+    assert cron_problem(f"0 3 * * {name}-sat") == ""
+    assert "day of week" in cron_problem(f"0 3 * * {name}x")
+
+
+@pytest.mark.parametrize(
+    ("expression", "right"),
+    [
+        ("0,59 0 * * *", True),
+        ("0,60 0 * * *", False),
+        ("60,0 0 * * *", False),
+        ("0-0 0 * * *", True),
+        ("1-0 0 * * *", False),
+        ("*/1 0 * * *", True),
+        ("*/0 0 * * *", False),
+        ("0-10/5 0 * * *", True),
+        ("-1 0 * * *", False),
+        ("0 0 1 1 0", True),
+        ("0 0 31 12 6", True),
+        ("0 0 * mon *", False),
+        ("0 0 * jan-mar *", True),
+        ("0 0 * mar-jan *", False),
+        ("0 0 * 1-mar *", True),
+        ("0 0 * 4-mar *", False),
+        ("* * * * *", True),
+        ("*/5/5 * * * *", False),
+    ],
+)
+def test_every_part_of_a_crontab(expression, right):
+    assert (cron_problem(expression, parts=False) == "") is right
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "said"),
+    [
+        ("2026-01-01", "2026-01-02", []),
+        ("2026-01-02", "2026-01-02", ["window trigger.end_time"]),
+        ("2026-01-31", "2026-01-02", ["window trigger.end_time"]),
+        ("2026-01-01T00:00:00", "2026-01-01", ["window trigger.end_time"]),
+        ("2026-01-01T00:00:00Z", "2026-01-01T00:00:01", []),
+        ("2026-01-01T00:00:01Z", "2026-01-01T00:00:01", []),  # in which zone is the end?
+        ("'2026-01-01T00:00:02+01:00'", "'2026-01-01T00:00:01Z'", []),
+        ("'2026-01-01T00:00:02+01:00'", "'2025-12-31T23:00:02Z'", ["window trigger.end_time"]),
+        ("'2026-01-01'", "2026-02-01", []),
+        ("soon", "later", ["window trigger.end_time", "window trigger.start_time"]),
+        ("[]", "{}", []),
+        ("2026-01-01", "", []),
+    ],
+)
+def test_a_schedule_ends_after_it_starts(start, end, said, tmp_path):
+    text = f"trigger: {{type: cron, start_time: {start}, end_time: {end}}}\ncreate_job: azureml:j:1"
+    found = check_schedule(at(text, tmp_path))
+    assert sorted(f"{f.id} {f.field}" for f in found) == said
+
+
+@pytest.mark.parametrize(
+    ("content", "rule", "says"),
+    [
+        (b"dependencies: [pip]\n", "", ""),
+        (b"", "", ""),
+        (b"name: x\n", "", ""),
+        (b"dependencies: {pip: [a]}\n", "asset", "must be a list"),
+        (b"dependencies: [\n", "asset", "cannot be read as YAML"),
+        (b"name: \xff\n", "asset", "cannot be read as YAML"),
+        (b"- pip\n", "asset", "has no fields"),
+    ],
+)
+def test_a_conda_file_lists_its_dependencies(content, rule, says, tmp_path):
+    (tmp_path / "conda.yml").write_bytes(content)
+    found = list(environment_fields(at("image: a/b:1\nconda_file: conda.yml", tmp_path)))
+    assert [f.id for f in found] == ([rule] if rule else [])
+    assert says in "".join(f.message for f in found)
+
+
+@pytest.mark.parametrize(
+    ("image", "why"),
+    [
+        ("a/b:1", ""),
+        ("a/b@sha256:0", ""),
+        ("a/b:latest@sha256:0", ""),
+        ("${{inputs.image}}", ""),
+        ("a/b", "has no tag"),
+        ("a:1/b", "has no tag"),
+        ("a:1/b:latest", "moves"),
+        ("b:latest", "moves"),
+        ("b:latest-1", ""),
+    ],
+)
+def test_images_that_stay(image, why):
+    assert (why in unpinned_image(image)) if why else unpinned_image(image) == ""
 
 
 def test_a_compute_instance_honours_every_part():
@@ -417,6 +522,29 @@ def test_expressions(text, found):
 
 
 @pytest.mark.parametrize(
+    ("text", "pieces"),
+    [
+        ("${{inputs.a}}", []),
+        ("{{inputs.a}}", ["{{inputs.a}}"]),
+        ("${inputs.a}", ["${inputs.a}"]),
+        ("${{inputs.a}", ["${{inputs.a}"]),
+        ("${{ parent.jobs.a.outputs.b }", ["${{ parent.jobs.a.outputs.b }"]),
+        ("{inputs.a}", []),
+        ("x{{inputs.a}}", []),
+        ("x.{{inputs.a}}", []),
+        ("${HOME} {{name}}", []),
+        ("{{search_space.a}} {{outputs.b}}", ["{{search_space.a}}", "{{outputs.b}}"]),
+        ("$[[--a ${{inputs.a}}]]", []),
+        ("$[[--a ${{inputs.a}}]", ["$[["]),
+        ("$[[a]] $[[b", ["$[["]),
+        ("$[[a\n]]", []),
+    ],
+)
+def test_what_is_meant_as_an_expression_and_is_none(text, pieces):
+    assert list(broken(text)) == pieces
+
+
+@pytest.mark.parametrize(
     ("command", "missing"),
     [
         ("python a.py", []),
@@ -456,6 +584,62 @@ def test_scripts_of_a_command(command, missing, tmp_path):
     found = list(check_scripts(place, command, tmp_path, more))
     assert all(f.id == "missing-script" for f in found)
     assert [f.message.split("'")[1] for f in found] == missing
+
+
+@pytest.mark.parametrize(
+    ("beside", "command", "missing"),
+    [
+        ("", "python b.py", True),
+        ("", "python a.py", False),
+        ("code.additional_includes", "python b.py", False),
+        ("x.additional_includes", "python b.py", False),
+        ("other.additional_includes", "python b.py", True),
+    ],
+)
+def test_a_list_of_more_code_beside_it_may_bring_the_script(*, beside, command, missing, tmp_path):
+    """Beside the folder of code or the file itself, as older pipelines have it."""
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a.py").write_text("")
+    if beside:
+        (tmp_path / beside).write_text("../more\n")
+    work = at(f"code: ./code/\nenvironment: azureml:e:1\ncommand: {command}", tmp_path)
+    assert [f.id for f in check_work(work, Files())] == (["missing-script"] if missing else [])
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        "git",
+        "wget",
+        "curl",
+        "unzip",
+        "tar",
+        "cp",
+        "mv",
+        "ln",
+        "azcopy",
+        "gsutil",
+        "aws",
+        "touch",
+        "tee",
+        "mkdir",
+        "cat",
+        "echo",
+        "jupyter",
+    ],
+)
+def test_a_program_may_bring_the_script_along(program, tmp_path):
+    place = at("command: x", tmp_path)["command"]
+    assert list(check_scripts(place, f"{program} x && python b.py", tmp_path, {})) == []
+    assert len(list(check_scripts(place, f"my{program} x && python b.py", tmp_path, {}))) == 1
+
+
+@pytest.mark.parametrize("switch", ["-u", "-B", "-E", "-I", "-s", "-O", "-uB", "-u -O"])
+def test_switches_of_python_stand_before_the_script(switch, tmp_path):
+    place = at("command: x", tmp_path)["command"]
+    assert len(list(check_scripts(place, f"python {switch} b.py", tmp_path, {}))) == 1
+    (tmp_path / "pkg").mkdir()
+    assert len(list(check_scripts(place, f"python {switch} -m pkg.b", tmp_path, {}))) == 1
 
 
 def test_a_place_answers_whatever_stands_there(tmp_path):

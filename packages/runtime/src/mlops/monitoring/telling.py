@@ -85,7 +85,9 @@ def apart(reference: Array, current: Array) -> tuple[float, float] | None:
     ranks = _ranks(np.r_[old, new])
     n, m = len(old), len(new)
     area = (ranks[n:].sum() - m * (m + 1) / 2) / (n * m)
-    deviation = math.sqrt((n + m + 1) / (12 * n * m))
+    # What one half learns of the other is, but for the sign of chance, what the other learns of it: the two
+    # areas rise and fall together, so half of the values count.
+    deviation = math.sqrt((n + m + 1) / (6 * n * m))
     return float(area), 0.5 * math.erfc((area - 0.5) / deviation / math.sqrt(2))
 
 

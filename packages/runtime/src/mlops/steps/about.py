@@ -52,7 +52,7 @@ def groups(usecase: UseCase, frame: pd.DataFrame) -> Array | None:
         )
     if usecase.task == "forecast" and usecase.time is not None:
         horizon = usecase.horizon if isinstance(usecase, Forecasts) else 1
-        _, place = np.unique(frame[usecase.time].to_numpy(), return_inverse=True)
+        _, place = np.unique(_column(usecase, frame, usecase.time, "time").to_numpy(), return_inverse=True)
         return np.asarray(place // horizon)
     return None
 

@@ -13,11 +13,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
 from mlops.pretrained import used
-from mlops.serving.formats import PICKLE, Format, Saved, find, format_of
+from mlops.serving.formats import PICKLE, Format, Saved, as_installed, find, format_of
 from mlops.serving.formats.sklearn import texts_alone
 from mlops.serving.score.core import OnnxScorer, Scorer
 from mlops.serving.score.inputs import KNOWN, matrix_type
@@ -44,6 +45,8 @@ CODE = "code"
 """Where MLflow puts what travels with a model."""
 COMPARED_ROWS = 20_000
 """Of training and of test rows each, evenly spread, that every candidate is compared on."""
+_FEW_ROWS = 5_000
+"""Threads that share fewer wait for each other longer than they work, some hundred times a model."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +80,8 @@ def save(
     if folder.is_dir() and any(folder.iterdir()):
         raise TargetError(f"{folder} is not empty; a model artifact is written once")
     # Numbers at the ends of their type overflow within a model; what counts is what it answers.
-    with np.errstate(all="ignore"), warnings.catch_warnings():
+    threads = 1 if len(rows) + (0 if test is None else len(test)) < _FEW_ROWS else None
+    with np.errstate(all="ignore"), warnings.catch_warnings(), threadpool_limits(threads):
         warnings.simplefilter("ignore", RuntimeWarning)
         return _write(folder, usecase, estimator, rows, test, package=package, threshold=threshold)
 
@@ -96,9 +100,7 @@ def _write(
     name, saver = (PICKLE, find(PICKLE)) if pickled(usecase) else format_of(estimator)
     trusted = trusted_types(usecase)
     inputs = rows[list(usecase.contract().columns)]
-    classes = [] if is_values(usecase.task) else [str(label) for label in getattr(estimator, "classes_", [])]
-    if usecase.task == "multilabel":
-        classes = labels(rows[usecase.target])
+    classes = _classes(usecase, estimator, rows)
     library = Library(
         format=name, dtypes=dtypes_of(inputs), levels=levels_of(inputs), trusted=sorted(trusted)
     )
@@ -110,6 +112,7 @@ def _write(
     if threshold is not None and isinstance(usecase, Decides):
         schema = schema.model_copy(update={"threshold": threshold, "decision": usecase.decision})
     trained = _trained(schema, estimator)
+    _require_fitted(trained, inputs)
     schema, notes = fidelity.settled(schema, trained, inputs, stated(usecase))
     for note in notes:
         log.warning(note)
@@ -121,6 +124,16 @@ def _write(
     (folder / FILE).write_text(schema.model_dump_json(indent=2) + "\n", encoding="utf-8")
     write_sample(folder, schema, inputs)
     return schema
+
+
+def _classes(usecase: UseCase, estimator: Any, rows: pd.DataFrame) -> list[str]:
+    """In the order of the probabilities: as the estimator says, else sorted, which is the field's order."""
+    if is_values(usecase.task):
+        return []
+    if usecase.task == "multilabel":
+        return labels(rows[usecase.target])
+    told = getattr(estimator, "classes_", None)
+    return [str(label) for label in (np.unique(rows[usecase.target]) if told is None else told)]
 
 
 def described(usecase: UseCase, inputs: pd.DataFrame, library: Library, classes: list[str]) -> ModelSchema:
@@ -159,6 +172,22 @@ def _trained(schema: ModelSchema, estimator: Any) -> LibraryScorer:
     assert schema.library is not None  # noqa: S101 - `save` has just made it
     answer = estimator.predict if is_values(schema.task) else estimator.predict_proba
     return LibraryScorer(schema, schema.library, answer)
+
+
+def _require_fitted(trained: LibraryScorer, inputs: pd.DataFrame) -> None:
+    """Raises `InvalidInput` where scikit-learn takes what has just been fitted for what has not."""
+    from sklearn.exceptions import NotFittedError
+
+    try:
+        trained.as_it_is(inputs.head(2))
+    except NotFittedError as error:
+        raise InvalidInput(
+            f"after `fit` the model says: {str(error).splitlines()[0]} scikit-learn takes a class for fitted "
+            "by its attributes: let `fit` keep what it learns in names that end in '_' (self.model_ = …)"
+        ) from None
+    # Whatever else it refuses is asked for row by row, and told with the row.
+    except Exception as error:  # noqa: BLE001
+        log.debug("asked for training rows, it said: %s", error)
 
 
 def stated(usecase: UseCase) -> set[str]:
@@ -210,7 +239,8 @@ def _save(
         example = sample.head(3).astype(dict.fromkeys(levels_of(sample), object))
         given = Saved(folder, asked_as(schema.task), signature, example, trusted, own)
         try:
-            saver.save(estimator, given)
+            with as_installed():
+                saver.save(estimator, given)
         except MlflowException as error:
             if refusal := _refusal(error):
                 raise refusal from None

@@ -58,10 +58,16 @@ def _last(estimator: Any) -> Any:
     while True:
         if (last := final(estimator)) is not estimator:
             estimator = last
-        elif hasattr(estimator, "param_grid") or hasattr(estimator, "param_distributions"):
+        elif _searches(estimator):
             estimator = estimator.estimator
         else:
             return estimator
+
+
+def _searches(estimator: Any) -> bool:
+    """Whether it answers by the best that it finds; a class of the use case may name its own things so."""
+    named = hasattr(estimator, "param_grid") or hasattr(estimator, "param_distributions")
+    return named and hasattr(getattr(estimator, "estimator", None), "fit")
 
 
 def _gives_probabilities(estimator: Any) -> bool:

@@ -120,6 +120,8 @@ LOWER_IS_BETTER = frozenset(
     )
 )
 NEAR_ZERO_IS_BETTER = frozenset(("calibration_gap", "bias", "coverage_gap"))
+GAPS: Mapping[str, str] = {"coverage": "coverage_gap"}
+"""Metrics that ought to be a value, which a model states, and the metric that says how far off they are."""
 
 
 def encode_truth(schema: ModelSchema, values: Any) -> Array:

@@ -1,8 +1,8 @@
 """The laptop's registry, asked by SQL: what verbs that look need of it costs milliseconds.
 
 `import mlflow` takes two seconds and its first call another one. The tables that are read here are those
-of one schema, known by its number; a database of another one is left to MLflow itself. Runs, parameters,
-metrics and new versions are MLflow's in any case.
+of one schema, known by its number; a database of another one is left to MLflow itself. Runs, parameters and
+metrics are read here too (`_local_runs.py`); MLflow writes them, and makes new versions.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class LocalDatabase:
 
     def schema(self) -> str:
         """The number of the last migration."""
-        with self._connection("open the registry") as connection:
+        with self.connection("open the registry") as connection:
             row = connection.execute("SELECT version_num FROM alembic_version").fetchone()
             return str(row[0]) if row else ""
 
@@ -79,7 +79,7 @@ class LocalDatabase:
         if only is not None:
             more += " AND version = ?"
             parameters.append(only)
-        with self._connection(f"list the versions of {model}") as connection:
+        with self.connection(f"list the versions of {model}") as connection:
             rows = connection.execute(
                 _VERSIONS.format(more=more), [*parameters, -1 if limit is None else limit]
             )
@@ -106,7 +106,7 @@ class LocalDatabase:
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         """Set tags, all or none of them; None removes one. Raises `NotFound`."""
         self.get(model, version)
-        with self._connection(f"tag {model} version {version}") as connection, connection:
+        with self.connection(f"tag {model} version {version}") as connection, connection:
             for key, value in tags.items():
                 place = (_WORKSPACE, key, model, version)
                 if value is None:
@@ -127,7 +127,7 @@ class LocalDatabase:
         place = (_WORKSPACE, model, alias)
         if version is not None:
             self.get(model, version)
-        with self._connection(f"set the alias {alias!r} of {model}") as connection, connection:
+        with self.connection(f"set the alias {alias!r} of {model}") as connection, connection:
             if version is None:
                 connection.execute(
                     "DELETE FROM registered_model_aliases WHERE workspace = ? AND name = ? AND alias = ?",
@@ -157,14 +157,15 @@ class LocalDatabase:
 
     def artifact_uri(self, run_id: str) -> str:
         """Where the files of a run are; raises `NotFound`."""
-        with self._connection(f"read run {run_id}") as connection:
+        with self.connection(f"read run {run_id}") as connection:
             row = connection.execute("SELECT artifact_uri FROM runs WHERE run_uuid = ?", (run_id,)).fetchone()
         if row is None:
             raise NotFound(f"cannot read run {run_id}: there is no such run")
         return str(row[0])
 
     @contextmanager
-    def _connection(self, what: str) -> Iterator[sqlite3.Connection]:
+    def connection(self, what: str) -> Iterator[sqlite3.Connection]:
+        """`what` is tried with it, in words."""
         try:
             with closing(sqlite3.connect(self._path, timeout=_sqlite.PATIENCE)) as connection:
                 yield connection

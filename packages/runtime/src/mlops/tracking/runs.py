@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from mlops.errors import NotFound
-from mlops.tracking import _local
+from mlops.tracking import _local, _local_runs
 from mlops.tracking._connection import ENVIRONMENT, artifacts_of, client, room_in, translated
+from mlops.tracking._run import PARENT as PARENT  # noqa: PLC0414 (told by this module)
+from mlops.tracking._run import Run as Run  # noqa: PLC0414
 from mlops.tracking.step import Dataset, StepRun, log_batch, log_input, upload
 
-PARENT = "mlflow.parentRunId"
 _NAME = "mlflow.runName"
 _SHOWN = {
     "mlops.actor": "mlflow.user",
@@ -26,27 +26,6 @@ _KIND = {"mlflow.experimentKind": "custom_model_development"}
 _PAGE = 200
 
 RunStatus = Literal["RUNNING", "FINISHED", "FAILED", "KILLED"]
-
-
-@dataclass(frozen=True)
-class Run:
-    """What the tracking store knows about a run. Times are milliseconds since 1970; 0 means still running."""
-
-    run_id: str
-    experiment_id: str
-    name: str
-    status: str
-    started: int
-    ended: int
-    artifact_uri: str
-    params: Mapping[str, str]
-    metrics: Mapping[str, float]
-    tags: Mapping[str, str]
-
-    @property
-    def parent(self) -> str | None:
-        """The parent's id."""
-        return self.tags.get(PARENT)
 
 
 class PipelineTracker:
@@ -128,6 +107,8 @@ class PipelineTracker:
 
     def get(self, run_id: str) -> Run:
         """Raises `NotFound`."""
+        if (local := _local.opened(self.uri)) is not None:
+            return _local_runs.get(local, run_id)
         with translated(self.uri, f"read run {run_id}"):
             return _run(client(self.uri).get_run(run_id))
 
@@ -145,6 +126,8 @@ class PipelineTracker:
         limit: int | None = None,
     ) -> list[Run]:
         """Runs of `experiment`, newest first, that carry all of `tags`; none when there is no experiment."""
+        if (local := _local.opened(self.uri)) is not None:
+            return _local_runs.find(local, experiment=experiment, tags=tags or {}, status=status, limit=limit)
         terms = [f"tags.`{key}` = '{value}'" for key, value in (tags or {}).items()]
         if status:
             terms.append(f"attributes.status = '{status}'")
@@ -155,11 +138,21 @@ class PipelineTracker:
     def children(self, parent: str) -> list[Run]:
         """The runs right below `parent`, newest first."""
         experiment = self.get(parent).experiment_id
+        if (local := _local.opened(self.uri)) is not None:
+            return _local_runs.find(local, experiment_id=experiment, tags={PARENT: parent})
         with translated(self.uri, f"search the steps of run {parent}"):
             return self._search(experiment, [f"tags.`{PARENT}` = '{parent}'"])
 
     def left_open(self, parent: str = "") -> dict[str, Mapping[str, str]]:
         """The tags of each run that is RUNNING: those right below `parent`, or those below none."""
+        if (local := _local.opened(self.uri)) is not None:
+            unended = _local_runs.find(
+                local,
+                experiment_id=self.get(parent).experiment_id if parent else None,
+                tags={PARENT: parent} if parent else {},
+                status="RUNNING",
+            )
+            return {run.run_id: run.tags for run in unended if parent or run.parent is None}
         terms = ["attributes.status = 'RUNNING'"]
         if parent:
             experiments = [self.get(parent).experiment_id]

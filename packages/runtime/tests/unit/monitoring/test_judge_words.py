@@ -49,6 +49,28 @@ def test_a_signal_says_what_it_was_held_to(
     )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("limits", "metric"),
+    [
+        ({PSI: 0.4, JS: 0.16}, "jensen_shannon"),  # 1.25 times its limit, and 1.56 times
+        ({PSI: 0.25, JS: 0.16}, "psi"),
+        ({PSI: 0.0, JS: 0.2}, "psi"),  # nothing at all was allowed
+    ],
+)
+def test_the_effect_that_is_told_is_furthest_beyond_its_limit(limits: dict[str, float], metric: str) -> None:
+    assert signal(limits).metric == metric
+
+
+def test_of_two_tests_the_stricter_decides() -> None:
+    assert signal({KS: 0.05, CHI: 0.01}, p=0.03).verdict == "pass"
+    assert signal({KS: 0.05, CHI: 0.01}, p=0.01).verdict == "breach"
+
+
+def test_a_distance_that_has_no_value_is_left_out() -> None:
+    one = ColumnProfile(name="a", kind="category", values=["x"], counts=[9, 0])
+    assert "chi_squared" not in judge.compare(one, one).values
+
+
 def test_what_moved_and_may_be_chance_is_said() -> None:
     assert "chance" in signal({PSI: 0.1, KS: 0.05}).detail
     assert signal({PSI: 0.1, KS: 0.05}, p=0.01).detail == ""
@@ -110,7 +132,10 @@ def test_a_sample_is_held_in_ten_bins_of_the_references_scores(monkeypatch: pyte
 
 
 @pytest.mark.parametrize(("old", "new"), [([], [[1.0]]), ([[1.0]], []), ([], [])])
-def test_of_nothing_a_classifier_says_nothing(old: list[Any], new: list[Any]) -> None:
+def test_of_nothing_a_classifier_is_not_asked(
+    old: list[Any], new: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(telling, "apart", lambda *_: pytest.fail("there is nothing to tell apart"))
     assert judge.traits(texts(old), texts(new)) == []
 
 
@@ -136,6 +161,14 @@ def test_every_column_of_the_reference_has_its_signal_and_none_is_made_up() -> N
     found = judge.drift(reference, facts, Rules({"numerical": {PSI: 0.1}}), list)
     assert [(one.name, one.verdict) for one in found] == [("a", "pass"), ("b", "skipped"), ("c", "skipped")]
     assert {one.kind for one in found} == {"drift"}
+
+
+def test_traits_of_a_column_have_signals_of_their_own() -> None:
+    told = RichProfile(kind="vector", traits=[numbers("norm")])
+    column = numbers("a").model_copy(update={"rich": told})
+    reference = Profile(source="test", rows=10, columns=[column])
+    found = judge.drift(reference, {"a": ColumnFacts(column, rows=10)}, Rules({}), list)
+    assert [one.name for one in found] == ["a", "a (norm)"]
 
 
 def test_predictions_are_judged_whatever_inputs_are_named() -> None:
@@ -182,9 +215,9 @@ def test_every_rate_and_every_column_has_its_line() -> None:
 
 
 def test_a_volume_says_between_what() -> None:
-    limit = VolumeLimit(max_fall=0.5, max_rise=3.0)
+    limit = VolumeLimit(max_fall=0.2, max_rise=3.0)
     found = judge.volume(100, [90, 100, 5000], limit, 10)
-    assert found.limit == "50 to 300 (usual: 100)"
+    assert found.limit == "80 to 300 (usual: 100)"
     assert (found.kind, found.name, found.metric) == ("volume", "rows", "rows")
     assert "10 rows" in judge.volume(100, [9], limit, 10).detail
     assert "not the last" in judge.volume(100, [], limit, 10).detail
@@ -196,8 +229,11 @@ def test_a_volume_says_between_what() -> None:
     [
         ({"min": 0.5}, None, "at least 0.5", False),
         ({"max": 0.5}, 0.7, "at most 0.5", False),
+        ({"max": 0.5}, 0.0, "at most 0.5", False),
         ({"min": 0.1, "max": 0.5}, None, "at least 0.1 and at most 0.5", False),
         ({"max_loss": 0.1}, 0.9, "at least 0.8", True),
+        ({"max_loss": 0.0}, 0.9, "at least 0.9", True),
+        ({"max_loss": 0.0, "direction": "lower"}, 0.5, "at most 0.5", True),
         ({"max_loss": 0.1, "direction": "lower"}, 0.5, "at most 0.6", True),
         ({"min": 0.5, "max_loss": 0.1}, None, "at least 0.5", False),
     ],

@@ -43,6 +43,22 @@ def compared(reference: ColumnProfile, values: object, kind: str) -> dict[str, t
     return {c.name: (c.values["psi"], c.p_value) for c in found}
 
 
+@pytest.mark.parametrize(("reference", "current"), [(600, 200), (200, 600), (400, 60)])
+def test_a_chance_is_what_it_says(reference: int, current: int):
+    """Two halves that learn of each other are not two trials: taken for two, 4 in 100 had less than 1 %."""
+    draw = np.random.default_rng(3)
+    chances = np.array(
+        [
+            (telling.apart(draw.normal(size=(reference, 24)), draw.normal(size=(current, 24))) or (0, 1))[1]
+            for _ in range(400)
+        ]
+    )
+    for level in (0.01, 0.05, 0.2):
+        allowed = level + 3 * np.sqrt(level * (1 - level) / len(chances))
+        assert (chances <= level).mean() <= allowed, f"at a level of {level}"
+    assert (chances <= 0.2).mean() >= 0.1, "and it is not blind"
+
+
 def test_nothing_changed_is_seldom_taken_for_change():
     """At a level of 1 % about one window in a hundred, and then PSI must be large as well."""
     reference = telling.features("vector", vectors(telling.SAMPLE, 0))

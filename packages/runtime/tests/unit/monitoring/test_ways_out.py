@@ -5,6 +5,8 @@ Each of these passed once, because the test of the whole distribution does not l
 
 from __future__ import annotations
 
+import io
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -296,7 +298,31 @@ def quiet(generator: np.random.Generator, rows: int) -> dict[str, tuple[Any, Col
     }  # fmt: skip
 
 
-def false_alarms(windows: int, training: int, rows: int) -> tuple[int, int]:
+def quiet_rich(generator: np.random.Generator, rows: int) -> dict[str, tuple[Any, ColumnType]]:
+    """What a classifier is asked about: embeddings of a few topics, pictures, baskets, prose."""
+    centres = np.random.default_rng(5).normal(size=(6, 48))
+    vectors = centres[generator.integers(0, 6, rows)] + generator.normal(size=(rows, 48))
+    shades = generator.normal(generator.normal(140, 30, (rows, 1, 1)), 25, (rows, 8, 8)).clip(0, 255)
+    baskets = [generator.choice(WORDS, generator.integers(1, 8), p=WEIGHTS).tolist() for _ in range(rows)]
+    return {
+        "vector": (pa.array(vectors.round(4).tolist()), "vector"),
+        "image": (pa.array([_png(one) for one in shades.astype(np.uint8)], pa.binary()), "image"),
+        "list": (pa.array(baskets), "list"),
+        "text": (pa.array(prose(generator, rows)), "string"),
+    }
+
+
+def _png(shades: Any) -> bytes:
+    image = pytest.importorskip("PIL.Image")
+    file = io.BytesIO()
+    image.fromarray(shades).save(file, "PNG")
+    return file.getvalue()
+
+
+Drawn = Callable[[np.random.Generator, int], dict[str, tuple[Any, ColumnType]]]
+
+
+def false_alarms(windows: int, training: int, rows: int, draw: Drawn = quiet) -> tuple[int, int]:
     """Quiet windows that alarm by the tests alone, and by effects and tests as a scaffold has them.
 
     Each window has a reference of its own: one that is unusual by chance would make all alike.
@@ -304,7 +330,7 @@ def false_alarms(windows: int, training: int, rows: int) -> tuple[int, int]:
     generator = np.random.default_rng(17)
     by_tests = by_both = 0
     for _ in range(windows):
-        old, new = quiet(generator, training), quiet(generator, rows)
+        old, new = draw(generator, training), draw(generator, rows)
         columns = [profile_values(name, values, kind) for name, (values, kind) in old.items()]
         reference = Profile(source="quiet", rows=training, columns=columns)
         facts = {c.name: ColumnFacts(counted(c, *new[c.name]), rows=rows) for c in columns}
@@ -326,3 +352,21 @@ def test_quiet_windows_alarm_no_more_often_than_stated(windows: int, training: i
     allowed = LEVEL + 3 * np.sqrt(LEVEL * (1 - LEVEL) / windows)
     assert by_tests / windows <= allowed, f"{by_tests} false alarms in {windows} quiet windows"
     assert by_both <= windows * 0.002, f"{by_both} of {windows} beyond effect and test"
+
+
+@pytest.mark.parametrize(
+    ("windows", "training", "rows"),
+    [
+        (25, 500, 200),
+        pytest.param(300, 600, 200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+        pytest.param(300, 200, 600, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
+    ],
+)
+def test_a_classifier_takes_quiet_windows_for_change_no_more_often_than_stated(
+    windows: int, training: int, rows: int
+) -> None:
+    """Vectors, images, lists and prose: thirteen signals a window, corrected together."""
+    by_tests, by_both = false_alarms(windows, training, rows, quiet_rich)
+    allowed = LEVEL + 3 * np.sqrt(LEVEL * (1 - LEVEL) / windows)
+    assert by_tests / windows <= allowed, f"{by_tests} false alarms in {windows} quiet windows"
+    assert by_both <= windows * 0.01, f"{by_both} of {windows} beyond effect and test"

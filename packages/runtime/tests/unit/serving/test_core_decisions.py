@@ -84,6 +84,10 @@ def test_another_digest_loads_nothing(tmp_path: Path, loaded: list[Path]) -> Non
         core.load(folder, digest="sha256:" + "0" * 64)
     with pytest.raises(IntegrityError):
         core.load(folder / "nowhere", digest="sha256:" + "0" * 64)
+    right = core.tree_digest(folder)
+    for wrong in ("", right[:-1], right[:-1] + ("1" if right[-1] == "0" else "0"), right.upper()):
+        with pytest.raises(IntegrityError):
+            core.load(folder, digest=wrong)
     assert loaded == []
 
 
@@ -149,7 +153,8 @@ def test_an_absent_text_is_empty_where_it_may_be_absent(
 ) -> None:
     graph = Graph(("s", "f"), ("out", "label"))
     text = TEXT.model_copy(update={"nullable": nullable})
-    found = scorer(monkeypatch, graph, schema(NUMBER, text, strings="s", floats="f"))
+    number = NUMBER.model_copy(update={"nullable": True})
+    found = scorer(monkeypatch, graph, schema(number, text, strings="s", floats="f"))
     assert found.predict_rows([(1.5, None), (2.5, "AA")]).tolist() == [0.0, 0.0]
     assert graph.fed["s"].tolist() == [["" if nullable else None], ["AA"]]
     assert graph.fed["f"].tolist() == [[1.5], [2.5]] and graph.fed["f"].dtype == np.float32
@@ -407,6 +412,18 @@ def test_a_frame_gives_each_input_its_columns_by_name(monkeypatch: pytest.Monkey
         assert str(caught.value).endswith(f"lacks the columns {', '.join(left)}")
 
 
+def test_a_whole_number_that_float32_rounds_is_rounded_in_any_table(monkeypatch: pytest.MonkeyPatch) -> None:
+    import pandas as pd
+    import pyarrow as pa
+
+    graph = Graph(("f",))
+    found = scorer(monkeypatch, graph, schema(NUMBER, floats="f"))
+    columns = {"distance": [2**24 + 1, 2**40 + 1]}
+    for frame in (pd.DataFrame(columns), pa.table(columns)):
+        found.predict_frame(frame)
+        assert graph.fed["f"].tolist() == [[2.0**24], [2.0**40]]
+
+
 @pytest.mark.parametrize(("column", "value"), [(TEXT, "AA"), (NUMBER, 1.5)])
 def test_a_graph_with_one_input_gets_one(monkeypatch: pytest.MonkeyPatch, column: Column, value: Any) -> None:
     import pandas as pd
@@ -421,6 +438,16 @@ def test_a_graph_with_one_input_gets_one(monkeypatch: pytest.MonkeyPatch, column
     ):
         assert predict().shape == (2,)
         assert {key: fed.tolist() for key, fed in graph.fed.items()} == {name: [[value], [value]]}
+
+
+def test_rows_give_each_input_its_cells_in_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    optional = Column(name="origin", type="string", nullable=True)
+    columns = (TEXT, NUMBER, optional, Column(name="stops", type="integer"))
+    graph = Graph(("s", "f"))
+    found = scorer(monkeypatch, graph, schema(*columns, strings="s", floats="f"))
+    found.predict_rows([("AA", 1.5, None, 2), ("UA", 2.5, "JFK", 0), ("DL", 0.5, "", 1)])
+    assert graph.fed["s"].tolist() == [["AA", ""], ["UA", "JFK"], ["DL", ""]], "one text may be absent"
+    assert graph.fed["f"].tolist() == [[1.5, 2], [2.5, 0], [0.5, 1]]
 
 
 def test_columns_of_other_lengths_are_no_rows(monkeypatch: pytest.MonkeyPatch) -> None:

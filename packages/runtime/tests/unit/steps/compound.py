@@ -298,8 +298,8 @@ def _models() -> Mapping[str, Make]:
             lambda: KNeighborsClassifier(3, weights="distance"),
         ),
         "network": pick(
-            lambda: MLPRegressor((5,), max_iter=80, random_state=0),
-            lambda: MLPClassifier((5,), max_iter=80, random_state=0),
+            lambda: MLPRegressor(hidden_layer_sizes=(5,), max_iter=80, random_state=0),
+            lambda: MLPClassifier(hidden_layer_sizes=(5,), max_iter=80, random_state=0),
         ),
         "kernel": pick(SVR, lambda: CalibratedClassifierCV(SVC(), cv=3, ensemble=False)),
         "trivial": pick(
@@ -349,14 +349,16 @@ def cases() -> Iterator[Case]:
     )
     for at, model in enumerate(models):
         for turn in range(3):
-            task = TASKS[(at + turn) % 3]
-            task = (
-                "regression"
-                if model in OF_NUMBERS
-                else ("binary" if task == "regression" and model in OF_CLASSES else task)
-            )
+            task = _task(model, TASKS[(at + turn) % 3])
             found[Case(model, preparations[(3 * at + 5 * turn) % len(preparations)], task)] = None
     yield from found
+
+
+def _task(model: str, wanted: Task) -> Task:
+    """What is nearest to `wanted` that the model can do."""
+    if model in OF_NUMBERS:
+        return "regression"
+    return "binary" if model == "threshold" or (model in OF_CLASSES and wanted == "regression") else wanted
 
 
 def tried(case: Case, folder: Path) -> tuple[str, str]:

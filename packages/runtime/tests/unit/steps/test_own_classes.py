@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from mlops.errors import IntegrityError, InvalidInput
 from mlops.serving.score import core
 from mlops.serving.score.library import LibraryScorer
 from mlops.spec.digest import tree_digest
+from mlops.spec.schema import Task
 from mlops.steps import artifact
+from mlops.steps.estimators import fit, usable
 from mlops.steps.opened import opened
 from tests.unit.steps.toy import Toy, toy_of
 
@@ -150,6 +153,98 @@ def test_a_class_of_another_package_still_needs_a_word(owned: Path, tmp_path: Pa
     model = Counts().fit(table, np.ones(len(table)))
     with pytest.raises(InvalidInput, match=r"owned\.model\.Counts, for which nobody vouches"):
         artifact.save(tmp_path / "model", toy_of("regression", table), model, table)
+
+
+SHAPES = """
+import numpy as np
+import pandas as pd
+
+
+class Plain:
+    param_grid = {"a": 1}
+
+    def fit(self, X, y):
+        self.estimator = "mean"
+        self.estimators_ = {"a": 1}
+        return self
+
+    def scores(self, X):
+        return 1 / (1 + np.exp(-np.asarray(X, float).sum(axis=1)))
+
+    def predict(self, X):
+        return self.scores(X)
+
+    def predict_proba(self, X):
+        yes = self.scores(X)
+        return np.column_stack([1 - yes, yes])
+
+    def get_params(self):
+        return {"n_jobs": 4}
+
+
+class Table(Plain):
+    def predict_proba(self, X):
+        return pd.DataFrame(super().predict_proba(X), columns=["no", "yes"])
+
+    def predict(self, X):
+        return pd.Series(self.scores(X), index=range(7, 7 + len(X)))
+
+
+class Lists(Plain):
+    def predict_proba(self, X):
+        return super().predict_proba(X).tolist()
+
+    def predict(self, X):
+        return self.scores(X)[:, None].tolist()
+"""
+
+
+@pytest.mark.parametrize("task", ["binary", "regression"])
+@pytest.mark.parametrize("name", ["Plain", "Table", "Lists"])
+def test_a_class_need_not_be_made_from_scikit_learns(
+    owned: Path, tmp_path: Path, name: str, task: Task
+) -> None:
+    """`fit` and `predict` are enough; what it calls its own things means nothing to anybody else."""
+    (owned / "shapes.py").write_text(SHAPES)
+    made = getattr(import_module("owned.shapes"), name)()
+    table = rows()
+    truth = np.where(table["a"] > 0, "yes", "no") if task == "binary" else table["a"]
+    usecase, every = toy_of(task, table), table.assign(y=truth)
+    fit(usecase, usable(made, task), table, every)
+    artifact.save(tmp_path / "model", usecase, made, every, package="owned")
+    scorer = core.load(tmp_path / "model", digest=tree_digest(tmp_path / "model"))
+    np.testing.assert_allclose(scorer.predict_frame(table), made.scores(table), rtol=1e-6)
+    np.testing.assert_allclose(
+        scorer.predict_rows(list(table.head(3).itertuples(index=False, name=None))),
+        made.scores(table.head(3)),
+    )
+    assert scorer.schema.classes == (["no", "yes"] if task == "binary" else [])
+
+
+NAMED = """
+from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.linear_model import Ridge
+
+
+class Named(RegressorMixin, BaseEstimator):
+    def fit(self, X, y):
+        self.inner = Ridge().fit(X, y)
+        return self
+
+    def predict(self, X):
+        return self.inner.predict(X)
+"""
+
+
+def test_what_scikit_learn_takes_for_unfitted_is_refused_with_the_way_out(
+    owned: Path, tmp_path: Path
+) -> None:
+    """A pipeline looks for names that end in an underscore before it asks its last step."""
+    (owned / "named.py").write_text(NAMED)
+    table = rows()
+    model = make_pipeline(StandardScaler(), import_module("owned.named").Named()).fit(table, table["a"])
+    with pytest.raises(InvalidInput, match=r"not fitted yet.*names that end in '_'"):
+        artifact.save(tmp_path / "model", toy_of("regression", table), model, table, package="owned")
 
 
 class Pickled(Toy):

@@ -14,6 +14,7 @@ from sklearn.feature_selection import SelectKBest
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from mlops.serving.formats import sklearn as format_
 from mlops.serving.score import core
 from mlops.spec.digest import tree_digest
 from mlops.steps import artifact
@@ -61,3 +62,16 @@ def test_what_needs_its_column_transformer_keeps_it(tmp_path: Path) -> None:
     assert library is not None and not library.columns
     asked = list(table.itertuples(index=False, name=None))
     np.testing.assert_allclose(scorer.predict_rows(asked), model.predict_proba(table)[:, 1])
+
+
+def test_the_time_of_a_text_follows_from_its_length_unless_the_use_case_splits_it(tmp_path: Path) -> None:
+    table = rows(1)
+    made = [TfidfVectorizer(), TfidfVectorizer(analyzer=str.split)]
+    own = make_pipeline(make_column_transformer((made[1], "text0")), LogisticRegression())
+    plain, _ = saved(
+        tmp_path, make_pipeline(make_column_transformer((made[0], "text0")), LogisticRegression()), table
+    )
+    assert plain.steady and plain.spread > 1
+    assert plain.size([("good ship",), ("",)]) == 2 + len("good ship")
+    own.fit(table, table["text0"].str.contains("good").astype(int))
+    assert not format_.answer(own, "binary").by_characters

@@ -239,7 +239,7 @@ def way_back(tip: Tip, verified: Collection[int], to: int | None) -> DesiredStat
     current = tip.current.release if tip.current else 0
     known = ", ".join(str(release) for release in sorted(verified) if release < current) or "none"
     before = next((s for s in tip.history if s.release < current and to in (None, s.release)), None)
-    if before is None and to is not None and to >= current:
+    if to is not None and to >= current:
         raise Blocked(f"release {to} is not older than {current}; verified here before: {known}")
     if before is None:
         asked = (

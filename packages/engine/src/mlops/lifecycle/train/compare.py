@@ -7,7 +7,7 @@ were tested on other rows are shown beside each other, and nothing is said of wh
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
@@ -20,6 +20,7 @@ from mlops.spec.evaluation import FILE, PREDICTIONS, read_evaluation
 from mlops.spec.gatepolicy import load_gates
 from mlops.spec.gates import Interval
 from mlops.spec.settings import load_settings
+from mlops.steps.about import about
 from mlops.steps.metrics import Scores, paired_intervals
 from mlops.targets.base import Registry
 from mlops.usecase import UseCase, load_usecase
@@ -31,6 +32,8 @@ Verdict = Literal["better", "worse", "same", "unknown"]
 RESAMPLES = 200
 CONFIDENCE = 0.95
 _SEED = 2013
+_SAY_THEIR_OUTPUTS = ("quantiles", "custom")
+"""Tasks whose metrics go by the names of the values of an answer."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +89,8 @@ def compare(
     policy = load_gates(root, model)
     _, settings = load_settings(root).model(model)
     usecase = load_usecase(settings.usecase, root / "src")
-    ways = {name: direction(name, policy) for name in {**one.metrics, **other.metrics}}
+    both = {**one.metrics, **other.metrics}
+    ways = {name: direction(name, policy, both) for name in both}
     differences, unpaired = _paired(registry, usecase, (one, report), other)
     return Comparison(
         one=one,
@@ -107,7 +111,7 @@ def _paired(
     if one.test_window != other.test_window:
         return {}, f"{other.name} was tested on {other.test_window}, {one.name} on {one.test_window}"
     try:
-        first, second = tested(registry, one, report), tested(registry, other)
+        first, second = tested(registry, usecase, one, report), tested(registry, usecase, other)
     except MlopsError as error:
         return {}, str(error)
     if not first.rows.equals(second.rows):
@@ -123,8 +127,8 @@ def _paired(
     return found, ""
 
 
-def tested(registry: Registry, made: Made, report: Path | None = None) -> Tested:
-    """What a run predicted; raises `NotFound`."""
+def tested(registry: Registry, usecase: UseCase, made: Made, report: Path | None = None) -> Tested:
+    """What a run predicted. Raises `NotFound`, and `InvalidInput` where its rows lack what metrics need."""
     import pandas as pd
 
     def place(name: str) -> Path:
@@ -134,10 +138,13 @@ def tested(registry: Registry, made: Made, report: Path | None = None) -> Tested
     frame = pd.read_parquet(place(PREDICTIONS))
     columns = [name for name in frame if str(name).startswith("prediction")]
     prediction = frame[columns[0]].to_numpy() if columns == ["prediction"] else frame[columns].to_numpy()
-    scores = Scores(
-        evaluation.task, np.asarray(frame["truth"], dtype=np.float64), prediction, evaluation.threshold
+    outputs = tuple(str(name).removeprefix("prediction_") for name in columns)
+    told = about(usecase, frame)
+    told = replace(told, extra=None, outputs=outputs if evaluation.task in _SAY_THEIR_OUTPUTS else ())
+    truth = np.array(frame["truth"].tolist())
+    return Tested(
+        Scores(evaluation.task, truth, prediction, evaluation.threshold, told), frame.drop(columns=columns)
     )
-    return Tested(scores, frame.drop(columns=columns))
 
 
 def _rows(

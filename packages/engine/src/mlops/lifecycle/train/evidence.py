@@ -279,7 +279,7 @@ def _candidate(
     with contextlib.suppress(NotFound):
         evaluation = read_evaluation(registry.artifacts(version.run_id, f"{REPORT}/{FILE}"))
     if evaluation is not None and evaluation.believed:
-        return _said(registry, version, schema, evaluation), scorer
+        return _said(registry, usecase, version, schema, evaluation), scorer
     made = Evidence(
         version=version.version,
         schema=schema,
@@ -295,7 +295,9 @@ def _candidate(
     return made, scorer
 
 
-def _said(registry: Registry, version: ModelVersion, schema: ModelSchema, evaluation: Evaluation) -> Evidence:
+def _said(
+    registry: Registry, usecase: UseCase, version: ModelVersion, schema: ModelSchema, evaluation: Evaluation
+) -> Evidence:
     """What its own pipeline says of a model."""
     import numpy as np
     import pandas as pd
@@ -310,7 +312,8 @@ def _said(registry: Registry, version: ModelVersion, schema: ModelSchema, evalua
         nothing,
         truth=encode_truth(schema, frame["truth"]),
         prediction=prediction if schema.listed else prediction[:, 0],
-        slices={str(c): frame[c].astype(str).to_numpy() for c in frame if c not in ("truth", *names)},
+        slices={c: frame[c].astype(str).to_numpy() for c in usecase.slices if c in frame},
+        about=about(usecase, frame),
     )
 
 
@@ -324,7 +327,7 @@ def _champion(
     schema = read_schema(folder)
     bare = Evidence(version.version, schema, candidate.truth, None, about=candidate.about)
     if candidate.believed:
-        return _champion_said(registry, version, bare, candidate.believed), load(
+        return _champion_said(registry, usecase, version, bare, candidate.believed), load(
             folder, digest=version.tags[DIGEST_TAG]
         )
     try:
@@ -336,7 +339,9 @@ def _champion(
     return replace(bare, truth=truth, prediction=prediction), scorer
 
 
-def _champion_said(registry: Registry, version: ModelVersion, bare: Evidence, what: str) -> Evidence:
+def _champion_said(
+    registry: Registry, usecase: UseCase, version: ModelVersion, bare: Evidence, what: str
+) -> Evidence:
     """The champion's side of what pipelines say: its own report, and its predictions of the same rows."""
     try:
         evaluation = read_evaluation(registry.artifacts(version.run_id, f"{REPORT}/{FILE}"))
@@ -344,7 +349,7 @@ def _champion_said(registry: Registry, version: ModelVersion, bare: Evidence, wh
             return replace(bare, evaluation=evaluation)
         if evaluation.believed != "predictions":
             return replace(bare, problem="its predictions of these rows are not known")
-        return _said(registry, version, bare.schema, evaluation)
+        return _said(registry, usecase, version, bare.schema, evaluation)
     except MlopsError as error:
         return replace(bare, problem=str(error))
 

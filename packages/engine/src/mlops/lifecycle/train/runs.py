@@ -5,10 +5,12 @@ A run is called by its id (the first letters do), by the number of its version, 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
+from types import MappingProxyType
+from typing import Literal
 
 from mlops.errors import InvalidInput, NotFound
 from mlops.lifecycle.train.evidence import live_version
@@ -16,7 +18,7 @@ from mlops.spec._yaml import Document
 from mlops.spec.files import load_policy, training_path
 from mlops.spec.gatepolicy import Direction, GatePolicy, load_gates
 from mlops.spec.gates import Interval
-from mlops.steps.metrics import LOWER_IS_BETTER, METRICS, NEAR_ZERO_IS_BETTER
+from mlops.steps.metrics import GAPS, LOWER_IS_BETTER, METRICS, NEAR_ZERO_IS_BETTER
 from mlops.targets.base import Registry, TrainingRun
 
 TRY = "mlops.try"
@@ -152,7 +154,7 @@ def best(root: Path, found: Sequence[Made], model: str, metric: str | None = Non
         raise InvalidInput(
             f"no run of {model} has the metric {name!r}" + (f"; they have {known}" if known else "")
         )
-    way = direction(name, policy)
+    way = direction(name, policy, having[0].metrics)
     if way is None:
         raise InvalidInput(
             f"nobody knows which way {name!r} is better; name a limit for it under `metrics` of "
@@ -163,17 +165,23 @@ def best(root: Path, found: Sequence[Made], model: str, metric: str | None = Non
     return sorted(same, key=lambda made: goodness(made.metrics[name].value, way), reverse=True)
 
 
-Way = Direction | str
+Way = Direction | Literal["zero"] | float
+"""A number is what the metric ought to be: more is no better than less."""
 
 
-def direction(metric: str, policy: GatePolicy) -> Way | None:
-    """`higher`, `lower` or `zero`; None when neither the metric's name nor the gates say."""
+def direction(
+    metric: str, policy: GatePolicy, measured: Mapping[str, Interval] = MappingProxyType({})
+) -> Way | None:
+    """Which way it is better; None when neither the metric's name nor the gates say.
+
+    `measured`: metrics of a run, which say what a metric ought to be that has a target of its own.
+    """
+    if metric in GAPS:
+        return _promised(measured.get(metric), measured.get(GAPS[metric]))
     if metric in NEAR_ZERO_IS_BETTER:
         return "zero"
-    if metric in LOWER_IS_BETTER:
-        return "lower"
     if any(metric in names for names in METRICS.values()):
-        return "higher"
+        return "lower" if metric in LOWER_IS_BETTER else "higher"
     if metric == policy.champion.metric:
         return policy.champion.direction
     limits = policy.metrics.get(metric)
@@ -182,8 +190,14 @@ def direction(metric: str, policy: GatePolicy) -> Way | None:
     return "higher" if limits.max is None else "lower"
 
 
+def _promised(found: Interval | None, gap: Interval | None) -> float | None:
+    return None if found is None or gap is None else round(found.value - gap.value, 9)
+
+
 def goodness(value: float, way: Way) -> float:
     """A number that is higher for the better of two values."""
+    if isinstance(way, float):
+        return -abs(value - way)
     return -abs(value) if way == "zero" else -value if way == "lower" else value
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -51,15 +51,25 @@ def of_table(frame: pd.DataFrame, usecase: UseCase, schema: ModelSchema) -> Said
         return None
     if frame.empty:
         raise InvalidInput("the output `predictions` has no rows")
-    slices = [column for column in usecase.slices if column in frame]
-    table = frame[[*slices, usecase.target, *wanted]]
+    kept = [column for column in (*usecase.slices, *_told(usecase)) if column in frame]
+    table = frame[list(dict.fromkeys([*kept, usecase.target, *wanted]))]
     return Said(table.rename(columns={usecase.target: "truth", **wanted}), rows=len(table))
 
 
 def columns_of_table(usecase: UseCase, schema: ModelSchema) -> str:
     """What `of_table` needs, in words."""
     columns = [f"prediction_{label}" for label in schema.listed] or [" or ".join(_NAMES)]
-    return ", ".join([usecase.target, *columns])
+    return ", ".join([usecase.target, *_told(usecase), *columns])
+
+
+def _told(usecase: UseCase) -> list[str]:
+    """What metrics need of a row beside truth and prediction: its time, its group, the baseline's answer."""
+    from mlops.usecase import Compares, Groups, beside
+
+    known = {usecase.time}
+    known |= {usecase.group} if isinstance(usecase, Groups) else set()
+    known |= {usecase.baseline} if isinstance(usecase, Compares) else set()
+    return [name for name in beside(usecase) if name in known and name != usecase.target]
 
 
 def of_report(path: Path) -> Said:
@@ -121,6 +131,7 @@ def _metrics(
 ) -> tuple[dict[str, Interval], list[str]]:
     import numpy as np
 
+    from mlops.steps.about import about
     from mlops.steps.evaluate import intervals_of
     from mlops.steps.metrics import Scores, encode_truth
 
@@ -132,7 +143,11 @@ def _metrics(
     if not np.isfinite(prediction).all():
         raise InvalidInput("the output `predictions` holds rows without a prediction")
     scores = Scores.of(
-        schema, encode_truth(schema, table["truth"]), prediction if schema.listed else prediction[:, 0]
+        schema,
+        encode_truth(schema, table["truth"]),
+        prediction if schema.listed else prediction[:, 0],
+        # The use case's own metrics are asked for by themselves: where one fails, a sentence says why.
+        replace(about(usecase, table), extra=None),
     )
     found, undefined = intervals_of(usecase, scores)
     if not found:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from mlops.errors import TargetError
+from mlops.pipeline.run import warm_start
 from mlops.pipeline.run.warm_client import ADDRESS, connect
 from mlops.pipeline.run.zygote import BETTER, EARLY
 from mlops.spec import engine
@@ -26,16 +27,21 @@ PRELOAD = (
     "narwhals",
     "duckdb",
     "mlflow",
+    "mlflow.store.tracking.sqlalchemy_store",
     "pandera.pandas",
+    "pandera.backends.pandas.builtin_checks",
     "sklearn.ensemble",
     "sklearn.pipeline",
     "mlflow.sklearn",
     "skops.io",
+    "onnx",
     "onnxruntime",
     "skl2onnx",
     "matplotlib.pyplot",
 )
 """Third-party modules that steps use, in the order in which the first steps need them."""
+_AT_ONCE = PRELOAD.index("mlflow.store.tracking.sqlalchemy_store") + 1
+"""So many of them every first step needs: a step that came before would import them a second time."""
 
 _ZYGOTE = Path(__file__).with_name("zygote.py")
 _QUOTED = re.compile(r"'[^']*'")
@@ -90,9 +96,10 @@ class StepServer:
 
     @staticmethod
     def _reach() -> socket.socket | None:
-        """The server that this process was forked from makes a step server at once."""
-        address = os.environ.get(ADDRESS)
-        return connect(address, os.environ) if address else None
+        """The warm server makes a step server at once: this process was forked from it, or starts it now."""
+        if address := os.environ.get(ADDRESS):
+            return connect(address, os.environ)
+        return warm_start.connect()
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()
@@ -161,11 +168,12 @@ class StepServer:
             return self._changed.wait_for(lambda: name in self._exits or self._gone, seconds)
 
     def warm(self) -> None:
-        """Start the imports; a step that comes meanwhile starts between two of them."""
+        """Start the imports; a step that comes meanwhile starts between two of them, and after the first."""
         with self._changed:
             modules, self._preload = self._preload, []
         if modules:
-            self._send({"preload": modules})
+            at_once = _AT_ONCE if tuple(modules) == PRELOAD else 0
+            self._send({"preload": modules, "at_once": at_once})
 
     @property
     def alive(self) -> bool:

@@ -47,7 +47,14 @@ def _serve(listener: socket.socket, path: str, idle: float, modules: list[str], 
     last = time.monotonic()
     imported: dict[str, tuple[int, int] | None] = {}
     while time.monotonic() - last < idle and _inode(path) == own:
-        listener.settimeout(0.001 if modules else _LOOK)
+        if modules:
+            # Who comes meanwhile waits: a fork of now would import the rest a second time.
+            zygote.import_next(modules)
+            files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
+            imported |= {f: _seen(f) for f in files if isinstance(f, str) and f not in imported}
+            last = time.monotonic()
+            continue
+        listener.settimeout(_LOOK)
         with contextlib.suppress(TimeoutError):
             connection, _ = listener.accept()
             if any(_seen(name) != seen for name, seen in imported.items()):
@@ -61,12 +68,8 @@ def _serve(listener: socket.socket, path: str, idle: float, modules: list[str], 
                 zygote.answer(connection)
             connection.close()
             busy.add(pid)
-        if modules:
-            zygote.import_next(modules)
-            files = [getattr(module, "__file__", None) for module in list(sys.modules.values())]
-            imported |= {f: _seen(f) for f in files if isinstance(f, str) and f not in imported}
         busy = {pid for pid in busy if os.waitpid(pid, os.WNOHANG) == (0, 0)}
-        if busy or modules:
+        if busy:
             last = time.monotonic()
     if _inode(path) == own:
         os.unlink(path)  # noqa: PTH108

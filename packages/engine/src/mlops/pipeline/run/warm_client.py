@@ -18,8 +18,8 @@ from typing import Any
 
 ADDRESS = "MLOPS_WARM"
 """The variable by which a process finds the server that it came from."""
-PATIENCE = 30.0
-"""Seconds that a server may be inside an import before it answers."""
+PATIENCE = 120.0
+"""Seconds that a server may take for its imports before it answers; on a busy machine others take as long."""
 
 
 def connect(address: str, variables: Mapping[str, str]) -> socket.socket | None:

@@ -5,10 +5,10 @@ because a step must import the project from its code snapshot. It never starts a
 safe: libraries are imported, not used (OpenBLAS's pool, which `import numpy` starts, stops around a fork).
 
 Requests and answers are JSON lines on the socket whose descriptor is the argument.
-Request: {id, argv | shell, cwd, env, log}, {kill: id, signal} or {preload: [module]}. In place of a log three
-descriptors may come with the request: its standard input, output and error. With `record`, a path, and
-`engine`, folders, the process writes there which Python files it used and whether it started others (see
-`used.py`).
+Request: {id, argv | shell, cwd, env, log}, {kill: id, signal} or {preload: [module], at_once: count}. In
+place of a log three descriptors may come with the request: its standard input, output and error. With
+`record`, a path, and `engine`, folders, the process writes there which Python files it used and whether it
+started others (see `used.py`).
 Answers: {id, pid}, {id, exit}.
 Requests are served between two imports too: a step that comes early imports what is missing itself.
 When the socket closes, the runner is gone: all steps are killed, so that a `kill -9` leaves no orphan.
@@ -102,6 +102,8 @@ class Server:
                 self._signal(request["kill"], request["signal"])
             elif "preload" in request:
                 self.modules += request["preload"]
+                for _ in range(request["at_once"]):
+                    import_next(self.modules)
             elif self._fork(request):
                 return {**request, "streams": self.given}
             else:

@@ -5,7 +5,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
@@ -78,6 +79,24 @@ def _pin(name: str) -> str:
         if name not in _OTHER_NAMES:
             raise
         return f"{_OTHER_NAMES[name]}=={version(_OTHER_NAMES[name])}"
+
+
+@contextmanager
+def as_installed() -> Iterator[None]:
+    """While a model is saved whose requirements are `pinned`: MLflow does not compare them with what is
+    installed, for which it lists every file of every package."""
+    from mlflow.utils import environment
+
+    name = "warn_dependency_requirement_mismatches"
+    compare = getattr(environment, name, None)
+    if compare is None:
+        yield
+        return
+    setattr(environment, name, lambda _: None)
+    try:
+        yield
+    finally:
+        setattr(environment, name, compare)
 
 
 def find(name: str) -> Format:

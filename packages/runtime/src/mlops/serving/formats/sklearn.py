@@ -98,6 +98,8 @@ class _Texts:
         self._between, self._last = between, _method(last, task)
         self._whole = _method(estimator, task)
         self._quick = None if between else texts.quick(self._parts, last, task, self._by_parts)
+        self.by_characters = self._quick is not None and not any(map(texts.own_words, first.transformers_))
+        """Whether the time of an answer follows from the number of characters."""
 
     def __call__(self, given: Any) -> Any:
         if not isinstance(given, dict):
@@ -118,7 +120,8 @@ class _Texts:
 
 def one_thread(estimator: Any) -> None:
     """Every `n_jobs` within `estimator` becomes 1; None is one to scikit-learn and all cores to others."""
-    parameters = estimator.get_params() if hasattr(estimator, "get_params") else {}
+    settable = hasattr(estimator, "get_params") and hasattr(estimator, "set_params")
+    parameters = estimator.get_params() if settable else {}
     threads = [name for name, value in parameters.items() if name.split("__")[-1] == "n_jobs" and value != 1]
     if threads:
         estimator.set_params(**dict.fromkeys(threads, 1))

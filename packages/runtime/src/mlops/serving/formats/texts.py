@@ -48,6 +48,12 @@ def _plain(part: Any) -> bool:
     return type(part) in (CountVectorizer, TfidfVectorizer) and part.input == "content"
 
 
+def own_words(part: tuple[str, Any, Any]) -> bool:
+    """Whether a vectorizer of a `ColumnTransformer` finds its words by code of the use case."""
+    found = part[1]
+    return callable(found.analyzer) or found.tokenizer is not None or found.preprocessor is not None
+
+
 def _finish(last: Any, task: Task) -> Callable[[Array], Array] | None:
     """From scores [n, k] to answers, for the linear models that are known here."""
     from sklearn.linear_model import LogisticRegression, Ridge

@@ -35,7 +35,7 @@ INLINE_SECONDS = 0.002
 THREADS = 2
 BATCH_ROWS = 512
 PACE_ROWS = 64
-"""Rows of the call by which a row's share is measured."""
+"""Rows of the call by which the share of each is measured."""
 QUEUE = 256
 """Requests that may wait for one deployment; beyond it a client is told to come back (429)."""
 QUEUE_ROWS = 100_000
@@ -54,12 +54,13 @@ class Pace(NamedTuple):
     """Seconds that a model call takes."""
 
     call: float
-    """Whatever the number of rows."""
-    row: float
+    """Whatever the size of what is asked."""
+    each: float
+    """For each more of what `Scorer.size` counts."""
 
-    def rows_within(self, seconds: float) -> int:
-        """How many rows one call predicts in that time."""
-        return max(0, int((seconds - self.call) / max(self.row, 1e-8)))
+    def within(self, seconds: float) -> int:
+        """The size of what one call predicts in that time."""
+        return max(0, int((seconds - self.call) / max(self.each, 1e-8)))
 
 
 Done = Callable[[Predictions | ModelFailure], None]
@@ -88,7 +89,8 @@ class Loaded:
             (b"azureml-model-deployment", name.encode()),
             (b"x-model-version", str(version).encode()),
         ]
-        self._inline_rows = pace.rows_within(INLINE_SECONDS) if scorer.steady else 0
+        self._inline = pace.within(INLINE_SECONDS / scorer.spread) if scorer.steady else 0
+        self._size: Callable[[Sequence[Row]], int] = scorer.size if self._inline else len
         self._waiting: deque[_Job] = deque()
         self._waiting_rows = 0
         self._running = 0
@@ -132,7 +134,7 @@ class Loaded:
         while self._waiting and self._running < THREADS:
             jobs = self._take()
             rows = jobs[0].rows if len(jobs) == 1 else [row for job in jobs for row in job.rows]
-            if len(rows) <= self._inline_rows:
+            if self._inline and self._size(rows) <= self._inline:
                 self._settle(jobs, self._attempt(rows))
                 if self._waiting:
                     # The next batch is one more turn away: these answers leave, and others are read, before.
@@ -144,10 +146,10 @@ class Loaded:
 
     def _take(self) -> list[_Job]:
         jobs = [self._waiting.popleft()]
-        room = (self._inline_rows or BATCH_ROWS) - len(jobs[0].rows)
-        while self._waiting and len(self._waiting[0].rows) <= room:
+        room = (self._inline or BATCH_ROWS) - self._size(jobs[0].rows)
+        while self._waiting and (size := self._size(self._waiting[0].rows)) <= room:
             jobs.append(self._waiting.popleft())
-            room -= len(jobs[-1].rows)
+            room -= size
         self._waiting_rows -= sum(len(job.rows) for job in jobs)
         return jobs
 
@@ -226,10 +228,11 @@ def _warm_up(scorer: Scorer, folder: Path) -> Pace:
         one = _best(scorer, rows[:1])
         if one > INLINE_SECONDS:
             return Pace(one, one)
-        row = (_best(scorer, many) - one) / (PACE_ROWS - 1)
+        more = max(1, scorer.size(many) - scorer.size(rows[:1]))
+        each = (_best(scorer, many) - one) / more
     except MlopsError as error:
         raise TargetError(f"the model cannot predict its own sample.json: {error}") from None
-    return Pace(one, max(row, 0.0))
+    return Pace(one, max(each, 0.0))
 
 
 def _best(scorer: Scorer, rows: Sequence[Row]) -> float:

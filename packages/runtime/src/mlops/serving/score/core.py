@@ -40,12 +40,18 @@ class Scorer(ABC):
     """A loaded model. Thread-safe: any number of threads may predict at once."""
 
     steady = False
-    """Whether the time of a call follows from its number of rows, so that it may be measured beforehand."""
+    """Whether the time of a call follows from its `size`, so that it may be measured beforehand."""
+    spread = 1
+    """How many times as long as usual rows of a size the slowest ones of that size take."""
 
     def __init__(self, schema: ModelSchema) -> None:
         self.schema = schema
         self.names = tuple(c.name for c in schema.columns)
         self._binary = schema.task == "binary"
+
+    def size(self, rows: Sequence[Row]) -> int:
+        """What the time of a call follows from, where it is steady: the number of rows."""
+        return len(rows)
 
     @abstractmethod
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
@@ -75,8 +81,6 @@ class Scorer(ABC):
             # Several of scikit-learn's estimators give a table of two probabilities for each label.
             raw = np.stack([np.asarray(one)[:, -1] for one in raw], axis=1)
         values = np.asarray(raw)
-        if self._binary and values.shape == (rows, 2) and values.dtype == np.float32:
-            return values[:, 1]
         if values.dtype.kind not in "fiu":
             raise TargetError(self._misfit(f"values of type {values.dtype}"))
         listed = len(self.schema.listed)
@@ -167,7 +171,7 @@ class OnnxScorer(Scorer):
     def predict_frame(self, frame: pd.DataFrame | pa.Table | pa.RecordBatch) -> Predictions:
         table: Any = frame
         self._require(table.columns if hasattr(table, "iloc") else table.schema.names)
-        count = len(table) if hasattr(table, "iloc") else table.num_rows
+        count = len(table)
         feeds: dict[str, Any] = {}
         if self._graph.strings is not None:
             texts = np.empty((count, len(self._strings)), dtype=object)

@@ -25,8 +25,11 @@ class LibraryScorer(Scorer):
 
     def __init__(self, schema: ModelSchema, library: Library, answer: Answer) -> None:
         super().__init__(schema)
-        # Numbers only: a long text takes as long as it is.
-        self.steady = library.arrays
+        self._by_characters = bool(getattr(answer, "by_characters", False)) and library.columns
+        # Numbers, or texts of which each character costs the same: anything else takes as long as it takes.
+        self.steady = library.arrays or self._by_characters
+        # The shortest words are the most.
+        self.spread = 4 if self._by_characters else 1
         self._inputs = Inputs(schema, library)
         self._answer = answer
 
@@ -50,6 +53,11 @@ class LibraryScorer(Scorer):
         further = library.trusted if trusted is None else sorted(trusted)
         with imported_from(folder / library.code) if library.code is not None else nullcontext():
             return cls(schema, library, open_model(folder, library.format, asked_as(schema.task), further))
+
+    def size(self, rows: Sequence[Row]) -> int:
+        if not self._by_characters:
+            return len(rows)
+        return len(rows) + sum(len(cell) for row in rows for cell in row if isinstance(cell, str))
 
     def predict_rows(self, rows: Sequence[Row]) -> Predictions:
         return self._call(self._inputs.of_rows, rows, len(rows))
