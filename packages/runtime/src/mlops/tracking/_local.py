@@ -142,7 +142,7 @@ class LocalDatabase:
 
     def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set or replace tags of a run, all or none of them. Raises `NotFound`."""
-        with self._connection(f"tag run {run_id}") as connection, connection:
+        with self.connection(f"tag run {run_id}") as connection, connection:
             connection.execute("BEGIN IMMEDIATE")  # a run that is deleted now does not get tags first
             row = connection.execute(
                 "SELECT lifecycle_stage FROM runs WHERE run_uuid = ?", (run_id,)
