@@ -41,6 +41,7 @@ KNOWN = {
         api, auth login, pr checks, pr merge, pr view, repo clone, repo create, repo edit, repo fork,
         run list, run view, run watch, secret set, variable set, workflow run
     """),
+    "databricks": _names("bundle validate, auth login"),
     "az": _names("""
         account set, account show, datafactory pipeline create-run, datafactory trigger start,
         datafactory trigger stop, devops configure, extension add, group create, group delete,

@@ -13,6 +13,7 @@ from doc_pages import blocks, code_spans, pages
 
 NEEDS = {
     "azure": "a subscription",
+    "databricks": "a workspace of Databricks",
     "github": "a repository on GitHub",
     "azure-devops": "a project on Azure DevOps",
     "docker": "a container engine",

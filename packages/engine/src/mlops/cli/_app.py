@@ -180,7 +180,9 @@ def changes_pending() -> NoReturn:
 def _root(
     target: Annotated[
         str | None,
-        typer.Option(help="local or azure; default: MLOPS_TARGET, then mlops.toml.", envvar="MLOPS_TARGET"),
+        typer.Option(
+            help="local, azure or databricks; default: MLOPS_TARGET, then mlops.toml.", envvar="MLOPS_TARGET"
+        ),
     ] = None,
     folder: Annotated[
         Path | None,

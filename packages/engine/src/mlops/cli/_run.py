@@ -47,7 +47,8 @@ def run(
         typer.Option("--stand-in", metavar="JOB=FILE", help="A component that replaces a job; repeatable."),
     ] = None,
     target: Annotated[
-        str | None, typer.Option("--target", help="local, azure, or one of mlops.toml; default: as there.")
+        str | None,
+        typer.Option("--target", help="local, azure, databricks, or one of mlops.toml; default: as there."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:

@@ -1,8 +1,8 @@
-"""The verb smoke: what this project assumes of Azure, tried once on a real subscription."""
+"""The verb smoke: what this project assumes of Azure or Databricks, tried once on a real account."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +10,10 @@ import typer
 from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
 
 if TYPE_CHECKING:
-    from mlops.targets.azure.smoke import Checked
+    from mlops.targets.azure import smoke as azure
+    from mlops.targets.databricks import smoke as databricks
+
+    Checked = azure.Checked | databricks.Checked
 
 _COLOURS = {"as assumed": "green", "better": "cyan", "wrong": "bold red"}
 
@@ -25,32 +28,53 @@ def smoke(
     model: ModelOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Try what only a real subscription can tell, and clean up; exit 6 when something is not as assumed."""
+    """Try what only a real account can tell, and clean up; exit 6 when something is not as assumed."""
     from mlops.errors import TargetError
+
+    name, _ = state.model(model)
+    where, costs, checks, tried = _of_target(state.environment(env) if env else None, name)
+    err().print(f"This works in {where}. {costs}")
+    if not yes and not typer.confirm("Go on?", err=True):
+        raise typer.Exit(1)
+    seen = []
+    for checked in tried():
+        seen.append(checked)
+        if not as_json:
+            _show(checked, checks[checked.name])
+    if as_json:
+        print_json([vars(checked) for checked in seen])
+    wrong = [checked.name for checked in seen if checked.verdict == "wrong"]
+    if wrong:
+        page = "docs/azure-smoke.md" if state.target.name == "azure" else "docs/databricks.md"
+        raise TargetError(f"not as assumed: {', '.join(wrong)}; {page} says what follows from it")
+
+
+def _of_target(
+    env: str | None, model: str
+) -> tuple[str, str, Mapping[str, str], Callable[[], Iterator[Checked]]]:
+    """Where the target's trial works, what it costs, what it assumes, and the trial itself."""
+    from mlops.errors import InvalidInput, TargetError
+
+    if state.target.name == "databricks":
+        from mlops.targets.databricks import smoke as databricks
+        from mlops.targets.databricks.connect import Connection as Databricks
+
+        if env:
+            raise InvalidInput("--env asks an endpoint for its request id; leave it out on Databricks")
+        there = Databricks(state.root, state.settings)
+        return databricks.place(there), databricks.COSTS, databricks.CHECKS, lambda: databricks.smoke(there)
+    if state.target.name != "azure":
+        raise TargetError(
+            f"there is nothing to try on the target {state.target.name}; use --target azure or databricks"
+        )
     from mlops.targets.azure import smoke as azure
     from mlops.targets.azure.connect import Connection
 
-    if state.target.name != "azure":
-        raise TargetError(f"there is nothing to try on the target {state.target.name}; use --target azure")
-    name, _ = state.model(model)
     connection = Connection(state.root, state.settings)
     place = connection.place(connection.training)
-    err().print(f"This works in the workspace {place.workspace} of {place.resource_group}. {azure.COSTS}")
-    if not yes and not typer.confirm("Go on?", err=True):
-        raise typer.Exit(1)
-    ask = _asking(state.environment(env), name) if env else None
-    checks = []
-    for checked in azure.smoke(connection, ask):
-        checks.append(checked)
-        if not as_json:
-            _show(checked, azure.CHECKS[checked.name])
-    if as_json:
-        print_json([vars(checked) for checked in checks])
-    wrong = [checked.name for checked in checks if checked.verdict == "wrong"]
-    if wrong:
-        raise TargetError(
-            f"not as assumed: {', '.join(wrong)}; docs/azure-smoke.md says what follows from it"
-        )
+    where = f"the workspace {place.workspace} of {place.resource_group}"
+    ask = _asking(env, model) if env else None
+    return where, azure.COSTS, azure.CHECKS, lambda: azure.smoke(connection, ask)
 
 
 def _asking(env: str, model: str) -> Callable[[str], str]:

@@ -39,6 +39,7 @@ from mlops.cli import (  # isort: skip
     _infra,
     _infra_cost,
     _smoke,
+    _target,
 )
 from mlops.cli._app import app
 
@@ -48,7 +49,7 @@ PANELS = {
     "What is served": (_serve, _start, _batch, _schedule, _profile),
     "Promotion and review": (_promote, _forge, _repository, _run),
     "Production": (_monitor, _events, _board, _card),
-    "Azure resources": (_bootstrap, _infra, _infra_cost, _smoke),
+    "Azure resources": (_bootstrap, _infra, _infra_cost, _smoke, _target),
 }
 """Headings of the help and whose verbs stand below them."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 from mlops.errors import Blocked, IntegrityError, MlopsError
 from mlops.spec.artifact import artifact_files
@@ -20,15 +21,46 @@ ARTIFACT = "model"
 DIGEST = "mlops.digest"
 
 
+class VersionStore(Protocol):
+    """What keeps versions: `mlops.tracking.ModelStore`, or one with names of its own."""
+
+    def versions(
+        self, model: str, tags: Mapping[str, str] | None = None, limit: int | None = None
+    ) -> list[RegisteredVersion]: ...
+
+    def get(self, model: str, version: int) -> RegisteredVersion: ...
+
+    def find(self, model: str, digest: str) -> RegisteredVersion | None: ...
+
+    def register(
+        self, model: str, run_id: str, path: str, digest: str, tags: Mapping[str, str]
+    ) -> RegisteredVersion: ...
+
+    def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None: ...
+
+    def mirror_alias(self, model: str, alias: str, version: int | None) -> bool: ...
+
+    def delete(self, model: str, version: int) -> None: ...
+
+    def download(self, model: str, version: int, to: Path) -> None: ...
+
+
 class MlflowRegistry:
     """Implements `mlops.targets.base.Registry`. `cache` holds fetched artifacts by digest.
 
-    `root`: checkout whose `environments/` name versions that must not be deleted.
+    `root`: checkout whose `environments/` name versions that must not be deleted. `store`: where versions
+    are, when not at the tracker's address.
     """
 
-    def __init__(self, tracker: PipelineTracker, cache: Path, root: Path | None = None) -> None:
+    def __init__(
+        self,
+        tracker: PipelineTracker,
+        cache: Path,
+        root: Path | None = None,
+        store: VersionStore | None = None,
+    ) -> None:
         self._tracker = tracker
-        self._store = ModelStore(tracker.uri)
+        self._store: VersionStore = store or ModelStore(tracker.uri)
         self._cache = cache
         self._root = root
 
@@ -108,6 +140,10 @@ class MlflowRegistry:
 
     def delete(self, model: str, version: int) -> None:
         """Raises `Blocked` while the version is live or an environment's file names it."""
+        self._refuse_live(model, version)
+        self._store.delete(model, version)
+
+    def _refuse_live(self, model: str, version: int) -> None:
         tags = self._store.get(model, version).tags
         if live := live_in(tags):
             raise Blocked(
@@ -119,7 +155,6 @@ class MlflowRegistry:
                 f"{model} version {version} cannot be deleted: {', '.join(named)} names it; "
                 "change the file first"
             )
-        self._store.delete(model, version)
 
     def _named(self, model: str, version: int) -> list[str]:
         if self._root is None:

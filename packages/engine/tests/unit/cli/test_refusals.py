@@ -95,7 +95,9 @@ def test_an_endpoint_whose_state_cannot_be_read_can_be_stopped(repository: Path)
 
 def test_unknown_target(repository: Path) -> None:
     refused(
-        call(repository, "--target", "moon", "status"), 5, "there is no target 'moon'; known: azure, local"
+        call(repository, "--target", "moon", "status"),
+        5,
+        "there is no target 'moon'; known: azure, databricks, local",
     )
 
 

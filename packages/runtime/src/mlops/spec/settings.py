@@ -24,8 +24,10 @@ from mlops.spec.signing import SigningSettings
 from mlops.spec.sinks import EventSettings
 
 FILE = "mlops.toml"
+TargetName = Literal["local", "azure", "databricks"]
 _TABLE = re.compile(r"^\s*\[+([^\[\]]+)\]+")
 _KEY = re.compile(r"^\s*((?:[\w-]+|\"[^\"]*\"|'[^']*')(?:\s*\.\s*(?:[\w-]+|\"[^\"]*\"|'[^']*'))*)\s*=")
+_UNITY = r"^[A-Za-z0-9_]{1,255}$"
 _PART = re.compile(r"[\w-]+|\"[^\"]*\"|'[^']*'")
 
 
@@ -106,6 +108,42 @@ class AzureSettings(Spec):
     """By stack."""
 
 
+class DatabricksPlace(Spec):
+    """Where one environment lies. What is empty is that of all environments."""
+
+    host: str = ""
+    """Address of the workspace that serves it."""
+    catalog: str = ""
+    """Of Unity Catalog; empty: the environment's name."""
+
+
+class DatabricksSettings(Spec):
+    """The target `databricks`: a workspace, and a catalog for each environment."""
+
+    host: str = ""
+    """Address of the workspace that trains, https://adb-….azuredatabricks.net; empty: DATABRICKS_HOST."""
+    train: ModelName = "dev"
+    """The environment whose catalog numbers the versions."""
+    schema_name: str = Field(default="ml", pattern=_UNITY)
+    """Schema of every catalog: a model is <catalog>.<schema_name>.<model>."""
+    volume: str = Field(default="mlops", pattern=_UNITY)
+    """Volume of that schema with journal, lock, data assets and files of runs."""
+    experiments: str = Field(default="/Shared", pattern=r"^/[^/].*[^/]$")
+    """Folder of the workspace in which MLflow's experiments lie."""
+    node_type: str = ""
+    """Of the cluster that a job starts, such as Standard_D4ds_v5; empty: serverless."""
+    runtime: str = "16.4.x-cpu-ml-scala2.12"
+    """Databricks Runtime of such a cluster."""
+    environment_version: str = Field(default="4", pattern=r"^[0-9]+$")
+    """Of serverless compute: it decides which Python there is."""
+    workload_size: Literal["Small", "Medium", "Large"] = "Small"
+    """Of a served entity."""
+    scale_to_zero: bool = False
+    """Whether a served entity without requests gives up its machines; the next request waits for one."""
+    environments: dict[ModelName, DatabricksPlace] = {}
+    """By environment."""
+
+
 class Accepted(Spec):
     """Something that is known against a locked package and that does no harm here, for a while."""
 
@@ -130,13 +168,16 @@ class Settings(Spec):
     """All of `mlops.toml`."""
 
     project: Project
-    target: Literal["local", "azure"] = "local"
+    target: TargetName = "local"
     """Where verbs work, unless `--target` or MLOPS_TARGET says otherwise."""
+    train_target: TargetName | None = None
+    """Where pipelines run and versions are registered, if elsewhere than what serves."""
     models: dict[ModelName, ModelSettings] = Field(min_length=1)
     """By name; each has its folders under pipelines/, releases/ and environments/."""
     forge: ForgeSettings = ForgeSettings()
     local: LocalSettings = LocalSettings()
     azure: AzureSettings = AzureSettings()
+    databricks: DatabricksSettings = DatabricksSettings()
     events: EventSettings = EventSettings()
     lint: LintSettings = LintSettings()
     audit: AuditSettings = AuditSettings()

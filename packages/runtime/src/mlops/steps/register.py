@@ -52,7 +52,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _register(given: argparse.Namespace) -> None:
     from mlops.steps import dataset
-    from mlops.tracking import ModelStore, PipelineTracker, current
+    from mlops.tracking import PipelineTracker, current
+    from mlops.tracking.unity import models_of
 
     here = current()
     if here is None:
@@ -60,7 +61,7 @@ def _register(given: argparse.Namespace) -> None:
             "the step `register` needs a tracking run; start it with `mlops train`, "
             "or set MLFLOW_TRACKING_URI and MLFLOW_RUN_ID"
         )
-    tracker, store = PipelineTracker(here.uri), ModelStore(here.uri)
+    tracker, store = PipelineTracker(here.uri), models_of(here.uri)
     train, test = dataset.read_manifest(given.train), dataset.read_manifest(given.test)
     if (train.name, train.version, train.digest) != (test.name, test.version, test.digest):
         raise IntegrityError(

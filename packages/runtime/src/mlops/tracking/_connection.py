@@ -130,6 +130,12 @@ def translated(uri: str, what: str) -> Iterator[None]:
     """Turn what MLflow raises while it tries to `what` into `NotFound` or `TargetError`."""
     from mlflow.exceptions import MlflowException
 
+    if uri.startswith("databricks"):
+        from mlops.tracking.databricks_errors import databricks_sentences
+
+        with databricks_sentences(what):
+            yield
+        return
     try:
         yield
     except (MlflowException, *_database_errors(uri)) as error:

@@ -1,0 +1,170 @@
+"""What Databricks is told about a served entity, and what the lifecycle sees of one. Pure but for the
+SDK's types."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from mlops.errors import InvalidInput
+from mlops.spec.digest import data_digest
+from mlops.spec.release import Release
+from mlops.spec.settings import DatabricksSettings
+from mlops.targets.base import Deployment, EndpointState
+from mlops.targets.databricks.connect import enum
+
+RELEASE, DIGEST, SETTINGS = "MODEL_RELEASE", "MODEL_DIGEST", "MODEL_SETTINGS"
+"""Variables of a served entity: what it serves, and a fingerprint of what it was made by. It has no tags."""
+_FINGERPRINT = 23
+_STATES: Mapping[str, Literal["creating", "ready", "failed"]] = {
+    "DEPLOYMENT_READY": "ready",
+    "DEPLOYMENT_CREATING": "creating",
+    "DEPLOYMENT_RECOVERING": "creating",
+}
+
+
+def fingerprint(told: DatabricksSettings) -> str:
+    """Of everything but the release that makes a served entity what it is."""
+    return data_digest([told.workload_size, told.scale_to_zero])[:_FINGERPRINT]
+
+
+def entity_of(told: DatabricksSettings, release: Release, colour: str, name: str, version: int) -> Any:
+    """The served entity of a release; `name` and `version` are those of the environment's catalog."""
+    from databricks.sdk.service.serving import ServedEntityInput
+
+    return ServedEntityInput(
+        name=colour,
+        entity_name=name,
+        entity_version=str(version),
+        workload_size=told.workload_size,
+        scale_to_zero_enabled=told.scale_to_zero,
+        environment_vars={
+            RELEASE: str(release.version),
+            DIGEST: release.digest,
+            SETTINGS: fingerprint(told),
+            # More threads inside one model call only fight over the cores.
+            "OMP_NUM_THREADS": "1",
+        },
+    )
+
+
+def kept(entity: Any) -> Any:
+    """A served entity as it is, for a configuration that is written whole."""
+    from databricks.sdk.service.serving import ServedEntityInput
+
+    return ServedEntityInput(
+        name=entity.name,
+        entity_name=entity.entity_name,
+        entity_version=entity.entity_version,
+        workload_size=entity.workload_size,
+        workload_type=entity.workload_type,
+        scale_to_zero_enabled=entity.scale_to_zero_enabled,
+        environment_vars=entity.environment_vars,
+        min_provisioned_concurrency=entity.min_provisioned_concurrency,
+        max_provisioned_concurrency=entity.max_provisioned_concurrency,
+        instance_profile_arn=entity.instance_profile_arn,
+    )
+
+
+def routes_of(traffic: Mapping[str, int]) -> Any:
+    """Every entity with its share, also one of none: what is not named is not served."""
+    from databricks.sdk.service.serving import Route, TrafficConfig
+
+    return TrafficConfig(
+        routes=[
+            Route(served_entity_name=name, traffic_percentage=share)
+            for name, share in sorted(traffic.items())
+        ]
+    )
+
+
+def entities_in(config: Any) -> Sequence[Any]:
+    """The served entities of a configuration; none of none."""
+    return list((config.served_entities if config is not None else None) or [])
+
+
+def traffic_in(config: Any) -> dict[str, int]:
+    """Shares by name."""
+    traffic = config.traffic_config if config is not None else None
+    return {
+        str(route.served_entity_name or route.served_model_name): int(route.traffic_percentage)
+        for route in ((traffic.routes if traffic is not None else None) or [])
+    }
+
+
+def public(endpoint: Any) -> tuple[Deployment, ...]:
+    """Deployments of an endpoint: those that it serves, and those that an update is about to add."""
+    update = enum(endpoint.state.config_update if endpoint.state else None)
+    shares = traffic_in(endpoint.config)
+    rows = {e.name: _deployment(e, shares.get(e.name, 0)) for e in entities_in(endpoint.config)}
+    if update == "IN_PROGRESS":
+        for entity in entities_in(endpoint.pending_config):
+            known, coming = rows.get(entity.name), _deployment(entity, 0)
+            if known is None or (known.release, known.digest) != (coming.release, coming.digest):
+                share = known.traffic if known is not None else 0
+                rows[entity.name] = replace(coming, traffic=share, state="creating")
+    return tuple(rows[name] for name in sorted(rows))
+
+
+def _deployment(entity: Any, share: int) -> Deployment:
+    told = entity.environment_vars or {}
+    release = str(told.get(RELEASE, ""))
+    state = enum(entity.state.deployment if entity.state else None)
+    message = str((entity.state.deployment_state_message if entity.state else "") or "")
+    made = entity.creation_timestamp
+    return Deployment(
+        name=str(entity.name),
+        release=int(release) if release.isdecimal() else 0,
+        digest=str(told.get(DIGEST, "")),
+        traffic=share,
+        state=_STATES.get(state, "failed"),
+        detail="" if state == "DEPLOYMENT_READY" else f"Databricks says: {message or state}",
+        created=datetime.fromtimestamp(made / 1000, UTC) if made else None,
+        settings=str(told.get(SETTINGS, "")),
+    )
+
+
+def traffic_problem(state: EndpointState, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> str:
+    """Why Databricks would refuse this split; empty when it would not."""
+    shares = ", ".join(f"{name} {share} %" for name, share in {**traffic, **mirror}.items())
+    if any(share for share in mirror.values()):
+        return f"Model Serving mirrors no traffic ({shares}); use a canary, or a target that mirrors"
+    if any(share < 0 for share in traffic.values()):
+        return f"a share below zero ({shares})"
+    if sum(traffic.values()) != 100:
+        return f"shares must sum to 100 ({shares})"
+    failed = [d.name for d in state.deployments if d.state != "ready" and traffic.get(d.name, 0)]
+    return f"{failed[0]} is not ready" if failed else ""
+
+
+def asked(payload: Mapping[str, Any]) -> dict[str, Any]:
+    """A request of this project in the words of MLflow's scoring protocol. Raises `InvalidInput`."""
+    if isinstance(table := payload.get("input_data"), Mapping):
+        return {"dataframe_split": {k: table[k] for k in ("columns", "index", "data") if k in table}}
+    if isinstance(rows := payload.get("data"), list):
+        return {"dataframe_records": rows}
+    known = {"dataframe_split", "dataframe_records", "inputs", "instances"}
+    if known & payload.keys():
+        return dict(payload)
+    raise InvalidInput(f"a request has input_data or data, not {', '.join(sorted(payload)) or 'nothing'}")
+
+
+def answered(found: Any, binary: bool) -> dict[str, Any]:
+    """An answer of MLflow's scoring protocol as this project's: of two probabilities, that of yes."""
+    answer = dict(found) if isinstance(found, Mapping) else {"predictions": found}
+    rows = answer.get("predictions")
+    if binary and isinstance(rows, list) and all(isinstance(r, list) and len(r) == 2 for r in rows):
+        answer["predictions"] = [row[1] for row in rows]
+    return answer
+
+
+def said(body: bytes) -> str:
+    """The sentence in a refusal, or what was answered."""
+    try:
+        found = json.loads(body)
+        return str(found.get("message") or found.get("error") or found)[:400]
+    except (ValueError, AttributeError):
+        return body.decode("utf-8", "replace")[:400] or "nothing"

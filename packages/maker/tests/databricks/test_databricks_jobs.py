@@ -1,0 +1,217 @@
+"""A pipeline as a job of several tasks: what is submitted is run, and each way in which it can end reaches
+whoever waits. A job that fails without its log, or that nobody can follow from another machine, costs
+hours."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mlops.errors import InvalidInput, NotFound, StepFailed, TargetError
+from mlops.pipeline import StepEvent
+from mlops.spec.settings import load_settings
+from mlops.targets.base import Target
+from mlops.targets.databricks import open_databricks
+from mlops.targets.databricks.connect import Connection
+from mlops.targets.databricks.registry import WorkspaceTracker
+from tests.azure import tiny
+from tests.databricks.emulator import Answer, Emulator
+
+
+@pytest.fixture
+def pipeline(tmp_path: Path) -> Path:
+    return tiny.make(tmp_path / "repository")
+
+
+@pytest.fixture
+def root(pipeline: Path) -> Path:
+    return pipeline.parents[2]
+
+
+@pytest.fixture
+def open_target(root: Path, tracked: Emulator) -> Callable[[], Target]:
+    """A target of a process of its own, as far as Databricks can tell."""
+    return lambda: open_databricks(root, load_settings(root))
+
+
+@pytest.fixture
+def target(open_target: Callable[[], Target]) -> Target:
+    """With the data of the pipeline in the volume."""
+    made = open_target()
+    made.data.push("tiny")
+    return made
+
+
+class Heard:
+    """What `progress` was told."""
+
+    def __init__(self) -> None:
+        self.events: list[StepEvent] = []
+
+    def __call__(self, event: StepEvent) -> None:
+        self.events.append(event)
+
+    @property
+    def states(self) -> dict[str, str]:
+        return {event.step: event.state for event in self.events}
+
+
+def test_a_job_runs_to_its_end(target: Target, pipeline: Path, root: Path, tracked: Emulator):
+    heard = Heard()
+    tracked.jobs.apart = True
+    result = target.jobs.run(pipeline, {"word": "ho", "count": "3"}, {"mlops.commit": "c" * 40}, heard)
+
+    assert heard.states == {"make": "finished", "tell": "finished"}
+    assert [step.step for step in result.steps] == ["make", "tell"]
+    assert result.outputs["tell.registered"] == result.outputs["registered"]
+    text, _, child = result.outputs["registered"].read_text().rpartition(" ")
+    assert text == "data hohoho"
+    tracker = WorkspaceTracker(Connection(root, load_settings(root)))
+    run = tracker.get(result.run_id)
+    assert (run.tags["mlops.commit"], run.status) == ("c" * 40, "FINISHED")
+    children = {r.run_id: r.status for r in tracker.children(result.run_id)}
+    assert children[child] == "FINISHED" and len(children) == 2, "the steps are runs below the job's"
+    assert [r.run_id for r in target.registry.runs("tiny", {}, 5)] == [result.run_id]
+    made = target.jobs.output(result.run_id, "make.made")
+    assert (made / "text.txt").read_text() == "data hohoho", "a folder is fetched when it is asked for"
+    with pytest.raises(NotFound, match="has no output 'nothing'; it has: registered"):
+        target.jobs.output(result.run_id, "nothing")
+
+
+def test_the_engine_goes_along_as_a_wheel_of_its_content(target: Target, pipeline: Path, tracked: Emulator):
+    target.jobs.run(pipeline, {}, {}, Heard())
+    (body,) = [e.request.json for e in tracked.calls("POST", "/jobs/runs/submit")]
+    (wheel,) = body["environments"][0]["spec"]["dependencies"]
+    assert wheel.startswith("/Volumes/dev/ml/mlops/wheels/gitops_ml_runtime-") and wheel.endswith(
+        "-py3-none-any.whl"
+    )
+    target.jobs.run(pipeline, {}, {}, Heard())
+    wheels = list((tracked.files.root / "Volumes/dev/ml/mlops/wheels").iterdir())
+    snapshots = list((tracked.files.root / "Volumes/dev/ml/mlops/snapshots").iterdir())
+    assert (len(wheels), len(snapshots)) == (1, 1), "equal code is uploaded once"
+
+
+def test_a_cluster_in_place_of_serverless(
+    root: Path, pipeline: Path, open_target: Callable[[], Target], tracked: Emulator
+):
+    with (root / "mlops.toml").open("a") as stream:
+        stream.write('[databricks]\nnode_type = "Standard_D4ds_v5"\n')
+    target = open_target()
+    target.data.push("tiny")
+    target.jobs.run(pipeline, {}, {}, Heard())
+    (body,) = [e.request.json for e in tracked.calls("POST", "/jobs/runs/submit")]
+    task = body["tasks"][0]
+    assert task["new_cluster"]["node_type_id"] == "Standard_D4ds_v5"
+    assert [next(iter(one)) for one in task["libraries"]] == ["whl"]
+    assert "environments" not in body and "environment_key" not in task
+
+
+def test_a_failed_step_says_what_its_log_says(target: Target, pipeline: Path, root: Path, tracked: Emulator):
+    heard = Heard()
+    with pytest.raises(StepFailed) as failure:
+        target.jobs.run(pipeline, {"word": "fail"}, {}, heard)
+    said = str(failure.value)
+    assert (
+        "step 'make' failed; the last lines of its log:\n    the word is fail\n    this step was told" in said
+    )
+    assert f"log: {tracked.url}/jobs/runs/" in said
+    assert heard.states == {"make": "failed", "tell": "skipped"}
+    assert target.registry.runs("tiny", {}, 5) == [], "a run that failed is none that ended well"
+
+
+def test_control_c_cancels_the_job(target: Target, pipeline: Path, root: Path, tracked: Emulator):
+    def interrupt(event: StepEvent) -> None:
+        raise KeyboardInterrupt
+
+    tracked.jobs.apart = True
+    with pytest.raises(KeyboardInterrupt):
+        target.jobs.run(pipeline, {"word": "sleep"}, {}, interrupt)
+    (run,) = tracked.jobs.runs.values()
+    assert run.cancelled
+    tracker = WorkspaceTracker(Connection(root, load_settings(root)))
+    (parent,) = tracker.find_runs("tiny")[-1:]
+    assert tracker.get(parent.parent or parent.run_id).status == "KILLED"
+
+
+def test_another_process_waits_for_a_job_that_was_submitted(
+    target: Target, pipeline: Path, tracked: Emulator, open_target: Callable[[], Target]
+):
+    tracked.jobs.hold()
+    name = target.jobs.submit(pipeline, {}, {})
+    assert target.jobs.wait(name, Heard(), patience=0) is None
+    tracked.jobs.release()
+    heard = Heard()
+    result = open_target().jobs.wait(name, heard)
+    assert result is not None and result.run_id == name
+    assert heard.states == {"make": "finished", "tell": "finished"}
+    assert open_target().jobs.wait(name, Heard()) == result, "it may be asked again"
+    with pytest.raises(NotFound, match="has no job 'nothing'"):
+        open_target().jobs.wait("nothing", Heard())
+
+
+def test_a_submission_whose_answer_was_lost_is_one_run(target: Target, pipeline: Path, tracked: Emulator):
+    tracked.lose("POST", "/jobs/runs/submit")
+    target.jobs.run(pipeline, {}, {}, Heard())
+    assert len(tracked.jobs.runs) == 1
+
+
+def test_a_workspace_that_fails_for_a_while_does_not_end_the_wait(
+    target: Target, pipeline: Path, tracked: Emulator
+):
+    error = Answer(500, {"error_code": "INTERNAL_ERROR", "message": "try again"})
+    tracked.fail("GET", "/jobs/runs/get", error, times=4)
+    assert target.jobs.run(pipeline, {}, {}, Heard()).outputs
+
+
+@pytest.mark.parametrize(
+    ("refusal", "sentence"),
+    [
+        (("CLUSTER_ERROR", "the node did not start"), r"its cluster did not start \(CLUSTER_ERROR: the node"),
+        (("CLOUD_FAILURE", "QuotaExceeded for D4ds_v5"), "the quota of the subscription is used up"),
+        (("LIBRARY_INSTALLATION_ERROR", "no skops"), "its packages could not be installed"),
+    ],
+)
+def test_compute_that_does_not_start_is_no_failure_of_the_step(
+    target: Target, pipeline: Path, tracked: Emulator, refusal: tuple[str, str], sentence: str
+):
+    tracked.jobs.refused = refusal
+    with pytest.raises(TargetError, match=f"step 'make' could not run: .*{sentence}"):
+        target.jobs.run(pipeline, {}, {}, Heard())
+
+
+def test_data_of_this_machine_are_uploaded(target: Target, pipeline: Path, tmp_path: Path):
+    folder = tmp_path / "own data"
+    folder.mkdir()
+    (folder / "a.txt").write_text("mine ")
+    result = target.jobs.run(pipeline, {"raw": str(folder)}, {}, Heard())
+    assert result.outputs["registered"].read_text().startswith("mine hellohello")
+
+
+def test_what_databricks_does_not_run_is_refused_before_anything_is_sent(
+    target: Target, pipeline: Path, tracked: Emulator
+):
+    sweep = pipeline.with_name("sweep.yml")
+    with pytest.raises(InvalidInput, match="is a sweep, which this project does not run on Databricks"):
+        target.jobs.submit(sweep, {}, {})
+    conda = pipeline.with_name("conda.yml")
+    conda.write_text(conda.read_text().replace("[python=3.11]", "[python=3.11, cmake]"))
+    with pytest.raises(
+        InvalidInput, match=r"conda.yml: dependencies: the conda package 'cmake' cannot be had"
+    ):
+        target.jobs.submit(pipeline, {}, {})
+    assert not tracked.calls("POST", "/jobs/runs/submit")
+    assert target.sweeps is None and target.batch is None and target.observations is None
+
+
+def test_other_data_of_the_same_version_are_refused(target: Target, tracked: Emulator, root: Path):
+    from mlops.errors import IntegrityError
+
+    assert target.data.push("tiny").new is False
+    note = tracked.files.root / "Volumes/dev/ml/mlops/data/tinydata/1.asset.json"
+    note.write_text(note.read_text().replace("sha256:", "sha256:0"))
+    with pytest.raises(IntegrityError, match="has other data as tinydata:1"):
+        target.data.push("tiny")
+    with pytest.raises(NotFound, match="has no data asset tinydata:2; upload it with: mlops data push"):
+        target.data.resolve("tinydata", "2")
