@@ -2,7 +2,7 @@
 
 Prints CPU seconds and peak memory at each size, what is wanted, and the exponent of the growth: 1 is linear.
 Ends with 1 when something costs more than is wanted. `--only status check` measures some rows, `--quick` the
-smaller sizes.
+smaller sizes. Serving is measured by `python benchmarks/serving`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import random
+import shutil
 import sqlite3
 import sys
 import tempfile
@@ -20,6 +21,7 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import data
+import lived
 import worlds
 from measure import Cost, Row, command, here
 from rich.console import Console
@@ -42,6 +44,16 @@ class Bench:
     def repository(self, models: int, releases: int) -> Path:
         root = self.work / f"{models}-{releases}"
         return root if root.exists() else worlds.repository(root, ROOT, models, releases)
+
+    def clone(self) -> Path:
+        """This repository, as it is committed."""
+        root = self.work / "clone"
+        return root if root.exists() else lived.clone(root, ROOT)
+
+    def trained(self) -> Path:
+        """The same, in which its model was trained."""
+        root = self.work / "trained"
+        return root if root.exists() else lived.trained(root, ROOT, MLOPS)
 
     def verb(self, root: Path, *words: str, codes: Sequence[int] = (0,)) -> tuple[float, float]:
         return command([MLOPS, *words], root, self.rounds, codes)
@@ -175,6 +187,54 @@ def _cell(count: int, rounds: int) -> float:
     return here(parse, rounds) / times / rows / count * 1e6
 
 
+def gate(bench: Bench) -> Row:
+    """A second call: the first one has to fetch the artifact."""
+    root = bench.trained()
+    bench.verb(root, "gate")
+    cost = Cost(1, *bench.verb(root, "gate"))
+    return Row("gate", "", [cost], {1: 1.2}, {1: 180})
+
+
+def again(bench: Bench) -> Row:
+    root = bench.trained()
+    bench.verb(root, "train")
+    return Row("train, all reused", "", [Cost(1, *bench.verb(root, "train"))], {1: 2.0})
+
+
+def validate(bench: Bench) -> Row:
+    return _step(bench, "validate", {10_000_000: 23.0}, {10_000_000: 1000})
+
+
+def explain(bench: Bench) -> Row:
+    return _step(bench, "explain", {}, {10_000_000: 1000})
+
+
+def _step(bench: Bench, name: str, seconds: dict[int, float], megabytes: dict[int, float]) -> Row:
+    root, costs = bench.trained(), []
+    for rows in bench.sizes(100_000, 1_000_000, 10_000_000):
+        costs.append(Cost(rows, *command(lived.step(root, rows, name), root, bench.rounds)))
+        shutil.rmtree(root / f"rows-{rows}")
+    return Row(f"step {name}", "rows", costs, seconds, megabytes)
+
+
+def infra(bench: Bench) -> Row:
+    """The program of this repository; how it grows with models, its tests tell."""
+    root, costs = bench.clone(), []
+    for stacks in bench.sizes(1, 4):
+        chosen = ("--stack", "dev") if stacks == 1 else ()
+        costs.append(Cost(stacks, *bench.verb(root, "infra", "plan", *chosen, codes=(0, 3))))
+    return Row("infra plan", "stacks", costs, {4: 8.0})
+
+
+def monitor(bench: Bench) -> Row:
+    costs = []
+    for files in bench.sizes(100, 1000, 10_000):
+        state = bench.work / f"captured-{files}"
+        lived.captured(state, files, 100)
+        costs.append(Cost(files, here(lambda s=state, n=files: lived.hour(s, n), bench.rounds), 0))
+    return Row("monitor: rows of one hour", "files", costs, {10_000: 0.5})
+
+
 ROWS: dict[str, Callable[[Bench], Row]] = {
     "help": helps,
     "status": status,
@@ -186,8 +246,14 @@ ROWS: dict[str, Callable[[Bench], Row]] = {
     "replay": replay,
     "versions": versions,
     "records": records,
+    "gate": gate,
+    "train": again,
+    "validate": validate,
+    "explain": explain,
     "intervals": intervals,
     "batch": batch,
+    "monitor": monitor,
+    "infra": infra,
 }
 
 
@@ -239,9 +305,11 @@ def _print(rows: Sequence[Row]) -> None:
 
 def _cells(row: Row) -> Iterator[tuple[str, ...]]:
     for index, cost in enumerate(row.costs):
-        limit = row.limits.get(cost.size)
+        limit, most = row.limits.get(cost.size), row.memory.get(cost.size)
         memory = f" ({cost.megabytes:.0f})" if cost.megabytes else ""
-        wanted = "" if limit is None else f"≤ {limit:g}{' !' if cost in row.over else ''}"
+        wanted = "" if limit is None else f"≤ {limit:g}"
+        wanted += "" if most is None else f" (≤ {most:g})"
+        wanted += " !" if cost in row.over else ""
         last = index == len(row.costs) - 1
         growth = f"size^{row.exponent:.2f}" if last and row.exponent is not None else ""
         size = f"{cost.size:,} {row.unit}".strip() if row.unit else ""

@@ -10,7 +10,7 @@ import math
 import os
 import subprocess
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 
@@ -25,12 +25,13 @@ class Cost:
 
 @dataclass(frozen=True)
 class Row:
-    """A command at several sizes; `limits` by size, in CPU seconds."""
+    """A command at several sizes; `limits` by size, in CPU seconds, `memory` in megabytes."""
 
     name: str
     unit: str
     costs: Sequence[Cost]
     limits: dict[int, float]
+    memory: dict[int, float] = field(default_factory=dict)
 
     @property
     def exponent(self) -> float | None:
@@ -46,7 +47,12 @@ class Row:
     @property
     def over(self) -> list[Cost]:
         """What costs more than is wanted."""
-        return [c for c in self.costs if c.seconds > self.limits.get(c.size, math.inf)]
+        return [
+            c
+            for c in self.costs
+            if c.seconds > self.limits.get(c.size, math.inf)
+            or c.megabytes > self.memory.get(c.size, math.inf)
+        ]
 
 
 def command(
@@ -54,9 +60,11 @@ def command(
 ) -> tuple[float, float]:
     """CPU seconds and megabytes; raises when it ends with another exit code than `codes`."""
     seconds, megabytes = math.inf, math.inf
+    # Without byte code every start would compile what it imports once more, and that would be measured.
+    plain = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     for _ in range(rounds):
         with subprocess.Popen(
-            list(words), cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+            list(words), cwd=folder, env=plain, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
         ) as process:
             said = process.stdout.read() if process.stdout is not None else ""
             _, status, usage = os.wait4(process.pid, 0)

@@ -158,5 +158,5 @@ def _known(path: Path) -> None:
 def counts(output: str) -> dict[str, int]:
     """The CLI's closing table, such as `{"created": 4, "unchanged": 2}`."""
     closing = output.rsplit("Resources:", 1)[-1]
-    found = re.findall(r"^\s+[+~-]*\s*(\d+) ([a-z]+)", closing, flags=re.MULTILINE)
+    found = re.findall(r"^\s+[=+~-]*\s*(\d+) ([a-z]+)", closing, flags=re.MULTILINE)
     return {word: int(number) for number, word in found}

@@ -16,6 +16,7 @@ import pytest
 from graphs import EVERYTHING
 from real_engine import Engine, counts, find_cli
 from stand_in.rights import ADMINISTRATOR
+from stand_in.rules import not_yet
 from test_going_away import JOURNAL_BEFORE, WORKSPACE_BEFORE, condition
 
 CLI = find_cli()
@@ -163,6 +164,36 @@ def test_engine_conflict_names_what_is_in_the_way(another: Callable[[], Engine])
     done = engine.up()
     assert done.returncode != 0
     assert "409 Conflict" in done.stdout + done.stderr
+
+
+def test_engine_takes_in_the_container_that_apply_has_made(another: Callable[[], Engine]) -> None:
+    """An environment of an older template: `mlops apply` has made the container of the journal."""
+    engine = another()
+    found = engine.kinds("storage:BlobContainer")
+    (container,) = [i for i in found if i.endswith("/containers/mlops") and "-dev-" in i.lower()]
+    urns = json.loads(engine.run("stack", "export").stdout)["deployment"]["resources"]
+    (urn,) = [r["urn"] for r in urns if r["urn"].endswith("::container-mlops")]
+    gone = engine.run("state", "delete", urn, "--force", "--yes")
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    state = engine.azure
+    state["resources"][container.lower()]["outputs"] |= {
+        "defaultEncryptionScope": "$account-encryption-key",
+        "denyEncryptionScopeOverride": False,
+    }
+    engine.write_azure(state)
+    refused = engine.up()
+    assert refused.returncode != 0 and "409 Conflict" in refused.stdout + refused.stderr
+
+    engine.configure("dev", {"storage": {"adopt_journal": True}})
+    taken = engine.up()
+    assert taken.returncode == 0, taken.stdout + taken.stderr
+    assert counts(taken.stdout).get("imported") == 1, taken.stdout
+    assert container in engine.kinds("storage:BlobContainer")
+    again = engine.run("preview", "--refresh", "--expect-no-changes")
+    assert again.returncode == 0, again.stdout + again.stderr
+    engine.configure("dev", {"storage": {}})
+    without = engine.run("preview", "--refresh", "--expect-no-changes")
+    assert without.returncode == 0, "the field may be left out then\n" + without.stdout + without.stderr
 
 
 def test_engine_missing_parent_is_told(another: Callable[[], Engine]) -> None:
@@ -458,4 +489,7 @@ def test_engine_waits_until_a_grant_counts(tmp_path: Path) -> None:
         done = engine.up(stack=stack)
         assert done.returncode == 0, done.stdout + done.stderr
     assert "a role assignment does not count yet" in done.stdout + done.stderr
-    assert sum(e.startswith("refused ") for e in engine.azure["log"]) == 2
+    refused = [e.removeprefix("refused ") for e in engine.azure["log"] if e.startswith("refused ")]
+    resources = {r["id"]: r for r in engine.azure["resources"].values()}
+    expected = [i for i, r in resources.items() if not_yet(r["kind"], r["outputs"])]
+    assert sorted(refused) == sorted([*expected, *expected]), "each is refused twice, and then made"

@@ -127,6 +127,27 @@ def test_a_protected_stack_with_a_ttl_is_refused(repository: Path) -> None:
         expired.lifetimes(repository)
 
 
+def test_a_clock_takes_no_environment_that_another_comes_after(repository: Path) -> None:
+    """What is promoted to prod is proven by the journal of staging, where prod's identities hold roles."""
+
+    def with_ttl(stack: str) -> None:
+        path = repository / f"environments/Pulumi.{stack}.yaml"
+        text = re.sub(r"mlops:protect: .*", "mlops:protect: false", path.read_text())
+        path.write_text(text.replace("config:\n", "config:\n  mlops:ttl: 14d\n", 1))
+
+    (repository / "environments/Pulumi.trial.yaml").unlink()
+    with_ttl("staging")
+    for call in (expired.configured, lambda root: api.plan(root, stacks=["prod"], checkov=False)):
+        with pytest.raises(
+            InvalidInput, match=r"Pulumi\.staging\.yaml: ttl: prod comes after this environment"
+        ):
+            call(repository)
+    with_ttl("prod")
+    assert expired.configured(repository) == {"staging": "14d", "prod": "14d"}, (
+        "both go, so nothing is left over"
+    )
+
+
 def test_without_any_ttl_pulumi_is_not_asked(repository: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (repository / "environments/Pulumi.trial.yaml").unlink()
     monkeypatch.setenv("PATH", "")

@@ -500,3 +500,13 @@ def _paths(value: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
     elif isinstance(value, list):
         for item in value:
             yield from _paths(item, path)
+
+
+def test_a_container_that_is_there_is_taken_in_where_the_file_says_so() -> None:
+    plain = plan("staging").named("container-mlops")
+    adopted = plan("staging", storage={"adopt_journal": True})
+    found = adopted.named("container-mlops")
+    assert "import" not in plain.options
+    place = f"/storageAccounts/{adopted.named('storage').inputs['accountName']}/blobServices/default"
+    assert found.options["import"].endswith(f"{place}/containers/mlops")
+    assert [r.name for r in adopted.azure if "import" in r.options] == ["container-mlops"]

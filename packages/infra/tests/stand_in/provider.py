@@ -7,7 +7,7 @@ rule of `rules` forbids today, and a call that the caller has no right to at tha
 resource changes in another is read back from there.
 
 Environment: `STAND_IN_STATE` is the JSON file, `STAND_IN_CALLER` the object id of who calls (empty: a
-person who owns the subscription), `STAND_IN_DELAY` how often a new workspace finds that its grants do not
+person who owns the subscription), `STAND_IN_DELAY` how often what uses a grant finds that it does not
 count yet, `STAND_IN_TODAY` the day, `STAND_IN_QUOTA` cores by VM family as JSON, and with `STAND_IN_BREAKS`
 every resource fails the first time: one half before it is there, the other after."""
 
@@ -20,7 +20,7 @@ import os
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent import futures
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -35,7 +35,7 @@ from mlops.infra.arm_types import ARM_TYPES
 from mlops.infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
 from stand_in import rights
 from stand_in.read_back import read_back, refreshed
-from stand_in.rules import in_use, over_quota, refusals
+from stand_in.rules import in_use, not_yet, over_quota, refusals
 
 VERSION = "3.29.0"
 CALLER = os.environ.get("STAND_IN_CALLER") or rights.PERSON
@@ -190,9 +190,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def _refuse(self, kind: str, made: str, inputs: dict[str, Any], context: Any) -> None:
         self._may("write", kind, made, inputs, context)
         tried = sum(e == f"refused {made}" for e in self.cloud.log)
-        if kind == "machinelearningservices:Workspace" and tried < DELAY:
+        if tried < DELAY and (said := not_yet(kind, inputs)):
             self.cloud.save(f"refused {made}")
-            said = "KeyVaultAuthenticationFailure: the identity has no access to the vault"
             context.abort(grpc.StatusCode.PERMISSION_DENIED, said)
         for refusal in (*refusals(kind, inputs, today=TODAY), *over_quota(kind, inputs, QUOTA)):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
@@ -213,7 +212,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             return provider_pb2.ReadResponse()
         self._may("read", found["kind"], request.id, found["outputs"], context)
         now = read_back(found, self.cloud.resources)
-        inputs = refreshed(plain(request.inputs), plain(request.properties), now)
+        before = plain(request.properties)
+        inputs = refreshed(plain(request.inputs), before, now) if before else _given(found, now)
         return provider_pb2.ReadResponse(id=request.id, properties=struct(now), inputs=struct(inputs))
 
     def Update(self, request: Any, context: Any) -> Any:
@@ -258,6 +258,13 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             "subscriptionId": SUBSCRIPTION, "tenantId": TENANT,
         }  # fmt: skip
         return provider_pb2.InvokeResponse(**{"return": struct(answer)})
+
+
+def _given(found: Mapping[str, Any], now: Mapping[str, Any]) -> dict[str, Any]:
+    """The inputs of a resource that is imported: all that Azure shows, but for what nobody can give
+    (pulumi-azure-native, provider/pkg/provider/provider.go, `Read` without a state)."""
+    made = PretendAzure({}).computed(found["kind"], found["id"], dict(now))
+    return {k: v for k, v in now.items() if k not in {*made, "name", "azureApiVersion"}}
 
 
 def _end_half(context: Any, made: str, inputs: dict[str, Any], outputs: dict[str, Any]) -> None:

@@ -143,6 +143,70 @@ def over_quota(kind: str, inputs: Inputs, quotas: Mapping[str, int]) -> list[Ref
     return found
 
 
+@dataclass(frozen=True)
+class Later:
+    """A resource whose creation uses what somebody was granted a moment ago: Azure may not see it yet."""
+
+    kind: str
+    source: str
+    said: str
+    uses: Callable[[Inputs], bool] = lambda inputs: True
+
+
+def _own_key(inputs: Inputs) -> bool:
+    encryption = inputs.get("encryption") or {}
+    return encryption.get("keySource") == "Microsoft.Keyvault" or encryption.get("status") == "enabled"
+
+
+def _delivers_itself(inputs: Inputs) -> bool:
+    return any(inputs.get(f"{what}WithResourceIdentity") for what in ("delivery", "deadLetter"))
+
+
+def _in_a_subnet(inputs: Inputs) -> bool:
+    """A cluster whose own identity joins its nodes to a subnet of somebody else."""
+    own = (inputs.get("identity") or {}).get("type") == "UserAssigned"
+    return own and any(pool.get("vnetSubnetID") for pool in inputs.get("agentPoolProfiles", []))
+
+
+_KEY = "learn.microsoft.com, Troubleshoot Azure RBAC (role assignment changes are not being detected)"
+LATER = (
+    Later(
+        "machinelearningservices:Workspace",
+        _KEY,
+        "KeyVaultAuthenticationFailure: the identity has no access to the vault",
+    ),
+    Later(
+        "storage:StorageAccount",
+        "Azure/bicep#16601; Azure/terraform-azurerm-avm-res-storage-storageaccount#391",
+        "KeyVaultAuthenticationFailure: the operation failed because of an authentication issue at the vault",
+        _own_key,
+    ),
+    Later(
+        "containerregistry:Registry",
+        "MicrosoftDocs/azure-docs#61015 (the words of a registry that cannot reach its key)",
+        "KeyVaultAccessForbidden: verify that the identity has Get, Wrap Key, Unwrap Key on the key",
+        _own_key,
+    ),
+    Later(
+        "eventgrid:SystemTopicEventSubscription",
+        "learn.microsoft.com, Event delivery with a managed identity (the role comes first)",
+        "AuthorizationFailed: the identity of the topic may not send to the destination",
+        _delivers_itself,
+    ),
+    Later(
+        "containerservice:ManagedCluster",
+        "Azure/AKS#1557 (the time until the role on the subnet counts)",
+        "LinkedAuthorizationFailed: the identity may not join the subnet",
+        _in_a_subnet,
+    ),
+)
+
+
+def not_yet(kind: str, inputs: Inputs) -> str:
+    """What Azure says while a grant that the resource needs does not count; empty where it needs none."""
+    return next((one.said for one in LATER if one.kind == kind and one.uses(inputs)), "")
+
+
 def in_use(kind: str, resource_id: str, resources: Mapping[str, Mapping[str, Any]]) -> Refusal | None:
     """What Azure says to a deletion while something still uses the resource; groups take all along.
 

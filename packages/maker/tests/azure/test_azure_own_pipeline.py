@@ -92,4 +92,5 @@ def test_its_gates_block_a_worse_model(repository: Repository) -> None:
         worse = repository.call(*_of("train", "--set", "n_estimators=1", "--json")).ok().json
         assert worse["version"] == 2
         repository.call(*_of("gate")).refused(3, "is blocked by ")
-        repository.call(*_of("release")).refused(5)
+        assert repository.call(*_of("release", "2")).code != 0
+        assert not (repository.root / f"releases/{MODEL}/2.yaml").exists()

@@ -1,5 +1,6 @@
 """A team brings an Azure ML pipeline with scripts of its own, and gets gates, a release and promotion around
-it. No step is rewritten and none knows of this package: what is asked of the pipeline are its outputs."""
+it. No step is rewritten and none knows of this package: what is asked of the pipeline are its outputs. The
+files are those of docs/guides/own-pipeline.md (`brought_world`)."""
 
 from __future__ import annotations
 

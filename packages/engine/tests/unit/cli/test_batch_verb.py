@@ -87,7 +87,8 @@ def test_what_is_live_in_an_environment_scores(repository: Repository) -> None:
     )
     assert repository.batch("--env", "staging", "--keep", "id").exit_code == 0
     assert repository.predictions()[0] == {
-        "id": 1, "_row": 0, "_prediction": pytest.approx(testing.expected("AA", 500.0, 1.0), abs=1e-6)
+        "id": 1, "_row": 0, "_prediction": pytest.approx(testing.expected("AA", 500.0, 1.0), abs=1e-6),
+        "_label": "1",
     }  # fmt: skip
 
 

@@ -163,6 +163,7 @@ def test_history_ends_where_the_file_was_not_there_or_not_valid(git: MemoryGit):
     with pytest.raises(InvalidInput) as caught:
         provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
     assert "releese" in {problem.field for problem in caught.value.problems}
+    assert {problem.where.partition(":")[0] for problem in caught.value.problems} == {FILE}
     git.commit({FILE: asks(5, 3)})
     found = provenance.desired_history(git, FILE, "HEAD")  # type: ignore[arg-type]
     assert [state.release for _, state in found] == [5]

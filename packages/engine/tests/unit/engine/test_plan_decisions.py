@@ -12,7 +12,7 @@ import small_worlds as w
 from small_worlds import NEW, NEWER, OLD, OLDER, WANTED, Small
 
 from mlops.lifecycle.decide.journal import Held
-from mlops.lifecycle.decide.plan import refuge, turn_back
+from mlops.lifecycle.decide.plan import Plan, refuge, turn_back
 from mlops.lifecycle.decide.rollout_steps import Analyse, CoolDown, Create, Finish, Retire, Shift, Smoke, Step
 from mlops.spec.desired import Hold
 from mlops.targets.base import Deployment
@@ -369,6 +369,8 @@ def test_the_plan_of_a_world(world: Small, direction: str, steps: list[str]) -> 
         (at(one(GREEN, WANTED, 60), one(VIOLET, NEWER, 40), past=(OLDER, WANTED)), WANTED, "none"),
         (at(one(BLUE, OLDER, 10), one(GREEN, NEWER, 90), past=(NEWER, OLDER)), OLDER, "forward"),
         (at(one(BLUE, NEWER, 100), past=(WANTED, OLDER)), NEWER, "backward"),
+        # Nothing was ever applied: what has most traffic serves, whoever put it there.
+        (at(one(BLUE, OLDER, 10), one(GREEN, WANTED, 90), commit=""), WANTED, "none"),
         (at(past=(WANTED, OLDER)), OLDER, "forward"),
     ],
 )  # fmt: skip
@@ -453,3 +455,64 @@ def test_the_verdict_on_a_digest_says_both(forged: str) -> None:
         gate = at(*deployments, past=(WANTED,)).planned(w.intent()).gates[-1]
         assert (gate.name, gate.verdict, gate.limit) == ("digest", verdict, known[:19])
         assert gate.observed == observed
+
+
+@pytest.mark.parametrize("traffic", [0, 10, 100])
+def test_another_digest_is_refused_whatever_its_traffic(traffic: int) -> None:
+    """It would be given traffic by the next step."""
+    forged = replace(one(GREEN, WANTED, traffic), digest=w.WRONG)
+    made = at(one(BLUE, OLDER, 100 - traffic), forged, past=(OLDER,)).planned(w.intent())
+    assert made.gates[-1].verdict == "blocked" and "digest:" in made.refusal
+
+
+def test_a_plan_is_empty_when_neither_way_has_a_step() -> None:
+    assert Plan("none", (), ()).empty
+    assert not Plan("none", (Retire(BLUE),), ()).empty
+    assert not Plan("none", (), (), recovery=(Retire(BLUE),)).empty
+
+
+def test_what_is_tagged_and_was_never_recorded_is_finished() -> None:
+    """The process died between the two."""
+    there = one(BLUE, WANTED, 100)
+    for past, tagged, steps in (
+        ((), {WANTED}, ["finish 2"]),
+        ((WANTED,), {WANTED}, []),
+        ((WANTED,), {WANTED, OLDER}, ["finish 2"]),
+        ((WANTED,), set(), ["finish 2"]),
+    ):
+        made = at(there, past=past, tagged=tagged, smoked=True).planned(w.intent())
+        assert [words(step) for step in made.steps] == steps
+
+
+def test_what_broke_by_old_settings_is_not_what_serves_until_its_successor_does() -> None:
+    world = at(one(BLUE, WANTED, 0, "failed", OLD), one(GREEN, WANTED, 100), past=(WANTED,), smoked=True)
+    assert [words(step) for step in world.planned(w.intent()).steps] == ["retire blue"]
+    world = at(one(BLUE, WANTED, 60, "failed", OLD), one(GREEN, WANTED, 40), past=(WANTED,), smoked=True)
+    assert [words(step) for step in world.planned(w.intent()).steps] == ["shift green 100", "retire blue"]
+
+
+def test_what_broke_by_old_settings_is_started_again_in_its_place() -> None:
+    world = at(one(BLUE, WANTED, 100, "failed", OLD), past=(WANTED,), smoked=True)
+    assert [words(step) for step in world.planned(w.intent()).steps] == ["create blue", "smoke blue"]
+
+
+HOUR = 3600.0
+
+
+@pytest.mark.parametrize(
+    ("last", "past", "hours", "warm"),
+    [
+        (one(BLUE, OLDER, 0), (OLDER, WANTED), 48, HOUR),  # took over 47 hours ago
+        (one(BLUE, OLDER, 0), (OLDER, WANTED), 47, None),
+        (one(BLUE, OLDER, 0), (OLDER, WANTED), 46, None),
+        (one(BLUE, OLDER, 0, "failed"), (OLDER, WANTED), 48, None),
+        (one(BLUE, NEWER, 0), (OLDER, WANTED), 48, None),  # it never served here
+    ],
+)
+def test_what_served_and_is_well_stays_warm_from_the_take_over_on(
+    last: Deployment, past: tuple[int, ...], hours: float, warm: float | None
+) -> None:
+    world = at(last, one(GREEN, WANTED, 100), past=past, smoked=True)
+    steps = world.planned(w.intent(cool_down=hours * HOUR)).steps
+    wanted = [CoolDown(BLUE, warm)] if warm else []
+    assert list(steps) == [*wanted, Retire(BLUE)]

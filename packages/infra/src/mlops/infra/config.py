@@ -195,6 +195,9 @@ class Storage(_Section):
     """How long captured inputs and predictions are kept; they may be personal data."""
     versions_days: int = Field(30, ge=1, le=3650)
     """How long overwritten versions of a blob are kept."""
+    adopt_journal: bool = False
+    """The container of the journal is there already (`mlops apply` makes it where no stack has): take it into
+    the stack in place of making it. One update needs it; then leave it out."""
 
 
 class Logs(_Section):

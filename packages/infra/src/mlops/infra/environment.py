@@ -162,6 +162,13 @@ class Environment:
             ready=[key, *ready],
         )
 
+    def _journal_id(self) -> str:
+        """Where the container of the journal is, from names alone: an id to import must be known at once."""
+        names, subscription = self.place.names, authorization.get_client_config().subscription_id
+        group = f"/subscriptions/{subscription}/resourceGroups/{names('resource_group')}"
+        account = f"{group}/providers/Microsoft.Storage/storageAccounts/{names('storage_account')}"
+        return f"{account}/blobServices/default/containers/{JOURNAL}"
+
     def add_data(self) -> None:
         config = self.config
         self.storage = Storage(
@@ -175,6 +182,7 @@ class Environment:
                 queues=sorted(config.events),
                 private=self.private,
                 encryption=self.encryption,
+                adopted={JOURNAL: self._journal_id()} if config.storage.adopt_journal else {},
             ),
         )
         self.images = ContainerRegistry(

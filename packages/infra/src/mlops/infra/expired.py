@@ -19,7 +19,7 @@ from mlops.errors import InvalidInput, Problem, TargetError
 from mlops.infra.config import EnvironmentStack
 from mlops.infra.load import StackFile, parse_stack, raw_stack_file
 from mlops.infra.stack_names import stack_names
-from mlops.infra.wanted import check_lifetime
+from mlops.infra.wanted import check_lifetime, check_upstream, stack_before
 
 _SECONDS = 120
 """How long Pulumi may take to list the stacks."""
@@ -64,6 +64,8 @@ def configured(root: Path) -> dict[str, str]:
                 found[stack] = config.ttl
     for stack, training in trains.items():
         check_lifetime(stack, training, found.get(training))
+        before = stack_before(root, stack)
+        check_upstream(stack, before, found.get(before), own=found.get(stack))
     check_jobs(root, found)
     return found
 

@@ -72,6 +72,20 @@ def check_lifetime(stack: str, training: str, ttl: str | None) -> None:
         raise InvalidInput(Problem(f"environments/Pulumi.{training}.yaml", sentence, "ttl"))
 
 
+def check_upstream(stack: str, before: str, ttl: str | None, *, own: str | None) -> None:
+    """Raise `InvalidInput` when a clock would destroy `before`, the environment before `stack`, alone.
+
+    `ttl` is that of `before`, `own` that of `stack`.
+    """
+    if before and ttl and not own:
+        sentence = (
+            f"{stack} comes after this environment (order of {POLICY}): what is promoted there is proven by "
+            "the journal here, and its identities hold roles on it, which the clock would destroy; leave the "
+            f"field out, or give {stack} one too"
+        )
+        raise InvalidInput(Problem(f"environments/Pulumi.{before}.yaml", sentence, "ttl"))
+
+
 def trains_privately(root: Path, config: EnvironmentStack) -> bool:
     """Whether the stack that trains for this one is reached by private endpoints only, as its file says.
 

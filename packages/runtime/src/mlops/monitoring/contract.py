@@ -7,6 +7,7 @@ monitor check rows with the columns that `mlops.monitoring.rules` derives from i
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 EXAMPLES = 5
 """How many offending values a violation quotes."""
+FINITE = "finite"
+"""The rule that every number is held to."""
 
 
 @dataclass(frozen=True)
@@ -48,51 +51,103 @@ def check(frame: pd.DataFrame, schema: DataFrameSchema) -> list[Violation]:
     no rule can mean to allow them. What pandera would do for the check alone is left out: no row is dropped,
     no column may be missing, and text is not converted to numbers.
     """
-    from pandera.errors import SchemaErrors
-
-    rules, frame = _plain(schema, frame)
-    found: list[Violation] = _infinite(frame)
-    try:
-        rules.validate(frame, lazy=True)
-    except SchemaErrors as errors:
-        found += _violations(errors.failure_cases, rules)
-    place = {str(name): i for i, name in enumerate(schema.columns)}
-    return sorted(found, key=lambda v: (place.get(v.column, len(place)), v.column, v.rule))
+    rules = Rules(schema)
+    return rules.told(rules.broken(rules.typed(frame, rules.types_of(frame))))
 
 
-def _plain(schema: DataFrameSchema, frame: pd.DataFrame) -> tuple[DataFrameSchema, pd.DataFrame]:
-    """Contract and frame such that the verdict is about the rows as the model learns from them.
+@dataclass(frozen=True)
+class Broken:
+    """A rule that a column breaks: in so many rows (0: as a whole), with the first values that do."""
+
+    column: str
+    rule: str
+    rows: int
+    values: pd.Series[Any]
+
+
+class Rules:
+    """A contract such that the verdict is about the rows as the model learns from them.
 
     A nullable column of whole numbers or booleans has a type with null in the contract's place, because
     pandas makes floats or objects of one that has nulls.
     """
-    from pandera.pandas import Check
 
-    plain = copy.deepcopy(schema)
-    levels = category_levels(schema)
-    plain.drop_invalid_rows = plain.add_missing_columns = False
-    given = dict(frame.items())
-    for name, column in plain.columns.items():
-        column.required, column.drop_invalid_rows = True, False
-        if name in levels:
-            # Rows are kept as text, and a category that the contract has not is named by the rule.
-            column._dtype = type(column)(str).dtype
-            column.checks = [*column.checks, *([Check.isin(levels[name])] if levels[name] else [])]
-            if name in given and str(given[name].dtype) == CATEGORY:
-                given[name] = given[name].astype(object)
-        kind = _NULLABLE.get(str(column.dtype)) if column.nullable else None
-        if kind is not None:
-            column._dtype = type(column)(kind).dtype
-        if name in given:
-            wanted = kind or (str(column.dtype) if column.coerce or plain.coerce else "")
-            given[name] = _as(given[name], wanted)
-        column.coerce = False
-    plain.coerce = False
-    if any(values.dtype != frame[name].dtype for name, values in given.items()):
+    def __init__(self, schema: DataFrameSchema) -> None:
+        from pandera.pandas import Check
+
+        self.schema = schema
+        self._levels = category_levels(schema)
+        self._plain = copy.deepcopy(schema)
+        self._plain.drop_invalid_rows = self._plain.add_missing_columns = False
+        self._wanted: dict[Any, str] = {}
+        for name, column in self._plain.columns.items():
+            column.required, column.drop_invalid_rows = True, False
+            if levels := self._levels.get(name):
+                # A category that the contract has not is named by the rule.
+                column.checks = [*column.checks, Check.isin(levels)]
+            if name in self._levels:
+                column._dtype = type(column)(str).dtype  # rows are kept as text
+            kind = _NULLABLE.get(str(column.dtype)) if column.nullable else None
+            if kind is not None:
+                column._dtype = type(column)(kind).dtype
+            self._wanted[name] = kind or (str(column.dtype) if column.coerce or self._plain.coerce else "")
+            column.coerce = False
+        self._plain.coerce = False
+
+    def types_of(self, frame: pd.DataFrame) -> dict[Any, str]:
+        """The columns of `frame` that the contract has in another type which loses nothing, and that type."""
+        given = {name: frame[name] for name in self._wanted if name in frame}
+        return {
+            name: self._wanted[name]
+            for name, values in given.items()
+            if _as(values, self._wanted[name]) is not values
+        } | {name: "object" for name in self._levels if name in given and str(given[name].dtype) == CATEGORY}
+
+    def fits(self, name: Any, kind: str) -> bool:
+        """Whether a column of this type in pandas has the contract's type."""
+        wanted = str(self._plain.columns[name].dtype)
+        return wanted == kind or (kind == "object" and wanted.startswith(("str", "object")))
+
+    def typed(self, frame: pd.DataFrame, types: Mapping[Any, str]) -> pd.DataFrame:
+        """`frame` with columns in those types."""
+        import numpy as np
+
+        if not types:
+            return frame
         frame = frame.copy(deep=False)
-        for name, values in given.items():
-            frame[name] = values
-    return plain, frame
+        with np.errstate(invalid="ignore"):
+            for name, wanted in types.items():
+                frame[name] = frame[name].astype(wanted)
+        return frame
+
+    def broken(self, frame: pd.DataFrame) -> list[Broken]:
+        """What the rows of `frame`, typed, break; in no order."""
+        from pandera.errors import SchemaErrors
+
+        found = _infinite(frame)
+        try:
+            self._plain.validate(frame, lazy=True)
+        except SchemaErrors as errors:
+            found += _violations(errors.failure_cases, frame)
+        return found
+
+    def told(self, found: Iterable[Broken]) -> list[Violation]:
+        """As violations, in the contract's order."""
+        place = {str(name): i for i, name in enumerate(self.schema.columns)}
+        violations = [self._violation(one) for one in found]
+        return sorted(violations, key=lambda v: (place.get(v.column, len(place)), v.column, v.rule))
+
+    def _violation(self, one: Broken) -> Violation:
+        names, column = ", ".join(map(str, self.schema.columns)), one.column
+        if one.rule == "column_in_schema":
+            return Violation(column, "known column", f"the contract knows {names}", 0)
+        allowed = _allowed(self._plain, column)
+        if one.rule == "column_in_dataframe":
+            return Violation(column, "column present", f"it is missing, and {allowed}", 0)
+        if one.rule == FINITE:
+            allowed = "it must be a finite number"
+        examples = () if one.rule == "not_nullable" else _examples(one.values)
+        return Violation(column, one.rule, allowed, one.rows, examples)
 
 
 _NULLABLE = {
@@ -120,7 +175,7 @@ def _as(values: pd.Series[Any], wanted: str) -> pd.Series[Any]:
     return converted if same or number.startswith("float") else values
 
 
-def _infinite(frame: pd.DataFrame) -> list[Violation]:
+def _infinite(frame: pd.DataFrame) -> list[Broken]:
     import numpy as np
 
     found = []
@@ -130,36 +185,39 @@ def _infinite(frame: pd.DataFrame) -> list[Violation]:
         numbers = frame[name].to_numpy(dtype="float64", na_value=np.nan)
         bad = frame.loc[np.abs(numbers) > FLOAT32_MAX, name]
         if len(bad):
-            found.append(
-                Violation(str(name), "finite", "it must be a finite number", len(bad), _examples(bad))
-            )
+            found.append(Broken(str(name), FINITE, len(bad), first_values(bad)))
     return found
 
 
-def _violations(failures: pd.DataFrame, schema: DataFrameSchema) -> list[Violation]:
+def _violations(failures: pd.DataFrame, frame: pd.DataFrame) -> list[Broken]:
     found = []
     for (column, rule), group in failures.groupby(["column", "check"], dropna=False, sort=False):
         cases = group["failure_case"]
         if rule in ("column_in_schema", "column_in_dataframe"):
-            found += [_presence(rule, str(name), schema) for name in cases]
+            found += [Broken(str(name), rule, 0, cases[:0]) for name in cases]
             continue
-        name = str(column)
         whole = bool(group["index"].isna().all())
-        # pandera orders failures by value; the first in the data are the ones to look at.
-        cases = cases if whole else group.sort_values("index", kind="stable")["failure_case"]
-        examples = () if rule == "not_nullable" else _examples(cases)
-        found.append(Violation(name, str(rule), _allowed(schema, name), 0 if whole else len(group), examples))
+        if whole:
+            # Words say what is wrong; that a rule of the contract's own said False is known.
+            cases = cases[cases.map(lambda case: isinstance(case, str))]
+        else:
+            # pandera orders failures by value; the first in the data are the ones to look at.
+            in_order = group.sort_values("index", kind="stable")
+            cases = in_order["failure_case"]
+            if column in frame and frame[column].dtype != object:
+                # pandera lists failures of all columns in one column, which then has one type for all.
+                cases = frame[column].loc[in_order["index"]]
+        found.append(Broken(str(column), str(rule), 0 if whole else len(group), first_values(cases)))
     return found
 
 
-def _presence(rule: str, name: str, schema: DataFrameSchema) -> Violation:
-    if rule == "column_in_schema":
-        return Violation(name, "known column", f"the contract knows {', '.join(map(str, schema.columns))}", 0)
-    return Violation(name, "column present", f"it is missing, and {_allowed(schema, name)}", 0)
+def first_values(values: pd.Series[Any]) -> pd.Series[Any]:
+    """The first few that differ."""
+    return values.drop_duplicates()[:EXAMPLES]
 
 
 def _examples(values: pd.Series[Any]) -> tuple[str, ...]:
-    return tuple(repr(v) if isinstance(v, str) else str(v) for v in values.drop_duplicates()[:EXAMPLES])
+    return tuple(repr(v) if isinstance(v, str) else str(v) for v in values)
 
 
 def _allowed(schema: DataFrameSchema, name: str) -> str:

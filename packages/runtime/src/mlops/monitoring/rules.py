@@ -35,6 +35,22 @@ _TEXT_RULES = {
     "str_startswith": ("starts_with", "string"),
     "str_endswith": ("ends_with", "string"),
 }
+_ONE_VALUE = frozenset(
+    (
+        *_TEXT_RULES,
+        "str_length",
+        "isin",
+        "notin",
+        "equal_to",
+        "not_equal_to",
+        "greater_than_or_equal_to",
+        "greater_than",
+        "less_than_or_equal_to",
+        "less_than",
+        "in_range",
+    )
+)
+"""pandera's own rules that need no other row."""
 _EVERYWHERE = "holds in training only: the endpoint, batch and monitor do not check it"
 
 
@@ -75,6 +91,17 @@ def unchecked(schema: DataFrameSchema) -> list[str]:
     if schema.index is not None:
         sentences.append("the index: its rules hold in training only: a request has no index")
     return sentences
+
+
+def looks_at_one_value(check: Any) -> bool:
+    """Whether a rule says of each value the same, whatever other rows there are."""
+    if (
+        check.groupby is not None
+        or check.n_failure_cases is not None
+        or getattr(check, "raise_warning", False)
+    ):
+        return False
+    return bool(check.element_wise) or _builtin(check) in _ONE_VALUE
 
 
 def rule_name(check: Any) -> str:

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from mlops.spec import arrays
 from mlops.spec.schema import Column, Value
 
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -139,8 +140,6 @@ def refused(column: Column, values: Any) -> Array:
 
     The array must have a type that `fits` the column.
     """
-    import pyarrow.types as kinds
-
     if column.type in RICH:
         from mlops.spec import cells
 
@@ -151,13 +150,9 @@ def refused(column: Column, values: Any) -> Array:
         if column.values is None and not column.excluded:
             return np.zeros(len(values), dtype=bool)
         given = np.array([v is not None and not _legal(column, v) for v in (False, True)])
-        known = values.fill_null(False).to_numpy(zero_copy_only=False).astype(np.int64)
-        return np.asarray(given[known] & ~np.asarray(values.is_null().to_numpy(zero_copy_only=False)))
-    missing = np.asarray(values.is_null(nan_is_null=True).to_numpy(zero_copy_only=False), dtype=bool)
-    if kinds.is_integer(values.type):
-        numbers = values.fill_null(0).to_numpy(zero_copy_only=False)
-    else:
-        numbers = values.to_numpy(zero_copy_only=False)
+        return np.asarray(given[arrays.flags(values).astype(np.int64)] & ~arrays.flags(values.is_null()))
+    missing = arrays.flags(values.is_null(nan_is_null=True))
+    numbers = arrays.numbers(values, values.type)
     if column.type == "integer":
         bad = _refused_whole(column, numbers)
     else:
@@ -205,7 +200,8 @@ def _refused_texts(column: Column, values: Any) -> Array:
     if isinstance(encoded, pa.ChunkedArray):
         encoded = encoded.combine_chunks()
     verdict = [text is not None and not rule(text) for text in encoded.dictionary.to_pylist()]
-    codes = encoded.indices.fill_null(len(verdict)).to_numpy(zero_copy_only=False)
+    codes = arrays.numbers(encoded.indices, encoded.indices.type)
+    codes = np.where(arrays.flags(encoded.indices.is_valid()), codes, len(verdict))
     return np.asarray(np.array([*verdict, False])[codes])
 
 

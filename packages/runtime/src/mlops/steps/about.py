@@ -3,6 +3,7 @@ own."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +27,14 @@ def about(usecase: UseCase, frame: pd.DataFrame) -> About:
     if isinstance(usecase, Compares):
         baseline = _column(usecase, frame, usecase.baseline, "baseline").to_numpy(dtype=np.float64)
     return About(groups=groups(usecase, frame), baseline=baseline, extra=usecase.evaluate)
+
+
+def named(usecase: UseCase, columns: Sequence[str]) -> list[str]:
+    """The columns of the rows, of those that they have, that `about` looks at."""
+    told = [usecase.group] if isinstance(usecase, Groups) else []
+    told += [usecase.baseline] if isinstance(usecase, Compares) else []
+    told += [usecase.time] if usecase.task == "forecast" and usecase.time is not None else []
+    return [name for name in dict.fromkeys(told) if name in columns]
 
 
 def groups(usecase: UseCase, frame: pd.DataFrame) -> Array | None:

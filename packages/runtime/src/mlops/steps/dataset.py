@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -72,10 +73,17 @@ def verified(where: str, read: Callable[[], str], digest: Callable[[], str]) -> 
 def write(folder: Path, frame: pd.DataFrame, raw: RawManifest, window: str) -> Manifest:
     """Write `frame` and its manifest to `folder`, which is made when it does not exist."""
     folder.mkdir(parents=True, exist_ok=True)
-    categories = frame.select_dtypes("category").columns
-    # Windows differ in the categories that they have; the contract says which there are.
-    frame.astype(dict.fromkeys(categories, object)).to_parquet(folder / ROWS, index=False)
-    made = manifest(raw, window, len(frame))
+    in_text(frame).to_parquet(folder / ROWS, index=False)
+    return write_manifest(folder, manifest(raw, window, len(frame)))
+
+
+def in_text(frame: pd.DataFrame) -> pd.DataFrame:
+    """Without categories: windows differ in those that they have, and the contract says which there are."""
+    return frame.astype(dict.fromkeys(frame.select_dtypes("category").columns, object))
+
+
+def write_manifest(folder: Path, made: Manifest) -> Manifest:
+    """Say in `folder` where its rows come from."""
     (folder / MANIFEST).write_text(made.text(), encoding="utf-8")
     return made
 
@@ -92,19 +100,21 @@ def read_manifest(folder: Path) -> Manifest:
 
 def read(folder: Path) -> tuple[pd.DataFrame, Manifest]:
     """Rows and manifest that `write` made; raises `InvalidInput` when either is missing or broken."""
-    import pandas as pd
+    from mlops.steps.stored import Stored
 
-    manifest = _manifest(folder, Manifest)
-    path = folder / ROWS
+    stored = Stored(folder)
+    return stored.frame(), stored.manifest
+
+
+@contextmanager
+def readable(path: Path) -> Iterator[None]:
+    """Raise `InvalidInput` where the rows at `path` cannot be read."""
     try:
-        frame = pd.read_parquet(path)
+        yield
     except FileNotFoundError:
         raise InvalidInput(Problem(str(path), "does not exist; the step `prep` writes it")) from None
     except (OSError, ValueError) as error:
         raise InvalidInput(Problem(str(path), f"cannot be read as Parquet: {error}")) from None
-    # Engines write times in different units.
-    times = frame.select_dtypes("datetime").columns
-    return frame.astype(dict.fromkeys(times, "datetime64[ns]")), manifest
 
 
 def copy_rows(folder: Path, to: Path) -> None:

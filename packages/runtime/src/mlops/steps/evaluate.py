@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from mlops.serving.score.core import Scorer
     from mlops.spec.gates import Interval
     from mlops.steps.metrics import Scores
+    from mlops.steps.stored import Rows
     from mlops.usecase import UseCase
 
 log = logging.getLogger("mlops.steps")
@@ -67,26 +69,42 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     `digest` as in `mlops.serving.score.core.load`, which raises when the model cannot be loaded. Raises
     `InvalidInput` when the rows lack a column, or no metric is defined on them.
     """
-    from mlops.steps import _plots, dataset
-    from mlops.steps.about import about
-    from mlops.steps.metrics import Scores, encode_truth
+    from mlops.steps import _plots
+    from mlops.steps.about import about, named
+    from mlops.steps.metrics import Scores
     from mlops.steps.opened import opened
+    from mlops.steps.stored import Stored, joined
 
-    frame, _ = dataset.read(test)
-    if missing := [c for c in (*beside(usecase), *usecase.slices) if c not in frame]:
+    rows = Stored(test)
+    if missing := [c for c in (*beside(usecase), *usecase.slices) if c not in rows.columns]:
         raise InvalidInput(f"the test rows lack the columns {', '.join(missing)}")
     scorer = opened(model, usecase, digest)
-    truth = encode_truth(scorer.schema, frame[usecase.target])
-    prediction = scorer.predict_frame(frame)
+    truth = truth_of(scorer, rows, usecase.target)
+    inputs = [name for name in scorer.names if name in rows.columns]
+    prediction = joined(scorer.predict_frame(frame) for frame in rows.frames(inputs))
     # The use case's own metrics are asked for by themselves: where one fails, a sentence says on which rows.
-    told = replace(about(usecase, frame), extra=None)
+    told = replace(about(usecase, rows.frame(named(usecase, rows.columns))), extra=None)
     scores = Scores.of(scorer.schema, truth, prediction, told)
-    evaluation = evaluate(usecase, scorer, model, frame, scores)
+    evaluation = evaluate(usecase, scorer, model, rows, scores)
     to.mkdir(parents=True, exist_ok=True)
     (to / FILE).write_text(evaluation.model_dump_json(indent=2) + "\n", encoding="utf-8")
-    _predictions(usecase, scorer, frame, truth, prediction).to_parquet(to / PREDICTIONS, index=False)
+    write_predictions(usecase, scorer, rows, (truth, prediction), to / PREDICTIONS)
     _plots.evaluation(to / "plots", evaluation, truth, prediction)
     return evaluation
+
+
+def truth_of(scorer: Scorer, rows: Rows, target: str) -> np.ndarray[Any, Any]:
+    """The labels, encoded. Raises `InvalidInput`."""
+    from mlops.steps.metrics import encode_truth
+    from mlops.steps.stored import joined
+
+    if scorer.schema.task != "custom":  # whose labels may be of any shape, in each batch another
+        with contextlib.suppress(InvalidInput):
+            parts = (encode_truth(scorer.schema, frame[target]) for frame in rows.frames([target]))
+            found: np.ndarray[Any, Any] = joined(parts)
+            return found
+    # What is wrong is told of all rows.
+    return encode_truth(scorer.schema, rows.frame([target])[target])
 
 
 def intervals_of(usecase: UseCase, scores: Scores) -> tuple[dict[str, Interval], list[str]]:
@@ -105,11 +123,9 @@ def intervals_of(usecase: UseCase, scores: Scores) -> tuple[dict[str, Interval],
     return found, undefined
 
 
-def evaluate(
-    usecase: UseCase, scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores
-) -> Evaluation:
+def evaluate(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores: Scores) -> Evaluation:
     """All that the gates read. Raises `InvalidInput` when no metric is defined on the test rows."""
-    from mlops.monitoring.contract import check
+    from mlops.monitoring.streamed import check_batches
     from mlops.steps import latency
 
     task = scorer.schema.task
@@ -119,8 +135,9 @@ def evaluate(
             f"no metric is defined on the {scores.rows} test rows: are all labels the same, "
             "or did the model predict values that are not numbers?"
         )
-    inputs = frame[list(usecase.contract().columns)]
-    (took,) = latency.measure([(scorer, latency.rows_of(scorer.schema, frame))])
+    contract = usecase.contract()
+    first = next(rows.frames([column.name for column in scorer.schema.columns]))
+    (took,) = latency.measure([(scorer, latency.rows_of(scorer.schema, first))])
     return Evaluation(
         task=task,
         rows=scores.rows,
@@ -133,38 +150,53 @@ def evaluate(
         seed=SEED,
         metrics=found,
         undefined=undefined,
-        slices=_slices(usecase, frame, scores),
-        onnx=_parity(usecase, scorer, folder, frame, scores),
+        slices=_slices(usecase, rows, scores),
+        onnx=_parity(usecase, scorer, folder, rows, scores),
         artifact_bytes=sum(p.stat().st_size for p in folder.rglob("*") if p.is_file()),
         latency=took,
         calibration=_calibration(scores) if task == "binary" else [],
-        contract_violations=[str(violation) for violation in check(inputs, usecase.contract())],
+        contract_violations=[str(v) for v in check_batches(rows, list(contract.columns), contract)],
     )
 
 
-def _slices(usecase: UseCase, frame: pd.DataFrame, scores: Scores) -> list[SliceMetrics]:
+def _slices(usecase: UseCase, rows: Rows, scores: Scores) -> list[SliceMetrics]:
     import numpy as np
 
     found = []
     for column in usecase.slices:
-        texts = frame[column].astype(str).to_numpy()
-        for value, rows in zip(*np.unique(texts, return_counts=True), strict=True):
-            if rows < SMALLEST_SLICE:
+        texts, codes = coded(frame[column].astype(str).to_numpy() for frame in rows.frames([column]))
+        counts = np.bincount(codes, minlength=len(texts))
+        for code in sorted(range(len(texts)), key=lambda code: texts[code]):
+            if counts[code] < SMALLEST_SLICE:
                 continue
-            values = scores.subset(texts == value).values()
+            values = scores.subset(codes == code).values()
             defined = {name: v for name, v in values.items() if np.isfinite(v)}
-            found.append(SliceMetrics(column=column, value=str(value), rows=int(rows), metrics=defined))
+            entry = SliceMetrics(column=column, value=texts[code], rows=int(counts[code]), metrics=defined)
+            found.append(entry)
     return found
 
 
-def _parity(
-    usecase: UseCase, scorer: Scorer, folder: Path, frame: pd.DataFrame, scores: Scores
-) -> OnnxParity | None:
+def coded(batches: Iterable[np.ndarray[Any, Any]]) -> tuple[list[str], np.ndarray[Any, Any]]:
+    """The texts that differ, and for each row which of them it has."""
+    import numpy as np
+    import pandas as pd
+
+    known: dict[str, int] = {}
+    parts = []
+    for batch in batches:
+        codes, texts = pd.factorize(batch)
+        place = np.array([known.setdefault(str(text), len(known)) for text in texts], dtype=np.int32)
+        parts.append(place[codes])
+    return list(known), np.concatenate(parts)
+
+
+def _parity(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores: Scores) -> OnnxParity | None:
     """The graph against the trained model in the same folder; None when there is no graph."""
     import numpy as np
 
     from mlops.serving.score.core import PyfuncScorer
     from mlops.serving.score.library import LibraryScorer
+    from mlops.steps.stored import joined
     from mlops.usecase import trusted_types
 
     schema = scorer.schema
@@ -176,7 +208,8 @@ def _parity(
         trained = LibraryScorer.load(schema, folder, trusted=None if verified else trusted_types(usecase))
     else:
         trained = PyfuncScorer(schema, folder)
-    original = np.asarray(trained.predict_frame(frame), dtype=np.float64)
+    answers = joined(trained.predict_frame(frame) for frame in rows.frames(list(trained.names)))
+    original = np.asarray(answers, dtype=np.float64)
     return OnnxParity(
         max_abs_difference=float(np.abs(original - scores.prediction).max()),
         label_flips=int((_labels(scores, original) != _labels(scores, scores.prediction)).sum()),
@@ -217,9 +250,26 @@ def _calibration(scores: Scores) -> list[CalibrationBin]:
     ]
 
 
-def _predictions(usecase: UseCase, scorer: Scorer, frame: pd.DataFrame, truth: Any, prediction: Any) -> Any:
+def write_predictions(
+    usecase: UseCase,
+    scorer: Scorer,
+    rows: Rows,
+    told: tuple[np.ndarray[Any, Any], np.ndarray[Any, Any]],
+    to: Path,
+) -> None:
+    """Truth and prediction of each row, with what is beside it and what it is sliced by."""
+    from mlops.steps.stored import Written
+
     kept = [c for c in beside(usecase) if c != usecase.target]
-    table = frame[list(dict.fromkeys([*kept, *usecase.slices]))].copy()
+    columns, first = list(dict.fromkeys([*kept, *usecase.slices])), 0
+    with Written(to, rows.kinds) as written:
+        for frame in rows.frames(columns):
+            part = slice(first, first + len(frame))
+            written.add(_predicted(scorer, frame.copy(), *(values[part] for values in told)))
+            first = part.stop
+
+
+def _predicted(scorer: Scorer, table: pd.DataFrame, truth: Any, prediction: Any) -> pd.DataFrame:
     table["truth"] = list(truth) if truth.ndim > 1 else truth
     if scorer.schema.listed:
         for index, label in enumerate(scorer.schema.listed):

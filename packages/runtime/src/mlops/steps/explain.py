@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from mlops.steps import _args
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from mlops.serving.score.core import Scorer
@@ -40,16 +41,18 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(given: argparse.Namespace) -> None:
     from mlops import tracking
-    from mlops.steps import _plots, dataset
-    from mlops.steps.about import about, main_metric
+    from mlops.steps import _plots
+    from mlops.steps.about import about, main_metric, named
     from mlops.steps.metrics import encode_truth
     from mlops.steps.opened import opened
+    from mlops.steps.stored import Stored, taken
     from mlops.usecase import load_usecase
 
     usecase = load_usecase(given.usecase)
-    frame, manifest = dataset.read(given.test)
+    rows = Stored(given.test)
     scorer = opened(given.model, usecase)
-    sample = sampled(frame, about(usecase, frame).groups)
+    groups = about(usecase, rows.frame(named(usecase, rows.columns))).groups if rows.count > ROWS else None
+    sample = taken(rows, sampled(rows.count, groups))
     found = importance(
         scorer,
         sample,
@@ -58,7 +61,7 @@ def _explain(given: argparse.Namespace) -> None:
         by=main_metric(usecase),
     )
     given.explanation.mkdir(parents=True, exist_ok=True)
-    record = {"window": manifest.window, "test_rows": len(frame), **found}
+    record = {"window": rows.manifest.window, "test_rows": rows.count, **found}
     (given.explanation / IMPORTANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     columns = found["columns"]
     _plots.importance(
@@ -72,20 +75,21 @@ def _explain(given: argparse.Namespace) -> None:
     tracking.log_artifacts(given.explanation, EXPLANATION)
 
 
-def sampled(frame: pd.DataFrame, groups: Any) -> pd.DataFrame:
-    """At most `ROWS` rows, at random and not the first days: the weather in one week says little of it.
+def sampled(count: int, groups: Any) -> np.ndarray[Any, Any]:
+    """Which of `count` rows: at most `ROWS`, at random and not the first days: the weather in one week says
+    little of it.
 
     Where rows belong together, whole groups are drawn.
     """
     import numpy as np
 
-    if len(frame) <= ROWS or groups is None:
-        return frame.sample(min(ROWS, len(frame)), random_state=SEED).reset_index(drop=True)
+    if count <= ROWS or groups is None:
+        return np.random.RandomState(SEED).choice(count, size=min(ROWS, count), replace=False)
     names, codes = np.unique(groups, return_inverse=True)
     order = np.random.default_rng(SEED).permutation(len(names))
     sizes = np.bincount(codes)[order].cumsum()
     kept = order[: max(1, int(np.searchsorted(sizes, ROWS, side="right")))]
-    return frame[np.isin(codes, kept)].reset_index(drop=True)
+    return np.flatnonzero(np.isin(codes, kept))
 
 
 def importance(

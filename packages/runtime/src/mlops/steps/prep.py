@@ -7,18 +7,21 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput
-from mlops.spec.split import Part, Split
+from mlops.spec.split import Part, Side, Split
 from mlops.spec.window import Window
 from mlops.steps import _args
 from mlops.usecase import UseCase, rows
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from mlops.steps.split import Dealing
 
 ENGINES = ("embedded", "spark")
 
@@ -74,16 +77,83 @@ def _require_one_way(usecase: UseCase, given: argparse.Namespace) -> None:
 def _here(usecase: UseCase, given: argparse.Namespace) -> dict[str, int]:
     """Rows of each part, made in this process."""
     from mlops.steps import dataset
+    from mlops.steps.split import Dealing
 
     if "://" in given.raw:
         raise InvalidInput(f"--raw {given.raw} is no folder of this machine; --engine spark reads it")
     raw = dataset.read_raw(Path(given.raw))
-    made: dict[str, int] = {}
-    for part, frame in parts(usecase, Path(given.raw), given.window, given.test_window, given.split):
-        _require_target(usecase, list(frame.columns), str(part))
-        name = part.side or ("train" if part.window == given.window else "test")
-        made[name] = dataset.write(Path(getattr(given, name)), frame, raw, str(part)).rows
+    folders = {name: Path(getattr(given, name)) for name in ("train", "test")}
+    if given.split is not None:
+        sides: dict[Side, Part] = {s: Part(given.window, given.split, s) for s in ("train", "test")}
+        dealing = Dealing(given.split, list(usecase.contract().columns))
+        made = _write(usecase, given, sides["train"], folders, dealing)
+        names: dict[str, str] = {side: str(part) for side, part in sides.items()}
+    else:
+        made = {}
+        names = {"train": str(given.window), "test": str(given.test_window)}
+        for name, window in (("train", given.window), ("test", given.test_window)):
+            made |= _write(usecase, given, Part(window), {name: folders[name]})
+    for name, folder in folders.items():
+        dataset.write_manifest(folder, dataset.manifest(raw, names[name], made[name]))
     return made
+
+
+def _write(
+    usecase: UseCase,
+    given: argparse.Namespace,
+    part: Part,
+    folders: Mapping[str, Path],
+    dealing: Dealing | None = None,
+) -> dict[str, int]:
+    """The rows of `part`, dealt among `folders`, batch by batch; how many each has."""
+    from mlops.steps import dataset
+    from mlops.steps.stored import Written
+
+    with ExitStack() as opened:
+        files: dict[str, Written] = {}
+        for frame, kinds in batches(usecase, Path(given.raw), part.window):
+            if not files:
+                _require_target(usecase, list(frame.columns), str(part))
+                for name, folder in folders.items():
+                    folder.mkdir(parents=True, exist_ok=True)
+                    files[name] = opened.enter_context(Written(folder / dataset.ROWS, kinds))
+            masks: Mapping[Any, Any] = dealing.masks(frame) if dealing is not None else {}
+            for name, file in files.items():
+                file.add(frame[masks[name]] if masks else frame)
+        if dealing is not None:
+            dealing.finish()
+    return {name: file.count for name, file in files.items()}
+
+
+def batches(
+    usecase: UseCase, raw: Path, window: Window | None
+) -> Iterator[tuple[pd.DataFrame, Mapping[str, Any]]]:
+    """The rows of `window` in their order, with the types in Arrow of what a batch does not tell.
+
+    All at once where only the use case's own code can make them. Raises `InvalidInput`.
+    """
+    from mlops.steps.stored import BATCH, plain, type_with_null, typed
+    from mlops.tables import embedded
+
+    last: Any = None
+    if window is not None and embedded.is_frame(usecase, raw, window):
+        import pyarrow as pa
+
+        scaled: Any = usecase
+        read = embedded.batches(scaled, raw, window, BATCH)
+        schema, nulls = next(read)
+        if all(plain(field.type) for field in schema):
+            kinds = {field.name: field.type for field in schema}
+            types = {n: kind for n in nulls if (kind := type_with_null(kinds[n]))}
+            for batch in read:
+                table = pa.Table.from_batches([batch])
+                frame = _sorted(
+                    usecase, typed(table.to_pandas(coerce_temporal_nanoseconds=True), types), last
+                )
+                last = frame[usecase.time].iloc[-1] if len(frame) else last
+                yield frame, kinds
+            return
+    yield _sorted(usecase, rows(usecase, raw, window)), {}
 
 
 def parts(
@@ -101,8 +171,12 @@ def parts(
         yield Part(window, split, side), frame
 
 
-def _sorted(usecase: UseCase, frame: pd.DataFrame) -> pd.DataFrame:
-    if usecase.time is not None and not frame[usecase.time].is_monotonic_increasing:
+def _sorted(usecase: UseCase, frame: pd.DataFrame, last: Any = None) -> pd.DataFrame:
+    """`frame`, whose rows come after `last`."""
+    if usecase.time is None:
+        return frame
+    times = frame[usecase.time]
+    if not times.is_monotonic_increasing or (last is not None and len(times) and times.iloc[0] < last):
         raise InvalidInput(
             f"features of the use case {usecase.name!r} returned rows that are not sorted by "
             f"{usecase.time!r}; "

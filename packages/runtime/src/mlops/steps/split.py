@@ -26,24 +26,62 @@ def sides(frame: pd.DataFrame, split: Split, inputs: Sequence[str]) -> dict[Side
     `inputs` are the columns that tell one row from another. Raises `InvalidInput` when the column of the
     split is missing or has nulls, or when a side has no row.
     """
-    masks = _by_column(frame, split) if split.kind == "column" else _drawn(frame, split, inputs)
-    if empty := [side for side, mask in masks.items() if not mask.any()]:
-        many = f"{frame[split.column].nunique()} groups" if split.kind == "group" else f"{len(frame)} rows"
-        raise InvalidInput(
-            f"the split {split} leaves no row to {'learn from' if empty[0] == 'train' else 'test on'} "
-            f"(there are {many}); choose another share or seed"
-        )
+    dealing = Dealing(split, inputs)
+    masks = dealing.masks(frame)
+    dealing.finish()
     return {side: frame[mask].reset_index(drop=True) for side, mask in masks.items()}
 
 
-def _drawn(frame: pd.DataFrame, split: Split, inputs: Sequence[str]) -> dict[Side, Array]:
-    if split.kind == "group":
-        _require(frame, split)
-        codes = _hashed(frame[[split.column]].astype(str), split.seed)
-    else:
-        codes = _hashed(frame[list(inputs)], split.seed)
-    test = codes < split.share
-    return {"train": ~test, "test": test}
+class Dealing:
+    """Rows dealt batch by batch: to which side one goes depends on nothing but what is in it."""
+
+    def __init__(self, split: Split, inputs: Sequence[str]) -> None:
+        self._split, self._inputs = split, list(inputs)
+        self._rows = self._nulls = 0
+        self._known: set[Any] = set()
+        self._dealt: dict[Side, int] = {"train": 0, "test": 0}
+
+    def masks(self, frame: pd.DataFrame) -> dict[Side, Array]:
+        """The rows of each side. Raises `InvalidInput` when the column of the split is missing."""
+        split = self._split
+        if split.kind != "random":
+            _require(frame, split)
+            self._nulls += int(frame[split.column].isna().sum())
+        if split.kind == "column":
+            texts = frame[split.column].astype(str).to_numpy()
+            self._known.update(texts.tolist())
+            test = np.isin(texts, split.test)
+            train = np.isin(texts, split.train) if split.train else ~test
+        else:
+            if split.kind == "group":
+                self._known.update(frame[split.column].dropna().unique().tolist())
+                codes = _hashed(frame[[split.column]].astype(str), split.seed)
+            else:
+                codes = _hashed(frame[self._inputs], split.seed)
+            test = codes < split.share
+            train = ~test
+        self._rows += len(frame)
+        self._dealt["train"] += int(train.sum())
+        self._dealt["test"] += int(test.sum())
+        return {"train": train, "test": test}
+
+    def finish(self) -> None:
+        """Raises `InvalidInput` for what all rows together lack."""
+        split = self._split
+        if self._nulls:
+            raise InvalidInput(
+                f"the split {split} goes by the column {split.column!r}, and {self._nulls} rows have none"
+            )
+        named = (*split.test, *split.train) if split.kind == "column" else ()
+        if unknown := [value for value in named if value not in self._known]:
+            some = ", ".join(sorted(self._known)[:_FEW])
+            raise InvalidInput(f"the split {split} names {', '.join(unknown)}; the column has {some}")
+        if empty := [side for side, rows in self._dealt.items() if not rows]:
+            many = f"{len(self._known)} groups" if split.kind == "group" else f"{self._rows} rows"
+            raise InvalidInput(
+                f"the split {split} leaves no row to {'learn from' if empty[0] == 'train' else 'test on'} "
+                f"(there are {many}); choose another share or seed"
+            )
 
 
 def _hashed(columns: pd.DataFrame, seed: int) -> Array:
@@ -69,25 +107,10 @@ def _plain(value: Any) -> Any:
     return value.tolist() if hasattr(value, "tolist") else value
 
 
-def _by_column(frame: pd.DataFrame, split: Split) -> dict[Side, Array]:
-    _require(frame, split)
-    texts = frame[split.column].astype(str).to_numpy()
-    known = set(texts.tolist())
-    if unknown := [value for value in (*split.test, *split.train) if value not in known]:
-        some = ", ".join(sorted(known)[:_FEW])
-        raise InvalidInput(f"the split {split} names {', '.join(unknown)}; the column has {some}")
-    test = np.isin(texts, split.test)
-    return {"train": np.isin(texts, split.train) if split.train else ~test, "test": test}
-
-
 def _require(frame: pd.DataFrame, split: Split) -> None:
     if split.column not in frame:
         raise InvalidInput(
             f"the split {split} goes by the column {split.column!r}, which `features` does not "
             "return; it returns "
             f"{', '.join(map(str, frame.columns))} (name it in `beside` of the use case when it is no input)"
-        )
-    if nulls := int(frame[split.column].isna().sum()):
-        raise InvalidInput(
-            f"the split {split} goes by the column {split.column!r}, and {nulls} rows have none"
         )

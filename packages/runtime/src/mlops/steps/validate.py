@@ -8,10 +8,13 @@ import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops.errors import ContractViolation, Problem
 from mlops.steps import _args
+
+if TYPE_CHECKING:
+    from mlops.steps.stored import Rows
 
 log = logging.getLogger("mlops.steps")
 
@@ -32,9 +35,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _validate(given: argparse.Namespace) -> None:
     from mlops import tracking
-    from mlops.monitoring.contract import check
     from mlops.monitoring.rules import columns_of, unchecked
-    from mlops.steps import dataset
+    from mlops.monitoring.streamed import check_batches
+    from mlops.steps.stored import Stored
     from mlops.usecase import beside, load_usecase
 
     usecase = load_usecase(given.usecase)
@@ -45,23 +48,26 @@ def _validate(given: argparse.Namespace) -> None:
         log.warning("the contract's %s", sentence)
     problems = []
     for name in ("train", "test"):
-        frame, manifest = dataset.read(getattr(given, name))
-        report["rows"][name] = len(frame)
-        inputs = frame.drop(columns=list(beside(usecase)), errors="ignore")
-        found = check(inputs, contract)
+        rows = Stored(getattr(given, name))
+        report["rows"][name] = rows.count
+        found = check_batches(rows, [c for c in rows.columns if c not in beside(usecase)], contract)
         report["violations"] += [{"data": name, **violation.record()} for violation in found]
-        problems += [Problem(f"{name} ({manifest.window})", str(violation)) for violation in found]
-        missing = [c for c in beside(usecase) if c not in frame or frame[c].isna().any()]
+        problems += [Problem(f"{name} ({rows.manifest.window})", str(violation)) for violation in found]
+        missing = [c for c in beside(usecase) if c not in rows.columns or _nulls(rows, c)]
         for column in missing:
             sentence = f"column {column!r} is absent or has nulls; every row needs one"
             report["violations"].append({"data": name, "column": column, "sentence": sentence})
-            problems.append(Problem(f"{name} ({manifest.window})", sentence))
+            problems.append(Problem(f"{name} ({rows.manifest.window})", sentence))
     given.report.mkdir(parents=True, exist_ok=True)
     (given.report / REPORT).write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
     tracking.log_metrics({"contract_violations": float(len(problems))})
     if problems:
         tracking.log_artifacts(given.report, "report")
         raise ContractViolation(problems)
+
+
+def _nulls(rows: Rows, column: str) -> bool:
+    return any(bool(frame[column].isna().any()) for frame in rows.frames([column]))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ metrics are read here too (`_local_runs.py`); MLflow writes them, and makes new 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sqlite3
 from collections.abc import Iterator, Mapping
@@ -24,6 +25,9 @@ SCHEMA = "6f8d9c3b2a1e"
 """The migration that made the tables which are read here."""
 _WORKSPACE = "default"
 _GONE = "Deleted_Internal"
+_OURS = re.compile(r"mlops(\.[\w-]+){1,9}")
+_TAG_LENGTH = 8000
+"""Characters of a run's tag that MLflow's table has room for."""
 _VERSIONS = """\
 SELECT version, run_id, source, creation_time FROM model_versions
 WHERE workspace = ? AND name = ? AND current_stage IS NOT ? {more} ORDER BY version DESC LIMIT ?"""
@@ -136,6 +140,21 @@ class LocalDatabase:
                     (*place, version),
                 )
 
+    def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
+        """Set or replace tags of a run, all or none of them. Raises `NotFound`."""
+        with self.connection(f"tag run {run_id}") as connection, connection:
+            connection.execute("BEGIN IMMEDIATE")  # a run that is deleted now does not get tags first
+            row = connection.execute(
+                "SELECT lifecycle_stage FROM runs WHERE run_uuid = ?", (run_id,)
+            ).fetchone()
+            if row is None or row[0] != "active":
+                why = "there is no such run" if row is None else "it is in MLflow's bin"
+                raise NotFound(f"cannot tag run {run_id}: {why}")
+            connection.executemany(
+                "INSERT OR REPLACE INTO tags (key, value, run_uuid) VALUES (?, ?, ?)",
+                [(key, value, run_id) for key, value in tags.items()],
+            )
+
     def artifact_uri(self, run_id: str) -> str:
         """Where the files of a run are; raises `NotFound`."""
         with self.connection(f"read run {run_id}") as connection:
@@ -154,6 +173,11 @@ class LocalDatabase:
             raise TargetError(
                 f"cannot {what}: {_sqlite.sentence(str(error), f'sqlite://{self._path}')}"
             ) from error
+
+
+def plain(tags: Mapping[str, str]) -> bool:
+    """Whether tags of a run are rows and nothing else: MLflow's own names mean more, long texts are cut."""
+    return all(_OURS.fullmatch(key) and len(value) <= _TAG_LENGTH for key, value in tags.items())
 
 
 def folder(uri: str) -> Path | None:

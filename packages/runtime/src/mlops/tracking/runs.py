@@ -57,6 +57,9 @@ class PipelineTracker:
 
     def set_tags(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set or replace tags."""
+        if _local.plain(tags) and (local := _local.opened(self.uri)) is not None:
+            local.tag_run(run_id, tags)
+            return
         log_batch(StepRun(self.uri, run_id), tags=tags)
 
     def log(

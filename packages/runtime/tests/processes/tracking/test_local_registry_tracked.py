@@ -87,6 +87,34 @@ def test_what_is_written_here_is_seen_there(filled: tuple[str, Path], by_mlflow:
     assert client(uri).get_registered_model(MODEL).aliases == {"prod": 2}
 
 
+def test_a_run_gets_its_tags_without_mlflow_and_mlflow_sees_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, by_mlflow: Callable[[], None]
+):
+    uri = sqlite_uri(tmp_path / "mlflow.db")
+    tracker = PipelineTracker(uri, tmp_path / "artifacts")
+    run = tracker.create_parent("e", "train", {"mlops.verdict": "blocked: onnx"})
+    asked: list[object] = []
+    with monkeypatch.context() as patch:
+        patch.setattr("mlops.tracking.runs.log_batch", lambda *args, **more: asked.append(more["tags"]))
+        tracker.set_tags(run, {"mlops.verdict": "passed", "mlops.text": "é'\n"})
+        assert asked == []
+        # A name of MLflow's, and a text that it cuts, are not rows alone.
+        for others in ({"mlflow.runName": "again"}, {"mlops.long": "x" * 8001}, {"freight": "x"}):
+            tracker.set_tags(run, others)
+    assert len(asked) == 3
+    with pytest.raises(NotFound, match="cannot tag run absent: there is no such run"):
+        tracker.set_tags("absent", {"mlops.verdict": "passed"})
+    by_mlflow()
+    tags = tracker.get(run).tags
+    assert (tags["mlops.verdict"], tags["mlops.text"]) == ("passed", "é'\n")
+    from mlops.tracking._connection import client
+
+    client(uri).delete_run(run)
+    monkeypatch.undo()
+    with pytest.raises(NotFound, match="it is in MLflow's bin"):
+        tracker.set_tags(run, {"mlops.verdict": "passed"})
+
+
 def test_files_of_a_run_are_the_same(filled: tuple[str, Path], tmp_path: Path, by_mlflow: Callable[[], None]):
     uri, folder = filled
     tracker, store = PipelineTracker(uri), ModelStore(uri)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,6 +17,7 @@ from mlops.lifecycle.decide.report import markdown
 from mlops.lifecycle.desired.proven import VERDICT, keep_released, recorded
 from mlops.lifecycle.desired.proven import stored_report as stored_report  # noqa: PLC0414 (asked of this room)
 from mlops.lifecycle.train import facts
+from mlops.spec.admits import RICH
 from mlops.spec.digest import text_digest
 from mlops.spec.evaluation import FILE, Evaluation, read_evaluation
 from mlops.spec.files import gates_path, load_policy
@@ -26,15 +28,15 @@ from mlops.spec.proof import judged_tags
 from mlops.spec.schema import ModelSchema
 from mlops.spec.settings import load_settings
 from mlops.steps import latency
-from mlops.steps.about import about
+from mlops.steps.about import about, named
 from mlops.steps.metrics import encode_truth
 from mlops.targets.base import ModelVersion, Registry, Target
 from mlops.usecase import Judges, UseCase, load_usecase
 
 if TYPE_CHECKING:
-    import pandas as pd
-
-    from mlops.serving.score.core import Scorer
+    from mlops.serving.score.core import Cell, Row, Scorer
+    from mlops.steps.metrics import About
+    from mlops.steps.stored import File
 
 GATE_TAG = "mlops.gate"
 BLOCKED_TAG = "mlops.gate.blocked"
@@ -45,6 +47,12 @@ DIGEST_TAG = "mlops.digest"
 REPORT = "report"
 """Run artifacts: the folder of the evaluate step."""
 TEST_ROWS = "evaluation/test.parquet"
+ROWS = 1 << 12
+"""Test rows that are in memory at a time."""
+_LABELS = ("string", "int64", "int32", "double", "float")
+"""Types of Arrow whose labels need no pandas."""
+SINGLE = 32
+"""Rows that are scored one by one to see how long that takes."""
 SAID = "evaluation/said.parquet"
 """`truth` and `prediction` as a brought pipeline gives them, where nobody asked the model."""
 
@@ -140,16 +148,16 @@ def gather(
     is evidence too: its `problem` says why, and the gates block. So is a candidate that would run code when
     it is loaded: without `runs_code` it is not.
     """
-    frame = _test_rows(registry, chosen)
-    candidate, scorer = _candidate(registry, usecase, chosen, frame, runs_code=runs_code)
+    rows = _test_rows(registry, chosen)
+    candidate, scorer = _candidate(registry, usecase, chosen, rows, runs_code=runs_code)
     live = [(env, live_version(registry, chosen.model, env)) for env in reversed(order)]
     current = live[0][1]
     if current is None:
         nearest = next((found for _, found in live if found is not None), None)
         schema = _schema(registry, nearest) if nearest else None
-        return _timed(candidate, scorer, _latencies(frame, scorer)), None, schema
-    champion, other = _champion(registry, usecase, current, frame, candidate)
-    took = _latencies(frame, scorer, other)
+        return _timed(candidate, scorer, _latencies(rows, scorer)), None, schema
+    champion, other = _champion(registry, usecase, current, rows, candidate)
+    took = _latencies(rows, scorer, other)
     champion = replace(champion, latency=took[-1] if other else None)
     return _timed(candidate, scorer, took), champion, champion.schema
 
@@ -158,22 +166,86 @@ def _timed(candidate: Evidence, scorer: Scorer | None, took: list[float]) -> Evi
     return candidate if scorer is None else replace(candidate, latency=took[0])
 
 
-def _test_rows(registry: Registry, version: ModelVersion) -> pd.DataFrame:
-    import pandas as pd
+def _test_rows(registry: Registry, version: ModelVersion) -> File:
+    from mlops.steps.stored import File
 
     path = registry.artifacts(version.run_id, TEST_ROWS)
     try:
-        return pd.read_parquet(path)
-    except (OSError, ValueError) as error:
+        return File(path, ROWS)
+    except InvalidInput as error:
         raise TargetError(f"{TEST_ROWS} of run {version.run_id} cannot be read: {error}") from None
 
 
 def sample_requests(registry: Registry, version: ModelVersion, count: int) -> list[dict[str, Any]]:
     """At most `count` of the version's test rows, drawn at random but always the same, one a request."""
-    schema, frame = _schema(registry, version), _test_rows(registry, version)
+    schema, frame = _schema(registry, version), _test_rows(registry, version).frame()
     rows = latency.rows_of(schema, frame.sample(min(count, len(frame)), random_state=count), count)
     columns = [column.name for column in schema.columns]
     return [{"input_data": {"columns": columns, "data": [list(row)]}} for row in rows]
+
+
+def _in_arrow(scorer: Scorer | None, rows: File) -> bool:
+    """Whether the rows need no pandas, which takes longer to import than a graph to answer them."""
+    return scorer is not None and scorer.schema.onnx is not None and set(scorer.names) <= set(rows.columns)
+
+
+def _predictions(scorer: Scorer, rows: File) -> Any:
+    import numpy as np
+
+    inputs = [name for name in scorer.names if name in rows.columns]
+    batches = rows.arrow(inputs) if _in_arrow(scorer, rows) else rows.frames(inputs)
+    return np.concatenate([scorer.predict_frame(batch) for batch in batches])
+
+
+def _truth(schema: ModelSchema, rows: File, target: str) -> Any:
+    """The labels, encoded. Raises `InvalidInput`."""
+    import numpy as np
+
+    kind = str(rows.kinds[target])
+    if schema.task not in ("binary", "multiclass", "regression") or kind not in _LABELS:
+        return encode_truth(schema, rows.frame([target])[target])
+    return encode_truth(schema, np.concatenate([_labels(b.column(0)) for b in rows.arrow([target])]))
+
+
+def _labels(column: Any) -> Any:
+    """As pandas has them."""
+    import numpy as np
+    import pyarrow as pa
+
+    from mlops.spec.arrays import numbers
+
+    if str(column.type) == "string":
+        return np.array(column.to_pylist(), dtype=object)
+    # Whole numbers among which is a null are floats.
+    return numbers(column, pa.float64() if column.null_count else column.type)
+
+
+def _texts(rows: File, column: str) -> Any:
+    """A column as text, as pandas says it."""
+    import numpy as np
+
+    if str(rows.kinds[column]) == "string":
+        parts = [batch.column(0).to_pylist() for batch in rows.arrow([column])]
+        return np.array([str(text) for part in parts for text in part], dtype=object)
+    return rows.frame([column])[column].astype(str).to_numpy()
+
+
+def _about(usecase: UseCase, rows: File) -> About:
+    columns = named(usecase, rows.columns)
+    frame: Any = rows.frame(columns) if columns else ()
+    return about(usecase, frame)
+
+
+def _single(scorer: Scorer, rows: File) -> Sequence[Row]:
+    """A few rows as requests carry them."""
+    if not _in_arrow(scorer, rows) or any(c.type in RICH for c in scorer.schema.columns):
+        return latency.rows_of(scorer.schema, next(rows.frames(list(scorer.names))))
+    first = next(rows.arrow(scorer.names)).slice(0, SINGLE)
+    return list(zip(*(_cells(first.column(name)) for name in scorer.names), strict=True))
+
+
+def _cells(column: Any) -> list[Cell]:
+    return [None if isinstance(cell, float) and math.isnan(cell) else cell for cell in column.to_pylist()]
 
 
 def _folder(registry: Registry, version: ModelVersion) -> Path:
@@ -192,7 +264,7 @@ def _schema(registry: Registry, version: ModelVersion) -> ModelSchema:
 
 
 def _candidate(
-    registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame, *, runs_code: bool
+    registry: Registry, usecase: UseCase, version: ModelVersion, rows: File, *, runs_code: bool
 ) -> tuple[Evidence, Scorer | None]:
     from mlops.serving.score.core import load
 
@@ -200,7 +272,7 @@ def _candidate(
     scorer = None
     if runs_code or not schema.runs_code:
         scorer = load(_folder(registry, version), digest=version.tags[DIGEST_TAG])
-    if usecase.target not in frame:
+    if usecase.target not in rows.columns:
         raise InvalidInput(f"{TEST_ROWS} of run {version.run_id} lacks the target {usecase.target!r}")
     evaluation = None
     # A model that was trained elsewhere has none: the gates that need it block and say so.
@@ -211,11 +283,11 @@ def _candidate(
     made = Evidence(
         version=version.version,
         schema=schema,
-        truth=encode_truth(schema, frame[usecase.target]),
-        prediction=None if scorer is None else scorer.predict_frame(frame),
-        slices={c: frame[c].astype(str).to_numpy() for c in usecase.slices if c in frame},
+        truth=_truth(schema, rows, usecase.target),
+        prediction=None if scorer is None else _predictions(scorer, rows),
+        slices={c: _texts(rows, c) for c in usecase.slices if c in rows.columns},
         evaluation=evaluation,
-        about=about(usecase, frame),
+        about=_about(usecase, rows),
         problem=""
         if scorer is not None
         else f"it was not loaded, because that runs code: {schema.runs_code}",
@@ -246,7 +318,7 @@ def _said(
 
 
 def _champion(
-    registry: Registry, usecase: UseCase, version: ModelVersion, frame: pd.DataFrame, candidate: Evidence
+    registry: Registry, usecase: UseCase, version: ModelVersion, rows: File, candidate: Evidence
 ) -> tuple[Evidence, Scorer | None]:
     """Its predictions on the candidate's rows, or the sentence that says why there are none."""
     from mlops.serving.score.core import load, read_schema
@@ -260,8 +332,8 @@ def _champion(
         )
     try:
         scorer = load(folder, digest=version.tags[DIGEST_TAG])
-        truth = encode_truth(schema, frame[usecase.target])
-        prediction = scorer.predict_frame(frame)
+        truth = _truth(schema, rows, usecase.target)
+        prediction = _predictions(scorer, rows)
     except MlopsError as error:
         return replace(bare, problem=str(error)), None
     return replace(bare, truth=truth, prediction=prediction), scorer
@@ -282,8 +354,6 @@ def _champion_said(
         return replace(bare, problem=str(error))
 
 
-def _latencies(frame: pd.DataFrame, *scorers: Scorer | None) -> list[float]:
-    calls: list[tuple[Scorer, Any]] = [
-        (scorer, latency.rows_of(scorer.schema, frame)) for scorer in scorers if scorer is not None
-    ]
+def _latencies(rows: File, *scorers: Scorer | None) -> list[float]:
+    calls = [(scorer, _single(scorer, rows)) for scorer in scorers if scorer is not None]
     return [taken.seconds for taken in latency.measure(calls)]

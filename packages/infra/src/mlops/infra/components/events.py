@@ -91,6 +91,6 @@ class Events(Component):
                 retry_policy=eventgrid.RetryPolicyArgs(
                     max_delivery_attempts=30, event_time_to_live_in_minutes=1440
                 ),
-                opts=self.child(after=allowed),
+                opts=self.child(after=allowed, waits=True),
             )
         self.register_outputs({"topic": self.topic.id})

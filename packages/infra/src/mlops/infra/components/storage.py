@@ -3,8 +3,8 @@ piles up."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import pulumi
 from pulumi_azure_native import storage
@@ -19,6 +19,8 @@ CONTAINERS = {
     "artifacts": "what runs write: models, reports",
     "captured": "inputs and predictions that endpoints and batch jobs captured",
 }
+_SHOWN = ["defaultEncryptionScope", "denyEncryptionScopeOverride"]
+"""Azure fills these in; a container that is taken into the stack shows them."""
 UNDELIVERED = "undelivered-events"
 """And `JOURNAL`, which no datastore of the workspace shows."""
 
@@ -33,6 +35,8 @@ class StorageProps:
     queues: Sequence[str]
     private: bool
     encryption: Encryption | None
+    adopted: Mapping[str, str] = field(default_factory=dict)
+    """Ids of containers that are there already, by name: they are taken into the stack."""
 
 
 class Storage(Component):
@@ -106,7 +110,12 @@ class Storage(Component):
                 account_name=self.account.name,
                 container_name=container,
                 public_access="None",
-                opts=self.child(after=[blobs], protect=place.protect),
+                opts=self.child(
+                    after=[blobs],
+                    protect=place.protect,
+                    import_=props.adopted.get(container),
+                    ignore_changes=_SHOWN if container == JOURNAL else None,
+                ),
             )
             for container in (*CONTAINERS, JOURNAL, *([UNDELIVERED] if props.queues else []))
         }

@@ -75,6 +75,7 @@ class Aks(Component):
             opts=self.child(
                 after=props.after,
                 protect=place.protect,
+                waits=True,
                 # The autoscaler owns the number of nodes.
                 ignore_changes=["agentPoolProfiles[*].count"],
                 custom_timeouts=pulumi.CustomTimeouts(create="60m", update="60m", delete="60m"),

@@ -194,6 +194,7 @@ def _options(request: Any) -> dict[str, Any]:
         if getattr(request.customTimeouts, k)
     }
     options = {
+        "import": request.importId,
         "protect": request.protect,
         "retain_on_delete": request.retainOnDelete,
         "delete_before_replace": request.deleteBeforeReplace,

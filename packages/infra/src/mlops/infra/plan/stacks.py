@@ -41,9 +41,14 @@ def capture_stacks(
             if first in known and first not in captured:
                 run(first)
         # The program of an older commit may not know the rule.
-        check = getattr(part_of(root, "wanted"), "check_lifetime", lambda *_: None)
+        rules = part_of(root, "wanted")
+        check = getattr(rules, "check_lifetime", lambda *_: None)
         if (training := _trains_in(root, stack)) and training != stack:
             check(stack, training, str(captured[training].exports["ttl"]))
+        check = getattr(rules, "check_upstream", lambda *_, **__: None)
+        if before := _before(root, stack):
+            ttl, own = (str(captured[name].exports["ttl"]) for name in (before, stack))
+            check(stack, before, ttl, own=own)
     return [captured[stack] for stack in wanted]
 
 
@@ -54,12 +59,20 @@ def _in_order(root: Path, stack: str, asked: Sequence[str] = ()) -> list[str]:
     """
     if stack == SHARED or stack not in stack_names(root):
         return [stack]
-    # The program of an older commit reads no environment before.
-    before = getattr(part_of(root, "wanted"), "stack_before", lambda *_: "")(root, stack)
-    reads = [SHARED, _trains_in(root, stack), before]
+    reads = [SHARED, _trains_in(root, stack), _before(root, stack)]
     asked = (*asked, stack)
     first = [n for read in reads if read not in ("", *asked) for n in _in_order(root, read, asked)]
     return list(dict.fromkeys([*first, stack]))
+
+
+def _before(root: Path, stack: str) -> str:
+    """The environment before this one, whose exports it reads; empty for none.
+
+    The program of an older commit reads no environment before.
+    """
+    if stack == SHARED:
+        return ""
+    return str(getattr(part_of(root, "wanted"), "stack_before", lambda *_: "")(root, stack))
 
 
 def _trains_in(root: Path, stack: str) -> str:

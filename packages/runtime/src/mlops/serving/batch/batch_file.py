@@ -30,6 +30,9 @@ ROW = "_row"
 PREDICTION = "_prediction"
 """Probability of the last class, value, or a list with one probability a class."""
 
+LABEL = "_label"
+"""The class that the model's threshold makes of the probability; absent where a model has none."""
+
 
 @dataclass(frozen=True)
 class BatchJob:
@@ -107,6 +110,10 @@ def answers(scorer: Scorer, job: BatchJob, batch: Any, predictions: Predictions,
     columns[PREDICTION] = pa.array(
         values.tolist() if values.ndim > 1 else values, pa.list_(pa.float64()) if listed else pa.float64()
     )
+    cut = scorer.schema.threshold if scorer.schema.task == "binary" else None
+    if cut is not None and LABEL not in job.keep:
+        no, yes = scorer.schema.classes or ["0", "1"]
+        columns[LABEL] = pa.array(np.where(values >= cut, yes, no), pa.string())
     about = {"mlops.model": scorer.schema.model, "mlops.digest": job.digest}
     return pa.Table.from_pydict(columns, metadata=about)
 

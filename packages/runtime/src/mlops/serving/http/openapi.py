@@ -157,7 +157,7 @@ def _operation(path: str, body: Any, answer: Any, swagger: bool) -> dict[str, An
 def _meaning(schema: ModelSchema) -> str:
     if schema.task == "binary":
         positive = schema.classes[-1] if schema.classes else "1"
-        return f"Each prediction is the probability of class {positive!r}."
+        return f"Each prediction is the probability of class {positive!r}.{_decided(schema, positive)}"
     if schema.task == "multiclass":
         return f"Each prediction is a list of probabilities of the classes {', '.join(schema.classes)}."
     if schema.task == "multilabel":
@@ -167,3 +167,10 @@ def _meaning(schema: ModelSchema) -> str:
     if schema.task == "ranking":
         return "Each prediction is a number; of rows that compete, the one with the highest comes first."
     return "Each prediction is a number."
+
+
+def _decided(schema: ModelSchema, positive: str) -> str:
+    if schema.threshold is None:
+        return ""
+    rule = f", as {schema.decision} chose on training rows" if schema.decision else ""
+    return f" From {schema.threshold!r} on a row counts as {positive!r}{rule}."

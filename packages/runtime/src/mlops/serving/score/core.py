@@ -363,7 +363,9 @@ def _floats(column: Any) -> Any:
     if hasattr(column, "to_pylist"):
         import pyarrow as pa
 
-        return column.cast(pa.float32(), safe=False).to_numpy(zero_copy_only=False)
+        from mlops.spec.arrays import numbers
+
+        return numbers(column, pa.float32())
     return column.to_numpy(dtype=np.float32, na_value=np.nan)
 
 

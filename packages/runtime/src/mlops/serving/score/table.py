@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NoReturn
 
-import numpy as np
-
 from mlops.errors import InvalidInput
 from mlops.serving.score.columns import allowed
 from mlops.spec.admits import fits, refused
+from mlops.spec.arrays import flags
 from mlops.spec.schema import Column, ModelSchema
 
 
@@ -38,7 +37,7 @@ def _check_column(column: Column, values: Any, first_row: int) -> None:
     bad = refused(column, values)
     if not column.nullable:
         absent = values.is_null(nan_is_null=True) if kinds.is_floating(values.type) else values.is_null()
-        bad = bad | np.asarray(absent.to_numpy(zero_copy_only=False), dtype=bool)
+        bad = bad | flags(absent)
     if bad.any():
         place = int(bad.argmax())
         _refuse(column, values[place].as_py(), first_row + place)
