@@ -230,13 +230,13 @@ def arm_type(token: str) -> ArmType:
     Raises `InvalidInput` for a token that the table lacks.
     """
     kind = token.removeprefix("azure-native:")
-    found = known(kind)
-    if found is None:
+    entry = known(kind)
+    if entry is None:
         raise InvalidInput(
             f"{token} is no kind of resource that plan and policy know; add {kind!r} to arm_types in infra/own.py, "
             "with its ARM type, API version and name inputs (docs/guides/own-resource.md)"
         )
-    return found
+    return entry
 
 
 _OWN: dict[str, ArmType] = {}

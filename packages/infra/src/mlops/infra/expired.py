@@ -53,7 +53,7 @@ def lifetimes(root: Path) -> list[Lifetime]:
 
 def configured(root: Path) -> dict[str, str]:
     """Stacks with a `ttl`, and theirs. Raises `InvalidInput` for one that trains for another stack."""
-    found: dict[str, str] = {}
+    ttls: dict[str, str] = {}
     trains: dict[str, str] = {}
     for stack in stack_names(root):
         values, secret = raw_stack_file(root, stack)
@@ -61,13 +61,13 @@ def configured(root: Path) -> dict[str, str]:
         if isinstance(config, EnvironmentStack):
             trains[stack] = config.trains_in
             if config.ttl:
-                found[stack] = config.ttl
+                ttls[stack] = config.ttl
     for stack, training in trains.items():
-        check_lifetime(stack, training, found.get(training))
+        check_lifetime(stack, training, ttls.get(training))
         before = stack_before(root, stack)
-        check_upstream(stack, before, found.get(before), own=found.get(stack))
-    check_jobs(root, found)
-    return found
+        check_upstream(stack, before, ttls.get(before), own=ttls.get(stack))
+    check_jobs(root, ttls)
+    return ttls
 
 
 def check_jobs(root: Path, stacks: Iterable[str]) -> None:
@@ -96,7 +96,7 @@ def _has_job(path: str, text: str, stack: str) -> bool:
 
 def live(ttls: Mapping[str, str], listed: list[dict[str, Any]]) -> list[Lifetime]:
     """`listed` is what `pulumi stack ls --json` prints. Raises `TargetError` when it is something else."""
-    found = []
+    lifetimes = []
     # A self-managed backend may say <organization>/<project>/<stack>.
     stacks = {str(item.get("name", "")).rpartition("/")[2]: item for item in listed}
     for stack, ttl in ttls.items():
@@ -112,8 +112,8 @@ def live(ttls: Mapping[str, str], listed: list[dict[str, Any]]) -> list[Lifetime
                 f"pulumi stack ls --json gives stack {stack} the last update {text!r}, which is no date"
             ) from None
         updated = updated if updated.tzinfo else updated.replace(tzinfo=UTC)
-        found.append(Lifetime(stack, ttl, updated, updated + duration(ttl)))
-    return found
+        lifetimes.append(Lifetime(stack, ttl, updated, updated + duration(ttl)))
+    return lifetimes
 
 
 def duration(ttl: str) -> timedelta:

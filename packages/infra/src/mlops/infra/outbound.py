@@ -39,21 +39,21 @@ def needed(root: Path, *, container: bool = False) -> list[Need]:
     Raises `InvalidInput` for a file that is no YAML.
     """
     patterns = (_PIPELINES, *([_CONTAINER] if container else []))
-    found: set[Need] = set()
+    needs: set[Need] = set()
     for path in sorted({p for pattern in patterns for p in root.glob(pattern)}):
         name = path.relative_to(root).as_posix()
         for environment in _environments(Document.read(path, name).value):
-            found |= {Need(host, file) for host, file in _hosts(environment, path, root)}
-    return sorted(n for n in found if not _allowed(n.host, _ALWAYS))
+            needs |= {Need(host, file) for host, file in _hosts(environment, path, root)}
+    return sorted(n for n in needs if not _allowed(n.host, _ALWAYS))
 
 
 def lacking(needs: Iterable[Need], outbound: Sequence[str]) -> dict[str, str]:
     """Of each host that the network does not let out, one file that needs it."""
-    found: dict[str, str] = {}
+    missing: dict[str, str] = {}
     for need in needs:
         if not any(_matches(need.host, domain) for domain in outbound):
-            found.setdefault(need.host, need.file)
-    return found
+            missing.setdefault(need.host, need.file)
+    return missing
 
 
 def _environments(value: Any) -> Iterator[Mapping[str, Any]]:
@@ -93,32 +93,32 @@ def _hosts(environment: Mapping[str, Any], path: Path, root: Path) -> Iterator[t
 
 def conda_hosts(conda: Mapping[str, Any]) -> set[str]:
     """Hosts of a conda file: its channels, and what pip inside it asks."""
-    found: set[str] = set()
+    hosts: set[str] = set()
     for channel in conda.get("channels") or ["defaults"]:
         text = str(channel)
         if "://" in text:
-            found.add(urlsplit(text).hostname or "")
+            hosts.add(urlsplit(text).hostname or "")
         elif text in {"defaults", "main", "r"} or text.startswith("pkgs/"):
-            found.add(DEFAULTS)
+            hosts.add(DEFAULTS)
         elif text != "nodefaults":
-            found.add(CONDA)
+            hosts.add(CONDA)
     for item in conda.get("dependencies") or []:
         if isinstance(item, Mapping) and item.get("pip"):
-            found |= pip_hosts(str(line) for line in item["pip"])
+            hosts |= pip_hosts(str(line) for line in item["pip"])
         elif "::" in str(item):
-            found.add(DEFAULTS if str(item).startswith(("defaults::", "main::")) else CONDA)
-    return found
+            hosts.add(DEFAULTS if str(item).startswith(("defaults::", "main::")) else CONDA)
+    return hosts
 
 
 def pip_hosts(lines: Iterable[str]) -> set[str]:
     """Hosts of pip's lines: PyPI unless another index takes its place, and every address in them."""
-    found: set[str] = set()
+    hosts: set[str] = set()
     replaced = False
     for line in lines:
         words = re.sub(r"(^|\s)#.*", "", line)
-        found |= _addresses(words)
+        hosts |= _addresses(words)
         replaced = replaced or bool(re.search(r"(^|\s)(-i|--index-url)[ =]", words))
-    return found if replaced else found | set(PYPI)
+    return hosts if replaced else hosts | set(PYPI)
 
 
 def docker_hosts(text: str) -> set[str]:
@@ -127,19 +127,19 @@ def docker_hosts(text: str) -> set[str]:
     """
     text = re.sub(r"(?m)^\s*#.*$", "", text).replace("\\\n", " ")
     stages = {s.lower() for s in re.findall(r"(?im)^FROM .* AS (\S+)", text)}
-    found: set[str] = set()
+    hosts: set[str] = set()
     images = re.findall(r"(?im)^FROM (?:--\S+ )*(\S+)", text)
     images += [i for i in re.findall(r"(?im)^COPY .*--from=(\S+)", text) if not i.isdecimal()]
     for image in images:
         if image.lower() not in stages and image != "scratch" and "$" not in image:
-            found |= image_hosts(image)
+            hosts |= image_hosts(image)
     for words in re.findall(r"(?im)^(?:RUN|ADD) (.*)$", text):
-        found |= _addresses(words)
+        hosts |= _addresses(words)
         if re.search(r"\b(pip3?|uv) (pip )?(install|sync)\b", words):
-            found |= pip_hosts([words])
+            hosts |= pip_hosts([words])
         if re.search(r"\b(conda|mamba|micromamba) (env )?(install|create|update)\b", words):
-            found |= conda_hosts({"channels": re.findall(r"(?:-c|--channel)[ =](\S+)", words)})
-    return found
+            hosts |= conda_hosts({"channels": re.findall(r"(?:-c|--channel)[ =](\S+)", words)})
+    return hosts
 
 
 def _addresses(words: str) -> set[str]:

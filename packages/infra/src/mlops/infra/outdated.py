@@ -34,8 +34,8 @@ def last_applied(history: Iterable[Mapping[str, Any]]) -> str | None:
     """The commit of the newest update in what `pulumi stack history --json` prints, newest first."""
     for update in history:
         if update.get("kind") in {"update", "destroy"}:
-            found = (update.get("environment") or {}).get("git.head")
-            return str(found) if found else None
+            commit = (update.get("environment") or {}).get("git.head")
+            return str(commit) if commit else None
     return None
 
 
@@ -65,10 +65,10 @@ def _history(root: Path, stack: str) -> list[dict[str, Any]]:
     if done.returncode:
         raise TargetError(f"pulumi stack history failed: {done.stderr.strip() or done.stdout.strip()}")
     try:
-        found = json.loads(done.stdout or "[]")
+        updates = json.loads(done.stdout or "[]")
     except json.JSONDecodeError:
         raise TargetError(f"pulumi stack history --json printed no list: {done.stdout[:200]!r}") from None
-    return list(found or [])
+    return list(updates or [])
 
 
 def _git(root: Path, *args: str) -> subprocess.CompletedProcess[str]:

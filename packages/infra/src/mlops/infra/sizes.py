@@ -34,7 +34,7 @@ def fields_of(config: EnvironmentStack) -> dict[str, str]:
 def named(root: Path) -> list[Named]:
     """Every size of every stack file, in the order of `stack_names`. Raises `InvalidInput` for a wrong
     file."""
-    found, sizes = [], table(root)
+    sizes_named, sizes = [], table(root)
     for stack in stack_names(root):
         values, secret = raw_stack_file(root, stack)
         config = parse_stack(values, secret, StackFile.of(root, stack))
@@ -42,5 +42,5 @@ def named(root: Path) -> list[Named]:
             continue
         for field, size in fields_of(config).items():
             series = series_of(size, sizes)
-            found.append(Named(stack, field, size, series.ends if series else None, has_gpu(size)))
-    return found
+            sizes_named.append(Named(stack, field, size, series.ends if series else None, has_gpu(size)))
+    return sizes_named

@@ -37,10 +37,10 @@ def skip(resource: str, check: str, reason: str) -> None:
         raise ValueError(f"{check!r} is no check id; write CKV_AZURE_<n>, CKV2_AZURE_<n> or MLOPS_<ROOM>_<n>")
     if len(reason.split()) < 4:
         raise ValueError(f"{resource}: the reason for skipping {check} must be a sentence, not {reason!r}")
-    found = _SKIPPED.get()
-    if found is None:
-        _SKIPPED.set(found := [])
-    found.append(Suppression(resource, check, reason))
+    skipped = _SKIPPED.get()
+    if skipped is None:
+        _SKIPPED.set(skipped := [])
+    skipped.append(Suppression(resource, check, reason))
 
 
 def suppressions() -> tuple[Suppression, ...]:

@@ -23,9 +23,9 @@ class Federation:
 
 def federations(config: EnvironmentStack) -> list[Federation]:
     """Every workflow that may take on a duty: GitHub first, then Azure DevOps."""
-    found = []
+    trusted = []
     if (github := config.github) and github.subject_prefix:
-        found += [
+        trusted += [
             Federation(
                 duty=duty,
                 name="github",
@@ -35,8 +35,8 @@ def federations(config: EnvironmentStack) -> list[Federation]:
             for duty, environment in github.environments.items()
         ]
     if devops := config.azure_devops:
-        found += [
+        trusted += [
             Federation(duty=duty, name="azure-devops", issuer=devops.issuer, subject=subject)
             for duty, subject in devops.subjects.items()
         ]
-    return found
+    return trusted

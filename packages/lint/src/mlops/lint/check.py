@@ -19,9 +19,9 @@ from mlops.lint.shape import check_shape
 def check_file(top: At, kind: str, files: Files) -> Iterator[Finding]:
     """Everything that is wrong with one file of a kind that is read."""
     check = _CHECKS.get(kind) or _CHECKS.get(kind.split(".", maxsplit=1)[0])
-    found = list(check(top, kind, files)) if check is not None else []
-    yield from (finding for finding in check_shape(top, kind) if not _said(finding, found))
-    yield from found
+    findings = list(check(top, kind, files)) if check is not None else []
+    yield from (finding for finding in check_shape(top, kind) if not _said(finding, findings))
+    yield from findings
 
 
 def _said(finding: Finding, better: list[Finding]) -> bool:

@@ -131,22 +131,22 @@ def _schema_name(url: str) -> str:
 def _narrowed(kind: str, word: str, raw: Raw) -> str:
     """`$schema` gives the family, `type` (and `task`) the kind: `az ml` reads only the latter."""
     family = kind.split(".", maxsplit=1)[0]
-    found = kind
+    narrower = kind
     if family == "component" and (
         word == "data_transfer" or (kind == "component.data_transfer" and not word)
     ):
-        found = _with_task("component.data_transfer", "copy_data", raw)
+        narrower = _with_task("component.data_transfer", "copy_data", raw)
     elif word in _TYPES.get(family, ()):
-        found = f"{family}.{word}"
+        narrower = f"{family}.{word}"
     elif family == "deployment":
         words = ("model", "pipeline") if "batch" in kind else ("managed", "kubernetes")
         base = "deployment.batch" if "batch" in kind else "deployment"
-        found = f"{base}.{word}" if word in words else kind
+        narrower = f"{base}.{word}" if word in words else kind
     elif family == "schedule":
-        found = _schedule(raw)
+        narrower = _schedule(raw)
     elif kind == "model" and word in _DATA:
-        found = "data"
-    return _with_task(found, "", raw) if found == "job.automl" else found
+        narrower = "data"
+    return _with_task(narrower, "", raw) if narrower == "job.automl" else narrower
 
 
 def _with_task(kind: str, default: str, raw: Raw) -> str:

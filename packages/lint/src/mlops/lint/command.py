@@ -118,12 +118,12 @@ def code_folder(work: At) -> Path | None:
 
 def included(work: At) -> dict[str, Path]:
     """What `additional_includes` puts beside the code, by name."""
-    found = {}
+    paths = {}
     for element in work["additional_includes"].elements():
         if element.text is not None:
             path = element.beside(element.text)
-            found[path.name] = path
-    return found
+            paths[path.name] = path
+    return paths
 
 
 def _code_is_whole(work: At) -> bool:

@@ -56,15 +56,15 @@ class Deriver:
 
     def field(self, field: Any) -> dict[str, Any]:
         """One field: `t` says what it takes, the rest narrows it."""
-        found = self._type(field)
-        if found["t"] != "ignored":
+        rule = self._type(field)
+        if rule["t"] != "ignored":
             if getattr(field, "required", False):
-                found["required"] = True
+                rule["required"] = True
             if getattr(field, "allow_none", False):
-                found["null"] = True
+                rule["null"] = True
             for validator in getattr(field, "validators", ()):
-                found |= _limits(validator)
-        return found
+                rule |= _limits(validator)
+        return rule
 
     def _type(self, field: Any) -> dict[str, Any]:
         names = [cls.__name__ for cls in type(field).__mro__]
@@ -78,8 +78,8 @@ class Deriver:
             ("Dict", self._map),
         ):
             if name in names:
-                found: dict[str, Any] = read(field)
-                return found
+                rule: dict[str, Any] = read(field)
+                return rule
         return _scalar(field, names)
 
     def _map(self, field: Any) -> dict[str, Any]:
@@ -98,8 +98,8 @@ class Deriver:
             for key, options in field._type_sensitive_fields_dict.items()
         }
         typed = [option for options in types.values() for option in options]
-        found = [self.field(option) for option in field._union_fields]
-        plain = [option for option in found if option not in typed]
+        untyped = [self.field(option) for option in field._union_fields]
+        plain = [option for option in untyped if option not in typed]
         return {"t": "union", "by": field.type_field_name, "of": _distinct(plain), "types": types}
 
 
@@ -180,8 +180,8 @@ def _connections() -> dict[str, Any]:
     types = {value for value in vars(ConnectionTypes).values() if isinstance(value, str)}
     types |= {camel_to_snake(category.value) for category in ConnectionCategory}
     chosen = WorkspaceConnection._get_schema_class_from_type
-    found = {f"connection.{name.lower().replace('_', '')}": chosen(name) for name in sorted(types)}
-    own = {kind: schema for kind, schema in found.items() if schema is not general}
+    by_kind = {f"connection.{name.lower().replace('_', '')}": chosen(name) for name in sorted(types)}
+    own = {kind: schema for kind, schema in by_kind.items() if schema is not general}
     return {"connection": general, **dict(sorted(own.items()))}
 
 

@@ -58,11 +58,11 @@ def examine(paths: Sequence[Path], options: Options | None = None) -> Verdict:
     for path in paths:
         if not exists(path):
             raise InvalidInput(Problem(shown(path), "does not exist; give an Azure ML YAML file or a folder"))
-        found = [path] if is_file(path) else yaml_files(path)
-        if not found:
+        files = [path] if is_file(path) else yaml_files(path)
+        if not files:
             raise InvalidInput(Problem(shown(path), "has no YAML file below it"))
         call.chosen |= {shown(path)} if is_file(path) else set()
-        for file in found:
+        for file in files:
             call.file(file, chosen=is_file(path))
     return call.verdict()
 

@@ -48,8 +48,8 @@ class Files:
 
     def top(self, path: Path) -> At | None:
         """The top of a file, or None when it cannot be read; the file's own check says why."""
-        found = self.open(path)
-        return found if isinstance(found, At) and isinstance(found.value, dict) else None
+        opened = self.open(path)
+        return opened if isinstance(opened, At) and isinstance(opened.value, dict) else None
 
 
 def _open(path: Path) -> At | list[Finding]:
@@ -90,9 +90,9 @@ def _endless(value: object) -> bool:
 
 def yaml_files(folder: Path) -> list[Path]:
     """Every YAML file below a folder, hidden tool folders left out."""
-    found = []
+    listed = []
     for path in sorted(folder.rglob("*")):
         parts = path.relative_to(folder).parts
         if path.suffix.lower() in (".yml", ".yaml") and not set(parts) & set(_HIDDEN) and is_file(path):
-            found.append(path)
-    return found
+            listed.append(path)
+    return listed

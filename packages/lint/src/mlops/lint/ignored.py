@@ -40,12 +40,12 @@ def git_ignores(path: Path) -> bool:
 def _around(path: Path) -> list[tuple[Path, str]]:
     """The folders around a path, up to the repository's, and how each calls it."""
     resolved = Path(os.path.abspath(path))  # noqa: PTH100 (resolve() raises for names that no file can have)
-    found = []
+    folders = []
     for folder in resolved.parents:
-        found.append((folder, resolved.relative_to(folder).as_posix()))
+        folders.append((folder, resolved.relative_to(folder).as_posix()))
         if exists(folder / ".git"):
             break
-    return found
+    return folders
 
 
 def _in_submodule(path: Path) -> bool:

@@ -71,11 +71,11 @@ def _referred(node: At, reference: At, kind: str, files: Files) -> Interface:
     text = reference.text or ""
     name = name_of(node)
     if is_remote(text):
-        found = [*check_asset(reference)]
+        findings = [*check_asset(reference)]
         message = f"{text!r} is a component of a workspace or registry; its ports cannot be checked here"
-        if not found:
-            found = [reference.says("workspace-component", message)]
-        return Interface(name, kind, findings=tuple(found))
+        if not findings:
+            findings = [reference.says("workspace-component", message)]
+        return Interface(name, kind, findings=tuple(findings))
     path = reference.beside(text.removeprefix("file:"))
     if not is_file(path):
         message = f"the component {text!r} does not exist beside the file"

@@ -40,9 +40,9 @@ class Memory:
                 Finding("refused", top.document.name, top.document.line(_loc(field)), field, text)
                 for field, text in known
             ]
-        found = oracle.ask(top, kind, own)
-        _write(path, [[finding.field, finding.message] for finding in found])
-        return found
+        findings = oracle.ask(top, kind, own)
+        _write(path, [[finding.field, finding.message] for finding in findings])
+        return findings
 
     def _key(self, top: At, kind: str, own: list[Finding]) -> str | None:
         """The file, every file that it names, and which of these exist; None where these are too many."""
@@ -79,7 +79,7 @@ def _content(path: Path, files: Files) -> tuple[bytes, list[Path]]:
             for place in texts(top)
             if _may_be_path(place.text or "")
         ]
-        return top.document.text.encode(), [found for found in named if exists(found)]
+        return top.document.text.encode(), [file for file in named if exists(file)]
     except Exception:  # noqa: BLE001 (a file that cannot be read has no content; its own check says so)
         return b"", []
 

@@ -32,10 +32,10 @@ class At:
 
     def at(self, *keys: str) -> At:
         """Several steps down."""
-        found = self
+        place = self
         for key in keys:
-            found = found[key]
-        return found
+            place = place[key]
+        return place
 
     def __contains__(self, key: str) -> bool:
         return isinstance(self.value, dict) and key in self.value
@@ -63,8 +63,8 @@ class At:
     @property
     def whole(self) -> int | None:
         """The whole number, or None."""
-        found = self.number
-        return int(found) if found is not None and found == int(found) else None
+        number = self.number
+        return int(number) if number is not None and number == int(number) else None
 
     @property
     def word(self) -> str:
@@ -102,10 +102,10 @@ def number_of(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        found = float(value)
+        number = float(value)
     except (ValueError, OverflowError):
         return None
-    return found if abs(found) < float("inf") else None
+    return number if abs(number) < float("inf") else None
 
 
 def dotted(loc: Loc) -> str:
@@ -124,10 +124,10 @@ def texts(place: At) -> Iterator[At]:
     seen: set[int] = set()
     waiting = [place]
     while waiting:
-        found = waiting.pop()
-        if isinstance(found.value, str):
-            yield found
-        elif id(found.value) not in seen and len(found.loc) < MAX_DEPTH:
-            seen.add(id(found.value))
-            waiting += [inner for _, inner in found.fields()]
-            waiting += list(found.elements())
+        waiting_place = waiting.pop()
+        if isinstance(waiting_place.value, str):
+            yield waiting_place
+        elif id(waiting_place.value) not in seen and len(waiting_place.loc) < MAX_DEPTH:
+            seen.add(id(waiting_place.value))
+            waiting += [inner for _, inner in waiting_place.fields()]
+            waiting += list(waiting_place.elements())

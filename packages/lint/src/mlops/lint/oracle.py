@@ -96,18 +96,18 @@ def _of_text(text: str, above: Loc) -> Iterator[tuple[Loc, str]]:
     """The places and sentences that a message holds as JSON, or the message itself."""
     start, end = text.find("{"), text.rfind("}")
     try:
-        found = json.loads(text[start : end + 1]) if start >= 0 else None
+        answer = json.loads(text[start : end + 1]) if start >= 0 else None
     except ValueError:
-        found = None
-    if not isinstance(found, dict):
+        answer = None
+    if not isinstance(answer, dict):
         yield above, _short(text)
-    elif isinstance(found.get("errors"), list):
-        for entry in found["errors"]:
+    elif isinstance(answer.get("errors"), list):
+        for entry in answer["errors"]:
             place = _place(str(entry.get("path", ""))) if isinstance(entry, dict) else ()
             message = str(entry.get("message", entry)) if isinstance(entry, dict) else str(entry)
             yield from _of_text(message, (*above, *place))
     else:
-        yield from _nested(found, above)
+        yield from _nested(answer, above)
 
 
 def _nested(found: Any, above: Loc) -> Iterator[tuple[Loc, str]]:
@@ -155,17 +155,17 @@ def in_preview(top: At, kind: str) -> list[tuple[Loc, str]]:
             timeout=_SECONDS,
             stdin=subprocess.DEVNULL,
         )
-        found = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else []
+        refusals = json.loads(done.stdout.splitlines()[-1]) if done.returncode == 0 else []
     except (OSError, subprocess.SubprocessError, ValueError, IndexError):
         return []
     # What it says of jobs that it cannot rebuild is about itself.
-    return [(tuple(place), text) for place, text in found if "Not supported pipeline job type" not in text]
+    return [(tuple(place), text) for place, text in refusals if "Not supported pipeline job type" not in text]
 
 
 def ask(top: At, kind: str, own: list[Finding]) -> list[Finding]:
     """Its refusals as findings, without what is known already from the same place."""
     known = [f.field for f in own if f.level == "error" and f.file == top.document.name]
-    found = []
+    findings = []
     for place, text in in_preview(top, kind) if needs_preview(top) else refusals(top, kind):
         dotted = ".".join(str(part) for part in place)
         if any(_near(field, dotted) for field in known):
@@ -173,8 +173,8 @@ def ask(top: At, kind: str, own: list[Finding]) -> list[Finding]:
         if "not in set" in text and _parent(dotted) in {_parent(field) for field in known} - {""}:
             continue  # it tries another type of what is wrong for a reason that is told
         line = top.document.line(place)
-        found.append(Finding("refused", top.document.name, line, dotted, f"azure-ai-ml: {text}"))
-    return found
+        findings.append(Finding("refused", top.document.name, line, dotted, f"azure-ai-ml: {text}"))
+    return findings
 
 
 def _parent(field: str) -> str:
@@ -189,8 +189,8 @@ def _near(one: str, other: str) -> bool:
 
 def _answer(path: str, kind: str) -> None:
     """What `in_preview` reads: the last line of this process's output."""
-    found = Files().open(Path(path))
-    said = refusals(found, kind) if isinstance(found, At) else []
+    opened = Files().open(Path(path))
+    said = refusals(opened, kind) if isinstance(opened, At) else []
     sys.stdout.write("\n" + json.dumps([[list(place), text] for place, text in said]) + "\n")
 
 

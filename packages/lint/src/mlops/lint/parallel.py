@@ -83,14 +83,14 @@ def check_entry(script: At, path: Path, needs: tuple[str, ...] = ("init", "run")
 
 def _bound(body: list[ast.stmt]) -> set[str]:
     """Names that the top of a module binds, also inside of `if` and `try`."""
-    found: set[str] = set()
+    names: set[str] = set()
     for item in body:
         if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            found.add(item.name)
+            names.add(item.name)
         elif isinstance(item, ast.Import | ast.ImportFrom):
-            found |= {(alias.asname or alias.name).split(".")[0] for alias in item.names}
+            names |= {(alias.asname or alias.name).split(".")[0] for alias in item.names}
         elif isinstance(item, ast.Assign):
-            found |= {target.id for target in item.targets if isinstance(target, ast.Name)}
+            names |= {target.id for target in item.targets if isinstance(target, ast.Name)}
         elif isinstance(item, ast.If | ast.Try):
-            found |= _bound([*item.body, *item.orelse])
-    return found
+            names |= _bound([*item.body, *item.orelse])
+    return names

@@ -122,12 +122,12 @@ def _value(value: At, port: At | None, scope: Scope | None) -> Iterator[Finding]
         given, data = value, False
     if isinstance(given.value, dict | list) or given.value is None:
         return
-    found = list(holes(given.text or ""))
-    if found and scope is not None:
-        if port is not None and found[0].whole:
-            yield from _fit(value, found[0], port, scope)
+    bound = list(holes(given.text or ""))
+    if bound and scope is not None:
+        if port is not None and bound[0].whole:
+            yield from _fit(value, bound[0], port, scope)
         return
-    if found:
+    if bound:
         return
     if data:
         yield from check_path(given, what="data")
@@ -226,10 +226,10 @@ def _outputs(node: At, face: Interface, scope: Scope) -> Iterator[Finding]:
 def _target(given: At) -> Hole | None:
     """The pipeline's output that a job's output is bound to. A path with a macro inside is no binding."""
     text = given.text if given.text is not None else given["path"].text
-    found = list(holes(text or ""))
-    if not found or not found[0].whole:
+    bound = list(holes(text or ""))
+    if not bound or not bound[0].whole:
         return None
-    return found[0] if found[0].side else None
+    return bound[0] if bound[0].side else None
 
 
 def _flow(node: At, scope: Scope) -> Iterator[Finding]:

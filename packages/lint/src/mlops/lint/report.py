@@ -25,7 +25,7 @@ def as_text(verdict: Verdict, *, verbose: bool = False) -> list[str]:
 
 def summary(verdict: Verdict) -> str:
     """How many files were read, what was found, and who judged."""
-    found = ", ".join(
+    counts = ", ".join(
         _counted(verdict.count(level), word) for level, word in _WORDS.items() if verdict.count(level)
     )
     files = [_counted(verdict.files_that_are("read"), "file") + " read"]
@@ -34,7 +34,7 @@ def summary(verdict: Verdict) -> str:
     if other := verdict.files_that_are("other"):
         files.append(f"{other} that {'is' if other == 1 else 'are'} not Azure ML's")
     judge = f"; azure-ai-ml {verdict.azure} judged too" if verdict.azure else "; azure-ai-ml was not asked"
-    return f"{found or 'no problems'}; {', '.join(files)}{judge}"
+    return f"{counts or 'no problems'}; {', '.join(files)}{judge}"
 
 
 def _counted(number: int, word: str) -> str:

@@ -36,8 +36,8 @@ _FLOW = ("do_while", "if_else", "parallel_for")
 @cache
 def shapes() -> dict[str, Any]:
     """What `mlops.lint.derive` wrote."""
-    found: dict[str, Any] = json.loads(Path(__file__).with_name("shapes.json").read_text(encoding="utf-8"))
-    return found
+    written: dict[str, Any] = json.loads(Path(__file__).with_name("shapes.json").read_text(encoding="utf-8"))
+    return written
 
 
 def check_shape(place: At, kind: str) -> Iterator[Finding]:
@@ -156,16 +156,16 @@ def _union(place: At, rule: Rule) -> Iterator[Finding]:
             return
         if not word and "command" in chosen and "command" in place:
             word = "command"  # what a job without a type is
-        options += chosen.get(word) or [option for found in chosen.values() for option in found]
+        options += chosen.get(word) or [option for findings in chosen.values() for option in findings]
     tried = []
     for option in options:
-        found = list(_field(place, option))
-        if not found:
+        findings = list(_field(place, option))
+        if not findings:
             return
-        tried.append((_distance(place, found, option), found))
+        tried.append((_distance(place, findings, option), findings))
     yield from (
         _no_such_word(place, options)
-        or _no_such_type(place, [found for _, found in tried])
+        or _no_such_type(place, [findings for _, findings in tried])
         or min(tried, key=lambda pair: pair[0])[1]
     )
 
@@ -187,10 +187,13 @@ def _no_such_word(place: At, options: list[Rule]) -> list[Finding]:
 def _no_such_type(place: At, tried: list[list[Finding]]) -> list[Finding]:
     """No alternative takes a value of this type: one sentence that names all of them."""
     if not all(
-        len(found) == 1 and found[0].id == "wrong-type" and found[0].field == _own(place) for found in tried
+        len(findings) == 1 and findings[0].id == "wrong-type" and findings[0].field == _own(place)
+        for findings in tried
     ):
         return []
-    said = dict.fromkeys(found[0].message.partition("; got")[0].removeprefix("must ") for found in tried)
+    said = dict.fromkeys(
+        findings[0].message.partition("; got")[0].removeprefix("must ") for findings in tried
+    )
     if "be a number" in said:
         said.pop("be a whole number", None)
     return [place.says("wrong-type", f"must {', or '.join(said)}; got {_said(place.value)}")]

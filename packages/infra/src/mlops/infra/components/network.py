@@ -113,8 +113,8 @@ class Network(Component):
             tags=place.tags,
             opts=self.child(),
         )
-        found: pulumi.Output[str] = zone.id
-        return found
+        zone_id: pulumi.Output[str] = zone.id
+        return zone_id
 
 
 @dataclass(frozen=True, kw_only=True)

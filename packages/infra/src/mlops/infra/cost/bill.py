@@ -88,9 +88,9 @@ def _lines(name: str, uses: Iterable[Use], meters: Mapping[str, Meter], region: 
     for use in uses:
         if not use.idle and not use.busy:
             continue
-        found = price(meters, use.meter, region)
-        amount = found.amount if found else 0.0
-        where = found.region if found else NOWHERE
+        cost = price(meters, use.meter, region)
+        amount = cost.amount if cost else 0.0
+        where = cost.region if cost else NOWHERE
         yield Line(name, use.meter, use.idle * amount, use.busy * amount, where, use.note)
 
 
@@ -113,8 +113,8 @@ def difference(before: Bill | None, after: Bill) -> list[tuple[str, float, float
 
 
 def _by_resource(one: Bill) -> dict[str, tuple[float, float]]:
-    found: dict[str, tuple[float, float]] = {}
+    totals: dict[str, tuple[float, float]] = {}
     for line in one.lines:
-        idle, loaded = found.get(line.resource, (0.0, 0.0))
-        found[line.resource] = (idle + line.idle, loaded + line.idle + line.busy)
-    return found
+        idle, loaded = totals.get(line.resource, (0.0, 0.0))
+        totals[line.resource] = (idle + line.idle, loaded + line.idle + line.busy)
+    return totals

@@ -89,11 +89,11 @@ def _line(line: Line) -> dict[str, Any]:
 
 
 def _rows(one: Bill) -> Iterator[str]:
-    found: dict[str, list[Line]] = defaultdict(list)
+    by_resource: dict[str, list[Line]] = defaultdict(list)
     for line in one.lines:
         if line.priced:
-            found[line.resource].append(line)
-    ordered = sorted(found.items(), key=lambda p: (-sum(x.idle + x.busy for x in p[1]), p[0]))
+            by_resource[line.resource].append(line)
+    ordered = sorted(by_resource.items(), key=lambda p: (-sum(x.idle + x.busy for x in p[1]), p[0]))
     for name, lines in ordered:
         idle, busy = sum(x.idle for x in lines), sum(x.busy for x in lines)
         notes = "; ".join(dict.fromkeys(x.note for x in lines if x.note))

@@ -102,13 +102,13 @@ def chosen(meter: str, region: str, rows: Rows) -> float | None:
         amount = _amount(row)
         if amount:
             prices.setdefault(str(row.get("armRegionName") or "Global"), []).append(amount)
-    found = prices.get(region) or prices.get("Global")
-    if not found:
+    amounts = prices.get(region) or prices.get("Global")
+    if not amounts:
         return None
     machine = _MACHINE.fullmatch(meter)
-    if machine and len(set(found)) > 1:
+    if machine and len(set(amounts)) > 1:
         return None
-    return max(found) / (question.unit if question else 1)
+    return max(amounts) / (question.unit if question else 1)
 
 
 def _amount(row: Mapping[str, Any]) -> float:

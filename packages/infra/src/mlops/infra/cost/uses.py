@@ -120,8 +120,8 @@ def _logs(resource: Resource, load: Load) -> Iterator[Use]:
 
 
 def _query_alert(resource: Resource, _: Load) -> Iterator[Use]:
-    found = re.fullmatch(r"PT(\d+)M", str(resource.get("evaluationFrequency")))
-    minutes = int(found[1]) if found else 60
+    match = re.fullmatch(r"PT(\d+)M", str(resource.get("evaluationFrequency")))
+    minutes = int(match[1]) if match else 60
     step = next((s for s in (5, 10, 15) if minutes <= s), 15)
     yield Use(f"log alert {step} minutes", 1)
 

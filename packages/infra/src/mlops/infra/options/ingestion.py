@@ -141,9 +141,9 @@ def read_ingestion(root: Path, model: str) -> Ingestion:
 
 
 def _section(document: Document, *path: str) -> Mapping[str, Any]:
-    found: Any = document.value
+    section: Any = document.value
     for key in path:
-        found = found.get(key) if isinstance(found, Mapping) else None
-    if not isinstance(found, Mapping):
+        section = section.get(key) if isinstance(section, Mapping) else None
+    if not isinstance(section, Mapping):
         raise InvalidInput(document.problem(path, "required, as a mapping"))
-    return found
+    return section

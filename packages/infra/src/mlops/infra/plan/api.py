@@ -45,7 +45,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     captured, known = capture_stacks(root, stacks), set(stack_names(root))
     own = own_of(root)
     rules = rules_with(own, sizes)
-    found = scan({c.stack: template(c) for c in captured}) if checkov else []
+    scanned = scan({c.stack: template(c) for c in captured}) if checkov else []
     before = captured_at(root, against, [c.stack for c in captured]) if against else {}
     gone = [c for name, c in before.items() if name not in known]
     moved = parts_moved(root, against) if against else ""
@@ -60,7 +60,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
         mine = one if checkov else _without_scanner(one)
         mine_found = [
             *judge(one.azure, rules),
-            *(f for f in found if f.stack == one.stack),
+            *(f for f in scanned if f.stack == one.stack),
             *_unreached(root, one),
         ]
         standing, excused = accept(mine, mine_found)
@@ -148,7 +148,7 @@ def _unreached(root: Path, captured: Captured) -> list[Finding]:
 
     models = load_settings(root).models.values()
     needs = needed(root, container=any(m.online.container and not m.online.image for m in models))
-    found = []
+    findings = []
     for workspace in captured.of("machinelearningservices:Workspace"):
         if workspace.get("managedNetwork.isolationMode") != "AllowOnlyApprovedOutbound":
             continue
@@ -156,8 +156,8 @@ def _unreached(root: Path, captured: Captured) -> list[Finding]:
         let_out = [str(r.get("properties.destination")) for r in rules]
         for host, file in lacking(needs, let_out).items():
             sentence = f"{file} needs {host} when its image is built; add it to mlops:network.outbound"
-            found.append(Finding(captured.stack, UNREACHED, workspace.name, sentence))
-    return found
+            findings.append(Finding(captured.stack, UNREACHED, workspace.name, sentence))
+    return findings
 
 
 def _without_scanner(captured: Captured) -> Captured:

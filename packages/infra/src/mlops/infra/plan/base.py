@@ -76,12 +76,12 @@ def _pinned(lock: str) -> str:
         packages = tomllib.loads(lock).get("package", [])
     except tomllib.TOMLDecodeError:
         return ""
-    found = next((p for p in packages if p.get("name") == _PARTS), None)
-    if found is None:
+    package = next((p for p in packages if p.get("name") == _PARTS), None)
+    if package is None:
         return ""
-    source = found.get("source", {})
+    source = package.get("source", {})
     where = next((str(source[k]) for k in ("git", "url", "path", "registry", "directory") if k in source), "")
-    return f"{found.get('version', '')} {where}".strip()
+    return f"{package.get('version', '')} {where}".strip()
 
 
 def _extract(root: Path, ref: str, base: Path) -> None:

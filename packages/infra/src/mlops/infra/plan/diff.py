@@ -44,14 +44,14 @@ def changes(before: Captured | None, after: Captured | None) -> list[Change]:
     stack."""
     new = {r.urn: r for r in after} if after else {}
     old = {_now(r.urn, new): r for r in before} if before else {}
-    found = [_whole("create", new[u]) for u in new.keys() - old.keys() if new[u].custom]
-    found += [_whole("delete", old[u]) for u in old.keys() - new.keys() if old[u].custom]
+    listed = [_whole("create", new[u]) for u in new.keys() - old.keys() if new[u].custom]
+    listed += [_whole("delete", old[u]) for u in old.keys() - new.keys() if old[u].custom]
     for urn in old.keys() & new.keys():
         properties = tuple(sorted(_properties(old[urn], new[urn]), key=lambda p: p.path))
         if properties and new[urn].custom:
             kind: Kind = "replace" if any(p.replaces for p in properties) else "update"
-            found.append(_whole(kind, new[urn], properties, protected=bool(old[urn].options.get("protect"))))
-    return sorted(found, key=lambda c: (ORDER.index(c.kind), c.urn))
+            listed.append(_whole(kind, new[urn], properties, protected=bool(old[urn].options.get("protect"))))
+    return sorted(listed, key=lambda c: (ORDER.index(c.kind), c.urn))
 
 
 def _now(urn: str, new: Mapping[str, Resource]) -> str:

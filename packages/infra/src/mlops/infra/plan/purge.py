@@ -28,17 +28,17 @@ def names(captured: Captured) -> list[SoftDeleted]:
 
     Raises `InvalidInput` when a resource has no location to say.
     """
-    found = [s for r in captured.azure for s in _of(captured.stack, r)]
-    return sorted(found, key=lambda s: (s.kind, s.name))
+    taken = [s for r in captured.azure for s in _of(captured.stack, r)]
+    return sorted(taken, key=lambda s: (s.kind, s.name))
 
 
 def runbook(captured: Sequence[Captured]) -> str:
     """Sentences and commands, ready to be read before they are run."""
     lines: list[str] = []
     for one in captured:
-        found = names(one)
-        lines.append(f"# stack {one.stack}: {len(found)} names stay taken after `pulumi destroy`")
-        for item in found:
+        taken = names(one)
+        lines.append(f"# stack {one.stack}: {len(taken)} names stay taken after `pulumi destroy`")
+        for item in taken:
             lines.append(f"# {item.kind} {item.name}: for {item.days} days{item.why}")
             lines.append(item.command or "# no command: wait, or change `mlops:salt` in the stack file")
         lines.append("")

@@ -12,13 +12,13 @@ _ALIKE = 0.8
 
 def told(gone: Sequence[Captured], new: Sequence[Captured]) -> list[str]:
     """One sentence for each stack of `new` that looks like one of `gone`, under another name."""
-    found = []
+    sentences = []
     for after in new:
         alike = [(len(_common(before, after)), before) for before in gone]
         count, before = max(alike, key=lambda pair: pair[0], default=(0, after))
         if count and count >= _ALIKE * max(len(before.azure), len(after.azure)):
-            found.append(_sentence(before, after))
-    return found
+            sentences.append(_sentence(before, after))
+    return sentences
 
 
 def _sentence(before: Captured, after: Captured) -> str:

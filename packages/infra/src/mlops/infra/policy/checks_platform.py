@@ -20,10 +20,10 @@ _DURATION = re.compile(r"PT(?:(\d+)H)?(?:(\d+)M)?(?:(\d+(?:\.\d+)?)S)?")
 
 def minutes(duration: object) -> float | None:
     """Minutes of an ISO 8601 duration without days (`PT30M`), None when it is none."""
-    found = _DURATION.fullmatch(str(duration))
-    if found is None or not any(found.groups()):
+    match = _DURATION.fullmatch(str(duration))
+    if match is None or not any(match.groups()):
         return None
-    hours, mins, seconds = (float(g or 0) for g in found.groups())
+    hours, mins, seconds = (float(g or 0) for g in match.groups())
     return hours * 60 + mins + seconds / 60
 
 

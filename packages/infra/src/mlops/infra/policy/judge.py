@@ -39,13 +39,13 @@ def rules_with(own: Own | None, sizes: Table | None = None) -> tuple[Rule, ...]:
 
 def judge(resources: Sequence[Resource], rules: Sequence[Rule] = RULES) -> list[Finding]:
     """Every violation of `rules`, sorted; nothing is accepted here."""
-    found: list[Finding] = []
+    findings: list[Finding] = []
     for rule in rules:
         if isinstance(rule, ResourceRule):
-            found += [f for r in resources for f in rule.findings(r)]
+            findings += [f for r in resources for f in rule.findings(r)]
         else:
-            found += [f for _, f in rule.findings(resources)]
-    return sorted(found, key=lambda f: (f.stack, f.check, f.resource, f.message))
+            findings += [f for _, f in rule.findings(resources)]
+    return sorted(findings, key=lambda f: (f.stack, f.check, f.resource, f.message))
 
 
 def accept(

@@ -40,13 +40,13 @@ def policies(skipped: Skipped, own: Own | None = None, sizes: Table | None = Non
 
 def _one_a_check(rules: Sequence[Rule]) -> list[Rule]:
     """CrossGuard wants each name once: rules of one check become one, for the kinds of all."""
-    found: dict[str, Rule] = {}
+    by_check: dict[str, Rule] = {}
     for rule in rules:
-        first = found.get(rule.check)
+        first = by_check.get(rule.check)
         if isinstance(first, ResourceRule) and isinstance(rule, ResourceRule):
             rule = replace(first, kinds=(*first.kinds, *rule.kinds))  # noqa: PLW2901  the two as one
-        found[rule.check] = rule
-    return list(found.values())
+        by_check[rule.check] = rule
+    return list(by_check.values())
 
 
 def _of_resource(rule: ResourceRule, skipped: Skipped) -> Policy:

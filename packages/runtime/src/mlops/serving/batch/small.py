@@ -84,10 +84,10 @@ def _read(scorer: Scorer, job: BatchJob, name: Path) -> _Read | None:
     if stat.st_size > BYTES:
         return None
     try:
-        found = list(islice(batches(scorer.schema, job.source / name, job.keep), 2))
+        parts = list(islice(batches(scorer.schema, job.source / name, job.keep), 2))
     except (MlopsError, Unreadable):
         return None
-    return _Read(name, stat, found[0]) if len(found) == 1 and found[0].num_rows else None
+    return _Read(name, stat, parts[0]) if len(parts) == 1 and parts[0].num_rows else None
 
 
 def _scored(scorer: Scorer, job: BatchJob, group: Sequence[_Read]) -> Iterator[FileResult]:

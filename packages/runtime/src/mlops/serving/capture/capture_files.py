@@ -96,9 +96,9 @@ class FileSink(Sink):
         self.folder.mkdir(parents=True, exist_ok=True)
         for half in self.folder.glob("*.tmp"):
             half.unlink(missing_ok=True)
-        found = deque((path, path.stat().st_size) for path in sorted(self.folder.glob("*.parquet")))
-        self._used = sum(size for _, size in found)
-        self._files = found
+        left = deque((path, path.stat().st_size) for path in sorted(self.folder.glob("*.parquet")))
+        self._used = sum(size for _, size in left)
+        self._files = left
 
     def _trim(self) -> None:
         # The newest file stays even if it alone is over the bound.

@@ -108,7 +108,7 @@ def find(name: str) -> Format:
 
 def format_of(estimator: Any) -> tuple[str, Format]:
     """The format that saves `estimator`."""
-    return next((name, found) for name in FORMATS if (found := find(name)).fits(estimator))
+    return next((name, format_) for name in FORMATS if (format_ := find(name)).fits(estimator))
 
 
 def open_model(folder: Path, name: str, task: Task, trusted: Sequence[str] = ()) -> Answer:

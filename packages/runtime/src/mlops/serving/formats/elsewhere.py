@@ -26,34 +26,34 @@ def code_in(folder: Path, described: dict[str, Any], trusted: Collection[str] = 
     `described` is the content of MLmodel, `trusted` are types that this repository names. The list of
     trusted types that MLmodel brings along counts for nothing: whoever wrote the model wrote the list.
     """
-    found = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix.lower() in _PICKLES]
+    sentences = [p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.suffix.lower() in _PICKLES]
     flavors = {name: value if isinstance(value, dict) else {} for name, value in described["flavors"].items()}
     function = flavors.get("python_function", {})
     if any(function.get(key) for key in ("code", "python_model", "model_code_path")):
-        found.append("Python code of its own")
+        sentences.append("Python code of its own")
     if any(folder.rglob("*.py")):
-        found.append("Python code of its own")
+        sentences.append("Python code of its own")
     loader = function.get("loader_module")
     if loader is not None and loader not in _LOADERS:
-        found.append(f"the loader {loader}")
+        sentences.append(f"the loader {loader}")
     for name, (key, known) in _READS.items():
         # Without a word about it, MLflow takes the class that reads.
         made = str(flavors.get(name, {}).get(key, known[0]))
         if not (made.startswith(known) and made.rpartition(".")[2].isidentifier()):
-            found.append(f"{name} as {made}")
+            sentences.append(f"{name} as {made}")
     scikit = flavors.get("sklearn", {})
     # Without a word about it, MLflow reads a pickle.
     form = scikit.get("serialization_format", "pickle")
     if (scikit or loader == "mlflow.sklearn") and form != "skops":
-        found.append(f"sklearn as {form}")
+        sentences.append(f"sklearn as {form}")
     elif scikit or loader == "mlflow.sklearn":
         named = {scikit.get("pickled_model"), function.get("model_path"), function.get("data")} - {None}
         files = {folder / str(name) for name in named} | set(folder.rglob("*.skops"))
         for path in sorted(p for p in files if p.is_file()):
-            found += [
+            sentences += [
                 f"{path.relative_to(folder).as_posix()} makes {kind}" for kind in _foreign(path, trusted)
             ]
-    return sorted(set(found))
+    return sorted(set(sentences))
 
 
 def _foreign(path: Path, trusted: Collection[str]) -> list[str]:

@@ -64,8 +64,8 @@ class _Answer:
         prepared = self._alone.__dict__
         if dtype.name not in prepared:
             prepared[dtype.name] = _OneRow.of(self._booster, dtype)
-        found: _OneRow | None = prepared[dtype.name]
-        return found
+        one_row: _OneRow | None = prepared[dtype.name]
+        return one_row
 
 
 class _OneRow:

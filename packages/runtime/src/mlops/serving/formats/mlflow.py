@@ -32,8 +32,8 @@ def load(folder: Path, task: Task, trusted: Sequence[str]) -> Answer:
     from mlops.spec._yaml import Document
 
     described: Any = Document.read(folder / "MLmodel").value
-    if found := code_in(folder, described, trusted):
-        raise InvalidInput(f"it can run code when it is loaded ({', '.join(found)})")
+    if runs := code_in(folder, described, trusted):
+        raise InvalidInput(f"it can run code when it is loaded ({', '.join(runs)})")
     return pyfunc(folder)
 
 

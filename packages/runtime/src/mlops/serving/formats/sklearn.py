@@ -65,8 +65,8 @@ def answer(estimator: Any, task: Task) -> Answer:
     one_thread(estimator)
     # One warning a request that a plain array has no names: it was proven to be answered all the same.
     warnings.filterwarnings("ignore", message="X does not have valid feature names")
-    found: Answer = _Texts(estimator, task) if texts_alone(estimator) else _method(estimator, task)
-    return found
+    method: Answer = _Texts(estimator, task) if texts_alone(estimator) else _method(estimator, task)
+    return method
 
 
 def _method(estimator: Any, task: Task) -> Any:

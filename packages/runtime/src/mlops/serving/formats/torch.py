@@ -134,8 +134,8 @@ class _Parts:
 
     def __call__(self, given: Any) -> Any:
         rows = given if self._front is None else self._front.transform(given)
-        (found,) = self._session.run([ANSWER], {ROWS: _table(rows)})
-        return found[:, 0] if self._flat and found.shape[1] == 1 else found
+        (values,) = self._session.run([ANSWER], {ROWS: _table(rows)})
+        return values[:, 0] if self._flat and values.shape[1] == 1 else values
 
 
 def _table(rows: Any) -> Any:

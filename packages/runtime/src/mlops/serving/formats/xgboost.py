@@ -114,5 +114,5 @@ class _Answer:
             return self._booster.inplace_predict(rows, validate_features=False)
         size = tuple(shape[i] for i in range(dims.value))
         # The memory is the library's own, and this thread's next call writes it again; a list copies it.
-        found = np.array(answer[: math.prod(size)], dtype=np.float32)
-        return found if size[-1:] == (1,) else found.reshape(size)
+        values = np.array(answer[: math.prod(size)], dtype=np.float32)
+        return values if size[-1:] == (1,) else values.reshape(size)

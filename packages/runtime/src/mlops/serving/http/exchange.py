@@ -40,14 +40,14 @@ class Headers:
     )  # fmt: skip
 
     def __init__(self, raw: Iterable[Header]) -> None:
-        found: dict[bytes, bytes] = dict(raw)
-        get = found.get
+        by_name: dict[bytes, bytes] = dict(raw)
+        get = by_name.get
         self.authorization: bytes | None = get(b"authorization")
         self.content_type: bytes | None = get(b"content-type")
         self.deployment: bytes | None = get(b"azureml-model-deployment")
         self.encoding: bytes | None = get(b"content-encoding")
         self.length: bytes | None = get(b"content-length")
-        self.expect = b"expect" in found
+        self.expect = b"expect" in by_name
         self._identify(get(b"x-request-id"), get(b"traceparent"))
 
     def with_ids(self, request_id: bytes | None, traceparent: bytes | None) -> Headers:

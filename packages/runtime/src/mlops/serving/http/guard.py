@@ -235,10 +235,10 @@ def _after_empty_line(before: bytes, data: bytes, start: int) -> int:
     """Where the first empty line ends in `data` from `start` on, or its end; `before` came just before."""
     if before:
         seam = before + data[start : start + 3]
-        if (found := seam.find(_EMPTY_LINE)) >= 0:
-            return start + found + len(_EMPTY_LINE) - len(before)
-    found = data.find(_EMPTY_LINE, start)
-    return found + len(_EMPTY_LINE) if found >= 0 else len(data)
+        if (at := seam.find(_EMPTY_LINE)) >= 0:
+            return start + at + len(_EMPTY_LINE) - len(before)
+    at = data.find(_EMPTY_LINE, start)
+    return at + len(_EMPTY_LINE) if at >= 0 else len(data)
 
 
 class GuardedServer(uvicorn.Server):

@@ -57,9 +57,9 @@ class Histogram:
             for value in values.tolist():
                 self.observe(value)
             return
-        found = np.bincount(np.searchsorted(self._edges, values), minlength=len(self.counts))
-        for i in np.flatnonzero(found):
-            self.counts[i] += int(found[i])
+        binned = np.bincount(np.searchsorted(self._edges, values), minlength=len(self.counts))
+        for i in np.flatnonzero(binned):
+            self.counts[i] += int(binned[i])
         self.total += float(values.sum())
 
     def cumulative(self) -> list[tuple[float, int]]:

@@ -114,12 +114,12 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
 def _rekey(folder: Path, app: App) -> None:
     """Read the keys again: who wrote them asks for it by SIGHUP. What cannot be read changes nothing."""
     try:
-        found = [read_keys(folder, name) for name in (KEYS, FOLLOWING)]
+        pairs = [read_keys(folder, name) for name in (KEYS, FOLLOWING)]
     except MlopsError as error:
         log.warning("the keys stay as they are: %s", error)
         return
-    if any(found):
-        app.rekey([keys for keys in found if keys is not None])
+    if any(pairs):
+        app.rekey([keys for keys in pairs if keys is not None])
         log.info("the keys were read again")
 
 

@@ -258,22 +258,22 @@ def find_artifact(mounted: Path) -> Path:
 
     Raises `InvalidInput` when there is none, or more than one.
     """
-    found = sorted({p.parent for depth in ("", "*/", "*/*/") for p in mounted.glob(f"{depth}{FILE}")})
-    if len(found) != 1:
-        what = "no model artifact" if not found else f"{len(found)} model artifacts"
+    folders = sorted({p.parent for depth in ("", "*/", "*/*/") for p in mounted.glob(f"{depth}{FILE}")})
+    if len(folders) != 1:
+        what = "no model artifact" if not folders else f"{len(folders)} model artifacts"
         raise InvalidInput(Problem(str(mounted), f"holds {what}; one folder with {FILE} is needed"))
-    return found[0]
+    return folders[0]
 
 
 def verify(folder: Path, digest: str) -> None:
     """Raises `IntegrityError` when the files of `folder` are not those that `digest` names."""
     try:
-        found = tree_digest(folder)
+        actual = tree_digest(folder)
     except FileNotFoundError:
         raise IntegrityError(f"{folder} does not exist, so the digest {digest} cannot be verified") from None
-    if found != digest:
+    if actual != digest:
         raise IntegrityError(
-            f"{folder} has the digest {found}, but {digest} was released; nothing was loaded. "
+            f"{folder} has the digest {actual}, but {digest} was released; nothing was loaded. "
             "Fetch the artifact again, and find out who changed it"
         )
 

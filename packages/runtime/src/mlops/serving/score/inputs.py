@@ -131,15 +131,15 @@ def _rich(values: Any, column: Column) -> Array:
         return values.cast(pa.timestamp("ns")).to_numpy(zero_copy_only=False)
     if column.type == "datetime":
         return values.astype("datetime64[ns]").to_numpy()
-    found = values.to_pylist() if hasattr(values, "to_pylist") else values.tolist()
-    return cells.to_object(column, [cells.of_table(column, value) for value in found])
+    plain = values.to_pylist() if hasattr(values, "to_pylist") else values.tolist()
+    return cells.to_object(column, [cells.of_table(column, value) for value in plain])
 
 
 def _of_column(column: Any, kind: str) -> Array:
     """A column from a table of pandas or Arrow."""
     if kind in _TEXT:
-        found = column.to_pylist() if hasattr(column, "to_pylist") else column.astype(object).tolist()
-        texts = [v if isinstance(v, str) else None for v in found]
+        plain = column.to_pylist() if hasattr(column, "to_pylist") else column.astype(object).tolist()
+        texts = [v if isinstance(v, str) else None for v in plain]
         return _of_cells(texts, kind, nullable=True)
     if hasattr(column, "to_pylist"):
         import pyarrow as pa

@@ -41,8 +41,8 @@ def imported_from(folder: Path) -> Iterator[None]:
 
 def _taken(names: set[str]) -> dict[str, ModuleType]:
     """Modules of these packages, no longer known to the process."""
-    found = [name for name in sys.modules if name.partition(".")[0] in names]
-    return {name: sys.modules.pop(name) for name in found}
+    known = [name for name in sys.modules if name.partition(".")[0] in names]
+    return {name: sys.modules.pop(name) for name in known}
 
 
 def copied(package: Path, to: Path) -> Path:

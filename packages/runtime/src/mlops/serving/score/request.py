@@ -237,9 +237,9 @@ class RequestParser:
             raise _given_twice(name, "each key once")
         given = [key for key in keys if getattr(envelope, key) is not UNSET]
         if len(given) != 1:
-            found = " and ".join(given) or "none of them"
+            there = " and ".join(given) or "none of them"
             raise RequestError(
-                422, f"the body must have one of {', '.join(keys)}; it has {found}", allowed=", ".join(keys)
+                422, f"the body must have one of {', '.join(keys)}; it has {there}", allowed=", ".join(keys)
             )
         if envelope.params is not UNSET and bytes(envelope.params) not in (b"{}", b"null"):
             raise RequestError(
@@ -345,11 +345,11 @@ class RequestParser:
             known = self._record_orders[keys] = self._record_decoder(keys), back
         decoder, ordered = known
         try:
-            found = [ordered(msgspec.structs.astuple(record)) for record in decoder.decode(raw)]
+            parsed = [ordered(msgspec.structs.astuple(record)) for record in decoder.decode(raw)]
         except msgspec.MsgspecError:
             return None
-        self._require_once(raw, len(found) * len(self._names))
-        return found
+        self._require_once(raw, len(parsed) * len(self._names))
+        return parsed
 
     def _from_odd_records(self, raw: Raw, key: str) -> list[Row]:
         """Records by names that msgspec cannot have as fields: each as a row of a table."""

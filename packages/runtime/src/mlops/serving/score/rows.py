@@ -122,8 +122,8 @@ def _wanted(schema: ModelSchema, keep: Sequence[str]) -> list[str]:
 def _require(wanted: Sequence[str], names: Sequence[str]) -> None:
     if missing := [name for name in wanted if name not in names]:
         hint = ""
-        if len(names) == 1 and (found := [s for s in (";", "\t", "|") if s in names[0]]):
-            hint = f"; its columns are separated by {found[0]!r}, write them with commas"
+        if len(names) == 1 and (separators := [s for s in (";", "\t", "|") if s in names[0]]):
+            hint = f"; its columns are separated by {separators[0]!r}, write them with commas"
         raise InvalidInput(f"lacks the columns {', '.join(missing)}; it has {', '.join(names)}{hint}")
     if twice := [name for name in wanted if list(names).count(name) > 1]:
         raise InvalidInput(f"has the column {twice[0]!r} more than once")
@@ -196,15 +196,15 @@ def _numbered(opened: Callable[[Sequence[str]], Any], kept: Sequence[str]) -> se
     """Of the columns to keep, those whose texts are whole numbers throughout, and only written as such."""
     import pyarrow.compute as pc
 
-    found = set(kept)
-    if found:
+    whole = set(kept)
+    if whole:
         with opened(kept) as reader:
             for batch in reader:
-                for name in list(found):
+                for name in list(whole):
                     good = pc.match_substring_regex(batch.column(name), _KEY)
                     if not pc.all(good.drop_null()).as_py():
-                        found.discard(name)
-    return found
+                        whole.discard(name)
+    return whole
 
 
 def _typed(schema: ModelSchema, batch: Any, path: Path, first: int, numbers: Collection[str]) -> Any:
@@ -233,7 +233,7 @@ def _typed(schema: ModelSchema, batch: Any, path: Path, first: int, numbers: Col
 def _rich(column: Column, texts: Any, path: Path, first: int) -> Any:
     """Moments as ISO text, vectors and lists as JSON, images as base64."""
     rule = cells.legal(column)
-    found = []
+    parsed = []
     for place, text in enumerate(texts.to_pylist()):
         try:
             cell = None if text is None else cells.of_text(column, text)
@@ -244,8 +244,8 @@ def _rich(column: Column, texts: Any, path: Path, first: int) -> Any:
                 f"line {_line(path, first + place)}: column {column.name!r}, row {first + place}: "
                 f"must be {allowed(column)}; got {show_value(text)!r}"
             )
-        found.append(cell)
-    return cells.arrow_array(column, found)
+        parsed.append(cell)
+    return cells.arrow_array(column, parsed)
 
 
 def _read(column: Column, texts: Any) -> tuple[Any, int | None]:

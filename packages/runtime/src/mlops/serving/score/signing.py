@@ -128,16 +128,16 @@ def signed_from(environment: Mapping[str, str] = os.environ) -> Signed | None:
 def variables(signed: Signed) -> dict[str, str]:
     """What `signed_from` reads, with the files' texts. Raises `IntegrityError` when one is missing."""
     texts = {SIGNATURE: signed.signature, **({PUBLIC_KEY: signed.public_key} if signed.public_key else {})}
-    found = {IDENTITY: signed.identity, ISSUER: signed.issuer} if signed.identity else {}
+    values = {IDENTITY: signed.identity, ISSUER: signed.issuer} if signed.identity else {}
     for name, path in texts.items():
         try:
-            found[name] = path.read_text(encoding="utf-8")
+            values[name] = path.read_text(encoding="utf-8")
         except FileNotFoundError:
             raise IntegrityError(
                 f"{path} does not exist, and models must be signed here; nothing was deployed. "
                 "Release the version again where the signing key is"
             ) from None
-    return found
+    return values
 
 
 def _file(value: str) -> Path:
