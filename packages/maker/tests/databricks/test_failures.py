@@ -97,6 +97,15 @@ def test_no_workspace_is_named(bench: DatabricksBench, monkeypatch: pytest.Monke
         DatabricksEndpoints(Connection(bench.root, bench.settings)).state(ENV, MODEL)
 
 
+def test_a_workspace_that_is_not_there_is_told_at_once(
+    bench: DatabricksBench, monkeypatch: pytest.MonkeyPatch
+):
+    """The SDK alone would ask again for five minutes."""
+    monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:9")
+    with pytest.raises(TargetError, match=r"the workspace http://127.0.0.1:9 cannot be reached"):
+        DatabricksEndpoints(Connection(bench.root, bench.settings)).state(ENV, MODEL)
+
+
 def test_a_catalog_that_is_not_there(bench: DatabricksBench, tracked: Emulator):
     tracked.unity.catalogs.discard("prod")
     with pytest.raises(NotFound, match="Catalog 'prod' does not exist"):

@@ -100,7 +100,7 @@ def test_may_passes_and_june_is_a_breach_of_calibration(reports: list[dict]) -> 
     assert [r["outcome"] for r in reports] == ["pass", "breach", "breach"]
     assert [r["rows"] for r in reports] == [r["labelled"] for r in reports] == [28_128, 27_075, 28_293]
     assert [(r["release"]) for r in reports] == [1, 1, 2]
-    assert may["events"] == "2013-05" and june["events"] == "2013-05..2013-06"
+    assert may["events"] == "2013-05-01..2013-05-31" and june["events"] == "2013-05-01..2013-06-30"
     broken = [(s["kind"], s["metric"]) for s in june["signals"] if s["verdict"] == "breach"]
     assert broken == [("performance", "calibration_gap")]
     assert gap(june)["observed"] == pytest.approx(-0.081, abs=0.004)

@@ -491,6 +491,11 @@ def test_what_broke_by_old_settings_is_not_what_serves_until_its_successor_does(
     assert [words(step) for step in world.planned(w.intent()).steps] == ["shift green 100", "retire blue"]
 
 
+def test_what_broke_by_old_settings_is_started_again_in_its_place() -> None:
+    world = at(one(BLUE, WANTED, 100, "failed", OLD), past=(WANTED,), smoked=True)
+    assert [words(step) for step in world.planned(w.intent()).steps] == ["create blue", "smoke blue"]
+
+
 HOUR = 3600.0
 
 

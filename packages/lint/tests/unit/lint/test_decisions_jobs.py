@@ -35,6 +35,7 @@ CASES = [
     ("train.yml", {"environment": {"image": "a/b"}}, ["pin-image environment.image"]),
     ("train.yml", {"environment": {"image": "a/b", "version": 1}}, ["pin-image environment.image"]),
     ("train.yml", {"environment": "./environment.yml"}, ["wrong-type environment"]),
+    ("train.yml", {"environment": "./none.yml"}, ["wrong-type environment"]),
     ("train.yml", {"environment": "file:./src/train.py"}, []),
     ("train.yml", {"environment": GONE, "command": GONE}, ["missing-field", "no-environment"]),
     ("train.yml", {"command": " "}, ["unused-input inputs.depth", "unused-input inputs.how", "unused-input inputs.rate", "unused-input inputs.rows", "unused-output outputs.model", "wrong-value command"]),

@@ -141,6 +141,7 @@ CASES = [
     ("pipeline.yml", {"jobs.train.outputs.model": "${{name}}"}, []),
     ("pipeline.yml", {"jobs.train.outputs.model": {"type": "mlflow_model", "path": "azureml://datastores/x/paths/${{name}}/y"}}, []),
     ("pipeline.yml", {"jobs.train.outputs.model": {"path": "${{parent.outputs.report}}"}}, ["two-writers outputs.report"]),
+    ("pipeline.yml", {"jobs.train.outputs.model": {"type": "mlflow_model", "path": "azureml://datastores/x/paths/${{parent.outputs.best}}/y"}}, []),
     ("pipeline.yml", {"jobs.train.outputs.model": "x"}, ["wrong-type jobs.train.outputs.model"]),
     ("pipeline.yml", {"jobs.train.outputs.model": {"type": "mlflow_model", "mode": "upload"}}, []),
     ("pipeline.yml", {"jobs.train.outputs.model": {"type": "mlflow_model", "mode": "none"}}, ["wrong-value jobs.train.outputs.model.mode"]),

@@ -343,6 +343,18 @@ def test_paths_and_addresses(path, rule, says, tmp_path):
 
 
 @pytest.mark.parametrize(
+    "scheme",
+    ["http", "https", "azureml", "abfs", "abfss", "wasb", "wasbs", "adl", "file", "mongodb", "s3", "gs"],
+)
+def test_schemes_that_something_opens(scheme, tmp_path):
+    def said(path):
+        return "".join(f.message for f in check_path(at(f"a: '{path}'", tmp_path)["a"]))
+
+    assert "no scheme" not in said(f"{scheme}://a/b")
+    assert f"did you mean {scheme}://?" in said(f"{scheme[0]}{scheme}://a/b")
+
+
+@pytest.mark.parametrize(
     ("text", "right"),
     [
         ("azureml:cpu", True),

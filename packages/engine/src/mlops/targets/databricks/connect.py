@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
 
 from mlops.errors import InvalidInput, Problem, TargetError
 from mlops.spec.settings import FILE, DatabricksPlace, Settings
-from mlops.tracking.databricks_errors import LOGIN, databricks_sentences
+from mlops.tracking.databricks_errors import LOGIN, Unavailable, databricks_sentences
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -20,6 +22,7 @@ TRACKING, REGISTRY = "databricks", "databricks-uc"
 """What MLflow calls the workspace's tracking and Unity Catalog."""
 HOST = "DATABRICKS_HOST"
 _REFUSED = {"pat": "a personal access token", "basic": "a password"}
+_CONNECT_SECONDS = 5.0
 _PATIENCE = 60
 """Seconds for which the SDK repeats what was refused for the moment."""
 
@@ -125,6 +128,7 @@ def _opened(host: str) -> WorkspaceClient:
     from databricks.sdk import WorkspaceClient
     from databricks.sdk.config import Config
 
+    _reach(host)
     with databricks_sentences(f"log in to {host}"):
         config = Config(host=host, retry_timeout_seconds=_PATIENCE)
         kind = str(config.auth_type)
@@ -134,6 +138,21 @@ def _opened(host: str) -> WorkspaceClient:
                 f"remove DATABRICKS_TOKEN and `token` in ~/.databrickscfg, then {LOGIN}"
             )
         return WorkspaceClient(config=config)
+
+
+def _reach(host: str) -> None:
+    """Find out in seconds what the SDK would find out in five minutes of asking again."""
+    parts = urlsplit(host)
+    if getproxies().get(parts.scheme) and not proxy_bypass(parts.hostname or ""):
+        return
+    try:
+        port = parts.port or (443 if parts.scheme == "https" else 80)
+        socket.create_connection((parts.hostname or "", port), _CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        raise Unavailable(
+            f"the workspace {host} cannot be reached ({error}); look at the network, or correct host in "
+            "[databricks] of mlops.toml or DATABRICKS_HOST"
+        ) from None
 
 
 def enum(value: Any) -> str:
