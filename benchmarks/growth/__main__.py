@@ -192,7 +192,7 @@ def gate(bench: Bench) -> Row:
     root = bench.trained()
     bench.verb(root, "gate")
     cost = Cost(1, *bench.verb(root, "gate"))
-    return Row("gate", "", [cost], {1: 1.2}, {1: 180})
+    return Row("gate", "", [cost], {1: 1.2}, {1: 120})
 
 
 def again(bench: Bench) -> Row:
