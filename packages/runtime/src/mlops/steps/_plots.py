@@ -83,8 +83,8 @@ def _thin(*curves: Any) -> list[Any]:
 
 
 def _label(result: Evaluation, metric: str, name: str) -> str:
-    found = result.metrics.get(metric)
-    return f"{name} {found.value:.3f} ({found.low:.3f} to {found.high:.3f})" if found else "model"
+    interval = result.metrics.get(metric)
+    return f"{name} {interval.value:.3f} ({interval.low:.3f} to {interval.high:.3f})" if interval else "model"
 
 
 def _roc(path: Path, result: Evaluation, truth: Any, prediction: Any) -> Path:
@@ -119,10 +119,10 @@ def _precision_recall(path: Path, result: Evaluation, truth: Any, prediction: An
 def _calibration(path: Path, result: Evaluation) -> Path:
     with _Page(path, "Calibration", "mean predicted probability", "observed share") as axes:
         axes.plot([0, 1], [0, 1], linestyle=":", color="grey", label="perfect")
-        found = result.calibration
+        bins = result.calibration
         label = _label(result, "expected_calibration_error", "expected error")
-        axes.plot([b.mean_prediction for b in found], [b.observed_rate for b in found], "o-", label=label)
-        for one in found:
+        axes.plot([b.mean_prediction for b in bins], [b.observed_rate for b in bins], "o-", label=label)
+        for one in bins:
             axes.annotate(
                 f"{one.rows:,}",
                 (one.mean_prediction, one.observed_rate),

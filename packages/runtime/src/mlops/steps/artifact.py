@@ -199,14 +199,14 @@ def stated(usecase: UseCase) -> set[str]:
 def dtypes_of(inputs: pd.DataFrame) -> dict[str, str]:
     """The type of each column's values, as pandas names it. Raises `InvalidInput` for what no request can
     bring."""
-    found = {str(name): str(inputs[name].dtype) for name in inputs}
-    if odd := [f"{name} ({kind})" for name, kind in found.items() if kind not in KNOWN]:
+    dtypes = {str(name): str(inputs[name].dtype) for name in inputs}
+    if odd := [f"{name} ({kind})" for name, kind in dtypes.items() if kind not in KNOWN]:
         raise InvalidInput(
             f"the training rows have columns of types that no request can bring: {', '.join(odd)}; let "
             f"`features` "
             f"make them {', '.join(KNOWN[:4])}, an integer or a float of NumPy or pandas"
         )
-    return found
+    return dtypes
 
 
 def levels_of(inputs: pd.DataFrame) -> dict[str, list[str]]:
@@ -340,8 +340,8 @@ def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
     expected = _raw(truth.trained, some)
 
     def apart(candidate: LibraryScorer) -> str | None:
-        found = fidelity.difference(candidate, truth.asked)
-        return found or fidelity.in_a_table(candidate, some, expected, truth.asked.scale)
+        difference = fidelity.difference(candidate, truth.asked)
+        return difference or fidelity.in_a_table(candidate, some, expected, truth.asked.scale)
 
     problem = apart(LibraryScorer.load(schema, folder))
     plainer = getattr(find(library.format), "plainer", None)
@@ -366,8 +366,8 @@ def _proven(schema: ModelSchema, folder: Path, truth: _Truth) -> ModelSchema:
 
 def _raw(trained: LibraryScorer, frame: pd.DataFrame) -> np.ndarray[Any, Any]:
     """The estimator asked with the very rows it was trained on, untouched."""
-    found = np.asarray(trained.as_it_is(frame), dtype=np.float64)
-    return found.reshape(len(found), -1)
+    answers = np.asarray(trained.as_it_is(frame), dtype=np.float64)
+    return answers.reshape(len(answers), -1)
 
 
 def _with_graph(schema: ModelSchema, folder: Path, estimator: Any, truth: _Truth) -> ModelSchema:
@@ -395,7 +395,7 @@ def _unfaithful(schema: ModelSchema, folder: Path, truth: _Truth) -> str | None:
         candidate = OnnxScorer(schema, folder)
     except TargetError as error:
         return f"the exported graph does not load: {error}"
-    found = fidelity.difference(candidate, truth.asked)
-    if found is None and (near := probes.borders(schema, truth.inputs, truth.trained)):
-        found = fidelity.difference(candidate, fidelity.ask(truth.trained, near, truth.asked.scale))
-    return None if found is None else f"the exported graph {found}"
+    difference = fidelity.difference(candidate, truth.asked)
+    if difference is None and (near := probes.borders(schema, truth.inputs, truth.trained)):
+        difference = fidelity.difference(candidate, fidelity.ask(truth.trained, near, truth.asked.scale))
+    return None if difference is None else f"the exported graph {difference}"

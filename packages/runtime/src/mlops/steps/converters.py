@@ -22,8 +22,8 @@ OPSETS = {"": 21, "ai.onnx.ml": 3}
 
 def register() -> dict[str, int] | None:
     """Tell skl2onnx of what was imported; the opsets to ask for, None when the choice is skl2onnx's own."""
-    found = [_LIBRARIES[name]() for name in _LIBRARIES if name in sys.modules]
-    return OPSETS if any(found) else None
+    registered = [_LIBRARIES[name]() for name in _LIBRARIES if name in sys.modules]
+    return OPSETS if any(registered) else None
 
 
 def _lightgbm() -> bool:

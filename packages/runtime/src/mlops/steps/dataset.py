@@ -60,14 +60,14 @@ def verified(where: str, read: Callable[[], str], digest: Callable[[], str]) -> 
 
     `read` gives the text of the manifest and may raise `FileNotFoundError`, `digest` that of the other files.
     """
-    found = _parsed(f"{where}/{MANIFEST}", read, RawManifest)
+    manifest = _parsed(f"{where}/{MANIFEST}", read, RawManifest)
     there = digest()
-    if there != found.digest:
+    if there != manifest.digest:
         raise IntegrityError(
-            f"{where} holds the digest {there}, but its {MANIFEST} says {found.digest}: the raw data have "
+            f"{where} holds the digest {there}, but its {MANIFEST} says {manifest.digest}: the raw data have "
             "changed since they were made; remove the folder so that it is made again, or publish a version"
         )
-    return found
+    return manifest
 
 
 def write(folder: Path, frame: pd.DataFrame, raw: RawManifest, window: str) -> Manifest:

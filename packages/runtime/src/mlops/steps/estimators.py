@@ -156,10 +156,10 @@ def typed(usecase: UseCase, rows: pd.DataFrame, seen: pd.DataFrame | None = None
 
 def labels(truth: Any) -> list[str]:
     """All labels of the rows, sorted. Raises `InvalidInput` when there is none."""
-    found = sorted({label for value in truth for label in labels_of(value)})
-    if not found:
+    every = sorted({label for value in truth for label in labels_of(value)})
+    if not every:
         raise InvalidInput("no training row has a label; the target is a list of labels for each row")
-    return found
+    return every
 
 
 def _group_argument(estimator: Any) -> str:

@@ -50,16 +50,16 @@ def _evaluate(given: argparse.Namespace) -> None:
     from mlops.usecase import load_usecase
 
     evaluation = report(load_usecase(given.usecase), given.model, given.test, given.report)
-    found = {name: interval.value for name, interval in evaluation.metrics.items()}
-    found |= {
+    logged = {name: interval.value for name, interval in evaluation.metrics.items()}
+    logged |= {
         "latency_seconds": evaluation.latency.seconds,
         "artifact_bytes": float(evaluation.artifact_bytes),
     }
     if evaluation.onnx is not None:
-        found["onnx_max_abs_difference"] = evaluation.onnx.max_abs_difference
+        logged["onnx_max_abs_difference"] = evaluation.onnx.max_abs_difference
     for sentence in evaluation.undefined:
         log.warning(sentence)
-    tracking.log_metrics(found)
+    tracking.log_metrics(logged)
     tracking.log_artifacts(given.report, "report")
 
 
@@ -112,7 +112,7 @@ def intervals_of(usecase: UseCase, scores: Scores) -> tuple[dict[str, Interval],
     from mlops.steps import metrics
 
     undefined: list[str] = []
-    found = metrics.intervals(
+    intervals = metrics.intervals(
         scores,
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
@@ -120,7 +120,7 @@ def intervals_of(usecase: UseCase, scores: Scores) -> tuple[dict[str, Interval],
         extra=usecase.evaluate,
         tell=undefined.append,
     )
-    return found, undefined
+    return intervals, undefined
 
 
 def evaluate(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores: Scores) -> Evaluation:
@@ -129,8 +129,8 @@ def evaluate(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores:
     from mlops.steps import latency
 
     task = scorer.schema.task
-    found, undefined = intervals_of(usecase, scores)
-    if not found:
+    intervals, undefined = intervals_of(usecase, scores)
+    if not intervals:
         raise InvalidInput(
             f"no metric is defined on the {scores.rows} test rows: are all labels the same, "
             "or did the model predict values that are not numbers?"
@@ -148,7 +148,7 @@ def evaluate(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores:
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
         seed=SEED,
-        metrics=found,
+        metrics=intervals,
         undefined=undefined,
         slices=_slices(usecase, rows, scores),
         onnx=_parity(usecase, scorer, folder, rows, scores),
@@ -162,7 +162,7 @@ def evaluate(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores:
 def _slices(usecase: UseCase, rows: Rows, scores: Scores) -> list[SliceMetrics]:
     import numpy as np
 
-    found = []
+    slices = []
     for column in usecase.slices:
         texts, codes = coded(frame[column].astype(str).to_numpy() for frame in rows.frames([column]))
         counts = np.bincount(codes, minlength=len(texts))
@@ -172,8 +172,8 @@ def _slices(usecase: UseCase, rows: Rows, scores: Scores) -> list[SliceMetrics]:
             values = scores.subset(codes == code).values()
             defined = {name: v for name, v in values.items() if np.isfinite(v)}
             entry = SliceMetrics(column=column, value=texts[code], rows=int(counts[code]), metrics=defined)
-            found.append(entry)
-    return found
+            slices.append(entry)
+    return slices
 
 
 def coded(batches: Iterable[np.ndarray[Any, Any]]) -> tuple[list[str], np.ndarray[Any, Any]]:

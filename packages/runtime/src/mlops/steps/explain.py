@@ -53,7 +53,7 @@ def _explain(given: argparse.Namespace) -> None:
     scorer = opened(given.model, usecase)
     groups = about(usecase, rows.frame(named(usecase, rows.columns))).groups if rows.count > ROWS else None
     sample = taken(rows, sampled(rows.count, groups))
-    found = importance(
+    influence = importance(
         scorer,
         sample,
         encode_truth(scorer.schema, sample[usecase.target]),
@@ -61,15 +61,15 @@ def _explain(given: argparse.Namespace) -> None:
         by=main_metric(usecase),
     )
     given.explanation.mkdir(parents=True, exist_ok=True)
-    record = {"window": rows.manifest.window, "test_rows": rows.count, **found}
+    record = {"window": rows.manifest.window, "test_rows": rows.count, **influence}
     (given.explanation / IMPORTANCE).write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
-    columns = found["columns"]
+    columns = influence["columns"]
     _plots.importance(
         given.explanation / "importance.png",
         [c["name"] for c in columns],
         [c["mean"] for c in columns],
         [c["deviation"] for c in columns],
-        found["metric"],
+        influence["metric"],
     )
     tracking.log_metrics({f"importance_{c['name']}": c["mean"] for c in columns})
     tracking.log_artifacts(given.explanation, EXPLANATION)

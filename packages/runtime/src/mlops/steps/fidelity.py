@@ -57,8 +57,8 @@ def ask(model: Scorer, probes: Sequence[Probe], scale: float = 0.0) -> Asked:
 
 
 def _flat(answers: Any) -> np.ndarray[Any, Any]:
-    found = np.asarray(answers, dtype=np.float64)
-    return found.reshape(len(found), -1)
+    numbers = np.asarray(answers, dtype=np.float64)
+    return numbers.reshape(len(numbers), -1)
 
 
 def difference(candidate: Scorer, asked: Asked) -> str | None:
@@ -67,12 +67,12 @@ def difference(candidate: Scorer, asked: Asked) -> str | None:
     if not rows:
         return None
     try:
-        if (found := _worst(asked, _flat(candidate.predict_rows(rows)))) is not None:
-            return found
+        if (worst := _worst(asked, _flat(candidate.predict_rows(rows)))) is not None:
+            return worst
         for index in _spread(len(rows)):
             alone = _flat(candidate.predict_rows([rows[index]]))
-            if (found := _worst(_part(asked, index), alone)) is not None:
-                return f"{found}, asked alone"
+            if (worst := _worst(_part(asked, index), alone)) is not None:
+                return f"{worst}, asked alone"
     except MlopsError as error:
         return f"fails on {_failing(candidate, asked.probes)}: {error}"
     return None
@@ -139,27 +139,27 @@ def _show(values: np.ndarray[Any, Any]) -> str:
 def refusals(model: Scorer, probes: Sequence[Probe]) -> dict[int, str]:
     """Which probes `model` refuses, or answers with what is no finite number, and its words; not all "
     "of many."""
-    found: dict[int, str] = {}
+    refused: dict[int, str] = {}
 
     def look(first: int, last: int) -> None:
-        if len(found) >= _FEW:
+        if len(refused) >= _FEW:
             return
         try:
             answers = _flat(model.predict_rows([probe.row for probe in probes[first:last]]))
         except MlopsError as error:
             if last - first == 1:
-                found[first] = str(error)
+                refused[first] = str(error)
                 return
             middle = (first + last) // 2
             look(first, middle)
             look(middle, last)
             return
         for offset in np.flatnonzero(~np.isfinite(answers).all(axis=1)):
-            found[first + int(offset)] = f"its answer is {_show(answers[offset])}"
+            refused[first + int(offset)] = f"its answer is {_show(answers[offset])}"
 
     if probes:
         look(0, len(probes))
-    return found
+    return refused
 
 
 # --- a model that refuses what the contract admits ------------------------------------------------------

@@ -158,12 +158,12 @@ def indicators(values: Any, labels: Sequence[str]) -> Array:
     Raises `InvalidInput` for a label that is none of `labels`.
     """
     place = {label: index for index, label in enumerate(labels)}
-    found = np.zeros((len(values), len(labels)))
+    table = np.zeros((len(values), len(labels)))
     unknown: set[str] = set()
     for row, given in enumerate(values):
         for label in labels_of(given):
             if label in place:
-                found[row, place[label]] = 1.0
+                table[row, place[label]] = 1.0
             else:
                 unknown.add(label)
     if unknown:
@@ -171,7 +171,7 @@ def indicators(values: Any, labels: Sequence[str]) -> Array:
             f"the target has the labels {', '.join(sorted(unknown)[:5])}, but the model knows "
             f"{', '.join(labels)}"
         )
-    return found
+    return table
 
 
 def labels_of(value: Any) -> list[str]:
@@ -191,9 +191,9 @@ def _as_they_are(values: Any) -> Array:
         raw = np.empty(len(values), dtype=object)
     if raw.dtype.kind in "iufb":
         return raw.astype(np.float64)
-    found = np.empty(len(raw), dtype=object)
-    found[:] = list(values)
-    return found
+    objects = np.empty(len(raw), dtype=object)
+    objects[:] = list(values)
+    return objects
 
 
 def several(values: Any, outputs: int) -> Array:
@@ -201,10 +201,10 @@ def several(values: Any, outputs: int) -> Array:
     numbers (or its JSON, as in a file of labels); else what they are, one a row."""
     rows = [_read(value) for value in values]
     try:
-        found = np.array([np.asarray(row, dtype=np.float64) for row in rows])
+        table = np.array([np.asarray(row, dtype=np.float64) for row in rows])
     except (ValueError, TypeError):
-        found = np.empty(0)
-    return found if found.shape == (len(rows), outputs) else _as_they_are(rows)
+        table = np.empty(0)
+    return table if table.shape == (len(rows), outputs) else _as_they_are(rows)
 
 
 def _read(value: Any) -> Any:
@@ -364,11 +364,11 @@ def intervals(
             for rows, _ in scores.resamples(resamples, seed)
         ]
         drawn |= {name: np.array([one.get(name, math.nan) for one in again]) for name in own}
-    found = {}
+    by_metric = {}
     for name, value in {**point, **own}.items():
         interval = interval_of(value, drawn[name], confidence)
         if interval is not None:
-            found[name] = interval
+            by_metric[name] = interval
         elif not math.isfinite(value):
             tell(f"{name} is not defined on the {scores.rows} rows: too few, or all of one class")
         else:
@@ -377,7 +377,7 @@ def intervals(
                 f"{name} is {value:.4g} on the {scores.rows} rows, but defined on {defined} of {resamples} "
                 f"resamples only; {DEFINED:.0%} are needed to say how sure it is: too few rows carry it"
             )
-    return found
+    return by_metric
 
 
 def interval_of(value: float, drawn: Sequence[float] | Array, confidence: float) -> Interval | None:
@@ -397,15 +397,15 @@ def interval_of(value: float, drawn: Sequence[float] | Array, confidence: float)
 
 def _own(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
     """The use case's metrics as numbers. Raises `InvalidInput` for what is none."""
-    found = {}
+    values = {}
     for name, value in extra(truth, prediction).items():
         if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
             raise InvalidInput(
                 f"the use case's `evaluate` gives {name} = {value!r}, which is no number; "
                 "leave a metric out where it is not defined, or give NaN"
             )
-        found[str(name)] = float(value)
-    return found
+        values[str(name)] = float(value)
+    return values
 
 
 def _again(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
@@ -435,7 +435,7 @@ def paired_intervals(
     ones = np.ones(one.rows)
     value = {name: one.metrics[name](ones) - other.metrics[name](ones) for name in names}
     own = _apart(extra, one, other, np.arange(one.rows))
-    value |= {name: found for name, found in own.items() if name not in value}
+    value |= {name: paired for name, paired in own.items() if name not in value}
     first, second = draws([one.metrics, other.metrics], one.rows, resamples, seed)
     drawn = {name: first[name] - second[name] for name in names}
     if own:
@@ -444,8 +444,8 @@ def paired_intervals(
             name: np.array([apart.get(name, math.nan) for apart in again])
             for name in value.keys() - set(names)
         }
-    found = {name: interval_of(float(v), drawn[name], confidence) for name, v in value.items()}
-    return {name: interval for name, interval in found.items() if interval is not None}
+    paired = {name: interval_of(float(v), drawn[name], confidence) for name, v in value.items()}
+    return {name: interval for name, interval in paired.items() if interval is not None}
 
 
 def _apart(extra: Extra | None, one: Scores, other: Scores, rows: Array) -> dict[str, float]:
@@ -570,13 +570,13 @@ def _quantiles(truth: Array, prediction: Array, names: Sequence[str]) -> dict[st
 
 def _forecast(truth: Array, prediction: Array, baseline: Array | None) -> dict[str, Metric]:
     error, size = np.abs(prediction - truth), np.abs(truth)
-    found = _regression(truth, prediction)
-    found["wape"] = Summed(ratio, error, size)
+    metrics = _regression(truth, prediction)
+    metrics["wape"] = Summed(ratio, error, size)
     if baseline is None:
-        found["skill"] = Summed(lambda: math.nan)
+        metrics["skill"] = Summed(lambda: math.nan)
     else:
-        found["skill"] = Summed(lambda ours, naive: 1 - ratio(ours, naive), error, np.abs(baseline - truth))
-    return {name: found[name] for name in METRICS["forecast"]}
+        metrics["skill"] = Summed(lambda ours, naive: 1 - ratio(ours, naive), error, np.abs(baseline - truth))
+    return {name: metrics[name] for name in METRICS["forecast"]}
 
 
 def _ranked(truth: Array, prediction: Array, codes: Array) -> dict[str, Metric]:

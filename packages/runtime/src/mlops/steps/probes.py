@@ -97,14 +97,14 @@ def drawn(schema: ModelSchema, inputs: pd.DataFrame) -> list[Probe]:
     if not bases:
         return []
     special = [list(_specials(column, inputs[column.name])) for column in schema.columns]
-    found = [Probe(row, USUAL) for row in bases]
+    probes = [Probe(row, USUAL) for row in bases]
     for place, (column, values) in enumerate(zip(schema.columns, special, strict=True)):
         for value, words in values:
             for base in bases[:2]:
                 row = admission.of([*base[:place], value, *base[place + 1 :]])
                 if row is not None:
-                    found.append(Probe(row, f"{words} in {column.name!r}", column.name, value))
-    return [*found, *_together(admission, bases, special)]
+                    probes.append(Probe(row, f"{words} in {column.name!r}", column.name, value))
+    return [*probes, *_together(admission, bases, special)]
 
 
 def _together(
@@ -265,15 +265,15 @@ def borders(schema: ModelSchema, inputs: pd.DataFrame, model: Scorer) -> list[Pr
         high = [m if down else b for m, b, down in zip(middle, high, lower, strict=True)]
         at_low = np.where(lower[:, None], at_low, at)
         at_high = np.where(lower[:, None], at, at_high)
-    found = []
+    probes = []
     for place, *ends in zip(places, low, high, strict=True):
         name = schema.columns[place].name
         for value in ends:
             if (parsed := admission.of(_with(row, place, value))) is not None:
-                found.append(
+                probes.append(
                     Probe(parsed, f"{value!r} in {name!r}, next to a split of the model", name, value)
                 )
-    return found
+    return probes
 
 
 def _jumps(

@@ -151,10 +151,10 @@ def _source_found(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str,
 
 def _params(tracker: PipelineTracker, parent: Run) -> dict[str, str]:
     """What the steps logged, under one roof."""
-    found: dict[str, str] = {}
+    params: dict[str, str] = {}
     for child in tracker.children(parent.run_id):
-        found.update(child.params)
-    return dict(sorted(found.items()))
+        params.update(child.params)
+    return dict(sorted(params.items()))
 
 
 def data_tags(train: Manifest, test: Manifest) -> dict[str, str]:
@@ -179,17 +179,17 @@ def _log_inputs(tracker: PipelineTracker, parent: Run, train: Manifest, test: Ma
 
 def logged(evaluation: Evaluation) -> Mapping[str, float]:
     """The metrics of the run."""
-    found: dict[str, float] = {}
+    metrics: dict[str, float] = {}
     for name, interval in evaluation.metrics.items():
-        found |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
-    found |= {
+        metrics |= {name: interval.value, f"{name}_low": interval.low, f"{name}_high": interval.high}
+    metrics |= {
         "test_rows": float(evaluation.rows),
         "artifact_bytes": float(evaluation.artifact_bytes),
         "latency_seconds": evaluation.latency.seconds,
     }
     if evaluation.onnx is not None:
-        found["onnx_max_abs_difference"] = evaluation.onnx.max_abs_difference
-    return found
+        metrics["onnx_max_abs_difference"] = evaluation.onnx.max_abs_difference
+    return metrics
 
 
 if __name__ == "__main__":

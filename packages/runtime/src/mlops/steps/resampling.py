@@ -51,8 +51,8 @@ class Cells:
         place = self.codes[rows] + np.arange(resamples)[:, None] * self.count
         if self.values is not None:
             weights = weights * self.values[rows]
-        found = np.bincount(place.ravel(), weights.ravel(), resamples * self.count)
-        return found.reshape(resamples, self.count)
+        totals = np.bincount(place.ravel(), weights.ravel(), resamples * self.count)
+        return totals.reshape(resamples, self.count)
 
 
 Part = Array | Cells
@@ -161,15 +161,15 @@ class Mean:
         return tuple(part for metric in self._metrics for part in metric.parts)
 
     def of(self, *cells: Array) -> Array:
-        found = [metric.of(part) for metric, part in zip(self._metrics, cells, strict=True)]
-        return np.asarray(np.mean(found, axis=0))
+        values = [metric.of(part) for metric, part in zip(self._metrics, cells, strict=True)]
+        return np.asarray(np.mean(values, axis=0))
 
 
 def roc_auc(positive: Array, negative: Array) -> Array:
     """By group, in the order of the scores."""
     below = np.cumsum(negative, axis=1) - negative / 2
-    found: Array = ratio(np.einsum("ij,ij->i", positive, below), positive.sum(axis=1) * negative.sum(axis=1))
-    return found
+    area: Array = ratio(np.einsum("ij,ij->i", positive, below), positive.sum(axis=1) * negative.sum(axis=1))
+    return area
 
 
 def average_precision(positive: Array, negative: Array) -> Array:
@@ -178,8 +178,8 @@ def average_precision(positive: Array, negative: Array) -> Array:
     hits = np.cumsum(positive, axis=1)
     called = hits + np.cumsum(negative, axis=1)
     precision = np.divide(hits, called, out=np.zeros_like(hits), where=called > 0)
-    found: Array = ratio(np.einsum("ij,ij->i", precision, positive), positive.sum(axis=1))
-    return found
+    average: Array = ratio(np.einsum("ij,ij->i", precision, positive), positive.sum(axis=1))
+    return average
 
 
 def resamples_of(
@@ -208,7 +208,7 @@ def draws(
     """The value of each metric of each model on the same resamples: [resamples]. `codes` as above."""
     if rows < MANY or codes is not None:
         return _one_by_one(models, rows, resamples, seed, codes)
-    found: list[dict[str, Array]] = [{} for _ in models]
+    drawn: list[dict[str, Array]] = [{} for _ in models]
     alone: list[dict[str, Metric]] = [{} for _ in models]
     summed: dict[tuple[int, str], Any] = {}
     for index, metrics in enumerate(models):
@@ -218,28 +218,28 @@ def draws(
             else:
                 alone[index][name] = metric
     if any(alone):
-        found = _one_by_one(alone, rows, resamples, seed)
+        drawn = _one_by_one(alone, rows, resamples, seed)
     for (index, name), values in _in_blocks(summed, rows, resamples, seed).items():
-        found[index][name] = values
-    return found
+        drawn[index][name] = values
+    return drawn
 
 
 def _one_by_one(
     models: Sequence[Mapping[str, Metric]], rows: int, resamples: int, seed: int, codes: Array | None = None
 ) -> list[dict[str, Array]]:
-    found = [{name: np.empty(resamples) for name in metrics} for metrics in models]
+    drawn = [{name: np.empty(resamples) for name in metrics} for metrics in models]
     for number, (_, weights) in enumerate(resamples_of(rows, resamples, seed, codes)):
-        for metrics, values in zip(models, found, strict=True):
+        for metrics, values in zip(models, drawn, strict=True):
             for name, metric in metrics.items():
                 values[name][number] = metric(weights)
-    return found
+    return drawn
 
 
 def _in_blocks(
     metrics: Mapping[tuple[int, str], Any], rows: int, resamples: int, seed: int
 ) -> dict[tuple[int, str], Array]:
     generator = np.random.default_rng(seed)
-    found = {key: np.empty(resamples) for key in metrics}
+    drawn = {key: np.empty(resamples) for key in metrics}
     parts = {id(part): part for metric in metrics.values() for part in metric.parts}
     columns = {key: part for key, part in parts.items() if not isinstance(part, Cells)}
     cells = {key: part for key, part in parts.items() if isinstance(part, Cells)}
@@ -266,8 +266,8 @@ def _in_blocks(
             sums[key] = total[:, first] if part.ndim == 1 else total[:, first : first + wide[key]]
             first += wide[key]
         for name, metric in metrics.items():
-            found[name][numbers.start : numbers.stop] = metric.of(*(sums[id(p)] for p in metric.parts))
-    return found
+            drawn[name][numbers.start : numbers.stop] = metric.of(*(sums[id(p)] for p in metric.parts))
+    return drawn
 
 
 def _weights(generator: np.random.Generator, drawn: Array, size: int) -> Array:

@@ -88,9 +88,9 @@ def _hashed(columns: pd.DataFrame, seed: int) -> Array:
     """A number in [0, 1) for each row, which depends on what is in it and on the seed alone."""
     from pandas.util import hash_pandas_object
 
-    found = np.asarray(hash_pandas_object(columns.apply(_hashable), index=False), dtype=np.uint64)
+    hashes = np.asarray(hash_pandas_object(columns.apply(_hashable), index=False), dtype=np.uint64)
     # pandas takes no seed for numbers: it is mixed in as splitmix64 does it.
-    mixed = found + np.uint64((seed + 1) * _GOLDEN % 2**64)
+    mixed = hashes + np.uint64((seed + 1) * _GOLDEN % 2**64)
     for shift, factor in ((30, 0xBF58476D1CE4E5B9), (27, 0x94D049BB133111EB), (31, 1)):
         mixed = (mixed ^ (mixed >> np.uint64(shift))) * np.uint64(factor)
     return np.asarray(mixed / 2.0**64)

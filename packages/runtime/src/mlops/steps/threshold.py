@@ -34,9 +34,9 @@ class Rule:
     @classmethod
     def parse(cls, text: str) -> Rule:
         """Raises `InvalidInput`."""
-        found = _FORM.fullmatch(text)
-        kind: Any = found[1] if found else ""
-        value = float(found[2]) if found else 0.0
+        match = _FORM.fullmatch(text)
+        kind: Any = match[1] if match else ""
+        value = float(match[2]) if match else 0.0
         if not kind or value <= 0 or (kind == "rate" and value >= 1):
             raise InvalidInput(f"`decision` of the use case is {text!r}; write {_KINDS}")
         return cls(kind, value)

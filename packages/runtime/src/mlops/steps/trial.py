@@ -99,8 +99,8 @@ def _rows(usecase: UseCase, given: argparse.Namespace) -> tuple[pd.DataFrame, pd
         )
     names = list(usecase.contract().columns)
     learned = sides(rows(usecase, given.raw, given.window), given.split, names)["train"]
-    found = sides(learned, given.validation_split, names)
-    return found["train"], found["test"]
+    judged = sides(learned, given.validation_split, names)
+    return judged["train"], judged["test"]
 
 
 def stages(estimator: Any, count: int) -> Iterator[Any]:

@@ -50,9 +50,9 @@ def _validate(given: argparse.Namespace) -> None:
     for name in ("train", "test"):
         rows = Stored(getattr(given, name))
         report["rows"][name] = rows.count
-        found = check_batches(rows, [c for c in rows.columns if c not in beside(usecase)], contract)
-        report["violations"] += [{"data": name, **violation.record()} for violation in found]
-        problems += [Problem(f"{name} ({rows.manifest.window})", str(violation)) for violation in found]
+        violations = check_batches(rows, [c for c in rows.columns if c not in beside(usecase)], contract)
+        report["violations"] += [{"data": name, **violation.record()} for violation in violations]
+        problems += [Problem(f"{name} ({rows.manifest.window})", str(violation)) for violation in violations]
         missing = [c for c in beside(usecase) if c not in rows.columns or _nulls(rows, c)]
         for column in missing:
             sentence = f"column {column!r} is absent or has nulls; every row needs one"

@@ -144,25 +144,25 @@ def _within(value: float, low: float | None, high: float | None) -> bool:
 
 def _limits(case: Case) -> list[GateResult]:
     """Each metric of the policy within its absolute limits."""
-    found = []
+    results = []
     evaluation = case.candidate.evaluation
     for metric, limits in case.policy.metrics.items():
         name, limit = f"limit {metric}", _bounds(limits.min, limits.max)
         interval = evaluation.metrics.get(metric) if evaluation else None
         if evaluation is None:
-            found.append(_unknown(name, limit, _NO_REPORT))
+            results.append(_unknown(name, limit, _NO_REPORT))
         elif interval is None:
             known = ", ".join(evaluation.metrics)
             why = next((s for s in evaluation.undefined if s.startswith(f"{metric} is ")), "")
             why = why or f"the evaluation has no value for {metric}; it has {known}"
-            found.append(_unknown(name, limit, why))
+            results.append(_unknown(name, limit, why))
         else:
             observed = f"{interval.value:.4f} ({interval.low:.4f} to {interval.high:.4f})"
             if case.candidate.believed == "report":
                 observed = f"{interval.value:.4f}, as its pipeline reports"
             missed = _missed(interval.value, limits.min, limits.max)
-            found.append(_result(name, not missed, observed, limit, missed))
-    return found
+            results.append(_result(name, not missed, observed, limit, missed))
+    return results
 
 
 def _missed(value: float, low: float | None, high: float | None) -> str:
@@ -185,7 +185,7 @@ def _scores(case: Case, metric: str) -> tuple[Scores, Scores | None]:
         raise _UnfitError(f"the candidate's task is {one.schema.task}, the champion's {other.schema.task}")
     if other is not None and not np.array_equal(one.truth, other.truth):
         raise _UnfitError("candidate and champion were not scored on the same rows")
-    found = []
+    both = []
     for label, evidence in (("candidate", one), ("champion", other)):
         if evidence is None:
             continue
@@ -198,8 +198,8 @@ def _scores(case: Case, metric: str) -> tuple[Scores, Scores | None]:
             raise _UnfitError(f"{metric} is no metric of this task; known: {', '.join(scores.metrics)}")
         if not np.isfinite(scores.prediction).all():
             raise _UnfitError(f"{who} predicted values that are not numbers (NaN or infinite)")
-        found.append(scores)
-    return found[0], found[1] if len(found) > 1 else None
+        both.append(scores)
+    return both[0], both[1] if len(both) > 1 else None
 
 
 def _gain(differences: Array, direction: Direction) -> Array:
@@ -229,13 +229,13 @@ def _reported(case: Case, name: str) -> GateResult:
     limit = f"not worse by more than {gate.max_drop:g} in the pipelines' own reports"
     if case.champion is None:
         return _skipped(name, limit, _NO_CHAMPION)
-    found = []
+    figures = []
     for who, one in (("candidate", case.candidate), ("champion", case.champion)):
         interval = one.evaluation.metrics.get(gate.metric) if one.evaluation else None
         if interval is None:
             return _unknown(name, limit, f"the {who} (version {one.version}) reports no {gate.metric}")
-        found.append(interval.value)
-    gain = float(_gain(np.array(found[0] - found[1]), gate.direction))
+        figures.append(interval.value)
+    gain = float(_gain(np.array(figures[0] - figures[1]), gate.direction))
     # What the two reports say in decimal is compared, not what their difference is in binary.
     ok = gain >= -gate.max_drop or math.isclose(gain, -gate.max_drop, rel_tol=0, abs_tol=1e-12)
     detail = "two figures, without an interval: nobody knows whether they are of the same rows"
@@ -304,13 +304,13 @@ def _slice(case: Case, gate: SliceGate) -> GateResult:
     for value in judged:
         rows = column == value
         mine = one.subset(rows)
-        found = mine.value(gate.metric)
-        if not math.isfinite(found):
+        measured = mine.value(gate.metric)
+        if not math.isfinite(measured):
             problems.append(f"{value}: {gate.metric} is not defined on its {mine.rows} rows")
             continue
-        worst = found if math.isnan(worst) else sign * min(sign * worst, sign * found)
-        if not _within(found, gate.min, gate.max):
-            problems.append(f"{value}: {found:.4f}")
+        worst = measured if math.isnan(worst) else sign * min(sign * worst, sign * measured)
+        if not _within(measured, gate.min, gate.max):
+            problems.append(f"{value}: {measured:.4f}")
         if gate.max_drop is not None and other is not None:
             best = _best_case(mine, other.subset(rows), gate, len(judged))
             if math.isnan(best):
@@ -405,8 +405,12 @@ def _contract(case: Case) -> list[GateResult]:
     limit = f"at most {most} violations"
     if evaluation is None:
         return [_unknown("data contract", limit, _NO_REPORT)]
-    found = evaluation.contract_violations
-    return [_result("data contract", len(found) <= most, f"{len(found)}", limit, "; ".join(found[:5]))]
+    violations = evaluation.contract_violations
+    return [
+        _result(
+            "data contract", len(violations) <= most, f"{len(violations)}", limit, "; ".join(violations[:5])
+        )
+    ]
 
 
 def _signature(case: Case) -> list[GateResult]:

@@ -147,14 +147,14 @@ def _next(
         return Rows(learned.window, learned.test, str(newest))
     if test is None or learned.test.split is not None:
         return "its rows of that window were dealt by a split; train on a later one with mlops train --window"
-    found = next_windows(window, report, policy, ends)
-    if ends is not None and (found is None or found[1].last <= test.last):
+    upcoming = next_windows(window, report, policy, ends)
+    if ends is not None and (upcoming is None or upcoming[1].last <= test.last):
         why = f"was tested on {test}, and the recorded data have no later complete {window.unit} with labels"
         return f"{why}: they end before {ends}; bring newer ones with mlops ingest"
-    if found is None or (found[0].last, found[1].last) <= (window.last, test.last):
+    if upcoming is None or (upcoming[0].last, upcoming[1].last) <= (window.last, test.last):
         why = f"was tested on {test}, and no later complete {window.unit} has labels"
         return f"{why}; add them with mlops labels add"
-    return Rows(Part(found[0]), Part(found[1]))
+    return Rows(Part(upcoming[0]), Part(upcoming[1]))
 
 
 def next_windows(

@@ -17,55 +17,55 @@ def breaking_changes(live: ModelSchema, new: ModelSchema) -> list[str]:
     A new nullable column breaks nobody. An integer column that takes any number, wider bounds and
     additional categories do not either.
     """
-    found = []
+    changes = []
     if live.task != new.task:
-        found.append(f"the task was {live.task} and is {new.task}")
+        changes.append(f"the task was {live.task} and is {new.task}")
     elif live.classes != new.classes:
-        found.append(f"the classes were {', '.join(live.classes)} and are {', '.join(new.classes)}")
+        changes.append(f"the classes were {', '.join(live.classes)} and are {', '.join(new.classes)}")
     elif live.outputs != new.outputs:
         was, now = (", ".join(s.outputs) or "one number" for s in (live, new))
-        found.append(f"the values of an answer were {was} and are {now}")
+        changes.append(f"the values of an answer were {was} and are {now}")
     before = {column.name: column for column in live.columns}
     after = {column.name: column for column in new.columns}
     for name, column in before.items():
         if name not in after:
-            found.append(f"column {name!r} was removed or renamed")
+            changes.append(f"column {name!r} was removed or renamed")
         else:
-            found += [f"column {name!r} {change}" for change in _narrowed(column, after[name])]
-    found += [
+            changes += [f"column {name!r} {change}" for change in _narrowed(column, after[name])]
+    changes += [
         f"column {name!r} is new and required"
         for name, column in after.items()
         if name not in before and not column.nullable
     ]
-    return found
+    return changes
 
 
 def _narrowed(live: Column, new: Column) -> list[str]:
-    found = []
+    changes = []
     if new.type != live.type and (live.type, new.type) != ("integer", "number"):
-        found.append(f"was of type {live.type} and is {new.type}")
+        changes.append(f"was of type {live.type} and is {new.type}")
     if live.nullable and not new.nullable:
-        found.append("could be null and no longer can")
-    found += _bounds(live, new)
-    found += _rules(live, new)
-    found += _shapes(live, new)
+        changes.append("could be null and no longer can")
+    changes += _bounds(live, new)
+    changes += _rules(live, new)
+    changes += _shapes(live, new)
     if new.categories is not None and new.unknown_category == "refuse":
         if live.categories is None or live.unknown_category == "accept":
-            found.append("refuses values outside its categories, which it did not before")
+            changes.append("refuses values outside its categories, which it did not before")
         elif lost := sorted(set(live.categories) - set(new.categories)):
-            found.append(f"no longer takes {', '.join(lost[:5])}")
-    return found
+            changes.append(f"no longer takes {', '.join(lost[:5])}")
+    return changes
 
 
 def _bounds(live: Column, new: Column) -> list[str]:
     """Of whole numbers their type's range counts too; of others it is the same for all."""
     lows, highs = zip(_ends(live), _ends(new), strict=True)
-    found = []
+    changes = []
     if lows[1] > lows[0]:
-        found.append(f"has the minimum {lows[1][0]:g}, which is higher than before")
+        changes.append(f"has the minimum {lows[1][0]:g}, which is higher than before")
     if highs[1] < highs[0]:
-        found.append(f"has the maximum {highs[1][0]:g}, which is lower than before")
-    return found
+        changes.append(f"has the maximum {highs[1][0]:g}, which is lower than before")
+    return changes
 
 
 def _ends(column: Column) -> tuple[tuple[float, bool], tuple[float, bool]]:
@@ -79,38 +79,38 @@ def _ends(column: Column) -> tuple[tuple[float, bool], tuple[float, bool]]:
 
 def _rules(live: Column, new: Column) -> list[str]:
     """Rules for single values. Whether one regular expression admits more than another is not asked."""
-    found = []
+    changes = []
     if new.values is not None and (live.values is None or not set(live.values) <= set(new.values)):
-        found.append(f"takes {', '.join(map(str, new.values[:5]))} only, which it did not before")
+        changes.append(f"takes {', '.join(map(str, new.values[:5]))} only, which it did not before")
     if lost := [value for value in new.excluded if value not in live.excluded]:
-        found.append(f"no longer takes {', '.join(map(str, lost[:5]))}")
+        changes.append(f"no longer takes {', '.join(map(str, lost[:5]))}")
     if (new.min_length or 0) > (live.min_length or 0):
-        found.append(f"needs {new.min_length} {_unit(new)}, which is more than before")
+        changes.append(f"needs {new.min_length} {_unit(new)}, which is more than before")
     if _longest(new) < _longest(live):
-        found.append(f"takes {_longest(new):g} {_unit(new)}, which is less than before")
-    found += [
+        changes.append(f"takes {_longest(new):g} {_unit(new)}, which is less than before")
+    changes += [
         f"has a rule for its text that it had not ({rule.kind} {rule.text!r})"
         for rule in new.texts
         if rule not in live.texts
     ]
-    return found
+    return changes
 
 
 def _shapes(live: Column, new: Column) -> list[str]:
     """Rules for moments, vectors, lists and images."""
-    found = []
+    changes = []
     if new.items != live.items:
-        found.append(f"held a {live.items} in each entry and holds a {new.items}")
+        changes.append(f"held a {live.items} in each entry and holds a {new.items}")
     for name in ("size", "width", "height", "mode"):
         wanted, before = getattr(new, name), getattr(live, name)
         if wanted and wanted != before:
-            found.append(f"must have the {name} {wanted}, and {before or 'any'} was legal")
+            changes.append(f"must have the {name} {wanted}, and {before or 'any'} was legal")
     # Without an end of its own it is not a time, and neither later nor earlier than any.
     if np.datetime64(new.earliest) > np.datetime64(live.earliest or cells.EARLIEST):
-        found.append(f"begins at {new.earliest}, which is later than before")
+        changes.append(f"begins at {new.earliest}, which is later than before")
     if np.datetime64(new.latest) < np.datetime64(live.latest or cells.LATEST):
-        found.append(f"ends at {new.latest}, which is earlier than before")
-    return found
+        changes.append(f"ends at {new.latest}, which is earlier than before")
+    return changes
 
 
 def _longest(column: Column) -> float:

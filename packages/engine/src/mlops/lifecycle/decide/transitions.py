@@ -223,16 +223,16 @@ def _order_and_soak(move: Move) -> list[GateResult]:
     name, current = move.upstream.environment, move.upstream.facts.current
     held = move.upstream.facts.held.get(version)
     if current is None or current.release != version or held is not None:
-        found = f"release {current.release}" if current else "nothing"
+        serves = f"release {current.release}" if current else "nothing"
         detail = (
             f"release {version} failed in {name} ({held.reason})"
             if held is not None
-            else f"{name} {move.upstream.witness} {found}, not release {version}; bring it there first"
+            else f"{name} {move.upstream.witness} {serves}, not release {version}; bring it there first"
         )
         order = GateResult(
             name="order",
             verdict="blocked",
-            observed=found,
+            observed=serves,
             limit=f"release {version} in {name}",
             detail=detail,
         )

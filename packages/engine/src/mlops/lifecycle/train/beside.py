@@ -53,9 +53,9 @@ class Early:
         if train is None or test is None or not all((p / MANIFEST).is_file() for p in (train, test)):
             return None
         tags = {**self.tags, **data_tags(read_manifest(train), read_manifest(test))}
-        found = logged(read_evaluation(report / FILE))
+        metrics = logged(read_evaluation(report / FILE))
         params = self.registry.params(event.run_id)
-        made = Made.of(TrainingRun(event.run_id, datetime.now(UTC), params, found, tags))
+        made = Made.of(TrainingRun(event.run_id, datetime.now(UTC), params, metrics, tags))
         known = runs(self.root, self.registry, self.model, NEWEST)
         return made, _against(self.root, self.registry, self.model, made, known, report=report)
 
@@ -67,9 +67,9 @@ def _against(
     live = champion(root, registry, model)
     if live is not None and live != made.version:
         source = registry.get(model, live).run_id
-        found = [other for other in older if other.run_id == source]
-        found = found or [o for o in runs(root, registry, model, SEARCHED) if o.run_id == source]
-        others |= {f"champion {live}": other for other in found}
+        of_champion = [other for other in older if other.run_id == source]
+        of_champion = of_champion or [o for o in runs(root, registry, model, SEARCHED) if o.run_id == source]
+        others |= {f"champion {live}": other for other in of_champion}
     return {
         title: compare(root, registry, model, made, other, report=report) for title, other in others.items()
     }

@@ -64,8 +64,8 @@ def brings(root: Path, model: str) -> bool:
 
 
 def _outputs(root: Path, model: str) -> Mapping[str, object]:
-    found = open_document(root / training_path(model)).value.get("outputs")
-    return found if isinstance(found, dict) else {}
+    outputs = open_document(root / training_path(model)).value.get("outputs")
+    return outputs if isinstance(outputs, dict) else {}
 
 
 def register(root: Path, target: Target, model: str, result: JobResult) -> Registered:
@@ -96,7 +96,7 @@ def register(root: Path, target: Target, model: str, result: JobResult) -> Regis
         said = _said(given, usecase, schema) if test is None else None
         # Without test rows, some that the model knows stand in where only their form counts.
         frames = {"train": train, "test": train.head(_ASKED) if test is None else test}
-        found = evidence(
+        evidence_tags = evidence(
             usecase, place / "model", to=place / "evidence", frames=frames, names=_named(root, model)
         )
         if said is not None:
@@ -104,7 +104,7 @@ def register(root: Path, target: Target, model: str, result: JobResult) -> Regis
         for name in (name for name in KEPT if name in given):
             _copy(given[name], place / "evidence" / FOLDER / name)
         digest = tree_digest(place / "model")
-        made = target.registry.register(model, place / "model", digest, {**tags, **found})
+        made = target.registry.register(model, place / "model", digest, {**tags, **evidence_tags})
         new = made.tags.get(RUN) == result.run_id
         if new:
             for part in sorted((place / "evidence").iterdir()):
@@ -124,8 +124,8 @@ def _tested(given: Mapping[str, Path], usecase: UseCase) -> pd.DataFrame | None:
 
 def _said(given: Mapping[str, Path], usecase: UseCase, schema: ModelSchema) -> Said:
     """What the pipeline says of its model: its predictions where they can be read, else its report."""
-    if "predictions" in given and (found := of_table(table(given["predictions"]), usecase, schema)):
-        return found
+    if "predictions" in given and (predictions := of_table(table(given["predictions"]), usecase, schema)):
+        return predictions
     if "report" in given:
         return of_report(given["report"])
     raise InvalidInput(
@@ -148,13 +148,13 @@ def _model_in(folder: Path) -> Path:
     """The folder that holds `MLmodel`: the output itself, or the one below it that has it."""
     if (folder / _MLMODEL).is_file():
         return folder
-    found = sorted(path.parent for path in folder.rglob(_MLMODEL)) if folder.is_dir() else []
-    if len(found) != 1:
-        there = "none" if not found else ", ".join(str(path.relative_to(folder)) for path in found)
+    folders = sorted(path.parent for path in folder.rglob(_MLMODEL)) if folder.is_dir() else []
+    if len(folders) != 1:
+        there = "none" if not folders else ", ".join(str(path.relative_to(folder)) for path in folders)
         raise InvalidInput(
             f"the output `model` ({folder}) must hold one MLflow model, saved by save_model; it has {there}"
         )
-    return found[0]
+    return folders[0]
 
 
 def rows(path: Path, usecase: UseCase) -> pd.DataFrame:

@@ -116,7 +116,7 @@ def _paired(
         return {}, str(error)
     if not first.rows.equals(second.rows):
         return {}, f"{one.name} and {other.name} were tested on other rows of {one.test_window}"
-    found = paired_intervals(
+    intervals = paired_intervals(
         first.scores,
         second.scores,
         confidence=CONFIDENCE,
@@ -124,7 +124,7 @@ def _paired(
         seed=_SEED,
         extra=usecase.evaluate,
     )
-    return found, ""
+    return intervals, ""
 
 
 def tested(registry: Registry, usecase: UseCase, made: Made, report: Path | None = None) -> Tested:
@@ -151,14 +151,14 @@ def _rows(
     one: Made, other: Made, differences: Mapping[str, Interval], ways: Mapping[str, Way | None]
 ) -> list[MetricRow]:
     names = [*one.metrics, *(name for name in other.metrics if name not in one.metrics)]
-    found = []
+    metric_rows = []
     for name in names:
         difference = differences.get(name)
         first, second = one.metrics.get(name), other.metrics.get(name)
-        found.append(
+        metric_rows.append(
             MetricRow(name, first, second, difference, verdict(first, second, difference, ways[name]))
         )
-    return found
+    return metric_rows
 
 
 def verdict(

@@ -83,8 +83,8 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
         (place / f"{chosen.version}.md").write_text(markdown(report), encoding="utf-8")
         target.registry.add_artifacts(chosen.run_id, place, VERDICT)
     # After the report: a tag must never promise a report that is not there.
-    found = recorded(target.registry, target.registry.get(model, chosen.version), seal=True)
-    tags = judged_tags(found, report, chosen.created)
+    record = recorded(target.registry, target.registry.get(model, chosen.version), seal=True)
+    tags = judged_tags(record, report, chosen.created)
     verdict = {GATE_TAG: "pass" if report.passed else "blocked", **blocked_before(chosen.tags, report)}
     target.registry.tag(model, chosen.version, {**tags, **verdict})
     blocking = ", ".join(gate.name for gate in report.blocking)
@@ -123,10 +123,10 @@ def find_version(registry: Registry, model: str, version: int | None) -> ModelVe
     """The version asked for, or the newest; raises `NotFound`."""
     if version is not None:
         return registry.get(model, version)
-    found = registry.versions(model, limit=1)
-    if not found:
+    newest = registry.versions(model, limit=1)
+    if not newest:
         raise NotFound(f"{model} has no version yet; mlops train makes one")
-    return found[0]
+    return newest[0]
 
 
 def live_version(registry: Registry, model: str, env: str) -> ModelVersion | None:
@@ -153,7 +153,7 @@ def gather(
     live = [(env, live_version(registry, chosen.model, env)) for env in reversed(order)]
     current = live[0][1]
     if current is None:
-        nearest = next((found for _, found in live if found is not None), None)
+        nearest = next((version for _, version in live if version is not None), None)
         schema = _schema(registry, nearest) if nearest else None
         return _timed(candidate, scorer, _latencies(rows, scorer)), None, schema
     champion, other = _champion(registry, usecase, current, rows, candidate)

@@ -52,9 +52,9 @@ def examine(
     raw = on_this_machine(data, root, settings, *_asset(root, model))
     manifest = dataset.read_raw(raw)
     split = Split.parse(rule) if rule else None
-    found = dict(zip(("train", "test"), parts(usecase, raw, learned, tested, split), strict=True))
-    frames = {name: frame for name, (_, frame) in found.items()}
-    names = {name: str(part) for name, (part, _) in found.items()}
+    by_side = dict(zip(("train", "test"), parts(usecase, raw, learned, tested, split), strict=True))
+    frames = {name: frame for name, (_, frame) in by_side.items()}
+    names = {name: str(part) for name, (part, _) in by_side.items()}
     tags = evidence(usecase, folder, to=to, frames=frames, names=names, raw=manifest)
     return {**lineage(root, root / training_path(model)).as_tags(), **tags}
 
@@ -93,10 +93,10 @@ def evidence(
 def _asset(root: Path, model: str) -> tuple[str, str]:
     """Name and version of the raw data."""
     given = _input(root, model, "raw")
-    found = _ASSET.fullmatch(given)
-    if found is None:
+    match = _ASSET.fullmatch(given)
+    if match is None:
         raise InvalidInput(f"{training_path(model)}: raw must be azureml:<name>:<version>; got {given!r}")
-    return found["name"], found["version"]
+    return match["name"], match["version"]
 
 
 def _windows(root: Path, model: str, window: Window | None) -> tuple[Window, Window]:

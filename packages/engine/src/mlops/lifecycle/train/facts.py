@@ -124,11 +124,11 @@ def tell(
 def moves(env: str, entries: Sequence[JournalEntry], since: datetime) -> list[tuple[Move, datetime]]:
     """Everything that a journal of one model tells since then, oldest first."""
     known, counts = Facts(), Counter[str]()
-    found = []
+    dated = []
     for entry in entries:
         fact = _move(env, known, counts[entry.kind], entry) if entry.at >= since else None
         if fact is not None:
-            found.append((fact, entry.at))
+            dated.append((fact, entry.at))
         known = journal.after(known, entry)
         counts[entry.kind] += 1
-    return found
+    return dated

@@ -44,8 +44,8 @@ def fetched(source: str, names: Sequence[str]) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix="mlops-source-") as folder:
         place = Path(folder)
         if parts.path.endswith("/"):
-            found = [name for name in names if _download(f"{source}{name}", place / name)]
-            if not found:
+            there = [name for name in names if _download(f"{source}{name}", place / name)]
+            if not there:
                 raise InvalidInput(f"--source {source} has none of {', '.join(names)}")
             yield place
         else:

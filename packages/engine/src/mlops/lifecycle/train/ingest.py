@@ -119,8 +119,8 @@ def newest(target: Target, name: str) -> str | None:
     """The newest version that is here; None for a target that does not say."""
     if not isinstance(target.data, GrowingData):
         return None
-    found = target.data.versions(name)
-    return found[-1] if found else None
+    versions = target.data.versions(name)
+    return versions[-1] if versions else None
 
 
 def require_window(usecase: UseCase, window: Window | None) -> None:
@@ -154,10 +154,10 @@ def _came_from(data: GrowingData, name: str, window: Window | None, digest: str)
 def _record(data: GrowingData, name: str, version: str) -> dict[str, Any] | None:
     try:
         path = Path(data.resolve(name, version)) / RECORD
-        found: dict[str, Any] = json.loads(path.read_bytes())
+        record: dict[str, Any] = json.loads(path.read_bytes())
     except (FileNotFoundError, NotFound):
         return None
-    return found
+    return record
 
 
 def _known(data: GrowingData, name: str, version: str) -> Ingested:

@@ -118,7 +118,7 @@ def _closure(packages: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> li
     known: dict[str, list[dict[str, Any]]] = {}
     for package in packages:
         known.setdefault(package["name"], []).append(package)
-    found: dict[tuple[str, str], list[Any]] = {}
+    reached: dict[tuple[str, str], list[Any]] = {}
     done: set[tuple[str, str, str]] = set()
     queue = list(wanted)
     while queue:
@@ -127,13 +127,18 @@ def _closure(packages: list[dict[str, Any]], wanted: list[dict[str, Any]]) -> li
             version = package.get("version", "")
             if need.get("version", version) != version:
                 continue
-            found[package["name"], version] = [package["name"], version, _hashes(package), *_commit(package)]
+            reached[package["name"], version] = [
+                package["name"],
+                version,
+                _hashes(package),
+                *_commit(package),
+            ]
             for extra in ("", *need.get("extra", [])):
                 if (mark := (package["name"], version, extra)) not in done:
                     done.add(mark)
                     optional = package.get("optional-dependencies", {})
                     queue += optional.get(extra, []) if extra else package.get("dependencies", [])
-    return [found[key] for key in sorted(found)]
+    return [reached[key] for key in sorted(reached)]
 
 
 def _commit(package: dict[str, Any]) -> list[str]:

@@ -70,13 +70,13 @@ def register_external(
         shutil.copytree(path, folder)
         schema = _schema(path, model, signature, task, classes, trusted=trusted, runs=", ".join(runs))
         _complete(folder, described, schema)
-        found = examine(folder, evidence) if examine else {}
-        made = registry.register(model, folder, tree_digest(folder), {**tags, **found})
+        evidence_tags = examine(folder, evidence) if examine else {}
+        made = registry.register(model, folder, tree_digest(folder), {**tags, **evidence_tags})
         # The same artifact may be there already: one that was trained here has evidence of its own.
         if examine and EXTERNAL.items() <= made.tags.items():
             for part in sorted(evidence.iterdir()):
                 registry.add_artifacts(made.run_id, part, part.name)
-            registry.tag(model, made.version, found)
+            registry.tag(model, made.version, evidence_tags)
     publish(root, facts.registered(made), made.created)
     return made
 
@@ -152,10 +152,10 @@ def _schema(
     given = path / FILE
     if given.is_file():
         try:
-            found = ModelSchema.model_validate_json(given.read_bytes())
+            brought = ModelSchema.model_validate_json(given.read_bytes())
         except ValidationError as error:
             raise InvalidInput(problems_of(error, ModelSchema, str(given))) from None
-        if found.library is not None and (extra := set(found.library.trusted) - set(trusted)):
+        if brought.library is not None and (extra := set(brought.library.trusted) - set(trusted)):
             raise InvalidInput(
                 Problem(
                     str(given),
@@ -164,12 +164,12 @@ def _schema(
                     "library.trusted",
                 )
             )
-        if found.model != model:
+        if brought.model != model:
             raise InvalidInput(
-                Problem(str(given), f"is of the model {found.model!r}; register it as that", "model")
+                Problem(str(given), f"is of the model {brought.model!r}; register it as that", "model")
             )
         # Whoever writes a model writes what it says of itself.
-        return found.model_copy(update={"runs_code": runs}) if runs else None
+        return brought.model_copy(update={"runs_code": runs}) if runs else None
     if task is None:
         raise InvalidInput(f"{path} has no {FILE}; say what the model predicts with --task")
     if (task == "regression") == bool(classes):
@@ -201,10 +201,10 @@ def _complete(folder: Path, described: dict[str, Any], schema: ModelSchema | Non
 def _example(path: Path) -> dict[str, Any] | None:
     """MLflow's input example, when it is a table with named columns."""
     try:
-        found = json.loads(path.read_text(encoding="utf-8"))
+        example = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return None
-    if not isinstance(found, dict) or not {"columns", "data"} <= found.keys():
+    if not isinstance(example, dict) or not {"columns", "data"} <= example.keys():
         return None
-    rows = found["data"][:SAMPLE_ROWS]
-    return {"columns": found["columns"], "index": list(range(len(rows))), "data": rows}
+    rows = example["data"][:SAMPLE_ROWS]
+    return {"columns": example["columns"], "index": list(range(len(rows))), "data": rows}

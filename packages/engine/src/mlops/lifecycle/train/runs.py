@@ -87,19 +87,21 @@ class Made:
 
 
 def _metrics(run: TrainingRun) -> dict[str, Interval]:
-    found = {}
+    intervals = {}
     for name, value in run.metrics.items():
         low, high = (run.metrics.get(name + end) for end in _ENDS)
         if not name.endswith(_ENDS) and name not in _NO_METRICS and low is not None and high is not None:
-            found[name] = Interval(value=value, low=low, high=high)
+            intervals[name] = Interval(value=value, low=low, high=high)
     order = [name for names in METRICS.values() for name in names]
-    return dict(sorted(found.items(), key=lambda row: order.index(row[0]) if row[0] in order else len(order)))
+    return dict(
+        sorted(intervals.items(), key=lambda row: order.index(row[0]) if row[0] in order else len(order))
+    )
 
 
 def runs(root: Path, registry: Registry, model: str, limit: int = NEWEST) -> list[Made]:
     """Runs of the model's training pipeline that ended well, newest first."""
-    found = registry.runs(experiment(root, model), {"mlops.pipeline": training_path(model)}, limit)
-    every = (Made.of(run) for run in found)
+    logged = registry.runs(experiment(root, model), {"mlops.pipeline": training_path(model)}, limit)
+    every = (Made.of(run) for run in logged)
     return [made for made in every if made.metrics]  # a part of the pipeline has none
 
 
@@ -136,8 +138,8 @@ def find(root: Path, registry: Registry, model: str, called: str, among: Sequenc
 
 def champion(root: Path, registry: Registry, model: str) -> int | None:
     """The version that is live in the last environment."""
-    found = live_version(registry, model, load_policy(root).order[-1])
-    return None if found is None else found.version
+    live = live_version(registry, model, load_policy(root).order[-1])
+    return None if live is None else live.version
 
 
 def best(root: Path, found: Sequence[Made], model: str, metric: str | None = None) -> list[Made]:

@@ -149,10 +149,10 @@ def _metrics(
         # The use case's own metrics are asked for by themselves: where one fails, a sentence says why.
         replace(about(usecase, table), extra=None),
     )
-    found, undefined = intervals_of(usecase, scores)
-    if not found:
+    intervals, undefined = intervals_of(usecase, scores)
+    if not intervals:
         raise InvalidInput("no metric is defined on the rows of the output `predictions`")
-    return found, undefined
+    return intervals, undefined
 
 
 def _remove(path: Path) -> None:

@@ -113,13 +113,13 @@ def write(root: Path, tuned: Tuned) -> bool:
 
 def _ports(pipeline: Pipeline) -> dict[str, list[Port]]:
     """The step inputs that each input of the pipeline feeds."""
-    found: dict[str, list[Port]] = {}
+    fed: dict[str, list[Port]] = {}
     for step in pipeline.steps.values():
         for key, value in step.node.inputs.items():
             bound = parse_parent(value.given)
             if bound is not None and bound.kind == "input" and key in step.component.inputs:
-                found.setdefault(bound.name, []).append(step.component.inputs[key])
-    return found
+                fed.setdefault(bound.name, []).append(step.component.inputs[key])
+    return fed
 
 
 def _parameters(pipeline: Pipeline, ports: Mapping[str, list[Port]]) -> dict[str, Port]:
