@@ -31,6 +31,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "guides/operate",
         "guides/contribute",
         "azure*",
+        "databricks",
         "bootstrap",
         "infrastructure",
         "ci",

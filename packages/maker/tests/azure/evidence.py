@@ -34,6 +34,7 @@ _INTO = "AZURE_EVIDENCE"
 _PATH = os.environ.get(_INTO)
 """Read when tests are collected: each of them starts with a clean environment."""
 _DATA_PLANE = re.compile(r"/(mlflow|history|data|artifact)/v\d\.\d/.*?/workspaces/[^/]+(?P<rest>/.*)?")
+_WORKSPACE = re.compile(r"/subscriptions/[^/]+/resourceGroups/[^/]+/providers/[^/]+/workspaces/[^/]+")
 _IDS = re.compile(r"/(runs|experiments|experimentids)/[^/]+")
 _HEADER = f"""\
 # What is known about requests to Azure
@@ -98,7 +99,7 @@ def _row(exchange: Exchange) -> tuple[str, str, str, str]:
     if path.lower().startswith("/subscriptions/"):
         kind = type_of(path)
         return "ARM", f"{request.method} {kind}", version, _judge(request.method, kind, version)
-    path = re.sub(r"/registries/[^/]+", "/registries/…", path)
+    path = _WORKSPACE.sub("/…", re.sub(r"/registries/[^/]+", "/registries/…", path))
     return request.host.split(".", 1)[-1], f"{request.method} {path}", version, "answer"
 
 

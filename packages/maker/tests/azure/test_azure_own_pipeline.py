@@ -49,7 +49,9 @@ def _of(*words: str) -> list[str]:
 
 
 @pytest.mark.timeout(900)
-def test_it_goes_from_a_commit_to_production(repository: Repository, azure: Emulator) -> None:
+def test_it_goes_from_a_commit_to_production_and_a_worse_model_does_not(
+    repository: Repository, azure: Emulator
+) -> None:
     trained = repository.call(*_of("train", "--json")).ok().json
     assert (trained["version"], trained["new"]) == (1, True)
     job = azure.jobs.find(trained["run_id"])
@@ -84,10 +86,6 @@ def test_it_goes_from_a_commit_to_production(repository: Repository, azure: Emul
     )
     assert all(25 < value < 346 for value in answer.ok().json["predictions"])
 
-
-@pytest.mark.timeout(900)
-def test_its_gates_block_a_worse_model(repository: Repository) -> None:
-    """Goes on where the test above has ended."""
     with repository.edited("pipelines/diabetes/scripts/train.py", "max_depth=4", "max_depth=1"):
         worse = repository.call(*_of("train", "--set", "n_estimators=1", "--json")).ok().json
         assert worse["version"] == 2

@@ -32,6 +32,11 @@ IN_A_CLONE = World(
         Act("mlops infra purge --stack dev", sees="az keyvault purge --name"),
         Act("mlops infra expired --json", parses=True),
         Act(
+            "mlops target databricks bundle",
+            before="export DATABRICKS_HOST=https://adb-1234567890123456.7.azuredatabricks.net",
+            makes="databricks.yml",
+        ),
+        Act(
             "python container/build.py requirements",
             before="git add container",  # `mlops add` has written it
             swaps={"requirements": "requirements && git diff --exit-code container"},

@@ -662,6 +662,7 @@ def test_a_variable_that_only_azure_sets_is_told(world: World, where: str) -> No
     assert note == f"it reads the variable {name}, which Azure ML sets and this machine does not"
 
 
+@shows("another variable that Azure ML sets, such as `AZUREML_ARM_WORKSPACE_NAME`")
 def test_a_variable_that_the_file_sets_is_not(world: World) -> None:
     world.run(one("echo $AZUREML_X > ${{outputs.o}}/a", "environment_variables: {AZUREML_X: 1}"))
     assert [e.note for e in world.events if e.state == "running"] == [""]

@@ -108,6 +108,7 @@ NONE = {
     "infra outdated": "infrastructure belongs to stacks, which all models share",
     "infra purge": "infrastructure belongs to stacks, which all models share",
     "infra expired": "infrastructure belongs to stacks, which all models share",
+    "target databricks bundle": "a bundle holds all models of the repository",
 }
 """Verbs without a model, each with the reason."""
 

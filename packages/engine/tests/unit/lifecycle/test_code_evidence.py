@@ -11,6 +11,7 @@ import pytest
 from mlops.errors import MlopsError, NotFound
 from mlops.lifecycle.train import evidence
 from mlops.spec.schema import FILE, ModelSchema
+from mlops.steps.stored import File
 from tests.unit.steps.toy import Toy
 
 SCHEMA = ModelSchema.model_validate(
@@ -43,9 +44,11 @@ def test_a_candidate_that_runs_code_is_loaded_only_where_that_is_allowed(tmp_pat
     registry: Any = Registry(tmp_path)
     version: Any = Version()
     frame = pd.DataFrame({"a": [1.0], "y": [2.0], "t": pd.to_datetime(["2024-01-01"])})
+    frame.to_parquet(tmp_path / "rows.parquet", index=False)
+    rows = File(tmp_path / "rows.parquet")
     usecase = Toy("regression", {"a": "float32"})
-    found, scorer = evidence._candidate(registry, usecase, version, frame, runs_code=False)
+    found, scorer = evidence._candidate(registry, usecase, version, rows, runs_code=False)
     assert scorer is None and found.prediction is None
     assert found.problem == "it was not loaded, because that runs code: its file is a pickle"
     with pytest.raises(MlopsError, match="digest"):
-        evidence._candidate(registry, usecase, version, frame, runs_code=True)
+        evidence._candidate(registry, usecase, version, rows, runs_code=True)
