@@ -79,7 +79,7 @@ def test_silence_is_borne_for_six_questions_in_a_row() -> None:
 
 def test_a_refusal_ends_the_wait_at_once_and_leaves_the_job() -> None:
     jobs = Jobs("running", TargetError("the login has expired"), "finished")
-    with pytest.raises(TargetError, match="expired. The job goes on without this command; follow it with: "):
+    with pytest.raises(TargetError, match=r"expired\. The job goes on without this command; follow it with"):
         run(jobs)
     assert jobs.cancelled == []
 
@@ -107,7 +107,7 @@ def test_a_job_that_cannot_be_cancelled_is_said_to_go_on() -> None:
     def interrupt(event: StepEvent) -> None:
         raise KeyboardInterrupt
 
-    with pytest.raises(TargetError, match="no answer. The job goes on without this command"):
+    with pytest.raises(TargetError, match=r"no answer\. The job goes on without this command"):
         run(Jobs("running", Unavailable("no answer")), interrupt)
 
 
