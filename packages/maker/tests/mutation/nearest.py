@@ -8,7 +8,9 @@ def _of(folder: str, *names: str) -> tuple[str, ...]:
 
 
 _GATES = _of("engine/tests/unit/gates", "gate_decisions", "gate_words", "gates_block")
-_CHECK = _of("engine/tests/unit/engine", "engine_check_rules", "recorded_rule")
+_CHECK = _of(
+    "engine/tests/unit/engine", "engine_check_rules", "check_target", "check_sentences", "recorded_rule"
+)
 _SERVING = "runtime/tests/unit/serving"
 _REQUEST = _of(_SERVING, "request", "request_decisions", "request_refusals", "keys_twice", "record_order")
 _LINT = ("packages/lint/tests/unit/lint",)

@@ -17,7 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem, TargetError
-from mlops.lifecycle.desired import environments
+from mlops.lifecycle.desired import environments, lockfile
 from mlops.spec.settings import load_settings
 
 _PROJECT, _LOCK = "pyproject.toml", "uv.lock"
@@ -123,7 +123,7 @@ def _needs(lock: str) -> Mapping[str, frozenset[str]]:
     """What each package of a lock depends on."""
     return {
         _plain(p["name"]): frozenset(_plain(d["name"]) for d in p.get("dependencies", ()))
-        for p in tomllib.loads(lock)["package"]
+        for p in lockfile.parsed(lock)["package"]
     }
 
 

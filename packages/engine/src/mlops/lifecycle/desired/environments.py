@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
+from mlops.lifecycle.desired import lockfile
 
 PROJECT, _LOCK = "pyproject.toml", "uv.lock"
 _TRAINS = ("mlops-training",)
@@ -32,7 +33,7 @@ def pins(root: Path, groups: Sequence[str]) -> dict[str, str]:
     Raises `InvalidInput` for a group or a package that is not there.
     """
     known = tomllib.loads((root / PROJECT).read_text(encoding="utf-8")).get("dependency-groups", {})
-    lock = tomllib.loads((root / _LOCK).read_text(encoding="utf-8"))["package"]
+    lock = lockfile.read(root)["package"]
     locked: dict[str, str] = {}
     for package in lock:
         # Where Python decides, the lock has several, in their order; the environments have the oldest Python.
@@ -93,7 +94,7 @@ def plain(text: str, root: Path, model: str, optional: Sequence[str]) -> str:
 
 def _everywhere(root: Path) -> set[str]:
     """Packages that the engine brings into every environment."""
-    lock = tomllib.loads((root / _LOCK).read_text(encoding="utf-8"))["package"]
+    lock = lockfile.read(root)["package"]
     packages = set()
     for package in (p for p in lock if str(p["name"]).startswith("gitops-ml-")):
         for lines in (package.get("dependencies", []), *package.get("optional-dependencies", {}).values()):

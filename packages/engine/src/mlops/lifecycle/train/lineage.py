@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, Problem
+from mlops.lifecycle.desired import lockfile
 from mlops.spec import engine
 from mlops.spec.digest import data_digest, tree_digest
 
@@ -102,7 +103,7 @@ def environment_digest(root: Path) -> str:
     All platforms' branches count, so that the digest is the same wherever it is computed.
     """
     try:
-        lock = tomllib.loads((root / LOCK).read_text(encoding="utf-8"))
+        lock = lockfile.read(root)
         project = next(p for p in lock["package"] if p["source"].get("editable") == ".")
         group = project["dev-dependencies"][SERVING]
     except OSError as error:
