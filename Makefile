@@ -16,10 +16,10 @@ PULUMI_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mlops/pulumi-$(PULUMI_VERS
 # Compiled at set-up, so that the first run is as fast as the second.
 COMPILED := mlflow pandas sklearn scipy numpy pyarrow pandera onnx onnxruntime skl2onnx skops sqlalchemy alembic matplotlib
 # What these bring along is compiled when it is imported, and so is the engine.
-IMPORTS := import mlops.cli._train, mlops.lifecycle.train.training as _; from importlib import import_module as found; \
-  from mlops.pipeline.run.executor import PRELOAD; [found(name) for name in PRELOAD]
-# Processes of `make test`; a test file stays on one of them.
-JOBS ?= 2
+IMPORTS := import mlops.cli._train, mlops.lifecycle.train.training as _; from importlib import import_module as load; \
+  from mlops.pipeline.run.executor import PRELOAD; [load(name) for name in PRELOAD]
+# Processes of `make test`, for two cores: tests wait often. A test file stays on one of them.
+JOBS ?= 3
 # Stamped by content of the lock, so that a second call costs nothing.
 READY := $(VENV)/.ready
 

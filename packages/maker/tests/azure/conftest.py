@@ -32,7 +32,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked again and again is asked sooner: the emulator is never behind."""
     monkeypatch.setattr("mlops.targets.azure.batch._PAUSE", 0.1)
     monkeypatch.setattr("mlops.targets.azure.endpoints._PAUSE", 0.1)
-    monkeypatch.setattr("mlops.targets.azure.jobs._FIRST_WAIT", 0.2)
+    monkeypatch.setattr("mlops.targets._remote_jobs._FIRST_WAIT", 0.2)
     monkeypatch.setattr("mlops.targets.azure.sweeps._WAIT", 0.2)
     # To decide on a warning, azure-ai-ml looks for the source of every frame, below pytest-xdist nearly
     # half of what such a test costs. Nothing else depends on it.

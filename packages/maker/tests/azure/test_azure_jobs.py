@@ -8,33 +8,17 @@ from pathlib import Path
 
 import pytest
 
-from mlops.errors import InvalidInput, NotFound, StepFailed, TargetError
+from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.pipeline import StepEvent
 from mlops.spec.settings import load_settings
 from mlops.targets.azure import open_azure
 from mlops.targets.azure.connect import Connection
 from mlops.targets.base import Target
 from mlops.tracking import PipelineTracker
-from tests.azure import tiny
 from tests.azure.emulator import Answer, Emulator
+from tests.contracts.jobs import Heard, JobsContract, pipeline, root, target
 
-
-@pytest.fixture
-def pipeline(tmp_path: Path) -> Path:
-    return tiny.make(tmp_path / "repository")
-
-
-@pytest.fixture
-def root(pipeline: Path) -> Path:
-    return pipeline.parents[2]
-
-
-@pytest.fixture
-def target(root: Path, tracked: Emulator, open_target: Callable[[], Target]) -> Target:
-    """With the data of the pipeline in the workspace."""
-    made = open_target()
-    made.data.push("tiny")
-    return made
+__all__ = ["pipeline", "root", "target"]  # fixtures
 
 
 @pytest.fixture
@@ -43,34 +27,18 @@ def open_target(root: Path, tracked: Emulator) -> Callable[[], Target]:
     return lambda: open_azure(root, load_settings(root))
 
 
-class Heard:
-    """What `progress` was told."""
-
-    def __init__(self) -> None:
-        self.events: list[StepEvent] = []
-
-    def __call__(self, event: StepEvent) -> None:
-        self.events.append(event)
-
-    @property
-    def states(self) -> dict[str, str]:
-        return {event.step: event.state for event in self.events}
+@pytest.fixture
+def tracker(root: Path) -> PipelineTracker:
+    return PipelineTracker(Connection(root, load_settings(root)).tracking_uri())
 
 
-def test_a_job_runs_to_its_end(target: Target, pipeline: Path, root: Path):
-    heard = Heard()
-    result = target.jobs.run(pipeline, {"word": "ho", "count": "3"}, {"mlops.commit": "c" * 40}, heard)
+@pytest.fixture
+def log_page() -> str:
+    return "https://ml.azure.com/runs/"
 
-    assert heard.states == {"make": "finished", "tell": "finished"}
-    assert [step.step for step in result.steps] == ["make", "tell"]
-    assert result.url.startswith(f"https://ml.azure.com/runs/{result.run_id}?wsid=/subscriptions/")
-    assert result.outputs["tell.registered"] == result.outputs["registered"]
-    text, _, child = result.outputs["registered"].read_text().rpartition(" ")
-    assert text == "data hohoho"
-    tracker = PipelineTracker(Connection(root, load_settings(root)).tracking_uri())
-    run = tracker.get(result.run_id)
-    assert (run.tags["mlops.commit"], run.status) == ("c" * 40, "FINISHED")
-    assert child in {r.run_id for r in tracker.children(result.run_id)}, "the steps are runs below the job's"
+
+class TestAzureJobs(JobsContract):
+    """`AzureJobs`."""
 
 
 def test_an_unchanged_step_is_reused_and_a_changed_input_is_not(target: Target, pipeline: Path):
@@ -80,18 +48,6 @@ def test_an_unchanged_step_is_reused_and_a_changed_input_is_not(target: Target, 
     target.jobs.run(pipeline, {"count": "4"}, {}, other)
     assert again.states == {"make": "reused", "tell": "finished"}
     assert other.states == {"make": "finished", "tell": "finished"}
-
-
-def test_a_failed_step_says_what_its_log_says(target: Target, pipeline: Path, tracked: Emulator):
-    heard = Heard()
-    with pytest.raises(StepFailed) as failure:
-        target.jobs.run(pipeline, {"word": "fail"}, {}, heard)
-    said = str(failure.value)
-    assert (
-        "step 'make' failed; the last lines of its log:\n    the word is fail\n    this step was told" in said
-    )
-    assert "log: https://ml.azure.com/runs/" in said
-    assert heard.states == {"make": "failed", "tell": "skipped"}
 
 
 def test_control_c_cancels_the_job(target: Target, pipeline: Path, tracked: Emulator):
@@ -106,21 +62,7 @@ def test_control_c_cancels_the_job(target: Target, pipeline: Path, tracked: Emul
     assert tracked.tracking.run(parent.name).info.status == "KILLED"
 
 
-def test_another_process_waits_for_a_job_that_was_submitted(
-    target: Target, pipeline: Path, tracked: Emulator, open_target: Callable[[], Target]
-):
-    tracked.jobs.hold()
-    name = target.jobs.submit(pipeline, {}, {})
-    assert target.jobs.wait(name, Heard(), patience=0) is None
-    tracked.jobs.release()
-    heard = Heard()
-    result = open_target().jobs.wait(name, heard)
-    assert result is not None and result.run_id == name
-    assert heard.states == {"make": "finished", "tell": "finished"}
-    assert open_target().jobs.wait(name, Heard()) == result, "it may be asked again"
-
-
-def test_nobody_can_wait_for_a_job_that_is_not_there(target: Target):
+def test_a_job_that_is_not_there_is_answered_with_how_to_see_all(target: Target):
     with pytest.raises(NotFound, match="has no job 'grey_cat'; see what it has with: az ml job list"):
         target.jobs.wait("grey_cat", Heard())
 
@@ -190,5 +132,8 @@ def test_a_job_that_a_colleague_cancels(target: Target, pipeline: Path, tracked:
     tracked.jobs.hold()
     name = target.jobs.submit(pipeline, {}, {})
     Connection(pipeline.parents[2], load_settings(pipeline.parents[2])).client().jobs.begin_cancel(name)
-    with pytest.raises(TargetError, match=f"the job {name} was cancelled"):
+    with pytest.raises(
+        TargetError,
+        match=rf"the job {name} was cancelled; https://ml\.azure\.com/runs/{name}\?wsid=/subscriptions/",
+    ):
         target.jobs.wait(name, Heard())

@@ -14,8 +14,9 @@ from mlops.cli._app import app
 from mlops.errors import TargetError
 from mlops.spec.online import OnlineSettings
 from mlops.spec.settings import load_settings
+from mlops.targets._smoke import Checked
 from mlops.targets.azure.connect import Connection
-from mlops.targets.azure.smoke import CHECKS, Checked, smoke
+from mlops.targets.azure.smoke import CHECKS, smoke
 from mlops.targets.azure.smoke import MODEL as MADE
 from mlops.targets.azure.store import CONTAINER
 from tests.azure.conftest import ROOT

@@ -25,12 +25,12 @@ def test_an_operation_that_is_not_recorded_makes_the_page_stale(monkeypatch: pyt
     monkeypatch.setattr(evidence, "folder", lambda: evidence.PAGE.parent)
     known = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
     query = {"api-version": "2024-10-01-preview"}
-    evidence.record([Exchange(Request("GET", "management.azure.com", known, query, {}), 200)])
+    evidence.record([Exchange(Request("GET", known, query, {}, host="management.azure.com"), 200)])
     with pytest.raises(
         AssertionError, match=r"is stale, it lacks \['ARM GET .*workspaces/secrets 2024-10-01"
     ):
         evidence.record(
-            [Exchange(Request("GET", "management.azure.com", f"{known}/secrets/x", query, {}), 200)]
+            [Exchange(Request("GET", f"{known}/secrets/x", query, {}, host="management.azure.com"), 200)]
         )
 
 

@@ -88,6 +88,13 @@ def eventually(
 class EndpointsContract:
     """Mixed into a test class with a fixture `bench`."""
 
+    url_end = "/score"
+    """How the address of an endpoint ends."""
+    mistake = "422"
+    """What a request with missing columns is answered."""
+    mistakes = 0
+    """How many requests of the model a client's mistake counts as: where 1, also as an error of it."""
+
     def test_what_is_not_there(self, bench: Bench) -> None:
         assert bench.endpoints.state(ENV, MODEL).deployments == ()
         assert bench.endpoints.list() == []
@@ -107,7 +114,7 @@ class EndpointsContract:
         create(bench, "green", 2, "two")  # again: nothing changes
         state = bench.endpoints.state(ENV, MODEL)
         assert bench.endpoints.list() == [state]
-        assert state.url.endswith("/score")
+        assert state.url.endswith(self.url_end)
         rows = [(d.name, d.release, d.traffic, d.state) for d in state.deployments]
         assert rows == [("blue", 1, 100, "ready"), ("green", 2, 0, "ready")]
         assert state.deployments[0].digest == tree_digest(bench.artifacts["one"])
@@ -159,16 +166,16 @@ class EndpointsContract:
     def test_counters_tell_errors_and_latency_apart(self, bench: Bench) -> None:
         create(bench, "blue", 1, "one")
         create(bench, "green", 2, "failing")
+        ask(bench, "green")  # its first request, of one row, it answers
         blue, green = (bench.endpoints.sample(ENV, MODEL, name) for name in ("blue", "green"))
-        assert [ask(bench, rows=3) for _ in range(5)] == ["one"] * 5
+        assert [ask(bench, "blue", rows=3) for _ in range(5)] == ["one"] * 5
         assert [ask(bench, "green", rows=3) for _ in range(4)] == ["error"] * 4
-        with pytest.raises(TargetError, match="422"):
-            bench.endpoints.score(ENV, MODEL, {"data": [{"carrier": 1}]})
-        blue_now = eventually(bench, "blue", lambda s: s.requests - blue.requests >= 5)
+        with pytest.raises(TargetError, match=self.mistake):
+            bench.endpoints.score(ENV, MODEL, {"data": [{"carrier": 1}]}, "blue")
+        blue_now = eventually(bench, "blue", lambda s: s.requests - blue.requests >= 5 + self.mistakes)
         green_now = eventually(bench, "green", lambda s: s.requests - green.requests >= 4)
-        assert (blue_now.requests - blue.requests, blue_now.errors - blue.errors) == (5, 0), (
-            "a client's mistake is no request of the model"
-        )
+        counted = (blue_now.requests - blue.requests, blue_now.errors - blue.errors)
+        assert counted == (5 + self.mistakes, self.mistakes)
         assert (green_now.requests - green.requests, green_now.errors - green.errors) == (4, 4)
         grown = {b: n - blue.latency.get(b, 0) for b, n in blue_now.latency.items()}
         assert grown[float("inf")] == 5

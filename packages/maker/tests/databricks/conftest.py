@@ -18,7 +18,7 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked again and again is asked sooner: the emulator is never behind."""
     monkeypatch.setattr("mlops.targets.databricks.endpoints._PAUSE", 0.05)
     monkeypatch.setattr("mlops.targets.databricks._metrics.PAUSE", 0.1)
-    monkeypatch.setattr("mlops.targets.databricks.jobs._FIRST_WAIT", 0.2)
+    monkeypatch.setattr("mlops.targets._remote_jobs._FIRST_WAIT", 0.2)
     monkeypatch.setattr("mlops.targets.databricks.connect._PATIENCE", 3)
 
 

@@ -75,6 +75,17 @@ def test_an_assertion_that_no_policy_admits(
         bench.endpoints.state(ENV, MODEL)
 
 
+def test_a_login_that_cannot_be_renewed(
+    bench: DatabricksBench, tracked: Emulator, monkeypatch: pytest.MonkeyPatch
+):
+    """The token has expired, and the job has no identity to get another one by."""
+    tracked.login.lifetime = 1
+    bench.connection.client()
+    monkeypatch.delenv("DATABRICKS_OIDC_TOKEN")
+    with pytest.raises(TargetError, match=r"the login does not work \(Missing env var .*az login"):
+        bench.endpoints.state(ENV, MODEL)
+
+
 def test_nobody_is_logged_in(bench: DatabricksBench, monkeypatch: pytest.MonkeyPatch):
     for name in ("DATABRICKS_CLIENT_ID", "DATABRICKS_OIDC_TOKEN"):
         monkeypatch.delenv(name)

@@ -9,25 +9,18 @@ from pathlib import Path
 
 import pytest
 
-from mlops.errors import InvalidInput, NotFound, StepFailed, TargetError
+from mlops.errors import InvalidInput, NotFound, TargetError
 from mlops.pipeline import StepEvent
 from mlops.spec.settings import load_settings
 from mlops.targets.base import Target
 from mlops.targets.databricks import open_databricks
 from mlops.targets.databricks.connect import Connection
 from mlops.targets.databricks.registry import WorkspaceTracker
-from tests.azure import tiny
+from mlops.tracking import PipelineTracker
+from tests.contracts.jobs import Heard, JobsContract, pipeline, root, target
 from tests.databricks.emulator import Answer, Emulator
 
-
-@pytest.fixture
-def pipeline(tmp_path: Path) -> Path:
-    return tiny.make(tmp_path / "repository")
-
-
-@pytest.fixture
-def root(pipeline: Path) -> Path:
-    return pipeline.parents[2]
+__all__ = ["pipeline", "root", "target"]  # fixtures
 
 
 @pytest.fixture
@@ -37,46 +30,29 @@ def open_target(root: Path, tracked: Emulator) -> Callable[[], Target]:
 
 
 @pytest.fixture
-def target(open_target: Callable[[], Target]) -> Target:
-    """With the data of the pipeline in the volume."""
-    made = open_target()
-    made.data.push("tiny")
-    return made
+def tracker(root: Path) -> PipelineTracker:
+    return WorkspaceTracker(Connection(root, load_settings(root)))
 
 
-class Heard:
-    """What `progress` was told."""
-
-    def __init__(self) -> None:
-        self.events: list[StepEvent] = []
-
-    def __call__(self, event: StepEvent) -> None:
-        self.events.append(event)
-
-    @property
-    def states(self) -> dict[str, str]:
-        return {event.step: event.state for event in self.events}
+@pytest.fixture
+def log_page(tracked: Emulator) -> str:
+    return f"{tracked.url}/jobs/runs/"
 
 
-def test_a_job_runs_to_its_end(target: Target, pipeline: Path, root: Path, tracked: Emulator):
-    heard = Heard()
+class TestDatabricksJobs(JobsContract):
+    """`DatabricksJobs`."""
+
+
+def test_each_step_in_a_process_of_its_own_leaves_runs_and_outputs(
+    target: Target, pipeline: Path, tracker: PipelineTracker, tracked: Emulator
+) -> None:
     tracked.jobs.apart = True
-    result = target.jobs.run(pipeline, {"word": "ho", "count": "3"}, {"mlops.commit": "c" * 40}, heard)
-
-    assert heard.states == {"make": "finished", "tell": "finished"}
-    assert [step.step for step in result.steps] == ["make", "tell"]
-    assert result.outputs["tell.registered"] == result.outputs["registered"]
-    text, _, child = result.outputs["registered"].read_text().rpartition(" ")
-    assert text == "data hohoho"
-    tracker = WorkspaceTracker(Connection(root, load_settings(root)))
-    run = tracker.get(result.run_id)
-    assert (run.tags["mlops.commit"], run.status) == ("c" * 40, "FINISHED")
-    children = {r.run_id: r.status for r in tracker.children(result.run_id)}
-    assert children[child] == "FINISHED" and len(children) == 2, "the steps are runs below the job's"
-    found = target.registry.runs("tiny", {"mlops.commit": "c" * 40}, 5)
-    assert [r.run_id for r in found] == [result.run_id]
-    made = target.jobs.output(result.run_id, "make.made")
-    assert (made / "text.txt").read_text() == "data hohoho", "a folder is fetched when it is asked for"
+    result = target.jobs.run(pipeline, {"word": "ho", "count": "3"}, {"mlops.commit": "c" * 40}, Heard())
+    assert len(tracker.children(result.run_id)) == 2
+    runs = target.registry.runs("tiny", {"mlops.commit": "c" * 40}, 5)
+    assert [r.run_id for r in runs] == [result.run_id]
+    folder = target.jobs.output(result.run_id, "make.made")
+    assert (folder / "text.txt").read_text() == "data hohoho", "a folder is fetched when it is asked for"
     with pytest.raises(NotFound, match="has no output 'nothing'; it has: registered"):
         target.jobs.output(result.run_id, "nothing")
 
@@ -109,19 +85,6 @@ def test_a_cluster_in_place_of_serverless(
     assert "environments" not in body and "environment_key" not in task
 
 
-def test_a_failed_step_says_what_its_log_says(target: Target, pipeline: Path, root: Path, tracked: Emulator):
-    heard = Heard()
-    with pytest.raises(StepFailed) as failure:
-        target.jobs.run(pipeline, {"word": "fail"}, {}, heard)
-    said = str(failure.value)
-    assert (
-        "step 'make' failed; the last lines of its log:\n    the word is fail\n    this step was told" in said
-    )
-    assert f"log: {tracked.url}/jobs/runs/" in said
-    assert heard.states == {"make": "failed", "tell": "skipped"}
-    assert target.registry.runs("tiny", {}, 5) == [], "a run that failed is none that ended well"
-
-
 def test_control_c_cancels_the_job(target: Target, pipeline: Path, root: Path, tracked: Emulator):
     def interrupt(event: StepEvent) -> None:
         raise KeyboardInterrupt
@@ -134,22 +97,6 @@ def test_control_c_cancels_the_job(target: Target, pipeline: Path, root: Path, t
     tracker = WorkspaceTracker(Connection(root, load_settings(root)))
     (parent,) = tracker.find_runs("tiny")[-1:]
     assert tracker.get(parent.parent or parent.run_id).status == "KILLED"
-
-
-def test_another_process_waits_for_a_job_that_was_submitted(
-    target: Target, pipeline: Path, tracked: Emulator, open_target: Callable[[], Target]
-):
-    tracked.jobs.hold()
-    name = target.jobs.submit(pipeline, {}, {})
-    assert target.jobs.wait(name, Heard(), patience=0) is None
-    tracked.jobs.release()
-    heard = Heard()
-    result = open_target().jobs.wait(name, heard)
-    assert result is not None and result.run_id == name
-    assert heard.states == {"make": "finished", "tell": "finished"}
-    assert open_target().jobs.wait(name, Heard()) == result, "it may be asked again"
-    with pytest.raises(NotFound, match="has no job 'nothing'"):
-        open_target().jobs.wait("nothing", Heard())
 
 
 def test_a_submission_whose_answer_was_lost_is_one_run(target: Target, pipeline: Path, tracked: Emulator):

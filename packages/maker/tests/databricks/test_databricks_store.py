@@ -106,7 +106,7 @@ def test_a_holder_that_wakes_up_while_its_lock_is_taken_over_stops_both(
         create = volume.create
 
         def slow(self: object, name: str, content: bytes) -> bool:
-            first._write()
+            first._extend()
             return create(self, name, content)  # type: ignore[arg-type]
 
         monkeypatch.setattr(volume, "create", slow)

@@ -91,6 +91,11 @@ class NotFound(TargetError):
     """The named version, run, release, deployment or endpoint does not exist."""
 
 
+class Unavailable(TargetError):
+    """The service behind the target did not answer, failed by itself or asked to come back later: the same
+    request may work in a moment."""
+
+
 class Locked(TargetError):
     """Somebody else is at work in this environment; the sentence says who and since when."""
 

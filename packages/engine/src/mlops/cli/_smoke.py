@@ -10,10 +10,7 @@ import typer
 from mlops.cli._app import JsonOption, ModelOption, app, err, out, print_json, state, verb
 
 if TYPE_CHECKING:
-    from mlops.targets.azure import smoke as azure
-    from mlops.targets.databricks import smoke as databricks
-
-    Checked = azure.Checked | databricks.Checked
+    from mlops.targets._smoke import Checked
 
 _COLOURS = {"as assumed": "green", "better": "cyan", "wrong": "bold red"}
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
-from mlops.errors import MlopsError
+from mlops.errors import MlopsError, TargetError
 from mlops.targets.base import JournalEntry
 
 
@@ -45,6 +46,18 @@ class Reading:
     def entries(self, model: str | None) -> Sequence[JournalEntry]:
         """Oldest first."""
         return list(self._entries if model is None else self._models.get(model, ()))
+
+
+def row_of(entry: JournalEntry) -> dict[str, Any]:
+    """An entry as the JSON object that `Reading` parses."""
+    return asdict(entry) | {"at": entry.at.isoformat()}
+
+
+def contended(environment: str) -> TargetError:
+    """An entry could not be added, for others were faster every time."""
+    return TargetError(
+        f"the journal of {environment} is written by several processes at once; run the same command again"
+    )
 
 
 def _entry(line: bytes, number: int, damaged: Callable[[int], MlopsError]) -> JournalEntry:

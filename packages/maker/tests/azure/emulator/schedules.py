@@ -30,7 +30,7 @@ def fire(emulator: Emulator, schedule: Resource) -> str:
     path = f"{workspace}/jobs/{name}"
     definition = copy.deepcopy(schedule["properties"]["action"]["jobDefinition"])
     resource: Resource = {"properties": definition, "name": name, "id": path}
-    emulator.jobs.submitted(resource, None, Request("PUT", "management.azure.com", path, {}, {}))
+    emulator.jobs.submitted(resource, None, Request("PUT", path, {}, {}, host="management.azure.com"))
     emulator.arm.put(path, resource)
     return name
 

@@ -2,54 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+
+from tests.emulated.http import Answer, Request
+from tests.emulated.http import Refused as AnyRefused
+
+__all__ = ["Answer", "Refused", "Request", "Router"]
 
 
-@dataclass(frozen=True)
-class Request:
-    """One request as it came in. Header names are lower case; a repeated query key keeps its last value."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes = b""
-    target: str = ""
-    """Path and query as they were sent, not decoded."""
-
-    @property
-    def json(self) -> Any:
-        """The body as JSON, an empty object when there is none."""
-        return json.loads(self.body) if self.body else {}
-
-
-@dataclass
-class Answer:
-    """What goes back: `body` is bytes, None, or anything that becomes JSON."""
-
-    status: int = 200
-    body: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def encoded(self) -> tuple[bytes, str]:
-        """The bytes and their content type."""
-        if isinstance(self.body, bytes):
-            return self.body, "application/octet-stream"
-        return json.dumps({} if self.body is None else self.body).encode(), "application/json"
-
-
-class Refused(Exception):
+class Refused(AnyRefused):
     """A refusal in the form that Databricks' REST API has."""
 
     def __init__(
         self, status: int, code: str, message: str, headers: Mapping[str, str] | None = None
     ) -> None:
-        super().__init__(message)
-        self.answer = Answer(status, {"error_code": code, "message": message}, dict(headers or {}))
+        body = {"error_code": code, "message": message}
+        super().__init__(Answer(status, body, dict(headers or {})), message)
 
 
 Handler = Callable[..., Answer]

@@ -22,12 +22,13 @@ _GRANT = "urn:ietf:params:oauth:grant-type:token-exchange"
 
 
 class Login:
-    """`refuse`: why tokens are refused from now on; empty: they are not."""
+    """`refuse`: why tokens are refused from now on; empty: they are not. `lifetime`: seconds of a token."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self._tokens: set[str] = set()
         self.refuse = ""
+        self.lifetime = 3600
         self.subject = SUBJECT
 
     @property
@@ -77,7 +78,7 @@ class Login:
             return _no("invalid_grant", "the subject token has expired")
         token = secrets.token_urlsafe(24)
         self._tokens.add(token)
-        return Answer(200, {"access_token": token, "token_type": "Bearer", "expires_in": 3600})
+        return Answer(200, {"access_token": token, "token_type": "Bearer", "expires_in": self.lifetime})
 
     def me(self, request: Request) -> Answer:
         return Answer(200, {"id": "1", "userName": CLIENT, "active": True})

@@ -84,7 +84,7 @@ def batches(usecase: Rows, raw: Path, window: Window, size: int) -> Iterator[Any
         if not counts["rows"]:
             raise _uncovered(usecase, tables, raw, window)
         native: Any = ordered(lazy, usecase.time).to_native()
-        reader = native.fetch_arrow_reader(size)
+        reader = native.to_arrow_reader(size)
         yield reader.schema, {n for place, n in enumerate(names) if counts[f"n{place}"] < counts["rows"]}
         yield from reader
 

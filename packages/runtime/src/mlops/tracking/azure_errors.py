@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mlops.errors import Forbidden, InvalidInput, MlopsError, NotFound, TargetError
+from mlops.errors import Forbidden, InvalidInput, MlopsError, NotFound, TargetError, Unavailable
 
 _LOGIN = (
     "log in with `az login`, or give a job its federated identity (AZURE_TENANT_ID, AZURE_CLIENT_ID and an "
@@ -25,10 +25,6 @@ _DETAILS = re.compile(
 _REFUSED = 400
 _SHOWN = 400
 """Characters of Azure's own words that a sentence repeats."""
-
-
-class Unavailable(TargetError):
-    """Azure did not answer, or asked to come back later: the same request may work in a moment."""
 
 
 @contextmanager

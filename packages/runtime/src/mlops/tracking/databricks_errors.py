@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from mlops.errors import Forbidden, InvalidInput, MlopsError, NotFound, TargetError
+from mlops.errors import Forbidden, InvalidInput, MlopsError, NotFound, TargetError, Unavailable
 
 LOGIN = (
     "log in with `az login` or `databricks auth login`, or give a job its federated identity "
@@ -17,7 +17,7 @@ _SHOWN = 400
 _QUOTA = re.compile(r"quota|RESOURCE_LIMIT|QuotaExceeded|limit .* exceeded", re.I)
 _CONFIG = re.compile(r" ?Config: host=.*$")
 """How the SDK ends its errors: with the settings of the client, which are no news to who made them."""
-_LOGIN = re.compile(r"auth|^invalid_|^access_denied|^unauthorized")
+_LOGIN = re.compile(r"auth|^invalid_|^access_denied|^unauthorized|^Missing env var")
 _CODES = (
     (re.compile(r"error code 401|UNAUTHENTICATED|status code 401"), 401),
     (re.compile(r"PERMISSION_DENIED|error code 403|status code 403"), 403),
@@ -25,10 +25,6 @@ _CODES = (
     (re.compile(r"RESOURCE_EXHAUSTED|REQUEST_LIMIT_EXCEEDED|error code 429|status code 429"), 429),
     (re.compile(r"TEMPORARILY_UNAVAILABLE|INTERNAL_ERROR|error code 5\d\d|status code 5\d\d"), 503),
 )
-
-
-class Unavailable(TargetError):
-    """Databricks did not answer, or failed by itself: the same request may work in a moment."""
 
 
 class Busy(TargetError):

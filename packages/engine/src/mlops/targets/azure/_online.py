@@ -19,6 +19,7 @@ from mlops.spec.engine import STEPS, export
 from mlops.spec.online import OnlineSettings
 from mlops.spec.release import Release
 from mlops.spec.signing import Signed, SigningSettings
+from mlops.targets._remote_endpoints import shown_shares, split_problem
 from mlops.targets.base import Deployment, EndpointState
 
 RELEASE, DIGEST, SETTINGS = "mlops.release", "mlops.digest", "mlops.settings"
@@ -195,20 +196,14 @@ def traffic_problem(
     state: EndpointState, traffic: Mapping[str, int], mirror: Mapping[str, int], kubernetes: bool
 ) -> str:
     """Why Azure ML would refuse this split; empty when it would not."""
-    shares = ", ".join(f"{name} {share} %" for name, share in {**traffic, **mirror}.items())
     mirrored = {name: share for name, share in mirror.items() if share}
-    if any(share < 0 for share in (*traffic.values(), *mirror.values())):
-        return f"a share below zero ({shares})"
-    if sum(traffic.values()) != 100:
-        return f"shares must sum to 100 ({shares})"
     if mirrored and kubernetes:
         return "a Kubernetes endpoint mirrors nothing"
     if len(mirrored) > 1 or any(share > MIRROR_LIMIT for share in mirrored.values()):
-        return f"one deployment may mirror at most {MIRROR_LIMIT} % ({shares})"
+        return f"one deployment may mirror at most {MIRROR_LIMIT} % ({shown_shares(traffic, mirror)})"
     if both := [name for name in mirrored if traffic.get(name, 0)]:
         return f"{both[0]} cannot both serve and mirror"
-    failed = [d.name for d in state.deployments if d.state != "ready" and traffic.get(d.name, 0)]
-    return f"{failed[0]} is not ready" if failed else ""
+    return split_problem(state, traffic, mirror)
 
 
 def public(deployment: Any, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> Deployment:

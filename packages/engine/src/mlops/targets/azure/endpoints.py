@@ -10,21 +10,21 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import Blocked, Inconclusive, InvalidInput, MlopsError, NotFound, TargetError
-from mlops.serving.http.metrics import prediction_bounds
-from mlops.serving.score.core import read_schema, verify
-from mlops.spec.files import load_policy
+from mlops.errors import Blocked, InvalidInput, NotFound, TargetError, Unavailable
+from mlops.serving.score.core import verify
 from mlops.spec.online import OnlineSettings
 from mlops.spec.release import Release
 from mlops.spec.settings import ModelSettings
 from mlops.spec.signing import signed_release
+from mlops.targets._log_tail import log_tail
+from mlops.targets._remote_endpoints import RemoteEndpoints, require_deployments
 from mlops.targets.azure import _online
 from mlops.targets.azure._metrics import Counters
 from mlops.targets.azure._scoring import Answered, Scoring
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.shared import SharedModels
 from mlops.targets.base import EndpointState, TrafficSample
-from mlops.tracking.azure_errors import Unavailable, azure_sentences, status_of
+from mlops.tracking.azure_errors import azure_sentences, status_of
 
 if TYPE_CHECKING:
     from azure.ai.ml import MLClient
@@ -35,11 +35,13 @@ _BUSY_TRIES, _PAUSE = 30, 10.0
 _LOG_LINES = 20
 
 
-class AzureEndpoints:
+class AzureEndpoints(RemoteEndpoints):
     """Implements `mlops.targets.base.Endpoints` for managed and Kubernetes online endpoints.
 
     Nothing is remembered between calls but what saves requests: any process may go on where another died.
     """
+
+    _connection: Connection
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -60,13 +62,6 @@ class AzureEndpoints:
         rows = sorted((_online.public(d, traffic, mirror) for d in there), key=lambda d: d.name)
         url, settings = str(resource.scoring_uri or ""), self._fingerprint(model)
         return EndpointState(environment, model, url, tuple(rows), settings)
-
-    def list(self) -> list[EndpointState]:
-        """Endpoints that have a deployment, by environment and model."""
-        environments = load_policy(self._connection.root).order
-        models = self._connection.settings.models
-        states = [self.state(e, m) for e in sorted(environments) for m in sorted(models)]
-        return [state for state in states if state.deployments]
 
     def create(self, environment: str, deployment: str, release: Release, artifact: Path) -> None:
         """Ready at zero traffic (100 % if it is the endpoint's first).
@@ -101,18 +96,12 @@ class AzureEndpoints:
     ) -> None:
         """Percentages by deployment, summing to 100; in effect when it returns. Raises `InvalidInput`."""
         state = self.state(environment, model)
-        known = {d.name for d in state.deployments}
-        if not known:
-            raise NotFound(
-                f"{model} has no deployment in {environment}; `mlops apply {environment}` creates one"
-            )
-        if unknown := sorted({*traffic, *(mirror or {})} - known):
-            raise NotFound(f"{model} in {environment} has no deployment {', '.join(unknown)}")
+        require_deployments(state, traffic, mirror or {})
         endpoint = self._endpoint(environment, model)
         wrong = _online.traffic_problem(state, traffic, mirror or {}, _is_kubernetes(endpoint))
         if wrong:
             raise InvalidInput(f"{model} in {environment} cannot split its traffic so: {wrong}")
-        wanted = {name: int(traffic.get(name, 0)) for name in sorted(known)}
+        wanted = {name: int(traffic.get(name, 0)) for name in sorted(d.name for d in state.deployments)}
         mirrored = {name: int(share) for name, share in (mirror or {}).items() if share}
         if (endpoint.traffic or {}) == wanted and (endpoint.mirror_traffic or {}) == mirrored:
             return
@@ -135,10 +124,6 @@ class AzureEndpoints:
             endpoint.traffic = {k: v for k, v in endpoint.traffic.items() if k != deployment}
             self._put(environment, endpoint, f"take {deployment} out of the traffic of {endpoint.name}")
         self._remove(environment, endpoint.name, deployment)
-
-    def start(self, environment: str, model: str) -> EndpointState:
-        """Nothing to do: Azure keeps deployments running, and says of one that it can't."""
-        return self.state(environment, model)
 
     def stop(self, environment: str, model: str) -> None:
         """Delete every deployment; the endpoint itself is Pulumi's and stays, and costs nothing."""
@@ -188,21 +173,12 @@ class AzureEndpoints:
         rotate(self._connection, environment, endpoint.name, endpoint.id)
         self._scoring.forget(environment, endpoint.name)
 
-    def sample(self, environment: str, model: str, deployment: str) -> TrafficSample:
-        """Counters from Azure Monitor. Raises `Inconclusive` when they cannot be read."""
-        place = f"{deployment} of {model} in {environment}"
-        try:
-            running = self.state(environment, model).deployment(deployment)
-            if running is None:
-                raise NotFound("it does not exist")
-            endpoint = self._scoring.endpoint(environment, self._name(environment, model))
-            with azure_sentences("read Azure Monitor's metrics"):
-                bounds = self._bounds(running.digest)
-                return self._counters.read(environment, endpoint.id, deployment, bounds)
-        except Inconclusive:
-            raise
-        except MlopsError as error:
-            raise Inconclusive(f"the counters of {place} cannot be read: {error}") from None
+    def _count(
+        self, environment: str, model: str, deployment: str, bounds: tuple[float, ...]
+    ) -> TrafficSample:
+        endpoint = self._scoring.endpoint(environment, self._name(environment, model))
+        with azure_sentences("read Azure Monitor's metrics"):
+            return self._counters.read(environment, endpoint.id, deployment, bounds)
 
     # --- Azure ------------------------------------------------------------------------------------------
 
@@ -367,8 +343,7 @@ class AzureEndpoints:
                 )
         except TargetError:
             return ""
-        lines = [f"    {line}" for line in str(text).splitlines() if line.strip()][-_LOG_LINES:]
-        return "; the last lines of its log:\n" + "\n".join(lines) if lines else ""
+        return log_tail(str(text), _LOG_LINES)
 
     def _scale(self, environment: str, endpoint: Any, name: str, model: str) -> None:
         online: OnlineSettings = self._settings(model).online
@@ -388,11 +363,6 @@ class AzureEndpoints:
             return
         with contextlib.suppress(NotFound), azure_sentences(f"delete the scaling rules of {name}"):
             self._monitor(environment).autoscale_settings.delete(group, _rule(endpoint, name))
-
-    def _bounds(self, digest: str) -> tuple[float, ...]:
-        """How predictions of this artifact are counted, if it was fetched to this machine."""
-        folder = self._connection.state / "models" / digest.removeprefix("sha256:")
-        return prediction_bounds(read_schema(folder)) if folder.is_dir() else ()
 
 
 def _patiently(what: str, begin: Callable[[], Any]) -> None:

@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import math
 import tempfile
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from mlops.errors import InvalidInput, MlopsError, NotFound, StepFailed, TargetError
-from mlops.pipeline import WHOLE, JobResult, Selection, StepEvent, StepState, lint
+from mlops.errors import InvalidInput, NotFound, StepFailed, TargetError
+from mlops.pipeline import JobResult, StepEvent, StepState, lint
 from mlops.pipeline.documents import open_document
 from mlops.pipeline.models import DATA_TYPES
 from mlops.pipeline.parts import Pipeline
 from mlops.pipeline.read import read_pipeline
 from mlops.pipeline.run.values import pipeline_inputs
+from mlops.targets._remote_jobs import RemoteJobs, StepEvents, step_failure
 from mlops.targets.azure._outputs import download
 from mlops.targets.azure.connect import Connection, silent
 from mlops.targets.base import DataAssets
 from mlops.tracking import PipelineTracker
-from mlops.tracking.azure_errors import Unavailable, azure_sentences
-
-if TYPE_CHECKING:
-    from azure.ai.ml.entities import Job
+from mlops.tracking.azure_errors import azure_sentences
 
 ENDED = {"Completed", "Failed", "Canceled", "NotResponding"}
 _STATES: Mapping[str, StepState] = {
@@ -35,52 +31,22 @@ _STATES: Mapping[str, StepState] = {
     "Finalizing": "running",
 }
 """Azure ML's states that a person wants to hear of; the others are kinds of waiting."""
-_FIRST_WAIT, _LONGEST_WAIT = 1.0, 10.0
-_PATIENT = 6
-"""Questions in a row that Azure may leave without an answer, beyond what its clients repeat on their own."""
-_CANCEL_SECONDS = 60.0
 _LOG = "user_logs/std_log.txt"
-_LAST_LINES = 15
 _DEEPEST = 8
 """Pipelines inside of pipelines that are looked into for what failed."""
 
-Progress = Callable[[StepEvent], None]
 
-
-class AzureJobs:
+class AzureJobs(RemoteJobs):
     """Implements `mlops.targets.base.Jobs`. A job's name is the id of its MLflow run."""
+
+    _runs_whole = (
+        "on Azure ML a pipeline runs whole, in its own environments. Use --target local, or leave them out: "
+        "unchanged steps are reused there too"
+    )
 
     def __init__(self, connection: Connection, data: DataAssets) -> None:
         self._connection = connection
         self._data = data
-
-    def run(
-        self,
-        pipeline: Path,
-        inputs: Mapping[str, str],
-        tags: Mapping[str, str],
-        progress: Callable[[StepEvent], None],
-        selection: Selection = WHOLE,
-    ) -> JobResult:
-        """See `mlops.targets.base.Jobs.run`; an interruption cancels the job."""
-        if not selection.whole:
-            raise InvalidInput(
-                "--only, --from, --here, --environment and --stand-in run steps on this machine; on Azure ML "
-                "a pipeline runs whole, in its own environments. Use --target local, or leave them out: "
-                "unchanged steps are reused there too"
-            )
-        name = self.submit(pipeline, inputs, tags)
-        try:
-            result = self.wait(name, progress)
-        except KeyboardInterrupt:
-            self._cancel(name)
-            raise
-        assert result is not None, "without a limit the wait ends with the job"  # noqa: S101
-        return result
-
-    def again(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> JobResult | None:
-        """None: Azure ML itself reuses the steps."""
-        return None
 
     def submit(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         """See `mlops.targets.base.Jobs.submit`."""
@@ -97,65 +63,39 @@ class AzureJobs:
             submitted = client.jobs.create_or_update(job)
         return str(submitted.name)
 
-    def wait(
-        self, name: str, progress: Callable[[StepEvent], None], patience: float = math.inf
-    ) -> JobResult | None:
-        """See `mlops.targets.base.Jobs.wait`."""
-        until = time.monotonic() + patience
-        told: dict[str, StepEvent] = {}
-        pause, failures = _FIRST_WAIT, 0
-        while True:
-            try:
-                job = job_of(self._connection, name)
-                ended = job.status in ENDED
-                self._tell(job, told, progress)
-                failures = 0
-            except Unavailable as error:
-                failures += 1
-                if failures > _PATIENT:
-                    raise TargetError(_goes_on(name, error)) from error
-                ended = False
-            except NotFound:
-                raise
-            except TargetError as error:
-                raise TargetError(_goes_on(name, error)) from error
-            if ended:
-                return self._ended(job, told, progress)
-            if time.monotonic() + pause > until:
-                return None
-            time.sleep(pause)
-            pause = min(pause * 1.3, _LONGEST_WAIT)
+    def _job(self, name: str) -> Any:
+        return job_of(self._connection, name)
 
-    def _tell(self, job: Job, told: dict[str, StepEvent], progress: Progress) -> None:
-        """Pass on what has changed since the last look."""
+    def _has_ended(self, job: Any) -> bool:
+        return job.status in ENDED
+
+    def _tell(self, job: Any, events: StepEvents) -> None:
         for step in steps_of(self._connection, str(job.name)) or ([] if _jobs(job) else [job]):
             state = _STATES.get(step.status)
             if state == "finished" and step.properties.get("azureml.isreused", "").lower() == "true":
                 state = "reused"
-            label = str(step.display_name or step.name)
-            before = told.get(label)
-            if state is None or (before is not None and before.state == state):
+            if state is None:
                 continue
             seconds = _seconds(step) if state != "running" else None
-            told[label] = StepEvent(label, state, seconds, url_of(self._connection, step.name))
-            progress(told[label])
+            label = str(step.display_name or step.name)
+            events.tell(StepEvent(label, state, seconds, url_of(self._connection, step.name)))
 
-    def _ended(self, job: Any, told: dict[str, StepEvent], progress: Progress) -> JobResult:
+    def _result(self, name: str, job: Any, events: StepEvents) -> JobResult:
         labels = list(_jobs(job))
         # Where the studio shows steps under other names, nobody can say which one did not run.
-        if set(told) <= set(labels):
+        if set(events.newest) <= set(labels):
             for label in labels:
-                if label not in told:
-                    told[label] = StepEvent(label, "skipped")
-                    progress(told[label])
+                if label not in events.newest:
+                    events.tell(StepEvent(label, "skipped"))
+        url = url_of(self._connection, job.name)
         if job.status == "Canceled":
-            url = url_of(self._connection, job.name)
             raise TargetError(f"the job {job.name} was cancelled; {url} says by whom")
         if job.status != "Completed":
             raise StepFailed(self._failure(job))
-        order = sorted(told, key=lambda label: labels.index(label) if label in labels else len(labels))
-        steps = tuple(told[label] for label in order)
-        url = url_of(self._connection, job.name)
+        order = sorted(
+            events.newest, key=lambda label: labels.index(label) if label in labels else len(labels)
+        )
+        steps = tuple(events.newest[label] for label in order)
         return JobResult(str(job.name), steps, self._outputs(job), url, dict(job.tags or {}))
 
     def output(self, name: str, output: str) -> Path:
@@ -172,12 +112,10 @@ class AzureJobs:
         if not failed:
             url = url_of(self._connection, job.name)
             return f"the job {job.name} failed before a step could start; {url} says why"
-        said = []
-        for label, step in failed:
-            last = "\n".join(f"    {line}" for line in self._log(step.name)[-_LAST_LINES:])
-            words = f"; the last lines of its log:\n{last}" if last else "; it wrote nothing to its log"
-            said.append(f"step {label!r} failed{words}\n  log: {url_of(self._connection, step.name)}")
-        return "\n".join(said)
+        return "\n".join(
+            step_failure(label, self._log(step.name), url_of(self._connection, step.name))
+            for label, step in failed
+        )
 
     def _failed(self, name: str, above: str = "", depth: int = 0) -> list[tuple[str, Any]]:
         """The jobs below `name` that failed by themselves, with their names as a run here gives them.
@@ -193,16 +131,15 @@ class AzureJobs:
             found += inner or [(label, step)]
         return found
 
-    def _log(self, name: str) -> list[str]:
-        """Lines of a step's log that say something; none when it wrote none or it cannot be read."""
+    def _log(self, name: str) -> str:
+        """A step's log; empty when it wrote none, and why when it cannot be read."""
         tracker = PipelineTracker(self._connection.tracking_uri())
         with tempfile.TemporaryDirectory() as folder:
             try:
                 path = tracker.download(name, _LOG, Path(folder))
             except TargetError as error:
-                return [] if isinstance(error, NotFound) else [f"(the log cannot be read: {error})"]
-            lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        return [line for line in lines if line.strip()]
+                return "" if isinstance(error, NotFound) else f"(the log cannot be read: {error})"
+            return path.read_text(encoding="utf-8", errors="replace")
 
     def _outputs(self, job: Any) -> dict[str, Path]:
         """The pipeline's own outputs that are files. Folders stay there: models and data are large."""
@@ -226,16 +163,9 @@ class AzureJobs:
                 paths[step] = files[0]
         return paths
 
-    def _cancel(self, name: str) -> None:
-        """Ask for the end of a job and wait a moment for it; a second interruption leaves it to Azure."""
-        try:
-            with azure_sentences(f"cancel the job {name}"):
-                self._connection.client().jobs.begin_cancel(name)
-            until = time.monotonic() + _CANCEL_SECONDS
-            while time.monotonic() < until and job_of(self._connection, name).status not in ENDED:
-                time.sleep(_FIRST_WAIT)
-        except MlopsError as error:
-            raise TargetError(f"{error}; the job goes on, see {url_of(self._connection, name)}") from error
+    def _request_end(self, name: str) -> None:
+        with azure_sentences(f"cancel the job {name}"):
+            self._connection.client().jobs.begin_cancel(name)
 
 
 def job_of(connection: Connection, name: str) -> Any:
@@ -341,11 +271,6 @@ def _override(name: str, text: str, declared: Any) -> dict[str, Any]:
 def _jobs(job: Any) -> Mapping[str, Any]:
     """The steps of a pipeline; none of a job of another kind."""
     return getattr(job, "jobs", None) or {}
-
-
-def _goes_on(name: str, error: TargetError) -> str:
-    said = str(error).rstrip(".")
-    return f"{said}. The job goes on without this command; follow it with: mlops train --resume {name}"
 
 
 def _binding(output: Any) -> str:

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 from mlops.errors import MlopsError, TargetError
 from mlops.spec.digest import tree_digest
+from mlops.targets._smoke import Checked, new_artifact, tag_and_find, tried
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.registry import AzureRegistry
 from mlops.targets.azure.store import AzureStore
@@ -27,18 +27,6 @@ COSTS = (
 )
 _TOKEN = "https://management.azure.com/.default"  # noqa: S105  an audience
 _SECONDS = 60.0
-
-Verdict = Literal["as assumed", "better", "wrong"]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One assumption. `wrong`: this project would not work there; `better`: it could do more than it does."""
-
-    name: str
-    verdict: Verdict
-    found: str
-
 
 CHECKS: Mapping[str, str] = {
     "login": "the login sees the workspace that trains",
@@ -64,7 +52,7 @@ def smoke(connection: Connection, ask: Callable[[str], str] | None = None) -> It
     yield Checked("login", "as assumed", connection.client().workspace_name)
     registry = AzureRegistry(connection)
     with TemporaryDirectory(prefix="mlops-smoke-") as folder:
-        artifact = _artifact(Path(folder))
+        artifact = new_artifact(Path(folder), "flavors: {}\n")
         digest = tree_digest(artifact)
         try:
             registered = registry.register(
@@ -77,38 +65,15 @@ def smoke(connection: Connection, ask: Callable[[str], str] | None = None) -> It
                 yield Checked(
                     "register", "as assumed", f"version {registered.version} of run {registered.run_id}"
                 )
-                yield _tried("fetch", lambda: registry.fetch(MODEL, registered.version, digest).name)
-                yield _tried("tags", lambda: _tags(registry, registered.version))
+                yield tried("fetch", lambda: registry.fetch(MODEL, registered.version, digest).name)
+                yield tried("tags", lambda: tag_and_find(registry, MODEL, registered.version))
                 yield from _protocol(connection, uri, registered.version, registered.run_id)
             finally:
                 registry.delete(MODEL, registered.version)
                 _call(connection, uri, "runs/delete", {"run_id": registered.run_id})
-    yield _tried("lock", lambda: _lock(AzureStore(connection), connection.training))
+    yield tried("lock", lambda: _lock(AzureStore(connection), connection.training))
     if ask is not None:
         yield _request_id(ask)
-
-
-def _tried(name: str, action: Callable[[], str]) -> Checked:
-    try:
-        return Checked(name, "as assumed", action())
-    except MlopsError as error:
-        return Checked(name, "wrong", str(error))
-
-
-def _artifact(folder: Path) -> Path:
-    """Something new each time: a digest that is known would find its old version."""
-    model = folder / "model"
-    (model / "data").mkdir(parents=True)
-    (model / "MLmodel").write_text("flavors: {}\n", encoding="utf-8")
-    (model / "data" / "id").write_text(uuid.uuid4().hex, encoding="utf-8")
-    return model
-
-
-def _tags(registry: AzureRegistry, version: int) -> str:
-    registry.tag(MODEL, version, {"mlops.smoke": "seen"})
-    if [v.version for v in registry.versions(MODEL, {"mlops.smoke": "seen"})] != [version]:
-        raise TargetError("the tag was set, but the version is not found by it")
-    return "set and found"
 
 
 def _protocol(connection: Connection, uri: str, version: int, run: str) -> Iterator[Checked]:

@@ -9,19 +9,15 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 import re
-import socket
-import threading
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
-from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import Forbidden, IntegrityError, Locked, TargetError
+from mlops.errors import Forbidden, IntegrityError, Locked
 from mlops.spec.naming import JOURNAL as CONTAINER
-from mlops.targets._journal import Reading
+from mlops.targets._journal import Reading, contended, row_of
+from mlops.targets._lease import RenewedLease, holder_sentence, this_holder
 from mlops.targets.azure.connect import Connection
 from mlops.targets.base import JournalEntry
 from mlops.tracking.azure_errors import azure_sentences
@@ -65,18 +61,12 @@ def blob_sentences(what: str, container: ContainerClient, role: str) -> Iterator
         ) from error
 
 
-class AzureLease:
-    """A held lease; a daemon thread renews it at a third of its length."""
+class AzureLease(RenewedLease):
+    """A lease on the blob `lock`."""
 
     def __init__(self, lease: BlobLeaseClient, blob: Any, environment: str, seconds: int) -> None:
-        self._lease, self._blob, self._environment = lease, blob, environment
-        self._seconds = seconds
-        self._lock = threading.Lock()
-        self._released = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"lease-{environment}", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        super().__init__(environment, seconds)
+        self._lease, self._blob = lease, blob
 
     def verify(self) -> None:
         """See `mlops.targets.base.Lease`: asked of Azure, not remembered."""
@@ -94,22 +84,13 @@ class AzureLease:
                     f"this process lost the lock on {self._environment} and stopped: {who}"
                 ) from None
 
-    def release(self) -> None:
-        """Give it back; one that is lost already is no error."""
-        from azure.core.exceptions import AzureError
+    def _extend(self) -> None:
+        with azure_sentences(f"renew the lock of {self._environment}"), self._lock:
+            self._lease.renew()
 
-        self._released.set()
-        self._thread.join()
-        with contextlib.suppress(AzureError), self._lock:
+    def _give_back(self) -> None:
+        with azure_sentences(f"release the lock of {self._environment}"), self._lock:
             self._lease.release()
-
-    def _renew(self) -> None:
-        from azure.core.exceptions import AzureError
-
-        while not self._released.wait(self._seconds / 3):
-            # What cannot be renewed now may be later; `verify` tells whether it is lost.
-            with contextlib.suppress(AzureError), self._lock:
-                self._lease.renew()
 
 
 class _Known:
@@ -149,13 +130,7 @@ class AzureStore:
         seconds = int(min(max(lease, _SHORTEST), _LONGEST))
         container = self.writable(environment)
         blob = container.get_blob_client(f"environments/{environment}/lock")
-        holder = {
-            "owner": owner,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": seconds,
-        }
+        holder = this_holder(owner, seconds)
         with blob_sentences(f"lock {environment}", container, CONTRIBUTOR):
             with contextlib.suppress(ResourceExistsError):
                 blob.upload_blob(b"", overwrite=False)
@@ -168,18 +143,14 @@ class AzureStore:
                 raise Locked(f"{environment} is locked: {who}") from None
             blob.upload_blob(json.dumps(holder).encode(), overwrite=True, lease=held)
         mine = AzureLease(held, blob, environment, seconds)
-        mine.start()
-        try:
+        with mine:
             yield mine
-        finally:
-            mine.release()
 
     def append(self, environment: str, entry: JournalEntry) -> None:
         """See `EnvironmentStore.append`; a repeated request finds its own line."""
         from azure.core.exceptions import HttpResponseError
 
-        text = json.dumps(asdict(entry) | {"at": entry.at.isoformat()}, ensure_ascii=False, default=str)
-        line = text.encode() + b"\n"
+        line = json.dumps(row_of(entry), ensure_ascii=False, default=str).encode() + b"\n"
         container = self.writable(environment)
         with blob_sentences(f"write the journal of {environment}", container, CONTRIBUTOR):
             for _ in range(_ATTEMPTS):
@@ -200,10 +171,7 @@ class AzureStore:
                     if int(answer.get("blob_committed_block_count") or 0) >= _BLOCKS:
                         self._next(environment)
                     return
-        raise TargetError(
-            f"the journal of {environment} is written by several processes at once; "
-            "run the same command again"
-        )
+        raise contended(environment)
 
     def entries(self, environment: str, model: str | None = None) -> Sequence[JournalEntry]:
         """See `EnvironmentStore.entries`."""
@@ -301,16 +269,7 @@ def _at(blob: Any, offset: int, length: int) -> bytes:
 
 def _sentence(blob: Any) -> str:
     """Who holds the lock, as far as the blob says; empty when it says nothing."""
-    try:
-        raw = json.loads(blob.download_blob().readall())
-        since = datetime.fromisoformat(raw["since"])
-        return (
-            f"{raw['owner']} (process {raw['pid']} on {raw['host']}) has been at work since "
-            f"{since:%Y-%m-%d %H:%M:%S} UTC; the lock ends when that is done, "
-            f"or {raw['seconds']} s after the process dies"
-        )
-    except (ValueError, KeyError, TypeError):
-        return ""
+    return holder_sentence(blob.download_blob().readall())
 
 
 def _damaged(name: str, number: int) -> IntegrityError:

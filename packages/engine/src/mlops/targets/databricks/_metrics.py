@@ -59,7 +59,7 @@ class Minute:
 
 def parsed(text: str) -> dict[str, dict[int, Minute]]:
     """Minutes by served entity (empty: of the whole endpoint) and time in milliseconds."""
-    found: dict[str, dict[int, Minute]] = {}
+    minutes: dict[str, dict[int, Minute]] = {}
     for line in text.splitlines():
         match = _LINE.match(line.strip())
         if match is None or line.startswith("#"):
@@ -67,7 +67,7 @@ def parsed(text: str) -> dict[str, dict[int, Minute]]:
         labels = dict(_LABEL.findall(match["labels"] or ""))
         entity = next((labels[key] for key in _ENTITY if labels.get(key)), "")
         at = int(match["at"] or 0) // _MINUTE * _MINUTE
-        minute = found.setdefault(entity, {}).setdefault(at, Minute())
+        minute = minutes.setdefault(entity, {}).setdefault(at, Minute())
         value = float(match["value"])
         if not math.isfinite(value):
             continue
@@ -80,7 +80,7 @@ def parsed(text: str) -> dict[str, dict[int, Minute]]:
         elif match["name"] == _LATENCY:
             bound = math.inf if labels.get("le") == "+Inf" else float(labels.get("le", "inf")) / 1000
             minute.buckets[bound] = minute.buckets.get(bound, 0) + round(value)
-    return found
+    return minutes
 
 
 @dataclass
@@ -137,16 +137,14 @@ class Counters:
                 break
             if time.monotonic() + PAUSE > until:
                 raise Inconclusive(
-                    f"the metrics of {name} show {sample.requests} of the {entry.sent[deployment]} "
-                    f"requests that "
-                    f"{deployment} was sent, after {PATIENCE:g} s; apply again when they have caught up"
+                    f"the metrics of {name} show {sample.requests} of the {entry.sent[deployment]} requests "
+                    f"that {deployment} was sent, after {PATIENCE:g} s; apply again when they have caught up"
                 )
             time.sleep(PAUSE)
         if entry.gap > _LONGEST_GAP:
             raise Inconclusive(
                 f"the metrics of {name} were not read for {entry.gap:.0f} s, and Databricks keeps those "
-                f"of the "
-                "last minutes alone; apply again"
+                "of the last minutes alone; apply again"
             )
         if sample.requests > sample.errors and not sample.latency[math.inf]:
             raise Inconclusive(f"{name} exports no latency (request_latency_ms), so nothing can be compared")
@@ -159,8 +157,7 @@ class Counters:
             if not entities and counted:
                 raise Inconclusive(
                     "the endpoint's metrics do not say which served entity they are of, so a canary "
-                    "cannot be "
-                    "told from what is live; use a strategy without analysis, or judge by hand"
+                    "cannot be told from what is live; use a strategy without analysis, or judge by hand"
                 )
             after = entry.forgotten.get(deployment, 0)
             minutes = [m for at, m in entry.minutes.get(deployment, {}).items() if at > after]
@@ -212,7 +209,7 @@ class Counters:
                     entry.minutes.setdefault(entity, {})[at] = minute
 
 
-def _rows(found: Mapping[str, Mapping[int, Minute]]) -> Iterator[tuple[str, int, Minute]]:
-    for entity, minutes in found.items():
+def _rows(parsed_minutes: Mapping[str, Mapping[int, Minute]]) -> Iterator[tuple[str, int, Minute]]:
+    for entity, minutes in parsed_minutes.items():
         for at, minute in minutes.items():
             yield entity, at, minute

@@ -13,6 +13,7 @@ from mlops.errors import InvalidInput
 from mlops.spec.digest import data_digest
 from mlops.spec.release import Release
 from mlops.spec.settings import DatabricksSettings
+from mlops.targets._remote_endpoints import shown_shares, split_problem
 from mlops.targets.base import Deployment, EndpointState
 from mlops.targets.databricks.connect import enum
 
@@ -26,12 +27,12 @@ _STATES: Mapping[str, Literal["creating", "ready", "failed"]] = {
 }
 
 
-def fingerprint(told: DatabricksSettings) -> str:
+def fingerprint(settings: DatabricksSettings) -> str:
     """Of everything but the release that makes a served entity what it is."""
-    return data_digest([told.workload_size, told.scale_to_zero])[:_FINGERPRINT]
+    return data_digest([settings.workload_size, settings.scale_to_zero])[:_FINGERPRINT]
 
 
-def entity_of(told: DatabricksSettings, release: Release, colour: str, name: str, version: int) -> Any:
+def entity_of(settings: DatabricksSettings, release: Release, colour: str, name: str, version: int) -> Any:
     """The served entity of a release; `name` and `version` are those of the environment's catalog."""
     from databricks.sdk.service.serving import ServedEntityInput
 
@@ -39,20 +40,20 @@ def entity_of(told: DatabricksSettings, release: Release, colour: str, name: str
         name=colour,
         entity_name=name,
         entity_version=str(version),
-        workload_size=told.workload_size,
-        scale_to_zero_enabled=told.scale_to_zero,
+        workload_size=settings.workload_size,
+        scale_to_zero_enabled=settings.scale_to_zero,
         environment_vars={
             RELEASE: str(release.version),
             DIGEST: release.digest,
-            SETTINGS: fingerprint(told),
+            SETTINGS: fingerprint(settings),
             # More threads inside one model call only fight over the cores.
             "OMP_NUM_THREADS": "1",
         },
     )
 
 
-def kept(entity: Any) -> Any:
-    """A served entity as it is, for a configuration that is written whole."""
+def _kept(entity: Any) -> Any:
+    """A served entity as it is: what is not sent again is lost."""
     from databricks.sdk.service.serving import ServedEntityInput
 
     return ServedEntityInput(
@@ -95,49 +96,75 @@ def traffic_in(config: Any) -> dict[str, int]:
     }
 
 
+def others_in(endpoint: Any, name: str) -> list[Any]:
+    """What an endpoint serves beside `name`, as it is, for a configuration that is written whole."""
+    return [_kept(entity) for entity in entities_in(endpoint.config) if entity.name != name]
+
+
+def shares_of(endpoint: Any, entities: Sequence[Any]) -> dict[str, int]:
+    """The traffic that these entities have now."""
+    shares = traffic_in(endpoint.config)
+    return {entity.name: shares.get(entity.name, 0) for entity in entities}
+
+
+def update_of(endpoint: Any) -> str:
+    """How far the newest change of an endpoint is; empty before the first."""
+    return enum(endpoint.state.config_update if endpoint.state else None)
+
+
+def failure_of(endpoint: Any, name: str) -> str:
+    """Why an update failed, by what Databricks says of the entity `name`, or of any when it is empty."""
+    messages = [
+        str(entity.state.deployment_state_message or enum(entity.state.deployment))
+        for config in (endpoint.pending_config, endpoint.config)
+        for entity in entities_in(config)
+        if entity.state is not None
+        and (not name or entity.name == name)
+        and enum(entity.state.deployment) != "DEPLOYMENT_READY"
+    ]
+    text = messages[0] if messages else "Databricks gives no reason"
+    if "quota" in text.lower():
+        return f"a quota is used up ({text[:400]}); take a smaller workload_size, or have the quota raised"
+    return f"the update failed: {text[:400]}"
+
+
 def public(endpoint: Any) -> tuple[Deployment, ...]:
     """Deployments of an endpoint: those that it serves, and those that an update is about to add."""
-    update = enum(endpoint.state.config_update if endpoint.state else None)
     shares = traffic_in(endpoint.config)
     rows = {e.name: _deployment(e, shares.get(e.name, 0)) for e in entities_in(endpoint.config)}
-    if update == "IN_PROGRESS":
+    if update_of(endpoint) == "IN_PROGRESS":
         for entity in entities_in(endpoint.pending_config):
-            known, coming = rows.get(entity.name), _deployment(entity, 0)
-            if known is None or (known.release, known.digest) != (coming.release, coming.digest):
-                share = known.traffic if known is not None else 0
+            now, coming = rows.get(entity.name), _deployment(entity, 0)
+            if now is None or (now.release, now.digest) != (coming.release, coming.digest):
+                share = now.traffic if now is not None else 0
                 rows[entity.name] = replace(coming, traffic=share, state="creating")
     return tuple(rows[name] for name in sorted(rows))
 
 
 def _deployment(entity: Any, share: int) -> Deployment:
-    told = entity.environment_vars or {}
-    release = str(told.get(RELEASE, ""))
+    variables = entity.environment_vars or {}
+    release = str(variables.get(RELEASE, ""))
     state = enum(entity.state.deployment if entity.state else None)
     message = str((entity.state.deployment_state_message if entity.state else "") or "")
-    made = entity.creation_timestamp
+    created_ms = entity.creation_timestamp
     return Deployment(
         name=str(entity.name),
         release=int(release) if release.isdecimal() else 0,
-        digest=str(told.get(DIGEST, "")),
+        digest=str(variables.get(DIGEST, "")),
         traffic=share,
         state=_STATES.get(state, "failed"),
         detail="" if state == "DEPLOYMENT_READY" else f"Databricks says: {message or state}",
-        created=datetime.fromtimestamp(made / 1000, UTC) if made else None,
-        settings=str(told.get(SETTINGS, "")),
+        created=datetime.fromtimestamp(created_ms / 1000, UTC) if created_ms else None,
+        settings=str(variables.get(SETTINGS, "")),
     )
 
 
 def traffic_problem(state: EndpointState, traffic: Mapping[str, int], mirror: Mapping[str, int]) -> str:
     """Why Databricks would refuse this split; empty when it would not."""
-    shares = ", ".join(f"{name} {share} %" for name, share in {**traffic, **mirror}.items())
-    if any(share for share in mirror.values()):
+    if any(mirror.values()):
+        shares = shown_shares(traffic, mirror)
         return f"Model Serving mirrors no traffic ({shares}); use a canary, or a target that mirrors"
-    if any(share < 0 for share in traffic.values()):
-        return f"a share below zero ({shares})"
-    if sum(traffic.values()) != 100:
-        return f"shares must sum to 100 ({shares})"
-    failed = [d.name for d in state.deployments if d.state != "ready" and traffic.get(d.name, 0)]
-    return f"{failed[0]} is not ready" if failed else ""
+    return split_problem(state, traffic, mirror)
 
 
 def asked(payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -152,9 +179,9 @@ def asked(payload: Mapping[str, Any]) -> dict[str, Any]:
     raise InvalidInput(f"a request has input_data or data, not {', '.join(sorted(payload)) or 'nothing'}")
 
 
-def answered(found: Any, binary: bool) -> dict[str, Any]:
+def answered(content: Any, binary: bool) -> dict[str, Any]:
     """An answer of MLflow's scoring protocol as this project's: of two probabilities, that of yes."""
-    answer = dict(found) if isinstance(found, Mapping) else {"predictions": found}
+    answer = dict(content) if isinstance(content, Mapping) else {"predictions": content}
     rows = answer.get("predictions")
     if binary and isinstance(rows, list) and all(isinstance(r, list) and len(r) == 2 for r in rows):
         answer["predictions"] = [row[1] for row in rows]
@@ -164,7 +191,7 @@ def answered(found: Any, binary: bool) -> dict[str, Any]:
 def said(body: bytes) -> str:
     """The sentence in a refusal, or what was answered."""
     try:
-        found = json.loads(body)
-        return str(found.get("message") or found.get("error") or found)[:400]
+        refusal = json.loads(body)
+        return str(refusal.get("message") or refusal.get("error") or refusal)[:400]
     except (ValueError, AttributeError):
         return body.decode("utf-8", "replace")[:400] or "nothing"

@@ -55,13 +55,13 @@ def job_of(pipeline: Pipeline, inputs: Mapping[str, Given], resolve: AssetResolv
     for step in pipeline.steps.values():
         given = step_inputs(pipeline, step, inputs=inputs, outputs=outputs, resolve=resolve)
         texts = {name: _text(value, volume, uploads) for name, value in given.items()}
-        made = {name: f"{LOCAL}/outputs/{name}" for name in step.component.outputs}
+        outputs_here = {name: f"{LOCAL}/outputs/{name}" for name in step.component.outputs}
         paths = [name for name, value in given.items() if value.is_path or value.text.startswith(SCHEME)]
         code, content = _snapshot(step)
         files[code] = content
         steps[step.name] = {
             "code": code,
-            "command": expand(step.component.command, texts, made, {}, paths=paths),
+            "command": expand(step.component.command, texts, outputs_here, {}, paths=paths),
             "outputs": {n: pipeline.output_type(step, n) or "uri_folder" for n in step.component.outputs},
             "variables": {name: str(value) for name, value in step.variables.items()},
         }
@@ -87,7 +87,7 @@ def planned(job: Job, run: str, schema: str) -> dict[str, Any]:
     return {"schema": schema, "steps": steps}
 
 
-def submitted(job: Job, run: str, volume: str, wheel: str, told: DatabricksSettings) -> dict[str, Any]:
+def submitted(job: Job, run: str, volume: str, wheel: str, settings: DatabricksSettings) -> dict[str, Any]:
     """What `jobs.submit` is given: tasks, and the environments of serverless compute."""
     from databricks.sdk.service import jobs as j
 
@@ -109,29 +109,31 @@ def submitted(job: Job, run: str, volume: str, wheel: str, told: DatabricksSetti
                 python_wheel_task=j.PythonWheelTask(
                     package_name=PACKAGE, entry_point=ENTRY, parameters=parameters
                 ),
-                **(_cluster(told, wheel, needs) if told.node_type else {"environment_key": key}),
+                **(_cluster(settings, wheel, needs) if settings.node_type else {"environment_key": key}),
             )
         )
-    environments = None if told.node_type else [_environment(k, wheel, n, told) for n, k in keys.items()]
+    environments = (
+        None if settings.node_type else [_environment(k, wheel, n, settings) for n, k in keys.items()]
+    )
     return {"tasks": tasks, "environments": environments}
 
 
-def _environment(key: str, wheel: str, needs: tuple[str, ...], told: DatabricksSettings) -> Any:
+def _environment(key: str, wheel: str, needs: tuple[str, ...], settings: DatabricksSettings) -> Any:
     from databricks.sdk.service import compute as c
     from databricks.sdk.service import jobs as j
 
-    spec = c.Environment(environment_version=told.environment_version, dependencies=[wheel, *needs])
+    spec = c.Environment(environment_version=settings.environment_version, dependencies=[wheel, *needs])
     return j.JobEnvironment(environment_key=key, spec=spec)
 
 
-def _cluster(told: DatabricksSettings, wheel: str, needs: tuple[str, ...]) -> dict[str, Any]:
+def _cluster(settings: DatabricksSettings, wheel: str, needs: tuple[str, ...]) -> dict[str, Any]:
     from databricks.sdk.service import compute as c
 
     libraries = [c.Library(pypi=c.PythonPyPiLibrary(package=package)) for package in needs]
     return {
         "new_cluster": c.ClusterSpec(
-            spark_version=told.runtime,
-            node_type_id=told.node_type,
+            spark_version=settings.runtime,
+            node_type_id=settings.node_type,
             num_workers=0,
             data_security_mode=c.DataSecurityMode.SINGLE_USER,
             spark_conf={"spark.databricks.cluster.profile": "singleNode", "spark.master": "local[*]"},
@@ -155,31 +157,31 @@ def requirements_of(step: Step) -> tuple[str, ...]:
         file = path.parent / conda
         read = Document.read(file, file.name)
         conda, where = read.value, str(file.name)
-    found: list[str] = []
+    packages: list[str] = []
     for entry in (conda or {}).get("dependencies") or []:
         if isinstance(entry, dict):
-            found += [str(one) for one in entry.get("pip") or []]
+            packages += [str(one) for one in entry.get("pip") or []]
         elif not _PYTHON.match(str(entry)):
             why = f"the conda package {entry!r} cannot be had on Databricks; name it under pip"
             raise InvalidInput(Problem(where, why, "dependencies"))
-    return tuple(one for one in found if not _AZURE_ONLY.match(one))
+    return tuple(one for one in packages if not _AZURE_ONLY.match(one))
 
 
 def _refused(pipeline: Pipeline, step: Step) -> list[Problem]:
     """What only Azure ML or this machine runs, each by its name."""
-    found = []
+    reasons = []
     if step.sweep is not None:
-        found.append("is a sweep")
+        reasons.append("is a sweep")
     if step.part.kind in ("spark", "parallel"):
-        found.append(f"is a {step.part.kind} step")
+        reasons.append(f"is a {step.part.kind} step")
     if step.distribution is not None:
-        found.append(f"is spread over processes ({step.distribution.type})")
+        reasons.append(f"is spread over processes ({step.distribution.type})")
     if ((step.resources and step.resources.instance_count) or 1) > 1:
-        found.append("asks for several instances")
+        reasons.append("asks for several instances")
     if step.name == END or not re.fullmatch(r"[A-Za-z0-9_-]{1,100}", step.name):
-        found.append("has a name that no task can have")
+        reasons.append("has a name that no task can have")
     if step.name in (pipeline.job.settings.on_init, pipeline.job.settings.on_finalize):
-        found.append("runs before or after all others (on_init, on_finalize)")
+        reasons.append("runs before or after all others (on_init, on_finalize)")
     return [
         Problem(
             pipeline.document.name,
@@ -187,7 +189,7 @@ def _refused(pipeline: Pipeline, step: Step) -> list[Problem]:
             "another target (--target local, --target azure), or leave the step out",
             f"jobs.{step.name}",
         )
-        for why in found
+        for why in reasons
     ]
 
 

@@ -26,18 +26,18 @@ def wheel(root: Path) -> tuple[str, bytes]:
     # A version of its own for each content: what is installed is then never an older one of that name.
     version = f"{engine.version() or '0'}+{tree_digest(folder, files).removeprefix('sha256:')[:12]}"
     stem = f"{PACKAGE.replace('-', '_')}-{version}"
-    told = {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
+    contents = {p.relative_to(folder).as_posix(): p.read_bytes() for p in files}
     info = f"{stem}.dist-info"
-    told |= {
+    contents |= {
         f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {PACKAGE}\nVersion: {version}\n".encode(),
         f"{info}/WHEEL": b"Wheel-Version: 1.0\nGenerator: mlops\nRoot-Is-Purelib: true\nTag: py3-none-any\n",
         f"{info}/entry_points.txt": (
             f"[console_scripts]\n{ENTRY} = mlops.steps.on_databricks:entry\n".encode()
         ),
     }
-    record = [f"{name},sha256={_hash(content)},{len(content)}" for name, content in told.items()]
-    told[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""]).encode()
-    return f"{stem}-py3-none-any.whl", packed(told)
+    record = [f"{name},sha256={_hash(content)},{len(content)}" for name, content in contents.items()]
+    contents[f"{info}/RECORD"] = "\n".join([*record, f"{info}/RECORD,,", ""]).encode()
+    return f"{stem}-py3-none-any.whl", packed(contents)
 
 
 def packed(files: dict[str, bytes]) -> bytes:

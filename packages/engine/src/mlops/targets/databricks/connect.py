@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
-from mlops.errors import InvalidInput, Problem, TargetError
+from mlops.errors import InvalidInput, Problem, TargetError, Unavailable
 from mlops.spec.settings import FILE, DatabricksPlace, Settings
-from mlops.tracking.databricks_errors import LOGIN, Unavailable, databricks_sentences
+from mlops.tracking.databricks_errors import LOGIN, databricks_sentences
 
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
@@ -68,10 +68,10 @@ class Connection:
 
     def place(self, environment: str | None = None) -> Place:
         """Raises `InvalidInput` when nothing says which workspace it has."""
-        told = self.settings.databricks
+        settings = self.settings.databricks
         name = environment or self.training
-        own = told.environments.get(name, DatabricksPlace())
-        return Place(name, self._host(own.host), own.catalog or name, told.schema_name, told.volume)
+        own = settings.environments.get(name, DatabricksPlace())
+        return Place(name, self._host(own.host), own.catalog or name, settings.schema_name, settings.volume)
 
     def client(self, environment: str | None = None) -> WorkspaceClient:
         """The client of an environment's workspace; the training one when it is None."""

@@ -12,6 +12,7 @@ from mlops.targets.base import PushedData
 from mlops.targets.databricks.connect import Connection
 from mlops.targets.databricks.store import Volume
 from mlops.targets.local.data import LocalData, window_of
+from mlops.tracking.databricks_errors import databricks_sentences
 
 SCHEME = "dbfs://"
 """Before the path of a volume, as Spark knows it."""
@@ -28,7 +29,7 @@ class DatabricksData:
     def resolve(self, name: str, version: str) -> str:
         """The address of the asset's folder; raises `NotFound` when the volume does not have it."""
         volume = self._volume
-        if self._noted(volume, name, version) is None:
+        if self._recorded(volume, name, version) is None:
             raise NotFound(
                 f"the volume {volume.place.files} has no data asset {name}:{version}; "
                 "upload it with: mlops data push"
@@ -45,12 +46,12 @@ class DatabricksData:
         asset, folder, digest = LocalData.of(connection.root, connection.settings).declared(model)
         name, version, window = str(asset["name"]), str(asset["version"]), window_of(asset)
         uri = f"{SCHEME}{volume.path(_folder(name, version))}"
-        known = self._noted(volume, name, version)
-        if known is not None:
-            if known.get("digest") != digest:
+        recorded = self._recorded(volume, name, version)
+        if recorded is not None:
+            if recorded.get("digest") != digest:
                 raise IntegrityError(
                     f"the volume {volume.place.files} has other data as {name}:{version} (digest "
-                    f"{known.get('digest', 'unknown')}, here {digest}); a version never changes, so raise "
+                    f"{recorded.get('digest', 'unknown')}, here {digest}); a version never changes, so raise "
                     f"`version` in pipelines/{model}/data.yml"
                 )
             return PushedData(name, version, digest, window, uri, new=False)
@@ -63,12 +64,12 @@ class DatabricksData:
     def _volume(self) -> Volume:
         return Volume(self._connection, self._connection.training)
 
-    def _noted(self, volume: Volume, name: str, version: str) -> dict[str, Any] | None:
+    def _recorded(self, volume: Volume, name: str, version: str) -> dict[str, Any] | None:
         try:
-            found = json.loads(volume.read(_note(name, version)))
+            note = json.loads(volume.read(_note(name, version)))
         except (NotFound, ValueError):
             return None
-        return found if isinstance(found, dict) else None
+        return note if isinstance(note, dict) else None
 
 
 def upload(volume: Volume, folder: Path, to: str) -> None:
@@ -85,8 +86,6 @@ def upload(volume: Volume, folder: Path, to: str) -> None:
 
 def download(volume: Volume, folder: str, to: Path) -> None:
     """Copy a folder of the volume to `to`; raises `NotFound`."""
-    from mlops.tracking.databricks_errors import databricks_sentences
-
     to.mkdir(parents=True, exist_ok=True)
     with databricks_sentences(f"list {volume.path(folder)}"):
         entries = list(volume.files.list_directory_contents(volume.path(folder)))

@@ -104,18 +104,18 @@ class DatabricksRegistry(MlflowRegistry):
             return super().runs(experiment, tags, limit)
 
     def share(self, model: str, version: int) -> None:
-        """Nothing to do: `mlops apply` copies it to the catalog of its environment, see `served`."""
+        """Nothing to do: `mlops apply` copies it to the catalog of its environment, see `served_version`."""
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Point an alias at a version where it was trained, and at its copy in the environment's catalog."""
         super().set_alias(model, alias, version)
         if alias not in load_policy(self._connection.root).order or alias == self._connection.training:
             return
-        there = Catalogs(self._connection, alias)
+        catalog = Catalogs(self._connection, alias)
         if version is None:
-            there.mirror_alias(model, "live", None)
-        elif copies := there.versions(model, {VERSION: str(version)}, 1):
-            there.mirror_alias(model, "live", copies[0].version)
+            catalog.mirror_alias(model, "live", None)
+        elif copies := catalog.versions(model, {VERSION: str(version)}, 1):
+            catalog.mirror_alias(model, "live", copies[0].version)
 
     def delete(self, model: str, version: int) -> None:
         """See `mlops.targets.base.Registry.delete`; its copies in other catalogs go first."""
@@ -123,44 +123,47 @@ class DatabricksRegistry(MlflowRegistry):
         for environment in load_policy(self._connection.root).order:
             if environment == self._connection.training:
                 continue
-            there = Catalogs(self._connection, environment)
-            if there.name(model) == Catalogs(self._connection).name(model):
+            catalog = Catalogs(self._connection, environment)
+            if catalog.name(model) == Catalogs(self._connection).name(model):
                 continue
-            for copy in there.versions(model, {VERSION: str(version)}):
-                there.delete(model, copy.version)
+            for copy in catalog.versions(model, {VERSION: str(version)}):
+                catalog.delete(model, copy.version)
         super().delete(model, version)
 
 
-def served(connection: Connection, environment: str, release: Release, artifact: Path) -> tuple[str, int]:
+def served_version(
+    connection: Connection, environment: str, release: Release, artifact: Path
+) -> tuple[str, int]:
     """Name and number in the environment's catalog of what a release is, copied there when it is not yet.
 
     Raises `IntegrityError` when the copy is not what was released. A version that was trained elsewhere is
     uploaded from `artifact`, which the caller has verified.
     """
     model, version, digest = release.model, release.version, release.digest
-    home, there = Catalogs(connection), Catalogs(connection, environment)
-    source, name = home.name(model), there.name(model)
+    source, target = Catalogs(connection), Catalogs(connection, environment)
+    source_name, name = source.name(model), target.name(model)
     try:
-        found = home.get(model, version)
+        trained = source.get(model, version)
     except NotFound:
-        marks = {VERSION: str(version), DIGEST: digest}
-        known = there.models.find(name, digest) or there.models.upload(name, artifact, digest, marks)
-        return name, known.version
-    if source == name:
+        tags = {VERSION: str(version), DIGEST: digest}
+        models = target.models
+        upload = models.find(name, digest) or models.upload(name, artifact, digest, tags)
+        return name, upload.version
+    if source_name == name:
         return name, version
-    tags = {**found.tags, RUN: found.run_id}
-    copy = there.models.copy(source, version, name, artifact, tags)
-    _verify(connection, there, model, copy.version, digest)
+    tags = {**trained.tags, RUN: trained.run_id}
+    copy = target.models.copy(source_name, version, name, artifact, tags)
+    _verify(connection, target, model, copy.version, digest)
     return name, copy.version
 
 
-def _verify(connection: Connection, there: Catalogs, model: str, version: int, digest: str) -> None:
+def _verify(connection: Connection, catalog: Catalogs, model: str, version: int, digest: str) -> None:
     connection.state.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=connection.state) as folder:
-        there.download(model, version, Path(folder))
+        catalog.download(model, version, Path(folder))
         verify(
             Path(folder),
             digest,
-            f"the copy {there.name(model)} version {version}",
+            f"the copy {catalog.name(model)} version {version}",
             "it must not be served; delete the copy, and apply again",
         )

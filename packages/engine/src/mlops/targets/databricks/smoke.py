@@ -9,13 +9,13 @@ from __future__ import annotations
 import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 from mlops.errors import MlopsError, TargetError
 from mlops.spec.digest import tree_digest
+from mlops.targets._smoke import Checked, new_artifact, tag_and_find, tried
 from mlops.targets.databricks.connect import Connection
 from mlops.targets.databricks.registry import Catalogs, DatabricksRegistry
 from mlops.targets.databricks.store import Volume
@@ -26,17 +26,16 @@ COSTS = (
     "It logs one run, registers and deletes one version of the model mlops_smoke, and writes and deletes two "
     "files: under a hundred requests and a few kilobytes, less than one cent. No compute is started."
 )
-Verdict = Literal["as assumed", "wrong"]
-
-
-@dataclass(frozen=True)
-class Checked:
-    """One assumption. `wrong`: this project would not work there."""
-
-    name: str
-    verdict: Verdict
-    found: str
-
+_COLUMNS = '[{"type": "double", "name": "x", "required": true}]'
+_MLMODEL = f"""\
+flavors:
+  python_function:
+    loader_module: mlflow.sklearn
+signature:
+  inputs: '{_COLUMNS}'
+  outputs: '{_COLUMNS}'
+"""
+"""Unity Catalog takes no model without a signature."""
 
 CHECKS: Mapping[str, str] = {
     "login": "the login is known, and is no personal access token",
@@ -53,8 +52,8 @@ CHECKS: Mapping[str, str] = {
 
 def place(connection: Connection) -> str:
     """Where it works, for the question before it begins."""
-    there = connection.place()
-    return f"the workspace {there.host}, in {there.catalog}.{there.schema}"
+    training = connection.place()
+    return f"the workspace {training.host}, in {training.catalog}.{training.schema}"
 
 
 def smoke(connection: Connection, ask: Callable[[str], str] | None = None) -> Iterator[Checked]:
@@ -66,32 +65,27 @@ def smoke(connection: Connection, ask: Callable[[str], str] | None = None) -> It
     with databricks_sentences("ask who is logged in"):
         me = client.current_user.me()
     yield Checked("login", "as assumed", f"{me.user_name} by {client.config.auth_type}")
-    yield _tried("volume", lambda: _volume(Volume(connection, connection.training)))
+    yield tried("volume", lambda: _volume(Volume(connection, connection.training)))
     registry = DatabricksRegistry(connection)
     with TemporaryDirectory(prefix="mlops-smoke-") as folder:
-        artifact = _artifact(Path(folder))
+        artifact = new_artifact(Path(folder), _MLMODEL)
         digest = tree_digest(artifact)
         try:
-            made = registry.register(MODEL, artifact, digest, {"mlops.smoke": "new"})
+            registered = registry.register(MODEL, artifact, digest, {"mlops.smoke": "new"})
         except MlopsError as error:
             yield Checked("register", "wrong", str(error))
         else:
             try:
-                yield Checked("register", "as assumed", f"version {made.version} of run {made.run_id}")
-                yield _tried("fetch", lambda: registry.fetch(MODEL, made.version, digest).name)
-                yield _tried("tags", lambda: _tags(registry, made.version))
-                yield _tried("alias", lambda: _alias(connection, made.version))
+                yield Checked(
+                    "register", "as assumed", f"version {registered.version} of run {registered.run_id}"
+                )
+                yield tried("fetch", lambda: registry.fetch(MODEL, registered.version, digest).name)
+                yield tried("tags", lambda: tag_and_find(registry, MODEL, registered.version))
+                yield tried("alias", lambda: _alias(connection, registered.version))
             finally:
-                Catalogs(connection).delete(MODEL, made.version)
-    yield _tried("serving", lambda: _listed("endpoints", client.serving_endpoints.list))
-    yield _tried("jobs", lambda: _listed("runs", lambda: client.jobs.list_runs(limit=1)))
-
-
-def _tried(name: str, action: Callable[[], str]) -> Checked:
-    try:
-        return Checked(name, "as assumed", action())
-    except MlopsError as error:
-        return Checked(name, "wrong", str(error))
+                Catalogs(connection).delete(MODEL, registered.version)
+    yield tried("serving", lambda: _listed("endpoints", client.serving_endpoints.list))
+    yield tried("jobs", lambda: _listed("runs", lambda: client.jobs.list_runs(limit=1)))
 
 
 def _volume(volume: Volume) -> str:
@@ -109,27 +103,6 @@ def _volume(volume: Volume) -> str:
     return "a second writer was refused"
 
 
-def _artifact(folder: Path) -> Path:
-    """Something new each time: a digest that is known would find its old version."""
-    model = folder / "model"
-    model.mkdir()
-    columns = '[{"type": "double", "name": "x", "required": true}]'
-    (model / "MLmodel").write_text(
-        f"flavors:\n  python_function:\n    loader_module: mlflow.sklearn\n"
-        f"signature:\n  inputs: '{columns}'\n  outputs: '{columns}'\n",
-        encoding="utf-8",
-    )
-    (model / "id").write_text(uuid.uuid4().hex, encoding="utf-8")
-    return model
-
-
-def _tags(registry: DatabricksRegistry, version: int) -> str:
-    registry.tag(MODEL, version, {"mlops.smoke": "seen"})
-    if [v.version for v in registry.versions(MODEL, {"mlops.smoke": "seen"})] != [version]:
-        raise TargetError("the tag was set, but the version is not found by it")
-    return "set and found"
-
-
 def _alias(connection: Connection, version: int) -> str:
     models = Catalogs(connection)
     models.mirror_alias(MODEL, "smoke", version)
@@ -139,5 +112,5 @@ def _alias(connection: Connection, version: int) -> str:
 
 def _listed(what: str, ask: Callable[[], Any]) -> str:
     with databricks_sentences(f"list {what}"):
-        found = next(iter(ask()), None)
-    return f"{what} can be seen" if found is not None else f"there are no {what} yet"
+        first = next(iter(ask()), None)
+    return f"{what} can be seen" if first is not None else f"there are no {what} yet"

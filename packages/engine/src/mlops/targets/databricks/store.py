@@ -12,22 +12,18 @@ from __future__ import annotations
 import contextlib
 import io
 import json
-import os
 import re
-import socket
-import threading
 import uuid
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
-from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from functools import partial
 from typing import Any
 
-from mlops.errors import IntegrityError, Locked, MlopsError, NotFound, TargetError
+from mlops.errors import IntegrityError, Locked, MlopsError, NotFound
 from mlops.spec import writing
-from mlops.targets._journal import Reading
+from mlops.targets._journal import Reading, contended, row_of
+from mlops.targets._lease import RenewedLease, holder_sentence, this_holder
 from mlops.targets.base import JournalEntry
 from mlops.targets.databricks.connect import Connection
 from mlops.tracking.databricks_errors import Busy, databricks_sentences
@@ -79,12 +75,10 @@ class Volume:
         """Of the files in a folder, sorted; none where there is none."""
         try:
             with databricks_sentences(f"list {self.path(folder)}"):
-                found = [
-                    e for e in self.files.list_directory_contents(self.path(folder)) if not e.is_directory
-                ]
+                entries = list(self.files.list_directory_contents(self.path(folder)))
         except NotFound:
             return []
-        return sorted(f"{folder}/{entry.name}" for entry in found)
+        return sorted(f"{folder}/{entry.name}" for entry in entries if not entry.is_directory)
 
     def age(self, name: str) -> float:
         """Seconds since the file was written, both by Databricks' clock."""
@@ -95,18 +89,12 @@ class Volume:
         return (now - written).total_seconds()
 
 
-class DatabricksLease:
-    """A held lock; a daemon thread writes its file again at a third of its length."""
+class DatabricksLease(RenewedLease):
+    """A file of the lock, which is written again for as long as it is held."""
 
     def __init__(self, volume: Volume, environment: str, number: int, holder: dict[str, Any]) -> None:
-        self._volume, self._environment, self._number = volume, environment, number
-        self._holder = holder
-        self._lock = threading.Lock()
-        self._released = threading.Event()
-        self._thread = threading.Thread(target=self._renew, name=f"lease-{environment}", daemon=True)
-
-    def start(self) -> None:
-        self._thread.start()
+        super().__init__(environment, holder["seconds"])
+        self._volume, self._number, self._holder = volume, number, holder
 
     def verify(self) -> None:
         """See `mlops.targets.base.Lease`: asked of Databricks, not remembered.
@@ -114,7 +102,7 @@ class DatabricksLease:
         Its file is written before the look at whether somebody has made the next one, and who makes the next
         one looks at the age of this one afterwards: of two, at least one sees the other.
         """
-        self._write()
+        self._extend()
         newest = _newest(self._volume, self._environment)
         if newest != self._number:
             raise Locked(
@@ -122,23 +110,13 @@ class DatabricksLease:
                 f"{_sentence(self._volume, self._environment, newest) or 'nobody holds it now'}"
             )
 
-    def release(self) -> None:
-        """Give it back; one that is lost already is no error."""
-        self._released.set()
-        self._thread.join()
-        with contextlib.suppress(MlopsError):
-            self._holder["ended"] = True
-            self._write()
-
-    def _write(self) -> None:
+    def _extend(self) -> None:
         with self._lock:
             self._volume.replace(_lock(self._environment, self._number), json.dumps(self._holder).encode())
 
-    def _renew(self) -> None:
-        while not self._released.wait(self._holder["seconds"] / 3):
-            # What cannot be renewed now may be later; `verify` tells whether it is lost.
-            with contextlib.suppress(MlopsError):
-                self._write()
+    def _give_back(self) -> None:
+        self._holder["ended"] = True
+        self._extend()
 
 
 class DatabricksStore:
@@ -156,14 +134,7 @@ class DatabricksStore:
         """See `EnvironmentStore.lock`; it lasts 15 seconds at least, for a volume's clock counts whole
         ones."""
         volume = self.volume(environment)
-        holder = {
-            "owner": owner,
-            "host": socket.gethostname(),
-            "pid": os.getpid(),
-            "since": datetime.now(UTC).isoformat(timespec="seconds"),
-            "seconds": max(int(lease), _SHORTEST),
-            "ended": False,
-        }
+        holder = this_holder(owner, max(int(lease), _SHORTEST)) | {"ended": False}
         newest = _newest(volume, environment)
         if newest and not _ended(volume, environment, newest):
             raise Locked(f"{environment} is locked: {_sentence(volume, environment, newest)}")
@@ -175,12 +146,11 @@ class DatabricksStore:
             ended = json.dumps(holder | {"ended": True}).encode()
             volume.replace(_lock(environment, newest + 1), ended)
             raise Locked(f"{environment} is locked: {_sentence(volume, environment, newest)}")
-        mine = DatabricksLease(volume, environment, newest + 1, holder)
-        mine.start()
+        held = DatabricksLease(volume, environment, newest + 1, holder)
         try:
-            yield mine
+            with held:
+                yield held
         finally:
-            mine.release()
             # What came before is of no use any more; one file always stays, so that numbers only grow.
             with contextlib.suppress(MlopsError):
                 for number in _numbers(volume, f"environments/{environment}/lock"):
@@ -189,7 +159,7 @@ class DatabricksStore:
 
     def append(self, environment: str, entry: JournalEntry) -> None:
         """See `EnvironmentStore.append`; a repeated request finds its own entry."""
-        row = asdict(entry) | {"at": entry.at.isoformat(), "_id": uuid.uuid4().hex}
+        row = row_of(entry) | {"_id": uuid.uuid4().hex}
         content = json.dumps(row, ensure_ascii=False, default=str).encode()
         volume = self.volume(environment)
         number = max(_numbers(volume, _folder(environment)), default=0)
@@ -199,10 +169,7 @@ class DatabricksStore:
             # Somebody was faster, or this very request was sent twice and had arrived at first.
             if volume.create(name, content) or volume.read(name) == content:
                 return
-        raise TargetError(
-            f"the journal of {environment} is written by several processes at once; "
-            "run the same command again"
-        )
+        raise contended(environment)
 
     def entries(self, environment: str, model: str | None = None) -> Sequence[JournalEntry]:
         """See `EnvironmentStore.entries`. An entry never changes, so each is fetched once and kept here."""
@@ -233,8 +200,8 @@ def _lock(environment: str, number: int) -> str:
 
 
 def _numbers(volume: Volume, folder: str) -> list[int]:
-    found = (_NUMBER.search(f"/{name}") for name in volume.names(folder))
-    return [int(match[1]) for match in found if match]
+    matches = (_NUMBER.search(f"/{name}") for name in volume.names(folder))
+    return [int(match[1]) for match in matches if match]
 
 
 def _newest(volume: Volume, environment: str) -> int:
@@ -259,14 +226,8 @@ def _ended(volume: Volume, environment: str, number: int) -> bool:
 def _sentence(volume: Volume, environment: str, number: int) -> str:
     """Who holds the lock, as far as its file says; empty when it says nothing."""
     try:
-        raw = json.loads(volume.read(_lock(environment, number)))
-        since = datetime.fromisoformat(raw["since"])
-        return (
-            f"{raw['owner']} (process {raw['pid']} on {raw['host']}) has been at work since "
-            f"{since:%Y-%m-%d %H:%M:%S} UTC; the lock ends when that is done, "
-            f"or {raw['seconds']} s after the process dies"
-        )
-    except (ValueError, KeyError, TypeError, NotFound):
+        return holder_sentence(volume.read(_lock(environment, number)))
+    except NotFound:
         return ""
 
 

@@ -25,7 +25,7 @@ from typing import IO
 
 from mlops.errors import IntegrityError, Locked, TargetError
 from mlops.spec import writing
-from mlops.targets._journal import Reading
+from mlops.targets._journal import Reading, row_of
 from mlops.targets.base import JournalEntry
 
 JOURNAL = "journal.jsonl"
@@ -185,7 +185,7 @@ class LocalStore:
             held.release()
 
     def append(self, environment: str, entry: JournalEntry) -> None:
-        line = json.dumps(asdict(entry) | {"at": entry.at.isoformat()}, ensure_ascii=False, default=str)
+        line = json.dumps(row_of(entry), ensure_ascii=False, default=str)
         with self.guarded(environment) as folder:
             path = folder / JOURNAL
             try:
