@@ -12,7 +12,15 @@ _CHECK = _of(
     "engine/tests/unit/engine", "engine_check_rules", "check_target", "check_sentences", "recorded_rule"
 )
 _SERVING = "runtime/tests/unit/serving"
-_REQUEST = _of(_SERVING, "request", "request_decisions", "request_refusals", "keys_twice", "record_order")
+_REQUEST = _of(
+    _SERVING,
+    "request",
+    "request_decisions",
+    "request_refusals",
+    "request_ways",
+    "keys_twice",
+    "record_order",
+)
 _LINT = ("packages/lint/tests/unit/lint",)
 _LINT_FIELDS = tuple(
     f"packages/lint/tests/unit/lint/test_{name}.py"
@@ -94,7 +102,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "engine/tests/unit/engine", "rollout_steps"
     ),
     "packages/engine/src/mlops/lifecycle/decide/transitions.py": _of(
-        "engine/tests/unit/engine", "transitions_table", "approvals_table"
+        "engine/tests/unit/engine", "transitions_table", "transitions_words", "approvals_table"
     ),
     "packages/engine/src/mlops/lifecycle/decide/analysis.py": _of(
         "engine/tests/unit/engine", "engine_analysis", "analysis_clauses", "analysis_edges"
