@@ -97,7 +97,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "engine/tests/unit/engine", "transitions_table", "approvals_table"
     ),
     "packages/engine/src/mlops/lifecycle/decide/analysis.py": _of(
-        "engine/tests/unit/engine", "engine_analysis", "analysis_clauses"
+        "engine/tests/unit/engine", "engine_analysis", "analysis_clauses", "analysis_edges"
     ),
     "packages/engine/src/mlops/lifecycle/decide/gates.py": _GATES,
     "packages/engine/src/mlops/lifecycle/decide/signature.py": _of(
