@@ -14,6 +14,7 @@ from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import pytest
 import typer.testing
 
@@ -23,6 +24,10 @@ _FOREIGN = {"fc-list", "uname"}
 
 # Typer would read the annotations of all verbs anew for each call of a test: fifty milliseconds.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
+
+# How long an example takes says how busy the machine is.
+hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.load_profile("tests")
 
 _done: list[str] = []
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from mlops.scaffold import kinds
-from tests.unit.scaffold import test_kinds as every
-from tests.unit.scaffold.test_kinds import fork
+from tests.processes.scaffold import test_kinds as every
+from tests.processes.scaffold.test_kinds import fork
 
 __all__ = ["fork"]
 

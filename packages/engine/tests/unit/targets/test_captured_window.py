@@ -44,11 +44,9 @@ def test_no_row_of_the_window_is_left_out(
 ):
     """Rows go to the file that is closed next, whenever that is; one with a row of the window is opened."""
     files: dict[str, list[float]] = {}
-    for number, closed in enumerate(every * n for n in range(1, int(6e4 / every) + 2)):
-        for origin in ("blue-v1", "green-v2"):
-            held = [at for at, o in rows if o == origin and closed - every <= at < closed]
-            if held:
-                files[name(closed, number, origin)] = held
+    for at, origin in rows:
+        number = int(at // every) + 1
+        files.setdefault(name(every * number, number, origin), []).append(at)
     names = sorted(files)
     first = START + timedelta(seconds=since)
     chosen = {names[i] for i in within(names, first, first + timedelta(seconds=length))}
