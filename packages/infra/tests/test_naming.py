@@ -37,7 +37,7 @@ def _all(names: Names, model: str) -> dict[str, str]:
     }
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(PROJECTS, STACKS, st.sampled_from(sorted(REGIONS)), MODELS)
 def test_every_kind_of_name_is_legal_for_any_project_and_stack(
     project: str, environment: str, region: str, model: str

@@ -40,8 +40,8 @@ def options(root: Path) -> list[str]:
     settings.register_profile(
         "mutants", deadline=None, derandomize=True, database=None, suppress_health_check=slow
     )
-    settings.load_profile("mutants")  # a busy machine must not look like a test that noticed
-    plain = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow"]
+    # A busy machine must not look like a test that noticed; pytest loads it after the one of all tests.
+    plain = ["-x", "-q", "-p", "no:cacheprovider", "-m", "not slow", "--hypothesis-profile", "mutants"]
     return [*plain, "--rootdir", str(root), "-o", "timeout=0"]
 
 

@@ -26,7 +26,6 @@ CHECKS: list[Any] = [
     openapi.negative_data_rejection,
 ]
 LIMITS = settings(
-    deadline=None,
     database=None,
     derandomize=True,
     phases=[Phase.explicit, Phase.generate],

@@ -138,7 +138,7 @@ def test_what_matters_is_seen_even_in_a_small_window(requests: int, slower: int)
         assert isinstance(judge(window(requests, centre=0.7, seed=seed), live, STRATEGY), Fail), "shifted"
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     st.lists(st.integers(0, 50), min_size=20, max_size=20),
     st.lists(st.integers(0, 50), min_size=20, max_size=20),

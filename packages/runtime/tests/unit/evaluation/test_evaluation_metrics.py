@@ -31,7 +31,7 @@ def binary(seed: int, rows: int = 300, digits: int = 2):
     return truth, prediction, generator.integers(0, 4, rows).astype(float)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(seed=st.integers(0, 10**6), digits=st.integers(1, 6))
 def test_binary_metrics_equal_scikit_learn_with_ties_and_weights(seed: int, digits: int):
     truth, prediction, weights = binary(seed, digits=digits)

@@ -22,7 +22,7 @@ from mlops.monitoring.distance import (
 )
 
 # A busy machine is no reason to fail.
-CALM = settings(deadline=None, max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+CALM = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
 
 counts = hnp.arrays(np.int64, st.integers(2, 12), elements=st.integers(0, 10_000)).filter(
     lambda c: c.sum() > 0

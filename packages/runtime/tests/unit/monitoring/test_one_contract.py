@@ -243,7 +243,7 @@ def contracts(draw: st.DrawFn) -> tuple[Column, Rows]:
     )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
 @given(contracts())
 def test_any_contract_has_the_same_verdict_everywhere(given_: tuple[Column, Rows]) -> None:
     column, values = given_

@@ -249,7 +249,7 @@ JSON_VALUES = st.recursive(
 KEYS = ["input_data", "data", "params", "inputs", "instances", "dataframe_split", "dataframe_records"]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.dictionaries(st.sampled_from(KEYS), JSON_VALUES, max_size=2),
     st.sampled_from(["score", "invocations"]),
@@ -262,7 +262,7 @@ def test_no_json_breaks_the_parser(value: Any, protocol: Protocol) -> None:
         assert error.status in (400, 413, 422)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.binary(max_size=40), st.integers(0, 150), st.integers(0, 150))
 def test_no_damage_to_a_good_body_breaks_the_parser(noise: bytes, start: int, length: int) -> None:
     body, protocol = encode("input_data.split", [GOOD])

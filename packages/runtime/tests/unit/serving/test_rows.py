@@ -145,7 +145,7 @@ CELLS = (
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(*CELLS), min_size=1, max_size=4))
 def test_any_rows_have_one_answer(tmp_path: Path, rows: list[tuple[Any, ...]]) -> None:
     for path in written(tmp_path, rows):

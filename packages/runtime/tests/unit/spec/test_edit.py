@@ -150,7 +150,7 @@ places = st.sampled_from(
 )
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(place=places, value=values)
 def test_any_value_goes_anywhere_and_all_else_stays(place: tuple[str, ...], value: Any):
     after = edited(place, value)
@@ -166,7 +166,7 @@ def test_any_value_goes_anywhere_and_all_else_stays(place: tuple[str, ...], valu
     assert all(comment in after for comment in comments)
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(key=keys, value=values)
 def test_any_field_is_added(key: str, value: Any):
     after = edited(("strategy", key), value)

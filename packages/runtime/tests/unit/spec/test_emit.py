@@ -13,7 +13,7 @@ from yaml_lint import LONG, keys, lint, values
 from mlops.spec._emit import dump
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.dictionaries(keys, values, max_size=5))
 @example({"reason": "word " * 40, "list": ["word " * 40, {"a": LONG}, [LONG, [1, 2]]]})
 @example({"a": {"b": {"c": [{"d": [LONG + " x"]}]}}})

@@ -84,7 +84,7 @@ def both(text: str) -> tuple[str, str]:
         return fast, repr(said(text))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 @example("a: !\n")  # text in C, null in Python
 @example("--- # nothing")  # another line

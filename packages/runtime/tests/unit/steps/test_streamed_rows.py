@@ -28,7 +28,6 @@ MANIFEST = {"name": "raw", "version": "1", "digest": f"sha256:{1:064x}", "window
 # What fails here has few rows anyway: to make it smaller would take minutes.
 QUICK = settings(
     max_examples=40,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
