@@ -124,12 +124,12 @@ class Rules:
         """What the rows of `frame`, typed, break; in no order."""
         from pandera.errors import SchemaErrors
 
-        found = _infinite(frame)
+        breaks = _infinite(frame)
         try:
             self._plain.validate(frame, lazy=True)
         except SchemaErrors as errors:
-            found += _violations(errors.failure_cases, frame)
-        return found
+            breaks += _violations(errors.failure_cases, frame)
+        return breaks
 
     def told(self, found: Iterable[Broken]) -> list[Violation]:
         """As violations, in the contract's order."""
@@ -178,23 +178,23 @@ def _as(values: pd.Series[Any], wanted: str) -> pd.Series[Any]:
 def _infinite(frame: pd.DataFrame) -> list[Broken]:
     import numpy as np
 
-    found = []
+    breaks = []
     for name in frame.columns:
         if getattr(frame[name].dtype, "kind", "") != "f":
             continue
         numbers = frame[name].to_numpy(dtype="float64", na_value=np.nan)
         bad = frame.loc[np.abs(numbers) > FLOAT32_MAX, name]
         if len(bad):
-            found.append(Broken(str(name), FINITE, len(bad), first_values(bad)))
-    return found
+            breaks.append(Broken(str(name), FINITE, len(bad), first_values(bad)))
+    return breaks
 
 
 def _violations(failures: pd.DataFrame, frame: pd.DataFrame) -> list[Broken]:
-    found = []
+    breaks = []
     for (column, rule), group in failures.groupby(["column", "check"], dropna=False, sort=False):
         cases = group["failure_case"]
         if rule in ("column_in_schema", "column_in_dataframe"):
-            found += [Broken(str(name), rule, 0, cases[:0]) for name in cases]
+            breaks += [Broken(str(name), rule, 0, cases[:0]) for name in cases]
             continue
         whole = bool(group["index"].isna().all())
         if whole:
@@ -207,8 +207,8 @@ def _violations(failures: pd.DataFrame, frame: pd.DataFrame) -> list[Broken]:
             if column in frame and frame[column].dtype != object:
                 # pandera lists failures of all columns in one column, which then has one type for all.
                 cases = frame[column].loc[in_order["index"]]
-        found.append(Broken(str(column), str(rule), 0 if whole else len(group), first_values(cases)))
-    return found
+        breaks.append(Broken(str(column), str(rule), 0 if whole else len(group), first_values(cases)))
+    return breaks
 
 
 def first_values(values: pd.Series[Any]) -> pd.Series[Any]:

@@ -43,15 +43,15 @@ def check_batches(rows: Batches, columns: Sequence[str], schema: DataFrameSchema
     # pandera looks at the values of a column that has another type than the contract's.
     whole = [n for n, kind in kinds.items() if not (_by_value(schema.columns[n]) and rules.fits(n, kind))]
     types = {name: wanted for name, wanted in types.items() if name not in whole}
-    rules = Rules(_without(schema, whole))
-    broken = _together(rules.broken(rules.typed(frame, types)) for frame in rows.frames(columns))
+    by_value = Rules(_without(schema, whole))
+    broken = _together(by_value.broken(by_value.typed(frame, types)) for frame in rows.frames(columns))
     violations = [one for one in broken if not (one.column in whole and one.rule == FINITE)]
     for name in whole:
         violations += _of(rows.frame([name]), {name: schema.columns[name]}, schema)
     if joint:
         stubs = _without(schema, joint).columns
         violations += _of(rows.frame(joint), {n: stubs[n] for n in joint}, schema, unique=schema.unique)
-    return Rules(schema).told(violations)
+    return rules.told(violations)
 
 
 def _of(
@@ -93,13 +93,13 @@ def _together(batches: Iterable[list[Broken]]) -> list[Broken]:
     """What batches break, as all rows would."""
     import pandas as pd
 
-    found: dict[tuple[str, str], Broken] = {}
+    by_rule: dict[tuple[str, str], Broken] = {}
     for one in (one for batch in batches for one in batch):
         key = (one.column, one.rule)
-        known = found.get(key)
+        known = by_rule.get(key)
         if known is None or (known.rows and not one.rows):
-            found[key] = one  # what breaks a rule as a whole does not count its rows
+            by_rule[key] = one  # what breaks a rule as a whole does not count its rows
         elif known.rows:
             values = pd.concat([known.values, one.values], ignore_index=True)
-            found[key] = Broken(*key, known.rows + one.rows, first_values(values))
-    return list(found.values())
+            by_rule[key] = Broken(*key, known.rows + one.rows, first_values(values))
+    return list(by_rule.values())

@@ -53,8 +53,8 @@ def _flags(array: Any) -> Array:
     if not len(array):
         return np.empty(0, bool)
     valid, data = array.buffers()
-    found = _bits(data, array)
-    return found & _bits(valid, array) if array.null_count else found
+    values = _bits(data, array)
+    return values & _bits(valid, array) if array.null_count else values
 
 
 def _bits(buffer: Any, array: Any) -> Array:

@@ -70,8 +70,8 @@ class File:
         import pandas as pd
 
         with self._readable():
-            found = pd.read_parquet(self.path, columns=None if columns is None else list(columns))
-        return in_nanoseconds(found)
+            table = pd.read_parquet(self.path, columns=None if columns is None else list(columns))
+        return in_nanoseconds(table)
 
     def frames(self, columns: Sequence[str] | None = None) -> Iterator[pd.DataFrame]:
         """See `Rows.frames`; one batch where a batch alone does not tell its types, as of categories."""
@@ -106,15 +106,15 @@ class File:
     @cached_property
     def _types(self) -> Mapping[str, str]:
         """Columns whose nulls decide their type in pandas, if they have any, and that type."""
-        found = {n: t for n in self.columns if (t := type_with_null(self._schema.field(n).type))}
-        return {name: found[name] for name in self._with_nulls(list(found))}
+        nullable = {n: t for n in self.columns if (t := type_with_null(self._schema.field(n).type))}
+        return {name: nullable[name] for name in self._with_nulls(list(nullable))}
 
     def _with_nulls(self, names: list[str]) -> set[str]:
         """Those of `names` that have a null, by what Parquet notes of each group of rows."""
         import pyarrow.parquet as pq
 
         unknown: set[str] = set()
-        found: set[str] = set()
+        with_null: set[str] = set()
         for file in self._files if names else ():
             described = pq.read_metadata(file)
             groups = (described.row_group(i) for i in range(described.num_row_groups))
@@ -122,13 +122,13 @@ class File:
                 if chunk.path_in_schema in names:
                     noted = chunk.statistics
                     known = noted is not None and noted.has_null_count
-                    (found if known and noted.null_count else set() if known else unknown).add(
+                    (with_null if known and noted.null_count else set() if known else unknown).add(
                         chunk.path_in_schema
                     )
-        for name in unknown - found:
+        for name in unknown - with_null:
             if any(batch.column(0).null_count for batch in self._batches([name])):
-                found.add(name)
-        return found
+                with_null.add(name)
+        return with_null
 
     def _readable(self) -> Any:
         return dataset.readable(self.path)
@@ -151,8 +151,8 @@ def _found(path: Path) -> tuple[Any, list[str], int]:
         return described.schema.to_arrow_schema(), [str(path)], int(described.num_rows)
     import pyarrow.dataset as ds
 
-    found = ds.dataset(path, format="parquet", partitioning="hive")
-    return found.schema, [str(file) for file in found.files], int(found.count_rows())
+    files = ds.dataset(path, format="parquet", partitioning="hive")
+    return files.schema, [str(file) for file in files.files], int(files.count_rows())
 
 
 class Written:
@@ -246,19 +246,19 @@ def taken(rows: Rows, places: Any, columns: Sequence[str] | None = None) -> pd.D
 
     wanted = np.asarray(places, dtype=np.int64)
     order = np.argsort(wanted, kind="stable")
-    ascending, first, found = wanted[order], 0, []
+    ascending, first, parts = wanted[order], 0, []
     for frame in rows.frames(columns):
         low, high = np.searchsorted(ascending, (first, first + len(frame)))
-        found.append(frame.iloc[ascending[low:high] - first])
+        parts.append(frame.iloc[ascending[low:high] - first])
         first += len(frame)
     back = np.empty(len(wanted), dtype=np.int64)
     back[order] = np.arange(len(wanted))
-    return pd.concat(found, ignore_index=True).iloc[back].reset_index(drop=True)
+    return pd.concat(parts, ignore_index=True).iloc[back].reset_index(drop=True)
 
 
 def joined(parts: Iterable[Any]) -> Any:
     """Arrays of batches as one array."""
     import numpy as np
 
-    found = list(parts)
-    return found[0] if len(found) == 1 else np.concatenate(found)
+    arrays = list(parts)
+    return arrays[0] if len(arrays) == 1 else np.concatenate(arrays)

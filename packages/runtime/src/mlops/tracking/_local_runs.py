@@ -67,13 +67,13 @@ def _read(
     connection: sqlite3.Connection, where: Sequence[str], values: Sequence[object], limit: int
 ) -> list[Run]:
     listed = connection.execute(_RUNS.format(where=" AND ".join(where)), [*values, limit]).fetchall()
-    found: list[Run] = []
+    runs: list[Run] = []
     for start in range(0, len(listed), _AT_ONCE):
         part = listed[start : start + _AT_ONCE]
         names = [row[0] for row in part]
         params, tags = (_texts(connection, table, names) for table in ("params", "tags"))
         metrics = _numbers(connection, names)
-        found += [
+        runs += [
             Run(
                 run_id=run,
                 experiment_id=str(experiment),
@@ -88,23 +88,23 @@ def _read(
             )
             for run, experiment, name, status, begun, ended, place in part
         ]
-    return found
+    return runs
 
 
 def _texts(connection: sqlite3.Connection, table: str, runs: Sequence[str]) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = {run: {} for run in runs}
+    by_run: dict[str, dict[str, str]] = {run: {} for run in runs}
     for run, key, value in connection.execute(_of(table, "key, value", runs), runs):
-        found[run][key] = value
-    return found
+        by_run[run][key] = value
+    return by_run
 
 
 def _numbers(connection: sqlite3.Connection, runs: Sequence[str]) -> dict[str, dict[str, float]]:
-    found: dict[str, dict[str, float]] = {run: {} for run in runs}
+    by_run: dict[str, dict[str, float]] = {run: {} for run in runs}
     for run, key, value, is_nan in connection.execute(
         _of("latest_metrics", "key, value, is_nan", runs), runs
     ):
-        found[run][key] = math.nan if is_nan else float(value)
-    return found
+        by_run[run][key] = math.nan if is_nan else float(value)
+    return by_run
 
 
 def _of(table: str, columns: str, runs: Sequence[str]) -> str:

@@ -23,13 +23,13 @@ _LARGEST = 1_000_000
 
 def unlike_azure(pipeline: Pipeline, step: Step) -> list[str]:
     """A sentence for each thing."""
-    found: list[str] = []
+    notes: list[str] = []
     for name in step.component.outputs:
-        found += _of_output(name, _owner(pipeline, step, name))
+        notes += _of_output(name, _owner(pipeline, step, name))
     if missing := sorted(_asked(step) - _known(step.variables)):
         what = "variables" if len(missing) > 1 else "the variable"
-        found.append(f"it reads {what} {', '.join(missing)}, which Azure ML sets and this machine does not")
-    return found
+        notes.append(f"it reads {what} {', '.join(missing)}, which Azure ML sets and this machine does not")
+    return notes
 
 
 def _owner(pipeline: Pipeline, step: Step, name: str) -> Output | None:

@@ -32,10 +32,10 @@ def _download_model(client: MLClient, job: str, output: str, to: Path) -> None:
     if output not in outputs:
         raise NotFound(f"the job {job} has no output {output!r}; it has: {', '.join(outputs) or 'none'}")
     asset = outputs[output].asset_id
-    found = jobs._model_dataplane_operations._operation.batch_get_resolved_uris(
+    models = jobs._model_dataplane_operations._operation.batch_get_resolved_uris(
         client.subscription_id, client.resource_group_name, client.workspace_name, body={"values": [asset]}
     )
-    places = found.values_property or {}
+    places = models.values_property or {}
     if asset not in places:
         raise NotFound(f"the workspace does not say where the output {output!r} of the job {job} is")
     download_artifact_from_aml_uri(

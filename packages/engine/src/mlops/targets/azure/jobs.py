@@ -241,13 +241,13 @@ _TABLES = ("training_data", "validation_data", "test_data")
 
 def _tables(pipeline: Path, value: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What AutoML learns from, beside the file: azure-ai-ml 1.35.2 would look in the working folder."""
-    found = []
+    tables = []
     for name in _TABLES if str(value.get("type")).lower() == "automl" else ():
         given = value.get(name)
         path = given.get("path") if isinstance(given, dict) else None
         if isinstance(path, str) and not path.startswith("azureml:") and "://" not in path:
-            found.append({f"{name}.path": str((pipeline.parent / path).resolve())})
-    return found
+            tables.append({f"{name}.path": str((pipeline.parent / path).resolve())})
+    return tables
 
 
 def _override(name: str, text: str, declared: Any) -> dict[str, Any]:
