@@ -121,7 +121,7 @@ def test_a_wildcard_lets_hosts_below_it_out_and_not_itself() -> None:
 
 @pytest.mark.parametrize("stack", ["staging", "prod"])
 def test_a_private_stack_has_a_cluster_that_builds_images(stack: str) -> None:
-    assert plan(stack).named("workspace").inputs["imageBuildCompute"] == "cpu"
+    assert plan(stack).named("workspace").inputs["imageBuildCompute"] == "cpu-cluster"
 
 
 def test_azure_builds_where_the_registry_is_public() -> None:

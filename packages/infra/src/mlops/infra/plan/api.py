@@ -62,6 +62,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
             *judge(one.azure, rules),
             *(f for f in scanned if f.stack == one.stack),
             *_unreached(root, one),
+            *_without_compute(root, one),
         ]
         standing, excused = accept(mine, mine_found)
         violations += standing
@@ -158,6 +159,37 @@ def _unreached(root: Path, captured: Captured) -> list[Finding]:
             sentence = f"{file} needs {host} when its image is built; add it to mlops:network.outbound"
             findings.append(Finding(captured.stack, UNREACHED, workspace.name, sentence))
     return findings
+
+
+WITHOUT_COMPUTE = "MLOPS_COMPUTE_8"
+
+
+def _without_compute(root: Path, captured: Captured) -> list[Finding]:
+    """Computes that files of the pipelines name and this stack does not make: all of them where it trains, and
+    those of `batch.yml` in each environment with a batch endpoint."""
+    from mlops.infra.computes import absent, named
+    from mlops.spec.settings import load_settings
+
+    settings = load_settings(root)
+    trains = captured.stack == settings.azure.train
+    made = [str(r.get("computeName")) for r in captured.of("machinelearningservices:Compute")]
+    scores = {r.name.removeprefix("batch-") for r in captured.of("machinelearningservices:BatchEndpoint")}
+    wanted = [
+        n
+        for n in named(root)
+        if n.model in settings.models and (trains or (n.everywhere and n.model in scores))
+    ]
+    return [
+        Finding(
+            captured.stack,
+            WITHOUT_COMPUTE,
+            workspace.name,
+            f"{n.file}:{n.line} runs on {n.compute}, which no cluster of this stack is called "
+            f"({', '.join(sorted(made))}): name one of them there, or add it to mlops:clusters",
+        )
+        for workspace in captured.of("machinelearningservices:Workspace")
+        for n in absent(wanted, made)
+    ]
 
 
 def _without_scanner(captured: Captured) -> Captured:
