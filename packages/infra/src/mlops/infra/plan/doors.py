@@ -43,7 +43,7 @@ def _other_layout(before: Any, after: Any) -> bool:
 
 
 def _lower_tier(before: Any, after: Any) -> bool:
-    return before == "Premium" != after
+    return bool(before == "Premium" != after)
 
 
 DOORS: Final = (
