@@ -23,8 +23,8 @@ TRAINS = load_settings(ROOT).azure.train
 STACKS = ("shared", "dev", "staging", "prod")
 ENVIRONMENTS = ("dev", "staging", "prod")
 CLUSTERS: Mapping[str, Any] = {
-    "cpu": {"vm_size": "Standard_D4ds_v5", "max_nodes": 2, "priority": "low_priority"},
-    "gpu": {"vm_size": "Standard_NC4as_T4_v3", "max_nodes": 1, "priority": "low_priority"},
+    "cpu-cluster": {"vm_size": "Standard_D4ds_v5", "max_nodes": 2, "priority": "low_priority"},
+    "gpu-cluster": {"vm_size": "Standard_NC4as_T4_v3", "max_nodes": 1, "priority": "low_priority"},
 }
 EVENTS: Mapping[str, Any] = {
     "retrain": {"types": ["RunStatusChanged"]},

@@ -91,8 +91,13 @@ def _put(path: str, value: Any) -> Callable[[dict[str, Any]], None]:
         ("storage", "properties/allowSharedKeys", False, "is no property"),
         ("storage", "properties/provisioningState", "Succeeded", "is read-only"),
         ("storage", "apiVersion", "2015-01-01", "the official type is"),
-        ("compute-cpu", "properties/computeType", "AmlCluster", "must be one of"),
-        ("compute-cpu", "properties/properties/scaleSettings/maxNodeCount", "four", "must be a number"),
+        ("compute-cpu-cluster", "properties/computeType", "AmlCluster", "must be one of"),
+        (
+            "compute-cpu-cluster",
+            "properties/properties/scaleSettings/maxNodeCount",
+            "four",
+            "must be a number",
+        ),
         ("workspace", "properties/imageBuildCompute", ["cpu"], "must be text"),
         # Its logical name holds its physical one, so its type finds it.
         ("consumption:Budget", "properties/notifications", [], "must be an object"),

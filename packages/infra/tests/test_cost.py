@@ -77,9 +77,11 @@ def test_private_endpoints_and_own_keys_have_their_price() -> None:
 
 
 def test_a_node_that_always_runs_and_instances_are_paid_for_idle() -> None:
-    small = {"cpu": {"vm_size": "Standard_D4ds_v5", "max_nodes": 2, "min_nodes": 1}}
+    small = {"cpu-cluster": {"vm_size": "Standard_D4ds_v5", "max_nodes": 2, "min_nodes": 1}}
     idle = {line.resource: line.idle for line in bill(plan("dev", clusters=small), METERS, Load()).lines}
-    assert idle["compute-cpu"] == pytest.approx(HOURS * METERS["vm Standard_D4ds_v5 hour"].prices["eastus"])
+    assert idle["compute-cpu-cluster"] == pytest.approx(
+        HOURS * METERS["vm Standard_D4ds_v5 hour"].prices["eastus"]
+    )
 
     class Settings:
         instance_type, instances = "Standard_DS2_v2", 3
@@ -136,12 +138,12 @@ def test_a_plan_has_no_day_so_its_text_stays() -> None:
 
 
 def test_the_pull_request_sees_the_difference() -> None:
-    after, before = plan("dev", clusters={**EVERYTHING.get("clusters", {}), "cpu": {
+    after, before = plan("dev", clusters={**EVERYTHING.get("clusters", {}), "cpu-cluster": {
         "vm_size": "Standard_D4ds_v5", "max_nodes": 2, "min_nodes": 2}}), plan("dev")  # fmt: skip
     found = markdown(costs(ROOT, [after], before={"dev": before}))
     assert "| dev |" in found
-    assert "`compute-cpu` | +$329.96" in found
-    assert "`compute-gpu` | +$0.00 | -$21.04" in found or "-$0.00" not in found
+    assert "`compute-cpu-cluster` | +$329.96" in found
+    assert "`compute-gpu-cluster` | +$0.00 | -$21.04" in found or "-$0.00" not in found
     same = markdown(costs(ROOT, [before], before={"dev": before}))
     assert "| none |" in same
 

@@ -118,11 +118,11 @@ def test_engine_changed_vm_size_replaces_only_the_cluster(another: Callable[[], 
 def test_engine_removed_cluster_is_deleted(another: Callable[[], Engine]) -> None:
     engine = another()
     clusters = engine.kinds(COMPUTE)
-    engine.edit("dev", r"^    gpu: .*\n", "")
+    engine.edit("dev", r"^    gpu-cluster: .*\n", "")
     done = engine.up()
     assert done.returncode == 0, done.stdout + done.stderr
     assert counts(done.stdout)["deleted"] == 1
-    assert engine.kinds(COMPUTE) == [c for c in clusters if not c.endswith("/gpu")]
+    assert engine.kinds(COMPUTE) == [c for c in clusters if not c.endswith("/gpu-cluster")]
 
 
 def test_engine_destroy_stops_at_protected_resources(another: Callable[[], Engine]) -> None:
@@ -154,12 +154,14 @@ def test_engine_conflict_names_what_is_in_the_way(another: Callable[[], Engine])
     """Somebody made a cluster by hand that the stack file adds now."""
     engine = another()
     state = engine.azure
-    known = next(i for i in state["resources"] if i.endswith("/computes/cpu"))
-    taken = known.replace("/computes/cpu", "/computes/more")
+    known = next(i for i in state["resources"] if i.endswith("/computes/cpu-cluster"))
+    taken = known.replace("/computes/cpu-cluster", "/computes/more")
     state["resources"][taken] = {**state["resources"][known], "id": taken}
     engine.write_azure(state)
     engine.edit(
-        "dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}"
+        "dev",
+        r"^    gpu-cluster: (.*)$",
+        r"    gpu-cluster: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}",
     )
     done = engine.up()
     assert done.returncode != 0
@@ -204,7 +206,9 @@ def test_engine_missing_parent_is_told(another: Callable[[], Engine]) -> None:
     state["resources"] = {k: v for k, v in state["resources"].items() if k not in gone}
     engine.write_azure(state)
     engine.edit(
-        "dev", r"^    gpu: (.*)$", r"    gpu: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}"
+        "dev",
+        r"^    gpu-cluster: (.*)$",
+        r"    gpu-cluster: \1\n    more: {vm_size: Standard_D4ds_v5, max_nodes: 1}",
     )
     done = engine.up()
     assert done.returncode != 0
@@ -233,7 +237,7 @@ def test_engine_applies_what_was_planned_and_nothing_else(another: Callable[[], 
     approved = file.read_text()
     planned = engine.run("preview", "--refresh", "--save-plan", "plan.json")
     assert planned.returncode == 0, planned.stdout + planned.stderr
-    engine.edit("dev", r"^    gpu: .*\n", "")
+    engine.edit("dev", r"^    gpu-cluster: .*\n", "")
     before = engine.kinds(COMPUTE)
     more = engine.up("--refresh", "--plan", "plan.json")
     assert more.returncode != 0

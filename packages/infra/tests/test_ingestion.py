@@ -101,7 +101,7 @@ def test_the_job_is_the_file_that_people_submit(graph: Captured, activities: lis
     assert "python -m mlops.steps.ingest" in component["command"]
     assert job["identity"] == {"identityType": "Managed"}
     cluster = job["settings"]["default_compute"].rsplit("/", 1)[1]
-    assert cluster == graph.named("compute-cpu").inputs["computeName"]
+    assert cluster == graph.named("compute-cpu-cluster").inputs["computeName"]
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")

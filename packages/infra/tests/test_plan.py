@@ -151,15 +151,17 @@ def test_plan_recovers_after_a_program_that_failed(stacks: Mapping[str, Captured
 
 def test_plan_diff_names_create_update_replace_and_delete() -> None:
     before = plan("prod", clusters=CLUSTERS)
-    kept = [r for r in before if r.name != "compute-gpu"]
+    kept = [r for r in before if r.name != "compute-gpu-cluster"]
     edited = tuple(_edited(r) for r in kept)
     new = replace(
-        before.named("compute-gpu"), urn="urn:pulumi:prod::mlops::x::compute-tpu", name="compute-tpu"
+        before.named("compute-gpu-cluster"),
+        urn="urn:pulumi:prod::mlops::x::compute-tpu-cluster",
+        name="compute-tpu-cluster",
     )
     found = changes(before, replace(before, resources=(*edited, new)))
     assert [(c.kind, c.name) for c in found] == [
-        ("create", "compute-tpu"), ("update", "storage"), ("replace", "compute-cpu"),
-        ("delete", "compute-gpu"),
+        ("create", "compute-tpu-cluster"), ("update", "storage"), ("replace", "compute-cpu-cluster"),
+        ("delete", "compute-gpu-cluster"),
     ]  # fmt: skip
     replaced = found[2].properties
     assert [(p.path, p.after, p.replaces) for p in replaced] == [
@@ -169,7 +171,7 @@ def test_plan_diff_names_create_update_replace_and_delete() -> None:
 
 
 def _edited(resource: Resource) -> Resource:
-    if resource.name == "compute-cpu":
+    if resource.name == "compute-cpu-cluster":
         properties = resource.get("properties")
         inner = {**properties["properties"], "vmSize": "Standard_X"}
         return replace(
@@ -204,7 +206,7 @@ def test_plan_against_a_commit_runs_that_commits_program(tmp_path: Path) -> None
     stack = tmp_path / "environments" / "Pulumi.dev.yaml"
     text = stack.read_text()
     more = yaml.safe_load(text)
-    more["config"]["mlops:clusters"]["more"] = CLUSTERS["cpu"]
+    more["config"]["mlops:clusters"]["more"] = CLUSTERS["cpu-cluster"]
     stack.write_text(yaml.safe_dump(more))
     _git(tmp_path, "commit", "--quiet", "--all", "--message", "more")
     stack.write_text(text)

@@ -11,6 +11,7 @@ import pytest
 from graphs import CLUSTERS, ROOT, plan
 from mlops.doctor import azure, platform
 from mlops.errors import InvalidInput
+from mlops.infra.plan.api import UNREACHED, WITHOUT_COMPUTE
 from mlops.infra.policy.judge import RULES as POLICIES
 from mlops.infra.policy.judge import judge
 from stand_in.rules import RULES
@@ -32,8 +33,9 @@ def test_every_rule_of_the_stand_in_has_its_line() -> None:
 
 
 def test_what_the_page_names_exists() -> None:
-    # The plan alone judges hosts, because it needs files of the repository.
-    assert set(re.findall(r"MLOPS_\w+", SECTION)) - {r.check for r in POLICIES} == {"MLOPS_NETWORK_1"}
+    # The plan alone judges hosts and jobs, because it needs files of the repository.
+    of_the_plan = {UNREACHED, WITHOUT_COMPUTE}
+    assert set(re.findall(r"MLOPS_\w+", SECTION)) - {r.check for r in POLICIES} == of_the_plan
     checks = {c.name for c in (*platform.CHECKS, *azure.CHECKS)}
     assert set(re.findall(r"`mlops doctor` \(([a-z ]+)\)", SECTION)) <= checks
 
@@ -41,9 +43,9 @@ def test_what_the_page_names_exists() -> None:
 @pytest.mark.parametrize(
     ("edits", "said"),
     [
-        ({"clusters": {"cpu-1": CLUSTERS["cpu"]}}, "clusters.cpu-1: must be 3 to 24 letters"),
-        ({"clusters": {"c": CLUSTERS["cpu"]}}, "; got 'c'"),
-        ({"clusters": {"x" * 25: CLUSTERS["cpu"]}}, "must be 3 to 24 letters"),
+        ({"clusters": {"cpu-1": CLUSTERS["cpu-cluster"]}}, "clusters.cpu-1: must be 3 to 24 letters"),
+        ({"clusters": {"c": CLUSTERS["cpu-cluster"]}}, "; got 'c'"),
+        ({"clusters": {"x" * 25: CLUSTERS["cpu-cluster"]}}, "must be 3 to 24 letters"),
         ({"events": {"New_Models": {"types": ["ModelRegistered"]}}}, "events.New_Models"),
         ({"events": {"a--b": {"types": ["ModelRegistered"]}}}, "events.a--b"),
         ({"options": {"aks": {"compute": "k-8"}}}, "options.aks.compute: must be 3 to 24 letters"),
@@ -61,5 +63,5 @@ def test_a_name_that_somebody_chooses_is_refused_in_the_plan(edits: dict[str, An
 
 
 def test_a_retired_size_is_refused_in_the_plan() -> None:
-    clusters = {"cpu": CLUSTERS["cpu"], "gpu": {"vm_size": "Standard_ND24rs", "max_nodes": 1}}
+    clusters = {"cpu": CLUSTERS["cpu-cluster"], "gpu": {"vm_size": "Standard_ND24rs", "max_nodes": 1}}
     assert {f.check for f in judge(plan("dev", clusters=clusters).azure)} == {"MLOPS_COMPUTE_7"}

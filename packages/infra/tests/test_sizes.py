@@ -51,7 +51,7 @@ def test_no_stack_of_the_template_names_a_size_that_ends() -> None:
     found = named(ROOT)
     assert {n.stack for n in found} == {"dev", "staging", "prod"}
     assert [n for n in found if n.ends] == []
-    assert {n.gpu for n in found if n.field == "clusters.gpu"} == {True}
+    assert {n.gpu for n in found if n.field == "clusters.gpu-cluster"} == {True}
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,9 @@ def test_doctor_tells_a_size_that_ends(repository: Path, size: str, severity: st
     _with_size(repository, size)
     (finding,) = platform.sizes(Case(repository))
     assert (finding.severity, finding.file) == (severity, True)
-    assert finding.sentence.startswith(f"environments/Pulumi.dev.yaml: clusters.gpu: {size} is of the series")
+    assert finding.sentence.startswith(
+        f"environments/Pulumi.dev.yaml: clusters.gpu-cluster: {size} is of the series"
+    )
 
 
 def test_doctor_tells_the_size_of_an_endpoint(repository: Path) -> None:
@@ -78,7 +80,9 @@ def test_a_plan_notes_what_ends_within_a_year(repository: Path, monkeypatch: pyt
     monkeypatch.setattr(checks_platform, "today", lambda: date(2026, 6, 2))
     planned = api.plan(repository, stacks=["dev"], checkov=False)
     (note,) = planned.notes
-    assert note.startswith("stack dev: compute-gpu: Standard_HC44rs is of the series HC, which Azure retires")
+    assert note.startswith(
+        "stack dev: compute-gpu-cluster: Standard_HC44rs is of the series HC, which Azure retires"
+    )
     assert planned.violations == ()
     monkeypatch.setattr(checks_platform, "today", lambda: date(2027, 6, 1))
     assert {v.check for v in api.plan(repository, stacks=["dev"], checkov=False).violations} == {
@@ -95,8 +99,8 @@ def test_the_verb_lists_what_the_stacks_name(repository: Path) -> None:
     done = _verb(repository, "--json")
     assert done.exit_code == 0, done.output
     found = {(n["stack"], n["field"]): n for n in json.loads(done.stdout)}
-    assert found["dev", "clusters.gpu"]["ends"] == "2025-09-30"
-    assert found["dev", "clusters.cpu"]["size"] == CLUSTERS["cpu"]["vm_size"]
+    assert found["dev", "clusters.gpu-cluster"]["ends"] == "2025-09-30"
+    assert found["dev", "clusters.cpu-cluster"]["size"] == CLUSTERS["cpu-cluster"]["vm_size"]
     assert "which Azure retired on" in _verb(repository).stdout
 
 

@@ -34,7 +34,7 @@ def test_who_trains_for_an_environment_elsewhere_reads_there_and_writes_nothing(
     }
     rule = graph.named("outbound-training-storage")
     assert rule.get("properties.destination") == f"{home['storage_account']}.blob.core.windows.net"
-    assert rule.urn in graph.named("compute-cpu").dependencies, "a job starts when the way is open"
+    assert rule.urn in graph.named("compute-cpu-cluster").dependencies, "a job starts when the way is open"
 
 
 def test_an_environment_without_another_one_that_trains_reaches_into_none() -> None:
@@ -86,7 +86,7 @@ def test_a_private_stack_that_trains_is_reached_by_private_endpoints(private: Pa
         }
         assert workspace.get("properties.destination.serviceResourceId") == home["workspace_id"]
         assert workspace.get("properties.destination.subresourceTarget") == "amlworkspace"
-        assert {blob.urn, workspace.urn} <= set(graph.named("compute-cpu").dependencies)
+        assert {blob.urn, workspace.urn} <= set(graph.named("compute-cpu-cluster").dependencies)
         approver = pretend_guid(graph.named("identity-workspace").id, "principal")
         role = BUILT_IN["Azure AI Enterprise Network Connection Approver"]
         held = {

@@ -118,7 +118,7 @@ def test_the_breach_became_one_pull_request_with_its_evidence(told: str, release
     assert request["state"] == "merged", "staging merges releases by itself"
     assert "performance.all rows.calibration_gap" in request["body"]
     assert "champion roc_auc" in request["body"]
-    assert sorted(p.name for p in (released.origin / "pulls").iterdir()) == [
+    assert sorted(p.name for p in (released.origin / "pulls").glob("*.json")) == [
         "1.json",
         "2.json",
         "3.json",

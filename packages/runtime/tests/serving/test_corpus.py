@@ -32,6 +32,7 @@ def check(case: Case, reply: Reply) -> None:
         assert reply.status == 200, f"refused a valid request: {place}"
         wanted = [testing.expected(carrier, distance) for carrier, distance in rows]
         assert reply.json()["predictions"] == pytest.approx(wanted, abs=1e-6), place
+        assert reply.json()["labels"] == testing.labels(reply.json()["predictions"]), place
         return
     assert reply.status in (400, 413, 422), place
     answer = reply.json()

@@ -56,6 +56,8 @@ def judge(server: Server, case: Any) -> None:
     if rows is not None:
         wanted = [testing.expected(carrier, distance) for carrier, distance in rows]
         assert response.json()["predictions"] == pytest.approx(wanted, abs=1e-6)
+        assert response.json()["labels"] == testing.labels(response.json()["predictions"])
+        assert response.json().keys() == {"predictions", "labels"}
     else:
         assert response.json()["error"]["message"]
 

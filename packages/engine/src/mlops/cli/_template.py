@@ -103,14 +103,19 @@ def _show(made: Plan, pending: tuple[str, ...], dry_run: bool) -> None:
 
 
 def _folded(paths: tuple[str, ...], most: int = 4) -> list[str]:
-    """Paths, those of one folder in one line when they are many."""
-    folders: dict[str, list[str]] = {}
-    for path in paths:
-        folders.setdefault(path.rpartition("/")[0], []).append(path)
-    lines: list[str] = []
-    for folder, inside in folders.items():
-        lines += inside if len(inside) <= most else [f"{folder}/ ({len(inside)} files)"]
-    return sorted(lines)
+    """Paths in order; a folder in which they are many is one line, with how many they are."""
+
+    def lines(folder: str, inside: list[str]) -> list[str]:
+        children: dict[str, list[str]] = {}
+        for path in inside:
+            children.setdefault(path[len(folder) :].partition("/")[0], []).append(path)
+        each: list[str] = []
+        for name, below in sorted(children.items()):
+            is_file = below == [folder + name]
+            each += below if is_file else lines(f"{folder}{name}/", below)
+        return [f"{folder} ({len(inside)} files)"] if folder and len(each) > most else each
+
+    return lines("", list(paths))
 
 
 def _next(made: Plan) -> None:

@@ -286,7 +286,7 @@ class DataFactory(_Section):
     """The file to copy, without credentials in it; its name is one that the use case knows."""
     model: ModelName
     """Whose `pipelines/<model>/ingest.yml` takes the delivery."""
-    cluster: ComputeName = "cpu"
+    cluster: ComputeName = "cpu-cluster"
     """One of `clusters`."""
     target: str = Field("ingested", pattern=r"^[a-z0-9][a-z0-9/_-]*$")
     """Folder in the data container."""

@@ -235,6 +235,7 @@ class Environment:
                 storage_id=self.storage.account.id,
                 vault_id=self.vault.vault.id,
                 images_id=self.images.registry.id,
+                after=[self.storage],
             )
 
     def add_workspace(self) -> None:
@@ -266,7 +267,7 @@ class Environment:
         self.ready: list[pulumi.Resource] = [*self.workspace.rules]
         """What must be there before nodes and endpoints are."""
         if self.network:
-            self.ready += self.network.reach_workspace(workspace.id)
+            self.ready += self.network.reach_workspace(workspace.id, after=self.workspace.rules)
 
     def add_compute(self) -> None:
         config = self.config
@@ -310,23 +311,37 @@ class Environment:
             self.watched[f"online-{model}"] = Watched(resource_id=endpoint.id)
 
     def _reached(self) -> dict[str, Reached]:
-        """What the managed network reaches by private endpoints of its own: where the release was trained.
+        """What the managed network reaches by private endpoints of its own, beside those that Azure makes.
 
-        Behind private endpoints the stack that trains answers no address of the internet, so an approved
-        domain leads nowhere."""
-        if not (self.training and self.trains_privately) or self.config.network.isolation == "open":
+        Batch jobs divide their work by queues and tables of the workspace's storage (learn.microsoft.com,
+        "Workspace managed virtual network isolation", use batch endpoints). Where the release was trained:
+        behind private endpoints that stack answers no address of the internet, and a domain leads nowhere."""
+        network = self.config.network
+        if network.isolation == "open":
             return {}
-        return {
-            "training-blob": Reached(self.scopes["training storage account"], "blob"),
-            "training-workspace": Reached(self.scopes["training workspace"], "amlworkspace"),
-        }
+        reached: dict[str, Reached] = {}
+        closed = self.private or network.isolation == "approved_outbound"
+        if closed and any(m.batch for m in self.models.values()):
+            reached |= {f"storage-{g}": Reached(self.storage.account.id, g) for g in ("queue", "table")}
+        if self.training and self.trains_privately:
+            reached |= {
+                "training-blob": Reached(self.scopes["training storage account"], "blob"),
+                "training-workspace": Reached(self.scopes["training workspace"], "amlworkspace"),
+            }
+        return reached
 
     def _outbound(self) -> dict[str, pulumi.Input[str]]:
-        """Approved domains by their label; a job that monitors reads from where the release was trained."""
+        """Approved domains by their label; a job that monitors reads from where the release was trained, and
+        a batch job reads the model where the registry keeps it."""
         network = self.config.network
         domains: dict[str, pulumi.Input[str]] = {
             domain.replace("*", "any").replace(".", "-"): domain for domain in network.outbound
         }
+        if network.isolation == "approved_outbound":
+            hosts = self.shared.require_output("registry_hosts")
+            domains["registry-storage"] = hosts.apply(
+                lambda by_region: by_region.get(self.config.location) or next(iter(by_region.values()))
+            )
         if self.training and not self.trains_privately and network.isolation == "approved_outbound":
             account = self.training.require_output("storage_account")
             domains["training-storage"] = pulumi.Output.concat(account, ".blob.core.windows.net")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
 from typing import Any, Literal
@@ -18,6 +19,7 @@ from mlops.spec.schema import FILE, Column, ModelSchema, OnnxGraph, Task
 CARRIERS = {"AA": 0.4, "DL": -0.3, "UA": 0.1}
 """Weight of each known carrier; an unknown one weighs 0."""
 PER_MILE = -0.001
+THRESHOLD = 0.5
 
 Behaviour = Literal["good", "slow", "failing"]
 
@@ -170,9 +172,14 @@ def _faults(fails_from: float | None, work: int) -> list[Any]:
     return [*nodes, h.make_node("Identity", [last], ["burdened"])]
 
 
+def labels(predictions: Sequence[float]) -> list[str]:
+    """What `THRESHOLD` makes of an answer's probabilities."""
+    return ["1" if p >= THRESHOLD else "0" for p in predictions]
+
+
 def _finish(folder: Path, model: str, task: Task, onnx: OnnxGraph | None) -> str:
     schema = ModelSchema(
-        model=model, task=task, columns=columns(), classes=["0", "1"], threshold=0.5, onnx=onnx
+        model=model, task=task, columns=columns(), classes=["0", "1"], threshold=THRESHOLD, onnx=onnx
     )
     (folder / FILE).write_text(schema.model_dump_json(indent=2), encoding="utf-8")
     (folder / "sample.json").write_text(json.dumps(body(3, distance=1.0)), encoding="utf-8")

@@ -143,6 +143,14 @@ class ModelSchema(Spec):
     """Sentences: rules of the data contract that hold in training, and that no request is held to."""
 
     @property
+    def labels(self) -> tuple[str, str] | None:
+        """What a row is called below the threshold, and from it on; None where nothing is decided."""
+        if self.task != "binary" or self.threshold is None:
+            return None
+        no, yes = self.classes if len(self.classes) == 2 else ("0", "1")
+        return no, yes
+
+    @property
     def listed(self) -> list[str]:
         """Names of an answer's entries where it is a list; empty where it is one number."""
         return self.classes if self.task in ("multiclass", "multilabel") else self.outputs

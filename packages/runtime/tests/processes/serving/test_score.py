@@ -95,6 +95,7 @@ def test_the_number_is_the_endpoints_number(port: int) -> None:
     status, answer = call(port, "POST", "/score", testing.body(2))
     assert status == 200
     assert answer["predictions"] == pytest.approx([testing.expected("AA", 500)] * 2, abs=1e-6)
+    assert answer["labels"] == testing.labels(answer["predictions"])
 
 
 @pytest.mark.parametrize(

@@ -20,6 +20,7 @@ class Counted:
 
     def __init__(self, scorer: Scorer) -> None:
         self.schema, self._scorer, self.asked = scorer.schema, scorer, 0
+        self.labels = scorer.labels
 
     def predict_frame(self, rows: Any) -> Any:
         self.asked += 1

@@ -32,6 +32,7 @@ from mlops.tracking.azure_errors import azure_sentences
 
 SCRIPT = "batch.py"
 COMPUTE = "cpu-cluster"
+"""What runs the jobs where `batch.yml` names nothing."""
 PIPELINE, MODEL = "pipeline", "release"
 """How the names of deployments begin."""
 _INSTANCES = 2
@@ -85,7 +86,7 @@ class AzureBatch:
             model=self._model(release.model, release.version),
             environment=load_environment(root / described),
             code_configuration=CodeConfiguration(code=str(export(root) / STEPS), scoring_script=SCRIPT),
-            compute=COMPUTE,
+            compute=compute_of(root, release.model),
             resources=ResourceConfiguration(instance_count=_INSTANCES),
             settings=ModelBatchDeploymentSettings(
                 mini_batch_size=1,
@@ -120,7 +121,10 @@ class AzureBatch:
             name=name,
             endpoint_name=endpoint,
             component=component,
-            settings={"default_compute": COMPUTE, "continue_on_step_failure": "False"},
+            settings={
+                "default_compute": compute_of(self._connection.root, release.model),
+                "continue_on_step_failure": "False",
+            },
             tags={RELEASE: str(release.version), DIGEST: release.digest},
         )
 
@@ -234,6 +238,16 @@ def described(root: Path, path: str, release: Release, model: str, environment: 
     code = tree_digest(export(root) / STEPS)
     component["version"] = f"{release.version}-{data_digest([component, code])[7:19]}"
     return yaml.safe_dump(component, sort_keys=False)
+
+
+def compute_of(root: Path, model: str) -> str:
+    """What `pipelines/<model>/batch.yml` runs on: the jobs of both kinds of deployment run there too."""
+    name = f"pipelines/{model}/batch.yml"
+    if not (root / name).is_file():
+        return COMPUTE
+    settings = (Document.read(root / name, name).value or {}).get("settings")
+    given = settings.get("default_compute") if isinstance(settings, dict) else None
+    return given.removeprefix("azureml:") if isinstance(given, str) and given else COMPUTE
 
 
 def _name(version: int, pipeline: bool) -> str:

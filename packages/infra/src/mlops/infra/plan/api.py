@@ -36,6 +36,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     from .arm import template
     from .base import captured_at, parts_moved
     from .diff import changes
+    from .doors import told as told_doors
     from .program import own_of
     from .renames import told
     from .stacks import capture_stacks
@@ -62,11 +63,14 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
             *judge(one.azure, rules),
             *(f for f in scanned if f.stack == one.stack),
             *_unreached(root, one),
+            *_without_compute(root, one),
         ]
         standing, excused = accept(mine, mine_found)
         violations += standing
         accepted += excused
-        planned.append(StackPlan(one, changes(before.get(one.stack), one) if against else None))
+        changed = changes(before.get(one.stack), one) if against else None
+        notes += told_doors(one.stack, changed or ())
+        planned.append(StackPlan(one, changed))
     compared = before if against else None
     priced = costs(root, captured, before=compared, own=getattr(own, "costs", None))
     return Plan(tuple(planned), tuple(violations), tuple(accepted), against, priced, tuple(notes))
@@ -158,6 +162,37 @@ def _unreached(root: Path, captured: Captured) -> list[Finding]:
             sentence = f"{file} needs {host} when its image is built; add it to mlops:network.outbound"
             findings.append(Finding(captured.stack, UNREACHED, workspace.name, sentence))
     return findings
+
+
+WITHOUT_COMPUTE = "MLOPS_COMPUTE_8"
+
+
+def _without_compute(root: Path, captured: Captured) -> list[Finding]:
+    """Computes that files name and this stack does not make: where it trains those of all pipelines, and in
+    each environment with a batch endpoint those of `batch.yml`."""
+    from mlops.infra.computes import absent, named
+    from mlops.spec.settings import load_settings
+
+    settings = load_settings(root)
+    trains = captured.stack == settings.azure.train
+    made = [str(r.get("computeName")) for r in captured.of("machinelearningservices:Compute")]
+    scores = {r.name.removeprefix("batch-") for r in captured.of("machinelearningservices:BatchEndpoint")}
+    wanted = [
+        n
+        for n in named(root)
+        if n.model in settings.models and (trains or (n.everywhere and n.model in scores))
+    ]
+    return [
+        Finding(
+            captured.stack,
+            WITHOUT_COMPUTE,
+            workspace.name,
+            f"{n.file}:{n.line} runs on {n.compute}, which no cluster of this stack is called "
+            f"({', '.join(sorted(made))}): name one of them there, or add it to mlops:clusters",
+        )
+        for workspace in captured.of("machinelearningservices:Workspace")
+        for n in absent(wanted, made)
+    ]
 
 
 def _without_scanner(captured: Captured) -> Captured:

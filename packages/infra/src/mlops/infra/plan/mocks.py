@@ -25,6 +25,13 @@ def guid(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
 
+def _stored(region: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The storage accounts that Azure makes for a region of a registry, under a name that it chooses."""
+    kind = "systemCreatedStorageAccount"
+    given = region.get("storageAccountDetails", [])
+    return [{**details, kind: {**details.get(kind, {}), "storageAccountName": name}} for details in given]
+
+
 class PretendAzure(mocks.Mocks):
     """`stack_outputs` maps full stack names to what they export; with `preview` computed outputs stay
     unknown."""
@@ -96,6 +103,12 @@ class PretendAzure(mocks.Mocks):
             computed |= {"keyUri": uri, "keyUriWithVersion": version}
         elif kind == "containerregistry:Registry":
             computed["loginServer"] = f"{str(inputs['registryName']).lower()}.azurecr.io"
+        elif kind == "machinelearningservices:Registry":
+            made = only_azure_knows(f"st{guid(identity)[:8]}")
+            computed["regionDetails"] = [
+                {**region, "storageAccountDetails": _stored(region, made)}
+                for region in inputs.get("regionDetails", [])
+            ]
         elif kind == "applicationinsights:Component":
             computed["connectionString"] = only_azure_knows(f"InstrumentationKey={guid(identity)}")
             computed["instrumentationKey"] = only_azure_knows(guid(identity))

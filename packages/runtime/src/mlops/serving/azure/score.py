@@ -81,7 +81,7 @@ def run(request: Any) -> Any:
         given = request.headers.get("x-request-id") or uuid.uuid4().hex
         size = request.content_length or 0
         _loaded.capture.record(_loaded.origin, given.encode(), rows, predictions, size)
-    return _answer(200, {"predictions": predictions.tolist()}, _loaded.headers)
+    return _answer(200, _loaded.scorer.answer(predictions), _loaded.headers)
 
 
 def _capture(scorer: Scorer) -> Capture | None:

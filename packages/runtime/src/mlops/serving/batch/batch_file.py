@@ -110,10 +110,9 @@ def answers(scorer: Scorer, job: BatchJob, batch: Any, predictions: Predictions,
     columns[PREDICTION] = pa.array(
         values.tolist() if values.ndim > 1 else values, pa.list_(pa.float64()) if listed else pa.float64()
     )
-    cut = scorer.schema.threshold if scorer.schema.task == "binary" else None
-    if cut is not None and LABEL not in job.keep:
-        no, yes = scorer.schema.classes or ["0", "1"]
-        columns[LABEL] = pa.array(np.where(values >= cut, yes, no), pa.string())
+    labels = None if LABEL in job.keep else scorer.labels(values.tolist())
+    if labels is not None:
+        columns[LABEL] = pa.array(labels, pa.string())
     about = {"mlops.model": scorer.schema.model, "mlops.digest": job.digest}
     return pa.Table.from_pydict(columns, metadata=about)
 

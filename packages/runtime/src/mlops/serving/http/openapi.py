@@ -19,12 +19,15 @@ def document(schema: ModelSchema, version: int, *, swagger: bool) -> dict[str, A
     bodies = _bodies(schema, row, swagger)
     number: dict[str, Any] = {"type": "number", "format": "double"}
     one = {"type": "array", "items": number} if schema.listed else number
-    answer = {
-        "type": "object",
-        "properties": {"predictions": {"type": "array", "items": one, "minItems": 1}},
-        "required": ["predictions"],
-        "additionalProperties": False,
-    }
+    fields: dict[str, Any] = {"predictions": {"type": "array", "items": one, "minItems": 1}}
+    if schema.labels is not None:
+        label = {"type": "string", "enum": list(schema.labels)}
+        fields["labels"] = {
+            "type": "array", "items": label, "minItems": 1,
+            "description": "The class of each row, in the order of the predictions.",
+        }  # fmt: skip
+    # Open for more fields: a client that is made from this page today also reads tomorrow's answers.
+    answer = {"type": "object", "properties": fields, "required": list(fields)}
     info = {"title": schema.model, "version": str(version), "description": _meaning(schema)}
     paths = {path: {"post": _operation(path, body, answer, swagger)} for path, body in bodies.items()}
     key = {"type": "apiKey", "name": "Authorization", "in": "header", "description": "Bearer <key>"}
@@ -170,7 +173,7 @@ def _meaning(schema: ModelSchema) -> str:
 
 
 def _decided(schema: ModelSchema, positive: str) -> str:
-    if schema.threshold is None:
+    if schema.labels is None:
         return ""
     rule = f", as {schema.decision} chose on training rows" if schema.decision else ""
     return f" From {schema.threshold!r} on a row counts as {positive!r}{rule}."

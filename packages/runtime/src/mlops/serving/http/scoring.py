@@ -140,9 +140,8 @@ class Scoring:
             asked.done(refusal(RequestError(500, text), asked.identity, chosen.headers))
             return
         chosen.counters.answered("ok", taken)
-        asked.done(
-            Answer(200, json_bytes({"predictions": result.tolist()}), [*asked.identity, *chosen.headers])
-        )
+        body = json_bytes(chosen.scorer.answer(result))
+        asked.done(Answer(200, body, [*asked.identity, *chosen.headers]))
         if self.capture is not None:
             self.capture.record(chosen.origin, asked.identity[0][1], asked.rows, result, len(asked.body))
         if asked.mirrored is not None:

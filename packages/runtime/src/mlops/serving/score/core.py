@@ -48,6 +48,7 @@ class Scorer(ABC):
         self.schema = schema
         self.names = tuple(c.name for c in schema.columns)
         self._binary = schema.task == "binary"
+        self._decides, self._cut = schema.labels, schema.threshold
 
     def size(self, rows: Sequence[Row]) -> int:
         """What the time of a call follows from, where it is steady: the number of rows."""
@@ -68,6 +69,23 @@ class Scorer(ABC):
         """Predict columns of equal length, by name. Raises `InvalidInput` that names what is missing."""
         self._require(columns)
         return self.predict_rows(list(zip(*(columns[name] for name in self.names), strict=True)))
+
+    def answer(self, predictions: Predictions) -> dict[str, list[Any]]:
+        """What a client gets: `predictions`, and `labels` in the same order where a threshold makes them."""
+        values = predictions.tolist()
+        labels = self.labels(values)
+        return {"predictions": values} if labels is None else {"predictions": values, "labels": labels}
+
+    def labels(self, values: Sequence[float]) -> list[str] | None:
+        """The class that the threshold makes of each probability; None for a model that decides nothing.
+
+        `values` are Python's own numbers: a threshold is compared in the precision that a client reads.
+        """
+        cut = self._cut
+        if cut is None or self._decides is None:
+            return None
+        no, yes = self._decides
+        return [yes if value >= cut else no for value in values]
 
     def _require(self, given: Any) -> None:
         if missing := [name for name in self.names if name not in given]:
