@@ -26,7 +26,7 @@ from gate_cases import (
     verdict,
 )
 
-from mlops.lifecycle.decide.gates import decide
+from mlops.lifecycle.decide.gates import Evidence, decide
 from mlops.spec.gates import GateResult
 from mlops.steps.metrics import About
 
@@ -254,6 +254,13 @@ def test_parity_of_the_graph():
     assert parity(rows=ROWS - 1) == "blocked"
     assert parity(rows=ROWS + 1) == "blocked"
     assert parity(0.51, required=False) == "blocked", "one that is there is judged, asked for or not"
+
+
+def test_what_nobody_measured_is_not_known():
+    bare = Evidence(version=8, schema=SCHEMA, truth=TRUTH, prediction=None)
+    assert (bare.slices, bare.evaluation, bare.latency, bare.problem) == ({}, None, None, "")
+    assert told(Given(candidate=bare), "latency").endswith("it was not measured")
+    assert told(Given(), "artifact size") == ""
 
 
 def test_size_on_the_limit():
