@@ -15,7 +15,7 @@ from mlops.board.facts import (
 from mlops.board.links import Links
 from mlops.forge.base import PullRequest
 from mlops.forge.git import Commit
-from mlops.lifecycle.desired.history import Row
+from mlops.lifecycle.desired.history import Approval, Row
 from mlops.spec.desired import Hold
 from mlops.spec.evaluation import CalibrationBin, Evaluation, Latency, OnnxParity, SliceMetrics
 from mlops.spec.gates import GateReport, GateResult, Interval
@@ -140,7 +140,14 @@ def version(
 
 
 def row(
-    release: int, outcome: str, days: int, subject: str, *, by: tuple[str, ...] = (), detail: str = ""
+    release: int,
+    outcome: str,
+    days: int,
+    subject: str,
+    *,
+    by: tuple[str, ...] = (),
+    rule: str = "pull request 12",
+    detail: str = "",
 ) -> Row:
     return Row(
         release=release,
@@ -151,7 +158,7 @@ def row(
         commit=f"{release + 7:040x}",
         subject=subject,
         author="Ada",
-        approved_by=by,
+        approvals=tuple(Approval(name, rule, f"{NOW - timedelta(days=days):%Y-%m-%d %H:%M}") for name in by),
         detail=detail,
     )
 

@@ -77,6 +77,9 @@ class MemoryGit:
         ids = [i for i, _ in self.texts(path, rev).get(path, [])][:limit]
         return [Commit(i, at, "Ada", "subject", self.bodies.get(i, "")) for i in ids]
 
+    def wrote(self, commits: Sequence[str]) -> dict[str, str]:
+        return dict.fromkeys(commits, "Ada")
+
     def tree(self, rev: str, *folders: str) -> dict[str, str]:
         files = self.commits[self._index(rev)]
         return {name: text for name, text in files.items() if name.startswith(folders)}

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 
 from mlops.board.changes import Change, change, way_of
 from mlops.board.facts import ModelFacts, VersionFacts
-from mlops.board.links import request_number
 from mlops.board.words import digest, number, plural, short
+from mlops.forge.git import request_number
 from mlops.lifecycle.train.runs import Way
 from mlops.spec.evaluation import SliceMetrics
 from mlops.spec.gates import GateResult, Interval
@@ -30,6 +30,8 @@ class Approval:
     at: str
     actor: str
     commit: str
+    author: str
+    """Who asked for it."""
     approved_by: tuple[str, ...]
     request: int | None
     outcome: str
@@ -189,6 +191,7 @@ def _approvals(model: ModelFacts, version: int) -> list[Approval]:
             at=f"{row.at:%Y-%m-%d %H:%M} UTC",
             actor=row.actor,
             commit=row.commit,
+            author=row.author,
             approved_by=row.approved_by,
             request=request_number(row.subject),
             outcome=row.outcome,
@@ -323,13 +326,16 @@ def _approved(card: Card) -> list[str]:
             a.env,
             a.at,
             a.outcome,
-            ", ".join(a.approved_by) or "-",
+            "; ".join(a.approved_by) or "no approval is recorded",
             f"pull request {a.request}" if a.request else short(a.commit),
+            a.author or "-",
             a.actor,
         )
         for a in card.approvals
     ]
-    return _table(("environment", "when", "outcome", "approved by", "change", "applied by"), rows)
+    return _table(
+        ("environment", "when", "outcome", "approved by", "change", "asked for by", "applied by"), rows
+    )
 
 
 def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:

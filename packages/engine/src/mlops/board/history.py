@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from mlops.board.facts import EnvironmentFacts
-from mlops.board.links import request_number
+from mlops.forge.git import request_number
 
 ROWS = 50
 
@@ -22,6 +22,8 @@ class Happened:
     outcome: str
     commit: str
     subject: str
+    author: str
+    why: str
     approved_by: tuple[str, ...]
     actor: str
     detail: str
@@ -38,6 +40,8 @@ def rows_of(environments: Sequence[EnvironmentFacts]) -> list[Happened]:
             outcome=row.outcome,
             commit=row.commit,
             subject=row.subject,
+            author=row.author,
+            why=row.why,
             approved_by=row.approved_by,
             actor=row.actor,
             detail=row.detail,

@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from mlops.spec.forges import HOSTED
 from mlops.spec.settings import Settings
 from mlops.targets.pages import Pages, pages_of
-
-_REQUEST = re.compile(r"^Merge pull request #?(\d+)\b|^Merged PR (\d+)\b|\(#(\d+)\)$")
-
-
-def request_number(subject: str) -> int | None:
-    """The pull request that a commit came by, from what GitHub, Azure DevOps and the local forge write."""
-    match = _REQUEST.search(subject)
-    return int(next(filter(None, match.groups()))) if match else None
 
 
 @dataclass(frozen=True)

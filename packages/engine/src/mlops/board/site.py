@@ -18,8 +18,8 @@ from mlops.board.charts import Curve, Point
 from mlops.board.drift import drift_of
 from mlops.board.facts import BoardFacts, ModelFacts, VersionFacts
 from mlops.board.history import rows_of
-from mlops.board.links import request_number
 from mlops.errors import InvalidInput
+from mlops.forge.git import request_number
 from mlops.spec.gates import Interval
 
 if TYPE_CHECKING:

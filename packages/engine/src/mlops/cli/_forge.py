@@ -128,6 +128,7 @@ def approve(
     number: RunArgument,
     environment: Annotated[str, typer.Option(help="Optional when one is waited for.")] = "",
     by: Annotated[str, typer.Option(help="Who approves; default: git's user.name.")] = "",
+    comment: Annotated[str, typer.Option(help="Why; history and board show it.")] = "",
 ) -> None:
     """Let a run's jobs into a protected environment."""
     from mlops.lifecycle.train.lineage import actor
@@ -137,7 +138,7 @@ def approve(
     chosen = environment or store.asked(number)
     if not chosen:
         raise NotFound(f"run {number} waits for no approval")
-    store.approve(number, chosen, by or actor(state.root))
+    store.approve(number, chosen, by or actor(state.root), comment)
     out().print(f"run {number} may enter {chosen}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
@@ -245,7 +246,7 @@ def history(
     moves = rows_of(state.root, state.target, state.environment(env), name)
     rows = moves[: limit if limit is not None or as_json else _SHOWN]
     if as_json:
-        print_json([vars(row) for row in rows])
+        print_json([{**asdict(row), "approved_by": row.approved_by} for row in rows])
         return
     if not rows:
         out().print(f"nothing was served in {env} yet")
@@ -256,13 +257,15 @@ def history(
 
     out().print(f"[bold]{escape(name)} in {env}[/]")
     for row in rows:
-        out().print(
-            f"{day(row.at)}  release {row.release}  {row.outcome}  {row.commit[:8]}  by {escape(row.actor)}"
-        )
-        for line in (row.subject, row.detail):
+        out().print(f"{day(row.at)}  release {row.release}  {row.outcome}  {row.commit[:8]}")
+        for line in dict.fromkeys((row.subject, row.why, row.detail)):
             if line:
                 out().print(f"    {escape(line)}")
-        if row.approved_by:
-            out().print(f"    [dim]approved by {escape(', '.join(row.approved_by))}[/]")
+        asked = f"asked for by {row.author}, " if row.author else ""
+        out().print(f"    [dim]{escape(f'{asked}applied by {row.actor}')}[/]")
+        for yes in row.approved_by:
+            out().print(f"    [dim]approved by {escape(yes)}[/]")
+        if not row.approved_by:
+            out().print("    [dim]no approval is recorded[/]")
     if older := len(moves) - len(rows):
         out().print(f"{older} older; --limit {len(moves)} shows them")

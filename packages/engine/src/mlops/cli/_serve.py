@@ -136,7 +136,7 @@ def apply(
                 actor=actor(state.root),
                 clear_hold=clear_hold,
                 progress=progress.rollout,
-                approved=approvals(env),
+                approved=approvals(),
                 forge=partial(open_forge, state.root, state.settings),
             )
         outcomes.append(outcome)

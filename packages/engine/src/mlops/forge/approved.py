@@ -1,4 +1,4 @@
-"""Who let the job in which this process runs into a protected environment."""
+"""Who let the job in which this process runs into its protected environment, when, and with which words."""
 
 from __future__ import annotations
 
@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from pathlib import Path
 
 
-def approvals(env: str, variables: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
-    """Names with the rule that they answered; none outside of a job, or where the forge does not tell."""
+def approvals(variables: Mapping[str, str] = os.environ) -> list[dict[str, str]]:
+    """`by`, `rule`, `at` and `why` of each; none outside of a job, or where the forge does not tell."""
     bare, run = variables.get("MLOPS_FORGE", ""), variables.get("MLOPS_FORGE_RUN", "")
     if not bare or not run.isdecimal():
         return []
     from mlops.forge.pushed.store import Store
 
     store = Store(Path(bare))
-    return [{"by": by, "rule": f"environment {env}"} for by in store.approvers(int(run), env)]
+    environment = store.entered(int(run), variables.get("GITHUB_JOB", ""))
+    if not environment:
+        return []
+    return [{**one, "rule": f"environment {environment}"} for one in store.approvals(int(run), environment)]

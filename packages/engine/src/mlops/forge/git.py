@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import subprocess
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,6 +25,15 @@ _IDENTITY = {"name": "mlops", "email": "mlops@localhost"}
 """Who commits where git knows no user, as on a CI agent."""
 
 
+_REQUEST = re.compile(r"^Merge pull request #?(\d+)\b|^Merged PR (\d+)\b|\(#(\d+)\)$")
+
+
+def request_number(subject: str) -> int | None:
+    """The pull request that a commit came by, from what GitHub, Azure DevOps and the local forge write."""
+    match = _REQUEST.search(subject)
+    return int(next(filter(None, match.groups()))) if match else None
+
+
 @dataclass(frozen=True)
 class Commit:
     """One commit, as `git log` tells it."""
@@ -33,6 +43,7 @@ class Commit:
     author: str
     subject: str
     body: str
+    parents: tuple[str, ...] = ()
 
     def trailer(self, key: str) -> list[str]:
         """Values of `key: value` lines of the message, for example `Approved-by`."""
@@ -109,14 +120,27 @@ class Git:
 
         All of them unless the caller has a use for the newest `limit` only: a decision never has.
         """
-        form = _FIELD.join(("%H", "%cI", "%an", "%s", "%b")) + _RECORD
+        form = _FIELD.join(("%H", "%cI", "%an", "%s", "%b", "%P")) + _RECORD
         most = () if limit is None else (f"-{limit}",)
         done = self._call(("log", "--first-parent", *most, f"--format={form}", rev, "--", path))
         records = [r.strip("\n") for r in done.stdout.split(_RECORD) if r.strip()]
         rows = [r.split(_FIELD) for r in records]
         return [
-            Commit(i, datetime.fromisoformat(at), who, subject, body) for i, at, who, subject, body in rows
+            Commit(i, datetime.fromisoformat(at), who, subject, body, tuple(parents.split()))
+            for i, at, who, subject, body, parents in rows
         ]
+
+    def wrote(self, commits: Sequence[str]) -> dict[str, str]:
+        """The author of each of these commits, as far as this clone has them. One process for all."""
+        if not commits:
+            return {}
+        form = f"--format=%H{_FIELD}%an"
+        done = self._call(
+            ("log", "--no-walk=unsorted", "--ignore-missing", form, "--stdin"), "\n".join(commits) + "\n"
+        )
+        return {
+            commit: who for commit, _, who in (line.partition(_FIELD) for line in done.stdout.splitlines())
+        }
 
     def texts(self, path: str, rev: str = "HEAD") -> dict[str, list[tuple[str, str | None]]]:
         """What each file at or below `path` said: (commit, text), newest first; None where it was removed.

@@ -11,6 +11,7 @@ from mlops.errors import Blocked
 from mlops.forge.git import Git
 from mlops.lifecycle.apply.environment import apply, diff
 from mlops.lifecycle.decide.loosened import between
+from mlops.lifecycle.desired.history import history
 from mlops.lifecycle.propose.promote import promote
 
 POLICY = """\
@@ -72,6 +73,9 @@ def test_weaker_gates_are_named_and_two_people_let_them_in(world: GitWorld):
     assert "- `size.max_megabytes: was 20, is 2520`" in body
     assert "counted when it is merged" in body
     assert to_prod(world) == 2
+    row = history(world.root, world.target, "prod", MODEL)[0]
+    rule = "loosened_approvals: 2 where gates were loosened"
+    assert sorted(one.by for one in row.approvals if one.rule == rule) == ["grace", "linus"]
 
 
 @pytest.mark.parametrize(

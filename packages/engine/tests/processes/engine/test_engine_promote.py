@@ -305,7 +305,7 @@ def test_history_says_what_was_served_when_and_who_approved(repository: GitWorld
     assert rows[0].until is None
     assert rows[1].until == rows[0].at
     assert rows[0].subject == "Merge pull request 2: Promote freight 2 to prod"
-    assert rows[0].approved_by == ("grace (pull request)",)
+    assert [(one.by, one.rule) for one in rows[0].approvals] == [("grace", "pull request 2")]
     assert len(rows[0].commit) == 40
 
 

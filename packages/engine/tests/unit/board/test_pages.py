@@ -16,9 +16,10 @@ from board_world import row as arrived
 from mlops.board import card_of, charts, pages, write
 from mlops.board.card import markdown
 from mlops.board.changes import change, worse
-from mlops.board.links import Links, request_number
+from mlops.board.links import Links
 from mlops.board.site import MANIFEST, card_page
 from mlops.errors import InvalidInput
+from mlops.forge.git import request_number
 from mlops.lifecycle.desired.history import Row
 from mlops.spec.gates import Interval
 from mlops.spec.settings import Settings
@@ -476,7 +477,7 @@ def test_a_card_says_data_metrics_slices_limits_and_who_let_it_in():
         "| departure\\_minute | 0.1200 | ± 0.0070 |",
         "| distance | number | 0 to 6000, may be missing |",
         "| champion roc\\_auc | passed |",
-        "| prod | 2026-11-18 08:30 UTC | served | Grace, Promote freight 2 to prod | pull request 12 |",
+        "| prod | 2026-11-18 08:30 UTC | served | Grace (pull request 12, 2026-11-18 08:30);",
     ):
         assert said in text, said
 
@@ -543,28 +544,41 @@ def audited(tags: dict[str, str], *past: Row) -> dict[str, str]:
 def test_after_a_revert_it_says_who_let_it_in_by_which_rule():
     """The release came twice; what counts is the last time, which no pull request asked for."""
     again = replace(
-        arrived(2, "served", 1, "Revert: Promote freight 3", by=("bea (environment prod)",)), actor="carl"
+        arrived(2, "served", 1, "Revert: Promote freight 3", by=("bea",), rule="environment prod-promote"),
+        actor="carl",
+        why="the night's flights look wrong",
     )
-    first = arrived(2, "served", 9, "Merge pull request 7: Promote", by=("dan (pull request)",))
-    files = audited(
-        {}, again, arrived(3, "served", 4, "Promote freight 3", by=("eve (pull request)",)), first
-    )
+    first = arrived(2, "served", 9, "Merge pull request 12: Promote", by=("dan",))
+    files = audited({}, again, arrived(3, "served", 4, "Promote freight 3", by=("eve",)), first)
     front = Page(files["index.html"]).text
-    assert "Approved by bea (environment prod)" in front
+    assert "Asked for by Ada: the night's flights look wrong" in front
+    assert "Approved by bea (environment prod-promote, 2026-11-20 08:30)" in front
     assert "Applied by carl" in front
     assert "since 2026-11-18 08:30 UTC" in front
     page = Page(files["freight/index.html"]).text
-    assert "Revert: Promote freight 3 bea (environment prod) applied by carl" in page
+    told = (
+        "Revert: Promote freight 3 the night's flights look wrong bea (environment prod-promote, 2026-11-20 "
+        "08:30) asked for by Ada, applied by carl"
+    )
+    assert told in page
     card = files["freight/2/card.md"]
-    assert "| bea (environment prod) |" in card and "| dan (pull request) |" in card
+    assert "| bea (environment prod-promote, 2026-11-20 08:30) |" in card.replace("\\", "")
+    assert "| dan (pull request 12, 2026-11-12 08:30) |" in card and "| Ada | carl |" in card
 
 
 def test_two_people_who_said_yes_are_both_shown_everywhere():
-    both = ("bea (environment prod)", "cy (environment prod)")
-    files = audited({}, arrived(2, "served", 1, "Promote freight 2", by=both))
+    both = [f"{name} (environment prod-promote, 2026-11-20 08:30)" for name in ("bea", "cy")]
+    rule = "environment prod-promote"
+    files = audited({}, arrived(2, "served", 1, "Promote freight 2", by=("bea", "cy"), rule=rule))
     for name in ("index.html", "freight/index.html", "freight/2/index.html", "freight/2/card.html"):
-        assert ", ".join(both) in Page(files[name]).text, name
-    assert ", ".join(both) in files["freight/2/card.md"]
+        assert all(one in Page(files[name]).text for one in both), name
+    assert "; ".join(both) in files["freight/2/card.md"].replace("\\", "")
+
+
+def test_where_nobody_said_yes_it_says_so():
+    files = audited({}, arrived(2, "served", 1, "Push to main"))
+    for name in ("index.html", "freight/index.html", "freight/2/card.html"):
+        assert "no approval is recorded" in Page(files[name]).text, name
 
 
 def test_a_version_that_was_blocked_and_passes_now_says_both():

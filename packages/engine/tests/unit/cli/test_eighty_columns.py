@@ -15,7 +15,7 @@ from mlops.cli import _app, _forge, _promote, _repository, _runs, _verbs  # noqa
 from mlops.forge.base import PullRequest
 from mlops.forge.pushed.store import Run
 from mlops.lifecycle.desired import history as past
-from mlops.lifecycle.desired.history import Row
+from mlops.lifecycle.desired.history import Approval, Row
 from mlops.lifecycle.train import runs as made_runs
 from mlops.lifecycle.train import versions as registered
 from mlops.lifecycle.train.runs import Made
@@ -92,12 +92,23 @@ def test_history(columns: str, monkeypatch: pytest.MonkeyPatch) -> None:
         actor="deploy-flights-production",
         commit=COMMIT,
         subject=SUBJECT,
-        approved_by=("bea (pull request)", f"cy (environment {ENV})"),
+        author="eve-who-works-for-the-team-of-prices",
+        why="the night's flights look wrong",
+        approvals=(
+            Approval("bea", "pull request 7", "2026-11-30 07:29"),
+            Approval("cy", f"environment {ENV}", "2026-11-30 07:31", "seen with eve"),
+        ),
     )
     monkeypatch.setattr(past, "history", lambda *_: [row])
     shown = said(columns, "history", ENV, "--model", "flights")
     whole(shown, ENV, "release 1234567", "hold cleared", COMMIT[:8])
-    for text in ("bea (pull request)", f"cy (environment {ENV})", SUBJECT, "by deploy-flights-production"):
+    for text in (
+        "approved by bea (pull request 7, 2026-11-30 07:29)",
+        f"approved by cy (environment {ENV}, 2026-11-30 07:31): seen with eve",
+        "the night's flights look wrong",
+        SUBJECT,
+        "asked for by eve-who-works-for-the-team-of-prices, applied by deploy-flights-production",
+    ):
         assert text in " ".join(shown.split()), text
 
 

@@ -94,6 +94,17 @@ def test_a_loss_where_lower_is_better(draws: Any):
     assert verdict(judged_champion(**lower, max_drop=0.096), "champion brier") == "pass"
 
 
+@pytest.mark.parametrize(("metric", "direction", "sign"), [("roc_auc", "higher", 1), ("brier", "lower", -1)])
+def test_the_gain_is_the_candidates_over_the_champions(draws: Any, metric: str, direction: str, sign: int):
+    draws(np.full(10, 0.0))
+    worse = replace(CHAMPION, prediction=0.9 - 0.8 * TRUTH)
+    mine, champions = (side.scores().value(metric) for side in (CANDIDATE, worse))  # type: ignore[union-attr]
+    given = replace(judged_champion(metric=metric, direction=direction), champion=worse)
+    found = results(given)[f"champion {metric}"]
+    assert abs(mine - champions) > 0.1
+    assert found.observed.startswith(f"{sign * (mine - champions):+.4f}, at least ")
+
+
 @pytest.mark.parametrize("bad", [NAN, INF])
 def test_one_resample_without_a_value_blocks(draws: Any, bad: float):
     draws([0.1] * 99 + [bad])
@@ -335,6 +346,26 @@ def test_a_slice_without_a_value_hides_no_other():
     for words in ("a: roc_auc is not defined", "b: roc_auc", "c: roc_auc", "z: 0.0000"):
         assert words in found.detail, found.detail
     assert found.observed == "worst of 4: 0.0000"
+
+
+def test_where_no_slice_has_a_value_the_worst_is_unknown():
+    own = replace(CANDIDATE, slices={"origin": np.where(TRUTH > 0, "a", "b")})
+    found = results(Given(candidate=own, champion=None))["slice origin roc_auc"]
+    assert (found.verdict, found.observed) == ("blocked", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("told_why", "words"), [("a tree too deep", "a tree too deep"), ("", "the model has no ONNX graph")]
+)
+@pytest.mark.parametrize("required", [True, False])
+def test_without_a_graph_it_says_why(told_why: str, words: str, *, required: bool):
+    schema = SCHEMA.model_copy(update={"onnx": None, "no_graph": told_why})
+    given = Given(
+        candidate=replace(CANDIDATE, schema=schema),
+        policy=policy(onnx={"required": required, "max_abs_difference": 1e-5}),
+    )
+    found = results(given)["onnx parity"]
+    assert (found.verdict, words in found.detail) == ("blocked" if required else "skipped", True)
 
 
 def test_a_slice_that_passes_tells_what_was_not_judged():

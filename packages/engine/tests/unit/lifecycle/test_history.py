@@ -109,13 +109,22 @@ def test_each_row_knows_the_commit_of_its_file_however_old(git: MemoryGit, world
 def test_everybody_who_said_yes_is_named_with_the_rule_that_asked(git: MemoryGit, world: World):
     """A revert has no pull request; who let its job in is in the journal."""
     asked = git.commit({FILE: "1"}, "Approved-by: bea\nApproved-by: cy\n")
-    let_in = [{"by": "dan", "rule": "environment prod"}, {"by": "eve", "rule": "environment prod"}]
+    at = "2026-01-02T10:15:30+02:00"
+    let_in = [
+        {"by": "dan", "rule": "environment prod-promote", "at": at, "why": "seen"},
+        {"by": "eve", "rule": "environment prod-promote"},
+    ]
     happened(world, "apply.finished", 1, 1, asked, approved=let_in)
     revert = git.commit({FILE: "2"})
     happened(world, "apply.finished", 2, 2, revert, approved=let_in[:1])
     happened(world, "apply.finished", 3, 3, bypass={"approver": "fay", "gates": ["latency"], "reason": "x"})
     assert [row.approved_by for row in rows(world)] == [
-        ("fay (hotfix)",),
-        ("dan (environment prod)",),
-        ("bea (pull request)", "cy (pull request)", "dan (environment prod)", "eve (environment prod)"),
+        ("fay (hotfix, skips latency): x",),
+        ("dan (environment prod-promote, 2026-01-02 08:15): seen",),
+        (
+            "bea (pull request, 2026-01-01 00:00)",
+            "cy (pull request, 2026-01-01 00:00)",
+            "dan (environment prod-promote, 2026-01-02 08:15): seen",
+            "eve (environment prod-promote)",
+        ),
     ]

@@ -28,6 +28,7 @@ def admit(store: Store, number: int, job_id: str, say: Callable[[str], None]) ->
     environment = fill(job.environment, context)
     if environment:
         _enter(store, run, job_id, environment, say)
+        store.set_entered(number, job_id, environment)
     store.set_waits(number, job_id, "")
 
 

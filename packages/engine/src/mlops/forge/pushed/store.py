@@ -6,7 +6,7 @@ runs/<n>/run.json         the run, written by its worker alone
         /event.json       `github.event`
         /<job>.log        what a job said
         /summary.md       what GitHub would show as the run's summary
-        /cancel, <job>.waits, approved-<environment>   what others and its jobs tell
+        /cancel, <job>.waits, <job>.entered, approved-<environment>   what others and its jobs tell
         /alive            locked as long as its worker lives
         /artifacts/<name>/
 code/<tree>/src           a commit's own code, kept because servers that a job started go on with it
@@ -20,6 +20,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -189,22 +190,32 @@ class Store:
         """Why a run shall end; empty when it need not."""
         return self._told(number, "cancel")
 
-    def approve(self, number: int, environment: str, by: str) -> None:
+    def approve(self, number: int, environment: str, by: str, why: str = "") -> None:
         """Let the jobs of a run into an environment; raises `InvalidInput` when it asks for no approval."""
         asking = self.settings().approvals
         if environment not in asking:
             raise InvalidInput(f"{environment} asks for no approval; these do: {', '.join(asking) or 'none'}")
         self.get(number)
-        names = [*self.approvers(number, environment), by]
-        _write_text(self.run_folder(number) / f"approved-{environment}", "\n".join(dict.fromkeys(names)))
+        said = self.approvals(number, environment)
+        if by not in (one["by"] for one in said):
+            said.append({"by": by, "at": datetime.now(UTC).isoformat(timespec="seconds"), "why": why})
+            lines = "\n".join(map(json.dumps, said))
+            _write_text(self.run_folder(number) / f"approved-{environment}", lines)
 
     def approved(self, number: int, environment: str) -> str:
         """Who approved; empty while nobody has."""
-        return ", ".join(self.approvers(number, environment))
+        return ", ".join(one["by"] for one in self.approvals(number, environment))
 
-    def approvers(self, number: int, environment: str) -> list[str]:
-        """Everybody who approved, in the order in which they did."""
-        return self._told(number, f"approved-{environment}").splitlines()
+    def approvals(self, number: int, environment: str) -> list[dict[str, str]]:
+        """Everybody who approved: `by`, `at` and `why`, in the order in which they did."""
+        return [json.loads(line) for line in self._told(number, f"approved-{environment}").splitlines()]
+
+    def entered(self, number: int, job: str) -> str:
+        """The environment that a job of a run was let into; empty for none."""
+        return self._told(number, f"{job}.entered")
+
+    def set_entered(self, number: int, job: str, environment: str) -> None:
+        _write_text(self.run_folder(number) / f"{job}.entered", environment)
 
     def asked(self, number: int) -> str:
         """The environment that a job of a run waits for; empty when none does."""

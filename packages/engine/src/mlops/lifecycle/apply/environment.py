@@ -20,7 +20,7 @@ from mlops.lifecycle.decide.intent import Intent
 from mlops.lifecycle.decide.journal import Kind
 from mlops.lifecycle.decide.plan import Plan
 from mlops.lifecycle.decide.rollout_steps import CoolDown, Retire, Step
-from mlops.lifecycle.decide.transitions import Direction
+from mlops.lifecycle.decide.transitions import Direction, Weaker
 from mlops.lifecycle.desired import provenance
 from mlops.lifecycle.desired.approvals import Scales, unweighed
 from mlops.lifecycle.desired.pending import Weigh, facts_of, plan_for
@@ -128,7 +128,9 @@ def execute(
         rollout = Rollout(intent, target, lease, artifact, actor, clock, progress, announce, approved)
         if clear_hold:
             _clear(intent, rollout, facts, clear_hold)
-        plan = plan_for(intent, target, clock.now(), weigh)
+        weaker: list[Weaker] = []
+        plan = plan_for(intent, target, clock.now(), partial(_weighed, weigh, weaker))
+        rollout.approved = [*approved, *_agreed(intent, weaker)]
         if plan.refusal:
             rollout.run(plan.recovery)
             raise Blocked(f"release {intent.release.version} may not enter {intent.env}: {plan.refusal}")
@@ -155,6 +157,20 @@ def execute(
         steps=tuple(plan.lines()),
         url=target.endpoints.state(intent.env, intent.model).url,
     )
+
+
+def _weighed(weigh: Weigh, kept: list[Weaker], intent: Intent, served: int | None) -> Weaker | None:
+    found = weigh(intent, served)
+    if found is not None:
+        kept.append(found)
+    return found
+
+
+def _agreed(intent: Intent, weaker: Sequence[Weaker]) -> list[dict[str, str]]:
+    """Who agreed to gates that were loosened, where policy counts them."""
+    needed = intent.policy.environments[intent.env].loosened_approvals
+    rule = f"loosened_approvals: {needed} where gates were loosened"
+    return [{"by": name, "rule": rule} for one in weaker if one.lines for name in one.approved or ()]
 
 
 def _clear(intent: Intent, rollout: Rollout, facts: journal.Facts, why: str) -> None:

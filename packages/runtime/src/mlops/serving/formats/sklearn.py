@@ -43,6 +43,12 @@ def save(estimator: Any, to: Saved, requirements: Sequence[str] = REQUIREMENTS) 
         )
 
 
+def _written(names: Sequence[str]) -> str:
+    """A tuple, as it is written in Python with double quotes."""
+    quoted = ", ".join(f'"{name}"' for name in sorted(set(names)))
+    return f"({quoted},)" if len(set(names)) == 1 else f"({quoted})"
+
+
 def load(folder: Path, task: Task, trusted: Sequence[str]) -> Answer:
     """See `mlops.serving.formats.Format`."""
     return answer(read(folder / FILE, trusted), task)
@@ -143,9 +149,8 @@ def _asked(estimator: Any, to: Saved) -> list[str]:
         to.carried.extend(name for name in asked if name.split(".")[0] == to.own.name)
     if foreign := refused(asked, [*to.trusted, *to.carried]):
         raise InvalidInput(
-            f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run "
-            f"code. Use parts "
-            "of scikit-learn, or name the type as trusted once somebody has read it "
-            "(docs/guides/another-model.md)"
+            f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run code. Use "
+            "parts of scikit-learn; or read these types, and let the use case name them: "
+            f"trusted_types = {_written([*to.trusted, *foreign])}"
         )
     return asked
