@@ -68,6 +68,13 @@ CASES = [
     ("pipeline.yml", {"jobs.flow": {"type": "if_else", "condition": "${{parent.jobs.judge.outputs.report}}", "true_block": "${{parent.jobs.train}}", "inputs": {"x": 1}}}, ["preview jobs.flow.type", "unknown-field jobs.flow.inputs"]),
     ("pipeline.yml", {"jobs.shell.inputs.report": {"path": "./rows.csv"}}, []),
     ("pipeline.yml", {"jobs.shell.inputs.report": {"type": "integer", "path": "./rows.csv"}}, ["wrong-value jobs.shell.inputs.report.type"]),
+    ("schedule.yml", {"create_job": {"type": "pipeline", "job": "./pipeline.yml", "inputs": {"rate": "${{x}}"}}}, []),
+    ("schedule.yml", {"create_job": {"type": "pipeline", "job": "./pipeline.yml", "inputs": {"rate": "${{parent.inputs.x}}"}}}, []),
+    ("pipeline.yml", {"jobs.train.inputs.rows": "${{parent.inputs.rate}}/part"}, []),
+    ("pipeline.yml", {"jobs.train.inputs.rows": "${{parent.outputs.rate}}"}, ["unknown-output jobs.train.inputs.rows"]),
+    ("pipeline.yml", {"jobs.train.inputs.rows": "${{parent.outputs.best}}"}, ["bad-binding jobs.train.inputs.rows"]),
+    ("pipeline.yml", {"jobs.shell.inputs.report": {"path": "./none.csv"}}, ["missing-file jobs.shell.inputs.report.path"]),
+    ("pipeline.yml", {"jobs.train.inputs.rows": {"type": "uri_folder", "path": "${{parent.inputs.rate}}"}}, ["type-mismatch jobs.train.inputs.rows"]),
     ("pipeline.yml", {"jobs.train.compute": "${{inputs.rate}}"}, ["bad-binding jobs.train.compute", "unused-input inputs.where"]),
     ("pipeline.yml", {"jobs.train.compute": "${{parent.outputs.best}}"}, ["bad-binding jobs.train.compute", "unused-input inputs.where"]),
     ("pipeline.yml", {"jobs.extra": 3}, ["wrong-type jobs.extra"]),
@@ -302,3 +309,9 @@ def test_what_is_not_given_is_told_with_its_type(stand, declared, words):
     made = {"jobs.inline.component.inputs.rows": declared}
     (said,) = [f.message for f in findings(stand, "pipeline.yml", made) if f.id == "missing-input"]
     assert words in said
+
+
+def test_data_that_is_not_there_is_called_data(stand):
+    changes = {"jobs.shell.inputs.report": {"path": "./none.csv"}}
+    (said,) = [f.message for f in findings(stand, "pipeline.yml", changes)]
+    assert said.startswith("the data './none.csv'")
