@@ -109,7 +109,7 @@ def kills_of_verbs(times: int, folder: Path) -> dict[str, int]:
 
 
 def verbs_on_bad_disks(times: int, folder: Path) -> dict[str, int]:
-    """batch, monitor and events flush on a full or read-only disk: a sentence, and the end when it is mended."""
+    """batch, monitor, events flush on a full or read-only disk: a sentence, and the end once it is mended."""
     chance = random.Random(6)  # noqa: S311
     folder.chmod(0o755)  # others may read
     refused = 0
