@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import base64
 import json
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from event_world import SETTINGS, Receiver, event, fact, receiver
@@ -185,6 +188,48 @@ def test_a_dead_address_is_a_line_without_the_address(monkeypatch: pytest.Monkey
     with pytest.raises(Undelivered, match="no answer") as caught:
         open_sink(Path(), sink).send([event()])
     assert "s3cret" not in str(caught.value)
+
+
+def resolver(answers: list[list[str]]) -> Callable[..., Any]:
+    """What a stranger's name server says, another thing each time."""
+    real = socket.getaddrinfo
+
+    def answer(host: str, port: int, *rest: Any, **named: Any) -> list[tuple[Any, ...]]:
+        if host[0].isdigit():
+            return real(host, port, *rest, **named)
+        addresses = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [[["127.0.0.1"]], [["169.254.169.254"]], [["93.184.216.34", "169.254.169.254"]], [["::ffff:127.0.0.1"]]],
+)
+def test_a_name_that_leads_to_the_machine_or_its_cloud_is_not_called(
+    monkeypatch: pytest.MonkeyPatch, answers: list[list[str]]
+):
+    with receiver() as heard:
+        port = heard.url.split(":")[2].removesuffix("/hook")
+        monkeypatch.setattr(socket, "getaddrinfo", resolver(answers))
+        with pytest.raises(Undelivered, match="its name leads to an address of this machine"):
+            open_sink(Path(), webhook(f"https://hooks.example.com:{port}/hook", sign=False)).send([event()])
+    assert heard.got == []
+
+
+def test_the_address_that_was_judged_is_the_one_that_is_called(monkeypatch: pytest.MonkeyPatch):
+    """Looked up once: what the name leads to a moment later does not count."""
+    with receiver() as heard:
+        monkeypatch.setattr(
+            socket, "getaddrinfo", resolver([["127.0.0.9", "127.0.0.1"], ["169.254.169.254"]])
+        )
+        sink = open_sink(Path(), webhook(heard.url, sign=False))
+        sink.send([event(7)])
+        ((_, headers, _),) = heard.got
+        assert headers["host"] == heard.url.split("/")[2]
+        with pytest.raises(Undelivered, match="its name leads"):
+            sink.send([event(8)])
 
 
 @pytest.mark.parametrize("key", ["short", base64.b64encode(b"k" * 8).decode()])
