@@ -11,7 +11,7 @@ from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import Spec
 
 SYNTHETIC = "mlops-sample-"
-"""How the `x-request-id` of a request begins that is no client's: a rollout asks a release for its own sample,
+"""How the `x-request-id` of a request begins that is no client's: a rollout asks a release for a sample,
 which says nothing of what clients send. It is answered like any other, and not captured."""
 
 
