@@ -26,8 +26,8 @@ from mlops.infra.components.identities import Identities, IdentitiesProps
 from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Storage, StorageProps
 from mlops.infra.components.vault import Vault, VaultProps
 from mlops.infra.components.workspace import Reached, Workspace, WorkspaceProps
-from mlops.infra.config import EnvironmentStack
-from mlops.infra.load import StackFile
+from mlops.infra.config import EnvironmentStack, rule_name
+from mlops.infra.load import StackFile, located
 from mlops.infra.naming import JOURNAL, Names
 from mlops.infra.private_access import open_private_access
 from mlops.infra.program import Stack
@@ -57,8 +57,9 @@ class Environment:
         self.root, self.config, self.secrets = stack.root, config, stack.secrets
         self.scopes: dict[str, pulumi.Input[str]] = {}
         self.custom_roles: dict[str, pulumi.Input[str]] = {}
-        self.models = served_models(config, stack.settings, stack.name)
-        check_training(config, stack.settings, stack.name)
+        with located(stack.root):
+            self.models = served_models(config, stack.settings, stack.name)
+            check_training(config, stack.settings, stack.name)
         self.trains_privately = trains_privately(stack.root, config)
         self.grants = granted(
             config, privately=self.trains_privately, before=stack_before(stack.root, stack.name)
@@ -334,9 +335,7 @@ class Environment:
         """Approved domains by their label; a job that monitors reads from where the release was trained, and
         a batch job reads the model where the registry keeps it."""
         network = self.config.network
-        domains: dict[str, pulumi.Input[str]] = {
-            domain.replace("*", "any").replace(".", "-"): domain for domain in network.outbound
-        }
+        domains: dict[str, pulumi.Input[str]] = {rule_name(domain): domain for domain in network.outbound}
         if network.isolation == "approved_outbound":
             hosts = self.shared.require_output("registry_hosts")
             domains["registry-storage"] = hosts.apply(

@@ -20,7 +20,8 @@ def open_private_access(place: Place, config: NetworkConfig, *, databricks: bool
     """The environment's virtual network, or None when the stack does not ask for private endpoints."""
     if not config.private_endpoints:
         return None
-    from mlops.infra.components.network import ZONES, Network, NetworkProps
+    from mlops.infra.components.network import Network, NetworkProps
+    from mlops.infra.limits import ZONES
 
     wanted = [zone for zone in ZONES if databricks or zone != "databricks"]
 

@@ -276,7 +276,7 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
     loc: Loc = tuple(part for part in error["loc"] if part != "[key]")  # of a mapping's own key
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
-        allowed = sorted(_fields_at(model, loc[:-1]))
+        allowed = sorted(fields_at(model, loc[:-1]))
         close = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return loc, f"unknown field; allowed: {', '.join(allowed)}{hint}"
@@ -325,7 +325,8 @@ def _plain(kind: str, context: Mapping[str, Any]) -> str:
     return next(matching, "").format_map(context)
 
 
-def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
+def fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The fields that a file may give at `loc`; none where no model is."""
     current: Any = model
     for part in loc:
         if isinstance(part, int) or not (isinstance(current, type) and issubclass(current, BaseModel)):

@@ -11,17 +11,7 @@ import pulumi
 from pulumi_azure_native import network, privatedns
 
 from mlops.infra.components.base import Component, Place
-
-ZONES: Mapping[str, str] = {
-    "blob": "privatelink.blob.core.windows.net",
-    "file": "privatelink.file.core.windows.net",
-    "queue": "privatelink.queue.core.windows.net",
-    "vault": "privatelink.vaultcore.azure.net",
-    "registry": "privatelink.azurecr.io",
-    "workspace": "privatelink.api.azureml.ms",
-    "notebooks": "privatelink.notebooks.azure.net",
-    "databricks": "privatelink.azuredatabricks.net",
-}
+from mlops.infra.limits import ZONES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -25,6 +25,11 @@ def guid(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
 
+def _place(stack: str) -> str:
+    """Project and stack, without the organization."""
+    return stack.partition("/")[2]
+
+
 def _stored(region: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
     """The storage accounts that Azure makes for a region of a registry, under a name that it chooses."""
     kind = "systemCreatedStorageAccount"
@@ -63,7 +68,8 @@ class PretendAzure(mocks.Mocks):
 
     def _reference(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         name = str(args.resource_id or args.inputs["name"])
-        outputs = self._stack_outputs.get(name)
+        # Whose organization it is, only the backend knows: Pulumi Cloud has one, a folder none.
+        outputs = next((o for n, o in self._stack_outputs.items() if _place(n) == _place(name)), None)
         if outputs is None:
             raise InvalidInput(
                 f"the stack refers to {name}, which is not planned before it; known: "
