@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from itertools import takewhile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -117,6 +117,18 @@ class DatabricksPlace(Spec):
     """Of Unity Catalog; empty: the environment's name."""
 
 
+_Destinations = list[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]]
+
+
+class DatabricksNotify(Spec):
+    """Whom Databricks itself tells how a job ended: ids of the workspace's notification destinations."""
+
+    failure: _Destinations = Field(default=[], max_length=3)
+    """Told when a job failed. One that was cancelled tells nobody."""
+    success: _Destinations = Field(default=[], max_length=3)
+    """Told when a job ended well."""
+
+
 class DatabricksSettings(Spec):
     """The target `databricks`: a workspace, and a catalog for each environment."""
 
@@ -142,6 +154,7 @@ class DatabricksSettings(Spec):
     """Id of the SQL warehouse that reads captured traffic; empty: it is not read."""
     scale_to_zero: bool = False
     """Whether a served entity without requests gives up its machines; the next request waits for one."""
+    notify: DatabricksNotify = DatabricksNotify()
     environments: dict[ModelName, DatabricksPlace] = {}
     """By environment."""
 
