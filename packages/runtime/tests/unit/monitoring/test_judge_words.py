@@ -218,6 +218,14 @@ def test_every_rate_and_every_column_has_its_line() -> None:
     assert found[5].limit == "at most 5.00%" and found[5].values["null_rate"] == 0.5
 
 
+def test_a_column_that_nobody_names_hides_no_other() -> None:
+    columns = [Column(name="t", type="string"), *(Column(name=name, type="number") for name in "abc")]
+    facts = {column.name: ColumnFacts(None, rows=10) for column in columns}
+    reference = Profile(source="test", rows=10, columns=[])
+    rules = Rules({"numerical": {"null_value_rate": 0.2}}, features=("a", "c", "t"))
+    assert [one.name for one in judge.quality(columns, facts, reference, rules)] == ["a", "c"]
+
+
 def test_a_volume_says_between_what() -> None:
     limit = VolumeLimit(max_fall=0.2, max_rise=3.0)
     found = judge.volume(100, [90, 100, 5000], limit, 10)
