@@ -138,6 +138,8 @@ class DatabricksSettings(Spec):
     """Of serverless compute: it decides which Python there is."""
     workload_size: Literal["Small", "Medium", "Large"] = "Small"
     """Of a served entity."""
+    warehouse: str = ""
+    """Id of the SQL warehouse that reads captured traffic; empty: it is not read."""
     scale_to_zero: bool = False
     """Whether a served entity without requests gives up its machines; the next request waits for one."""
     environments: dict[ModelName, DatabricksPlace] = {}

@@ -15,6 +15,7 @@ def open_databricks(root: Path, settings: Settings) -> Target:
     from mlops.targets.databricks.data import DatabricksData
     from mlops.targets.databricks.endpoints import DatabricksEndpoints
     from mlops.targets.databricks.jobs import DatabricksJobs
+    from mlops.targets.databricks.observations import DatabricksObservations
     from mlops.targets.databricks.registry import DatabricksRegistry
     from mlops.targets.databricks.store import DatabricksStore
 
@@ -27,4 +28,5 @@ def open_databricks(root: Path, settings: Settings) -> Target:
         endpoints=DatabricksEndpoints(connection),
         store=store,
         data=data,
+        observations=DatabricksObservations(connection),
     )
