@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import resource
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -129,6 +130,41 @@ def test_while_another_process_delivers_it_waits_and_then_says_so(two: Outbox):
     assert "another process delivers" in said[0]
     assert sink.asked == 0
     assert 4 < sum(naps) < 6
+
+
+# --- file ----------------------------------------------------------------------------------------------
+
+
+def lines(path: Path) -> list[int]:
+    *whole, end = path.read_bytes().split(b"\n")
+    assert end == b""
+    return [json.loads(line)["data"]["version"] for line in whole]
+
+
+@pytest.mark.parametrize("half", [b"{", b'{"data": {"version": 9}}', b"x" * 200_000])
+def test_half_a_line_that_a_kill_left_spoils_no_other(tmp_path: Path, half: bytes):
+    sink = open_sink(tmp_path, FileSink(kind="file", path="told.jsonl"))
+    sink.send([event(1)])
+    with (tmp_path / "told.jsonl").open("ab") as stream:
+        stream.write(half)
+    sink.send([event(2), event(3)])
+    assert lines(tmp_path / "told.jsonl") == [1, 2, 3]
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_leaves_whole_ones(tmp_path: Path):
+    sink = open_sink(tmp_path, FileSink(kind="file", path="told.jsonl"))
+    sink.send([event(1)])
+    written = (tmp_path / "told.jsonl").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written + written // 2, before[1]))
+    try:
+        with pytest.raises(Undelivered, match=r"told\.jsonl"):
+            sink.send([event(2), event(3)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert lines(tmp_path / "told.jsonl") == [1]
+    sink.send([event(2), event(3)])
+    assert lines(tmp_path / "told.jsonl") == [1, 2, 3]
 
 
 # --- webhook -------------------------------------------------------------------------------------------

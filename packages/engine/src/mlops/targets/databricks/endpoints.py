@@ -149,13 +149,19 @@ class DatabricksEndpoints(RemoteEndpoints):
         model: str,
         payload: Mapping[str, Any],
         deployment: str | None = None,
+        *,
+        synthetic: bool = False,
     ) -> dict[str, Any]:
-        """One authenticated request. Raises `TargetError` with the endpoint's answer when it is not 200."""
+        """One authenticated request. Raises `TargetError` with the endpoint's answer when it is not 200.
+
+        One to a deployment by its name is taken for `synthetic`, too.
+        """
         name = self._connection.endpoint(environment, model)
         place = f"the endpoint of {model} in {environment}"
         if deployment:
             self._counters.started(environment, name, deployment)
-        answer = self._ask(environment, name, deployment, payload, place)
+        body = _served.asked(payload, own=synthetic or deployment is not None)
+        answer = self._ask(environment, name, deployment, body, place)
         if deployment:
             self._counters.sent(environment, name, deployment, answer.status_code)
         if answer.status_code in _REFUSED:
@@ -167,13 +173,12 @@ class DatabricksEndpoints(RemoteEndpoints):
         return _served.answered(json.loads(answer.content), self._connection.is_binary(model))
 
     def _ask(
-        self, environment: str, name: str, deployment: str | None, payload: Mapping[str, Any], place: str
+        self, environment: str, name: str, deployment: str | None, body: Mapping[str, Any], place: str
     ) -> Any:
         """One request without the SDK's retries: a rollout counts failed requests, and a hidden one would be
         a lie."""
         import requests
 
-        body = _served.asked(payload, own=deployment is not None)
         path = f"/serving-endpoints/{name}"
         path += f"/served-models/{deployment}/invocations" if deployment else "/invocations"
         config = self._connection.client(environment).config
