@@ -220,7 +220,7 @@ def test_every_rate_and_every_column_has_its_line() -> None:
 
 def test_a_column_that_nobody_names_hides_no_other() -> None:
     columns = [Column(name="t", type="string"), *(Column(name=name, type="number") for name in "abc")]
-    facts = {column.name: ColumnFacts(None, rows=10) for column in columns}
+    facts = {name: ColumnFacts(None, rows=10) for name in "abc"}
     reference = Profile(source="test", rows=10, columns=[])
     rules = Rules({"numerical": {"null_value_rate": 0.2}}, features=("a", "c", "t"))
     assert [one.name for one in judge.quality(columns, facts, reference, rules)] == ["a", "c"]

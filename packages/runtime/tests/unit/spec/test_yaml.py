@@ -44,6 +44,13 @@ def refusal(text: str, model: type = DesiredState) -> str:
             "release: 7\nstrategy:\n  analysis: 1 hour\n",
             ["file.yaml:3: strategy.analysis", "60s", "'1 hour'"],
         ),
+        *(
+            (
+                f"release: 7\nstrategy: {{analysis: {given}}}\n",
+                ["2: strategy.analysis: must be at most 36500d"],
+            )
+            for given in ("9" * 400 + "d", "36501d", "99999999999", ".inf", ".nan")
+        ),
         ("release: 7\nrelease: 8\n", ["file.yaml:2", "given twice"]),
         ("release: [\n", ["not valid YAML"]),
         ("hold: null\nrelease: 2026-02-30\n", ["file.yaml:2: not valid YAML", "'2026-02-30' is no date"]),
