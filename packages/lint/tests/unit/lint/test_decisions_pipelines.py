@@ -283,7 +283,7 @@ CASES = [
     ("pipeline.yml", {"component": "./inner.yml", "jobs": GONE}, ["missing-input inputs", "unknown-input inputs.rate", "unknown-input inputs.rows", "unknown-input inputs.where"]),
     ("pipeline.yml", {"component": "./inner.yml", "jobs": GONE, "inputs": {"data": {"type": "uri_folder", "path": "./folder"}}, "outputs": GONE}, []),
     ("pipeline.yml", {"component": "./none.yml", "jobs": GONE}, ["missing-file component"]),
-    ("pipeline.yml", {"component": "./train.yml", "jobs": GONE, "inputs": {"rows": {"type": "uri_folder", "path": "./folder"}, "rate": 2}, "outputs": GONE}, ["bad-literal inputs.rate"]),
+    ("pipeline.yml", {"component": "./train.yml", "jobs": GONE, "inputs": {"rows": {"type": "uri_folder", "path": "./folder"}, "rate": 2}, "outputs": GONE}, ["type-mismatch component"]),
     ("flow.yml", {}, ["preview jobs.again.type", "preview jobs.choose.type"]),
     ("flow.yml", {"jobs.choose.condition": GONE}, ["flow jobs.choose", "preview jobs.again.type", "preview jobs.choose.type"]),
     ("flow.yml", {"jobs.choose.true_block": GONE}, ["preview jobs.again.type", "preview jobs.choose.type"]),

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -186,7 +187,12 @@ class Jobs:
         if not self.apart:
             from mlops.steps.on_databricks import main
 
-            status = main(parameters)
+            try:
+                status = main(parameters)
+            except Exception:  # noqa: BLE001  whatever ends an entry point, the task has failed by it
+                task.log = traceback.format_exc()
+                task.end("FAILED", "RUN_EXECUTION_ERROR", task.log[-1000:])
+                return
             if status:
                 task.end("FAILED", "RUN_EXECUTION_ERROR", "SystemExit: the entry point failed")
             else:

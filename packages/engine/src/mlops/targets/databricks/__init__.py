@@ -11,6 +11,7 @@ from mlops.targets.base import Target
 
 def open_databricks(root: Path, settings: Settings) -> Target:
     """The Databricks target of the repository at `root`; opening it asks nothing and imports no client."""
+    from mlops.targets.databricks.batch import DatabricksBatch
     from mlops.targets.databricks.connect import Connection
     from mlops.targets.databricks.data import DatabricksData
     from mlops.targets.databricks.endpoints import DatabricksEndpoints
@@ -29,4 +30,5 @@ def open_databricks(root: Path, settings: Settings) -> Target:
         store=store,
         data=data,
         observations=DatabricksObservations(connection),
+        batch=DatabricksBatch(connection, data),
     )

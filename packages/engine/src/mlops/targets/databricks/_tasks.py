@@ -53,7 +53,7 @@ def job_of(pipeline: Pipeline, inputs: Mapping[str, Given], resolve: AssetResolv
     files: dict[str, bytes] = {}
     steps: dict[str, Any] = {}
     for step in pipeline.steps.values():
-        given = step_inputs(pipeline, step, inputs=inputs, outputs=outputs, resolve=resolve)
+        given = step_inputs(pipeline, step, inputs=inputs, outputs=outputs, resolve=resolve, here=False)
         texts = {name: _text(value, volume, uploads) for name, value in given.items()}
         outputs_here = {name: f"{LOCAL}/outputs/{name}" for name in step.component.outputs}
         paths = [name for name, value in given.items() if value.is_path or value.text.startswith(SCHEME)]
