@@ -115,6 +115,9 @@ class DatabricksPlace(Spec):
     """Address of the workspace that serves it."""
     catalog: str = ""
     """Of Unity Catalog; empty: the environment's name."""
+    principal: str = ""
+    """Who applies to it, or trains there: a service principal's application id or a group, to which the Asset
+    Bundle grants what it needs; empty: grants are made by hand."""
 
 
 _Destinations = list[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]]
