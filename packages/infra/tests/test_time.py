@@ -70,7 +70,7 @@ def test_a_month_to_come_counts_and_every_other_is_this_one(wanted: date | None,
 @pytest.mark.parametrize("stack", ENVIRONMENTS)
 def test_a_budget_that_exists_keeps_its_month(stack: str) -> None:
     (budget,) = plan(stack).of("consumption:Budget")
-    assert budget.options["ignore_changes"] == ["timePeriod"]
+    assert budget.options["ignore_changes"] == ["eTag", "timePeriod"]
     assert "replace_on_changes" not in budget.options
 
 

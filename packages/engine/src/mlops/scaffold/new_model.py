@@ -114,7 +114,7 @@ def _rendered(name: str, package: str, kind: Kind, task: str) -> dict[str, str]:
     templates = _templates(kind.name)
     return {
         _place(path.removesuffix(".jinja"), name, package): templates.get_template(path).render(
-            facts, imports=_imports(package, tests=path.startswith("tests/"))
+            facts, imports=_imports(package)
         )
         for path in paths
     }
@@ -132,13 +132,12 @@ def _place(path: str, name: str, package: str) -> str:
     return f"src/{package}/{rest}" if room == "usecase" else f"pipelines/{name}/{rest}"
 
 
-def _imports(package: str, *, tests: bool) -> str:
+def _imports(package: str) -> str:
     """Sorted as the linter wants them, whatever the package's name begins with."""
-    own = [f"from {package}.columns import INPUTS, TARGET"]
-    own += [f"from {package} import usecase"] if tests else []
-    errors = "from mlops.errors import InvalidInput" + ("" if tests else ", Problem")
-    lines = [*own, errors]
-    lines += ["from mlops.spec.split import Split", "from mlops.steps.split import sides"] if tests else []
+    lines = [
+        f"from {package}.columns import INPUTS, TARGET",
+        "from mlops.errors import InvalidInput, Problem",
+    ]
     return "\n".join(sorted(lines, key=lambda line: line.split()[1]))
 
 

@@ -81,7 +81,7 @@ WRONG = [
     ("settings", "mlops.toml", 'name = "flights-mlops"', 'name = "f"', "project.name"),
     ("stack files", DEV, "westeurope", "westmoon", "environments/Pulumi.dev.yaml:"),
     ("stack files", PROD, "mlops:protect: true", "mlops:protct: true", "protct"),
-    ("stack files", DEV, "    cpu: {", "    cpu-12: {", "cpu-12"),
+    ("stack files", DEV, "    cpu-cluster: {", "    cpu-12: {", "cpu-12"),
     ("policy", POLICY, "auto_merge: true", "auto_merge: perhaps", "auto_merge"),
     ("policy", POLICY, "  staging:", "  test:", "order must name every environment"),
 ]

@@ -30,6 +30,7 @@ from mlops.spec.settings import load_settings
 from mlops.spec.tasks import is_values
 from mlops.steps import artifact
 from mlops.steps.about import about
+from mlops.steps.asked import sides_of
 from mlops.steps.estimators import fit
 from mlops.steps.metrics import Scores, encode_truth
 
@@ -171,14 +172,16 @@ def test_the_tests_that_it_brings_pass_on_what_it_brings(
     for name in [n for n in sys.modules if n.partition(".")[0] in ("newcomer", "test_newcomer")]:
         monkeypatch.delitem(sys.modules, name)
     brought = vars(import_module("test_newcomer"))
-    given = {"raw": fork / "raw", "tmp_path": fork / "empty"}
-    for folder in given.values():
+    raw, scratch = fork / "raw", fork / "scratch"
+    for folder in (raw, scratch):
         folder.mkdir()
-    brought["usecase"].load(given["raw"])
-    found = [call for name, call in brought.items() if name.startswith("test_")]
-    for call in found:
+    usecase = brought["usecase"]
+    usecase.load(raw)
+    given = {"raw": raw, "tmp_path": scratch, "sides": sides_of(usecase, brought["TRAINING"], raw)}
+    tests = [call for name, call in brought.items() if name.startswith("test_")]
+    for call in tests:
         call(**{name: given[name] for name in inspect.signature(call).parameters})
-    assert len(found) > 2
+    assert len(tests) > 2
 
 
 @pytest.mark.parametrize("kind", [kind for kind in kinds.names() if kinds.kind(kind).groups])
