@@ -40,6 +40,7 @@ def shared(stack: Stack, config: SharedStack) -> None:
             location=config.location,
             registry=registry.registry.name,
             registry_id=registry.registry.id,
+            registry_hosts=registry.hosts,
             reader_role_id=roles.ids[REGISTRY_READER],
             publisher_role_id=roles.ids[REGISTRY_PUBLISHER],
             environment_role_ids=for_environments.ids,

@@ -243,9 +243,9 @@ def test_the_verb_prints_a_machines_json_and_renews(
         sum((x["idle"] or 0) + (x["busy"] or 0) for x in dev["lines"]), abs=0.1
     )
     monkeypatch.setattr(renew, "read_page", lambda _: json.dumps({"Items": [row("westeurope", 0.262)]}))
-    answer = run("--renew")
+    answer = run("--renew", "--stack", "prod")
     assert answer.exit_code == 4, answer.output
-    assert "no single price of registry Standard day (westeurope)" in answer.stderr
+    assert "no single price of storage GZRS GB (westeurope)" in answer.stderr
     own = table(repository)
     assert own.meters[VM].prices == {"westeurope": 0.262}
     assert own.meters["log GB"] == METERS["log GB"], "what the list lacks stays"

@@ -83,6 +83,18 @@ def test_engine_says_a_wrong_value_in_a_sentence(tmp_path: Path) -> None:
         assert "Traceback" not in done.stdout + done.stderr
 
 
+def test_engine_takes_a_day_without_quotes(another: Callable[[], Engine]) -> None:
+    """The CLI hands it over with a time of its own; the plan had taken it, and an update refused it."""
+    engine = another()
+    engine.edit("dev", r"^    amount: ", "    start: 2099-01-01\n    amount: ")
+    done = engine.run("preview", "--expect-no-changes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    engine.edit("dev", r"start: 2099-01-01", "start: 2099-01-02")
+    wrong = engine.run("preview")
+    assert wrong.returncode != 0
+    assert "budget.start: must be the first day of a month" in wrong.stdout, wrong.stdout + wrong.stderr
+
+
 def test_engine_second_update_changes_nothing(deployed: Engine) -> None:
     before = deployed.azure["log"]
     done = deployed.up("--expect-no-changes")
@@ -301,6 +313,26 @@ def test_engine_a_refresh_after_the_first_update_changes_nothing(
         )
     engine.log_in(_apply(engine, stack))
     gone = engine.run("destroy", "--yes", "--refresh", stack=stack)
+    assert gone.returncode == 0, gone.stdout + gone.stderr
+    assert set(engine.azure["resources"]) == before
+
+
+@pytest.mark.timeout(900)
+def test_engine_a_protected_environment_goes_as_the_page_says(another: Callable[[], Engine]) -> None:
+    """Made protected, as every production is: one update opens it, then `apply` destroys it."""
+    engine = another()
+    before = set(engine.azure["resources"])
+    engine.init("staging")
+    engine.edit("staging", r"mlops:protect: .*", "mlops:protect: true")
+    made = engine.up(stack="staging")
+    assert made.returncode == 0, made.stdout + made.stderr
+    kept = engine.run("destroy", "--yes", "--skip-preview", stack="staging")
+    assert kept.returncode != 0
+    engine.edit("staging", r"mlops:protect: .*", "mlops:protect: false")
+    open_again = engine.up(stack="staging")
+    assert open_again.returncode == 0, open_again.stdout + open_again.stderr
+    engine.log_in(_apply(engine, "staging"))
+    gone = engine.run("destroy", "--yes", "--refresh", stack="staging")
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert set(engine.azure["resources"]) == before
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -15,6 +16,9 @@ from mlops.errors import InvalidInput
 from mlops.infra.load import StackFile, parse_stack, raw_stack_file
 from mlops.infra.outbound import conda_hosts, docker_hosts, image_hosts, lacking, needed, pip_hosts
 from mlops.infra.plan import api
+from mlops.spec.settings import load_settings
+
+RULE = "machinelearningservices:ManagedNetworkSettingsRule"
 
 
 def test_the_repository_needs_conda_and_pypi() -> None:
@@ -177,3 +181,42 @@ def test_a_named_builder_is_taken() -> None:
     more = {**CLUSTERS, "builds": {"vm_size": "Standard_D4ds_v5", "max_nodes": 1}}
     graph = plan("staging", clusters=more, image_builds="builds")
     assert graph.named("workspace").inputs["imageBuildCompute"] == "builds"
+
+
+_CLOSED = {"isolation": "approved_outbound", "outbound": ["pypi.org"]}
+_QUEUES = {"outbound-storage-queue", "outbound-storage-table"}
+
+
+@pytest.mark.parametrize(
+    ("network", "batch", "expected"),
+    [
+        (_CLOSED, True, _QUEUES),
+        (_CLOSED, False, set()),
+        ({"isolation": "internet_outbound", "private_endpoints": True}, True, _QUEUES),
+        ({"isolation": "internet_outbound"}, True, set()),
+        ({"isolation": "open"}, True, set()),
+        ({"isolation": "open", "private_endpoints": True}, True, set()),
+    ],
+)
+def test_batch_jobs_reach_queues_and_tables_of_a_closed_storage(
+    network: dict[str, Any], batch: bool, expected: set[str]
+) -> None:
+    models = {name: {"batch": batch} for name in load_settings(ROOT).models}
+    graph = plan("staging", network=network, endpoints=models)
+    rules = [r for r in graph.of(RULE) if r.name.startswith("outbound-storage-")]
+    assert {r.name for r in rules} == expected
+    account = graph.named("storage")
+    assert all(r.get("properties.destination.serviceResourceId") == account.id for r in rules)
+
+
+def test_batch_jobs_reach_what_the_registry_keeps() -> None:
+    hosts = plan("shared").exports["registry_hosts"]
+    (rule,) = [r for r in plan("prod").of(RULE) if r.name == "outbound-registry-storage"]
+    assert rule.get("properties.destination") in hosts.values()
+    assert str(rule.get("properties.destination")).endswith(".blob.core.windows.net")
+    assert [r for r in plan("dev").of(RULE) if r.name == "outbound-registry-storage"] == []
+
+
+def test_a_replica_of_the_registry_is_read_where_it_is() -> None:
+    hosts = plan("shared", replicas=["northeurope"]).exports["registry_hosts"]
+    assert len(hosts) == 2

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import FrozenInstanceError
+from dataclasses import FrozenInstanceError, replace
 from datetime import date
 from types import SimpleNamespace
 from typing import Any
@@ -50,16 +50,18 @@ ELSEWHERE = next(role.name for role in CUSTOM if role.where != "environments")
     ],
 )
 def test_what_another_stack_made_is_not_changed_from_here(role: str, of_own: bool, bad: bool) -> None:
-    made_of = {"scope": (GROUP.urn,)} if of_own else {}
     given = resource(
         "authorization:RoleAssignment",
         "given",
         inputs={"roleDefinitionId": f"/subscriptions/a/roleDefinitions/{role}"},
-        property_dependencies=made_of,
+        property_dependencies={"scope": (GROUP.urn,)} if of_own else {},
     )
     tags = {"tags": {"project": "other"}}  # of a resource: only a group says whose stack it is
     other = resource("network:PrivateEndpoint", "other", inputs={**given.inputs, **tags})
     assert told("MLOPS_ACCESS_8", GROUP, given, other) == (["given"] if bad else [])
+    if not of_own:  # what made it may be known, and not be of this stack
+        made = replace(given, property_dependencies={"scope": ("urn:of-another-stack",)})
+        assert told("MLOPS_ACCESS_8", GROUP, made) == told("MLOPS_ACCESS_8", GROUP, given)
 
 
 @pytest.mark.parametrize("kind", checks_data.DIAGNOSED)
@@ -194,6 +196,7 @@ ONE, OTHER_RULE, OTHER_RESOURCE = (
         ([Skip("x", "A_1", "known")], [(ONE, "known")], []),
         ([Skip("x", "A_1", "known"), Skip("y", "A_1", "too")], [(ONE, "known"), (OTHER_RESOURCE, "too")], []),
         ([Skip("x", "A_9", "known"), Skip("x", "A_1", "known")], [(ONE, "known")], [UNUSED]),
+        ([Skip("z", "A_1", "known"), Skip("x", "A_1", "known")], [(ONE, "known")], [UNUSED]),
         ([Skip("x", "A_1", " ")], [], [REASONLESS]),
         ([Skip("x", "A_9", "known")], [], [UNUSED]),
         ([Skip("z", "A_1", "known")], [], [UNUSED]),

@@ -84,7 +84,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ({"clusters": {"cpu": {"vm_size": "D2", "max_nodes": 1}}}, "clusters.cpu.vm_size: "),
         (
             {"clusters": {"cpu": {"vm_size": "Standard_D2_v3", "max_nodes": 1, "min_nodes": 2}}},
-            "min_nodes must not exceed max_nodes",
+            "min_nodes: must not exceed max_nodes",
         ),
         ({"location": "mars"}, "location: must be a public region of Azure, one of .*westeurope"),
         ({"network": {"isolation": "none"}}, "network.isolation: .*approved_outbound"),
@@ -104,7 +104,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ({"budget": {"amount": 10, "start": "2026-01-01", "contacts": []}}, "budget.contacts: "),
         ({"alerts": {"emails": ["nobody"]}}, "alerts.emails.0: must be an e-mail address"),
         ({"shared_stack": "shared"}, "shared_stack: "),
-        ({"protect": True, "ttl": "14d"}, "`ttl` needs `protect: false`"),
+        ({"protect": True, "ttl": "14d"}, "ttl: needs `protect: false`"),
         ({"ttl": "two weeks"}, "ttl: "),
         (
             {"github": {"subject_prefix": "repo:o/r", "environments": {"serve": "prod"}}},
@@ -115,7 +115,7 @@ def test_the_defaults_are_the_safe_ones() -> None:
         ({"endpoints": {"freight": {"auth": "none"}}}, "endpoints.freight.auth: .*'entra' or 'key'"),
         ({"options": {"kubernetes": {}}}, "options.kubernetes: unknown field; allowed: aks"),
         ({"options": {"aks": {"compute": "cpu"}}}, "is the name of a cluster already"),
-        ({"options": {"aks": {"min_nodes": 5, "max_nodes": 3}}}, "min_nodes must not exceed max_nodes"),
+        ({"options": {"aks": {"min_nodes": 5, "max_nodes": 3}}}, "min_nodes: must not exceed max_nodes"),
         (
             {"options": {"container_instance": {"image": "score:latest"}}},
             "options.container_instance.image: ",

@@ -3,8 +3,8 @@ subscription.
 
 It keeps what exists in one JSON file and refuses what Azure would refuse: a name that is taken (409), a
 soft-deleted name, a missing parent, an unknown type, a change in place of what cannot change, a value that a
-rule of `rules` forbids today, and a call that the caller has no right to at that moment (`rights`). What one
-resource changes in another is read back from there.
+rule of `rules` forbids today, an operation beside another one on the same thing, and a call that the caller
+has no right to at that moment (`rights`). What one resource changes in another is read back from there.
 
 Environment: `STAND_IN_STATE` is the JSON file, `STAND_IN_CALLER` the object id of who calls (empty: a
 person who owns the subscription), `STAND_IN_DELAY` how often what uses a grant finds that it does not
@@ -15,10 +15,12 @@ every resource fails the first time: one half before it is there, the other afte
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
 import threading
+import time
 import zlib
 from collections.abc import Iterator, Mapping
 from concurrent import futures
@@ -35,7 +37,7 @@ from mlops.infra.arm_types import ARM_TYPES
 from mlops.infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
 from stand_in import rights
 from stand_in.read_back import read_back, refreshed
-from stand_in.rules import in_use, not_yet, over_quota, refusals
+from stand_in.rules import in_use, kept, not_yet, occupied, over_quota, refusals
 
 VERSION = "3.29.0"
 CALLER = os.environ.get("STAND_IN_CALLER") or rights.PERSON
@@ -43,6 +45,8 @@ QUOTA: dict[str, int] = json.loads(os.environ.get("STAND_IN_QUOTA") or "{}")
 BREAKS = bool(os.environ.get("STAND_IN_BREAKS"))
 DELAY = int(os.environ.get("STAND_IN_DELAY") or 0)
 TODAY = date.fromisoformat(os.environ.get("STAND_IN_TODAY") or datetime.now(UTC).date().isoformat())
+_LONG = 0.1
+"""Seconds that an operation takes where nothing else may begin meanwhile."""
 UNKNOWN = "04da6b54-80e4-46f7-96ec-b56ff0331ba9"
 SOFT_DELETED = {"keyvault:Vault", "machinelearningservices:Workspace", "operationalinsights:Workspace"}
 """Kinds whose name stays taken after a deletion."""
@@ -84,6 +88,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def __init__(self, cloud: Cloud) -> None:
         self.cloud = cloud
+        self.busy: set[str] = set()
 
     def Handshake(self, request: Any, context: Any) -> Any:
         return provider_pb2.ProviderHandshakeResponse(
@@ -159,7 +164,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 grpc.StatusCode.INVALID_ARGUMENT, f"{kind}: an input is not known when it is created"
             )
         made = identity(kind, inputs)
-        with self.cloud.lock:
+        with self._alone(kind, inputs, made, context), self.cloud.lock:
             self._refuse(kind, made, inputs, context)
             outputs = PretendAzure({}).computed(kind, made, inputs)
             outputs = {
@@ -180,6 +185,22 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
                 # A long operation that ends badly: it exists, and the provider says what it knows of it.
                 _end_half(context, made, inputs, outputs)
         return provider_pb2.CreateResponse(id=made, properties=struct(outputs))
+
+    @contextlib.contextmanager
+    def _alone(self, kind: str, inputs: dict[str, Any], made: str, context: Any) -> Iterator[None]:
+        """While the operation takes its time nothing else may begin on what it occupies."""
+        targets = occupied(kind, inputs, made)
+        with self.cloud.lock:
+            if busy := [t for t in targets if t in self.busy]:
+                said = f"409 AnotherOperationInProgress: {made} needs {busy[0]} for itself"
+                context.abort(grpc.StatusCode.ABORTED, said)
+            self.busy |= set(targets)
+        if targets:
+            time.sleep(_LONG)
+        try:
+            yield
+        finally:
+            self.busy -= set(targets)
 
     def _may(self, verb: str, kind: str, resource_id: str, inputs: dict[str, Any], context: Any) -> None:
         """End the call unless the caller has the right to it now."""
@@ -223,6 +244,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         if not request.preview:
             with self.cloud.lock:
                 self._may("write", kind, request.id, inputs, context)
+                was = self.cloud.resources[request.id.lower()]["outputs"]
+                for refusal in kept(kind, was, inputs):
+                    context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
                 self.cloud.resources[request.id.lower()] = {
                     "id": request.id,
                     "kind": kind,

@@ -48,8 +48,31 @@ def _network(outputs: Outputs, own: str, others: Others) -> Outputs:
     return {**outputs, "subnets": [{"name": s["name"]} for s in subnets]}
 
 
+def _diagnostics(outputs: Outputs, own: str, others: Others) -> Outputs:
+    """Some kinds take a destination and show none (Azure/azure-rest-api-specs#22400)."""
+    return {k: v for k, v in outputs.items() if k != "logAnalyticsDestinationType"}
+
+
+def _budget(outputs: Outputs, own: str, others: Others) -> Outputs:
+    """A tag of its own that moves (MicrosoftDocs/azure-docs#34023)."""
+    return {**outputs, "eTag": '"1d34d016a593709"'}
+
+
+def _kubernetes(outputs: Outputs, own: str, others: Others) -> Outputs:
+    """The autoscaler has added a node, and the patch channel a version (learn.microsoft.com, Automatically
+    upgrade an AKS cluster)."""
+    pools = [
+        {**pool, "count": int(pool.get("count", 0)) + 1, "orchestratorVersion": "1.99.9"}
+        for pool in outputs.get("agentPoolProfiles", [])
+    ]
+    return {"kubernetesVersion": "1.99.9", **outputs, "agentPoolProfiles": pools}
+
+
 _SHOWN: Mapping[str, Callable[[Outputs, str, Others], Outputs]] = {
     f"{ML}Workspace": _workspace,
+    "consumption:Budget": _budget,
+    "containerservice:ManagedCluster": _kubernetes,
+    "monitor:DiagnosticSetting": _diagnostics,
     "network:PrivateEndpoint": _private_endpoint,
     "network:VirtualNetwork": _network,
 }

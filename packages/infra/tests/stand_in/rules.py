@@ -232,6 +232,191 @@ def in_use(kind: str, resource_id: str, resources: Mapping[str, Mapping[str, Any
     return None
 
 
+@dataclass(frozen=True)
+class Kept:
+    """A property that stays as it was made: Azure refuses a change in place, always or for some values."""
+
+    kind: str
+    path: str
+    source: str
+    said: str
+    refused: Callable[[Any, Any], bool] = lambda before, after: before != after
+
+
+def _at(inputs: Inputs, path: str) -> Any:
+    value: Any = inputs
+    for part in path.split("."):
+        value = value.get(part) if isinstance(value, Mapping) else None
+    return value
+
+
+def _layout(before: Any, after: Any) -> bool:
+    """One data centre (LRS, GRS) against three zones (ZRS, GZRS)."""
+    return ("ZRS" in str(before)) != ("ZRS" in str(after))
+
+
+def _weaker(before: Any, after: Any) -> bool:
+    order = ["Disabled", "AllowInternetOutbound", "AllowOnlyApprovedOutbound"]
+    return before in order and after in order and order.index(after) < order.index(before)
+
+
+def _sizes_of_pools(before: Any, after: Any) -> bool:
+    sizes = [{p["name"]: p.get("vmSize") for p in pools or []} for pools in (before, after)]
+    return any(name in sizes[1] and sizes[1][name] != size for name, size in sizes[0].items())
+
+
+def _resources(before: Any, after: Any) -> bool:
+    return [c.get("resources") for c in before or []] != [c.get("resources") for c in after or []]
+
+
+_VAULT, _ACCOUNT, _GROUP = "keyvault:Vault", "storage:StorageAccount", "containerinstance:ContainerGroup"
+_CLUSTER, _IMAGES = "containerservice:ManagedCluster", "containerregistry:Registry"
+_WORKSPACE = "machinelearningservices:Workspace"
+_ACI = "learn.microsoft.com, Update containers in Azure Container Instances (what needs a deletion)"
+_ACR = "learn.microsoft.com, Overview of customer-managed keys for Container Registry (while creating)"
+KEPT = (
+    Kept(
+        _VAULT,
+        "properties.softDeleteRetentionInDays",
+        "terraform-provider-azurerm#19006, MicrosoftDocs/azure-docs#110047",
+        "BadRequest: softDeleteRetentionInDays has been set already and can not be modified",
+    ),
+    Kept(
+        _VAULT,
+        "properties.enablePurgeProtection",
+        "terraform-provider-azurerm#19006",
+        "BadRequest: enabling the purge protection is irreversible",
+        lambda before, after: before is True and after is False,
+    ),
+    Kept(
+        _ACCOUNT,
+        "sku.name",
+        "terraform-provider-azurerm#6526, #12271, #17639",
+        "StorageAccountTypeConversionNotAllowed: the account can not be converted to that type",
+        _layout,
+    ),
+    Kept(
+        _ACCOUNT,
+        "encryption.requireInfrastructureEncryption",
+        "learn.microsoft.com, Enable infrastructure encryption for double encryption of data",
+        "BadRequest: infrastructure encryption is set when the account is made",
+        lambda before, after: bool(before) != bool(after),
+    ),
+    Kept(_IMAGES, "encryption.status", _ACR, "BadRequest: encryption is set when the registry is made"),
+    Kept(
+        _WORKSPACE,
+        "managedNetwork.isolationMode",
+        "learn.microsoft.com, Workspace managed virtual network isolation (one way)",
+        "ValidationError: the isolation mode can not be weakened",
+        _weaker,
+    ),
+    Kept(
+        _WORKSPACE,
+        "encryption.status",
+        "learn.microsoft.com, Customer-managed keys for Azure Machine Learning (limitations)",
+        "BadRequest: encryption is set when the workspace is made",
+    ),
+    Kept(
+        "network:VirtualNetwork",
+        "addressSpace.addressPrefixes",
+        "learn.microsoft.com, Azure virtual network FAQ",
+        "InUsePrefixCannotBeDeleted: a subnet is in the address space",
+    ),
+    Kept(
+        "network:Subnet",
+        "addressPrefix",
+        "learn.microsoft.com, Troubleshoot subnets (in use)",
+        "InUseSubnetCannotBeUpdated: the subnet is in use",
+    ),
+    Kept(
+        "consumption:Budget",
+        "timePeriod.startDate",
+        "Azure/CanadaPubSecALZ#317, Azure/bicep#7149",
+        "BadRequest: the start date of budgets cannot be updated",
+    ),
+    Kept(
+        _CLUSTER,
+        "agentPoolProfiles",
+        "Azure/bicep-registry-modules#7130, pulumi-azure-native#959",
+        "PropertyChangeNotAllowed: changing agentPoolProfile.vmSize is not allowed",
+        _sizes_of_pools,
+    ),
+    Kept(
+        _CLUSTER,
+        "apiServerAccessProfile.enablePrivateCluster",
+        "learn.microsoft.com, Create a private AKS cluster (limitations)",
+        "PropertyChangeNotAllowed: changing enablePrivateCluster is not allowed",
+    ),
+    *(
+        Kept(_GROUP, path, _ACI, f"InvalidContainerGroupUpdate: {path} can not be updated")
+        for path in ("osType", "restartPolicy", "ipAddress.type", "subnetIds")
+    ),
+    Kept(_GROUP, "containers", _ACI, "InvalidContainerGroupUpdate: resources can not be updated", _resources),
+)
+
+
+def kept(kind: str, before: Inputs, after: Inputs) -> list[Refusal]:
+    """Everything that Azure has against turning a resource with these values into one with those."""
+    return [
+        Refusal("400", k.said)
+        for k in KEPT
+        if k.kind == kind and k.refused(_at(before, k.path), _at(after, k.path))
+    ]
+
+
+@dataclass(frozen=True)
+class Alone:
+    """What a resource occupies while it is made: an operation on the same thing meanwhile ends badly.
+
+    `of` names the things, from the inputs and the resource's own id."""
+
+    kind: str
+    source: str
+    of: Callable[[Inputs, str], list[str]]
+
+
+def _network_and_target(inputs: Inputs, own: str) -> list[str]:
+    subnet = str(_at(inputs, "subnet.id") or "")
+    targets = [str(c.get("privateLinkServiceId")) for c in inputs.get("privateLinkServiceConnections", [])]
+    return [subnet.rpartition("/subnets/")[0], *targets]
+
+
+ALONE = (
+    Alone(
+        "network:PrivateEndpoint",
+        "Azure/bicep-registry-modules#6001, terraform-provider-azurerm#28112, pulumi-azure-native#4509",
+        _network_and_target,
+    ),
+    Alone(
+        "network:PrivateDnsZoneGroup",
+        "terraform-provider-azurerm#21293 (an endpoint that is updating)",
+        lambda inputs, own: [own.rpartition("/privateDnsZoneGroups/")[0]],
+    ),
+    Alone(
+        "network:Subnet",
+        "pulumi-azure-native#1024, #699",
+        lambda inputs, own: [own.rpartition("/subnets/")[0]],
+    ),
+    Alone(
+        "managedidentity:FederatedIdentityCredential",
+        "learn.microsoft.com, Important considerations for federated identity credentials (at a time)",
+        lambda inputs, own: [own.rpartition("/federatedIdentityCredentials/")[0]],
+    ),
+    Alone(
+        "machinelearningservices:ManagedNetworkSettingsRule",
+        "learn.microsoft.com, Workspace managed virtual network isolation (one rule after another)",
+        lambda inputs, own: [own.rpartition("/outboundRules/")[0]],
+    ),
+)
+"""Azure says 409 or 429 to some of these and the provider tries again; what fails inside a long operation it
+does not (pulumi-azure-native, provider/pkg/azure/client_azcore.go, `shouldRetryConflict`)."""
+
+
+def occupied(kind: str, inputs: Inputs, own: str) -> list[str]:
+    """What a resource occupies while it is made, as lower-case ids."""
+    return [target.lower() for a in ALONE if a.kind == kind for target in a.of(inputs, own) if target]
+
+
 RULES = (
     *(Rule(kind, _PAGE, _named(kind)) for kind in _GRAMMAR),
     *(

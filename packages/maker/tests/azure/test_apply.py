@@ -4,23 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pandas as pd
 import pytest
-import yaml
-from typer.testing import CliRunner, Result
 
-from mlops.cli import _verbs  # noqa: F401  registers the commands
-from mlops.cli._app import app
-from mlops.lifecycle.desired.proven import recorded
 from mlops.serving import testing
-from mlops.spec.digest import tree_digest
-from mlops.spec.gates import GateResult, Interval
-from mlops.spec.proof import fact_tags, released_tags
-from mlops.spec.release import Data, Release, Source
 from mlops.spec.settings import load_settings
 from mlops.targets.azure.registry import AzureRegistry
 from tests.azure.conftest import ROOT
@@ -28,11 +17,10 @@ from tests.azure.emulator import Emulator
 from tests.azure.online_bench import IMAGE, AzureBench
 from tests.azure.rights import acting, everything_up
 from tests.contracts.endpoints import MODEL, write_artifacts
+from tests.contracts.released import EXAMPLE, ReleasedFork
 
 pytestmark = pytest.mark.e2e
 
-DIGEST = "sha256:" + "1" * 64
-EXAMPLE = ROOT / "pipelines/flights"
 SETTINGS = f"""
 target = "azure"
 [project]
@@ -44,89 +32,18 @@ image = "{IMAGE}"
 [models.{MODEL}.capture]
 enabled = true
 """
-POLICY = """
-order: [staging, prod]
-environments:
-  staging: {synthetic_traffic: true}
-  prod: {synthetic_traffic: true}
-"""
-DESIRED = """
-release: %d
-replaces: %s
-strategy: {canary: [50, 100], analysis: 1s, min_requests: 20, max_latency_p99_ratio: 50}
-hold: null
-"""
 
 
-class Repository:
-    """A fork with releases, and an origin; everything is committed and pushed."""
+class Repository(ReleasedFork):
+    """Versions are registered in the workspace that trains, and shared with the registry."""
 
     def __init__(self, folder: Path, emulator: Emulator) -> None:
-        self.root = folder / "fork"
-        self.root.mkdir()
-        self.git("init", "-q", "-b", "main")
-        subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(folder / "origin.git")], check=True)
-        self.git("remote", "add", "origin", str(folder / "origin.git"))
-        for name in ("dev", "staging", "prod", "shared"):
-            stack = f"environments/Pulumi.{name}.yaml"
-            self.write(stack, (ROOT / stack).read_text())
-        self.write(f"pipelines/{MODEL}/model.yaml", (EXAMPLE / "model.yaml").read_text())
-        self.write("mlops.toml", SETTINGS)
-        self.write("environments/policy.yaml", POLICY)
-        self.write(".gitignore", ".mlops/\n")
-        self.commit("Start")
+        super().__init__(folder, SETTINGS)
         self.bench = AzureBench(emulator, {}, load_settings(self.root))
-        self.runner = CliRunner()
 
-    def git(self, *args: str) -> str:
-        who = ["-c", "user.name=Ada", "-c", "user.email=ada@example.com"]
-        done = subprocess.run(["git", *who, *args], cwd=self.root, check=True, capture_output=True, text=True)
-        return done.stdout.strip()
-
-    def write(self, name: str, text: str) -> None:
-        path = self.root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(text, encoding="utf-8")
-
-    def commit(self, subject: str) -> str:
-        self.git("add", "-A")
-        self.git("commit", "-q", "--allow-empty", "-m", subject)
-        self.git("push", "-q", "--force", "origin", "HEAD:main")
-        return self.git("rev-parse", "HEAD")
-
-    def release(self, version: int, artifact: Path) -> None:
-        """A release, registered in the training workspace and shared with the registry."""
-        digest, trained = tree_digest(artifact), self.commit(f"Train {version}")
-        record = Release(
-            model=MODEL, version=version, digest=digest, created=datetime.now(UTC),
-            source=Source(commit=trained, branch="main", actor="ada", run_id=f"run{version}", pipeline="p",
-                          pipeline_digest=DIGEST),
-            data=Data(name="d", version="1", digest=DIGEST, window="2013-01", test_window="2013-04"),
-            environment=DIGEST, metrics={"roc_auc": Interval(value=0.7, low=0.6, high=0.8)},
-            gates=[GateResult(name="absolute", verdict="pass", observed="0.7", limit="0.6")],
-        )  # fmt: skip
-        registry = AzureRegistry(self.bench.connection)
-        made = registry.register(MODEL, artifact, digest, fact_tags(record))
-        assert made.version == version
-        source = record.source.model_copy(update={"run_id": made.run_id})
-        record = record.model_copy(update={"source": source})
-        registry.share(MODEL, version)
-        found = recorded(registry, registry.get(MODEL, version), seal=True)
-        registry.tag(MODEL, version, released_tags(found, record))
-        self.write(f"releases/{MODEL}/{version}.yaml", yaml.safe_dump(record.model_dump(mode="json")))
-        self.commit(f"Release {version}")
-
-    def ask_for(self, env: str, version: int, replaces: int | None) -> None:
-        self.write(f"environments/{env}/{MODEL}.yaml", DESIRED % (version, replaces or "null"))
-        self.commit(f"Ask for {version} in {env}")
-
-    def mlops(self, *args: str) -> Result:
-        return self.runner.invoke(app, ["-C", str(self.root), *args], catch_exceptions=False)
-
-    def done(self, *args: str) -> str:
-        result = self.mlops(*args)
-        assert result.exit_code == 0, result.output
-        return result.stdout
+    @property
+    def registry(self) -> AzureRegistry:
+        return AzureRegistry(self.bench.connection)
 
 
 @pytest.fixture(scope="module")
@@ -146,13 +63,6 @@ def fork(tmp_path: Path, tracked: Emulator, monkeypatch: pytest.MonkeyPatch) -> 
     return made
 
 
-def _served(fork: Repository, env: str) -> dict[int, int]:
-    """Share of traffic by release, as `mlops endpoints` tells."""
-    rows = json.loads(fork.done("endpoints", "--json"))
-    state = next(r for r in rows if r["environment"] == env)
-    return {d["release"]: d["traffic"] for d in state["deployments"]}
-
-
 def test_from_a_commit_to_an_endpoint_and_back(fork: Repository, artifacts: dict[str, Path]) -> None:
     fork.release(1, artifacts["one"])
     fork.release(2, artifacts["two"])
@@ -162,7 +72,7 @@ def test_from_a_commit_to_an_endpoint_and_back(fork: Repository, artifacts: dict
     assert fork.mlops("diff", "staging").exit_code == 2
     assert "serves release 1" in fork.done("apply", "staging")
     assert "nothing to do" in fork.done("diff", "staging")
-    assert _served(fork, "staging") == {1: 100}
+    assert fork.served("staging") == {1: 100}
     rows = fork.root / "rows.json"
     rows.write_text(json.dumps(testing.body()))
     answer = json.loads(fork.done("score", "--env", "staging", "--input", str(rows)))
@@ -175,7 +85,7 @@ def test_from_a_commit_to_an_endpoint_and_back(fork: Repository, artifacts: dict
     assert changed.exit_code == 2
     assert "because the settings of blue have changed" in changed.output.replace("\n", " ")
     fork.done("apply", "staging")
-    assert _served(fork, "staging") == {1: 100}
+    assert fork.served("staging") == {1: 100}
     assert "nothing to do" in fork.done("diff", "staging")
 
     # When release 2 predicts something else, its canary sends everybody back.
@@ -184,7 +94,7 @@ def test_from_a_commit_to_an_endpoint_and_back(fork: Repository, artifacts: dict
     failed = fork.mlops("apply", "staging")
     assert failed.exit_code == 3, failed.output
     assert "the distribution of predictions moved" in failed.output.replace("\n", " ")
-    served = _served(fork, "staging")
+    served = fork.served("staging")
     assert served.get(1) == 100 and not served.get(2)
 
     # And the hold stays until a person has decided; the rollback is a pull request that undoes the commit.
@@ -203,7 +113,7 @@ def test_prod_gets_what_staging_had_without_a_copy(
         fork.ask_for(env, 1, None)
         with acting(tracked, fork.root, env, "promote"):
             fork.done("apply", env)
-    assert _served(fork, "prod") == {1: 100}
+    assert fork.served("prod") == {1: 100}
     emulator = fork.bench.emulator
     mounted = {str(e.request.json["properties"]["model"]) for e in emulator.calls("PUT", "/deployments/blue")}
     assert len(mounted) == 1, "both environments mount the same version of the registry"

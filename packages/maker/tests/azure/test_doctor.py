@@ -26,7 +26,7 @@ from mlops.spec.settings import load_settings
 from tests.azure.emulator.subscription import Subscription
 from tests.azure.emulator.workspaces import SUBSCRIPTION
 from tests.azure.forges import github as github_api
-from tests.azure.forges.azure_devops import FakeAzureDevOps
+from tests.azure.forges.azure_devops import REPOSITORY_ID, FakeAzureDevOps
 from tests.azure.forges.github import FakeGitHub
 from tests.azure.fork import Place, place
 from tests.azure.provisioned import assign, bring_up, principal, scopes_of
@@ -343,6 +343,83 @@ def test_azure_devops_without_approvals_and_policies(devops: Place):
     assert [
         "review" in f.sentence or "checks of ci" in f.sentence for f in problems(devops, "main branch")
     ] == [True] * 2
+
+
+REVIEWS, BUILD = "fa4e907d-c16b-4a4c-9dfa-4906e5d171dd", "0609b952-1397-4640-95ec-e00a01b2c241"
+MAIN = {"repositoryId": REPOSITORY_ID, "refName": "refs/heads/main", "matchKind": "exact"}
+STRICT = {
+    "minimumApproverCount": 1,
+    "creatorVoteCounts": False,
+    "allowDownvotes": False,
+    "resetOnSourcePush": True,
+}
+
+
+@pytest.mark.parametrize(
+    "scope",
+    [
+        MAIN,
+        {**MAIN, "matchKind": "Exact"},
+        {**MAIN, "repositoryId": None},
+        {**MAIN, "refName": "refs/heads/", "matchKind": "Prefix"},
+        {"repositoryId": None, "refName": None, "matchKind": "DefaultBranch"},
+    ],
+)
+def test_branch_policies_of_azure_devops_that_hold_are_enough(devops: Place, scope: dict[str, Any]):
+    forge = devops.forge
+    assert isinstance(forge, FakeAzureDevOps)
+    forge.policies.clear()
+    forge.policy(REVIEWS, scope, **STRICT)
+    forge.policy(BUILD, scope, buildDefinitionId=1)
+    assert problems(devops, "main branch") == []
+    forge.policies[0]["settings"]["resetOnSourcePush"] = False
+    forge.policy(REVIEWS, scope, **STRICT)
+    assert problems(devops, "main branch") == [], "all policies hold, and one of them is strict"
+
+
+@pytest.mark.parametrize(
+    ("setting", "value", "says"),
+    [
+        ("resetOnSourcePush", False, "a vote outlives what is pushed after it"),
+        ("resetOnSourcePush", None, "a vote outlives what is pushed after it"),
+        ("creatorVoteCounts", True, "can approve it alone"),
+        ("allowDownvotes", True, "although a reviewer rejects it"),
+        ("minimumApproverCount", 0, "without a review"),
+    ],
+)
+def test_a_weak_review_policy_of_azure_devops_is_told_with_what_mends_it(
+    devops: Place, setting: str, value: object, says: str
+):
+    forge = devops.forge
+    assert isinstance(forge, FakeAzureDevOps)
+    forge.policies.clear()
+    forge.policy(REVIEWS, MAIN, **{**STRICT, setting: value})
+    forge.policy(BUILD, MAIN)
+    (found,) = problems(devops, "main branch")
+    assert says in found.sentence and "az repos policy approver-count" in found.fix
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        {"isEnabled": False},
+        {"isBlocking": False},
+        {"scope": {**MAIN, "repositoryId": "other"}},
+        {"scope": {**MAIN, "refName": "refs/heads/maintenance"}},
+        {"scope": {**MAIN, "refName": "refs/heads/release", "matchKind": "prefix"}},
+    ],
+)
+def test_a_branch_policy_of_azure_devops_that_does_not_hold_for_main_is_none(
+    devops: Place, elsewhere: dict[str, Any]
+):
+    forge = devops.forge
+    assert isinstance(forge, FakeAzureDevOps)
+    forge.policies.clear()
+    flags = dict(elsewhere)
+    scope = flags.pop("scope", MAIN)
+    forge.policy(REVIEWS, scope, **STRICT).update(flags)
+    forge.policy(BUILD, MAIN)
+    assert ["without a review" in f.sentence for f in problems(devops, "main branch")] == [True]
 
 
 def test_the_roles_of_a_stack_are_those_of_the_program(hub: Place):

@@ -30,8 +30,9 @@ environments:
 
 
 def write_artifacts(root: Path) -> dict[str, Path]:
-    """Models that answer, answer otherwise, fail, and do not load."""
+    """Models that answer, answer almost the same, answer otherwise, fail, and do not load."""
     testing.write_pyfunc(root / "one")
+    testing.write_pyfunc(root / "alike", bias=0.001)
     testing.write_pyfunc(root / "two", bias=2.0)
     testing.write_pyfunc(root / "failing", "failing")
     testing.write_pyfunc(root / "dead", bias=9.0)
@@ -47,6 +48,14 @@ def repository(root: Path) -> Settings:
     """A repository with a policy and one model, whose use case says that it is binary."""
     (root / "environments").mkdir(parents=True, exist_ok=True)
     (root / "environments" / "policy.yaml").write_text(_POLICY)
+    write_usecase(root)
+    return Settings.model_validate(
+        {"project": {"name": "flights-mlops"}, "models": {MODEL: {"usecase": "freight_usecase"}}}
+    )
+
+
+def write_usecase(root: Path) -> None:
+    """`freight_usecase`, which says that the model is binary."""
     package = root / "src" / "freight_usecase"
     package.mkdir(parents=True, exist_ok=True)
     (package / "__init__.py").write_text(
@@ -65,9 +74,6 @@ def repository(root: Path) -> Settings:
             """)
     )
     sys.modules.pop("freight_usecase", None)
-    return Settings.model_validate(
-        {"project": {"name": "flights-mlops"}, "models": {MODEL: {"usecase": "freight_usecase"}}}
-    )
 
 
 @dataclasses.dataclass

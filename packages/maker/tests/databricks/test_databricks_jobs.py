@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from mlops.errors import InvalidInput, NotFound, TargetError
+from mlops.errors import InvalidInput, NotFound, StepFailed, TargetError
 from mlops.pipeline import StepEvent
 from mlops.spec.settings import load_settings
 from mlops.targets.base import Target
@@ -85,6 +85,66 @@ def test_a_cluster_in_place_of_serverless(
     assert "environments" not in body and "environment_key" not in task
 
 
+@pytest.fixture
+def notifying(root: Path, open_target: Callable[[], Target], tracked: Emulator) -> Target:
+    """With two destinations for failures and one for what ends well."""
+    tracked.jobs.destinations = {"d-pager", "d-chat"}
+    with (root / "mlops.toml").open("a") as stream:
+        stream.write('[databricks.notify]\nfailure = ["d-pager", "d-chat"]\nsuccess = ["d-chat"]\n')
+    target = open_target()
+    target.data.push("tiny")
+    return target
+
+
+def test_destinations_hear_how_a_job_ended(notifying: Target, pipeline: Path, tracked: Emulator):
+    notifying.jobs.run(pipeline, {}, {}, Heard())
+    with pytest.raises(StepFailed):
+        notifying.jobs.run(pipeline, {"word": "fail"}, {}, Heard())
+    well, failed = tracked.jobs.runs
+    assert tracked.jobs.told == [
+        ("d-chat", "jobs.on_success", well),
+        ("d-pager", "jobs.on_failure", failed),
+        ("d-chat", "jobs.on_failure", failed),
+    ]
+
+
+def test_compute_that_does_not_start_is_told_and_what_is_cancelled_is_not(
+    notifying: Target, pipeline: Path, tracked: Emulator
+):
+    tracked.jobs.refused = ("CLUSTER_ERROR", "the node did not start")
+    with pytest.raises(TargetError):
+        notifying.jobs.run(pipeline, {}, {}, Heard())
+    told = list(tracked.jobs.told)
+    assert [kind for _, kind, _ in told] == ["jobs.on_failure"] * 2
+    tracked.jobs.hold()
+    name = notifying.jobs.submit(pipeline, {}, {})
+    (number,) = [n for n in tracked.jobs.runs if n != told[0][2]]
+    client = Connection(pipeline.parents[2], load_settings(pipeline.parents[2])).client()
+    client.jobs.cancel_run(number)
+    with pytest.raises(TargetError, match="was cancelled"):
+        notifying.jobs.wait(name, Heard())
+    assert tracked.jobs.told == told
+
+
+def test_a_destination_that_the_workspace_lacks_starts_nothing(
+    notifying: Target, pipeline: Path, tracked: Emulator
+):
+    tracked.jobs.destinations = {"d-pager"}
+    with pytest.raises(InvalidInput, match="no notification destination d-chat"):
+        notifying.jobs.submit(pipeline, {}, {})
+    assert not tracked.jobs.runs
+
+
+@pytest.mark.parametrize(
+    "wrong", ['["ops@contoso.com"]', '["https://hooks.contoso.com"]', '["a", "b", "c", "d"]']
+)
+def test_what_is_no_id_of_a_destination_is_refused_by_the_settings(root: Path, wrong: str):
+    with (root / "mlops.toml").open("a") as stream:
+        stream.write(f"[databricks.notify]\nfailure = {wrong}\n")
+    with pytest.raises(InvalidInput, match=r"databricks\.notify\.failure"):
+        load_settings(root)
+
+
 def test_control_c_cancels_the_job(target: Target, pipeline: Path, root: Path, tracked: Emulator):
     def interrupt(event: StepEvent) -> None:
         raise KeyboardInterrupt
@@ -150,7 +210,7 @@ def test_what_databricks_does_not_run_is_refused_before_anything_is_sent(
     ):
         target.jobs.submit(pipeline, {}, {})
     assert not tracked.calls("POST", "/jobs/runs/submit")
-    assert target.sweeps is None and target.batch is None and target.observations is None
+    assert target.sweeps is None and target.schedules is None
 
 
 def test_other_data_of_the_same_version_are_refused(target: Target, tracked: Emulator, root: Path):

@@ -10,6 +10,7 @@ import yaml
 from databricks.sdk.service import catalog
 
 from mlops.errors import InvalidInput
+from mlops.spec.settings import DatabricksPlace, Settings
 from mlops.targets import open_target
 from mlops.targets.azure import open_azure
 from mlops.targets.databricks import bundle
@@ -71,6 +72,73 @@ def test_the_bundle_holds_what_the_sdk_takes(bench: DatabricksBench):
     assert [name for name, target in told["targets"].items() if target.get("default")] == ["dev"]
     before = path.read_bytes()
     assert bundle.write(bench.root, bench.settings).read_bytes() == before
+
+
+def _with_principals(bench: DatabricksBench, **principals: str) -> Settings:
+    places = {name: DatabricksPlace(principal=principal) for name, principal in principals.items()}
+    databricks = bench.settings.databricks
+    databricks = databricks.model_copy(update={"environments": {**databricks.environments, **places}})
+    return bench.settings.model_copy(update={"databricks": databricks})
+
+
+def test_each_principal_is_granted_what_its_duty_needs_and_no_more(bench: DatabricksBench):
+    told = bundle.described(bench.root, _with_principals(bench, dev="trainers", prod="apply-prod"))
+    works = {"APPLY_TAG", "CREATE_MODEL", "READ_VOLUME", "USE_SCHEMA", "WRITE_VOLUME"}
+    granted = {
+        name: {
+            assigned.principal: {privilege.value for privilege in assigned.privileges or []}
+            for schema in target.get("resources", {}).get("schemas", {}).values()
+            for assigned in map(catalog.PrivilegeAssignment.from_dict, schema["grants"])
+        }
+        for name, target in told["targets"].items()
+    }
+    assert granted == {
+        "dev": {"trainers": works, "apply-prod": {"APPLY_TAG", "EXECUTE", "USE_SCHEMA"}},
+        "staging": {},
+        "prod": {"apply-prod": works},
+    }
+    resources = told["resources"]
+    (key,) = resources["schemas"]
+    assert resources["schemas"][key]["lifecycle"] == {"prevent_destroy": True}
+    named = {
+        row["schema_name"] for kind in ("registered_models", "volumes") for row in resources[kind].values()
+    }
+    assert named == {f"${{resources.schemas.{key}.name}}"}, "they are made after the schema"
+
+
+def test_who_trains_and_applies_is_granted_both(bench: DatabricksBench):
+    told = bundle.described(bench.root, _with_principals(bench, dev="one", prod="one"))
+    (schema,) = told["targets"]["dev"]["resources"]["schemas"].values()
+    (grant,) = schema["grants"]
+    assert {"CREATE_MODEL", "EXECUTE"} <= set(grant["privileges"])
+
+
+def test_who_applies_may_make_the_table_of_captured_traffic(bench: DatabricksBench):
+    settings = _with_principals(bench, dev="trainers", prod="apply-prod")
+    freight = settings.models["freight"]
+    capture = freight.capture.model_copy(update={"enabled": True})
+    models = {**settings.models, "freight": freight.model_copy(update={"capture": capture})}
+    told = bundle.described(bench.root, settings.model_copy(update={"models": models}))
+    makes = {
+        (name, grant["principal"])
+        for name, target in told["targets"].items()
+        for schema in target.get("resources", {}).get("schemas", {}).values()
+        for grant in schema["grants"]
+        if "CREATE_TABLE" in grant["privileges"]
+    }
+    assert makes == {("prod", "apply-prod")}
+
+
+def test_without_principals_the_schema_is_not_the_bundles(bench: DatabricksBench):
+    told = bundle.described(bench.root, bench.settings)
+    assert "schemas" not in told["resources"]
+    assert all("resources" not in target for target in told["targets"].values())
+
+
+@pytest.mark.parametrize("everybody", ["account users", "Account Users", "users"])
+def test_nothing_is_granted_to_everybody(bench: DatabricksBench, everybody: str):
+    with pytest.raises(InvalidInput, match=r"databricks\.environments\.prod\.principal"):
+        bundle.described(bench.root, _with_principals(bench, prod=everybody))
 
 
 def test_one_target_trains_and_another_serves(bench: DatabricksBench):

@@ -45,11 +45,12 @@ def foreign(root: Path) -> set[str]:
 
 
 def measured(
-    items: Sequence[pytest.Item], root: Path, tops: Tops, longest: float
+    items: Sequence[pytest.Item], root: Path, tops: Tops, longest: float, imported: set[str]
 ) -> Iterator[tuple[str, Reached | None]]:
     """Each test, None for one that fails, infinite seconds for one that takes more than `longest` of them.
 
-    Ends before the last test when a fork ends without a word.
+    What they import of others is imported here too, and added to `imported`. Ends before the last test when a
+    fork ends without a word.
     """
     done = 0
     while done < len(items):
@@ -57,7 +58,8 @@ def measured(
         for line in _fork(items[done:], root, tops, longest):
             name, *rest = line.rstrip("\n").split("\t")
             if name == _IMPORT:
-                _import(rest[0])  # here, or each fork from now on would take its time for it
+                imported.add(rest[0])
+                import_quietly(rest[0])  # here, or each fork from now on would take its time for it
                 continue
             done += 1
             taken, outcome, functions = rest
@@ -81,10 +83,11 @@ def _fork(items: Sequence[pytest.Item], root: Path, tops: Tops, longest: float) 
     os.waitpid(pid, 0)
 
 
-def _import(name: str) -> None:
+def import_quietly(name: str) -> None:
+    """Import a module; the test that needs one that cannot be imported tells."""
     try:
         importlib.import_module(name)
-    except Exception:  # noqa: BLE001 (the test that needs it tells)
+    except Exception:  # noqa: BLE001 (it is somebody else's)
         return
 
 
@@ -120,8 +123,6 @@ class _Session:
         def end(*_: object) -> None:
             sys.settrace(None)
             self._found.append((item, math.inf, "passed", set(self._watch.names)))
-            for name in sorted(foreign(self._root)):
-                print(f"{_IMPORT}\t{name}", file=self._out)
             self._tell()
             self._out.flush()
             os._exit(0)
@@ -130,6 +131,8 @@ class _Session:
         signal.setitimer(signal.ITIMER_PROF, self._longest)
 
     def _tell(self) -> None:
+        for name in sorted(foreign(self._root)):
+            print(f"{_IMPORT}\t{name}", file=self._out)
         for item, taken, state, own in self._found:
             shared = (self._fixtures.reached.get(name, set()) for name in getattr(item, "fixturenames", ()))
             functions: dict[str, list[str]] = {}

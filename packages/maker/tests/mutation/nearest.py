@@ -87,7 +87,9 @@ _OF_FIELDS = {
 }
 
 NEAREST: dict[str, tuple[str, ...]] = {
-    "packages/runtime/src/mlops/serving/score/core.py": _of(_SERVING, "core", "core_decisions"),
+    "packages/runtime/src/mlops/serving/score/core.py": _of(
+        _SERVING, "core", "core_decisions", "labels_at_the_threshold"
+    ),
     "packages/runtime/src/mlops/serving/score/request.py": _REQUEST,
     "packages/runtime/src/mlops/serving/score/columns.py": _of(_SERVING, "columns"),
     "packages/runtime/src/mlops/monitoring/judge.py": (

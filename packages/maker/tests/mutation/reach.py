@@ -35,6 +35,8 @@ class Reach:
     """By a digest of the test's file and all that it may use; then by test."""
     imported: dict[str, list[list[str]]] = field(default_factory=dict)
     """File and name of the functions that an import of these tests calls."""
+    lazily: dict[str, list[str]] = field(default_factory=dict)
+    """Modules of others that these tests import while they run."""
     _keys: dict[Path, str] = field(default_factory=dict)
 
     @classmethod
@@ -46,6 +48,7 @@ class Reach:
                 key: {name: Reached(**one) for name, one in tests.items()}
                 for key, tests in raw["found"].items()
             }
+            self.lazily = raw.get("lazily", {})
             if raw["sources"] == self._common:
                 self.imported = raw["imported"]
         return self
@@ -80,7 +83,7 @@ class Reach:
         """Keep what belongs to the sources as they are."""
         kept = {key: tests for key, tests in self.found.items() if key.startswith(self._common)}
         found = {key: {name: vars(one) for name, one in tests.items()} for key, tests in kept.items()}
-        raw = {"sources": self._common, "imported": self.imported, "found": found}
+        raw = {"sources": self._common, "imported": self.imported, "lazily": self.lazily, "found": found}
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps(raw), "utf-8")
 

@@ -25,7 +25,7 @@ import pytest
 from tests.mutation.anew import Noticed, Place, line_of, options, run_imported_anew
 from tests.mutation.codes import exchange, functions_of, tops
 from tests.mutation.edits import MODULE_LEVEL, Edit
-from tests.mutation.measure import Outcome, foreign, measured
+from tests.mutation.measure import Outcome, foreign, import_quietly, measured
 from tests.mutation.nearest import NEAREST
 from tests.mutation.reach import Reach, Reached
 
@@ -230,6 +230,8 @@ class _Loop:
         reach = Reach.load(self.root)
         reach.imported[self._tests] = sorted(map(list, self._imported))
         todo = [i for i in session.items if not self._settled(reach.known(i.path, line_of(i.nodeid)))]
+        for name in reach.lazily.get(self._tests, ()):  # here, or each fork would take its time for it
+            import_quietly(name)
         if todo:
             self._measure(todo, reach)
         reach.save()
@@ -245,10 +247,13 @@ class _Loop:
 
     def _measure(self, items: list[pytest.Item], reach: Reach) -> None:
         files = {line_of(item.nodeid): item.path for item in items}
-        for name, one in measured(items, self.root, self._tops, self.longest):
+        imported = reach.lazily.setdefault(self._tests, [])
+        found = set(imported)
+        for name, one in measured(items, self.root, self._tops, self.longest, found):
             if one is None:
                 raise BaselineFailed(name)
             reach.put(files[name], name, one)
+        imported[:] = sorted(found)
 
 
 def _one(

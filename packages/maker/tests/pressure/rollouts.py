@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
-from engine_world import Killed, World, write_artifact
+from engine_world import MODEL, Killed, World, write_artifact
 
 from mlops.errors import Inconclusive, Locked
 
@@ -39,6 +39,23 @@ def _three(world: World) -> None:
     world.ask("staging", world.release())
 
 
+def _settings(world: World) -> None:
+    """The same release, by deployments with other settings."""
+    world.endpoints.settings = "some"
+    world.ship()
+    world.endpoints.settings = "others"
+
+
+def _settings_meanwhile(world: World) -> None:
+    """Settings are replaced while the second release is on its way."""
+    world.endpoints.settings = "some"
+    world.ship()
+    world.ask("staging", world.release())
+    with contextlib.suppress(Killed):
+        world.apply("staging", kill_after=world_chance(world).randrange(1, 12))
+    world.endpoints.settings = "others"
+
+
 def world_chance(world: World) -> random.Random:
     """Of this world, so that a row can be run again."""
     return random.Random(len(world.releases) * 7919 + world.effects)  # noqa: S311
@@ -57,7 +74,14 @@ def counted(world: World) -> list[int]:
     return asked
 
 
-MOVES: dict[str, Move] = {"first": _first, "forward": _forward, "backward": _backward, "three": _three}
+MOVES: dict[str, Move] = {
+    "first": _first,
+    "forward": _forward,
+    "backward": _backward,
+    "three": _three,
+    "settings": _settings,
+    "settings meanwhile": _settings_meanwhile,
+}
 
 
 def kills_of_apply(times: int, folder: Path) -> dict[str, int]:
@@ -82,6 +106,8 @@ def kills_of_apply(times: int, folder: Path) -> dict[str, int]:
             wanted = world.files["staging"][-1].release
             assert world.served("staging") == wanted, f"{name}: {world.served('staging')} is served"
             assert world.tagged("staging") == [wanted], name
+            live = [d for d in world.endpoints.state("staging", MODEL).deployments if d.traffic]
+            assert {d.settings for d in live} == {world.endpoints.settings}, f"{name}: old settings serve"
             assert world.failed_requests == answered_by_nobody, f"{name}: a request failed"
             assert not world.apply("staging").changed, f"{name}: a second apply still changes something"
             requests += sum(asked)

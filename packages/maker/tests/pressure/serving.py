@@ -33,6 +33,7 @@ MEGABYTE = 1 << 20
 def idle_connections(times: int, folder: Path) -> dict[str, int]:
     """So many connections say nothing; within the bound a caller is answered at once, and after them too."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    times = min(times, hard - 300)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, max(soft, times + 200)), hard))
     testing.write_onnx(folder / "model")
     release: Any = SimpleNamespace(

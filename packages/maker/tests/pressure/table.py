@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.pressure import files, rollouts, serving
+from tests.pressure import files, hindered, rollouts, serving
 
 
 @dataclass(frozen=True)
@@ -37,9 +37,11 @@ ROWS = [
     Row("kills-of-train", files.kills_of_train, 10),
     Row("kills-of-promote", files.kills_of_promote, 10),
     Row("kills-of-writers", files.kills_of_journal_and_outbox, 30),
+    Row("kills-of-verbs", hindered.kills_of_verbs, 5),
     Row("full-disks", files.disks_that_are_full, 200),
+    Row("bad-disks", hindered.verbs_on_bad_disks, 8),
     Row("jumping-clocks", rollouts.clocks_that_jump, 50),
     Row("two-people", files.pairs_of_people, 1),
-    Row("idle-connections", serving.idle_connections, 1500),
+    Row("idle-connections", serving.idle_connections, 5000),
     Row("captured-traffic", serving.captured_traffic, 60),
 ]

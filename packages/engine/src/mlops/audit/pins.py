@@ -8,10 +8,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple
 
-import yaml
-
 from mlops.errors import InvalidInput, Problem
-from mlops.spec._yaml import read_text
+from mlops.spec._yaml import Document, read_text
 
 _PINNED = re.compile(r"^\s*([A-Za-z0-9][A-Za-z0-9._-]*)(?:\[[^\]]*\])?\s*===?\s*([^\s;#\\]+)")
 _COMMENT = re.compile(r"^\s*(#|$|--hash|-r\b|-c\b|--)")
@@ -79,13 +77,11 @@ def _requirements(text: str, name: str) -> Iterator[Pin | Problem]:
 
 def _conda(text: str, name: str) -> Iterator[Pin | Problem]:
     """What pip installs. Packages of conda's own channels have no advisories by their names."""
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise InvalidInput(Problem(name, f"not valid YAML: {error}")) from None
+    content = Document(text, name).value
     listed = content.get("dependencies", []) if isinstance(content, dict) else []
     for part in listed if isinstance(listed, list) else []:
-        for line in part.get("pip", []) if isinstance(part, dict) else ():
+        inner = part.get("pip") if isinstance(part, dict) else None
+        for line in inner if isinstance(inner, list) else ():
             pinned = _PINNED.match(str(line))
             yield Pin(*pinned.groups()) if pinned else _loose(name, str(line))
 

@@ -27,12 +27,15 @@ ALWAYS: Final = (
     "Microsoft.Storage",
 )
 OPTIONS: Final = {
-    "aks": ("Microsoft.ContainerService", "Microsoft.KubernetesConfiguration"),
+    "aks": ("Microsoft.Compute", "Microsoft.ContainerService", "Microsoft.KubernetesConfiguration"),
     "container_instance": ("Microsoft.ContainerInstance",),
     "data_factory": ("Microsoft.DataFactory",),
     "databricks": ("Microsoft.Databricks",),
 }
 """By the option of a stack file that needs them."""
+OWN_KEYS: Final = ("Microsoft.DocumentDB", "Microsoft.Search")
+"""Azure makes both for a workspace with a key of its own (learn.microsoft.com, Customer-managed keys for
+Azure Machine Learning, prerequisites)."""
 _SECONDS: Final = 900.0
 
 
@@ -42,6 +45,7 @@ def needed(stacks: Iterable[Stack]) -> list[str]:
     for stack in stacks:
         options = getattr(stack.config, "options", None)
         namespaces |= {n for name, names in OPTIONS.items() if getattr(options, name, None) for n in names}
+        namespaces |= set(OWN_KEYS if getattr(stack.config, "customer_managed_keys", False) else ())
     return sorted(namespaces)
 
 

@@ -17,7 +17,7 @@ target.add_typer(databricks, name="databricks")
 def bundle(
     as_json: JsonOption = False,
 ) -> None:
-    """Write databricks.yml: models in Unity Catalog and the volume; --json prints it instead."""
+    """Write databricks.yml: models in Unity Catalog, volume, grants; --json prints it instead."""
     from mlops.targets.databricks.bundle import described, write
 
     if as_json:

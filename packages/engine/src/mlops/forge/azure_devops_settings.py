@@ -98,6 +98,10 @@ class AzureDevOpsSettings:
         """Branch policies of the project."""
         return list(self._call("GET", f"{self._project_path}/_apis/policy/configurations")["value"])
 
+    def repository(self, name: str) -> dict[str, Any]:
+        """A repository of the project; raises `NotFound`."""
+        return dict(self._call("GET", f"{self._project_path}/_apis/git/repositories/{quote(name)}"))
+
     def _delete(self, path: str, params: Mapping[str, str] | None = None) -> None:
         try:
             self._call("DELETE", path, params=params)

@@ -258,8 +258,13 @@ class Endpoints(Protocol):
         model: str,
         payload: Mapping[str, Any],
         deployment: str | None = None,
+        *,
+        synthetic: bool = False,
     ) -> dict[str, Any]:
-        """One authenticated request; raises `TargetError` with the endpoint's answer when not 200."""
+        """One authenticated request; raises `TargetError` with the endpoint's answer when not 200.
+
+        One that is `synthetic` is no client's, and counts as no traffic when production is watched.
+        """
 
     def key(self, environment: str, model: str) -> str:
         """What a caller sends as `Authorization: Bearer`; raises `TargetError` when the endpoint has none."""

@@ -265,6 +265,8 @@ class MemoryEndpoints:
         model: str,
         payload: Mapping[str, Any],
         deployment: str | None = None,
+        *,
+        synthetic: bool = False,
     ) -> dict[str, Any]:
         state = self.state(environment, model)
         running = state.deployment(deployment) if deployment else state.live

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import base64
 import json
+import resource
+import socket
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from event_world import SETTINGS, Receiver, event, fact, receiver
@@ -128,6 +132,41 @@ def test_while_another_process_delivers_it_waits_and_then_says_so(two: Outbox):
     assert 4 < sum(naps) < 6
 
 
+# --- file ----------------------------------------------------------------------------------------------
+
+
+def lines(path: Path) -> list[int]:
+    *whole, end = path.read_bytes().split(b"\n")
+    assert end == b""
+    return [json.loads(line)["data"]["version"] for line in whole]
+
+
+@pytest.mark.parametrize("half", [b"{", b'{"data": {"version": 9}}', b"x" * 200_000])
+def test_half_a_line_that_a_kill_left_spoils_no_other(tmp_path: Path, half: bytes):
+    sink = open_sink(tmp_path, FileSink(kind="file", path="told.jsonl"))
+    sink.send([event(1)])
+    with (tmp_path / "told.jsonl").open("ab") as stream:
+        stream.write(half)
+    sink.send([event(2), event(3)])
+    assert lines(tmp_path / "told.jsonl") == [1, 2, 3]
+
+
+def test_a_disk_that_is_full_in_the_middle_of_a_line_leaves_whole_ones(tmp_path: Path):
+    sink = open_sink(tmp_path, FileSink(kind="file", path="told.jsonl"))
+    sink.send([event(1)])
+    written = (tmp_path / "told.jsonl").stat().st_size
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (written + written // 2, before[1]))
+    try:
+        with pytest.raises(Undelivered, match=r"told\.jsonl"):
+            sink.send([event(2), event(3)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert lines(tmp_path / "told.jsonl") == [1]
+    sink.send([event(2), event(3)])
+    assert lines(tmp_path / "told.jsonl") == [1, 2, 3]
+
+
 # --- webhook -------------------------------------------------------------------------------------------
 
 
@@ -185,6 +224,48 @@ def test_a_dead_address_is_a_line_without_the_address(monkeypatch: pytest.Monkey
     with pytest.raises(Undelivered, match="no answer") as caught:
         open_sink(Path(), sink).send([event()])
     assert "s3cret" not in str(caught.value)
+
+
+def resolver(answers: list[list[str]]) -> Callable[..., Any]:
+    """What a stranger's name server says, another thing each time."""
+    real = socket.getaddrinfo
+
+    def answer(host: str, port: int, *rest: Any, **named: Any) -> list[tuple[Any, ...]]:
+        if host[0].isdigit():
+            return real(host, port, *rest, **named)
+        addresses = answers.pop(0) if len(answers) > 1 else answers[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port)) for address in addresses]
+
+    return answer
+
+
+@pytest.mark.parametrize(
+    "answers",
+    [[["127.0.0.1"]], [["169.254.169.254"]], [["93.184.216.34", "169.254.169.254"]], [["::ffff:127.0.0.1"]]],
+)
+def test_a_name_that_leads_to_the_machine_or_its_cloud_is_not_called(
+    monkeypatch: pytest.MonkeyPatch, answers: list[list[str]]
+):
+    with receiver() as heard:
+        port = heard.url.split(":")[2].removesuffix("/hook")
+        monkeypatch.setattr(socket, "getaddrinfo", resolver(answers))
+        with pytest.raises(Undelivered, match="its name leads to an address of this machine"):
+            open_sink(Path(), webhook(f"https://hooks.example.com:{port}/hook", sign=False)).send([event()])
+    assert heard.got == []
+
+
+def test_the_address_that_was_judged_is_the_one_that_is_called(monkeypatch: pytest.MonkeyPatch):
+    """Looked up once: what the name leads to a moment later does not count."""
+    with receiver() as heard:
+        monkeypatch.setattr(
+            socket, "getaddrinfo", resolver([["127.0.0.9", "127.0.0.1"], ["169.254.169.254"]])
+        )
+        sink = open_sink(Path(), webhook(heard.url, sign=False))
+        sink.send([event(7)])
+        ((_, headers, _),) = heard.got
+        assert headers["host"] == heard.url.split("/")[2]
+        with pytest.raises(Undelivered, match="its name leads"):
+            sink.send([event(8)])
 
 
 @pytest.mark.parametrize("key", ["short", base64.b64encode(b"k" * 8).decode()])

@@ -16,6 +16,8 @@ from typing import Any
 import numpy as np
 import pytest
 import yaml
+from yamllint import linter
+from yamllint.config import YamlLintConfig
 
 from mlops.errors import InvalidInput
 from mlops.lifecycle.desired import environments as environment
@@ -63,6 +65,18 @@ def made(fork: Path, kind: str, task: str | None = None, name: str = "newcomer")
     return {
         Path(p).name: yaml.safe_load((fork / p).read_text()) for p in paths if p.endswith((".yml", ".yaml"))
     }
+
+
+@pytest.mark.parametrize("name", ["pq", "a-name-of-27-letters-longok"])
+@pytest.mark.parametrize("kind", kinds.names())
+def test_a_fork_lints_what_is_made(fork: Path, kind: str, name: str) -> None:
+    config = YamlLintConfig((ROOT / ".yamllint.yaml").read_text(encoding="utf-8"))
+    for path in new_model(fork, load_settings(fork), name, None, kind):
+        text = (fork / path).read_text(encoding="utf-8")
+        if path.endswith((".yml", ".yaml")):
+            assert [str(problem) for problem in linter.run(text, config, path)] == [], path
+        elif path.endswith(".py"):
+            assert [line for line in text.splitlines() if len(line) > 110] == [], path
 
 
 @pytest.mark.parametrize(("kind", "task"), MADE)

@@ -58,7 +58,16 @@ def test_every_file_that_locks_is_read_and_what_it_does_not_lock_is_told(reposit
     assert found == [Pin("numpy", "1.0")] and "'pandas' names no one version" in problems[0].message
 
 
-@pytest.mark.parametrize(("name", "text"), [("uv.lock", "["), ("conda.yml", "a: ["), ("README.md", "")])
+@pytest.mark.parametrize("listed", ["[pip: null]", "[{pip: 7}]", "[null]", "{pip: []}", "7"])
+def test_a_conda_file_that_lists_nothing_locks_nothing(tmp_path: Path, listed: str) -> None:
+    (tmp_path / "conda.yml").write_text(f"dependencies: {listed}\n")
+    assert pins(tmp_path, "conda.yml") == ([], [])
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("uv.lock", "["), ("conda.yml", "a: ["), ("conda.yml", "a: 2026-13-45"), ("README.md", "")],
+)
 def test_a_file_that_cannot_be_read_is_a_sentence(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     with pytest.raises(InvalidInput, match=name):

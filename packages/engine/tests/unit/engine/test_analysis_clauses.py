@@ -271,3 +271,41 @@ def test_bins_hold_a_tenth_of_both_and_a_thin_last_one_joins_the_one_below():
 @pytest.mark.parametrize("kind", [Window, Pass, Fail, TooFew, Error])
 def test_what_decides_is_changed_by_nobody(kind: type):
     assert kind.__dataclass_params__.frozen  # type: ignore[attr-defined]
+
+
+def test_buckets_are_taken_in_order_however_they_were_written():
+    assert Window(100, 0, {2.0: 1, 0.1: 99}).p99() == 0.1
+    assert (
+        Window.of({"requests": 100, "errors": 0, "latency": {"inf": 2, "0.1": 98}, "predictions": {}}).p99()
+        == math.inf
+    )
+
+
+def test_a_request_that_failed_counts_as_one_that_was_seen():
+    """A live release that fails now and then would never be compared with, and its successor never pass."""
+    assert verdict(flat(50), flat(50, errors=1), max_error_rate=0.5) == "Pass"
+    assert verdict(flat(50, errors=1), flat(50), max_error_rate=0.5) == "Pass"
+
+
+def test_the_chance_of_slow_requests_is_that_of_those_that_were_timed():
+    """What failed at once has no latency: a hundred more such requests say nothing about the others."""
+    slow, least = 200, next(k for k in range(50) if by_chance(k, 50, 50) <= 0.001 / LOOKS)
+    failed = replace(flat(50, slow=least - 1), requests=slow), replace(flat(50), requests=slow)
+    assert verdict(*failed) == "Pass"
+    assert verdict(replace(failed[0], latency=flat(50, slow=least).latency), failed[1]) == "Fail"
+
+
+def test_what_must_be_found_is_found_above_what_is_allowed():
+    """The more is allowed, the more predictions show that a shift is more than that."""
+
+    def needed(allowed: float) -> int:
+        found = judge(
+            with_rows(50, 50),
+            with_rows(450, 450),
+            Strategy(max_prediction_shift=allowed, detectable_shift=0.5),
+        )
+        assert isinstance(found, TooFew)
+        return found.needed
+
+    assert needed(0.01) < needed(0.1) < needed(0.3)
+    assert needed(0.3) > 3 * needed(0.01)

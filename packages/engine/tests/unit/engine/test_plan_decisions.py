@@ -109,6 +109,19 @@ PLANS = [
         id="target ready, passed 10",
     ),
     pytest.param(
+        at(one(BLUE, OLDER, 50), one(GREEN, WANTED, 50), past=(OLDER,), smoked=True, passed=frozenset({50})),
+        "forward",
+        [
+            "shift green 10 blue 90",
+            "analyse green blue 10",
+            "shift green 100 blue 0",
+            "analyse green blue 100",
+            "finish 2",
+            "retire blue",
+        ],
+        id="a smaller step that the file asks for since",
+    ),
+    pytest.param(
         at(one(GREEN, NEWER, 0), past=()),
         "first",
         ["create blue", "smoke blue", "shift blue 100 green 0", "finish 2", "retire green"],

@@ -81,6 +81,24 @@ def test_a_wrong_answer_is_asked_again_too(world: World, monkeypatch: pytest.Mon
     assert world.served("staging") == 1
 
 
+@pytest.mark.parametrize("canary", [[100], [50, 100]])
+def test_every_request_of_a_rollout_says_that_no_client_has_sent_it(
+    world: World, monkeypatch: pytest.MonkeyPatch, canary: list[int]
+):
+    world.ship()
+    world.load = 0
+    score, asked = world.endpoints.score, []
+
+    def noting(*args: object, **options: object) -> object:
+        asked.append(options["synthetic"])
+        return score(*args, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(world.endpoints, "score", noting)
+    world.ask("staging", world.release(), strategy=Strategy(canary=canary, analysis=1, min_requests=20))
+    world.apply("staging")
+    assert len(asked) > 20 and all(asked)
+
+
 def test_the_smoke_test_asks_the_newcomer_by_name_and_not_what_serves(world: World):
     world.ship()
     bad = world.release()

@@ -26,7 +26,7 @@ from gate_cases import (
     verdict,
 )
 
-from mlops.lifecycle.decide.gates import decide
+from mlops.lifecycle.decide.gates import Evidence, decide
 from mlops.spec.gates import GateResult
 from mlops.steps.metrics import About
 
@@ -92,6 +92,17 @@ def test_a_loss_where_lower_is_better(draws: Any):
     lower = {"metric": "brier", "direction": "lower"}
     assert verdict(judged_champion(**lower, max_drop=0.094), "champion brier") == "blocked"
     assert verdict(judged_champion(**lower, max_drop=0.096), "champion brier") == "pass"
+
+
+@pytest.mark.parametrize(("metric", "direction", "sign"), [("roc_auc", "higher", 1), ("brier", "lower", -1)])
+def test_the_gain_is_the_candidates_over_the_champions(draws: Any, metric: str, direction: str, sign: int):
+    draws(np.full(10, 0.0))
+    worse = replace(CHAMPION, prediction=0.9 - 0.8 * TRUTH)
+    mine, champions = (side.scores().value(metric) for side in (CANDIDATE, worse))  # type: ignore[union-attr]
+    given = replace(judged_champion(metric=metric, direction=direction), champion=worse)
+    found = results(given)[f"champion {metric}"]
+    assert abs(mine - champions) > 0.1
+    assert found.observed.startswith(f"{sign * (mine - champions):+.4f}, at least ")
 
 
 @pytest.mark.parametrize("bad", [NAN, INF])
@@ -245,6 +256,13 @@ def test_parity_of_the_graph():
     assert parity(0.51, required=False) == "blocked", "one that is there is judged, asked for or not"
 
 
+def test_what_nobody_measured_is_not_known():
+    bare = Evidence(version=8, schema=SCHEMA, truth=TRUTH, prediction=None)
+    assert (bare.slices, bare.evaluation, bare.latency, bare.problem) == ({}, None, None, "")
+    assert told(Given(candidate=bare), "latency").endswith("it was not measured")
+    assert told(Given(), "artifact size") == ""
+
+
 def test_size_on_the_limit():
     assert verdict(measured(artifact_bytes=1_000_000), "artifact size") == "pass"
     assert verdict(measured(artifact_bytes=1_000_001), "artifact size") == "blocked"
@@ -274,7 +292,14 @@ def test_size_on_the_limit():
 def test_latency(mine: float, champions: float | None, gate: dict[str, float], expected: str):
     champion = replace(CHAMPION, latency=champions) if champions is not None else None
     given = Given(replace(CANDIDATE, latency=mine), champion, policy(latency=gate))
-    assert verdict(given, "latency") == expected
+    found = results(given)["latency"]
+    assert found.verdict == expected
+    known = all(seconds is None or 0 < seconds < INF for seconds in (mine, champions))
+    assert found.observed.startswith(
+        "not judged" if expected == "skipped" else f"{mine * 1000:.3f} ms" if known else "unknown"
+    )
+    of = f", at most {gate['max_milliseconds']} ms" if "max_milliseconds" in gate else ""
+    assert found.limit == f"at most 2 times the champion's{of}"
 
 
 @pytest.mark.parametrize(
@@ -337,6 +362,26 @@ def test_a_slice_without_a_value_hides_no_other():
     assert found.observed == "worst of 4: 0.0000"
 
 
+def test_where_no_slice_has_a_value_the_worst_is_unknown():
+    own = replace(CANDIDATE, slices={"origin": np.where(TRUTH > 0, "a", "b")})
+    found = results(Given(candidate=own, champion=None))["slice origin roc_auc"]
+    assert (found.verdict, found.observed) == ("blocked", "unknown")
+
+
+@pytest.mark.parametrize(
+    ("told_why", "words"), [("a tree too deep", "a tree too deep"), ("", "the model has no ONNX graph")]
+)
+@pytest.mark.parametrize("required", [True, False])
+def test_without_a_graph_it_says_why(told_why: str, words: str, *, required: bool):
+    schema = SCHEMA.model_copy(update={"onnx": None, "no_graph": told_why})
+    given = Given(
+        candidate=replace(CANDIDATE, schema=schema),
+        policy=policy(onnx={"required": required, "max_abs_difference": 1e-5}),
+    )
+    found = results(given)["onnx parity"]
+    assert (found.verdict, words in found.detail) == ("blocked" if required else "skipped", True)
+
+
 def test_a_slice_that_passes_tells_what_was_not_judged():
     small = np.concatenate([FOUR[:-9], ["x"] * 9])
     assert sliced(small).detail == "1 values with fewer than 10 rows not judged"
@@ -366,7 +411,8 @@ def test_a_graph_that_is_too_far_off_is_told_in_units_where_the_answer_has_some(
     own = replace(CANDIDATE, schema=SCHEMA.model_copy(update=changes))
     for onnx, expected in ((off, units), (near, False)):
         given = Given(candidate=replace(own, evaluation=evaluation(onnx=onnx)))
-        assert ("units of the answer" in told(given, "onnx parity")) == expected
+        detail = told(given, "onnx parity")
+        assert ("units of the answer" in detail) if expected else detail == ""
 
 
 def test_a_breaking_change_tells_the_way_out():

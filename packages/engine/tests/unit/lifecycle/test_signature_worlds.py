@@ -247,6 +247,7 @@ def numbers(*outputs: str) -> ModelSchema:
     ("live", "new", "broken"),
     [
         (schema(X, Y), schema(Y, X), False),
+        (schema({**X, "nullable": True}), schema({**X, "nullable": True}, Y), True),
         (schema(X), schema(X, {**Y, "nullable": True}), False),
         (schema(X), schema(X, Y), True),
         (schema(X, Y), schema(X), True),

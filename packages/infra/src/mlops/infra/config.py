@@ -11,13 +11,16 @@ from __future__ import annotations
 import ipaddress
 import re
 from datetime import date
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, TypeVar, get_args
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from mlops.infra import limits
 from mlops.infra.naming import REGIONS, check_compute
 from mlops.spec._base import ModelName, Spec
 from mlops.spec.vm_sizes import has_gpu
+
+_T = TypeVar("_T")
 
 SECRETS = frozenset({"alert_webhook"})
 """Keys that must be encrypted (`pulumi config set --secret`); no other key may be."""
@@ -30,17 +33,25 @@ CiDuty = Literal["plan", "apply", "train", "promote"]
 
 def _region(value: str) -> str:
     if value not in REGIONS:
-        raise ValueError(f"must be a public region of Azure, one of {', '.join(sorted(REGIONS))}")
+        known = ", ".join(sorted(REGIONS))
+        raise ValueError(
+            f"must be a public region of Azure, one of {known}{limits.near(value, REGIONS)}; got {value!r}"
+        )
     return value
 
 
 def _subnet(value: str) -> str:
     try:
-        network = ipaddress.IPv4Network(value)
+        ipaddress.IPv4Network(value)
     except ValueError:
         raise ValueError("must be an IPv4 network such as 10.20.0.0/22, its host bits zero") from None
-    if not network.is_private or not 16 <= network.prefixlen <= 22:
-        raise ValueError("must be a private network between /16 and /22")
+    return _free_of(limits.address_space(value), value)
+
+
+def _free_of(said: str, value: _T) -> _T:
+    """`value`, unless there is a sentence against it."""
+    if said:
+        raise ValueError(said)
     return value
 
 
@@ -53,8 +64,8 @@ def _domain(value: str) -> str:
 
 
 def _email(value: str) -> str:
-    if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", value):
-        raise ValueError("must be an e-mail address")
+    if not re.fullmatch(r"[\w.!#$%&'*+/=?^`{|}~-]+@[\w-]+(\.[\w-]+)+", value):
+        raise ValueError("must be an e-mail address such as team@example.com")
     return value
 
 
@@ -69,6 +80,11 @@ Email = Annotated[str, AfterValidator(_email)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,22}$")]
 """2 to 23 lower-case letters and digits."""
 ComputeName = Annotated[str, AfterValidator(check_compute)]
+NodeSize = Annotated[
+    str,
+    Field(pattern=r"^Standard_[A-Z][A-Za-z0-9_-]+$"),
+    AfterValidator(lambda size: _free_of(limits.node_size(size), size)),
+]
 VmSize = Annotated[str, Field(pattern=r"^Standard_[A-Z][A-Za-z0-9_-]+$")]
 ResourceId = Annotated[
     str, Field(pattern=r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+/providers/.+$")
@@ -101,6 +117,11 @@ class _Section(Spec):
         return value
 
 
+def rule_name(domain: str) -> str:
+    """What the rule is called that lets jobs reach a domain."""
+    return domain.replace("*", "any").replace(".", "-")
+
+
 class Network(Spec):
     """How the workspace and what it needs are reached, and what they may reach."""
 
@@ -120,13 +141,20 @@ class Network(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Network:
+        if again := limits.twice(self.outbound):
+            raise ValueError(f"outbound: has {again} twice")
+        if again := limits.twice(rule_name(domain) for domain in self.outbound):
+            raise ValueError(f"outbound: two domains would share the rule {again}; leave one of them out")
         if self.outbound and self.isolation != "approved_outbound":
-            raise ValueError("`outbound` has an effect only with `isolation: approved_outbound`")
+            raise ValueError("outbound: has an effect only with `isolation: approved_outbound`")
         needed = set(get_args(Zone)) - {"databricks"}
         if self.dns == "existing" and (missing := sorted(needed - set(self.dns_zones))):
-            raise ValueError(f"`dns: existing` needs `dns_zones` for {', '.join(missing)} as well")
+            raise ValueError(f"dns: `existing` needs `dns_zones` for {', '.join(missing)} as well")
         if self.dns != "existing" and self.dns_zones:
-            raise ValueError("`dns_zones` has an effect only with `dns: existing`")
+            raise ValueError("dns_zones: has an effect only with `dns: existing`")
+        for key, resource_id in self.dns_zones.items():
+            if said := limits.zone(key, resource_id):
+                raise ValueError(f"dns_zones.{key}: {said}")
         return self
 
 
@@ -148,7 +176,7 @@ class Cluster(_Section):
     @model_validator(mode="after")
     def _ordered(self) -> Cluster:
         if self.min_nodes > self.max_nodes:
-            raise ValueError("min_nodes must not exceed max_nodes")
+            raise ValueError("min_nodes: must not exceed max_nodes")
         return self
 
 
@@ -230,12 +258,18 @@ class Budget(_Section):
     start: Annotated[date, AfterValidator(_month)] | None = None
     """The first day of a month to come, at most a year ahead. Left out, or once it has passed, a new budget
     counts from the month in which it is made; one that exists keeps its own."""
-    contacts: list[Email] = Field(min_length=1)
+    contacts: list[Email] = Field(min_length=1, max_length=50)
     """Addresses that are warned."""
     thresholds: list[Annotated[int, Field(ge=1, le=1000)]] = Field([50, 80, 100], min_length=1, max_length=4)
     """Percent of the amount actually spent."""
     forecast: Annotated[int, Field(ge=1, le=1000)] = 110
     """Percent of the amount that the month is expected to cost."""
+
+    @field_validator("thresholds")
+    @classmethod
+    def _each_once(cls, value: list[int]) -> list[int]:
+        again = limits.twice(value)
+        return _free_of(f"has {again} twice" if again else "", value)
 
 
 class EventSubscription(Spec):
@@ -252,8 +286,8 @@ class Aks(_Section):
 
     compute: ComputeName = "k8s"
     """What the workspace calls it; no name of `clusters`."""
-    vm_size: VmSize = "Standard_D4ds_v5"
-    """Of all nodes; its local disk holds the operating system."""
+    vm_size: NodeSize = "Standard_D4ds_v5"
+    """Of all nodes; its local disk holds the operating system, 128 GB."""
     min_nodes: int = Field(1, ge=1, le=100)
     """Nodes for jobs and endpoints that always run, beside one to three for Kubernetes itself."""
     max_nodes: int = Field(3, ge=1, le=100)
@@ -268,7 +302,7 @@ class Aks(_Section):
     @model_validator(mode="after")
     def _ordered(self) -> Aks:
         if self.min_nodes > self.max_nodes:
-            raise ValueError("min_nodes must not exceed max_nodes")
+            raise ValueError("min_nodes: must not exceed max_nodes")
         return self
 
 
@@ -327,6 +361,17 @@ class _Stack(Spec):
     """Whether Pulumi refuses to delete what holds data or history."""
     tags: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]*$")], str] = {}
     """Added to every resource, beside project, environment and managed-by."""
+
+    @model_validator(mode="after")
+    def _tagged(self) -> Self:
+        for name, value in self.tags.items():
+            if said := limits.tag(name, value):
+                raise ValueError(f"tags.{name}: {said}")
+        network = getattr(self, "network", None)
+        zones = network is not None and network.private_endpoints and network.dns == "create"
+        if said := limits.tags(len(self.tags), with_zones=zones):
+            raise ValueError(f"tags: {said}")
+        return self
 
 
 class SharedStack(_Stack):
@@ -398,13 +443,20 @@ class EnvironmentStack(_Stack):
                 "it in "
                 "`image_builds`"
             )
+        if said := limits.redundancy(self.location, self.storage.redundancy):
+            raise ValueError(f"storage.redundancy: {said}")
         if self.ttl and self.protect:
             raise ValueError(
-                "`ttl` needs `protect: false`; a protected environment is never destroyed by a clock"
+                "ttl: needs `protect: false`; a protected environment is never destroyed by a clock"
             )
         network = self.network
         if self.options.databricks and network.dns == "existing" and "databricks" not in network.dns_zones:
-            raise ValueError("options.databricks needs network.dns_zones.databricks with `dns: existing`")
+            raise ValueError(
+                "network.dns_zones: options.databricks needs dns_zones.databricks with `dns: existing`"
+            )
+        inside = self.options.aks and network.private_endpoints
+        if inside and (said := limits.beside_kubernetes(network.address_space)):
+            raise ValueError(f"network.address_space: {said}")
         if self.options.aks and self.options.aks.compute in self.clusters:
             raise ValueError(
                 f"options.aks.compute: {self.options.aks.compute!r} is the name of a cluster already"

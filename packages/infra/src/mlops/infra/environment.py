@@ -26,8 +26,8 @@ from mlops.infra.components.identities import Identities, IdentitiesProps
 from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Storage, StorageProps
 from mlops.infra.components.vault import Vault, VaultProps
 from mlops.infra.components.workspace import Reached, Workspace, WorkspaceProps
-from mlops.infra.config import EnvironmentStack
-from mlops.infra.load import StackFile
+from mlops.infra.config import EnvironmentStack, rule_name
+from mlops.infra.load import StackFile, located
 from mlops.infra.naming import JOURNAL, Names
 from mlops.infra.private_access import open_private_access
 from mlops.infra.program import Stack
@@ -57,8 +57,9 @@ class Environment:
         self.root, self.config, self.secrets = stack.root, config, stack.secrets
         self.scopes: dict[str, pulumi.Input[str]] = {}
         self.custom_roles: dict[str, pulumi.Input[str]] = {}
-        self.models = served_models(config, stack.settings, stack.name)
-        check_training(config, stack.settings, stack.name)
+        with located(stack.root):
+            self.models = served_models(config, stack.settings, stack.name)
+            check_training(config, stack.settings, stack.name)
         self.trains_privately = trains_privately(stack.root, config)
         self.grants = granted(
             config, privately=self.trains_privately, before=stack_before(stack.root, stack.name)
@@ -235,6 +236,7 @@ class Environment:
                 storage_id=self.storage.account.id,
                 vault_id=self.vault.vault.id,
                 images_id=self.images.registry.id,
+                after=[self.storage],
             )
 
     def add_workspace(self) -> None:
@@ -266,7 +268,7 @@ class Environment:
         self.ready: list[pulumi.Resource] = [*self.workspace.rules]
         """What must be there before nodes and endpoints are."""
         if self.network:
-            self.ready += self.network.reach_workspace(workspace.id)
+            self.ready += self.network.reach_workspace(workspace.id, after=self.workspace.rules)
 
     def add_compute(self) -> None:
         config = self.config
@@ -310,23 +312,35 @@ class Environment:
             self.watched[f"online-{model}"] = Watched(resource_id=endpoint.id)
 
     def _reached(self) -> dict[str, Reached]:
-        """What the managed network reaches by private endpoints of its own: where the release was trained.
+        """What the managed network reaches by private endpoints of its own, beside those that Azure makes.
 
-        Behind private endpoints the stack that trains answers no address of the internet, so an approved
-        domain leads nowhere."""
-        if not (self.training and self.trains_privately) or self.config.network.isolation == "open":
+        Batch jobs divide their work by queues and tables of the workspace's storage (learn.microsoft.com,
+        "Workspace managed virtual network isolation", use batch endpoints). Where the release was trained:
+        behind private endpoints that stack answers no address of the internet, and a domain leads nowhere."""
+        network = self.config.network
+        if network.isolation == "open":
             return {}
-        return {
-            "training-blob": Reached(self.scopes["training storage account"], "blob"),
-            "training-workspace": Reached(self.scopes["training workspace"], "amlworkspace"),
-        }
+        reached: dict[str, Reached] = {}
+        closed = self.private or network.isolation == "approved_outbound"
+        if closed and any(m.batch for m in self.models.values()):
+            reached |= {f"storage-{g}": Reached(self.storage.account.id, g) for g in ("queue", "table")}
+        if self.training and self.trains_privately:
+            reached |= {
+                "training-blob": Reached(self.scopes["training storage account"], "blob"),
+                "training-workspace": Reached(self.scopes["training workspace"], "amlworkspace"),
+            }
+        return reached
 
     def _outbound(self) -> dict[str, pulumi.Input[str]]:
-        """Approved domains by their label; a job that monitors reads from where the release was trained."""
+        """Approved domains by their label; a job that monitors reads from where the release was trained, and
+        a batch job reads the model where the registry keeps it."""
         network = self.config.network
-        domains: dict[str, pulumi.Input[str]] = {
-            domain.replace("*", "any").replace(".", "-"): domain for domain in network.outbound
-        }
+        domains: dict[str, pulumi.Input[str]] = {rule_name(domain): domain for domain in network.outbound}
+        if network.isolation == "approved_outbound":
+            hosts = self.shared.require_output("registry_hosts")
+            domains["registry-storage"] = hosts.apply(
+                lambda by_region: by_region.get(self.config.location) or next(iter(by_region.values()))
+            )
         if self.training and not self.trains_privately and network.isolation == "approved_outbound":
             account = self.training.require_output("storage_account")
             domains["training-storage"] = pulumi.Output.concat(account, ".blob.core.windows.net")

@@ -17,7 +17,7 @@ from typing import Any
 
 from mlops.errors import InvalidInput, Problem, TargetError
 from mlops.infra.config import EnvironmentStack
-from mlops.infra.load import StackFile, parse_stack, raw_stack_file
+from mlops.infra.load import StackFile, located, parse_stack, raw_stack_file
 from mlops.infra.stack_names import stack_names
 from mlops.infra.wanted import check_lifetime, check_upstream, stack_before
 
@@ -62,11 +62,12 @@ def configured(root: Path) -> dict[str, str]:
             trains[stack] = config.trains_in
             if config.ttl:
                 ttls[stack] = config.ttl
-    for stack, training in trains.items():
-        check_lifetime(stack, training, ttls.get(training))
-        before = stack_before(root, stack)
-        check_upstream(stack, before, ttls.get(before), own=ttls.get(stack))
-    check_jobs(root, ttls)
+    with located(root):
+        for stack, training in trains.items():
+            check_lifetime(stack, training, ttls.get(training))
+            before = stack_before(root, stack)
+            check_upstream(stack, before, ttls.get(before), own=ttls.get(stack))
+        check_jobs(root, ttls)
     return ttls
 
 

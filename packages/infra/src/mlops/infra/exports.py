@@ -15,6 +15,8 @@ class SharedExports:
     registry: pulumi.Input[str]
     """Name of the Azure ML registry; `azureml://registries/<registry>/models/…`."""
     registry_id: pulumi.Input[str]
+    registry_hosts: pulumi.Input[Mapping[str, str]]
+    """Of each region, the host that keeps what is registered: a network that lets little out must know it."""
     reader_role_id: pulumi.Input[str]
     publisher_role_id: pulumi.Input[str]
     environment_role_ids: Mapping[str, pulumi.Input[str]]

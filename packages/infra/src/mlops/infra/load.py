@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-from collections.abc import Collection, Mapping
+import re
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
 from mlops.errors import InvalidInput, Problem
 from mlops.infra.config import SECRETS, EnvironmentStack, SharedStack
 from mlops.infra.naming import check_stack
 from mlops.infra.unread import unread_fields, unread_keys
-from mlops.spec._yaml import Document, problems_of
+from mlops.spec._yaml import Document, fields_at, problems_of
 
 NAMESPACE = "mlops"
 _KINDS: Mapping[str, type[EnvironmentStack | SharedStack]] = {
@@ -81,7 +84,34 @@ def parse_stack(
     try:
         return model.model_validate(values)
     except ValidationError as error:
-        raise InvalidInput([file.locate(p) for p in problems_of(error, model, file.name)]) from None
+        problems = [_addressed(p, model) for p in problems_of(error, model, file.name)]
+        raise InvalidInput([file.locate(p) for p in problems]) from None
+
+
+def _addressed(problem: Problem, model: type[BaseModel]) -> Problem:
+    """A problem of several fields together names the one to look at before its sentence."""
+    field, colon, said = problem.message.partition(": ")
+    above = tuple(problem.field.split(".")) if problem.field else ()
+    if not colon or field.split(".")[0] not in fields_at(model, above):
+        return problem
+    return Problem(problem.where, said, ".".join((*above, field)))
+
+
+@contextlib.contextmanager
+def located(root: Path) -> Iterator[None]:
+    """Problems of stack files that are raised inside get the line of their field."""
+    try:
+        yield
+    except InvalidInput as error:
+        problems = [_in_its_file(root, p) for p in error.problems]
+        if problems == list(error.problems):
+            raise
+        raise InvalidInput(problems) from None
+
+
+def _in_its_file(root: Path, problem: Problem) -> Problem:
+    match = re.fullmatch(r"environments/Pulumi\.(.+)\.yaml", problem.where)
+    return StackFile.of(root, match[1]).locate(problem) if match else problem
 
 
 def check_file(file: StackFile) -> None:
@@ -121,7 +151,7 @@ def raw_stack_file(root: Path, stack: str) -> tuple[dict[str, str], list[str]]:
         else:
             # Pulumi hands a key without a value over as an empty text.
             empty_or_text = "" if value is None else value
-            values[name] = empty_or_text if isinstance(empty_or_text, str) else json.dumps(value, default=str)
+            values[name] = empty_or_text if isinstance(empty_or_text, str) else json.dumps(value, default=_go)
     return values, secret
 
 
@@ -130,6 +160,24 @@ def _plain(text: Any) -> Any:
     if not isinstance(text, str):
         return text
     try:
-        return json.loads(text)
+        return _dated(json.loads(text))
     except json.JSONDecodeError:
-        return text
+        return _dated(text)
+
+
+_DAY = re.compile(r"(\d{4}-\d{2}-\d{2}) 00:00:00 \+0000 UTC")
+"""How Pulumi hands over what YAML takes for a date; seen with its own CLI."""
+
+
+def _go(value: Any) -> str:
+    """A date as Pulumi hands it over: the plan reads what an update reads."""
+    return f"{value} 00:00:00 +0000 UTC" if type(value) is date else str(value)
+
+
+def _dated(value: Any) -> Any:
+    """`value` with the days in it as a person writes them."""
+    if isinstance(value, str) and (match := _DAY.fullmatch(value)):
+        return match[1]
+    if isinstance(value, list):
+        return [_dated(v) for v in value]
+    return {k: _dated(v) for k, v in value.items()} if isinstance(value, dict) else value

@@ -20,7 +20,8 @@ def open_private_access(place: Place, config: NetworkConfig, *, databricks: bool
     """The environment's virtual network, or None when the stack does not ask for private endpoints."""
     if not config.private_endpoints:
         return None
-    from mlops.infra.components.network import ZONES, Network, NetworkProps
+    from mlops.infra.components.network import Network, NetworkProps
+    from mlops.infra.limits import ZONES
 
     wanted = [zone for zone in ZONES if databricks or zone != "databricks"]
 
@@ -45,7 +46,8 @@ class PrivateAccess:
         self.security_group = network.security_group
         self.workloads_subnet = network.workloads_subnet
         self.network_id: pulumi.Output[str] = network.network.id
-        self._last_subnet: pulumi.Resource = network.workloads_subnet
+        self._last: list[pulumi.Resource] = [network.workloads_subnet]
+        """The network takes one change at a time: subnets and private endpoints, one after another."""
 
     def reach_data(
         self,
@@ -53,21 +55,26 @@ class PrivateAccess:
         storage_id: pulumi.Input[str],
         vault_id: pulumi.Input[str],
         images_id: pulumi.Input[str],
+        after: Sequence[pulumi.Resource],
     ) -> list[pulumi.Resource]:
-        """Private endpoints of storage, vault and container registry."""
+        """Private endpoints of storage, vault and container registry, after what else changes them."""
         from mlops.infra.components.network import Target
 
         storage = {g: Target(resource_id=storage_id, group=g, zones=[g]) for g in ("blob", "file", "queue")}
         vault = Target(resource_id=vault_id, group="vault", zones=["vault"])
         images = Target(resource_id=images_id, group="registry", zones=["registry"])
-        return self._endpoints("private-endpoints", {**storage, "vault": vault, "images": images})
+        return self._endpoints(
+            "private-endpoints", {**storage, "vault": vault, "images": images}, after=after
+        )
 
-    def reach_workspace(self, workspace_id: pulumi.Input[str]) -> list[pulumi.Resource]:
+    def reach_workspace(
+        self, workspace_id: pulumi.Input[str], after: Sequence[pulumi.Resource]
+    ) -> list[pulumi.Resource]:
         """The private endpoint of the workspace, its endpoints and its notebooks."""
         from mlops.infra.components.network import Target
 
         target = Target(resource_id=workspace_id, group="amlworkspace", zones=["workspace", "notebooks"])
-        return self._endpoints("private-endpoint-workspace", {"workspace": target})
+        return self._endpoints("private-endpoint-workspace", {"workspace": target}, after=after)
 
     def reach_databricks(self, workspace_id: pulumi.Input[str]) -> list[pulumi.Resource]:
         """The private endpoint of a Databricks workspace."""
@@ -95,7 +102,7 @@ class PrivateAccess:
         return self._endpoints(f"private-endpoint-{label}", {label: target}, zones)
 
     def delegate(self, name: str, service: str, subnets: Sequence[str]) -> dict[str, Subnet]:
-        """Subnets that belong to one service, after every subnet made so far."""
+        """Subnets that belong to one service, after every change of the network so far."""
         from mlops.infra.options.subnets import DelegatedSubnets, DelegatedSubnetsProps
 
         made = DelegatedSubnets(
@@ -107,14 +114,18 @@ class PrivateAccess:
                 security_group_id=self.security_group.id,
                 service=service,
                 subnets=subnets,
-                after=[self._last_subnet],
+                after=self._last,
             ),
         ).subnets
-        self._last_subnet = made[subnets[-1]]
+        self._last = [made[subnets[-1]]]
         return made
 
     def _endpoints(
-        self, name: str, targets: dict[str, Target], zones: dict[str, pulumi.Input[str]] | None = None
+        self,
+        name: str,
+        targets: dict[str, Target],
+        zones: dict[str, pulumi.Input[str]] | None = None,
+        after: Sequence[pulumi.Resource] = (),
     ) -> list[pulumi.Resource]:
         from mlops.infra.components.network import PrivateEndpoints, PrivateEndpointsProps
 
@@ -123,5 +134,8 @@ class PrivateAccess:
             subnet_id=self._network.endpoints_subnet.id,
             zones=self._network.zones if zones is None else zones,
             targets=targets,
+            after=[*self._last, *after],
         )
-        return PrivateEndpoints(name, props).ready
+        made = PrivateEndpoints(name, props)
+        self._last = made.last
+        return made.ready

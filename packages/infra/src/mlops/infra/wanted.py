@@ -48,6 +48,16 @@ def check_endpoints(names: Names, models: Iterable[str]) -> None:
             taken[name] = model
 
 
+def check_shared(config: EnvironmentStack, project: str, shared: str, stack: str) -> None:
+    """Raise `InvalidInput` when `shared_stack` is no stack of this repository: a plan has no others."""
+    if config.shared_stack.partition("/")[2] == f"{project}/{shared}":
+        return
+    sentence = (
+        f"must end with /{project}/{shared}, the stack that holds the registry; got {config.shared_stack!r}"
+    )
+    raise InvalidInput(Problem(f"environments/Pulumi.{stack}.yaml", sentence, "shared_stack"))
+
+
 def check_training(config: EnvironmentStack, settings: Settings, stack: str) -> None:
     """Raise `InvalidInput` when `training_stack` is not the stack that mlops.toml trains in."""
     trains = settings.azure.train

@@ -1,4 +1,4 @@
-"""Data assets, models, datastores and features: paths that are what their type says."""
+"""Data assets and models: paths that are what their type says."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from mlops.lint.finding import Finding
 from mlops.lint.node import At, exists, is_file, is_folder
-from mlops.lint.references import check_asset, check_path, is_placeholder, is_remote
+from mlops.lint.references import check_path, is_placeholder, is_remote
 from mlops.lint.values import DATA
 
 _ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}")
@@ -67,19 +67,3 @@ def check_model(model: At) -> Iterator[Finding]:
     there = path.beside(path.text)
     if model["type"].word == "mlflow_model" and exists(there) and not is_file(there / "MLmodel"):
         yield path.says("asset", f"there is no file MLmodel in {path.value!r}; an mlflow_model has one")
-
-
-def check_feature_set(feature_set: At) -> Iterator[Finding]:
-    """The specification is a folder of this repository; entities are pinned."""
-    path = feature_set.at("specification", "path")
-    yield from check_path(path, what="specification")
-    for entity in feature_set["entities"].elements():
-        yield from check_asset(entity)
-        if entity.text is not None and not is_remote(entity.text):
-            yield entity.says("bad-reference", f"must be azureml:<name>:<version>; got {entity.value!r}")
-    if path.text is not None and not is_remote(path.text):
-        folder = path.beside(path.text)
-        if is_folder(folder) and not any(
-            is_file(folder / f"FeatureSetSpec.{end}") for end in ("yaml", "yml")
-        ):
-            yield path.says("asset", f"there is no file FeatureSetSpec.yaml in {path.value!r}")

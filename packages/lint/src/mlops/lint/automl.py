@@ -8,6 +8,7 @@ from mlops.lint.asset import check_data
 from mlops.lint.finding import Finding
 from mlops.lint.machine import at_least, between
 from mlops.lint.node import At
+from mlops.lint.sweep import check_space
 
 _COUNTS = ("max_trials", "max_concurrent_trials", "timeout_minutes", "trial_timeout_minutes", "max_nodes")
 _PAIRS = (
@@ -18,8 +19,14 @@ _PAIRS = (
 
 def check_automl(job: At) -> Iterator[Finding]:
     """Problems of an AutoML job."""
+    if "training_data" not in job:
+        yield job.says("missing-field", "needs `training_data`")
     for field in ("training_data", "validation_data", "test_data"):
         yield from check_data(job[field])
+    sampling = job["sweep"]["sampling_algorithm"]
+    for part in job["search_space"].elements():
+        for _, space in part.fields():
+            yield from check_space(space, sampling.word or sampling["type"].word)
     limits = job["limits"]
     for field in _COUNTS:
         yield from at_least(limits[field], 1, "task")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from mlops.lint import asset, cluster, monitor, schedule, serving
+from mlops.lint import asset, cluster, features, monitor, schedule, serving
 from mlops.lint.classify import kind_of
 from mlops.lint.environment import environment_fields
 from mlops.lint.files import Files
@@ -76,7 +76,10 @@ _CHECKS: dict[str, Callable[[At, str, Files], Iterable[Finding]]] = {
     "data": lambda top, kind, files: [*asset.check_names(top), *asset.check_data(top)],
     "model": lambda top, kind, files: [*asset.check_names(top), *asset.check_model(top)],
     "environment": lambda top, kind, files: [*asset.check_names(top), *environment_fields(top)],
-    "feature_set": lambda top, kind, files: asset.check_feature_set(top),
+    "feature_set": lambda top, kind, files: features.check_feature_set(top, files),
+    "feature_store": lambda top, kind, files: features.check_feature_store(top),
+    "feature_store_entity": lambda top, kind, files: features.check_entity(top),
+    "registry": lambda top, kind, files: cluster.check_registry(top),
     "workspace": lambda top, kind, files: cluster.check_workspace(top),
 }
 """By kind, else by family. Kinds without an entry have their shape, and `azure-ai-ml`."""

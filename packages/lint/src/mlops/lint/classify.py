@@ -184,12 +184,27 @@ def _by_fields(raw: Raw, word: str) -> Iterator[str]:
         yield _work(raw, word)
     if not word and keys >= {"command", "environment"} and not keys & {"services", "steps", "runs"}:
         yield "component.command" if looks_component(raw) else "job.command"
+    yield from _older(keys, word)
     if word in _UNREAD_TYPES:
         yield f"?{word}job"
-    if named and _small(raw.get("model_id")).startswith("azureml://"):
+    if named:
+        yield from _named(raw, keys, word)
+
+
+def _named(raw: Raw, keys: set[Any], word: str) -> Iterator[str]:
+    if "replication_locations" in keys:
+        yield "registry"
+    if _small(raw.get("model_id")).startswith("azureml://"):
         yield "?serverlessendpoint"
-    if named and not word and ("conda_file" in keys or keys >= {"image", "version"}):
+    if not word and ("conda_file" in keys or keys >= {"image", "version"}):
         yield "environment"
+
+
+def _older(keys: set[Any], word: str) -> Iterator[str]:
+    """`command_component`, `pipeline_job`: words of the first preview, which Azure ML refuses by now."""
+    old, _, family = word.rpartition("_")
+    if family in ("component", "job") and keys & _SIGNS.get(old, set()) and old in _TYPES[family]:
+        yield f"{family}.{old}"
 
 
 def _work(raw: Raw, word: str) -> str:

@@ -37,6 +37,10 @@ _REGIONS = tuple(
     """.split()  # noqa: SIM905 (a table is easier to read)
 )
 """Known to say what was meant; a region that is like none of them may be newer."""
+_RULES = ("fqdn", "service_tag", "private_endpoint")
+_PROTOCOLS = ("tcp", "udp", "icmp", "*")
+_LAST_PORT = 65_535
+_SCHEMES = ("https", "http", "wasbs", "wasb", "abfss", "abfs")
 _WORKSPACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{1,32}")
 
 
@@ -48,6 +52,8 @@ def check_compute(compute: At, kind: str, files: Files) -> Iterator[Finding]:
         if name.text is not None and not _NAME.fullmatch(name.text):
             message = f"must be 2 to 24 letters, digits or '-', starting with a letter; got {name.value!r}"
             yield name.says("bad-name", message)
+    if kind in ("compute.kubernetes", "compute.virtualmachine") and "resource_id" not in compute:
+        yield compute.says("given-later", "has no `resource_id`; the command line has to give it")
     least, most = compute["min_instances"].number, compute["max_instances"].number
     yield from at_least(compute["min_instances"], 0, "scale")
     yield from at_least(compute["max_instances"], 0, "scale")
@@ -70,10 +76,41 @@ def check_datastore(store: At) -> Iterator[Finding]:
         place = store[field]
         if place.text is not None and not is_remote(place.text) and not pattern.fullmatch(place.text):
             yield place.says("bad-name", f"must be {allowed}; got {place.value!r}")
+    protocol = store["protocol"]
+    if protocol.text is not None and protocol.word not in _SCHEMES:
+        yield protocol.says("wrong-value", f"must be https, wasbs or abfss; got {protocol.value!r}")
+
+
+def check_registry(registry: At) -> Iterator[Finding]:
+    """A registry's places."""
+    for place in registry["replication_locations"].elements():
+        if isinstance(place.value, dict) and "location" not in place:
+            yield place.says("missing-field", "needs `location`")
+
+
+def _outbound(rule: At) -> Iterator[Finding]:
+    """A rule of a managed network: of a kind that exists, to a protocol and ports that do."""
+    kind = rule["type"]
+    if kind.text is not None and kind.word not in _RULES:
+        yield kind.says("wrong-value", f"must be one of {', '.join(_RULES)}; got {kind.value!r}")
+    protocol, ports = rule.at("destination", "protocol"), rule.at("destination", "port_ranges")
+    if protocol.text is not None and protocol.word not in _PROTOCOLS:
+        yield protocol.says("wrong-value", f"must be TCP, UDP, ICMP or *; got {protocol.value!r}")
+    for part in str(ports.value).split(",") if isinstance(ports.value, str | int) else ():
+        first, dash, last = (word.strip() for word in part.partition("-"))
+        ends = [first, last] if dash else [first]
+        numbers = [int(end) for end in ends if end.isdecimal()]
+        right = len(numbers) == len(ends) and numbers == sorted(numbers) and numbers[-1] <= _LAST_PORT
+        if not right and part.strip() != "*":
+            yield ports.says(
+                "out-of-range", f"{part.strip()!r} is no port, and no range from a lower to a higher one"
+            )
 
 
 def check_workspace(workspace: At) -> Iterator[Finding]:
-    """A workspace's name and region."""
+    """A workspace's name, region and rules of its network."""
+    for rule in workspace.at("managed_network", "outbound_rules").elements():
+        yield from _outbound(rule)
     name, place = workspace["name"], workspace["location"]
     region = place.word.replace(" ", "")
     near = difflib.get_close_matches(region, _REGIONS, cutoff=0.85)

@@ -21,6 +21,12 @@ _PARTS = {
     "node.if_else": "pipeline.condition_node.ConditionNodeSchema",
     "environment.anonymous": "assets.environment.AnonymousEnvironmentSchema",
 }
+# Other names of fields, which a schema replaces before it reads.
+_ALIASES = {
+    "ResourceSettings": {"nvidia.com/gpu": "gpu"},
+    "ServicePrincipal": {"authority_uri": "authority_url"},
+    "Certificate": {"authority_uri": "authority_url"},
+}
 TARGET = Path(__file__).with_name("shapes.json")
 _ROOT = "azure.ai.ml._schema"
 
@@ -49,6 +55,7 @@ class Deriver:
             written = field.data_key or attribute
             # What is only ever written by the service may stand in a file, and is left out when it is read.
             fields[written] = {"t": "ignored"} if field.dump_only else self.field(field)
+        fields |= {alias: fields[known] for alias, known in _ALIASES.get(name, {}).items() if known in fields}
         self.shapes[label] = {"fields": dict(sorted(fields.items())), "drops": unknown != "raise"}
         if any(cls.__name__ == "YamlFileSchema" for cls in type(schema).__mro__):
             self.shapes[label]["file"] = True  # `file:other.yml` may stand in its place

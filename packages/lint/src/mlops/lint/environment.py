@@ -12,8 +12,7 @@ from mlops.lint.finding import Finding
 from mlops.lint.node import At, is_file, is_folder
 from mlops.lint.references import check_asset, is_remote
 from mlops.lint.shape import check_shape
-
-_LOADER = yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader
+from mlops.spec._yaml import plain_value
 
 
 def check_environment(place: At, files: Files) -> Iterator[Finding]:
@@ -69,8 +68,8 @@ def _conda(conda: At) -> Iterator[Finding]:
     content = conda.value
     if conda.text is not None and not is_remote(conda.text) and is_file(path := conda.beside(conda.text)):
         try:
-            content = yaml.load(path.read_text(encoding="utf-8"), Loader=_LOADER)  # noqa: S506 (safe ones)
-        except (OSError, ValueError, yaml.YAMLError) as error:
+            content = plain_value(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
             said = str(error).splitlines()[0]
             yield conda.says("asset", f"{conda.text!r} cannot be read as YAML: {said}")
             return

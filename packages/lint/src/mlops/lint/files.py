@@ -57,8 +57,6 @@ def _open(path: Path) -> At | list[Finding]:
         document = Document.read(path, shown(path))
     except InvalidInput as error:
         return [_of(problem) for problem in error.problems]
-    if _endless(document.value):
-        return [Finding("yaml", document.name, 1, "", "an alias holds itself; write the value out")]
     return At(document, path, (), document.value)
 
 
@@ -67,25 +65,6 @@ def _of(problem: Problem) -> Finding:
     if not line.isdecimal():
         file, line = problem.where, "1"
     return Finding("yaml", file, int(line), problem.field, problem.message)
-
-
-def _endless(value: object) -> bool:
-    """Whether a value holds itself, as an alias inside of its own anchor does."""
-    open_ones: set[int] = set()
-    done: set[int] = set()
-    waiting: list[tuple[object, bool]] = [(value, False)]
-    while waiting:
-        part, leaving = waiting.pop()
-        if leaving:
-            open_ones.discard(id(part))
-            done.add(id(part))
-        elif isinstance(part, dict | list) and id(part) not in done:
-            if id(part) in open_ones:
-                return True
-            open_ones.add(id(part))
-            waiting.append((part, True))
-            waiting += [(inner, False) for inner in (part.values() if isinstance(part, dict) else part)]
-    return False
 
 
 def yaml_files(folder: Path) -> list[Path]:

@@ -55,6 +55,12 @@ def check_pipeline(top: At, files: Files) -> Iterator[Finding]:
     if "component" in top and "jobs" not in top:
         face = interface_of(top, files)
         yield from face.findings
+        if face.component is not None and (there := face.component["type"].word) not in ("", "pipeline"):
+            message = (
+                f"{top['component'].value!r} is a {there} component; a pipeline job runs a pipeline component"
+            )
+            yield top["component"].says("type-mismatch", message)
+            return
         yield from check_given(top, face, None)
         return
     if isinstance(top["jobs"].value, dict) and not top["jobs"].value:
@@ -74,6 +80,7 @@ def check_jobs(top: At, files: Files, *, compute: bool) -> Iterator[Finding]:
         yield from _node(node, scope.faces[name].own, scope, files, compute=compute)
     settings = top["settings"]
     yield from check_compute_name(settings["default_compute"])
+    yield from check_compute_name(settings["default_datastore"], "datastore")
     for field in ("on_init", "on_finalize"):
         place = settings[field]
         if place.text is not None and place.text not in scope.jobs:

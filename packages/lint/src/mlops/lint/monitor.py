@@ -51,7 +51,7 @@ def check_monitor(monitor: At) -> Iterator[Finding]:
     yield from _deployment(monitor.at("monitoring_target", "endpoint_deployment_id"))
     for _, signal in monitor["monitoring_signals"].fields():
         yield from _signal(signal)
-    yield from _told(monitor["alert_notification"])
+    yield from check_told(monitor["alert_notification"])
 
 
 def _deployment(place: At) -> Iterator[Finding]:
@@ -106,7 +106,8 @@ def _thresholds(place: At) -> Iterator[Finding]:
         yield from _thresholds(inner)
 
 
-def _told(notification: At) -> Iterator[Finding]:
+def check_told(notification: At) -> Iterator[Finding]:
+    """Whom a notification goes to."""
     emails = notification["emails"]
     for place in emails.elements():
         if place.text is not None and not _EMAIL.fullmatch(place.text):

@@ -89,7 +89,13 @@ def _quiet() -> Iterator[None]:
 
 
 def _of_error(error: Exception) -> Iterator[tuple[Loc, str]]:
-    yield from _of_text(str(error) or type(error).__name__, ())
+    text = str(error) or type(error).__name__
+    lacks = re.search(r"missing \d+ required keyword-only arguments?: (.+)$", text)
+    if isinstance(error, TypeError) and lacks:
+        text = f"needs {lacks[1]}"
+    elif isinstance(error, KeyError):
+        text = f"stops at {error.args[0]!r}, which it does not know or does not find"
+    yield from _of_text(text, ())
 
 
 def _of_text(text: str, above: Loc) -> Iterator[tuple[Loc, str]]:
@@ -170,7 +176,7 @@ def ask(top: At, kind: str, own: list[Finding]) -> list[Finding]:
         dotted = ".".join(str(part) for part in place)
         if any(_near(field, dotted) for field in known):
             continue
-        if "not in set" in text and _parent(dotted) in {_parent(field) for field in known} - {""}:
+        if "not in set" in text and any(field.startswith(f"{_parent(dotted)}.") for field in known):
             continue  # it tries another type of what is wrong for a reason that is told
         line = top.document.line(place)
         findings.append(Finding("refused", top.document.name, line, dotted, f"azure-ai-ml: {text}"))

@@ -146,6 +146,13 @@ def _fit(value: At, hole: Hole, port: At, scope: Scope) -> Iterator[Finding]:
             if not fits(produced, wanted):
                 message = f"the pipeline's input {hole.name!r} is {produced}, but this input needs {wanted}"
                 yield value.says("type-mismatch", message)
+            elif (
+                wanted in PRIMITIVE
+                and "default" in source
+                and (why := mismatch(source["default"].value, port))
+            ):
+                message = f"the default of the pipeline's input {hole.name!r} does not fit: {why}"
+                yield value.says("bad-literal", message)
         elif isinstance(source.value, str | int | float | bool):
             if wanted in DATA:
                 message = f"the pipeline's input {hole.name!r} is the literal {source.value!r}"
@@ -157,6 +164,18 @@ def _fit(value: At, hole: Hole, port: At, scope: Scope) -> Iterator[Finding]:
         if not fits(produced, wanted):
             message = f"{hole.job}.{hole.name} is {produced}, but this input needs {wanted}"
             yield value.says("type-mismatch", message)
+
+
+def takers(scope: Scope, name: str) -> Iterator[At]:
+    """The declared inputs of jobs that an input of the pipeline is bound to, whole."""
+    for job, node in scope.jobs.items():
+        face = scope.faces[job]
+        for given, value in node["inputs"].fields():
+            port = None if face.own else (face.inputs or {}).get(given)
+            bound = list(holes(value.text or ""))
+            whole = bool(bound) and bound[0].whole and bound[0].side == "parent.input"
+            if port is not None and whole and bound[0].name == name:
+                yield port
 
 
 def _holes(node: At, scope: Scope) -> Iterator[Finding]:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Iterator
+from pathlib import Path
 
 from mlops.lint.finding import Finding
 from mlops.lint.ignored import comes_later
-from mlops.lint.node import At, exists
+from mlops.lint.node import At, exists, shown
 
 _NAME = r"[A-Za-z0-9_.\-/ ]+"
 _SHORT = re.compile(rf"azureml:(?P<name>{_NAME})(?::(?P<version>[^:@]+)|@(?P<label>[^:@]+))?")
@@ -89,14 +91,14 @@ def _scheme(place: At, path: str) -> Iterator[Finding]:
             yield place.says("bad-reference", message)
 
 
-def check_compute_name(place: At) -> Iterator[Finding]:
-    """A compute has a name and no version."""
+def check_compute_name(place: At, what: str = "compute") -> Iterator[Finding]:
+    """A compute, or a datastore, has a name and no version."""
     text = place.text
     if text is None or _HOLE in text or is_placeholder(text) or "/" in text:
         return
     name = text[len("azureml:") :] if text.lower().startswith("azureml:") else text
     if not name.strip() or re.search(r"[:@\s]", name.strip()):
-        yield place.says("bad-reference", f"{text!r} is no compute; write azureml:<name>, without a version")
+        yield place.says("bad-reference", f"{text!r} is no {what}; write azureml:<name>, without a version")
 
 
 def check_path(place: At, *, what: str = "file or folder") -> Iterator[Finding]:
@@ -114,4 +116,19 @@ def check_path(place: At, *, what: str = "file or folder") -> Iterator[Finding]:
     if why := comes_later(there, path, place.path):
         yield place.says("given-later", f"the {what} {path!r} is not there yet, and {why}")
     else:
-        yield place.says("missing-file", f"the {what} {path!r} does not exist beside the file")
+        message = f"the {what} {path!r} does not exist beside the file"
+        if (folder := _elsewhere(place, path)) is not None:
+            message += f", although it does in {folder}; a path is read from the folder of its own file"
+        yield place.says("missing-file", message)
+
+
+def _elsewhere(place: At, path: str) -> str | None:
+    """The folder above the file, within its repository, that the path was meant for."""
+    if path.startswith(("/", "..")):
+        return None
+    around = list(Path(os.path.abspath(place.path)).parents)  # noqa: PTH100 (resolve() raises for some names)
+    root = next((number for number, folder in enumerate(around) if exists(folder / ".git")), 0)
+    for folder in around[1 : root + 1]:
+        if exists(folder / path.removeprefix("file:")):
+            return shown(folder)
+    return None

@@ -12,8 +12,10 @@ from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.machine import between
 from mlops.lint.node import At
+from mlops.lint.pipeline import scope_of, takers
 from mlops.lint.references import check_asset, check_path, is_remote
 from mlops.lint.time_zones import known
+from mlops.lint.values import PRIMITIVE, mismatch, type_of_port
 
 _LONGEST = {"minute": 525_600, "hour": 8_760, "day": 365, "week": 52, "month": 12}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -105,12 +107,20 @@ def check_started(job: At, files: Files) -> Iterator[Finding]:
     if top is None or "jobs" not in top:
         return
     declared = top["inputs"].names()
+    scope = scope_of(top, files)
     for name, place in job["inputs"].fields():
         if name not in declared:
             near = difflib.get_close_matches(name, declared)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             there = ", ".join(declared) or "none"
             yield place.says("unknown-input", f"the job has no input {name!r}; it has: {there}{hint}")
+            continue
+        if place.value is None or isinstance(place.value, dict | list):
+            continue
+        for port in takers(scope, name):
+            if type_of_port(port) in PRIMITIVE and (why := mismatch(place.value, port)):
+                yield place.says("bad-literal", f"does not fit a job's input {port.loc[-1]!r}: {why}")
+                break
 
 
 def _job(job: At) -> Iterator[Finding]:

@@ -132,6 +132,10 @@ def _quantities(resources: At) -> Iterator[Finding]:
             if isinstance(place.value, str) and quantity(place.value, field) is None:
                 example = "0.5 or 500m" if field == "cpu" else "0.5Gi or 512Mi"
                 yield place.says("quantity", f"must be a quantity such as {example}; got {place.value!r}")
+        for field in ("gpu", "nvidia.com/gpu"):
+            place = resources[part][field]
+            if isinstance(place.value, str) and not place.value.strip().isdecimal():
+                yield place.says("quantity", f"must be a whole number of GPUs; got {place.value!r}")
     for field in ("cpu", "memory"):
         asked, most = (quantity(resources[part][field].value, field) for part in ("requests", "limits"))
         if asked is not None and most is not None and asked > most:
@@ -198,8 +202,11 @@ def check_batch_deployment(deployment: At, files: Files) -> Iterator[Finding]:
     for place in (deployment["logging_level"], deployment.at("settings", "logging_level")):
         if place.text is not None and place.word not in _LEVELS:
             yield place.says("wrong-value", f"must be one of {', '.join(_LEVELS)}; got {place.value!r}")
-    if "compute" not in deployment and "component" not in deployment and "job_definition" not in deployment:
-        yield deployment.says("no-compute", "needs `compute`: the cluster that the batches run on")
+    if not {"component", "job_definition"} & set(deployment.names()):
+        if "compute" not in deployment:
+            yield deployment.says("no-compute", "needs `compute`: the cluster that the batches run on")
+        if "model" not in deployment:
+            yield deployment.says("missing-field", "needs `model`: what scores the batches")
 
 
 def check_pipeline_deployment(deployment: At) -> Iterator[Finding]:

@@ -205,7 +205,9 @@ def _distance(place: At, found: list[Finding], option: Rule) -> tuple[int, ...]:
     told = [f for f in found if f.id == "wrong-value" and f.field.rsplit(".", 1)[-1] in _TELLING]
     missing = own.count("missing-field") + own.count("no-environment")
     likeness = _LIKELY.get(option["t"], 1 if isinstance(place.value, dict) else 3)
-    return (own.count("wrong-type"), len(told), missing, len(found), likeness)
+    bare = option["t"] == "object" and not shapes()["shapes"][option["shape"]]["fields"].keys() - {"type"}
+    nothing = int(bare and bool(place.names()))
+    return (own.count("wrong-type"), len(told), nothing, missing, len(found), likeness)
 
 
 def _own(place: At) -> str:

@@ -29,7 +29,7 @@ def check_sweep(sweep: At) -> Iterator[Finding]:
     sampling = sweep["sampling_algorithm"]
     algorithm = sampling.word or sampling["type"].word
     for _, space in sweep["search_space"].fields():
-        yield from _space(space, algorithm)
+        yield from check_space(space, algorithm)
     if not sweep["search_space"].names():
         yield sweep["search_space"].says("search-space", "needs at least one hyper-parameter")
     yield from _termination(sweep["early_termination"])
@@ -53,7 +53,8 @@ def _limits(limits: At) -> Iterator[Finding]:
         yield limits["trial_timeout"].says("sweep-limits", message)
 
 
-def _space(space: At, algorithm: str) -> Iterator[Finding]:
+def check_space(space: At, algorithm: str) -> Iterator[Finding]:
+    """One distribution: its ends, and whether the sampling can draw it."""
     kind = space["type"].word
     if not kind:
         return

@@ -63,7 +63,9 @@ def differing(root: Path, cases: Sequence[Case]) -> dict[str, tuple[list[str], l
     """The cases of which something else is said: what is said, and what should be, as `rule field`."""
     found = {}
     for name, changes, said in cases:
-        told = sorted(f"{f.id} {f.field}".rstrip() for f in findings(root, name, changes))
+        all_of_it = list(findings(root, name, changes))
+        assert all(finding.message for finding in all_of_it), "a finding says something"
+        told = sorted(f"{f.id} {f.field}".rstrip() for f in all_of_it)
         if told != said:
             found[f"{name} {changes}"] = (told, said)
     return found

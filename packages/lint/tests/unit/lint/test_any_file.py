@@ -73,7 +73,7 @@ def test_a_file_that_holds_itself_and_one_that_explodes_end(shelf):
     assert [f.id for f in shelf.findings("job.yml")] == ["yaml"]
     bomb = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [*a{n - 1}, *a{n - 1}]\n" for n in range(1, 40))
     shelf.write("bomb.yml", f"$schema: azureml/commandJob.schema.json\n{bomb}command: *a39\n")
-    assert "wrong-type" in {f.id for f in shelf.findings("bomb.yml")}
+    assert [f.id for f in shelf.findings("bomb.yml")] == ["yaml"]
 
 
 @pytest.mark.parametrize(

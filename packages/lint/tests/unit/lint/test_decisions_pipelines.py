@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.lint.one_edit import GONE, differing, in_tens
+from tests.unit.lint.one_edit import GONE, differing, findings, in_tens
 
 CASES = [
     # file, what is changed in it, what is said of it
@@ -65,6 +65,36 @@ CASES = [
     ("pipeline.yml", {"settings.continue_on_step_failure": "x"}, ["wrong-type settings.continue_on_step_failure"]),
     ("pipeline.yml", {"jobs.train.compute": "azureml:c:1"}, ["bad-reference jobs.train.compute", "unused-input inputs.where"]),
     ("pipeline.yml", {"jobs.train.compute": "cpu"}, ["unused-input inputs.where"]),
+    ("pipeline.yml", {"jobs.flow": {"type": "if_else", "condition": "${{parent.jobs.judge.outputs.report}}", "true_block": "${{parent.jobs.train}}", "inputs": {"x": 1}}}, ["preview jobs.flow.type", "unknown-field jobs.flow.inputs"]),
+    ("pipeline.yml", {"jobs.shell.inputs.report": {"path": "./rows.csv"}}, []),
+    ("pipeline.yml", {"jobs.shell.inputs.report": {"type": "integer", "path": "./rows.csv"}}, ["wrong-value jobs.shell.inputs.report.type"]),
+    ("schedule.yml", {"create_job": {"type": "pipeline", "job": "./pipeline.yml", "inputs": {"rate": "${{x}}"}}}, []),
+    ("schedule.yml", {"create_job": {"type": "pipeline", "job": "./pipeline.yml", "inputs": {"rate": "${{parent.inputs.x}}"}}}, []),
+    ("pipeline.yml", {"jobs.train.inputs.rows": "${{parent.inputs.rate}}/part"}, []),
+    ("pipeline.yml", {"jobs.train.inputs.rows": "${{parent.outputs.rate}}"}, ["unknown-output jobs.train.inputs.rows"]),
+    ("pipeline.yml", {"jobs.train.inputs.rows": "${{parent.outputs.best}}"}, ["bad-binding jobs.train.inputs.rows"]),
+    ("pipeline.yml", {"jobs.shell.inputs.report": {"path": "./none.csv"}}, ["missing-file jobs.shell.inputs.report.path"]),
+    ("pipeline.yml", {"jobs.train.inputs.rows": {"type": "uri_folder", "path": "${{parent.inputs.rate}}"}}, ["type-mismatch jobs.train.inputs.rows"]),
+    ("pipeline.yml", {"jobs.train.display_name": "${{parent.inputs.rate}"}, []),
+    ("pipeline.yml", {"jobs.train.description": "{{parent.inputs.rate}}"}, []),
+    ("pipeline.yml", {"jobs.train.inputs.rate": "{{parent.inputs.rate}}"}, ["bad-binding jobs.train.inputs.rate", "bad-literal jobs.train.inputs.rate", "unused-input inputs.rate"]),
+    ("pipeline.yml", {"jobs.train.compute": "${{my_macro}}"}, ["unused-input inputs.where"]),
+    ("pipeline.yml", {"jobs.train.compute": "${{inputs}}"}, ["bad-binding jobs.train.compute", "unused-input inputs.where"]),
+    ("pipeline.yml", {"jobs.shell.command": "echo ${{parent}} ${{inputs.report}}"}, ["placeholder jobs.shell.command"]),
+    ("pipeline.yml", {"jobs.judge.inputs.model": "${{outputs}}"}, ["bad-binding jobs.judge.inputs.model"]),
+    ("pipeline.yml", {"jobs.judge.inputs.model": "${{outputs.x.y}}"}, ["bad-binding jobs.judge.inputs.model"]),
+    ("pipeline.yml", {"jobs.judge.outputs": {"none": "x", "none2": "y"}}, ["no-writer outputs.report", "unknown-output jobs.judge.outputs.none", "unknown-output jobs.judge.outputs.none2"]),
+    ("pipeline.yml", {"jobs.judge.outputs": {"none": "x", "report": "${{parent.inputs.rows}}"}}, ["bad-binding jobs.judge.outputs.report", "no-writer outputs.report", "unknown-output jobs.judge.outputs.none"]),
+    ("pipeline.yml", {"inputs.inputs2": 0.5, "jobs.train.inputs.rate": "${{parent.inputs.inputs2}}"}, ["unused-input inputs.rate"]),
+    ("pipeline.yml", {"jobs.shell.outputs": {"a": "${{parent.inputs.rows}}", "b": "${{parent.inputs.rate}}"}}, ["bad-binding jobs.shell.outputs.a", "bad-binding jobs.shell.outputs.b"]),
+    ("pipeline.yml", {"jobs.shell.outputs": {"a": "plain", "b": "${{parent.inputs.rate}}"}}, ["bad-binding jobs.shell.outputs.b"]),
+    ("pipeline.yml", {"inputs.best": 0.5}, ["unused-input inputs.best"]),
+    ("flow.yml", {"jobs.choose.true_block": "${{parent.jobs.check.outputs.good}}", "jobs.choose.false_block": GONE}, ["flow jobs.choose", "preview jobs.again.type", "preview jobs.choose.type"]),
+    ("flow.yml", {"jobs.body.component": "azureml:check:1", "jobs.again.mapping": {"good": "x"}}, ["preview jobs.again.type", "preview jobs.choose.type", "workspace-component jobs.body.component"]),
+    ("pipeline.yml", {"jobs.train.compute": "${{inputs.rate}}"}, ["bad-binding jobs.train.compute", "unused-input inputs.where"]),
+    ("pipeline.yml", {"jobs.train.compute": "${{parent.outputs.best}}"}, ["bad-binding jobs.train.compute", "unused-input inputs.where"]),
+    ("pipeline.yml", {"jobs.extra": 3}, ["wrong-type jobs.extra"]),
+    ("pipeline.yml", {"jobs.extra": ["echo"]}, ["wrong-type jobs.extra"]),
     ("pipeline.yml", {"jobs.train.compute": "${{parent.inputs.none}}"}, ["unknown-input jobs.train.compute", "unused-input inputs.where"]),
     ("pipeline.yml", {"jobs.train.compute": "${{parent.inputs.rate}}"}, ["type-mismatch jobs.train.compute", "unused-input inputs.where"]),
     ("pipeline.yml", {"jobs.train.compute": "${{parent.inputs.rows}}"}, ["type-mismatch jobs.train.compute", "unused-input inputs.where"]),
@@ -253,7 +283,7 @@ CASES = [
     ("pipeline.yml", {"component": "./inner.yml", "jobs": GONE}, ["missing-input inputs", "unknown-input inputs.rate", "unknown-input inputs.rows", "unknown-input inputs.where"]),
     ("pipeline.yml", {"component": "./inner.yml", "jobs": GONE, "inputs": {"data": {"type": "uri_folder", "path": "./folder"}}, "outputs": GONE}, []),
     ("pipeline.yml", {"component": "./none.yml", "jobs": GONE}, ["missing-file component"]),
-    ("pipeline.yml", {"component": "./train.yml", "jobs": GONE, "inputs": {"rows": {"type": "uri_folder", "path": "./folder"}, "rate": 2}, "outputs": GONE}, ["bad-literal inputs.rate"]),
+    ("pipeline.yml", {"component": "./train.yml", "jobs": GONE, "inputs": {"rows": {"type": "uri_folder", "path": "./folder"}, "rate": 2}, "outputs": GONE}, ["type-mismatch component"]),
     ("flow.yml", {}, ["preview jobs.again.type", "preview jobs.choose.type"]),
     ("flow.yml", {"jobs.choose.condition": GONE}, ["flow jobs.choose", "preview jobs.again.type", "preview jobs.choose.type"]),
     ("flow.yml", {"jobs.choose.true_block": GONE}, ["preview jobs.again.type", "preview jobs.choose.type"]),
@@ -286,3 +316,18 @@ CASES = [
 @pytest.mark.parametrize("cases", in_tens(CASES), ids=lambda cases: f"{cases[0][0]} {cases[0][1]}")
 def test_what_is_said_of_one_change(stand, cases):
     assert differing(stand, cases) == {}
+
+
+@pytest.mark.parametrize(
+    ("declared", "words"), [({"type": "uri_folder"}, "'rows' (uri_folder)"), ({}, "'rows' (of any type)")]
+)
+def test_what_is_not_given_is_told_with_its_type(stand, declared, words):
+    made = {"jobs.inline.component.inputs.rows": declared}
+    (said,) = [f.message for f in findings(stand, "pipeline.yml", made) if f.id == "missing-input"]
+    assert words in said
+
+
+def test_data_that_is_not_there_is_called_data(stand):
+    changes = {"jobs.shell.inputs.report": {"path": "./none.csv"}}
+    (said,) = [f.message for f in findings(stand, "pipeline.yml", changes)]
+    assert said.startswith("the data './none.csv'")

@@ -19,6 +19,10 @@ from mlops.lint.serving import quantity
 from mlops.lint.values import fits, mismatch
 from mlops.spec._yaml import Document
 
+BOMB = "a: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30)
+)
+
 
 def at(text: str, tmp_path) -> At:
     document = Document(text, "x.yml")
@@ -183,6 +187,8 @@ def test_a_schedule_ends_after_it_starts(start, end, said, tmp_path):
         (b"dependencies: [\n", "asset", "cannot be read as YAML"),
         (b"name: \xff\n", "asset", "cannot be read as YAML"),
         (b"- pip\n", "asset", "has no fields"),
+        (BOMB.encode(), "asset", "aliases (*name) repeat"),
+        (b"dependencies: &a [*a]\n", "asset", "contains itself"),
     ],
 )
 def test_a_conda_file_lists_its_dependencies(content, rule, says, tmp_path):

@@ -290,6 +290,16 @@ CASES = [
     ("bad-name", "data.yml", "name: rows", "name: my rows", 0, "letters, digits"),
     ("bad-name", "job.yml", "compute: azureml:cpu", "compute: azureml:cpu\nname: my job", 1, "letters, digits"),
     ("bad-name", "store.yml", "name: blobs", "name: my-blobs", 0, "letters, digits and '_'"),
+    # -- found by edits of forms that other repositories have
+    ("missing-field", "batch-deployment.yml", "model: azureml:freight:1\n", "", None, "needs `model`"),
+    ("missing-field", "automl.yml", "training_data:", "trainingdata:", None, "needs `training_data`"),
+    ("bad-reference", "pipeline.yml", "default_datastore: azureml:workspaceblobstore", "default_datastore: azureml:workspaceblobstore:1", 0, "is no datastore"),
+    ("bad-literal", "schedule.yml", "create_job: ./pipeline.yml", "create_job: {type: pipeline, job: ./pipeline.yml, inputs: {rate: 2}}", 0, "must be at most 1"),
+    ("quantity", "edge-deployment.yml", 'cpu: "500m"', 'cpu: "500m", nvidia.com/gpu: half', 0, "whole number of GPUs"),
+    ("wrong-value", "store.yml", "name: blobs", "name: blobs\nprotocol: ftp", 1, "must be https"),
+    ("wrong-value", "workspace.yml", "name: ws-freight", "name: ws-freight\nmanaged_network: {isolation_mode: allow_only_approved_outbound, outbound_rules: [{name: a, type: fqdns, destination: example.com}]}", 1, "must be one of fqdn"),
+    ("wrong-value", "workspace.yml", "name: ws-freight", "name: ws-freight\nmanaged_network: {isolation_mode: allow_only_approved_outbound, outbound_rules: [{name: a, type: service_tag, destination: {service_tag: Storage, protocol: http, port_ranges: '80'}}]}", 1, "must be TCP"),
+    ("out-of-range", "workspace.yml", "name: ws-freight", "name: ws-freight\nmanaged_network: {isolation_mode: allow_only_approved_outbound, outbound_rules: [{name: a, type: service_tag, destination: {service_tag: Storage, protocol: TCP, port_ranges: '80, 90-85'}}]}", 1, "'90-85'"),
     ("bad-name", "store.yml", "account_name: account", "account_name: Account-1", 0, "small letters"),
 ]  # fmt: skip
 

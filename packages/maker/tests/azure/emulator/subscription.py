@@ -45,13 +45,13 @@ class Subscription:
         return Answer(200, {**shown, "displayName": "Contoso", "state": self.state})
 
     def providers(self, request: Request, subscription: str) -> Answer:
-        from mlops.bootstrap.providers import ALWAYS, OPTIONS
+        from mlops.bootstrap.providers import ALWAYS, OPTIONS, OWN_KEYS
 
         self._emulator.arm.admit(request)
         if self._registering and self.slow <= 0:
             self._registering.clear()
         self.slow -= 1
-        names = sorted({*ALWAYS, *(n for group in OPTIONS.values() for n in group)})
+        names = sorted({*ALWAYS, *OWN_KEYS, *(n for group in OPTIONS.values() for n in group)})
         return Answer(200, {"value": [self._row(subscription, name) for name in names]})
 
     def _row(self, subscription: str, name: str) -> dict[str, str]:

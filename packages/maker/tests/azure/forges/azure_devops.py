@@ -10,6 +10,7 @@ from .server import Asked, Forge, No, strict
 ORGANIZATION, PROJECT, REPOSITORY = "contoso", "flights project", "flights"
 PROJECT_ID = "c7e5f0b3-71fa-4429-9fb3-3321963a7c06"
 ME = "54d125f7-69f7-4191-904f-c5b96b6261c8"
+REPOSITORY_ID = "5febef5a-833d-4e14-b9c0-14cb638f91e6"
 _ORGANIZATION_ID = "0d55247a-bae7-434d-9fd6-c2a98fcb3b05"
 _TEXT = {"type": "string", "minLength": 1}
 _CONNECTION = strict(
@@ -80,6 +81,7 @@ class FakeAzureDevOps(Forge):
         self.route("GET", configurations, lambda a: _rows(self.checks.get(int(a.query["resourceId"]), [])))
         self.route("POST", configurations, self._check, _CHECK)
         self.route("GET", rf"{project}/_apis/policy/configurations", lambda _: _rows(self.policies))
+        self.route("GET", rf"{project}/_apis/git/repositories/(?P<name>[^/]+)", self._repository)
 
     def admit(self, asked: Asked) -> None:
         scheme, _, token = asked.headers.get("authorization", "").partition(" ")
@@ -87,6 +89,22 @@ class FakeAzureDevOps(Forge):
             raise No(203, "Sign in to your account")
         if not asked.query.get("api-version", "").startswith("7.1"):
             self.wrong.append(f"{asked.path}: no api version")
+
+    def _repository(self, asked: Asked) -> tuple[int, Any]:
+        name = asked.path.rpartition("/")[2]
+        return 200, {"id": REPOSITORY_ID, "name": name, "defaultBranch": "refs/heads/main"}
+
+    def policy(self, kind: str, scope: dict[str, Any], **settings: Any) -> dict[str, Any]:
+        """A branch policy that is on and stops a merge; it is kept."""
+        made = {
+            "id": len(self.policies) + 1,
+            "isEnabled": True,
+            "isBlocking": True,
+            "type": {"id": kind},
+            "settings": {**settings, "scope": [scope]},
+        }
+        self.policies.append(made)
+        return made
 
     def _named(self, asked: Asked) -> tuple[int, Any]:
         """At most a page, as the service; all that begin with the name that is asked for."""

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
 import zipfile
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -59,14 +60,18 @@ class Run:
     name: str
     environments: dict[str, Any]
     tasks: dict[str, Task]
+    notified: Any = None
+    quiet: bool = False
     cancelled: bool = False
+    ended: bool = False
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Jobs:
     """`refused`: code and words by which clusters do not start from now on. `apart`: each task is a
     process of its own, by the code of its wheel; else it is called in this one, whose imports are made, by
-    the code of here."""
+    the code of here. `destinations`: ids of notification destinations; `told`: what they were told, of
+    which run."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -74,6 +79,8 @@ class Jobs:
         self._tokens: dict[str, int] = {}
         self.refused: tuple[str, str] | None = None
         self.apart = False
+        self.destinations: set[str] = set()
+        self.told: list[tuple[str, str, int]] = []
         self._go = threading.Event()
         self._go.set()
         self._last = 100
@@ -93,7 +100,15 @@ class Jobs:
         from databricks.sdk.service import jobs as j
 
         body = request.json
-        only(body, "run_name", "tasks", "environments", "idempotency_token")
+        only(
+            body,
+            "run_name",
+            "tasks",
+            "environments",
+            "idempotency_token",
+            "webhook_notifications",
+            "notification_settings",
+        )
         if len(token := body.get("idempotency_token", "")) > 64:
             raise Refused(400, "INVALID_PARAMETER_VALUE", "the idempotency token is too long")
         if token in self._tokens:
@@ -114,11 +129,21 @@ class Jobs:
             if task.environment_key is not None and task.libraries:
                 raise Refused(400, "INVALID_PARAMETER_VALUE", "libraries belong into the environment")
             self._wheels(task, environments)
+        notified = of_sdk(j.WebhookNotifications, body.get("webhook_notifications", {}))
+        quiet = of_sdk(j.JobNotificationSettings, body.get("notification_settings", {}))
+        for listed in (notified.on_failure or [], notified.on_success or []):
+            if len(listed) > 3:
+                raise Refused(400, "INVALID_PARAMETER_VALUE", "at most 3 destinations")
+            for one in listed:
+                if one.id not in self.destinations:
+                    raise Refused(400, "INVALID_PARAMETER_VALUE", f"no notification destination {one.id}")
         made = Run(
             self._next(),
             body.get("run_name", ""),
             environments,
             {task.task_key: Task(task, self._next()) for task in tasks},
+            notified,
+            bool(quiet.no_alert_for_canceled_runs),
         )
         self.runs[made.number] = made
         self._tokens[token or str(made.number)] = made.number
@@ -167,6 +192,17 @@ class Jobs:
             time.sleep(0.02)
         for thread in threads:
             thread.join()
+        self._tell(run)
+        run.ended = True
+
+    def _tell(self, run: Run) -> None:
+        """Tell the run's destinations how it ended."""
+        if run.cancelled and run.quiet:
+            return
+        failed = run.cancelled or any(task.result != "SUCCESS" for task in run.tasks.values())
+        listed = run.notified.on_failure if failed else run.notified.on_success
+        kind = "jobs.on_failure" if failed else "jobs.on_success"
+        self.told += [(one.id, kind, run.number) for one in listed or []]
 
     def _task(self, run: Run, task: Task) -> None:
         task.life = "PENDING"
@@ -186,7 +222,12 @@ class Jobs:
         if not self.apart:
             from mlops.steps.on_databricks import main
 
-            status = main(parameters)
+            try:
+                status = main(parameters)
+            except Exception:  # noqa: BLE001  whatever ends an entry point, the task has failed by it
+                task.log = traceback.format_exc()
+                task.end("FAILED", "RUN_EXECUTION_ERROR", task.log[-1000:])
+                return
             if status:
                 task.end("FAILED", "RUN_EXECUTION_ERROR", "SystemExit: the entry point failed")
             else:
@@ -266,7 +307,7 @@ class Jobs:
 
     def _row(self, run: Run) -> dict[str, Any]:
         tasks = list(run.tasks.values())
-        over = all(t.over for t in tasks)
+        over = run.ended
         life = "TERMINATED" if over else "RUNNING"
         result = ""
         if over:

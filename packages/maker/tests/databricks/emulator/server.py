@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.emulated import server
 from tests.emulated.server import Exchange
 
-from . import files, jobs, login, serving, tracking, unity
+from . import files, jobs, login, serving, tracking, unity, warehouse
 from .http import Answer, Refused, Request, Router
 
 
@@ -27,6 +27,7 @@ class Emulator(server.Emulator):
         self.files = files.install(self)
         self.unity = unity.install(self)
         self.tracking = tracking.install(self)
+        self.warehouse = warehouse.install(self)
         self.serving = serving.install(self)
         self.jobs = jobs.install(self)
 

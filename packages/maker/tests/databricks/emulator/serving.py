@@ -6,6 +6,7 @@ ready. Meanwhile another one is refused (409). One that fails leaves the one bef
 
 from __future__ import annotations
 
+import json
 import random
 import threading
 import time
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from .http import Answer, Refused, Request
 from .typed import of_sdk, only
+from .warehouse import now
 
 if TYPE_CHECKING:
     from .server import Emulator
@@ -35,6 +37,7 @@ class Entity:
     message: str = ""
     log: str = ""
     made: int = field(default_factory=lambda: int(time.time() * 1000))
+    id: str = field(default_factory=lambda: uuid.uuid4().hex)
 
     @property
     def name(self) -> str:
@@ -81,6 +84,7 @@ class Endpoint:
     update: str = "NOT_UPDATING"
     made: int = field(default_factory=lambda: int(time.time() * 1000))
     id: str = field(default_factory=lambda: uuid.uuid4().hex)
+    gateway: dict[str, Any] = field(default_factory=dict)
 
 
 Counted = dict[tuple[str, str, int], list[tuple[int, float]]]
@@ -88,7 +92,8 @@ Counted = dict[tuple[str, str, int], list[tuple[int, float]]]
 
 class Serving:
     """`slow`: seconds added to every answer by release; `broken`: releases that answer 500; `most`: entities
-    that fit into the quota; `labelled`: whether metrics say which entity they are of."""
+    that fit into the quota; `labelled`: whether metrics say which entity they are of; `history`: what each
+    endpoint was configured as, in order."""
 
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
@@ -97,6 +102,7 @@ class Serving:
         self.broken: set[str] = set()
         self.most = 100
         self.labelled = True
+        self.history: dict[str, list[Config]] = defaultdict(list)
         self._counted: Counted = defaultdict(list)
         self._go = threading.Event()
         self._go.set()
@@ -151,6 +157,17 @@ class Serving:
 
     def list(self, request: Request) -> Answer:
         return Answer(200, {"endpoints": [{"name": e.name} for e in self.endpoints.values()]})
+
+    def put_gateway(self, request: Request, name: str) -> Answer:
+        from databricks.sdk.service import serving as s
+
+        only(request.json, "inference_table_config")
+        config = of_sdk(s.AiGatewayInferenceTableConfig, request.json["inference_table_config"])
+        if config.enabled:
+            self._emulator.unity.may(f"{config.catalog_name}.{config.schema_name}.any", write=True)
+        found = self._find(name)
+        found.gateway = {"inference_table_config": config.as_dict()}
+        return Answer(200, found.gateway)
 
     def delete(self, request: Request, name: str) -> Answer:
         with self._lock:
@@ -219,8 +236,14 @@ class Serving:
                 entity.message = f"Failed to deploy {entity.name}: {error}"[:300]
                 entity.log = traceback.format_exc()
         with self._lock:
+            for entity in new:
+                given = entity.given
+                self._emulator.warehouse.serves(
+                    entity.id, endpoint.name, entity.name, given.entity_name, given.entity_version
+                )
             if all(e.state == "DEPLOYMENT_READY" for e in config.entities):
                 endpoint.config, endpoint.pending, endpoint.update = config, None, "NOT_UPDATING"
+                self.history[endpoint.name].append(config)
             else:
                 endpoint.update = "UPDATE_FAILED"
 
@@ -247,6 +270,8 @@ class Serving:
         }
         if endpoint.config:
             row["config"] = endpoint.config.row()
+        if endpoint.gateway:
+            row["ai_gateway"] = endpoint.gateway
         if endpoint.pending:
             row["pending_config"] = endpoint.pending.row()
         return of_sdk(s.ServingEndpointDetailed, row).as_dict()  # type: ignore[no-any-return]
@@ -257,7 +282,8 @@ class Serving:
         from mlflow.exceptions import MlflowException
         from mlflow.pyfunc import scoring_server
 
-        config = self._find(name).config
+        endpoint = self._find(name)
+        config = endpoint.config
         if config is None:
             raise Refused(400, "BAD_REQUEST", f"The endpoint {name} is not ready")
         if entity is None:
@@ -266,12 +292,11 @@ class Serving:
         if chosen is None:
             raise Refused(404, "RESOURCE_DOES_NOT_EXIST", f"The given served entity does not exist: {entity}")
         release = (chosen.given.environment_vars or {}).get("MODEL_RELEASE", "")
+        asked, client_id = _without_client_id(request.body)
         began = time.perf_counter()
         schema = chosen.model.metadata.get_input_schema()
         try:
-            got = scoring_server.invocations(
-                request.body.decode(), request.headers.get("content-type"), chosen.model, schema
-            )
+            got = scoring_server.invocations(asked, request.headers.get("content-type"), chosen.model, schema)
             status, body = got.status, got.response.encode()
         except MlflowException as error:
             status, body = error.get_http_status_code(), error.serialize_as_json().encode()
@@ -283,6 +308,18 @@ class Serving:
         minute = int(time.time()) // 60
         with self._lock:
             self._counted[name, entity, minute].append((status, time.perf_counter() - began))
+            table = endpoint.gateway.get("inference_table_config", {})
+            if table.get("enabled"):
+                self._emulator.warehouse.log(
+                    f"{table['catalog_name']}.{table['schema_name']}.{table['table_name_prefix']}_payload",
+                    databricks_request_id=uuid.uuid4().hex,
+                    client_request_id=client_id,
+                    request_time=now(),
+                    status_code=status,
+                    served_entity_id=chosen.id,
+                    request=asked,
+                    response=body.decode(),
+                )
         return Answer(status, body, {"content-type": "application/json", "served-model-name": entity})
 
     def metrics(self, request: Request, name: str) -> Answer:
@@ -297,6 +334,16 @@ class Serving:
                 label = f'served_entity_name="{entity.name}"' if self.labelled else ""
                 lines += _gauges(f'endpoint_name="{name}"{"," if label else ""}{label}', seen, at * 60_000)
         return Answer(200, "\n".join(lines).encode(), {"content-type": "text/plain"})
+
+
+def _without_client_id(body: bytes) -> tuple[str, str | None]:
+    """What the model is asked, and by which id the client knows its request: the platform takes it out."""
+    try:
+        asked = json.loads(body)
+        client_id = asked.pop("client_request_id", None)
+    except (ValueError, AttributeError):
+        return body.decode("utf-8", "replace"), None
+    return json.dumps(asked), client_id
 
 
 def _gauges(labels: str, seen: list[tuple[int, float]], at: int) -> list[str]:
@@ -322,6 +369,7 @@ def install(emulator: Emulator) -> Serving:
     add("GET", one, serving.get)
     add("DELETE", one, serving.delete)
     add("PUT", f"{one}/config", serving.update)
+    add("PUT", f"{one}/ai-gateway", serving.put_gateway)
     add("GET", f"{one}/metrics", serving.metrics)
     add("GET", rf"{one}/served-models/(?P<entity>[\w-]+)/(build-)?logs", serving.logs)
     add("POST", r"/serving-endpoints/(?P<name>[\w-]+)/invocations", serving.invoke)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
-from collections.abc import Hashable, Iterable, Mapping
+from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -33,7 +33,7 @@ class _Strict(yaml.constructor.SafeConstructor):
         except ValueError:
             kind = {"timestamp": "date"}.get(name := str(node.tag).rpartition(":")[2], name)
             raise yaml.constructor.ConstructorError(
-                None, None, f"{node.value!r} is no {kind}; put text in quotes", node.start_mark
+                None, None, f"{_shown(node.value)} is no {kind}; put text in quotes", node.start_mark
             ) from None
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
@@ -66,6 +66,12 @@ _OTHERWISE = re.compile(
 )
 """What the parser in C reads otherwise than PyYAML's own, or might."""
 _BRACKETS = 300
+_REPEATED = 100_000
+"""Nodes that aliases (`*name`) may add to a file: few lines can ask for more than any memory holds."""
+_TOLD = 50
+"""Problems of a file that are told one by one."""
+_SHOWN = 100
+"""Characters of a wrong value that are told."""
 
 
 @functools.cache
@@ -87,9 +93,59 @@ def _fast(text: str) -> tuple[yaml.Node, Any] | None:
         node = loader.get_single_node()
         if not isinstance(node, yaml.CollectionNode):
             return None  # the two differ in where a document of nothing is
+        if "*" in text:
+            _refuse_bomb(node)
         return node, loader.construct_document(node)
     except (yaml.YAMLError, RecursionError):
         return None
+    finally:
+        loader.dispose()
+
+
+def _refuse_bomb(root: yaml.Node) -> None:
+    """Raises `ConstructorError` where aliases repeat too much, or a node is inside of itself."""
+    sizes: dict[int, int] = {}
+    for node in _leaves_first(root):
+        sizes[id(node)] = 1 + sum(sizes[id(child)] for child in _children(node))
+    if sizes[id(root)] - len(sizes) > _REPEATED:
+        message = f"aliases (*name) repeat more than {_REPEATED:,} values; write fewer of them"
+        raise yaml.constructor.ConstructorError(None, None, message, root.start_mark)
+
+
+def _leaves_first(root: yaml.Node) -> Iterator[yaml.Node]:
+    """Each node once, after all that it contains."""
+    began, ended = {id(root)}, set()
+    way = [(root, iter(_children(root)))]
+    while way:
+        node, rest = way[-1]
+        child = next(rest, None)
+        if child is None:
+            way.pop()
+            ended.add(id(node))
+            yield node
+        elif id(child) not in began:
+            began.add(id(child))
+            way.append((child, iter(_children(child))))
+        elif id(child) not in ended:
+            message = "a value contains itself by an alias (*name); write it out"
+            raise yaml.constructor.ConstructorError(None, None, message, child.start_mark)
+
+
+def _children(node: yaml.Node) -> list[yaml.Node]:
+    if isinstance(node, yaml.MappingNode):
+        return [part for pair in node.value for part in pair]
+    return node.value if isinstance(node, yaml.SequenceNode) else []
+
+
+def plain_value(text: str) -> Any:
+    """What a file of another tool says, without lines; raises `YAMLError` or `ValueError`."""
+    loader = (yaml.CSafeLoader if yaml.__with_libyaml__ else yaml.SafeLoader)(text)
+    try:
+        node = loader.get_single_node()
+        if node is None:
+            return None
+        _refuse_bomb(node)
+        return loader.construct_document(node)
     finally:
         loader.dispose()
 
@@ -144,6 +200,8 @@ class Document:
             raise InvalidInput(Problem(f"{name}:{line}", message)) from None
         try:
             self._node = loader.get_single_node()
+            if self._node and "*" in text:
+                _refuse_bomb(self._node)
             self.value = loader.construct_document(self._node) if self._node else None
         except yaml.MarkedYAMLError as error:
             mark = error.problem_mark
@@ -198,8 +256,11 @@ class Document:
         try:
             return model.model_validate(value)
         except ValidationError as error:
-            sentences = [_sentence(e, model) for e in error.errors()]
-            raise InvalidInput([self.problem((*loc, *place), said) for place, said in sentences]) from None
+            sentences = [_sentence(e, model) for e in error.errors()[:_TOLD]]
+            told = [self.problem((*loc, *place), said) for place, said in sentences]
+            if (more := error.error_count() - _TOLD) > 0:
+                told.append(Problem(self.name, f"{more:,} more wrong fields; mend those above first"))
+            raise InvalidInput(told) from None
 
 
 def problems_of(error: ValidationError, model: type[BaseModel], name: str) -> list[Problem]:
@@ -215,7 +276,7 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
     loc: Loc = tuple(part for part in error["loc"] if part != "[key]")  # of a mapping's own key
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
-        allowed = sorted(_fields_at(model, loc[:-1]))
+        allowed = sorted(fields_at(model, loc[:-1]))
         close = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
         hint = f"; did you mean {close[0]!r}?" if close else ""
         return loc, f"unknown field; allowed: {', '.join(allowed)}{hint}"
@@ -224,7 +285,15 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
     message = _plain(kind, error.get("ctx") or {}) or str(error["msg"]).removeprefix("Value error, ")
     if isinstance(given, dict | list) or message.endswith(f"got {given!r}"):
         return loc, message
-    return loc, f"{message}; got {given!r}"
+    return loc, f"{message}; got {_shown(given)}"
+
+
+def _shown(value: Any) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # of a number with more digits than Python writes
+        return "a number with thousands of digits"
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 _KINDS = (
@@ -256,7 +325,8 @@ def _plain(kind: str, context: Mapping[str, Any]) -> str:
     return next(matching, "").format_map(context)
 
 
-def _fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
+def fields_at(model: type[BaseModel], loc: Loc) -> list[str]:
+    """The fields that a file may give at `loc`; none where no model is."""
     current: Any = model
     for part in loc:
         if isinstance(part, int) or not (isinstance(current, type) and issubclass(current, BaseModel)):

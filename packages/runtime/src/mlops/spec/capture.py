@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterable
 
 from pydantic import Field
 
 from mlops.errors import InvalidInput, Problem
 from mlops.spec._base import Spec
+
+SYNTHETIC = "mlops-sample-"
+"""How the `x-request-id` of a request begins that is no client's: a rollout asks a release for a sample,
+which says nothing of what clients send. It is answered like any other, and not captured."""
 
 
 class CaptureSettings(Spec):
@@ -27,6 +32,11 @@ class CaptureSettings(Spec):
     """Of all files of an endpoint; the oldest go first."""
     queue_megabytes: float = Field(default=16.0, gt=0)
     """Request bodies that may wait for the writer; what comes beyond is not captured, and counted."""
+
+
+def synthetic_id() -> str:
+    """A new `x-request-id` of such a request."""
+    return f"{SYNTHETIC}{uuid.uuid4().hex}"
 
 
 def check_capture(

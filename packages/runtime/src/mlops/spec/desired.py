@@ -7,11 +7,12 @@ import re
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, field_validator, model_validator
 
 from mlops.spec._base import Spec, Version
 
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST = 36500 * 86400.0
 
 
 def _seconds(value: Any) -> Any:
@@ -24,8 +25,18 @@ def _seconds(value: Any) -> Any:
     return value
 
 
+def _bounded(value: float) -> float:
+    """No clock counts what is longer, and infinity is no time."""
+    if not value <= _LONGEST:
+        raise ValueError("must be at most 36500d, a hundred years")
+    return value
+
+
 Seconds = Annotated[
-    float, BeforeValidator(_seconds), Field(ge=0, json_schema_extra={"type": ["string", "number"]})
+    float,
+    BeforeValidator(_seconds),
+    AfterValidator(_bounded),
+    Field(ge=0, json_schema_extra={"type": ["string", "number"]}),
 ]
 
 

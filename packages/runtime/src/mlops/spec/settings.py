@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from itertools import takewhile
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationError
 
@@ -115,6 +115,21 @@ class DatabricksPlace(Spec):
     """Address of the workspace that serves it."""
     catalog: str = ""
     """Of Unity Catalog; empty: the environment's name."""
+    principal: str = ""
+    """Who applies to it, or trains there: a service principal's application id or a group, to which the Asset
+    Bundle grants what it needs; empty: grants are made by hand."""
+
+
+_Destinations = list[Annotated[str, Field(pattern=r"^[A-Za-z0-9-]+$")]]
+
+
+class DatabricksNotify(Spec):
+    """Whom Databricks itself tells how a job ended: ids of the workspace's notification destinations."""
+
+    failure: _Destinations = Field(default=[], max_length=3)
+    """Told when a job failed. One that was cancelled tells nobody."""
+    success: _Destinations = Field(default=[], max_length=3)
+    """Told when a job ended well."""
 
 
 class DatabricksSettings(Spec):
@@ -138,8 +153,11 @@ class DatabricksSettings(Spec):
     """Of serverless compute: it decides which Python there is."""
     workload_size: Literal["Small", "Medium", "Large"] = "Small"
     """Of a served entity."""
+    warehouse: str = ""
+    """Id of the SQL warehouse that reads captured traffic; empty: it is not read."""
     scale_to_zero: bool = False
     """Whether a served entity without requests gives up its machines; the next request waits for one."""
+    notify: DatabricksNotify = DatabricksNotify()
     environments: dict[ModelName, DatabricksPlace] = {}
     """By environment."""
 

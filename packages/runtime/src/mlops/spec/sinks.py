@@ -16,8 +16,10 @@ from mlops.spec.events import EventType
 _VARIABLE = r"^[A-Za-z_][A-Za-z0-9_]*$"
 _METADATA = (
     "metadata", "metadata.google.internal", "metadata.azure.internal", "168.63.129.16", "fd00:ec2::254",
+    "100.100.100.200", "192.0.0.192",
 )  # fmt: skip
-_NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
+_CARRIERS = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "64:ff9b:1::/96", "::ffff:0:0:0/96", "::/96")))
+"""NAT64, its local prefix, and two older ways to write an IPv4 address as one of IPv6."""
 _LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 
@@ -29,12 +31,27 @@ def check_url(value: str) -> str:
         raise ValueError("must be an https:// address (http:// only on this machine)")
     if parts.username or parts.password:
         raise ValueError("must not contain a user or a password; name a variable with `url_env` instead")
-    if _is_of_the_machine(parts.hostname):
+    if of_the_machine(parts.hostname):
         raise ValueError("must be the address of a receiver; this one belongs to the machine or its cloud")
     return value
 
 
-def _is_of_the_machine(host: str) -> bool:
+def leads_astray(host: str, address: str) -> bool:
+    """Whether a name that was let through leads to this machine or its cloud after all."""
+    if of_the_machine(address):
+        return True
+    there = ipaddress.ip_address(address.partition("%")[0])
+    return (_carried(there) or there).is_loopback and not _names_this_machine(host)
+
+
+def _names_this_machine(host: str) -> bool:
+    try:
+        return host in _LOOPBACK or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def of_the_machine(host: str) -> bool:
     """Addresses at which a cloud answers with an identity's tokens, and those that are nobody's."""
     plain = host.lower().partition("%")[0].rstrip(".")
     try:
@@ -46,15 +63,17 @@ def _is_of_the_machine(host: str) -> bool:
         except (OSError, UnicodeError):
             return plain in _METADATA
     mapped = _carried(address) or address
+    if isinstance(mapped, ipaddress.IPv4Address) and mapped.is_reserved:
+        return True  # 255.255.255.255 is everybody
     return str(mapped) in _METADATA or mapped.is_link_local or mapped.is_multicast or mapped.is_unspecified
 
 
 def _carried(address: ipaddress.IPv4Address | ipaddress.IPv6Address) -> ipaddress.IPv4Address | None:
-    """The IPv4 address that an IPv6 one stands for: mapped, 6to4, or translated (NAT64)."""
+    """The IPv4 address that an IPv6 one stands for: mapped, 6to4, Teredo, or translated (NAT64)."""
     if isinstance(address, ipaddress.IPv4Address):
         return None
-    inner = address.ipv4_mapped or address.sixtofour
-    if inner is None and address in _NAT64:
+    inner = address.ipv4_mapped or address.sixtofour or (address.teredo or (None, None))[1]
+    if inner is None and int(address) > 1 and any(address in network for network in _CARRIERS):
         inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
     return inner
 

@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _POINTS = 500
 """Points of a curve: more cannot be seen."""
+_BARS = 60
+"""The same of columns; importance.json has them all."""
 
 
 def evaluation(folder: Path, result: Evaluation, truth: Any, prediction: Any) -> list[Path]:
@@ -31,7 +33,9 @@ def evaluation(folder: Path, result: Evaluation, truth: Any, prediction: Any) ->
             _calibration(folder / "calibration.png", result),
         ]
     if is_values(result.task):
-        if np.asarray(truth).dtype == object:
+        # What a row's truth is, may be known to the use case's metrics alone: followed for how long, died.
+        other = result.task == "custom" and np.shape(truth) != np.shape(prediction)
+        if other or np.asarray(truth).dtype == object:
             return []
         if np.ndim(truth) > 1:  # several values at once: a plot for each
             pairs = enumerate(zip(np.transpose(truth), np.transpose(prediction), strict=True), 1)
@@ -44,12 +48,15 @@ def evaluation(folder: Path, result: Evaluation, truth: Any, prediction: Any) ->
 
 
 def importance(path: Path, names: Sequence[str], means: Any, deviations: Any, metric: str) -> Path:
-    """Bars, most important on top; the line is one standard deviation over the repeats."""
+    """Bars of at most `_BARS` columns, most important on top; the line is one standard deviation over the
+    repeats."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    height = 1.5 + 0.28 * len(names)
+    order = np.argsort(means)[-_BARS:]
+    height = 1.5 + 0.28 * len(order)
     with _Page(path, "Permutation importance on raw columns", f"loss of {metric}", "", height) as axes:
-        order = np.argsort(means)
-        axes.barh([names[i] for i in order], np.asarray(means)[order], xerr=np.asarray(deviations)[order])
+        # By place, so that two names that are drawn alike are two bars; a dollar would begin a formula.
+        axes.barh(range(len(order)), np.asarray(means)[order], xerr=np.asarray(deviations)[order])
+        axes.set_yticks(range(len(order)), [names[i].replace("$", r"\$") for i in order])
         axes.axvline(0, color="black", linewidth=0.8)
     return path
 

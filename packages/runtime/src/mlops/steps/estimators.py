@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import traceback
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -169,6 +171,15 @@ def _group_argument(estimator: Any) -> str:
 
 _SAY_SO = ("lightgbm", "xgboost", "catboost", "sklearn", "torch", "statsmodels")
 """Libraries whose own errors are about what they were given."""
+
+
+def place_of(error: BaseException, folder: Path) -> str:
+    """Where in the Python files of `folder` an error came up: `prices/model.py, line 41`; else empty."""
+    told = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if Path(frame.filename).is_relative_to(folder):
+            told = f"{folder.name}/{Path(frame.filename).relative_to(folder)}, line {frame.lineno}"
+    return told
 
 
 def refusal(error: Exception, inputs: pd.DataFrame) -> str | None:

@@ -133,7 +133,8 @@ def evaluate(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores:
     if not intervals:
         raise InvalidInput(
             f"no metric is defined on the {scores.rows} test rows: are all labels the same, "
-            "or did the model predict values that are not numbers?"
+            "or did the model predict values that are not numbers? Where rows are few or a class is rare, a "
+            "greater `test` or another `seed` in `split` of the training pipeline tests on others"
         )
     contract = usecase.contract()
     first = next(rows.frames([column.name for column in scorer.schema.columns]))

@@ -71,7 +71,10 @@ def _explain(given: argparse.Namespace) -> None:
         [c["deviation"] for c in columns],
         influence["metric"],
     )
-    tracking.log_metrics({f"importance_{c['name']}": c["mean"] for c in columns})
+    logged: dict[str, float] = {}
+    for column in columns:
+        logged[tracking.key_of(f"importance_{column['name']}", logged)] = column["mean"]
+    tracking.log_metrics(logged)
     tracking.log_artifacts(given.explanation, EXPLANATION)
 
 

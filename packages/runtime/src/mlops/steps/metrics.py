@@ -10,12 +10,14 @@ from __future__ import annotations
 import contextlib
 import json
 import math
+import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
+from mlops import tracking
 from mlops.errors import InvalidInput
 from mlops.spec.gatepolicy import Direction
 from mlops.spec.gates import Interval
@@ -404,6 +406,11 @@ def _own(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
                 f"the use case's `evaluate` gives {name} = {value!r}, which is no number; "
                 "leave a metric out where it is not defined, or give NaN"
             )
+        if tracking.key_of(str(name)) != name:
+            raise InvalidInput(
+                f"the use case's `evaluate` names a metric {name!r}, and MLflow does not take that name; use "
+                "letters, digits, spaces and . _ - : /"
+            )
         values[str(name)] = float(value)
     return values
 
@@ -411,7 +418,10 @@ def _own(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
 def _again(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
     """The same on a resample. One that a metric cannot bear (a single class) has none of them."""
     try:
-        return _own(extra, truth, prediction)
+        with warnings.catch_warnings():
+            # Of a resample; what is wrong with the rows themselves was said once, by `_own`.
+            warnings.simplefilter("ignore")
+            return _own(extra, truth, prediction)
     except (ValueError, ArithmeticError, LookupError):
         return {}
 

@@ -62,7 +62,7 @@ def _step(volume: Path, plan: Mapping[str, Any], run: str, name: str) -> int:
         with zipfile.ZipFile(volume / told["code"]) as archive:
             archive.extractall(code)
         for part in KEPT:
-            (code / part).mkdir(exist_ok=True)
+            (code / part).mkdir(parents=True, exist_ok=True)
         for output, kind in told["outputs"].items():
             place = local / "outputs" / output
             (place.parent if kind == "uri_file" else place).mkdir(parents=True, exist_ok=True)

@@ -78,8 +78,8 @@ def _train(given: argparse.Namespace) -> None:
     from mlops import pretrained, tracking
     from mlops.steps import artifact, dataset
     from mlops.steps.adopted import adopt
-    from mlops.steps.estimators import fit, refusal, typed, usable
-    from mlops.usecase import Trains, load_usecase
+    from mlops.steps.estimators import fit, place_of, refusal, typed, usable
+    from mlops.usecase import Trains, load_usecase, package_folder
 
     _require_clean(given.contract)
     params = dict(given.param)
@@ -111,8 +111,10 @@ def _train(given: argparse.Namespace) -> None:
         except Exception as error:
             if (why := refusal(error, inputs)) is None:
                 raise
+            place = place_of(error, package_folder(given.usecase))
             raise InvalidInput(
                 f"{usecase.name} cannot be trained with {params or 'its defaults'}: {why}"
+                + (f" ({place})" if place else "")
             ) from None
         seconds = time.perf_counter() - started
         cut = _threshold(usecase, params, inputs, frame)

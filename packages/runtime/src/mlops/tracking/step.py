@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ from mlops.errors import InvalidInput, TargetError
 from mlops.tracking import _local
 from mlops.tracking._connection import absent, client, translated
 
+_NOT_IN_A_KEY = re.compile(r"[^/\w.\- :]")
+"""What MLflow does not take in the name of a metric or a parameter."""
+_LONGEST_KEY = 200
 _BATCH = 100
 """Parameters and tags that one request may carry, on every server."""
 _MLFLOW_DIGEST = 36
@@ -61,6 +65,21 @@ def log_metrics(metrics: Mapping[str, float], step: int = 0) -> None:
     """Log numbers at `step`; raises `TargetError`."""
     if run := current():
         log_batch(run, metrics=metrics, step=step)
+
+
+def key_of(name: str, taken: Collection[str] = ()) -> str:
+    """`name` as MLflow takes the name of a metric or a parameter, and none of `taken`.
+
+    A column of the data may be called `size 5"`, `../x` or have a thousand letters; what MLflow lacks becomes
+    `_`.
+    """
+    plain = _NOT_IN_A_KEY.sub("_", name)[:_LONGEST_KEY]
+    # MLflow takes it for a path, which must not lead elsewhere: no empty part, none of dots alone.
+    plain = "/".join(part if part.strip(".") else "_" * max(1, len(part)) for part in plain.split("/"))
+    found, number = plain, 2
+    while found in taken:
+        found, number = f"{plain}-{number}", number + 1
+    return found
 
 
 def set_tags(tags: Mapping[str, str]) -> None:

@@ -61,6 +61,9 @@ def test_of_two_effects_the_one_furthest_beyond_its_limit_is_told() -> None:
     both = decided(compared(psi=0.3, jensen_shannon=0.2), limits)
     assert (both.metric, both.observed, both.verdict) == ("jensen_shannon", 0.2, "breach")
     assert decided(compared(psi=0.1, jensen_shannon=0.2), limits).verdict == "breach"
+    nothing_allowed = {PSI: 0.0, JS: 0.1}
+    assert decided(compared(psi=0.01, jensen_shannon=0.2), nothing_allowed).metric == "jensen_shannon"
+    assert decided(compared(psi=0.01, jensen_shannon=0.1), nothing_allowed).metric == "psi"
 
 
 def test_a_column_without_a_limit_is_measured_and_never_alarms() -> None:
@@ -72,6 +75,7 @@ def test_a_column_without_a_limit_is_measured_and_never_alarms() -> None:
         as_it_is,
     )
     assert (named.verdict, other.verdict, text.verdict) == ("breach", "skipped", "skipped")
+    assert (other.limit, text.limit) == ("", ""), "what cannot alarm has no limit"
     assert other.values["psi"] == 9 and (other.p_value, text.p_value) == (None, None)
 
 

@@ -152,14 +152,18 @@ def numbers(name: str, nulls: int = 0) -> ColumnProfile:
 
 
 def test_every_column_of_the_reference_has_its_signal_and_none_is_made_up() -> None:
-    reference = Profile(source="test", rows=10, columns=[numbers("a"), numbers("b"), numbers("c")])
+    reference = Profile(source="test", rows=10, columns=[numbers(name) for name in "abcd"])
     facts = {
         "a": ColumnFacts(numbers("a"), rows=10),
         "b": ColumnFacts(None, rows=0),
+        "d": ColumnFacts(numbers("d"), rows=10),
         "more": ColumnFacts(numbers("more"), rows=10),
     }
     found = judge.drift(reference, facts, Rules({"numerical": {PSI: 0.1}}), list)
-    assert [(one.name, one.verdict) for one in found] == [("a", "pass"), ("b", "skipped"), ("c", "skipped")]
+    assert {one.name: one.verdict for one in found} == {
+        "a": "pass", "b": "skipped", "c": "skipped", "d": "pass",
+    }  # fmt: skip
+    assert len(found) == 4
     assert {one.kind for one in found} == {"drift"}
 
 
@@ -212,6 +216,14 @@ def test_every_rate_and_every_column_has_its_line() -> None:
     assert {one.kind for one in found} == {"quality"}
     assert found[4].limit == "at most 20.00% over the reference's 20.00%"
     assert found[5].limit == "at most 5.00%" and found[5].values["null_rate"] == 0.5
+
+
+def test_a_column_that_nobody_names_hides_no_other() -> None:
+    columns = [Column(name="t", type="string"), *(Column(name=name, type="number") for name in "abc")]
+    facts = {name: ColumnFacts(None, rows=10) for name in "abc"}
+    reference = Profile(source="test", rows=10, columns=[])
+    rules = Rules({"numerical": {"null_value_rate": 0.2}}, features=("a", "c", "t"))
+    assert [one.name for one in judge.quality(columns, facts, reference, rules)] == ["a", "c"]
 
 
 def test_a_volume_says_between_what() -> None:

@@ -15,7 +15,7 @@ from mlops.errors import InvalidInput
 from mlops.serving import testing
 from mlops.serving.capture.capture_files import FileSink
 from mlops.serving.capture.recorder import Capture, Origin, Record, Sink, open_capture, settings_from
-from mlops.spec.capture import CaptureSettings, check_capture
+from mlops.spec.capture import CaptureSettings, check_capture, synthetic_id
 from mlops.spec.schema import ModelSchema
 
 SCHEMA = ModelSchema(model="freight", task="binary", columns=testing.columns(), classes=["0", "1"])
@@ -102,6 +102,16 @@ class Slow(Sink):
 
     def flush(self, *, end: bool) -> None:
         pass
+
+
+def test_what_no_client_has_asked_is_not_captured(tmp_path: Path) -> None:
+    capture = started(tmp_path)
+    capture.record(ORIGINS[1], synthetic_id().encode(), ROWS, ANSWER, 100)
+    record(capture, 1)
+    capture.close()
+    assert (capture.written, capture.dropped) == (2, 0)
+    (file,) = tmp_path.iterdir()
+    assert {row["_request_id"] for row in pq.read_table(file).to_pylist()} == {"id-0"}
 
 
 def test_a_sink_that_is_behind_costs_rows_and_neither_time_nor_memory() -> None:

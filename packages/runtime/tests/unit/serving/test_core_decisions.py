@@ -58,6 +58,7 @@ def changed(flavor: str, **fields: Any) -> dict[str, Any]:
         changed("python_function", code="code"),
         changed("python_function", loader_module="mlflow.pyfunc.model"),
         changed("sklearn", serialization_format="cloudpickle"),
+        changed("sklearn", pickled_model="m" * 5000),  # a name that no file system can look for
         {"flavors": {"python_function": SKOPS["python_function"]}},
         {"flavors": {"sklearn": SKOPS["sklearn"]}},
         {"flavors": [SKOPS]},
@@ -225,12 +226,12 @@ def test_who_may_make_types_of_its_own_is_asked_only_without_a_digest(
     from mlops.serving.score import library
 
     given: list[Any] = []
-    monkeypatch.setattr(library.LibraryScorer, "load", lambda *_, trusted: given.append(trusted))
+    monkeypatch.setattr(library.LibraryScorer, "load", lambda *args, trusted: given.append((*args, trusted)))
     described = schema(TEXT).model_copy(update={"library": SimpleNamespace()})
     monkeypatch.setattr(core, "read_schema", lambda _: described)
     core.load(artifact(tmp_path, {}), trusted=["mine.Type"])
     core.load(tmp_path, digest=core.tree_digest(tmp_path), trusted=["mine.Type"])
-    assert given == [["mine.Type"], None]
+    assert given == [(described, tmp_path, ["mine.Type"]), (described, tmp_path, None)]
 
 
 def test_a_model_that_names_files_outside_of_it_is_not_loaded(tmp_path: Path, loaded: list[Path]) -> None:
@@ -351,6 +352,17 @@ def test_a_sample_is_read_or_absent_or_refused(tmp_path: Path) -> None:
 
 
 # --- what the core tells ONNX Runtime and MLflow ------------------------------------------------------------
+
+
+def test_the_size_of_a_call_is_its_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = scorer(monkeypatch, Graph(("f",)), schema(NUMBER, floats="f"))
+    assert [found.size([(1.0,)] * count) for count in (0, 1, 3)] == [0, 1, 3]
+    assert found.spread == 1, "no rows take longer than as many others"
+
+
+def test_the_sample_of_an_artifact_is_where_training_writes_it() -> None:
+    """What was released before has it there."""
+    assert core.SAMPLE == "sample.json"
 
 
 def test_only_a_graph_takes_a_time_that_follows_from_its_rows() -> None:

@@ -124,6 +124,8 @@ def pieces(data: bytes, cuts: Sequence[int]) -> list[bytes]:
     return [data[a:b] for a, b in itertools.pairwise(edges) if a < b]
 
 
+BAD_CHUNK = head(b"transfer-encoding: chunked") + b"5\r\nhelloxx0\r\n\r\n"
+
 STREAMS = {
     "get": head(method=b"GET"),
     "one body": plain(90),
@@ -140,6 +142,13 @@ STREAMS = {
     "both lengths": head(b"content-length: 3", b"transfer-encoding: chunked") + b"3\r\nabc\r\n0\r\n\r\n",
     "close": plain(5, b"connection: close") + plain(5),
     "expect": plain(5, b"expect: 100-continue"),
+    "good, then no HTTP": plain(5) + b"\x16\x03\x01 hello\r\n\r\n",
+    "good, good, then no HTTP": plain(5) + plain(6) + b"no HTTP\r\n\r\n" + plain(7),
+    "good, then no path": plain(5) + b"CONNECT  HTTP/1.1\r\nhost: x\r\n\r\n",
+    "good, then a bad chunk": plain(5) + BAD_CHUNK + plain(7),
+    "bad chunk": BAD_CHUNK + plain(7),
+    "bad chunk without a key": BAD_CHUNK.replace(KEY, b"") + plain(7),
+    "good, then too long a head": plain(5) + head(wide(HEADER_BYTES + 1)),
 }
 
 
@@ -148,9 +157,65 @@ def test_the_same_bytes_cut_once_anywhere_get_the_same_answers(name: str) -> Non
     data = STREAMS[name]
     wanted = said([data])
     assert wanted[0], "there is an answer to compare"
-    for cut in range(1, len(data)):
+    for cut in range(1, len(data), 1 + len(data) // 400):
         assert said(pieces(data, [cut])) == wanted, f"cut at {cut}"
-    assert said([data[i : i + 1] for i in range(len(data))]) == wanted, "byte by byte"
+    if len(data) < 400:
+        assert said([data[i : i + 1] for i in range(len(data))]) == wanted, "byte by byte"
+
+
+@pytest.mark.parametrize(
+    ("name", "status"),
+    [
+        ("good, then no HTTP", [200, 400]),
+        ("good, good, then no HTTP", [200, 200, 400]),
+        ("good, then no path", [200, 400]),
+        ("good, then a bad chunk", [200, 400]),
+        ("bad chunk", [400]),
+        ("bad chunk without a key", [401]),
+        ("good, then too long a head", [200, 431]),
+    ],
+)
+def test_a_refusal_waits_for_the_answers_before_it(name: str, status: list[int]) -> None:
+    """A client takes answers in the order of its requests, so none may overtake."""
+    sent, closed = said([STREAMS[name]])
+    assert [int(part[:3]) for part in sent.split(b"HTTP/1.1 ")[1:]] == status and closed
+
+
+LINES = (
+    *(b"content-length: 5", b"content-length: +5", b"content-length: 5, 5", b"content-length: -1"),
+    *(b"content-length: 99999999999999999999", b"transfer-encoding: chunked", b"Transfer-Encoding: Chunked"),
+    *(b"transfer-encoding: gzip, chunked", b"transfer-encoding: identity", b"transfer-encoding : chunked"),
+    *(b" folded: chunked", b"connection: close", b"connection: upgrade", b"upgrade: websocket", b"x: \x00"),
+    *(b": no name", b"no colon", b"x\x0b: y", b"upgrade: h2c", b"host: y", wide(2000)),
+)
+SIZES = (b"5", b"05", b"0x5", b"5 ", b"+5", b"-5", b"5;a=b", b"ffffffffffffffff", b"", b"5 5", b"5\n")
+
+
+def drawn(draw: random.Random) -> bytes:
+    """A request that may be wrong in any part, with a key."""
+    method = draw.choice((b"POST", b"GET", b"HEAD", b"post", b"CONNECT", b"P\x00ST"))
+    path = draw.choice((b"/score", b"*", b"http://x/score", b"/%00", b"/a b", b""))
+    version = draw.choice((b"HTTP/1.1",) * 6 + (b"HTTP/1.0", b"HTTP/2.0", b"http/1.1", b"HTTP/1.1 "))
+    lines = [b"host: x", KEY.strip(), *draw.sample(LINES, draw.randrange(4))]
+    end = draw.choice((b"\r\n",) * 8 + (b"\n", b"\r"))
+    chunks = b"".join(
+        draw.choice((b"5", draw.choice(SIZES))) + b"\r\nhello" + draw.choice((b"\r\n", b"\r\n", b"\n", b"xx"))
+        for _ in range(draw.randrange(4))
+    )
+    body = draw.choice((b"", b"hello", chunks + b"0\r\n\r\n"))
+    return b" ".join((method, path, version)) + end + b"".join(n + end for n in lines) + end + body
+
+
+@pytest.mark.parametrize("number", range(8))
+def test_requests_that_are_wrong_anywhere_get_the_same_answers_however_they_are_cut(number: int) -> None:
+    draw = random.Random(f"{SEED} {number}")  # noqa: S311
+    for _ in range(60):
+        data = b"".join(draw.choice((drawn(draw), plain(3))) for _ in range(draw.randrange(1, 4)))
+        wanted = said([data])
+        assert b"HTTP/1.1 5" not in wanted[0]
+        for count in (1, 2, 5, 30):
+            cuts = [draw.randrange(1, len(data)) for _ in range(count)]
+            assert said(pieces(data, cuts)) == wanted, (data, cuts)
 
 
 LARGE = {

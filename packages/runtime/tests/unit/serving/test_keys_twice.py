@@ -42,6 +42,52 @@ def test_a_request_is_refused(protocol: Any, body: str):
                 RequestParser(schema(*names)).parse(given.encode(), protocol)
 
 
+TABLE = '{"columns": ["a", "t"], "data": [[1, "x"]]}'
+RECORDS = '[{"a": 1, "t": "x"}]'
+PARTS = {"columns": '["a", "t"]', "index": "[0]", "data": '[[1, "x"]]'}
+
+
+@pytest.mark.parametrize("escaped", [False, True])
+@pytest.mark.parametrize(
+    ("protocol", "key", "value"),
+    [
+        ("score", "input_data", TABLE),
+        ("score", "input_data", RECORDS),
+        ("score", "data", RECORDS),
+        ("score", "params", "{}"),
+        ("invocations", "dataframe_split", TABLE),
+        ("invocations", "dataframe_records", RECORDS),
+        ("invocations", "inputs", RECORDS),
+        ("invocations", "instances", RECORDS),
+        *(("score", f"input_data.{key}", value) for key, value in PARTS.items()),
+        *(("invocations", f"dataframe_split.{key}", value) for key, value in PARTS.items()),
+    ],
+)
+def test_no_key_around_the_rows_is_there_twice(protocol: Any, key: str, value: str, *, escaped: bool):
+    """Also where one of the two is written with an escape: a reader takes both for the same."""
+    outer, _, inner = key.partition(".")
+    name = inner or outer
+    again = f'"\\u{ord(name[0]):04x}{name[1:]}"' if escaped else f'"{name}"'
+    if inner:
+        rest = ", ".join(f'"{part}": {text}' for part, text in PARTS.items() if part != inner)
+        body = f'{{"{outer}": {{{rest}, "{name}": {value}, {again}: {value}}}}}'
+    else:
+        more = f', "data": {RECORDS}' if name == "params" else ""
+        body = f'{{"{name}": {value}, {again}: {value}{more}}}'
+    with pytest.raises(RequestError) as refused:
+        RequestParser(schema("a", "t")).parse(body.encode(), protocol)
+    assert (refused.value.status, refused.value.error["field"]) == (422, name)
+
+
+def test_an_escape_in_a_value_or_in_a_single_key_is_legal():
+    parser = RequestParser(schema("a", "t"))
+    for body in (
+        '{"input_data": {"columns": ["a", "t"], "data": [[1, "\\u0041"]]}}',
+        '{"input\\u005fdata": {"columns": ["\\u0061", "t"], "data": [[1, "\\u0041"]]}}',
+    ):
+        assert parser.parse(body.encode(), "score") == [(1, "A")]
+
+
 @pytest.mark.parametrize("text", ["12:30", 'a": 1', '"a"', "data", '"input_data": '])
 def test_a_value_that_looks_like_a_key_is_none(text: str):
     row = {"a": 1, "t": text}

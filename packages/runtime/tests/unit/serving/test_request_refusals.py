@@ -49,6 +49,8 @@ CASES: list[tuple[str, str, int, str | None, int | None, Any, str]] = [
     ("score", "{}", 422, None, None, None, SCORE),
     ("invocations", "{}", 422, None, None, None, MLFLOW),
     ("score", '{"extra": 1}', 422, "extra", None, None, SCORE),
+    ("invocations", '{"extra": 1}', 422, "extra", None, None, MLFLOW),
+    ("invocations", f'{{"instances": [{GOOD}], "extra": 1}}', 422, "extra", None, None, MLFLOW),
     ("score", f'{{"data": [{GOOD}], "params": {{"x": 1}}}}', 422, "params", None, None, "absent or empty"),
     ("score", '{"data": 7}', 422, "data", None, 7, RECORDS),
     ("score", '{"input_data": 7}', 422, "input_data", None, 7, f"{SPLIT} or {RECORDS}"),

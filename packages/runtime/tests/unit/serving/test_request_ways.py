@@ -126,6 +126,17 @@ def test_what_an_odd_record_has_not(record: str, words: str) -> None:
     assert refused(ODD, f'{{"data": [{record}]}}').error["message"].startswith(words)
 
 
+def test_a_column_that_may_be_null_is_still_sent() -> None:
+    of = schema(*(column.model_copy(update={"nullable": True}) for column in ODD.columns))
+    name = json.dumps(ODD.columns[0].name)
+    for body, protocol in (
+        (f'{{"data": [{{{name}: 1}}]}}', "score"),
+        (f'{{"inputs": {{{name}: [1]}}}}', "invocations"),
+    ):
+        found = refused(of, body, protocol)
+        assert (found.status, found.error["field"]) == (422, "b")
+
+
 @pytest.mark.parametrize("text", ["3", '"x"', "null", "true"])
 def test_what_is_no_table_is_refused_by_its_key(text: str) -> None:
     found = refused(TWO, f'{{"inputs": {text}}}', "invocations")

@@ -15,6 +15,11 @@ from mlops.spec.policy import Freeze, Policy
 from mlops.spec.release import Release
 from mlops.spec.window import Window
 
+BOMB = "a: &a0 [1, 2]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]\n" for n in range(1, 30))
+MERGES = "a: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30)
+)
+
 
 def refusal(text: str, model: type = DesiredState) -> str:
     with pytest.raises(InvalidInput) as caught:
@@ -39,6 +44,13 @@ def refusal(text: str, model: type = DesiredState) -> str:
             "release: 7\nstrategy:\n  analysis: 1 hour\n",
             ["file.yaml:3: strategy.analysis", "60s", "'1 hour'"],
         ),
+        *(
+            (
+                f"release: 7\nstrategy: {{analysis: {given}}}\n",
+                ["2: strategy.analysis: must be at most 36500d"],
+            )
+            for given in ("9" * 400 + "d", "36501d", "99999999999", ".inf", ".nan")
+        ),
         ("release: 7\nrelease: 8\n", ["file.yaml:2", "given twice"]),
         ("release: [\n", ["not valid YAML"]),
         ("hold: null\nrelease: 2026-02-30\n", ["file.yaml:2: not valid YAML", "'2026-02-30' is no date"]),
@@ -50,6 +62,15 @@ def refusal(text: str, model: type = DesiredState) -> str:
             "release: 7\n<<<<<<< HEAD\nreplaces: 5\n=======\nreplaces: 6\n>>>>>>> other\n",
             ["file.yaml:2: a merge conflict"],
         ),
+        (BOMB, ["file.yaml:1: not valid YAML: aliases", "repeat more than 100,000 values"]),
+        (BOMB + "# \t\n", ["file.yaml:1: not valid YAML: aliases"]),
+        (MERGES, ["file.yaml:1: not valid YAML: aliases"]),
+        ("release: 7\nhold: &a\n  by: *a\n", ["file.yaml:2: not valid YAML", "contains itself"]),
+        ("release: &a [1, {b: *a}]\n", ["file.yaml:1: not valid YAML", "contains itself"]),
+        ("release: 7\nhold: &a {<<: *a}\n", ["file.yaml:2: not valid YAML", "contains itself"]),
+        ("release: '" + "9" * 9000 + "'\n", ["must be a whole number", "999…"]),
+        ("release: -" + "9" * 4000 + "\n", ["greater than or equal to 1", "999…"]),
+        ("release: " + "9" * 9000 + "\n", ["file.yaml:1: not valid YAML", "999… is no int"]),
         ("- 1\n", ["file.yaml:1: must be a mapping", "list"]),
         ("", ["the file is empty"]),
         ("release: 7\nbypass: {gates: [soak], reason: short, approver: ann}\n", ["bypass.reason", "10"]),
@@ -66,6 +87,16 @@ def test_every_problem_is_listed_at_once():
     assert {"release", "hold.reason", "hold.since", "hold.by", "unknown"} <= {
         line.split(": ")[1] for line in message.splitlines()
     }
+
+
+def test_of_very_many_problems_the_first_are_told():
+    lines = refusal("".join(f"unknown{n}: 1\n" for n in range(5000))).splitlines()
+    assert len(lines) == 51 and lines[-1].startswith("file.yaml: 4,951 more")
+
+
+def test_aliases_are_what_yaml_says():
+    document = Document("a: &a [1, 2]\nb: [*a, *a]\nc: {<<: &d {e: 1}, f: *d}\n", "file.yaml")
+    assert document.value == {"a": [1, 2], "b": [[1, 2], [1, 2]], "c": {"e": 1, "f": {"e": 1}}}
 
 
 def test_python_objects_are_refused():

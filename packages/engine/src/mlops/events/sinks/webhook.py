@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import hmac
 import os
+import socket
 import time
+import urllib.request
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.events import envelope
 from mlops.events.sinks.base import Refused, Undelivered, retry_after, retryable
-from mlops.spec.sinks import WebhookSink, check_url, sink_name
+from mlops.spec.sinks import WebhookSink, check_url, leads_astray, sink_name
 
 if TYPE_CHECKING:
     import httpx
@@ -71,7 +74,11 @@ def sign(key: bytes, identity: str, stamp: int, body: bytes) -> str:
 
 
 class Webhook:
-    """One receiver. Redirects are not followed: a signed message goes where the settings say, or nowhere."""
+    """One receiver. Redirects are not followed: a signed message goes where the settings say, or nowhere.
+
+    The name is looked up here, judged, and the address that was judged is called: a name that a stranger
+    owns may lead to the cloud's own addresses, or begin to between two look-ups.
+    """
 
     batches = False
 
@@ -87,11 +94,42 @@ class Webhook:
         for event in events:
             body = envelope.to_json(event)
             try:
-                answer = self._client.post(self._url, content=body, headers=self._headers(event, body))
+                answer = self._post(body, self._headers(event, body))
             except httpx.HTTPError as error:
                 # Not the address: it may be the secret of a chat's incoming webhook.
                 raise Undelivered(f"no answer ({type(error).__name__})") from None
             self._read(answer)
+
+    def _post(self, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        """To the first of the name's addresses that answers; raises `Undelivered` for one that is astray."""
+        import httpx
+
+        url = httpx.URL(self._url)
+        if _by_proxy(url.scheme, url.host):
+            return self._client.post(url, content=body, headers=headers)
+        named = {**headers, "host": url.netloc.decode("ascii")}
+        *others, last = self._addresses(url.host, url.port or {"https": 443}.get(url.scheme, 80))
+        for address in others:
+            with contextlib.suppress(httpx.ConnectError, httpx.ConnectTimeout):
+                return self._ask(url, address, body, named)
+        return self._ask(url, last, body, named)
+
+    def _ask(self, url: httpx.URL, address: str, body: bytes, headers: Mapping[str, str]) -> httpx.Response:
+        # The certificate is compared with the name.
+        with_name = {"sni_hostname": url.raw_host.decode("ascii")}
+        there = url.copy_with(host=address)
+        return self._client.post(there, content=body, headers=headers, extensions=with_name)
+
+    @staticmethod
+    def _addresses(host: str, port: int) -> list[str]:
+        try:
+            rows = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+        except (OSError, UnicodeError):
+            raise Undelivered("no answer (nobody knows the name)") from None
+        addresses = list(dict.fromkeys(str(row[4][0]) for row in rows))
+        if any(leads_astray(host, address) for address in addresses):
+            raise Undelivered("its name leads to an address of this machine or its cloud")
+        return addresses
 
     def _headers(self, event: CloudEvent, body: bytes) -> Mapping[str, str]:
         headers = {"content-type": envelope.CONTENT_TYPE, "user-agent": "mlops"}
@@ -117,3 +155,9 @@ class Webhook:
 
     def close(self) -> None:
         self._client.close()
+
+
+def _by_proxy(scheme: str, host: str) -> bool:
+    """Whether a proxy of the environment looks the name up; where it may lead is the proxy's to say."""
+    proxies = urllib.request.getproxies()
+    return bool(proxies.get(scheme) or proxies.get("all")) and not urllib.request.proxy_bypass(host)

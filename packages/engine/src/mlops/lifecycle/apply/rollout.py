@@ -129,7 +129,7 @@ class Rollout:
                 self.clock.sleep(0.5 * attempt)
             try:
                 answer = self.target.endpoints.score(
-                    self.intent.env, self.intent.model, sample, deployment=step.colour
+                    self.intent.env, self.intent.model, sample, deployment=step.colour, synthetic=True
                 )
             except TargetError as error:
                 wrong = str(error)
@@ -226,7 +226,9 @@ class Rollout:
     def _ask(self, row: Mapping[str, Any], colour: str) -> list[float]:
         """The answer as a number; none when there is no answer, which the deployment counts as an error."""
         try:
-            answer = self.target.endpoints.score(self.intent.env, self.intent.model, row, deployment=colour)
+            answer = self.target.endpoints.score(
+                self.intent.env, self.intent.model, row, deployment=colour, synthetic=True
+            )
         except TargetError:
             return []
         return smoke.numbers(answer)

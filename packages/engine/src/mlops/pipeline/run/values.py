@@ -143,10 +143,14 @@ def step_inputs(
     inputs: Mapping[str, Given],
     outputs: Mapping[tuple[str, str], Given],
     resolve: AssetResolver,
+    here: bool = True,
 ) -> dict[str, Given]:
-    """What the inputs of a step are, those left out that are optional and have no value."""
+    """What the inputs of a step are, those left out that are optional and have no value.
+
+    Raises `InvalidInput` for data that are not there, or lie elsewhere when the step runs `here`.
+    """
     values = {
-        name: step_input(pipeline, step, name, inputs=inputs, outputs=outputs, resolve=resolve)
+        name: step_input(pipeline, step, name, inputs=inputs, outputs=outputs, resolve=resolve, here=here)
         for name in step.component.inputs
     }
     return {name: value for name, value in values.items() if value is not None}
@@ -160,6 +164,7 @@ def step_input(
     inputs: Mapping[str, Given],
     outputs: Mapping[tuple[str, str], Given],
     resolve: AssetResolver,
+    here: bool = True,
 ) -> Given | None:
     """What the input `key` of a step is; None for an optional one without a value."""
     if (chosen := inputs.get(f"{step.name}.{key}")) is not None:
@@ -176,7 +181,7 @@ def step_input(
             _filled(value.given, inputs),
             is_data=value.is_data or port.type in DATA_TYPES,
             base=pipeline.path.parent,
-            mounted=(value.mode or port.mode) == "direct",
+            mounted=not here or (value.mode or port.mode) == "direct",
             resolve=resolve,
             kind=value.type or port.type,
             name=f"{step.name}.{key}",

@@ -15,11 +15,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from mlops.monitoring.scan import SET_ASIDE, UNPAIRED
 from mlops.serving.capture.collector import CORRELATION, INPUTS, OUTPUTS, ROW, TIME
+from mlops.targets._captured_rows import Key, captured_table
 
-Key = tuple[datetime, str, int]
-"""Time of the answer, request, position within the request: in this order rows are written."""
 _KEYS = (CORRELATION, ROW, TIME)
 _SHOWN = 500
 """Characters of a bad line that are kept: enough to see whose it is."""
@@ -89,26 +87,10 @@ class Hour:
 
         A column without any value has Arrow's type `null`.
         """
-        import pyarrow as pa
-
         keys = sorted(self.inputs.keys() & self.outputs.keys())
-        told = [self.outputs[key] for key in keys]
-        predictions = [row["_prediction"] for row in told]
-        many = any(isinstance(value, list) for value in predictions)
-        columns: dict[str, Any] = {
-            "_request_id": pa.array([key[1] for key in keys], pa.string()),
-            "_time": pa.array([key[0] for key in keys], pa.timestamp("us", "UTC")),
-            "_deployment": pa.array([str(row.get("_deployment", "")) for row in told], pa.string()),
-            "_version": pa.array([row["_version"] for row in told], pa.int64()),
-            "_row": pa.array([key[2] for key in keys], pa.int32()),
-            "_prediction": pa.array(predictions, pa.list_(pa.float64()) if many else pa.float64()),
-        }
-        asked = [self.inputs[key] for key in keys]
-        for name in dict.fromkeys(name for row in asked for name in row if name not in _KEYS):
-            columns[name] = _array([row.get(name) for row in asked])
+        rows = [(key, _without_keys(self.inputs[key]), self.outputs[key]) for key in keys]
         unpaired = len(self.inputs.keys() ^ self.outputs.keys()) - self.found_again
-        counts = {SET_ASIDE: str(len(self.bad)), UNPAIRED: str(unpaired)}
-        return pa.table(columns).replace_schema_metadata(counts)
+        return captured_table(rows, set_aside=len(self.bad), unpaired=unpaired)
 
     def bad_lines(self) -> bytes:
         """One JSON object a line that could not be read."""
@@ -151,22 +133,5 @@ def _number(value: Any) -> None:
             raise TypeError(f"_prediction is {value!r}")
 
 
-def _array(values: list[Any]) -> Any:
-    """Text, booleans, int64 (uint64) or float64, as the values are; what is mixed becomes text, and is told
-    as wrong."""
-    import pyarrow as pa
-
-    kinds = {type(value) for value in values if value is not None}
-    if not kinds:
-        return pa.nulls(len(values))
-    if kinds == {bool}:
-        return pa.array(values, pa.bool_())
-    if kinds == {int}:
-        known = [value for value in values if value is not None]
-        for kind, low, high in ((pa.int64(), -(2**63), 2**63), (pa.uint64(), 0, 2**64)):
-            if low <= min(known) and max(known) < high:
-                return pa.array(values, kind)
-    if kinds <= {int, float}:
-        return pa.array(values, pa.float64())
-    texts = [value if value is None or isinstance(value, str) else json.dumps(value) for value in values]
-    return pa.array(texts, pa.string())
+def _without_keys(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in row.items() if name not in _KEYS}

@@ -102,12 +102,14 @@ class Scoring:
         payload: Mapping[str, Any],
         deployment: str | None,
         place: str,
+        *,
+        request_id: str | None = None,
     ) -> Answered:
         """The answer, whatever its status; keys that were changed meanwhile are read again."""
-        answer = self._send(environment, endpoint, payload, deployment, place)
+        answer = self._send(environment, endpoint, payload, deployment, place, request_id=request_id)
         if answer.status == 401:
             self._keys.pop((environment, endpoint.name), None)
-            answer = self._send(environment, endpoint, payload, deployment, place)
+            answer = self._send(environment, endpoint, payload, deployment, place, request_id=request_id)
         if answer.status in (401, 403):
             self._keys.pop((environment, endpoint.name), None)
             right = "Microsoft.MachineLearningServices/workspaces/onlineEndpoints/score/action"
@@ -122,6 +124,8 @@ class Scoring:
         payload: Mapping[str, Any],
         deployment: str | None,
         place: str,
+        *,
+        request_id: str | None = None,
     ) -> Answered:
         from azure.core.exceptions import AzureError
         from azure.core.rest import HttpRequest
@@ -132,6 +136,8 @@ class Scoring:
         }
         if deployment:
             headers[DEPLOYMENT] = deployment
+        if request_id:
+            headers["x-request-id"] = request_id
         request = HttpRequest("POST", endpoint.url, content=json.dumps(dict(payload)), headers=headers)
         try:
             response = self._pipeline().send_request(request, connection_timeout=10, read_timeout=_TIMEOUT)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.errors import Blocked, InvalidInput, NotFound, TargetError, Unavailable
 from mlops.serving.score.core import verify
+from mlops.spec.capture import synthetic_id
 from mlops.spec.online import OnlineSettings
 from mlops.spec.release import Release
 from mlops.spec.settings import ModelSettings
@@ -142,13 +143,22 @@ class AzureEndpoints(RemoteEndpoints):
         model: str,
         payload: Mapping[str, Any],
         deployment: str | None = None,
+        *,
+        synthetic: bool = False,
     ) -> dict[str, Any]:
         """One authenticated request. Raises `TargetError` with the endpoint's answer when it is not 200."""
         endpoint = self._scoring.endpoint(environment, self._name(environment, model))
         place = f"the endpoint of {model} in {environment}"
         if deployment:
             self._counters.started(endpoint.id, deployment)
-        answer = self._scoring.ask(environment, endpoint, payload, deployment, place)
+        answer = self._scoring.ask(
+            environment,
+            endpoint,
+            payload,
+            deployment,
+            place,
+            request_id=synthetic_id() if synthetic else None,
+        )
         if served := answer.deployment or deployment:
             self._counters.sent(endpoint.id, served, answer.status, answer.model_status)
         if answer.status != 200:

@@ -11,10 +11,12 @@ from mlops.targets.base import Target
 
 def open_databricks(root: Path, settings: Settings) -> Target:
     """The Databricks target of the repository at `root`; opening it asks nothing and imports no client."""
+    from mlops.targets.databricks.batch import DatabricksBatch
     from mlops.targets.databricks.connect import Connection
     from mlops.targets.databricks.data import DatabricksData
     from mlops.targets.databricks.endpoints import DatabricksEndpoints
     from mlops.targets.databricks.jobs import DatabricksJobs
+    from mlops.targets.databricks.observations import DatabricksObservations
     from mlops.targets.databricks.registry import DatabricksRegistry
     from mlops.targets.databricks.store import DatabricksStore
 
@@ -27,4 +29,6 @@ def open_databricks(root: Path, settings: Settings) -> Target:
         endpoints=DatabricksEndpoints(connection),
         store=store,
         data=data,
+        observations=DatabricksObservations(connection),
+        batch=DatabricksBatch(connection, data),
     )

@@ -19,6 +19,8 @@ from mlops.targets.databricks.connect import enum
 
 RELEASE, DIGEST, SETTINGS = "MODEL_RELEASE", "MODEL_DIGEST", "MODEL_SETTINGS"
 """Variables of a served entity: what it serves, and a fingerprint of what it was made by. It has no tags."""
+OWN = "mlops"
+"""`client_request_id` of requests that this project sends itself: they are nobody's traffic."""
 _FINGERPRINT = 23
 _STATES: Mapping[str, Literal["creating", "ready", "failed"]] = {
     "DEPLOYMENT_READY": "ready",
@@ -27,15 +29,22 @@ _STATES: Mapping[str, Literal["creating", "ready", "failed"]] = {
 }
 
 
-def fingerprint(settings: DatabricksSettings) -> str:
-    """Of everything but the release that makes a served entity what it is."""
-    return data_digest([settings.workload_size, settings.scale_to_zero])[:_FINGERPRINT]
+def fingerprint(settings: DatabricksSettings, captured: bool) -> str:
+    """Of everything but the release that makes a served entity what it is, and of what is captured of it."""
+    return data_digest([settings.workload_size, settings.scale_to_zero, captured])[:_FINGERPRINT]
 
 
-def entity_of(settings: DatabricksSettings, release: Release, colour: str, name: str, version: int) -> Any:
-    """The served entity of a release; `name` and `version` are those of the environment's catalog."""
+def entity_of(
+    settings: DatabricksSettings,
+    release: Release,
+    colour: str,
+    copy: tuple[str, int],
+    fingerprint: str,
+) -> Any:
+    """The served entity of a release; `copy`: its name and version in the environment's catalog."""
     from databricks.sdk.service.serving import ServedEntityInput
 
+    name, version = copy
     return ServedEntityInput(
         name=colour,
         entity_name=name,
@@ -45,7 +54,7 @@ def entity_of(settings: DatabricksSettings, release: Release, colour: str, name:
         environment_vars={
             RELEASE: str(release.version),
             DIGEST: release.digest,
-            SETTINGS: fingerprint(settings),
+            SETTINGS: fingerprint,
             # More threads inside one model call only fight over the cores.
             "OMP_NUM_THREADS": "1",
         },
@@ -167,8 +176,15 @@ def traffic_problem(state: EndpointState, traffic: Mapping[str, int], mirror: Ma
     return split_problem(state, traffic, mirror)
 
 
-def asked(payload: Mapping[str, Any]) -> dict[str, Any]:
-    """A request of this project in the words of MLflow's scoring protocol. Raises `InvalidInput`."""
+def asked(payload: Mapping[str, Any], *, own: bool = False) -> dict[str, Any]:
+    """A request of this project in the words of MLflow's scoring protocol. Raises `InvalidInput`.
+
+    `own`: one of a smoke test or a canary, which the inference table tells from those of users.
+    """
+    return {**_in_words_of_mlflow(payload), **({"client_request_id": OWN} if own else {})}
+
+
+def _in_words_of_mlflow(payload: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(table := payload.get("input_data"), Mapping):
         return {"dataframe_split": {k: table[k] for k in ("columns", "index", "data") if k in table}}
     if isinstance(rows := payload.get("data"), list):

@@ -17,7 +17,7 @@ from mlops.pipeline.run.snapshot import take_snapshot
 from mlops.pipeline.run.values import AssetResolver, Given, step_inputs
 from mlops.spec._yaml import Document
 from mlops.spec.digest import data_digest
-from mlops.spec.settings import DatabricksSettings
+from mlops.spec.settings import DatabricksNotify, DatabricksSettings
 from mlops.steps.on_databricks import END, LOCAL, VOLUME
 from mlops.targets.databricks._wheel import ENTRY, PACKAGE, packed
 from mlops.targets.databricks.data import SCHEME
@@ -53,7 +53,7 @@ def job_of(pipeline: Pipeline, inputs: Mapping[str, Given], resolve: AssetResolv
     files: dict[str, bytes] = {}
     steps: dict[str, Any] = {}
     for step in pipeline.steps.values():
-        given = step_inputs(pipeline, step, inputs=inputs, outputs=outputs, resolve=resolve)
+        given = step_inputs(pipeline, step, inputs=inputs, outputs=outputs, resolve=resolve, here=False)
         texts = {name: _text(value, volume, uploads) for name, value in given.items()}
         outputs_here = {name: f"{LOCAL}/outputs/{name}" for name in step.component.outputs}
         paths = [name for name, value in given.items() if value.is_path or value.text.startswith(SCHEME)]
@@ -88,7 +88,7 @@ def planned(job: Job, run: str, schema: str) -> dict[str, Any]:
 
 
 def submitted(job: Job, run: str, volume: str, wheel: str, settings: DatabricksSettings) -> dict[str, Any]:
-    """What `jobs.submit` is given: tasks, and the environments of serverless compute."""
+    """What `jobs.submit` is given: tasks, environments of serverless compute, and who hears of the end."""
     from databricks.sdk.service import jobs as j
 
     keys: dict[tuple[str, ...], str] = {}
@@ -115,7 +115,23 @@ def submitted(job: Job, run: str, volume: str, wheel: str, settings: DatabricksS
     environments = (
         None if settings.node_type else [_environment(k, wheel, n, settings) for n, k in keys.items()]
     )
-    return {"tasks": tasks, "environments": environments}
+    return {"tasks": tasks, "environments": environments, **_notified(settings.notify)}
+
+
+def _notified(notify: DatabricksNotify) -> dict[str, Any]:
+    """Who hears of the run's end. The last task fails where a step did, and so the run."""
+    from databricks.sdk.service import jobs as j
+
+    if not (notify.failure or notify.success):
+        return {}
+    return {
+        "webhook_notifications": j.WebhookNotifications(
+            on_failure=[j.Webhook(id=one) for one in notify.failure] or None,
+            on_success=[j.Webhook(id=one) for one in notify.success] or None,
+        ),
+        # Who cancels knows it: Control-C is no alarm.
+        "notification_settings": j.JobNotificationSettings(no_alert_for_canceled_runs=True),
+    }
 
 
 def _environment(key: str, wheel: str, needs: tuple[str, ...], settings: DatabricksSettings) -> Any:

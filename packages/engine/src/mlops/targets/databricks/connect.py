@@ -54,6 +54,7 @@ class Connection:
         self.root = root
         self.settings = settings
         self._clients: dict[str, WorkspaceClient] = {}
+        self._binary: dict[str, bool] = {}
         self._lock = threading.RLock()
 
     @property
@@ -93,6 +94,17 @@ class Connection:
     def experiment(self, name: str) -> str:
         """Experiments of a workspace have paths."""
         return name if name.startswith("/") else f"{self.settings.databricks.experiments}/{name}"
+
+    def is_binary(self, model: str) -> bool:
+        """Whether two values a row are the probabilities of no and yes; by the use case, read once."""
+        if model not in self._binary:
+            from mlops.usecase import load_usecase
+
+            settings = self.settings.models.get(model)
+            self._binary[model] = (
+                settings is not None and load_usecase(settings.usecase, self.root / "src").task == "binary"
+            )
+        return self._binary[model]
 
     def endpoint(self, environment: str, model: str) -> str:
         """Of a model in an environment; names are unique in a workspace and have up to 63 characters."""

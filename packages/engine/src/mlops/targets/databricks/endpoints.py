@@ -21,6 +21,7 @@ from mlops.targets._log_tail import log_tail
 from mlops.targets._remote_endpoints import RemoteEndpoints, require_deployments
 from mlops.targets.base import EndpointState, TrafficSample
 from mlops.targets.databricks import _served
+from mlops.targets.databricks._inference_table import captured, table_config
 from mlops.targets.databricks._metrics import Counters
 from mlops.targets.databricks.connect import Connection
 from mlops.targets.databricks.registry import served_version
@@ -46,7 +47,6 @@ class DatabricksEndpoints(RemoteEndpoints):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._counters = Counters(connection)
-        self._binary: dict[str, bool] = {}
 
     def state(self, environment: str, model: str) -> EndpointState:
         """What is there now; an endpoint that was never made has no URL."""
@@ -58,7 +58,9 @@ class DatabricksEndpoints(RemoteEndpoints):
             return EndpointState(environment, model)
         host = self._connection.place(environment).host
         url = f"{host}/serving-endpoints/{self._connection.endpoint(environment, model)}/invocations"
-        settings = _served.fingerprint(self._connection.settings.databricks)
+        settings = _served.fingerprint(
+            self._connection.settings.databricks, captured(self._connection, model)
+        )
         return EndpointState(environment, model, url, _served.public(endpoint), settings)
 
     def create(self, environment: str, deployment: str, release: Release, artifact: Path) -> None:
@@ -70,6 +72,7 @@ class DatabricksEndpoints(RemoteEndpoints):
         """
         verify(artifact, release.digest)
         self._refuse_what_it_cannot()
+        table = table_config(self._connection, environment, release.model)
         name = self._connection.endpoint(environment, release.model)
         endpoint = self._settled(environment, name)
         state = self._state_of(environment, release.model, endpoint)
@@ -78,17 +81,21 @@ class DatabricksEndpoints(RemoteEndpoints):
         if running is not None and running.traffic and not same:
             raise Blocked(f"{deployment} serves release {running.release}; take its traffic away first")
         if same and running is not None and running.state == "ready":
+            self._log_to(environment, name, endpoint, table)
             if not any(d.traffic for d in state.deployments):
                 self.set_traffic(environment, release.model, {deployment: 100})
             return
-        entity_name, version = served_version(self._connection, environment, release, artifact)
+        copy = served_version(self._connection, environment, release, artifact)
         settings = self._connection.settings.databricks
-        entity = _served.entity_of(settings, release, deployment, entity_name, version)
+        fingerprint = _served.fingerprint(settings, table is not None)
+        entity = _served.entity_of(settings, release, deployment, copy, fingerprint)
         self._counters.forget(environment, name, deployment)
         what = f"make the deployment {deployment} of {name}"
         if endpoint is None:
             self._first(environment, name, release.model, entity, what)
+            self._log_to(environment, name, None, table)
             return
+        self._log_to(environment, name, endpoint, table)
         others = _served.others_in(endpoint, deployment)
         shares = _served.shares_of(endpoint, others)
         traffic = {**shares, deployment: 0 if any(shares.values()) else 100}
@@ -142,13 +149,19 @@ class DatabricksEndpoints(RemoteEndpoints):
         model: str,
         payload: Mapping[str, Any],
         deployment: str | None = None,
+        *,
+        synthetic: bool = False,
     ) -> dict[str, Any]:
-        """One authenticated request. Raises `TargetError` with the endpoint's answer when it is not 200."""
+        """One authenticated request. Raises `TargetError` with the endpoint's answer when it is not 200.
+
+        One to a deployment by its name is taken for `synthetic`, too.
+        """
         name = self._connection.endpoint(environment, model)
         place = f"the endpoint of {model} in {environment}"
         if deployment:
             self._counters.started(environment, name, deployment)
-        answer = self._ask(environment, name, deployment, payload, place)
+        body = _served.asked(payload, own=synthetic or deployment is not None)
+        answer = self._ask(environment, name, deployment, body, place)
         if deployment:
             self._counters.sent(environment, name, deployment, answer.status_code)
         if answer.status_code in _REFUSED:
@@ -157,10 +170,10 @@ class DatabricksEndpoints(RemoteEndpoints):
             )
         if answer.status_code != 200:
             raise TargetError(f"{place} answered {answer.status_code}: {_served.said(answer.content)}")
-        return _served.answered(json.loads(answer.content), self._is_binary(model))
+        return _served.answered(json.loads(answer.content), self._connection.is_binary(model))
 
     def _ask(
-        self, environment: str, name: str, deployment: str | None, payload: Mapping[str, Any], place: str
+        self, environment: str, name: str, deployment: str | None, body: Mapping[str, Any], place: str
     ) -> Any:
         """One request without the SDK's retries: a rollout counts failed requests, and a hidden one would be
         a lie."""
@@ -173,7 +186,10 @@ class DatabricksEndpoints(RemoteEndpoints):
             headers = config.authenticate()
         try:
             return requests.post(
-                f"{config.host}{path}", json=_served.asked(payload), headers=headers, timeout=_TIMEOUT
+                f"{config.host}{path}",
+                json=body,
+                headers=headers,
+                timeout=_TIMEOUT,
             )
         except requests.RequestException as error:
             raise TargetError(f"{place} is down or cannot be reached: {str(error)[:200]}") from None
@@ -243,6 +259,18 @@ class DatabricksEndpoints(RemoteEndpoints):
                 self._remove(environment, name)
             raise
 
+    def _log_to(self, environment: str, name: str, endpoint: Any, table: Any) -> None:
+        """Have requests logged to `table`, or to none when it is None."""
+        from databricks.sdk.service.serving import AiGatewayInferenceTableConfig
+
+        gateway = endpoint.ai_gateway if endpoint is not None else None
+        before = gateway.inference_table_config if gateway is not None else None
+        if before == table or (table is None and not (before is not None and before.enabled)):
+            return
+        wanted = table or AiGatewayInferenceTableConfig(enabled=False)
+        with databricks_sentences(f"have the requests of {name} logged"):
+            self._api(environment).put_ai_gateway(name, inference_table_config=wanted)
+
     def _write(
         self,
         environment: str,
@@ -304,17 +332,3 @@ class DatabricksEndpoints(RemoteEndpoints):
                 "mlops.toml requires signed models (signing.required), and Model Serving loads a model "
                 "without asking for its signature; serve it on another target, or do not require signatures"
             )
-
-    def _is_binary(self, model: str) -> bool:
-        """Whether two values a row are the probabilities of no and yes; by the use case, read once."""
-        if model not in self._binary:
-            self._binary[model] = self._task(model) == "binary"
-        return self._binary[model]
-
-    def _task(self, model: str) -> str:
-        from mlops.usecase import load_usecase
-
-        settings = self._connection.settings.models.get(model)
-        if settings is None:
-            return ""
-        return str(load_usecase(settings.usecase, self._connection.root / "src").task)

@@ -49,9 +49,11 @@ class DatabricksJobs(RemoteJobs):
 
     _runs_whole = "on Databricks a pipeline runs whole. Use --target local, or leave them out"
 
-    def __init__(self, connection: Connection, data: DataAssets) -> None:
+    def __init__(self, connection: Connection, data: DataAssets, environment: str = "") -> None:
+        """`environment`: whose volume and workspace; empty: of the one that trains."""
         self._connection = connection
         self._data = data
+        self._environment = environment or connection.training
         self._tracker = WorkspaceTracker(connection)
         self._numbers: dict[str, int] = {}
 
@@ -111,11 +113,11 @@ class DatabricksJobs(RemoteJobs):
 
     @property
     def _jobs(self) -> Any:
-        return self._connection.client().jobs
+        return self._connection.client(self._environment).jobs
 
     @property
     def _volume(self) -> Volume:
-        return Volume(self._connection, self._connection.training)
+        return Volume(self._connection, self._environment)
 
     def _number(self, name: str) -> int:
         """The job's run in Databricks, which never changes; raises `NotFound`."""

@@ -35,7 +35,7 @@ from mlops.serving.http.state import (
     write_state,
 )
 from mlops.serving.score.lock import Owner, owner
-from mlops.spec.capture import CaptureSettings, check_capture
+from mlops.spec.capture import CaptureSettings, check_capture, synthetic_id
 from mlops.spec.digest import data_digest
 from mlops.spec.release import Release
 from mlops.spec.signing import Signed
@@ -196,11 +196,14 @@ class LocalEndpoints:
         model: str,
         payload: Mapping[str, Any],
         deployment: str | None = None,
+        *,
+        synthetic: bool = False,
     ) -> dict[str, Any]:
         """One authenticated request. Raises `TargetError` with the endpoint's answer when it is not 200."""
         folder = self._existing(environment, model)
         place = f"the endpoint of {model} in {environment}"
         headers = {"azureml-model-deployment": deployment} if deployment else {}
+        headers |= {"x-request-id": synthetic_id()} if synthetic else {}
         key = self.key(environment, model)
         try:
             status, answer = call(_server(folder).port, "POST", "/score", dict(payload), key, headers=headers)

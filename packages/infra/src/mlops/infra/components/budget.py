@@ -58,7 +58,8 @@ class Budget(Component):
                 **{f"actual-{t}": notification(t, "Actual") for t in props.thresholds},
                 f"forecast-{props.forecast}": notification(props.forecast, "Forecasted"),
             },
-            # Azure refuses a new start for a budget that exists, and every month would bring one.
-            opts=self.child(ignore_changes=["timePeriod"], aliases=[pulumi.Alias(name="budget")]),
+            # Azure refuses a new start for a budget that exists, and every month would bring one; its tag is
+            # Azure's own, and the latest that a refresh has seen must stay for a change to be taken.
+            opts=self.child(ignore_changes=["timePeriod", "eTag"], aliases=[pulumi.Alias(name="budget")]),
         )
         self.register_outputs({"budget": self.budget.id})

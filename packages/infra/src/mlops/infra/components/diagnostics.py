@@ -43,7 +43,8 @@ class Diagnostics(Component):
                 metrics=[monitor.DiagnosticsMetricSettingsArgs(category=watched.metrics, enabled=True)]
                 if watched.metrics
                 else None,
-                opts=self.child(),
+                # Some kinds answer with another destination than they were given, and some with none.
+                opts=self.child(ignore_changes=["logAnalyticsDestinationType"]),
             )
             for label, watched in props.watched.items()
         }

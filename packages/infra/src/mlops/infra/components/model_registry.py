@@ -24,7 +24,8 @@ class ModelRegistryProps:
 
 
 class ModelRegistry(Component):
-    """Attributes: `group`, `registry`. Azure makes storage and container registry itself, one a region."""
+    """Attributes: `group`, `registry`, `hosts` by region. Azure makes storage and container registry itself,
+    one a region."""
 
     def __init__(
         self, name: str, props: ModelRegistryProps, opts: pulumi.ResourceOptions | None = None
@@ -50,7 +51,19 @@ class ModelRegistry(Component):
                 protect=props.protect, custom_timeouts=pulumi.CustomTimeouts(create="60m", delete="60m")
             ),
         )
+        self.hosts: pulumi.Output[dict[str, str]] = self.registry.region_details.apply(_hosts)
         self.register_outputs({"registry": self.registry.id})
+
+
+def _hosts(regions: Sequence[ml.outputs.RegistryRegionArmDetailsResponse]) -> dict[str, str]:
+    """The host of each region's storage, which Azure names; where it does not say, that of its service."""
+    found = {}
+    for region in regions:
+        location = str(region.location)
+        made = [d.system_created_storage_account for d in region.storage_account_details or ()]
+        accounts = [m.storage_account_name for m in made if m and m.storage_account_name]
+        found[location] = f"{accounts[0]}.blob.core.windows.net" if accounts else f"{location}.api.azureml.ms"
+    return found
 
 
 def _region(location: str) -> ml.RegistryRegionArmDetailsArgs:

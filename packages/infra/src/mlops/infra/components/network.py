@@ -11,17 +11,7 @@ import pulumi
 from pulumi_azure_native import network, privatedns
 
 from mlops.infra.components.base import Component, Place
-
-ZONES: Mapping[str, str] = {
-    "blob": "privatelink.blob.core.windows.net",
-    "file": "privatelink.file.core.windows.net",
-    "queue": "privatelink.queue.core.windows.net",
-    "vault": "privatelink.vaultcore.azure.net",
-    "registry": "privatelink.azurecr.io",
-    "workspace": "privatelink.api.azureml.ms",
-    "notebooks": "privatelink.notebooks.azure.net",
-    "databricks": "privatelink.azuredatabricks.net",
-}
+from mlops.infra.limits import ZONES
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,10 +123,16 @@ class PrivateEndpointsProps:
     subnet_id: pulumi.Input[str]
     zones: Mapping[str, pulumi.Input[str]]
     targets: Mapping[str, Target]
+    after: Sequence[pulumi.Resource]
 
 
 class PrivateEndpoints(Component):
-    """Attribute `ready`: what must exist before a client can resolve and reach the targets."""
+    """Attributes: `ready`, what must exist before a client can resolve and reach the targets, and `last`,
+    what the next change of the network comes after.
+
+    One after another: a subnet and a storage account take one change at a time, and an endpoint that is begun
+    meanwhile ends badly, which the provider does not try again (terraform-provider-azurerm#28112,
+    pulumi-azure-native#4509)."""
 
     def __init__(
         self, name: str, props: PrivateEndpointsProps, opts: pulumi.ResourceOptions | None = None
@@ -144,6 +140,7 @@ class PrivateEndpoints(Component):
         super().__init__(name, opts)
         place = props.place
         self.ready: list[pulumi.Resource] = []
+        before = list(props.after)
         for label, target in props.targets.items():
             endpoint = network.PrivateEndpoint(
                 f"private-endpoint-{label}",
@@ -158,9 +155,10 @@ class PrivateEndpoints(Component):
                 ],
                 tags=place.tags,
                 # A zone group writes its names here.
-                opts=self.child(ignore_changes=["customDnsConfigs"]),
+                opts=self.child(after=before, ignore_changes=["customDnsConfigs"]),
             )
             self.ready.append(endpoint)
+            before = [endpoint]
             if props.zones:
                 group = network.PrivateDnsZoneGroup(
                     f"private-dns-{label}",
@@ -174,4 +172,6 @@ class PrivateEndpoints(Component):
                     opts=self.child(),
                 )
                 self.ready.append(group)
+                before = [endpoint, group]
+        self.last = before
         self.register_outputs({})

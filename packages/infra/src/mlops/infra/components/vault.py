@@ -46,7 +46,8 @@ class Vault(Component):
                     bypass="AzureServices", default_action="Deny" if props.private else "Allow"
                 ),
             ),
-            opts=self.child(protect=place.protect),
+            # Azure keeps the days of the creation and refuses others: taking `protect` away would fail.
+            opts=self.child(protect=place.protect, ignore_changes=["properties.softDeleteRetentionInDays"]),
         )
         if not keep:
             reason = "a vault that is destroyed with its environment must be purged, or its name stays taken"

@@ -76,8 +76,13 @@ class Aks(Component):
                 after=props.after,
                 protect=place.protect,
                 waits=True,
-                # The autoscaler owns the number of nodes.
-                ignore_changes=["agentPoolProfiles[*].count"],
+                # The autoscaler owns the number of nodes, the patch channel their version, and that of the
+                # cluster where nobody chose one.
+                ignore_changes=[
+                    "agentPoolProfiles[*].count",
+                    "agentPoolProfiles[*].orchestratorVersion",
+                    *([] if props.kubernetes_version else ["kubernetesVersion"]),
+                ],
                 custom_timeouts=pulumi.CustomTimeouts(create="60m", update="60m", delete="60m"),
             ),
         )

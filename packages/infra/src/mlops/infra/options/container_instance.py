@@ -74,7 +74,18 @@ class ContainerInstance(Component):
                 )
             ],
             tags=place.tags,
-            opts=self.child(after=props.after, delete_before_replace=True),
+            opts=self.child(
+                after=props.after,
+                delete_before_replace=True,
+                # Refused in place (learn.microsoft.com, Update containers in Azure Container Instances).
+                replace_on_changes=[
+                    "osType",
+                    "restartPolicy",
+                    "ipAddress",
+                    "subnetIds",
+                    "containers[*].resources",
+                ],
+            ),
         )
         if props.subnet_id is None:
             skip(

@@ -36,6 +36,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
     from .arm import template
     from .base import captured_at, parts_moved
     from .diff import changes
+    from .doors import told as told_doors
     from .program import own_of
     from .renames import told
     from .stacks import capture_stacks
@@ -67,7 +68,9 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
         standing, excused = accept(mine, mine_found)
         violations += standing
         accepted += excused
-        planned.append(StackPlan(one, changes(before.get(one.stack), one) if against else None))
+        changed = changes(before.get(one.stack), one) if against else None
+        notes += told_doors(one.stack, changed or ())
+        planned.append(StackPlan(one, changed))
     compared = before if against else None
     priced = costs(root, captured, before=compared, own=getattr(own, "costs", None))
     return Plan(tuple(planned), tuple(violations), tuple(accepted), against, priced, tuple(notes))
@@ -165,8 +168,8 @@ WITHOUT_COMPUTE = "MLOPS_COMPUTE_8"
 
 
 def _without_compute(root: Path, captured: Captured) -> list[Finding]:
-    """Computes that files of the pipelines name and this stack does not make: all of them where it trains, and
-    those of `batch.yml` in each environment with a batch endpoint."""
+    """Computes that files name and this stack does not make: where it trains those of all pipelines, and in
+    each environment with a batch endpoint those of `batch.yml`."""
     from mlops.infra.computes import absent, named
     from mlops.spec.settings import load_settings
 

@@ -56,7 +56,7 @@ def capture(
     hands it over: text, objects as JSON); `program` replaces the program's own entry; `day` is today. All
     three are for tests. Raises `InvalidInput` for an invalid configuration or program.
     """
-    with _no_collection():
+    with _no_collection(), _cheap_aliases():
         run = partial(
             _run, root, stack, stack_outputs or {}, preview=preview, program=program, edit=edit, day=day
         )
@@ -261,6 +261,30 @@ def _no_collection() -> Iterator[None]:
     finally:
         if was:
             gc.enable()
+
+
+@contextmanager
+def _cheap_aliases() -> Iterator[None]:
+    """Every type of azure-native has an alias for each version of its API, thirteen a resource, and the SDK
+    makes a URN of each by tasks of its own: nine tenths of a run. Only children of such a resource would read
+    them, and the request has the aliases as they were given; so one that names a type only stays as it is."""
+    library: Any = pulumi.resource
+    there = getattr(library, "collapse_alias_to_urn", None)
+    if there is None:
+        yield
+        return
+
+    def collapse(alias: Any, name: str, kind: str, parent: Any) -> Any:
+        given = vars(alias) if isinstance(alias, pulumi.Alias) else {}
+        if {key for key, value in given.items() if value is not ...} == {"type_"}:
+            return given["type_"]
+        return there(alias, name, kind, parent)
+
+    library.collapse_alias_to_urn = collapse
+    try:
+        yield
+    finally:
+        library.collapse_alias_to_urn = there
 
 
 @contextmanager

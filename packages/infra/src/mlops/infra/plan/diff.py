@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -97,7 +98,9 @@ def _fixed(resource: Resource) -> tuple[str, ...]:
 
 
 def _below(path: str, roots: tuple[str, ...]) -> bool:
-    return any(path == root or path.startswith((f"{root}.", f"{root}[")) for root in roots)
+    """`[*]` of a root stands for every place of a list."""
+    paths = (path, re.sub(r"\[\d+\]", "[*]", path))
+    return any(p == root or p.startswith((f"{root}.", f"{root}[")) for root in roots for p in paths)
 
 
 def _leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:

@@ -25,6 +25,18 @@ def guid(*parts: str) -> str:
     return str(uuid.uuid5(_NAMESPACE, "/".join(parts)))
 
 
+def _place(stack: str) -> str:
+    """Project and stack, without the organization."""
+    return stack.partition("/")[2]
+
+
+def _stored(region: Mapping[str, Any], name: str) -> list[dict[str, Any]]:
+    """The storage accounts that Azure makes for a region of a registry, under a name that it chooses."""
+    kind = "systemCreatedStorageAccount"
+    given = region.get("storageAccountDetails", [])
+    return [{**details, kind: {**details.get(kind, {}), "storageAccountName": name}} for details in given]
+
+
 class PretendAzure(mocks.Mocks):
     """`stack_outputs` maps full stack names to what they export; with `preview` computed outputs stay
     unknown."""
@@ -56,7 +68,8 @@ class PretendAzure(mocks.Mocks):
 
     def _reference(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
         name = str(args.resource_id or args.inputs["name"])
-        outputs = self._stack_outputs.get(name)
+        # Whose organization it is, only the backend knows: Pulumi Cloud has one, a folder none.
+        outputs = next((o for n, o in self._stack_outputs.items() if _place(n) == _place(name)), None)
         if outputs is None:
             raise InvalidInput(
                 f"the stack refers to {name}, which is not planned before it; known: "
@@ -96,6 +109,12 @@ class PretendAzure(mocks.Mocks):
             computed |= {"keyUri": uri, "keyUriWithVersion": version}
         elif kind == "containerregistry:Registry":
             computed["loginServer"] = f"{str(inputs['registryName']).lower()}.azurecr.io"
+        elif kind == "machinelearningservices:Registry":
+            made = only_azure_knows(f"st{guid(identity)[:8]}")
+            computed["regionDetails"] = [
+                {**region, "storageAccountDetails": _stored(region, made)}
+                for region in inputs.get("regionDetails", [])
+            ]
         elif kind == "applicationinsights:Component":
             computed["connectionString"] = only_azure_knows(f"InstrumentationKey={guid(identity)}")
             computed["instrumentationKey"] = only_azure_knows(guid(identity))

@@ -33,6 +33,7 @@ def capture_stacks(
     captured: dict[str, Captured] = {}
 
     def run(stack: str) -> None:
+        _reads_shared(root, stack, project)
         captured[stack] = capture(root, stack, outputs, preview=preview)
         outputs[f"{ORGANIZATION}/{project}/{stack}"] = dict(captured[stack].exports)
 
@@ -50,6 +51,18 @@ def capture_stacks(
             ttl, own = (str(captured[name].exports["ttl"]) for name in (before, stack))
             check(stack, before, ttl, own=own)
     return [captured[stack] for stack in wanted]
+
+
+def _reads_shared(root: Path, stack: str, project: str) -> None:
+    """Raise `InvalidInput`, with file and line, when the stack reads a registry that nobody plans."""
+    check = getattr(part_of(root, "wanted"), "check_shared", None)
+    if stack == SHARED or check is None:
+        return
+    load = part_of(root, "load")
+    file = load.StackFile.of(root, stack)
+    values, secret = load.raw_stack_file(root, stack)
+    with load.located(root):
+        check(load.parse_stack(values, secret, file), project, SHARED, stack)
 
 
 def _in_order(root: Path, stack: str, asked: Sequence[str] = ()) -> list[str]:

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from mlops.serving.score.core import Predictions, Row
-from mlops.spec.capture import CaptureSettings
+from mlops.spec.capture import SYNTHETIC, CaptureSettings
 from mlops.spec.schema import ModelSchema
 
 log = logging.getLogger("mlops.serving")
@@ -30,6 +30,7 @@ SETTINGS = "MLOPS_CAPTURE"
 """Environment variable of a deployment: `CaptureSettings` as JSON."""
 _COLLECTOR = ("AZUREML_MDC_ENABLED", "AZUREML_MDC_CONFIG_PATH")
 """What Azure ML sets in a deployment that has a `data_collector`."""
+_SYNTHETIC = SYNTHETIC.encode()
 _MEGABYTE = 1 << 20
 _PAUSE = 0.2
 _SLICE = 256
@@ -99,10 +100,12 @@ class Capture:
     def record(
         self, origin: Origin, request_id: bytes, rows: Sequence[Row], predictions: Predictions, size: int
     ) -> None:
-        """Queue one answered request, if it is sampled and there is room. Never blocks, never raises.
+        """Queue one answered request of a client, if it is sampled and there is room. Never blocks or raises.
 
         `size`: bytes of the request's body, by which the queue is bounded.
         """
+        if request_id.startswith(_SYNTHETIC):
+            return
         if random.random() >= self.settings.sample_rate:  # noqa: S311 - sampling, no secret
             return
         if self._waiting + size > self._room or self._end.is_set():

@@ -9,6 +9,8 @@ from typing import Any
 
 from mlops.errors import InvalidInput
 from mlops.serving.formats import Answer, Saved, pinned, texts
+from mlops.serving.formats.canonical import rewrite
+from mlops.serving.formats.unsavable import unsavable
 from mlops.serving.formats.vouched import refused
 from mlops.spec.parts import stages
 from mlops.spec.schema import Task
@@ -41,6 +43,13 @@ def save(estimator: Any, to: Saved, requirements: Sequence[str] = REQUIREMENTS) 
             pyfunc_predict_fn="predict" if to.task == "regression" else "predict_proba",
             code_paths=to.code_paths if to.carried else None,
         )
+    rewrite(to.folder / FILE)
+
+
+def _written(names: Sequence[str]) -> str:
+    """A tuple, as it is written in Python with double quotes."""
+    quoted = ", ".join(f'"{name}"' for name in sorted(set(names)))
+    return f"({quoted},)" if len(set(names)) == 1 else f"({quoted})"
 
 
 def load(folder: Path, task: Task, trusted: Sequence[str]) -> Answer:
@@ -130,22 +139,25 @@ def one_thread(estimator: Any) -> None:
 def _asked(estimator: Any, to: Saved) -> list[str]:
     """Types beyond skops' own list, once all are vouched for; those of the use case are carried along."""
     from skops import io
-    from skops.io.exceptions import UnsupportedTypeException
 
     try:
         asked: list[str] = io.get_untrusted_types(data=io.dumps(estimator))
-    except UnsupportedTypeException as error:
+    # Whatever a part's own code raises when it is asked for its state: pandas' tables a TypeError.
+    except Exception as error:
+        if (part := unsavable(estimator)) is None:
+            raise
         raise InvalidInput(
-            f"the model holds a part that skops cannot save ({str(error).strip()}); use another "
-            f"estimator for it"
+            f"the model holds what skops cannot save: {part} ({' '.join(str(error).split())}). Use another "
+            "estimator for it; let a class of your own in src/ keep what it needs as numbers, texts, lists, "
+            "dictionaries and arrays; or save a pickle, which the gates must allow "
+            "(docs/guides/any-model.md)"
         ) from None
     if to.own is not None:
         to.carried.extend(name for name in asked if name.split(".")[0] == to.own.name)
     if foreign := refused(asked, [*to.trusted, *to.carried]):
         raise InvalidInput(
-            f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run "
-            f"code. Use parts "
-            "of scikit-learn, or name the type as trusted once somebody has read it "
-            "(docs/guides/another-model.md)"
+            f"the model holds {', '.join(foreign)}, for which nobody vouches: loading it could run code. Use "
+            "parts of scikit-learn; or read these types, and let the use case name them: "
+            f"trusted_types = {_written([*to.trusted, *foreign])}"
         )
     return asked

@@ -17,6 +17,7 @@ import numpy as np
 
 from mlops.serving.formats import Answer, Saved
 from mlops.serving.formats import sklearn as skops
+from mlops.serving.formats.canonical import rewrite
 from mlops.spec import parts
 from mlops.spec.schema import Task
 
@@ -54,6 +55,7 @@ def save(estimator: Any, to: Saved) -> None:
     (folder / GRAPH).write_bytes(graph)
     if (front := front_of(estimator)) is not None:
         io.dump(front, folder / FRONT)
+        rewrite(folder / FRONT)
 
 
 def front_of(estimator: Any) -> Any:

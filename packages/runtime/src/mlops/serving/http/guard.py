@@ -108,6 +108,10 @@ class GuardedProtocol(HttpToolsProtocol):
         self._body = self._trailer = self._unwanted = 0
         self._in_headers = True
         self._last = b""
+        self._refusal = b""
+        """What the connection ends with, once the requests before have their answers."""
+        self.reading: Any = None
+        """The cycle of the request whose body is being read; None in a head."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         self._joined = JoinedTransport(transport)
@@ -123,7 +127,7 @@ class GuardedProtocol(HttpToolsProtocol):
         A head ends with an empty line, and so does a chunked body. A body with a length is known by it.
         """
         start = 0
-        while start < len(data) and not self.transport.is_closing():
+        while start < len(data) and not self._refusal and not self.transport.is_closing():
             if self._left:
                 end = min(len(data), start + self._left)
                 self._left -= end - start
@@ -181,7 +185,9 @@ class GuardedProtocol(HttpToolsProtocol):
     def message_ends(self) -> bool:
         """Begin to count the next head; False when the end of a chunked body was too large."""
         fine = self._left is not None or self._spend()
-        self._in_headers, self._left, self._last = True, None, b""
+        if self._refusal:
+            return False
+        self._in_headers, self._left, self._last, self.reading = True, None, b"", None
         self._spent = self._piece = self._body = 0
         self.deadline = math.inf
         return fine and not self.transport.is_closing()
@@ -189,6 +195,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def on_headers_complete(self) -> None:
         if self.head_ends():
             super().on_headers_complete()
+            self.reading = self.cycle
 
     def on_body(self, body: bytes) -> None:
         self._body += len(body)
@@ -200,7 +207,23 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         self._joined.flush()
+        last = not self.pipeline
         super().on_response_complete()
+        if not last or not self._refusal:
+            return
+        if self.reading is self.cycle:
+            self.transport.close()  # this was its answer
+        else:
+            self.refuse()
+
+    def refuse(self) -> None:
+        """Send the refusal that waited for the answers before it."""
+        if self._refusal and not self.transport.is_closing():
+            self._joined.send(self._refusal)
+            self.transport.close()
+
+    def send_400_response(self, msg: str) -> None:
+        self._end(b"400 Bad Request", msg.encode())
 
     def sweep(self, now: float) -> None:
         """End the connection if its client owes something for too long."""
@@ -221,14 +244,33 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def _end(self, status: bytes, text: bytes) -> None:
         self.deadline = math.inf
-        if self.transport.is_closing():
+        if self._refusal or self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete or not self.cycle.response_started:
-            head = (
-                b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
-            )
-            self.transport.write(head % (status, len(text)) + text)
-        self.transport.close()
+        head = b"HTTP/1.1 %b\r\ncontent-type: text/plain\r\ncontent-length: %d\r\nconnection: close\r\n\r\n"
+        refusal = head % (status, len(text)) + text
+        cycle, mine = self.cycle, self.reading is not None
+        if mine and self.pipeline and self.pipeline[0][0] is cycle:
+            self.pipeline.popleft()  # it gets no turn
+            mine, self.reading = False, None
+        if mine and not cycle.response_complete:
+            # A refusal for its head, as for lack of a key, is under way and comes first.
+            self._refusal = refusal
+            self.loop.call_soon(self._refuse_this)
+        elif mine:
+            self.transport.close()
+        elif cycle is not None and not cycle.response_complete:
+            # A client takes answers in the order of its requests.
+            self._refusal = refusal
+            self.flow.pause_reading()
+        else:
+            self.transport.write(refusal)
+            self.transport.close()
+
+    def _refuse_this(self) -> None:
+        if self.cycle is not None and self.cycle.response_started:
+            self.transport.close()
+        else:
+            self.refuse()
 
 
 def _after_empty_line(before: bytes, data: bytes, start: int) -> int:

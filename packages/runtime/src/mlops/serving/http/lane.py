@@ -152,7 +152,7 @@ class LaneProtocol(GuardedProtocol):
             return
         if not self.head_ends():
             return
-        self._turn = self.cycle = turn  # type: ignore[assignment]
+        self._turn = self.cycle = self.reading = turn  # type: ignore[assignment]
 
     def on_body(self, body: bytes) -> None:
         if self._turn is None:
@@ -221,6 +221,8 @@ class LaneProtocol(GuardedProtocol):
         elif self.pipeline:
             self.flow.resume_reading()
             self._start_asgi_task(*self.pipeline.pop())
+        elif self._refusal:
+            self.refuse()
         else:
             self._idle = True
             self.deadline = self.loop.time() + KEEP_ALIVE_SECONDS

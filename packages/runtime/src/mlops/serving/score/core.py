@@ -359,7 +359,7 @@ def _loads_without_code(folder: Path) -> bool:
         return bool(described["flavors"]["python_function"]["loader_module"]) and not code_in(
             folder, described
         )
-    except (OSError, KeyError, TypeError, AttributeError):
+    except (OSError, KeyError, TypeError):
         return False
 
 

@@ -97,6 +97,7 @@ _KEYS = tuple(
         "dataframe_records",
         "inputs",
         "instances",
+        "params",
     )
 )
 _OBJECT = msgspec.json.Decoder(dict[str, Raw])

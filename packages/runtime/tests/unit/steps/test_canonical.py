@@ -1,0 +1,76 @@
+"""The same training gives the same bytes: a digest that changes with addresses in memory names nothing."""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+from zipfile import ZipFile
+
+import numpy as np
+import pytest
+from sklearn.compose import make_column_transformer
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
+from sklearn.feature_extraction.text import TfidfVectorizer
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import OneHotEncoder, StandardScaler
+from skops import io
+
+from mlops.serving.formats import sklearn as flavour
+from mlops.serving.formats.canonical import rewrite
+
+ROWS = np.random.default_rng(0).normal(size=(80, 3))
+TRUTH = (ROWS[:, 0] > 0).astype(int)
+
+
+def models() -> dict[str, object]:
+    texts = TfidfVectorizer().fit(["one two", "two three"])
+    odd = {"__id__": 3, "file": "1.npy", "__loader__": "x", "numbers": np.arange(3), "again": [np.arange(3)]}
+    columns = make_column_transformer(
+        (OneHotEncoder(handle_unknown="ignore"), [0]), (StandardScaler(), [1, 2])
+    )
+    return {
+        "forest": RandomForestClassifier(5, random_state=0).fit(ROWS, TRUTH),
+        "boosting": HistGradientBoostingClassifier(max_iter=5).fit(ROWS, TRUTH),
+        "pipeline": make_pipeline(columns, RandomForestClassifier(3)).fit(np.round(ROWS), TRUTH),
+        "texts": texts,
+        "keys of the format": odd,
+    }
+
+
+@pytest.mark.parametrize("name", models())
+def test_two_copies_are_one_file_that_loads_as_before(name: str, tmp_path: Path):
+    one = models()[name]
+    two = copy.deepcopy(one)
+    for path, model in ((tmp_path / "one", one), (tmp_path / "two", two)):
+        io.dump(model, path)
+        assert rewrite(path)
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    again = flavour.read(tmp_path / "one", tuple(io.get_untrusted_types(file=tmp_path / "one")))
+    if hasattr(one, "predict_proba"):
+        np.testing.assert_array_equal(again.predict_proba(ROWS), one.predict_proba(ROWS))
+    elif isinstance(one, TfidfVectorizer):
+        assert again.vocabulary_ == one.vocabulary_
+    else:
+        assert again.keys() == one.keys() and again["__id__"] == 3  # type: ignore[attr-defined]
+        np.testing.assert_array_equal(again["again"][0], np.arange(3))
+
+
+def test_one_object_in_two_places_stays_one(tmp_path: Path):
+    shared = np.arange(4.0)
+    io.dump({"a": shared, "b": shared}, tmp_path / "m")
+    assert rewrite(tmp_path / "m")
+    with ZipFile(tmp_path / "m") as archive:
+        assert archive.namelist() == ["1.npy", "schema.json"]
+    found = flavour.read(tmp_path / "m")
+    assert found["a"] is found["b"]
+
+
+def test_a_file_of_another_form_is_left_alone(tmp_path: Path):
+    (tmp_path / "no zip").write_text("no")
+    assert not rewrite(tmp_path / "no zip") and (tmp_path / "no zip").read_text() == "no"
+    with ZipFile(tmp_path / "more", "w") as archive:
+        archive.writestr("schema.json", json.dumps({"__loader__": "x"}))
+        archive.writestr("more.bin", "what nothing names")
+    before = (tmp_path / "more").read_bytes()
+    assert not rewrite(tmp_path / "more") and (tmp_path / "more").read_bytes() == before
