@@ -81,21 +81,29 @@ def trend(points: Sequence[Point], title: str, *, x: str, y: str) -> Markup:
 
 def calibration(curves: Sequence[Curve], title: str) -> Markup:
     """Observed rate against predicted probability; the diagonal is perfect."""
+    return square(curves, title, x="predicted probability", y="observed rate", marks=True)
+
+
+def square(
+    curves: Sequence[Curve], title: str, *, x: str, y: str, marks: bool = False, diagonal: bool = True
+) -> Markup:
+    """Lines through the unit square; `marks`: a dot at each point, `diagonal`: from corner to corner."""
     height = 260.0
-    x = _Scale(0, 1, _LEFT, WIDTH - _RIGHT)
-    y = _Scale(0, 1, height - _BOTTOM, _TOP)
+    right = _Scale(0, 1, _LEFT, WIDTH - _RIGHT)
+    up = _Scale(0, 1, height - _BOTTOM, _TOP)
     svg = _svg(WIDTH, height, title)
     for tick in (0.0, 0.25, 0.5, 0.75, 1.0):
-        _line(svg, (x(0), y(tick)), (x(1), y(tick)), "grid")
-        _text(svg, _LEFT - 6, y(tick) + 3.5, f"{tick:g}", "tick end")
-        _text(svg, x(tick), height - _BOTTOM + 16, f"{tick:g}", "tick middle")
-    _line(svg, (x(0), y(0)), (x(1), y(1)), "diagonal")
+        _line(svg, (right(0), up(tick)), (right(1), up(tick)), "grid")
+        _text(svg, _LEFT - 6, up(tick) + 3.5, f"{tick:g}", "tick end")
+        _text(svg, right(tick), height - _BOTTOM + 16, f"{tick:g}", "tick middle")
+    if diagonal:
+        _line(svg, (right(0), up(0)), (right(1), up(1)), "diagonal")
     for curve in curves:
-        path = " ".join(f"{_n(x(a))},{_n(y(b))}" for a, b in curve.points)
+        path = " ".join(f"{_n(right(a))},{_n(up(b))}" for a, b in curve.points)
         ET.SubElement(svg, "polyline", {"points": path, "class": f"curve {curve.kind}"})
-        for a, b in curve.points:
-            _dot(svg, x(a), y(b), f"small {curve.kind}")
-    _axes(svg, height, "predicted probability", "observed rate")
+        for a, b in curve.points if marks else ():
+            _dot(svg, right(a), up(b), f"small {curve.kind}")
+    _axes(svg, height, x, y)
     return _markup(svg)
 
 

@@ -18,6 +18,7 @@ from mlops.board.charts import Curve, Point
 from mlops.board.drift import drift_of
 from mlops.board.facts import BoardFacts, ModelFacts, VersionFacts
 from mlops.board.history import rows_of
+from mlops.board.links import Links
 from mlops.errors import InvalidInput
 from mlops.forge.git import request_number
 from mlops.spec.gates import Interval
@@ -51,16 +52,26 @@ def pages(board: BoardFacts) -> dict[str, str]:
     return files
 
 
-def card_page(board: BoardFacts, card: Card) -> str:
-    """A card as one file that needs no other: its style is inside, and allowed by its digest."""
+def _inside() -> dict[str, Any]:
+    """The style inside of a page that needs no other file, allowed by its digest."""
     css = (_HERE / "static" / "board.css").read_text(encoding="utf-8")
     allowed = base64.b64encode(hashlib.sha256(css.encode()).digest()).decode()
+    return {"css": Markup(css), "style_source": f"'sha256-{allowed}'"}  # noqa: S704  a file of this package
+
+
+def alone(template: str, project: str, **facts: Any) -> str:
+    """A page that is about no board, as one file."""
+    shared = {"board": {"project": project}, "links": Links(), "up": ""}
+    return _jinja().get_template(template).render({**shared, **_inside(), **facts})
+
+
+def card_page(board: BoardFacts, card: Card) -> str:
+    """A card as one file that needs no other."""
     return _render(
         board,
         "card.html",
         "",
-        css=Markup(css),  # noqa: S704  a file of this package
-        style_source=f"'sha256-{allowed}'",
+        **_inside(),
         card=card,
         version=card.facts,
         inputs=cards.inputs,

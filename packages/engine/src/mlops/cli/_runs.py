@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from mlops.cli._app import JsonOption, ModelOption, app, out, print_json, state, verb
 from mlops.cli._models import named
-from mlops.errors import InvalidInput
+from mlops.errors import InvalidInput, MlopsError
 
 if TYPE_CHECKING:
+    from mlops.lifecycle.train.compare import Comparison
     from mlops.lifecycle.train.runs import Made
 
 BEST = "best"
@@ -82,18 +84,26 @@ def compare(
     with_code: Annotated[
         bool, typer.Option("--code/--no-code", help="Show the differences of the code line by line.")
     ] = True,
+    file: Annotated[
+        Path | None,
+        typer.Option("--out", help="Write a page (.html) with plots of both: intervals and curves."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Two runs beside each other: parameters, metrics on the same rows, data and code."""
+    """Two runs beside each other: parameters, metrics on the same rows, data, code, and plots."""
     from mlops.cli import _comparison
     from mlops.lifecycle.train import runs as lifecycle
     from mlops.lifecycle.train.compare import compare as decide
 
+    if file is not None and file.suffix != ".html":
+        raise InvalidInput(f"--out {file}: a comparison is written as .html")
     name, _ = state.model(model)
     registry = state.target.registry
     known = lifecycle.runs(state.root, registry, name, lifecycle.SEARCHED)
     first, second = (lifecycle.find(state.root, registry, name, called, known) for called in (one, other))
     comparison = decide(state.root, registry, name, first, second)
+    if file is not None:
+        _draw(file, name, comparison)
     if as_json:
         print_json(_comparison.as_json(comparison))
         return
@@ -101,3 +111,20 @@ def compare(
     _comparison.changes(comparison, second.name)
     if with_code:
         _comparison.code(comparison)
+    if file is not None:
+        out().print(f"plots of both are in {file}", markup=False)
+
+
+def _draw(file: Path, model: str, one: Comparison) -> None:
+    from mlops.board.beside import page, plots
+    from mlops.lifecycle.train.compare import tested
+    from mlops.usecase import load_usecase
+
+    usecase = load_usecase(state.settings.model(model)[1].usecase, state.root / "src")
+    try:
+        made = (one.one, one.other)
+        pictures = plots([(run.name, tested(state.target.registry, usecase, run).scores) for run in made])
+        why = f"no picture shows answers of the task {usecase.task}"
+    except MlopsError as error:
+        pictures, why = [], str(error)
+    file.write_text(page(state.settings.project.name, one, pictures, why), encoding="utf-8")

@@ -69,6 +69,9 @@ class File:
         """See `Rows.frame`; times are datetime64[ns] whatever has written them."""
         import pandas as pd
 
+        if columns is not None and not columns:
+            # Parquet of no column has no rows: what is put beside them would be lost.
+            return pd.DataFrame(index=pd.RangeIndex(self.count))
         with self._readable():
             table = pd.read_parquet(self.path, columns=None if columns is None else list(columns))
         return in_nanoseconds(table)

@@ -106,6 +106,22 @@ def test_predictions_are_those_that_were_measured(made: Path):
     assert list(table.columns) == ["time", "hour", "truth", "prediction"]
     assert table["truth"].tolist() == frame(2)["late"].tolist()
 
+    assert table["truth"].tolist() == frame(2)["late"].tolist()
+
+
+def test_predictions_are_kept_where_nothing_stands_beside_them(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """A model without a clock and without slices: its file once had no row, and no run could be compared."""
+    monkeypatch.setattr(USECASE, "time", None)
+    monkeypatch.setattr(USECASE, "slices", ())
+    common = ["--usecase", "toy_usecase", "--model", str(made / "model"), "--test", str(made / "test")]
+    assert evaluate.main([*common, "--report", str(tmp_path / "report")]) == 0
+    table = pd.read_parquet(tmp_path / "report/predictions.parquet")
+    whole = pd.read_parquet(made / "report/predictions.parquet")
+    assert table["truth"].tolist() == whole["truth"].tolist()
+    assert table["prediction"].tolist() == whole["prediction"].tolist()
+
 
 @pytest.mark.parametrize(
     "name",
