@@ -92,18 +92,25 @@ def test_a_release_takes_over_step_by_step(fork: Repository) -> None:
     assert {"blue": 50, "green": 50} in steps, "half of the requests were the canary's"
 
 
-def test_a_slow_canary_goes_back_and_the_hold_stays(fork: Repository) -> None:
-    fork.emulator.serving.slow["2"] = 0.5
+def test_a_canary_that_fails_under_traffic_goes_back_and_the_hold_stays(fork: Repository) -> None:
+    def breaks_under_traffic(request: Request) -> Answer | None:
+        if request.method == "PUT" and request.path.endswith("/config"):
+            routes = request.json["traffic_config"]["routes"]
+            if any(r["served_entity_name"] == "green" and r["traffic_percentage"] for r in routes):
+                fork.emulator.serving.broken.add("2")
+        return None
+
+    fork.emulator.faults.append(breaks_under_traffic)
     fork.ask_for("staging", 2, 1)
     failed = fork.mlops("apply", "staging")
     assert failed.exit_code == 3, failed.output
+    assert any(c.routes.get("green") for c in fork.emulator.serving.history[NAME]), "its smoke test passed"
     served = fork.served("staging")
     assert served[1] == 100 and not served.get(2)
     # A person decides: until then nothing moves, and the pull request that undoes the commit is one verb.
     held = fork.mlops("apply", "staging")
     assert held.exit_code == 3, held.output
-    assert "pull request" in fork.done("rollback", "staging", "--reason", "slow")
-    fork.emulator.serving.slow.clear()
+    assert "pull request" in fork.done("rollback", "staging", "--reason", "errors")
     fork.ask_for("staging", 1, None)
     fork.done("apply", "staging")
     assert fork.served("staging")[1] == 100
