@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from pandera.pandas import DataFrameSchema
 
 
+JOINT = "multiple_fields_uniqueness"
+"""What pandera calls rows that are the same in columns which together must differ."""
+
+
 class Batches(Protocol):
     """Rows in their order, as `mlops.steps.stored.Rows` has them."""
 
@@ -50,6 +54,10 @@ def check_batches(rows: Batches, columns: Sequence[str], schema: DataFrameSchema
         violations += _of(rows.frame([name]), {name: schema.columns[name]}, schema)
     if joint:
         stubs = _without(schema, joint).columns
+        for name, stub in stubs.items():
+            if name in joint and (schema.coerce or schema.columns[name].coerce):
+                # Shown, and compared, as what they are once they have the contract's type.
+                stub._dtype, stub.coerce = schema.columns[name]._dtype, True
         violations += _of(rows.frame(joint), {n: stubs[n] for n in joint}, schema, unique=schema.unique)
     return rules.told(violations)
 
@@ -64,7 +72,7 @@ def _of(
     return [
         one
         for one in rules.broken(rules.typed(frame, rules.types_of(frame)))
-        if unique is None or one.rule != FINITE
+        if unique is None or one.rule == JOINT
     ]
 
 

@@ -12,8 +12,6 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from mlops.errors import InvalidInput, NotFound, Problem, TargetError
 from mlops.serving.score.core import verify
 from mlops.spec.release import Release
@@ -138,7 +136,7 @@ class DatabricksBatch:
             "settings": settings,
             "jobs": {STEP: step},
         }
-        return yaml.safe_dump(job, sort_keys=False)
+        return json.dumps(job, indent=2)  # which is YAML too
 
     def _refuse_what_it_cannot(self, environment: str) -> None:
         here, there = self._connection.place(environment), self._connection.place()
