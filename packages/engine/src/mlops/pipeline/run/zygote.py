@@ -90,7 +90,10 @@ class Server:
         self._reap()
         if self.connection not in ready:
             return None
-        chunk, given, _, _ = socket.recv_fds(self.connection, 1 << 16, 3)
+        try:
+            chunk, given, _, _ = socket.recv_fds(self.connection, 1 << 16, 3)
+        except ConnectionError:  # a runner that was killed before it had read an answer
+            self._leave()
         if not chunk:
             self._leave()
         self.buffer += chunk
