@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
@@ -38,9 +39,18 @@ def captured_table(rows: Sequence[Row], *, set_aside: int = 0, unpaired: int = 0
     return pa.table(columns).replace_schema_metadata(counts)
 
 
+def parquet(table: Any) -> bytes:
+    """The file of a table."""
+    import pyarrow.parquet as pq
+
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer)
+    return buffer.getvalue()
+
+
 def _array(values: list[Any]) -> Any:
-    """Text, booleans, int64 (uint64) or float64, as the values are; what is mixed becomes text, and is told
-    as wrong."""
+    """Text, booleans, int64 (uint64) or float64, as the values are; what is mixed becomes text, which
+    monitoring counts as wrong."""
     import pyarrow as pa
 
     kinds = {type(value) for value in values if value is not None}

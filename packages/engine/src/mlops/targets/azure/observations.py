@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import io
 import re
 import uuid
 from collections import defaultdict
@@ -19,9 +18,11 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import InvalidInput, NotFound, TargetError
+from mlops.errors import NotFound, TargetError
 from mlops.serving.capture.collector import INPUTS, OUTPUTS
 from mlops.spec import writing
+from mlops.targets._captured_rows import parquet
+from mlops.targets._records import require_record_name
 from mlops.targets.azure._collected import Hour
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.store import BACK_OFF, READER, AzureStore, blob_sentences
@@ -37,7 +38,6 @@ HALVES = "halves"
 """Folder of rows of which an hour has one half, and of those that were put together with the hour after."""
 _PATH = re.compile(r"/datastores/(?P<store>[^/]+)/paths/(?P<path>.+?)/?$", re.I)
 _HOUR = re.compile(r"/(\d{4})/(\d{2})/(\d{2})/(\d{2})/[^/]+\.jsonl$")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _DOWNLOADS = 8
 """Hours that are fetched at a time: each is a few small blobs, and most of it is waiting."""
 
@@ -105,8 +105,7 @@ class AzureObservations:
         """See `mlops.targets.base.Observations.add`. Raises `InvalidInput` for what is no file name."""
         from azure.core.exceptions import ResourceExistsError
 
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(f"{name!r} is no name of a record; letters, digits, '.', '_' and '-' are")
+        require_record_name(name)
         mine = uuid.uuid4().hex
         with azure_sentences(f"keep {kind} of {model} in {environment}"):
             place = f"{_prefix(environment, model, kind)}{name}"
@@ -192,7 +191,7 @@ def _fetched(container: ContainerClient, folder: Path, name: str, blobs: list[_B
     if alone := hour.halves():
         writing.write(halves / f"{path.stem}.json", alone, durable=False)
     # Last: it says that the hour is done.
-    writing.write(path, _parquet(hour), durable=False)
+    writing.write(path, parquet(hour.table()), durable=False)
     return path
 
 
@@ -210,16 +209,8 @@ def _turn(early: Path, late: Path) -> Path | None:
         old.unlink(missing_ok=True)
     if not joined.outputs:
         return None
-    writing.write(path, _parquet(joined), durable=False)
+    writing.write(path, parquet(joined.table()), durable=False)
     return path
-
-
-def _parquet(hour: Hour) -> bytes:
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    pq.write_table(hour.table(), buffer)
-    return buffer.getvalue()
 
 
 def _hour(name: str) -> datetime | None:

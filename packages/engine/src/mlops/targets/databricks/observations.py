@@ -7,18 +7,17 @@ hour late; what is older than that is fetched once and kept.
 
 from __future__ import annotations
 
-import io
 import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
-from mlops.errors import InvalidInput, NotFound
+from mlops.errors import NotFound
 from mlops.spec import writing
-from mlops.targets._captured_rows import Row, captured_table
+from mlops.targets._captured_rows import Row, captured_table, parquet
+from mlops.targets._records import require_record_name
 from mlops.targets.base import Record
 from mlops.targets.databricks._inference_table import captured, prefix
 from mlops.targets.databricks._logged import Logged, NotRows, rows_of
@@ -37,7 +36,6 @@ _HOUR = timedelta(hours=1)
 _BEGINNING = datetime(2000, 1, 1, tzinfo=UTC)
 _STATE = "fetched.json"
 _FILE = re.compile(r"(\d{8}T\d{2})-.*\.parquet")
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
 _STAMP = "%Y%m%dT%H"
 _ENTITIES = """
 SELECT served_entity_id, served_entity_name, entity_version, change_time
@@ -83,8 +81,7 @@ class DatabricksObservations:
 
     def add(self, environment: str, model: str, kind: Record, name: str, content: bytes) -> bool:
         """See `mlops.targets.base.Observations.add`. Raises `InvalidInput` for what is no file name."""
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(f"{name!r} is no name of a record; letters, digits, '.', '_' and '-' are")
+        require_record_name(name)
         volume, path = Volume(self._connection, environment), f"{_folder(environment, model, kind)}/{name}"
         # A client sends a request again when its answer was lost: the first may have arrived.
         return volume.create(path, content) or volume.read(path) == content
@@ -134,7 +131,7 @@ class DatabricksObservations:
         for (hour, entity, release), rows in groups.items():
             bad = len(aside.pop(hour, ()))
             table = captured_table(sorted(rows, key=lambda row: row[0]), set_aside=bad)
-            writing.write(folder / f"{hour}-{entity}-v{release}.parquet", _parquet(table), durable=False)
+            writing.write(folder / f"{hour}-{entity}-v{release}.parquet", parquet(table), durable=False)
 
     def _lines(self, environment: str, model: str, begin: datetime, end: datetime) -> Iterator[Logged]:
         place = self._connection.place(environment)
@@ -211,11 +208,3 @@ def _text(at: datetime) -> str:
 
 def _folder(environment: str, model: str, kind: Record) -> str:
     return f"environments/{environment}/monitor/{model}/{kind}"
-
-
-def _parquet(table: Any) -> bytes:
-    import pyarrow.parquet as pq
-
-    buffer = io.BytesIO()
-    pq.write_table(table, buffer)
-    return buffer.getvalue()

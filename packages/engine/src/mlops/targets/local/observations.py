@@ -7,12 +7,10 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from mlops.errors import InvalidInput, TargetError
+from mlops.errors import TargetError
 from mlops.spec import writing
+from mlops.targets._records import require_record_name
 from mlops.targets.base import Record
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}")
-
 
 _CAPTURED = re.compile(r"(\d{8}T\d{12})-\d+-(.+)\.parquet")
 _LATE = timedelta(minutes=5)
@@ -58,8 +56,7 @@ class LocalObservations:
 
     def add(self, environment: str, model: str, kind: Record, name: str, content: bytes) -> bool:
         """Raises `InvalidInput` for a name that is no file name, `TargetError` when it cannot be written."""
-        if not _NAME.fullmatch(name):
-            raise InvalidInput(f"{name!r} is no name of a record; letters, digits, '.', '_' and '-' are")
+        require_record_name(name)
         folder = self.folder(environment, model, kind)
         final = folder / name
         try:
