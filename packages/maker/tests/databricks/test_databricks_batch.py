@@ -35,7 +35,7 @@ def bench(tracked: Emulator, tmp_path: Path) -> DatabricksBench:
 
 @pytest.fixture
 def batch(bench: DatabricksBench) -> DatabricksBatch:
-    return DatabricksBatch(bench.connection, DatabricksData(bench.connection))
+    return DatabricksBatch(bench.connection, DatabricksData(bench.connection).resolve)
 
 
 def _deploy(bench: DatabricksBench, batch: DatabricksBatch, version: int, artifact: str) -> str:

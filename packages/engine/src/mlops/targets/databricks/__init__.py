@@ -24,11 +24,11 @@ def open_databricks(root: Path, settings: Settings) -> Target:
     data, store = DatabricksData(connection), DatabricksStore(connection)
     return Target(
         name="databricks",
-        jobs=DatabricksJobs(connection, data),
+        jobs=DatabricksJobs(connection, data.resolve),
         registry=DatabricksRegistry(connection),
         endpoints=DatabricksEndpoints(connection),
         store=store,
         data=data,
         observations=DatabricksObservations(connection),
-        batch=DatabricksBatch(connection, data),
+        batch=DatabricksBatch(connection, data.resolve),
     )

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from mlops.errors import InvalidInput, NotFound, Problem, TargetError
+from mlops.pipeline.run.values import AssetResolver
 from mlops.serving.score.core import verify
 from mlops.spec.release import Release
 from mlops.spec.settings import FILE
-from mlops.targets.base import DataAssets, PushedData
 from mlops.targets.databricks.connect import Connection
 from mlops.targets.databricks.data import SCHEME, upload
 from mlops.targets.databricks.jobs import DatabricksJobs
@@ -34,8 +34,8 @@ STEP, PREDICTIONS = "score", "predictions"
 class DatabricksBatch:
     """Implements `mlops.targets.base.Batch`. A job's name is the id of its MLflow run."""
 
-    def __init__(self, connection: Connection, data: DataAssets) -> None:
-        self._connection, self._data = connection, data
+    def __init__(self, connection: Connection, resolve: AssetResolver) -> None:
+        self._connection, self._resolve = connection, resolve
 
     def deploy(self, environment: str, release: Release, artifact: Path, *, pipeline: bool = False) -> str:
         """Make `release` what jobs score by; its name. Idempotent; nothing costs between jobs.
@@ -80,13 +80,13 @@ class DatabricksBatch:
             path = Path(scratch) / f"{model}-batch.yml"
             path.write_text(self._pipeline(path, model, note), encoding="utf-8")
             artifact = f"{SCHEME}{volume.path(folder)}/{note['release']}"
-            inputs = _Inputs({_MODEL: artifact, _DATA: self._address(data)})
-            jobs = DatabricksJobs(self._connection, inputs, environment)
+            inputs = {_MODEL: artifact, _DATA: self._address(data)}
+            jobs = DatabricksJobs(self._connection, lambda name, version: inputs[name], environment)
             return jobs.submit(path, {}, {"mlops.batch": f"{environment}/{model}"})
 
     def wait(self, environment: str, job: str) -> None:
         """Until it has ended. Raises `StepFailed` with the last lines of its log."""
-        DatabricksJobs(self._connection, self._data, environment).wait(job, lambda event: None)
+        DatabricksJobs(self._connection, self._resolve, environment).wait(job, lambda event: None)
 
     def predictions(self, environment: str, job: str) -> str:
         """The folder of a job's predictions."""
@@ -97,7 +97,7 @@ class DatabricksBatch:
             return f"{SCHEME}{data}"
         name, _, version = data.removeprefix("azureml:").partition(":")
         if data.startswith("azureml:") and name and version:
-            return self._data.resolve(name, version)
+            return self._resolve(name, version)
         raise InvalidInput(
             f"{data!r} is no folder that a job of Databricks reads; name one of a volume "
             "(/Volumes/<catalog>/<schema>/<volume>/...), or a data asset (azureml:<name>:<version>)"
@@ -154,19 +154,6 @@ class DatabricksBatch:
                 "mlops.toml requires signed models (signing.required), and a job of Databricks asks for no "
                 "signature; score on another target, or do not require signatures"
             )
-
-
-class _Inputs:
-    """The folders of one job, as the data assets that its file names."""
-
-    def __init__(self, addresses: dict[str, str]) -> None:
-        self._addresses = addresses
-
-    def resolve(self, name: str, version: str) -> str:
-        return self._addresses[name]
-
-    def push(self, model: str) -> PushedData:
-        raise NotImplementedError
 
 
 def _folder(model: str) -> str:

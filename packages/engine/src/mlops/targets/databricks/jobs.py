@@ -12,10 +12,9 @@ from mlops.pipeline import JobResult, StepEvent, StepState, lint
 from mlops.pipeline.binding import parse_parent
 from mlops.pipeline.parts import Pipeline
 from mlops.pipeline.read import read_pipeline
-from mlops.pipeline.run.values import pipeline_inputs
+from mlops.pipeline.run.values import AssetResolver, pipeline_inputs
 from mlops.steps.on_databricks import END, LOG, PLAN
 from mlops.targets._remote_jobs import RemoteJobs, StepEvents, step_failure
-from mlops.targets.base import DataAssets
 from mlops.targets.databricks._tasks import Job, job_of, planned, submitted
 from mlops.targets.databricks._wheel import wheel
 from mlops.targets.databricks.connect import Connection, enum
@@ -49,10 +48,11 @@ class DatabricksJobs(RemoteJobs):
 
     _runs_whole = "on Databricks a pipeline runs whole. Use --target local, or leave them out"
 
-    def __init__(self, connection: Connection, data: DataAssets, environment: str = "") -> None:
-        """`environment`: whose volume and workspace; empty: of the one that trains."""
+    def __init__(self, connection: Connection, resolve: AssetResolver, environment: str = "") -> None:
+        """`resolve`: the address of a data asset. `environment`: whose volume and workspace; empty: those
+        of training."""
         self._connection = connection
-        self._data = data
+        self._resolve = resolve
         self._environment = environment or connection.training
         self._tracker = WorkspaceTracker(connection)
         self._numbers: dict[str, int] = {}
@@ -64,8 +64,8 @@ class DatabricksJobs(RemoteJobs):
         read, problems = read_pipeline(pipeline)
         if read is None or problems:
             raise InvalidInput(problems)
-        given = pipeline_inputs(read, inputs, self._data.resolve, here=False)
-        job = job_of(read, given, self._data.resolve, self._volume.place.files)
+        given = pipeline_inputs(read, inputs, self._resolve, here=False)
+        job = job_of(read, given, self._resolve, self._volume.place.files)
         experiment = read.job.experiment_name or pipeline.parent.name
         run = self._tracker.create_parent(experiment, read.job.display_name or experiment, tags)
         try:
