@@ -113,9 +113,7 @@ def _rendered(name: str, package: str, kind: Kind, task: str) -> dict[str, str]:
     paths = sorted({p.relative_to(folder).as_posix() for folder in folders for p in folder.rglob("*.jinja")})
     templates = _templates(kind.name)
     return {
-        _place(path.removesuffix(".jinja"), name, package): templates.get_template(path).render(
-            facts, imports=_imports(package)
-        )
+        _place(path.removesuffix(".jinja"), name, package): templates.get_template(path).render(facts)
         for path in paths
     }
 
@@ -130,15 +128,6 @@ def _place(path: str, name: str, package: str) -> str:
     if room == "tests":
         return f"tests/unit/{package}/{rest.replace('usecase', package)}"
     return f"src/{package}/{rest}" if room == "usecase" else f"pipelines/{name}/{rest}"
-
-
-def _imports(package: str) -> str:
-    """Sorted as the linter wants them, whatever the package's name begins with."""
-    lines = [
-        f"from {package}.columns import INPUTS, TARGET",
-        "from mlops.errors import InvalidInput, Problem",
-    ]
-    return "\n".join(sorted(lines, key=lambda line: line.split()[1]))
 
 
 def _templates(kind: str = "") -> Environment:
