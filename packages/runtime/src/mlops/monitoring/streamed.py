@@ -54,10 +54,10 @@ def check_batches(rows: Batches, columns: Sequence[str], schema: DataFrameSchema
         violations += _of(rows.frame([name]), {name: schema.columns[name]}, schema)
     if joint:
         stubs = _without(schema, joint).columns
-        for name, stub in stubs.items():
-            if name in joint and (schema.coerce or schema.columns[name].coerce):
+        for name in joint:
+            if schema.coerce or schema.columns[name].coerce:
                 # Shown, and compared, as what they are once they have the contract's type.
-                stub._dtype, stub.coerce = schema.columns[name]._dtype, True
+                stubs[name]._dtype, stubs[name].coerce = schema.columns[name]._dtype, True
         violations += _of(rows.frame(joint), {n: stubs[n] for n in joint}, schema, unique=schema.unique)
     return rules.told(violations)
 
