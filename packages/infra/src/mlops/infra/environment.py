@@ -34,7 +34,9 @@ from mlops.infra.program import Stack
 from mlops.infra.tags import tags_of
 from mlops.infra.trust import federations
 from mlops.infra.wanted import (
+    check_apart,
     check_endpoints,
+    check_sizes,
     check_training,
     granted,
     served_models,
@@ -53,13 +55,16 @@ class Environment:
 
     def __init__(self, stack: Stack, config: EnvironmentStack) -> None:
         """Raises `InvalidInput` when `endpoints` names a model that mlops.toml lacks, when `training_stack`
-        is not the stack that it trains in, or when no legal name can be made."""
+        is not the stack that it trains in, when a VM size cannot be had, when another stack trusts the same
+        workflow, or when no legal name can be made."""
         self.root, self.config, self.secrets = stack.root, config, stack.secrets
         self.scopes: dict[str, pulumi.Input[str]] = {}
         self.custom_roles: dict[str, pulumi.Input[str]] = {}
         with located(stack.root):
             self.models = served_models(config, stack.settings, stack.name)
             check_training(config, stack.settings, stack.name)
+            check_sizes(config, stack.settings, stack.name)
+            check_apart(stack.root, config, stack.name)
         self.trains_privately = trains_privately(stack.root, config)
         self.grants = granted(
             config, privately=self.trains_privately, before=stack_before(stack.root, stack.name)
