@@ -177,6 +177,11 @@ MORE: list[tuple[str, str, str]] = [
     ("options: {aks: {min_nodes: 4}}", "options.aks.min_nodes", "not exceed"),
     ("options: {container_instance: {image: 'a:latest'}}", "options.container_instance.image", "must match"),
     ("options: {data_factory: {source: 'http://x'}}", "options.data_factory.source", "must match"),
+    (
+        f"options: {{container_instance: {{image: 'a@sha256:{'0' * 64}', memory_gb: 0.55}}}}",
+        "options.container_instance.memory_gb",
+        "one decimal at most",
+    ),
     ("options: {aks: {compute: NODES}}", "options.aks.compute", "a cluster already"),
     (
         f"options: {{container_instance: {{image: 'cr.azurecr.io/a@sha256:{'0' * 64}'}}}}",
@@ -185,7 +190,7 @@ MORE: list[tuple[str, str, str]] = [
     ),
     *(
         (
-            f"options: {{data_factory: {{source: '{url}', model: flights, cluster: nodes, start: 2026-01-01}}}}",
+            f"options: {{data_factory: {{source: '{url}', model: m, cluster: nodes, start: 2026-01-01}}}}",
             "options.data_factory.source",
             said,
         )

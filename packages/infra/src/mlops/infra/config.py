@@ -41,12 +41,14 @@ def _region(value: str) -> str:
 
 
 def _subnet(value: str) -> str:
+    said = "must be an IPv4 network such as 10.20.0.0/22, its host bits zero"
     try:
         network = ipaddress.IPv4Network(value)
-        if str(network) != value:  # 10.20.0.0/255.255.252.0 is one to Python, and none to Azure
-            raise ValueError
     except ValueError:
-        raise ValueError("must be an IPv4 network such as 10.20.0.0/22, its host bits zero") from None
+        raise ValueError(said) from None
+    # A network with a mask (10.20.0.0/255.255.252.0) is one to Python, and none to Azure.
+    if "/" in value and str(network) != value:
+        raise ValueError(said)
     return _free_of(limits.address_space(value), value)
 
 
@@ -156,8 +158,8 @@ class Network(Spec):
     def _consistent(self) -> Network:
         if self.private_endpoints and self.isolation == "open":
             raise ValueError(
-                "isolation: `open` nodes are outside of every network and could not reach what private endpoints "
-                "close; take internet_outbound or approved_outbound"
+                "isolation: nodes are outside of every network with `open`, and could not reach what private "
+                "endpoints close; take internet_outbound or approved_outbound"
             )
         if again := limits.twice(self.outbound):
             raise ValueError(f"outbound: has {again} twice")
@@ -387,6 +389,12 @@ class DataFactory(_Section):
         return self
 
 
+def _tenths(value: float) -> float:
+    if round(value, 1) != value:
+        raise ValueError("must have one decimal at most, such as 1.5: Azure counts memory in tenths")
+    return value
+
+
 def _own_image(value: str) -> str:
     host, slash, rest = value.partition("/")
     if slash and "." in host:
@@ -403,8 +411,8 @@ class ContainerInstance(_Section):
     """Repository and digest in this environment's container registry; a tag can be moved."""
     cpu: float = Field(1, ge=0.5, le=4)
     """Cores."""
-    memory_gb: float = Field(2, ge=0.5, le=16)
-    """Gigabytes of memory."""
+    memory_gb: Annotated[float, AfterValidator(_tenths)] = Field(2, ge=0.5, le=16)
+    """Gigabytes of memory, in tenths."""
     port: int = Field(5001, ge=1024, le=65535)
     """TCP port that the container listens at and is reached by."""
 
@@ -500,7 +508,7 @@ class EnvironmentStack(_Stack):
     @model_validator(mode="after")
     def _consistent(self) -> EnvironmentStack:
         if again := limits.twice(name.lower() for name in self.clusters):
-            raise ValueError(f"clusters: two are called {again!r}, whatever their case: Azure takes them for one")
+            raise ValueError(f"clusters: two are called {again!r}: Azure takes no heed of their case")
         if self.image_builds and self.image_builds not in self.clusters:
             raise ValueError(
                 f"image_builds: must be one of {', '.join(sorted(self.clusters))}; got {self.image_builds!r}"

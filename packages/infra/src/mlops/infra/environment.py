@@ -23,7 +23,7 @@ from mlops.infra.components.encryption import Encryption
 from mlops.infra.components.endpoints import EndpointProps, Endpoints, EndpointsProps
 from mlops.infra.components.foundation import Foundation, FoundationProps
 from mlops.infra.components.identities import Identities, IdentitiesProps
-from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Storage, StorageProps
+from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Shared, Storage, StorageProps
 from mlops.infra.components.vault import Vault, VaultProps
 from mlops.infra.components.workspace import Reached, Workspace, WorkspaceProps
 from mlops.infra.config import EnvironmentStack, rule_name
@@ -175,6 +175,9 @@ class Environment:
         account = f"{group}/providers/Microsoft.Storage/storageAccounts/{names('storage_account')}"
         return f"{account}/blobServices/default/containers/{JOURNAL}"
 
+    def _shared(self) -> Shared:
+        return Shared(self.shared.require_output("registry_id"), self.client.tenant_id)
+
     def add_data(self) -> None:
         config = self.config
         self.storage = Storage(
@@ -188,6 +191,7 @@ class Environment:
                 queues=sorted(config.events),
                 private=self.private,
                 encryption=self.encryption,
+                read_by=self._shared() if self.stack.settings.azure.train == self.stack.name else None,
                 adopted={JOURNAL: self._journal_id()} if config.storage.adopt_journal else {},
             ),
         )

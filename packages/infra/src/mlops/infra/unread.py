@@ -36,7 +36,7 @@ _VALUES: Final = {
             "useOidc",
         )
     },
-    "azure-native:environment": ("public", "must be public: the regions of mlops:location are of no other cloud"),
+    "azure-native:environment": ("public", "must be public, as the regions of mlops:location are"),
 }  # fmt: skip
 """Of keys that a provider reads, what it takes; a wrong one ends an update after its plan was approved."""
 _CLOSE: Final = 0.6

@@ -79,8 +79,8 @@ def check_apart(root: Path, config: EnvironmentStack, stack: str) -> None:
             if found and (found.duty != theirs.duty or for_development(name) != for_development(stack)):
                 field = "github.environments" if found.name == "github" else "azure_devops.subjects"
                 sentence = (
-                    f"{found.subject} is also trusted as {theirs.duty} of stack {name}: whoever may act in one "
-                    "could act in both; give each stack its own"
+                    f"{found.subject} is also trusted as {theirs.duty} of stack {name}: whoever may act in "
+                    "one could act in both; give each stack its own"
                 )
                 raise InvalidInput(
                     Problem(f"environments/Pulumi.{stack}.yaml", sentence, f"{field}.{found.duty}")
