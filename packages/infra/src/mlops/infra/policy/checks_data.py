@@ -34,7 +34,7 @@ DIAGNOSED = (
 METRICS = {
     r"/(blob|queue|table|file)services/default$": ("Transaction", "Capacity"),
     r"/networksecuritygroups/[^/]+$": (),
-    r"/(machinelearningservices/workspaces|keyvault/vaults|containerregistry/registries)/[^/]+$": (
+    r"\.(machinelearningservices/workspaces|keyvault/vaults|containerregistry/registries)/[^/]+$": (
         "AllMetrics",
     ),
 }
