@@ -190,7 +190,7 @@ MORE: list[tuple[str, str, str]] = [
     ),
     *(
         (
-            f"options: {{data_factory: {{source: '{url}', model: m, cluster: nodes, start: 2026-01-01}}}}",
+            f"options: {{data_factory: {{source: '{url}', model: mm, cluster: nodes, start: 2026-01-01}}}}",
             "options.data_factory.source",
             said,
         )
@@ -260,7 +260,7 @@ def test_what_the_provider_would_refuse_is_a_sentence(tmp_path: Path, line: str,
 
 def test_no_sentence_holds_the_secret_that_it_is_about(tmp_path: Path) -> None:
     source = "https://reader:hunter2@example.com/x.csv"
-    option = f"{{data_factory: {{source: '{source}', model: m, cluster: nodes, start: 2026-01-01}}}}"
+    option = f"{{data_factory: {{source: '{source}', model: mm, cluster: nodes, start: 2026-01-01}}}}"
     (problem,) = _refused(tmp_path, f"{BASE}  mlops:options: {option}\n")
     assert "hunter2" not in problem
 
@@ -337,6 +337,7 @@ def repository(tmp_path: Path) -> Path:
             "no pipelines/nobody/ingest.yml",
         ),
         ("dev", "apply: dev,", "apply: prod,", "github.environments.apply", "as apply of stack prod"),
+        ("dev", "plan: dev-plan", "plan: Staging", "github.environments.plan", "as apply of stack staging"),
     ],
 )
 def test_what_only_the_whole_repository_knows_has_its_line_too(

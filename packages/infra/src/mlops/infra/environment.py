@@ -64,7 +64,7 @@ class Environment:
             self.models = served_models(config, stack.settings, stack.name)
             check_training(config, stack.settings, stack.name)
             check_sizes(config, stack.settings, stack.name)
-            check_apart(stack.root, config, stack.name)
+            check_apart(stack.root, config, stack.settings, stack.name)
         self.trains_privately = trains_privately(stack.root, config)
         self.grants = granted(
             config, privately=self.trains_privately, before=stack_before(stack.root, stack.name)

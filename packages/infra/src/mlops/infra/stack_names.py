@@ -14,8 +14,3 @@ def stack_names(root: Path) -> list[str]:
     files = (root / "environments").glob("Pulumi.?*.yaml")
     names = [p.name.removeprefix("Pulumi.").removesuffix(".yaml") for p in files]
     return sorted(names, key=lambda s: (_FIRST.index(s) if s in _FIRST else len(_FIRST), s))
-
-
-def for_development(stack: str) -> bool:
-    """Whether a stack may be public and open: `dev`, or one whose name starts with `dev-`."""
-    return stack == "dev" or stack.startswith("dev-")

@@ -11,7 +11,7 @@ from mlops.infra.config import Endpoint, EnvironmentStack
 from mlops.infra.load import StackFile, parse_stack, raw_stack_file
 from mlops.infra.naming import Names
 from mlops.infra.sizes import fields_of
-from mlops.infra.stack_names import for_development, stack_names
+from mlops.infra.stack_names import stack_names
 from mlops.infra.trust import federations
 from mlops.spec.files import POLICY, load_policy
 from mlops.spec.settings import Settings
@@ -63,9 +63,11 @@ def check_sizes(config: EnvironmentStack, settings: Settings, stack: str) -> Non
         raise InvalidInput(problems)
 
 
-def check_apart(root: Path, config: EnvironmentStack, stack: str) -> None:
+def check_apart(root: Path, config: EnvironmentStack, settings: Settings, stack: str) -> None:
     """Raise `InvalidInput` when another stack trusts the same workflow for more than it was approved for: for
-    another duty, or where one of both is for development only."""
+    another duty, or as the same one in another environment on the way to production."""
+    order = load_policy(root).order if (root / POLICY).is_file() else ()
+    on_the_way = {*order, settings.azure.train}
     mine = {(f.issuer, f.subject.lower()): f for f in federations(config)}
     for name in stack_names(root):
         if name == stack or not mine:
@@ -76,7 +78,7 @@ def check_apart(root: Path, config: EnvironmentStack, stack: str) -> None:
             continue
         for theirs in federations(other):
             found = mine.get((theirs.issuer, theirs.subject.lower()))
-            if found and (found.duty != theirs.duty or for_development(name) != for_development(stack)):
+            if found and (found.duty != theirs.duty or {name, stack} <= on_the_way):
                 field = "github.environments" if found.name == "github" else "azure_devops.subjects"
                 sentence = (
                     f"{found.subject} is also trusted as {theirs.duty} of stack {name}: whoever may act in "

@@ -54,8 +54,7 @@ def _table() -> _Table:
     unknown: frozenset[str] = frozenset()
     for line in text.splitlines():
         if line.startswith("# "):
-            _, told, regions = line.partition("Nothing is known of: ")
-            unknown |= frozenset(regions.split()) if told else frozenset()
+            unknown |= frozenset(line.partition("Nothing is known of: ")[2].split())
             continue
         form, vcpus, *where = line.split(" ")
         regions = frozenset(where[1].split(",")) if where else frozenset()
