@@ -455,3 +455,20 @@ def test_a_lost_key_is_told_and_gates_that_are_run_again_seal_anew(world: World)
     assert unproven_of(world) == ["gates"]
     world.gate()
     assert unproven_of(world) == []
+
+
+def test_facts_that_change_while_gates_judge_are_not_recorded(world: World, monkeypatch: pytest.MonkeyPatch):
+    """Else a signature would stand under a commit or a digest that nobody judged."""
+    world.add("good")
+    stored = world.registry.add_artifacts
+
+    def meanwhile(run_id: str, folder: Path, path: str) -> None:
+        stored(run_id, folder, path)
+        world.registry.tag("freight", 1, {"mlops.commit": "d" * 40})
+
+    monkeypatch.setattr(world.registry, "add_artifacts", meanwhile)
+    with pytest.raises(IntegrityError, match=r"mlops\.commit changed"):
+        world.gate()
+    assert not [
+        tag for tag in world.registry.get("freight", 1).tags if tag.startswith(("mlops.judged", "mlops.gate"))
+    ]
