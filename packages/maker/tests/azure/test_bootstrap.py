@@ -127,7 +127,7 @@ def test_workflows_find_their_identity_and_people_approve_production(hub: Place)
 def test_plan_and_apply_reach_the_state_and_only_apply_the_registry(hub: Place):
     hub.run()
     rows = [r["properties"] for r in hub.azure.identity.assignments(group(hub.azure))]
-    assert len(rows) == 6, "two for the person, two each for plan and apply"
+    assert len(rows) == 8, "three for the person, two each for plan and apply, one for train"
     shared = f"/subscriptions/{SUBSCRIPTION}/resourceGroups/rg-flights-mlops-shr-we"
     (admin,) = [
         r["properties"]

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.pressure import files, hindered, rollouts, serving
+from tests.pressure import files, hindered, pairs, rollouts, serving
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ ROWS = [
     Row("bad-disks", hindered.verbs_on_bad_disks, 8),
     Row("jumping-clocks", rollouts.clocks_that_jump, 50),
     Row("two-people", files.pairs_of_people, 1),
+    Row("two-writers", pairs.pairs_of_writers, 1),
     Row("idle-connections", serving.idle_connections, 5000),
     Row("captured-traffic", serving.captured_traffic, 60),
 ]
