@@ -1,5 +1,5 @@
-"""Whatever mixture of 429, 503, broken connections, short-lived tokens and stale answers Azure gives, each verb
-ends, with a sentence or well, and once the weather is fair `apply` serves what was asked for."""
+"""Whatever mixture of 429, 503, broken connections, short-lived tokens and stale answers Azure gives, each
+verb ends, with a sentence or well, and once the weather is fair `apply` serves what was asked for."""
 
 from __future__ import annotations
 

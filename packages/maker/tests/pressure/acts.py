@@ -51,14 +51,14 @@ def batch(folder: Path) -> Act:
     return Act(lambda: score_folder(folder / "model", folder / "in", folder / "out", workers=2), says)
 
 
-def batch_files(folder: Path) -> None:
+def batch_files(folder: Path, count: int = 20_000) -> None:
     """A model, and what it scores."""
     chance = np.random.default_rng(1)
     testing.write_onnx(folder / "model")
     (folder / "in").mkdir()
     for number in range(8):
         frame = pd.DataFrame(
-            {"carrier": chance.choice(["AA", "UA"], 20_000), "distance": chance.uniform(1, 900, 20_000)}
+            {"carrier": chance.choice(["AA", "UA"], count), "distance": chance.uniform(1, 900, count)}
         )
         frame.to_parquet(folder / "in" / f"{number}.parquet")
 

@@ -51,7 +51,7 @@ class Shared:
         with judged():
             self.world.gate(1)
         acts.ingest_files(self.root)
-        acts.batch_files(folder)
+        acts.batch_files(folder, 200)
         (folder / "keys").mkdir()
         keep_keys(folder / "keys", following_keys(folder / "keys"))
         self.delivered = 0
@@ -74,7 +74,7 @@ class Shared:
             "sign": lambda: vouch(registry, load_release(root, "freight", 1)),
             "delete": lambda: registry.delete("freight", 2),
             "ingest": self._ingest,
-            "batch": lambda: score_folder(folder / "model", folder / "in", folder / "out"),
+            "batch": lambda: score_folder(folder / "model", folder / "in", folder / "out", workers=1),
             "tell": lambda: publish(root, fact(1), NOW),
             "flush": lambda: flush(root),
             "journal": lambda: LocalStore(world.state).append("prod", entry(1)),
