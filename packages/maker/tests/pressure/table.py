@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.pressure import files, hindered, pairs, rollouts, serving
+from tests.pressure import files, hindered, pairs, pushes, rollouts, serving
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ ROWS = [
     Row("kills-of-promote", files.kills_of_promote, 10),
     Row("kills-of-writers", files.kills_of_journal_and_outbox, 30),
     Row("kills-of-verbs", hindered.kills_of_verbs, 5),
+    Row("kills-of-push-worker", pushes.kills_of_push_worker, 12),
     Row("full-disks", files.disks_that_are_full, 200),
     Row("bad-disks", hindered.verbs_on_bad_disks, 8),
     Row("jumping-clocks", rollouts.clocks_that_jump, 50),
@@ -45,4 +46,5 @@ ROWS = [
     Row("two-writers", pairs.pairs_of_writers, 1),
     Row("idle-connections", serving.idle_connections, 5000),
     Row("captured-traffic", serving.captured_traffic, 60),
+    Row("captured-day", serving.captured_day, 20),
 ]
