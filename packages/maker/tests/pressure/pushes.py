@@ -5,6 +5,8 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from unittest import mock
 
@@ -44,21 +46,28 @@ def kills_of_push_worker(times: int, folder: Path) -> dict[str, int]:
     """The worker of a push dies at any moment: its run says so, and the next of its group goes on."""
     chance = random.Random(7)  # noqa: S311
     store = _forge(folder)
-    at_work = 0
-    for number in range(times):
-        with store.create(_made(store), PAYLOAD) as (run, _):
-            store.join("ci", str(run.number), cancel=False)
-            at_work += killed(Worker(store, run.number).work, chance.uniform(0.0, 0.6))
-        died = store.get(run.number)
-        assert (died.state, died.reason) in (("failure", "its worker has died"), ("success", "")), died
-        if number % 2:
-            continue
+    with _act_stands_in():
+        at_work = sum(_killed_once(store, chance, again=number % 2 == 0) for number in range(times))
+    return {"kills": times, "while at work": at_work, "runs held back": 0}
+
+
+def _killed_once(store: Store, chance: random.Random, *, again: bool) -> bool:
+    with store.create(_made(store), PAYLOAD) as (run, _):
+        store.join("ci", str(run.number), cancel=False)
+        at_work = killed(Worker(store, run.number).work, chance.uniform(0.0, 0.6))
+    until = time.monotonic() + 30
+    while store.alive(run.number):  # what it was just starting lets go as soon as it has begun
+        assert time.monotonic() < until, "a dead worker is taken for a living one"
+        time.sleep(0.01)
+    died = store.get(run.number)
+    assert (died.state, died.reason) in (("failure", "its worker has died"), ("success", "")), died
+    if again:
         with store.create(_made(store), PAYLOAD) as (run, _):
             store.join("ci", str(run.number), cancel=False)
             assert ended(forked(Worker(store, run.number).work)) == CLEAN
         assert store.get(run.number).state == "success", store.get(run.number)
-        assert [r.number for r in store.runs()] == list(range(1, run.number + 1)), "no run is lost"
-    return {"kills": times, "while at work": at_work, "runs held back": 0}
+    assert [r.number for r in store.runs()] == list(range(1, run.number + 1)), "no run is lost"
+    return at_work
 
 
 def _forge(folder: Path) -> Store:
@@ -73,11 +82,18 @@ def _forge(folder: Path) -> Store:
     git(clone, "push", "-q", "origin", "HEAD:main")
     store = Store(bare)
     store.write_settings(Settings(python=sys.executable, locked="", state=str(folder / "state")))
-    command = [sys.executable, "-c", _ACT]
-    mock.patch.object(act, "command", lambda *_: list(command)).start()
-    mock.patch.object(act, "context", lambda *_: {}).start()
-    mock.patch.object(warm, "start", lambda *_: None).start()
     return store
+
+
+@contextmanager
+def _act_stands_in() -> Iterator[None]:
+    command = [sys.executable, "-c", _ACT]
+    with (
+        mock.patch.object(act, "command", lambda *_: list(command)),
+        mock.patch.object(act, "context", lambda *_: {}),
+        mock.patch.object(warm, "start", lambda *_: None),
+    ):
+        yield
 
 
 def _made(store: Store):
