@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 
@@ -13,6 +12,7 @@ from mlops.lint.machine import at_least, between, check_size
 from mlops.lint.monitor import DURATION
 from mlops.lint.node import At
 from mlops.lint.references import is_remote
+from mlops.spec.near import nearest
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,22}[a-zA-Z0-9]")
 _OF_STORES = {
@@ -113,9 +113,9 @@ def check_workspace(workspace: At) -> Iterator[Finding]:
         yield from _outbound(rule)
     name, place = workspace["name"], workspace["location"]
     region = place.word.replace(" ", "")
-    near = difflib.get_close_matches(region, _REGIONS, cutoff=0.85)
-    if region and region not in _REGIONS and near:
-        message = f"there is no region {place.value!r}; did you mean {near[0]!r}?"
+    meant = nearest(region, _REGIONS, 0.85)
+    if region and region not in _REGIONS and meant:
+        message = f"there is no region {place.value!r}; did you mean {meant!r}?"
         yield place.says("wrong-value", message)
     if name.text is not None and not _WORKSPACE.fullmatch(name.text) and "<" not in name.text:
         message = f"must be 2 to 33 letters, digits, '-' or '_', not starting with these; got {name.value!r}"
