@@ -55,7 +55,9 @@ def answers(
         return _answers(usecase, sides, scratch)
 
 
-def _answers(usecase: UseCase, sides: Mapping[Side, pd.DataFrame], scratch: Path) -> Any:
+def _answers(
+    usecase: UseCase, sides: Mapping[Side, pd.DataFrame], scratch: Path
+) -> np.ndarray[Any, np.dtype[Any]]:
     import numpy as np
 
     from mlops.spec.tasks import is_values
