@@ -5,53 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mlops.lint.environment import environment_fields, unpinned_image
-from mlops.lint.machine import size_problem
 from mlops.lint.serving import quantity
 from tests.unit.lint.one_edit import at
-
-
-@pytest.mark.parametrize(
-    "size",
-    [
-        "Standard_DS3_v2",
-        "standard_ds3_v2",
-        "STANDARD_D2S_V3",
-        "Standard_E4-2s_v3",
-        "Standard_NC24ads_A100_v4",
-        "Standard_NC4as_T4_v3",
-        "Standard_NC24rs_v3",
-        "Basic_A1",
-        "Standard_NC6_Promo",
-        "Standard_F4s_v2",
-        "${{parent.inputs.size}}",
-        "Standard_ND96amsr_A100_v4",
-    ],
-)
-def test_sizes_that_azure_has(size):
-    assert size_problem(size) == ""
-
-
-@pytest.mark.parametrize(
-    ("size", "why"),
-    [
-        ("Standard_D3s", "no series"),
-        ("Standard_DS3v2", "is no size"),
-        ("Standard_DS3_v9", "no series"),
-        ("Standard_DS9_v2", "this series has"),
-        ("Standard_NC5as_T4_v3", "this series has"),
-        ("Standard_NC4as_A100_v3", "no series"),
-        ("DS3_v2", "is no size"),
-        ("Standard_", "is no size"),
-        ("Standard_E4-4s_v3", "fewer"),
-        ("Standard_NC24ads_v4", "no series"),
-    ],
-)
-def test_sizes_that_azure_does_not_have(size, why):
-    assert why in size_problem(size)
-
-
-def test_a_size_may_be_vouched_for():
-    assert size_problem("Standard_Z1", frozenset({"standard_z1"})) == ""
 
 
 @pytest.mark.parametrize(
