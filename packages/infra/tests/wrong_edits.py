@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlops.infra.model import Captured, Resource
+from mlops.infra.policy import checks_unity
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -130,6 +131,26 @@ EDITS: Mapping[str, list[tuple[str, Edit]]] = {
     "MLOPS_STORAGE_3": [("storage:BlobServiceProperties", put("isVersioningEnabled", False))],
     "MLOPS_EVENTS_1": [("eventgrid:SystemTopicEventSubscription", drop("deliveryWithResourceIdentity"))],
     "MLOPS_COST_1": [("consumption:Budget", put("notifications", {}))],
+    "MLOPS_UNITY_1": [
+        (checks_unity.GRANT, put("principal", "account users")),
+        (checks_unity.GRANT, put("privileges", ["ALL_PRIVILEGES"])),
+        (checks_unity.GRANT, put("privileges", ["USE_SCHEMA", "MANAGE"])),
+    ],
+    "MLOPS_UNITY_3": [
+        (checks_unity.CATALOG, put("forceDestroy", True)),
+        (checks_unity.SCHEMA, put("forceDestroy", True)),
+    ],
+    "MLOPS_UNITY_4": [
+        (checks_unity.FEDERATION, put("oidcPolicy.subject", "repo:o/r:ref:refs/heads/main")),
+        (checks_unity.FEDERATION, put("oidcPolicy.issuer", "https://example.com")),
+        (checks_unity.FEDERATION, put("oidcPolicy.audiences", [])),
+        (checks_unity.FEDERATION, drop("oidcPolicy")),
+    ],
+    "MLOPS_UNITY_5": [
+        (checks_unity.WAREHOUSE, put("autoStopMins", 0)),
+        (checks_unity.WAREHOUSE, put("autoStopMins", 120)),
+        (checks_unity.WAREHOUSE, drop("autoStopMins")),
+    ],
     "MLOPS_TAGS_1": [
         ("storage:StorageAccount", put("tags", {"project": "p", "environment": "e"})),
         (f"{_ML}Compute", drop("tags")),
@@ -154,7 +175,7 @@ def apply(resources: tuple[Resource, ...], kind: str, edit: Edit) -> tuple[tuple
 
 def wrong_versions(check: str, captured: Captured) -> list[tuple[Resource, ...]]:
     """Every broken version of a stack that the rule `check` must refuse."""
-    resources = captured.azure
+    resources = captured.judged
     if check in EDITS:
         return [apply(resources, kind, edit)[0] for kind, edit in EDITS[check]]
     if check in REMOVALS:
@@ -178,6 +199,10 @@ def wrong_versions(check: str, captured: Captured) -> list[tuple[Resource, ...]]
             )
             wrong.append(tuple(edited if r is target else r for r in resources))
         return wrong
+    if check == "MLOPS_UNITY_2":
+        grant = next(r for r in resources if r.kind == checks_unity.GRANT)
+        whole = replace(grant, type=checks_unity.GRANTS, urn=f"{grant.urn}-all", name="all", inputs={})
+        return [(*resources, whole)]
     if check == "MLOPS_EVENTS_2":
         topic = next(r for r in resources if r.kind == "eventgrid:SystemTopic")
         return [(*resources, replace(topic, urn=f"{topic.urn}-2", name=f"{topic.name}-2"))]

@@ -35,6 +35,7 @@ from mlops.infra.tags import tags_of
 from mlops.infra.trust import federations
 from mlops.infra.wanted import (
     check_endpoints,
+    check_readers,
     check_training,
     granted,
     served_models,
@@ -60,6 +61,7 @@ class Environment:
         with located(stack.root):
             self.models = served_models(config, stack.settings, stack.name)
             check_training(config, stack.settings, stack.name)
+            check_readers(config, stack.settings, stack.name)
         self.trains_privately = trains_privately(stack.root, config)
         self.grants = granted(
             config, privately=self.trains_privately, before=stack_before(stack.root, stack.name)
@@ -72,6 +74,8 @@ class Environment:
         self._own_read = False
         self.watched: dict[str, Watched] = {}
         """What `add_governance` gives diagnostic settings, by a label."""
+        self.databricks: dict[str, pulumi.Input[str]] = {}
+        """What `[databricks]` of mlops.toml is told of the workspace; empty without one."""
         self.client = authorization.get_client_config_output()
         self.shared = pulumi.StackReference("shared", stack_name=config.shared_stack)
         trains = config.training_stack
@@ -446,6 +450,7 @@ class Environment:
                 batch_endpoints={m: e.name for m, e in self.endpoints.batch.items()},
                 client_ids={d: self.identities.by_duty[d].client_id for d in DUTIES},
                 event_queues={n: q.name for n, q in self.storage.queues.items()},
+                databricks=self.databricks,
                 ttl=self.config.ttl or "",
             )
         )
