@@ -4,7 +4,8 @@ off."""
 from __future__ import annotations
 
 import difflib
-from collections.abc import Collection, Iterable, Iterator
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 _FILE: Final = ("config", "environment", "encryptedkey", "encryptionsalt", "secretsprovider")
@@ -22,6 +23,22 @@ _REFUSED: Final = {
     "azure-native:clientSecret": "must not be here: workflows log in with OIDC, people with az login",
     "azure-native:clientCertificatePassword": "must not be here: workflows log in with OIDC",
 }
+_GUID: Final = r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}"
+_VALUES: Final = {
+    **{
+        f"azure-native:{name}": (_GUID, "must be a UUID such as 00000000-0000-0000-0000-000000000001")
+        for name in ("clientId", "partnerId", "subscriptionId", "tenantId")
+    },
+    **{
+        f"azure-native:{name}": ("true|false", "must be true or false")
+        for name in (
+            "disableInstanceDiscovery", "disablePulumiPartnerId", "useDefaultAzureCredential", "useMsi",
+            "useOidc",
+        )
+    },
+    "azure-native:environment": ("public", "must be public, as the regions of mlops:location are"),
+}  # fmt: skip
+"""Of keys that a provider reads, what it takes; a wrong one ends an update after its plan was approved."""
 _CLOSE: Final = 0.6
 
 
@@ -46,6 +63,14 @@ def unread_keys(keys: Iterable[str], namespace: str, fields: Collection[str]) ->
             )
         else:
             yield key, _foreign(first, name, namespace, known)
+
+
+def wrong_values(values: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """(key, sentence) for each value that the provider would refuse, or not find."""
+    for key, value in sorted(values.items()):
+        pattern, said = _VALUES.get(key, ("", ""))
+        if pattern and not re.fullmatch(pattern, value):
+            yield key, f"{said}; got {value!r}"
 
 
 def unread_fields(fields: Iterable[str]) -> Iterator[tuple[str, str]]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mlops.lint.finding import Finding
-from mlops.lint.ignored import comes_later
+from mlops.lint.ignored import comes_later, command_gives
 from mlops.lint.node import At, exists, shown
 
 _NAME = r"[A-Za-z0-9_.\-/ ]+"
@@ -89,6 +89,14 @@ def _scheme(place: At, path: str) -> Iterator[Finding]:
         if near:
             message = f"{path!r}: there is no scheme {scheme}://; did you mean {near[0]}://?"
             yield place.says("bad-reference", message)
+
+
+def lacks(place: At, field: str, rule: str, message: str) -> Iterator[Finding]:
+    """A file without a field that it needs; a note where a script beside it gives the field."""
+    if not place.loc and (script := command_gives(field, place.path)):
+        yield place.says("given-later", f"has no `{field}`; {script} gives it on the command line")
+    else:
+        yield place.says(rule, message)
 
 
 def check_compute_name(place: At, what: str = "compute") -> Iterator[Finding]:

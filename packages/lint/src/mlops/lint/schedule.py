@@ -31,14 +31,19 @@ def check_schedule(schedule: At) -> Iterator[Finding]:
         yield kind.says("wrong-value", f"must be 'cron' or 'recurrence'; got {kind.value!r}")
     if not {"create_job", "create_monitor", "import_data"} & set(schedule.names()):
         yield schedule.says("missing-field", "needs `create_job`")
+    yield from check_trigger(trigger)
+    yield from _job(schedule["create_job"])
+
+
+def check_trigger(trigger: At, *, parts: bool = True) -> Iterator[Finding]:
+    """A crontab or recurrence, its zone and its window. `parts`: days and months of a crontab are ignored."""
     expression = trigger["expression"]
-    if expression.text is not None and (why := cron_problem(expression.text)):
+    if expression.text is not None and (why := cron_problem(expression.text, parts=parts)):
         yield expression.says("cron", why)
     yield from _zone(trigger["time_zone"])
     yield from _window(trigger)
     if trigger["type"].word == "recurrence":
         yield from _recurrence(trigger)
-    yield from _job(schedule["create_job"])
 
 
 def _zone(place: At) -> Iterator[Finding]:

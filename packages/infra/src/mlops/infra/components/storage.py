@@ -11,7 +11,7 @@ from pulumi_azure_native import storage
 
 from mlops.infra.components.base import Component, Place
 from mlops.infra.components.encryption import Encryption
-from mlops.infra.components.storage_account import AccountProps, storage_account
+from mlops.infra.components.storage_account import AccountProps, LetIn, storage_account
 from mlops.infra.naming import JOURNAL
 
 CONTAINERS = {
@@ -35,6 +35,8 @@ class StorageProps:
     queues: Sequence[str]
     private: bool
     encryption: Encryption | None
+    read_by: LetIn | None = None
+    """Who may copy models from a private account; None for nobody."""
     adopted: Mapping[str, str] = field(default_factory=dict)
     """Ids of containers that are there already, by name: they are taken into the stack."""
 
@@ -54,6 +56,7 @@ class Storage(Component):
                 redundancy=props.redundancy,
                 private=props.private,
                 encryption=props.encryption,
+                let_in=props.read_by,
             ),
         )
         blobs = storage.BlobServiceProperties(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import pulumi
@@ -11,6 +10,16 @@ from pulumi_azure_native import storage
 from mlops.infra.components.base import Component, Place
 from mlops.infra.components.encryption import Encryption
 from mlops.infra.suppress import skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class LetIn:
+    """One resource of Azure that an account lets in besides its private endpoints, by its id and tenant, and
+    the reason as a sentence."""
+
+    resource_id: pulumi.Input[str]
+    tenant_id: pulumi.Input[str]
+    why: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,14 +32,14 @@ class AccountProps:
     folders: bool = False
     """Whether it has real folders (hierarchical namespace). Azure can't change it; the workspace's own
     account must have none, and Unity Catalog needs them."""
-    tenant_id: pulumi.Input[str] | None = None
-    trusted: Sequence[pulumi.Input[str]] = ()
-    """Resources whose identity gets past the firewall; needs `tenant_id`."""
+    let_in: LetIn | None = None
+    """Who gets past the firewall of a private account; None for nobody."""
 
 
 def storage_account(parent: Component, name: str, props: AccountProps) -> storage.StorageAccount:
     """Register the account as a child of `parent`; its logical name is `name`."""
     place, encryption = props.place, props.encryption
+    let_in = props.let_in if props.private else None
     account = storage.StorageAccount(
         name,
         resource_group_name=place.resource_group,
@@ -47,15 +56,15 @@ def storage_account(parent: Component, name: str, props: AccountProps) -> storag
         is_local_user_enabled=False,
         minimum_tls_version="TLS1_2",
         enable_https_traffic_only=True,
-        public_network_access=_public(props),
+        # A firewall that lets a resource in is one: with `Disabled` Azure reads no rule of it.
+        public_network_access="Enabled" if let_in or not props.private else "Disabled",
         network_rule_set=storage.NetworkRuleSetArgs(
             default_action="Deny" if props.private else "Allow",
             bypass="AzureServices",
             resource_access_rules=[
-                storage.ResourceAccessRuleArgs(tenant_id=props.tenant_id, resource_id=resource)
-                for resource in props.trusted
+                storage.ResourceAccessRuleArgs(resource_id=let_in.resource_id, tenant_id=let_in.tenant_id)
             ]
-            if props.private and props.trusted
+            if let_in
             else None,
         ),
         identity=storage.IdentityArgs(type="UserAssigned", user_assigned_identities=[encryption.identity_id])
@@ -84,24 +93,13 @@ def storage_account(parent: Component, name: str, props: AccountProps) -> storag
     return account
 
 
-def _public(props: AccountProps) -> str:
-    """A firewall that lets a trusted resource in is one: with `Disabled` Azure reads no rule of it."""
-    if not props.private:
-        return "Enabled"
-    return "Enabled" if props.trusted else "Disabled"
-
-
 def _accept(name: str, props: AccountProps) -> None:
     if not props.private:
         reason = "no private network in this environment; keys are off, Entra ID and roles guard the data"
         skip(name, "CKV_AZURE_35", reason)
         skip(name, "CKV_AZURE_59", reason)
-    elif props.trusted:
-        skip(
-            name,
-            "CKV_AZURE_59",
-            "its firewall lets private endpoints in, and one connector, which Azure checks by resource id",
-        )
+    elif props.let_in:
+        skip(name, "CKV_AZURE_59", props.let_in.why)
     if props.redundancy in {"LRS", "ZRS"}:
         reason = "data of this environment can be loaded again; one region is enough"
         skip(name, "CKV_AZURE_206", reason)

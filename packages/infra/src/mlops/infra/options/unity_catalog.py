@@ -16,7 +16,7 @@ from pulumi_azure_native import storage
 
 from mlops.infra.components.base import Component, Place
 from mlops.infra.components.encryption import Encryption
-from mlops.infra.components.storage_account import AccountProps, storage_account
+from mlops.infra.components.storage_account import AccountProps, LetIn, storage_account
 from mlops.infra.trust import Federation
 
 ACCOUNTS: Final = "https://accounts.azuredatabricks.net"
@@ -52,8 +52,11 @@ class CatalogStorage(Component):
                 private=props.private,
                 encryption=props.encryption,
                 folders=True,
-                tenant_id=props.tenant_id,
-                trusted=[props.connector_id],
+                let_in=LetIn(
+                    resource_id=props.connector_id,
+                    tenant_id=props.tenant_id,
+                    why="Databricks checks a location from outside, by the connector that alone is let in",
+                ),
             ),
         )
         container = storage.BlobContainer(
