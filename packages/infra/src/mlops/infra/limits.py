@@ -4,12 +4,13 @@ A function answers with a sentence; an empty text means that Azure would go on."
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 from urllib.parse import parse_qsl, urlsplit
+
+from mlops.spec.near import hint
 
 ZONELESS: Final = frozenset({
     "australiacentral", "australiasoutheast", "canadaeast", "koreasouth", "northcentralus", "southindia",
@@ -67,8 +68,7 @@ _NO_DISK: Final = re.compile(r"Standard_(A\d|B\d|DC\d|EC\d)")
 def near(value: str, known: Collection[str]) -> str:
     """`; did you mean …?` for what looks like one of `known`, whatever its case and spaces."""
     plain = re.sub(r"[\s_-]", "", value.lower())
-    close = difflib.get_close_matches(plain, list(known), n=1, cutoff=0.75)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return hint(plain, known, 0.75)
 
 
 def redundancy(region: str, wanted: str) -> str:

@@ -3,10 +3,11 @@ off."""
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
+
+from mlops.spec.near import hint, nearest
 
 _FILE: Final = ("config", "environment", "encryptedkey", "encryptionsalt", "secretsprovider")
 """What Pulumi reads at the top of a stack file."""
@@ -59,7 +60,8 @@ def unread_keys(keys: Iterable[str], namespace: str, fields: Collection[str]) ->
         elif first in known:
             yield (
                 key,
-                f"{first} reads no such key; allowed: {', '.join(known[first])}" + _hint(name, known[first]),
+                f"{first} reads no such key; allowed: {', '.join(known[first])}"
+                + hint(name, known[first], _CLOSE),
             )
         else:
             yield key, _foreign(first, name, namespace, known)
@@ -79,20 +81,14 @@ def unread_fields(fields: Iterable[str]) -> Iterator[tuple[str, str]]:
         if str(field) not in _FILE:
             yield (
                 str(field),
-                f"Pulumi ignores this field; allowed: {', '.join(_FILE)}" + _hint(str(field), _FILE),
+                f"Pulumi ignores this field; allowed: {', '.join(_FILE)}" + hint(str(field), _FILE, _CLOSE),
             )
 
 
 def _foreign(first: str, name: str, namespace: str, known: dict[str, tuple[str, ...]]) -> str:
     sentence = f"nothing reads keys of {first!r}; known: {', '.join(sorted(known))}"
-    near = difflib.get_close_matches(first.lower(), [*known], n=1, cutoff=_CLOSE)
-    owner = near[0] if near else next((n for n, names in known.items() if name in names), "")
+    near = nearest(first.lower(), known, _CLOSE)
+    owner = near or next((n for n, names in known.items() if name in names), "")
     if not owner:
         return sentence
-    close = difflib.get_close_matches(name, known[owner], n=1, cutoff=_CLOSE)
-    return f"{sentence}; did you mean {owner}:{close[0] if close else name}?"
-
-
-def _hint(name: str, names: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(names), n=1, cutoff=_CLOSE)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return f"{sentence}; did you mean {owner}:{nearest(name, known[owner], _CLOSE) or name}?"

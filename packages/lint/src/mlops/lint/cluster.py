@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 
@@ -13,6 +12,7 @@ from mlops.lint.monitor import minutes_of
 from mlops.lint.node import At
 from mlops.lint.references import is_placeholder, is_remote
 from mlops.lint.schedule import check_trigger
+from mlops.spec.near import nearest
 
 _IDLE = (15, 4320)
 """Minutes after which a compute instance may be shut down: a quarter of an hour to three days."""
@@ -108,9 +108,9 @@ def check_registry(registry: At) -> Iterator[Finding]:
 
 def _region(place: At) -> Iterator[Finding]:
     region = place.word.replace(" ", "")
-    near = difflib.get_close_matches(region, _REGIONS, cutoff=0.85)
-    if region and region not in _REGIONS and near:
-        message = f"there is no region {place.value!r}; did you mean {near[0]!r}?"
+    meant = nearest(region, _REGIONS, 0.85)
+    if region and region not in _REGIONS and meant:
+        message = f"there is no region {place.value!r}; did you mean {meant!r}?"
         yield place.says("wrong-value", message)
 
 
