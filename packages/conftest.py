@@ -27,6 +27,7 @@ typer.testing._get_command = functools.cache(typer.testing._get_command)
 
 # How long an example takes says how busy the machine is.
 hypothesis.settings.register_profile("tests", deadline=None)
+hypothesis.settings.register_profile("thorough", hypothesis.settings.get_profile("tests"), max_examples=1000)
 hypothesis.settings.load_profile("tests")
 
 _done: list[str] = []
@@ -55,6 +56,12 @@ def _told_start(self: multiprocessing.process.BaseProcess) -> None:
 
 
 multiprocessing.process.BaseProcess.start = _told_start  # type: ignore[method-assign]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Where the slow tests run too there is time for more examples (`examples` in tests/worlds)."""
+    if "not slow" not in config.option.markexpr:
+        hypothesis.settings.load_profile("thorough")
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from graphs import EVERYTHING, ROOT, STACKS, plan
+from graphs import ENVIRONMENTS, EVERYTHING, ROOT, STACKS, plan
 from mlops.cli import _infra_cost  # noqa: F401  the verb
 from mlops.cli._app import app
 from mlops.errors import InvalidInput
@@ -80,7 +80,7 @@ def test_a_node_that_always_runs_and_instances_are_paid_for_idle() -> None:
     small = {"cpu-cluster": {"vm_size": "Standard_D4ds_v5", "max_nodes": 2, "min_nodes": 1}}
     idle = {line.resource: line.idle for line in bill(plan("dev", clusters=small), METERS, Load()).lines}
     assert idle["compute-cpu-cluster"] == pytest.approx(
-        HOURS * METERS["vm Standard_D4ds_v5 hour"].prices["eastus"]
+        HOURS * METERS["vm Standard_D4ds_v5 hour"].prices["westeurope"]
     )
 
     class Settings:
@@ -88,13 +88,13 @@ def test_a_node_that_always_runs_and_instances_are_paid_for_idle() -> None:
 
     found = bill(captured(), METERS, Load(), {"m": deployment(Settings)})
     assert found.lines[0].resource == "deployment m"
-    assert found.idle == pytest.approx(3 * HOURS * 0.146)
+    assert found.idle == pytest.approx(3 * HOURS * 0.146), "without a region that of eastus"
 
 
 def test_the_load_is_stated_and_counts() -> None:
     quiet, busy = (bill(plan("dev"), METERS, Load(node_hours=hours)) for hours in (0, 100))
     assert busy.idle == quiet.idle
-    assert busy.loaded - quiet.loaded == pytest.approx(100 * (0.226 + 0.526))
+    assert busy.loaded - quiet.loaded == pytest.approx(100 * (0.272 + 0.658)), "prices of its region"
     assert "100 node hours a cluster" in text(Costs((busy,), table(ROOT), Load(node_hours=100)))
 
 
@@ -104,7 +104,14 @@ def test_another_region_stands_in_and_is_told() -> None:
     assert found.region == "westus"
     said = text(costs(ROOT, [plan("staging")]))
     assert "Without a price of westeurope, that of" in said
-    assert "read on 2024-08-30" in said
+    assert "read on 2024-08-30 (of machines: read on 2026-06-18)" in said
+
+
+def test_every_size_of_the_stacks_has_a_price_where_it_runs() -> None:
+    for stack in ENVIRONMENTS:
+        found = [line for line in bill(plan(stack), METERS, Load()).lines if line.meter.startswith("vm ")]
+        assert found
+        assert {line.region for line in found} == {"westeurope"}
 
 
 @pytest.mark.parametrize(
@@ -142,7 +149,7 @@ def test_the_pull_request_sees_the_difference() -> None:
         "vm_size": "Standard_D4ds_v5", "max_nodes": 2, "min_nodes": 2}}), plan("dev")  # fmt: skip
     found = markdown(costs(ROOT, [after], before={"dev": before}))
     assert "| dev |" in found
-    assert "`compute-cpu-cluster` | +$329.96" in found
+    assert "`compute-cpu-cluster` | +$397.12" in found
     assert "`compute-gpu-cluster` | +$0.00 | -$21.04" in found or "-$0.00" not in found
     same = markdown(costs(ROOT, [before], before={"dev": before}))
     assert "| none |" in same

@@ -73,7 +73,7 @@ def test_engine_says_a_wrong_value_in_a_sentence(tmp_path: Path) -> None:
     right = file.read_text()
     for wrong, said in (
         ("  mlop:ttl: 1h\n", "mlop:ttl: nothing reads keys of 'mlop'"),
-        ("  mlops:ttl:\n", "ttl: must match"),
+        ("  mlops:ttl:\n", "ttl: must be 1 to 999 hours or days"),
         ("  mlops:salt: Not-legal\n", "salt: must match"),
     ):
         file.write_text(right.replace("config:\n", f"config:\n{wrong}", 1))

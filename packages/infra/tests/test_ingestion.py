@@ -213,7 +213,7 @@ def files(tmp_path: Path) -> Path:
 
 
 def test_the_file_is_read(files: Path) -> None:
-    assert read_ingestion(files, "flights") == Ingestion(
+    assert read_ingestion(files, "flights", "dev") == Ingestion(
         model="flights", asset="nycflights", usecase="flights", max_rejected="0.1",
         component="ingest/versions/1",
     )  # fmt: skip
@@ -234,9 +234,9 @@ def test_a_file_that_cannot_be_started_is_told(files: Path, old: str, new: str, 
     assert old in text
     path.write_text(text.replace(old, new), encoding="utf-8")
     with pytest.raises(InvalidInput, match=sentence):
-        read_ingestion(files, "flights")
+        read_ingestion(files, "flights", "dev")
 
 
 def test_a_model_that_takes_no_deliveries_is_told(files: Path) -> None:
     with pytest.raises(InvalidInput, match=r"there is no pipelines/prices/ingest\.yml"):
-        read_ingestion(files, "prices")
+        read_ingestion(files, "prices", "dev")

@@ -126,7 +126,7 @@ def test_policy_pack_and_plan_agree_on_every_wrong_edit(prod: Captured, check: s
 
 
 def test_policy_has_a_wrong_edit_for_every_rule_and_no_other() -> None:
-    special = {"MLOPS_PROTECT_1", "MLOPS_EVENTS_2", "MLOPS_ACCESS_8"}
+    special = {"MLOPS_PROTECT_1", "MLOPS_EVENTS_2", "MLOPS_ACCESS_8", "MLOPS_ACCESS_9"}
     assert sorted({*EDITS, *REMOVALS, *special}) == sorted(CHECKS)
     assert len(set(CHECKS)) == len(CHECKS), "two rules share an id"
 

@@ -308,6 +308,7 @@ ENTRY: list[tuple[str, str, str, tuple[Any, ...], tuple[Any, ...]]] = [
     ("MLOPS_ACCESS_5", "containerregistry:Registry", "anonymousPullEnabled", (False, None, GONE), (True,)),
     ("MLOPS_ACCESS_7", "keyvault:Vault", "properties.enableRbacAuthorization", (True,), (False, None, GONE)),
     ("MLOPS_ACCESS_7", "keyvault:Vault", "properties.enablePurgeProtection", (True, None, GONE), (False,)),
+    ("MLOPS_LOGS_2", LOGS, "workspaceCapping.dailyQuotaGb", (-1, None, GONE), (1, 0.5, 0)),
     ("MLOPS_COMPUTE_1", f"{ML}Compute", f"{AT}scaleSettings.minNodeCount", (0,), (1, False, None, GONE)),
     ("MLOPS_COMPUTE_3", f"{ML}Compute", f"{AT}enableNodePublicIp", (False,), (True, None, GONE)),
     ("MLOPS_COMPUTE_4", f"{ML}Compute", "properties.disableLocalAuth", (True,), (False, None, GONE)),
@@ -373,6 +374,7 @@ def test_what_is_no_cluster_has_no_nodes(check: str) -> None:
     ("check", "kind", "path", "open_"),
     [
         ("MLOPS_COMPUTE_3", f"{ML}Compute", f"{AT}enableNodePublicIp", True),
+        ("MLOPS_LOGS_2", LOGS, "workspaceCapping.dailyQuotaGb", 1),
         ("MLOPS_WORKSPACE_1", f"{ML}Workspace", "managedNetwork.isolationMode", "AllowInternetOutbound"),
         ("MLOPS_WORKSPACE_2", f"{ML}Workspace", "publicNetworkAccess", "Enabled"),
         ("MLOPS_ENDPOINT_2", f"{ML}OnlineEndpoint", "properties.publicNetworkAccess", "Enabled"),
@@ -403,6 +405,31 @@ def test_a_size_is_refused_once_azure_ended_it(
         given = json.loads(json.dumps(inputs).replace('"@"', json.dumps(size)))
         assert refused("MLOPS_COMPUTE_7", kind, given) is (ended and size == "STANDARD_NC6"), size
     assert not refused("MLOPS_COMPUTE_7", kind, {})
+
+
+_AT = "/subscriptions/s/resourceGroups/g/providers"
+
+
+@pytest.mark.parametrize(
+    ("watched", "right", "wrong"),
+    [
+        ("Microsoft.Storage/storageAccounts/a/blobServices/default", "Transaction", "AllMetrics"),
+        ("Microsoft.Storage/storageAccounts/a/queueServices/default", "Capacity", "AllMetrics"),
+        ("Microsoft.MachineLearningServices/workspaces/w", "AllMetrics", "Run"),
+        ("Microsoft.KeyVault/vaults/v", "AllMetrics", "Transaction"),
+        ("Microsoft.Network/networkSecurityGroups/n", "", "AllMetrics"),
+        ("Microsoft.MachineLearningServices/workspaces/w/onlineEndpoints/e", "Traffic", ""),
+        ("Microsoft.EventHub/namespaces/n", "AnyMetric", ""),
+    ],
+)
+def test_a_metric_category_is_one_of_its_resource(watched: str, right: str, wrong: str) -> None:
+    def given(category: str) -> dict[str, Any]:
+        return {"resourceUri": f"{_AT}/{watched}", "metrics": [{"category": category}] if category else None}
+
+    assert not refused("MLOPS_LOGS_3", "monitor:DiagnosticSetting", given(right))
+    assert not wrong or refused("MLOPS_LOGS_3", "monitor:DiagnosticSetting", given(wrong))
+    later = {**given(wrong or right), "resourceUri": UNKNOWN}
+    assert not refused("MLOPS_LOGS_3", "monitor:DiagnosticSetting", later)
 
 
 def test_what_is_no_size_is_none() -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from mlops.errors import InvalidInput
-from mlops.infra.model import Captured, Finding, Resource, Skip
+from mlops.infra.model import UNKNOWN, Captured, Finding, Resource, Skip
 from mlops.infra.policy import checks_data, checks_platform
 from mlops.infra.policy.checks_access import ABROAD, SHARED
 from mlops.infra.policy.checks_platform import SIZES_END
@@ -62,6 +62,18 @@ def test_what_another_stack_made_is_not_changed_from_here(role: str, of_own: boo
     if not of_own:  # what made it may be known, and not be of this stack
         made = replace(given, property_dependencies={"scope": ("urn:of-another-stack",)})
         assert told("MLOPS_ACCESS_8", GROUP, made) == told("MLOPS_ACCESS_8", GROUP, given)
+
+
+def test_a_role_is_assigned_once_whatever_it_is_called() -> None:
+    def held(name: str, who: str = "ann", role: str = "r", scope: str = "/s") -> Resource:
+        inputs = {"principalId": who, "roleDefinitionId": f"/x/roleDefinitions/{role}", "scope": scope}
+        return resource("authorization:RoleAssignment", name, inputs=inputs)
+
+    check = "MLOPS_ACCESS_9"
+    assert told(check, held("a"), held("b"), held("c", "ANN", "R", "/S")) == ["b", "c"]
+    assert told(check, held("a"), held("b", "bob"), held("c", role="q"), held("d", scope="/t")) == []
+    assert told(check, held("a", UNKNOWN), held("b", UNKNOWN)) == [], "what only Azure knows is no twin"
+    assert told(check, held("a"), replace(held("b"), type="azure-native:network:PrivateEndpoint")) == []
 
 
 @pytest.mark.parametrize("kind", checks_data.DIAGNOSED)

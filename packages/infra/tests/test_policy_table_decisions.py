@@ -31,6 +31,8 @@ KINDS: dict[str, set[str]] = {
     "MLOPS_ENDPOINT_2": {"machinelearningservices:OnlineEndpoint"},
     "MLOPS_ENDPOINT_3": {"machinelearningservices:BatchEndpoint"},
     "MLOPS_EVENTS_1": {"eventgrid:SystemTopicEventSubscription"},
+    "MLOPS_LOGS_2": {"operationalinsights:Workspace"},
+    "MLOPS_LOGS_3": {"monitor:DiagnosticSetting"},
     "MLOPS_PROTECT_1": {
         "keyvault:Vault",
         "machinelearningservices:Registry",
@@ -74,7 +76,14 @@ KINDS: dict[str, set[str]] = {
     "MLOPS_WORKSPACE_4": {"machinelearningservices:Workspace"},
 }
 """Which resources each rule judges by their inputs."""
-WHOLE_STACKS = {"MLOPS_ACCESS_8", "MLOPS_ALERTS_1", "MLOPS_COST_2", "MLOPS_EVENTS_2", "MLOPS_LOGS_1"}
+WHOLE_STACKS = {
+    "MLOPS_ACCESS_8",
+    "MLOPS_ACCESS_9",
+    "MLOPS_ALERTS_1",
+    "MLOPS_COST_2",
+    "MLOPS_EVENTS_2",
+    "MLOPS_LOGS_1",
+}
 
 
 def test_each_rule_judges_its_kinds() -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from graphs import STACKS, plan
 from stand_in.rules import RULES, in_use, over_quota, refusals
+from stand_in.values import TWINS, twin
 
 TODAY = date(2026, 11, 29)
 ML = "machinelearningservices:"
@@ -76,5 +77,113 @@ def test_what_is_in_use_is_not_deleted() -> None:
     assert in_use(subnet.kind, subnet.id, alone) is None
 
 
+_WORKSPACE = "/subscriptions/s/resourceGroups/g/providers/Microsoft.MachineLearningServices/workspaces/w"
+_BLOBS = (
+    "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a/blobServices/default"
+)
+
+
+def _container(memory: float) -> dict[str, object]:
+    return {"containers": [{"name": "c", "resources": {"requests": {"memoryInGB": memory}}}]}
+
+
+def _scaled(least: int, most: int) -> dict[str, object]:
+    scale = {"minNodeCount": least, "maxNodeCount": most}
+    return {"computeName": "cpu", "properties": {"properties": {"scaleSettings": scale}}}
+
+
+@pytest.mark.parametrize(
+    ("kind", "wrong", "right", "said"),
+    [
+        ("monitor:ActionGroup", {"groupShortName": "x" * 13}, {"groupShortName": "x" * 12}, "12 characters"),
+        (
+            "monitor:DiagnosticSetting",
+            {"resourceUri": _WORKSPACE, "metrics": [{"category": "Run"}]},
+            {"resourceUri": _WORKSPACE, "metrics": [{"category": "AllMetrics"}]},
+            "supported categories are: AllMetrics",
+        ),
+        (
+            "monitor:DiagnosticSetting",
+            {"resourceUri": _BLOBS, "metrics": [{"category": "AllMetrics"}]},
+            {"resourceUri": _BLOBS, "metrics": [{"category": "Transaction"}]},
+            "supported categories are: Transaction",
+        ),
+        ("containerinstance:ContainerGroup", _container(0.55), _container(0.5), "increments of 0.1 GB"),
+        (
+            "storage:StorageAccount",
+            {"accountName": "abc", "location": "westus", "sku": {"name": "Standard_ZRS"}},
+            {"accountName": "abc", "location": "westeurope", "sku": {"name": "Standard_GZRS"}},
+            "RedundancyConfigurationNotAvailableInRegion",
+        ),
+        (
+            "privatedns:PrivateZone",
+            {"tags": {f"t{n}": "x" for n in range(16)}},
+            {"tags": {f"t{n}": "x" for n in range(15)}},
+            "16 tags, 15 may be",
+        ),
+        ("resources:ResourceGroup", {"tags": {"azure-x": "y"}}, {"tags": {"x": "y"}}, "ReservedTagName"),
+        (f"{ML}Compute", _scaled(2, 1), _scaled(0, 1), "must not exceed maxNodeCount"),
+        (
+            f"{ML}Compute",
+            {**_cluster("Standard_NC4as_T4_v3"), "location": "norwayeast"},
+            {**_cluster("Standard_NC4as_T4_v3"), "location": "westeurope"},
+            "InvalidVMSize",
+        ),
+        (f"{ML}Compute", _cluster("Standard_D4ds_v55"), _cluster("Standard_D4ds_v5"), "InvalidVMSize"),
+        (
+            "keyvault:Vault",
+            {"vaultName": "kv-a", "properties": {"enablePurgeProtection": False}},
+            {"vaultName": "kv-a", "properties": {"softDeleteRetentionInDays": 7}},
+            "cannot be set to false",
+        ),
+        (
+            "operationalinsights:Workspace",
+            {"workspaceName": "log-a", "retentionInDays": 7},
+            {"workspaceName": "log-a", "retentionInDays": 30},
+            "between 30 and 730",
+        ),
+    ],
+)
+def test_a_value_that_azure_does_not_take_is_refused(
+    kind: str, wrong: dict[str, object], right: dict[str, object], said: str
+) -> None:
+    def about_values(inputs: dict[str, object]) -> list[str]:
+        return [str(r) for r in refusals(kind, inputs, today=TODAY) if "InvalidResourceName" not in str(r)]
+
+    assert any(said in refusal for refusal in about_values(wrong))
+    assert about_values(right) == []
+
+
+def test_a_budget_warns_five_times_at_most() -> None:
+    month = {"timePeriod": {"startDate": "2026-11-01", "endDate": "2036-11-01"}}
+    notes = {f"n{n}": {"threshold": 10 * n} for n in range(6)}
+    (refusal,) = refusals("consumption:Budget", {**month, "notifications": notes}, today=TODAY)
+    assert "6 notifications, 5 may be" in str(refusal)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("authorization:RoleAssignment", "roleAssignmentName"),
+        ("managedidentity:FederatedIdentityCredential", "federatedIdentityCredentialResourceName"),
+        ("eventgrid:SystemTopic", "systemTopicName"),
+    ],
+)
+def test_what_azure_takes_for_one_is_refused_twice(kind: str, name: str) -> None:
+    graph = plan("staging")
+    there = {r.id.lower(): {"id": r.id, "kind": r.kind, "outputs": dict(r.inputs)} for r in graph.azure}
+    first = graph.of(kind)[0]
+    assert twin(kind, first.id, first.inputs, there) is None
+    assert name in first.inputs
+    assert twin(kind, f"{first.id.rpartition('/')[0]}/another", first.inputs, there) is not None
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_nothing_of_any_stack_is_there_twice(stack: str) -> None:
+    resources = plan(stack, everything=True).azure
+    there = {r.id.lower(): {"id": r.id, "kind": r.kind, "outputs": dict(r.inputs)} for r in resources}
+    assert [str(t) for r in resources if (t := twin(r.kind, r.id, r.inputs, there))] == []
+
+
 def test_every_rule_says_where_it_was_read() -> None:
-    assert all(len(rule.source) > 15 for rule in RULES)
+    assert all(len(rule.source) > 15 for rule in (*RULES, *TWINS))

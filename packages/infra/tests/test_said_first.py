@@ -18,7 +18,21 @@ from stand_in.rules import RULES
 
 PAGE = (ROOT / "docs/infrastructure.md").read_text(encoding="utf-8")
 SECTION = PAGE.split("### What Azure refuses, and who says it first\n")[1].split("\nTo renew")[0]
-HOW = {"_budget_month": "month has passed", "_named": "wrong letter", "_sized": "retired"}
+HOW = {
+    "_budget_month": "month has passed",
+    "_named": "wrong letter",
+    "_sized": "retired",
+    "_sold": "no such size",
+    "_short_name": "short name",
+    "_metrics": "metric category",
+    "_memory": "tenths",
+    "_redundancy": "redundancy",
+    "_tags": "tags",
+    "_nodes": "fewer nodes",
+    "_vault": "purge protection",
+    "_notifications": "six notifications",
+    "_retention": "retention",
+}
 """By the maker of a rule of the stand-in, the line of the page."""
 
 

@@ -178,9 +178,16 @@ def test_nothing_else_may_be_encrypted() -> None:
         parse_stack(_config(), ["mlops:budget"], FILE)
 
 
-@pytest.mark.parametrize("key", ["azure-native:subscriptionId", "azure-native:useOidc", "pulumi:tags"])
-def test_keys_that_a_provider_or_pulumi_reads_are_left_alone(key: str) -> None:
-    assert parse_stack(_config() | {key: "x"}, (), FILE)
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("azure-native:subscriptionId", "00000000-0000-0000-0000-00000000000a"),
+        ("azure-native:useOidc", "true"),
+        ("pulumi:tags", "x"),
+    ],
+)
+def test_keys_that_a_provider_or_pulumi_reads_are_left_alone(key: str, value: str) -> None:
+    assert parse_stack(_config() | {key: value}, (), FILE)
 
 
 @pytest.mark.parametrize(

@@ -100,6 +100,21 @@ def test_a_private_stack_that_trains_is_reached_by_private_endpoints(private: Pa
         assert judge(graph.azure) == []
 
 
+def test_a_private_stack_that_trains_lets_the_registry_copy_its_models(private: Path) -> None:
+    """Azure cannot share a model out of an account without a public side: one resource is let in, no
+    address."""
+    graphs = {c.stack: c for c in capture_stacks(private, ["shared", TRAINS, "staging"])}
+    account = graphs[TRAINS].named("storage")
+    assert account.get("publicNetworkAccess") == "Enabled"
+    rules = account.get("networkRuleSet")
+    assert (rules["defaultAction"], rules.get("ipRules")) == ("Deny", None)
+    registry = graphs["shared"].exports["registry_id"]
+    assert [r["resourceId"] for r in rules["resourceAccessRules"]] == [registry]
+    assert graphs["staging"].named("storage").get("publicNetworkAccess") == "Disabled"
+    assert plan(TRAINS).named("storage").get("networkRuleSet.resourceAccessRules") is None
+    assert judge(graphs[TRAINS].azure) == []
+
+
 @pytest.fixture
 def with_a_clock(tmp_path: Path) -> Path:
     """A repository whose stack that trains is destroyed when nobody has updated it for two weeks."""

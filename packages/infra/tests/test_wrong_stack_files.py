@@ -58,6 +58,7 @@ WRONG: list[tuple[str, str, int, str, str]] = [
     ("cost-centre: machine-learning", "azure-team: x", TAGS, "tags.azure-team", "no tag may begin"),
     ("cost-centre: machine-learning", "microsoft: x", TAGS, "tags.microsoft", "no tag may begin"),
     ("cost-centre: machine-learning", f"team: {'x' * 257}", TAGS, "tags.team", "256 characters"),
+    ("cost-centre: machine-learning", f"{'t' * 129}: x", TAGS, f"tags.{'t' * 129}", "128 characters"),
     ("cost-centre: machine-learning", "environment: prod", TAGS, "tags.environment", "itself"),
     (
         "cost-centre: machine-learning",
@@ -83,6 +84,8 @@ WRONG: list[tuple[str, str, int, str, str]] = [
     ("10.20.0.0/22", "198.18.0.0/16", NETWORK, "network.address_space", "private network"),
     ("10.20.0.0/22", "240.0.0.0/16", NETWORK, "network.address_space", "private network"),
     ("10.20.0.0/22", "172.17.4.0/22", NETWORK, "network.address_space", "Docker"),
+    ("10.20.0.0/22", "10.20.0.0/255.255.252.0", NETWORK, "network.address_space", "10.20.0.0/22"),
+    ("approved_outbound", "open", NETWORK, "network.isolation", "internet_outbound or approved_outbound"),
     ("10.20.0.0/22", '"fd00::/48"', NETWORK, "network.address_space", "IPv4"),
     ("[pypi.org]", "[https://pypi.org/x]", NETWORK + 1, "network.outbound.0", "domain name"),
     ("[pypi.org]", '["*"]', NETWORK + 1, "network.outbound.0", "domain name"),
@@ -118,7 +121,13 @@ WRONG: list[tuple[str, str, int, str, str]] = [
     ("{nodes:", '{"cpu nodes":', CLUSTERS, "clusters.cpu nodes", "3 to 24 letters"),
     ("{nodes:", "{knoten-ü:", CLUSTERS, "clusters.knoten-ü", "3 to 24 letters"),
     ("nodes: {vm_size", f"{'n' * 25}: {{vm_size", CLUSTERS, f"clusters.{'n' * 25}", "3 to 24 letters"),
-    ("repo:OWNER/REPO", "OWNER/REPO", 10, "github.subject_prefix", "must match"),
+    ("{nodes:", "{Nodes: {vm_size: Standard_D4ds_v5, max_nodes: 1}, nodes:", CLUSTERS, "clusters", "take"),
+    ("repo:OWNER/REPO", "OWNER/REPO", 10, "github.subject_prefix", "repo:OWNER/REPO"),
+    ("repo:OWNER/REPO", "https://github.com/a/b", 10, "github.subject_prefix", "repo:OWNER/REPO"),
+    ("repo:OWNER/REPO", "repo:OWNER/*", 10, "github.subject_prefix", "without wildcards"),
+    ("repo:OWNER/REPO", "repo:a/b:environment:dev", 10, "github.subject_prefix", "':environment'"),
+    ("repo:OWNER/REPO", "repo:a/b:ref:refs/heads/main", 10, "github.subject_prefix", "':ref'"),
+    ("plan: dev-plan", "plan: dev, apply: Dev", 10, "github.environments", "plan and apply share 'Dev'"),
     ("plan: dev-plan", "plans: dev-plan", 10, "github.environments.plans", "'apply'"),
     ("plan: dev-plan", "plan: dev plan", 10, "github.environments.plan", "must match"),
     ("redundancy: GZRS", "redundancy: RAGZRS", 11, "storage.redundancy", "'GZRS'"),
@@ -141,16 +150,18 @@ WRONG: list[tuple[str, str, int, str, str]] = [
     ("amount: 200", "amount: 200, thresholds: [1, 2, 3, 4, 5]", 14, "budget.thresholds", "at most 4"),
     ("amount: 200", "amount: 200, thresholds: [0]", 14, "budget.thresholds.0", "equal to 1"),
     ("[RunStatusChanged]", "[RunStatusChange]", 15, "events.retrain.types.0", "'RunStatusChanged'"),
+    ("[RunStatusChanged]", "[RunCompleted, RunCompleted]", 15, "events.retrain.types", "twice"),
     ("retrain: {", "re_train: {", 15, "events.re_train", "must match"),
 ]
 MORE: list[tuple[str, str, str]] = [
     ("ttl: 14", "ttl", "must be a text"),
-    ("ttl: 14 d", "ttl", "must match"),
-    ("ttl: 2w", "ttl", "must match"),
-    ("ttl: P14D", "ttl", "must match"),
-    ("ttl: 0d", "ttl", "must match"),
-    ("ttl: -1d", "ttl", "must match"),
-    ("ttl: \N{ARABIC-INDIC DIGIT ONE}d", "ttl", "must match"),
+    ("ttl: 14 d", "ttl", "hours or days"),
+    ("ttl: 2w", "ttl", "hours or days"),
+    ("ttl: P14D", "ttl", "hours or days"),
+    ("ttl: 0d", "ttl", "hours or days"),
+    ("ttl: -1d", "ttl", "hours or days"),
+    ("ttl: 1000d", "ttl", "hours or days"),
+    ("ttl: \N{ARABIC-INDIC DIGIT ONE}d", "ttl", "hours or days"),
     ("salt: ä", "salt", "must match"),
     ("salt: longer-than-twelve", "salt", "must match"),
     ("customer_managed_key: true", "customer_managed_key", "did you mean 'customer_managed_keys'?"),
@@ -166,6 +177,43 @@ MORE: list[tuple[str, str, str]] = [
     ("options: {aks: {min_nodes: 4}}", "options.aks.min_nodes", "not exceed"),
     ("options: {container_instance: {image: 'a:latest'}}", "options.container_instance.image", "must match"),
     ("options: {data_factory: {source: 'http://x'}}", "options.data_factory.source", "must match"),
+    (
+        f"options: {{container_instance: {{image: 'a@sha256:{'0' * 64}', memory_gb: 0.55}}}}",
+        "options.container_instance.memory_gb",
+        "one decimal at most",
+    ),
+    ("options: {aks: {compute: NODES}}", "options.aks.compute", "a cluster already"),
+    (
+        f"options: {{container_instance: {{image: 'cr.azurecr.io/a@sha256:{'0' * 64}'}}}}",
+        "options.container_instance.image",
+        "without a registry",
+    ),
+    *(
+        (
+            f"options: {{data_factory: {{source: '{url}', model: mm, cluster: nodes, start: 2026-01-01}}}}",
+            "options.data_factory.source",
+            said,
+        )
+        for url, said in (
+            ("https://u:p@example.com/x.csv", "no user or password"),
+            ("https://x.blob.core.windows.net/a/x.csv?sv=1&sig=abc", "leave out sig"),
+            ("https://s3.example.com/x.csv?X-Amz-Signature=abc", "leave out X-Amz-Signature"),
+        )
+    ),
+    (
+        "azure_devops: {issuer: 'https://i.example', subjects: {plan: 'sc://a/b/c', apply: 'sc://a/b/c'}}",
+        "azure_devops.subjects",
+        "plan and apply share",
+    ),
+]
+PROVIDER: list[tuple[str, str]] = [
+    ("azure-native:subscriptionId: production", "must be a UUID"),
+    ("azure-native:tenantId: contoso.onmicrosoft.com", "must be a UUID"),
+    ("azure-native:useMsi: maybe", "must be true or false"),
+    ("azure-native:useOidc: 1", "must be true or false"),
+    ("azure-native:environment: usgovernment", "must be public"),
+    ("azure-native:subscriptionID: 0", "did you mean 'subscriptionId'?"),
+    ("azure-nativ:tenantId: 0", "did you mean azure-native:tenantId?"),
 ]
 
 
@@ -200,6 +248,21 @@ def test_a_key_that_is_wrong_is_a_sentence(tmp_path: Path, key: str, field: str,
     problems = _refused(tmp_path, f"{BASE}  mlops:{key}\n")
     place = f"environments/Pulumi.dev.yaml:{LINES + 1}: {field}: "
     assert any(p.startswith(place) and said in p for p in problems), problems
+
+
+@pytest.mark.parametrize(("line", "said"), PROVIDER)
+def test_what_the_provider_would_refuse_is_a_sentence(tmp_path: Path, line: str, said: str) -> None:
+    key = line.rpartition(":")[0]
+    (problem,) = _refused(tmp_path, f"{BASE}  {line}\n")
+    assert problem.startswith(f"environments/Pulumi.dev.yaml:{LINES + 1}: {key}: ")
+    assert said in problem
+
+
+def test_no_sentence_holds_the_secret_that_it_is_about(tmp_path: Path) -> None:
+    source = "https://reader:hunter2@example.com/x.csv"
+    option = f"{{data_factory: {{source: '{source}', model: mm, cluster: nodes, start: 2026-01-01}}}}"
+    (problem,) = _refused(tmp_path, f"{BASE}  mlops:options: {option}\n")
+    assert "hunter2" not in problem
 
 
 @pytest.mark.parametrize("space", ["10.0.0.0/22", "10.0.252.0/22", "10.244.0.0/16", "10.244.8.0/22"])
@@ -255,6 +318,26 @@ def repository(tmp_path: Path) -> Path:
         ),
         ("dev", "mlops:protect:", "mlops:ttl: 14d\n  mlops:protect:", "ttl", "is trained for here"),
         ("dev", "mlops:protect:", "mlops:own: {x: 1}\n  mlops:protect:", "own", "nothing in infra"),
+        ("dev", "Standard_D4ds_v5", "Standard_D4ds_v55", "clusters.cpu-cluster.vm_size", "Standard_D4ds_v5?"),
+        ("prod", "Standard_D8ds_v5", "Standard_D7ds_v5", "clusters.cpu-cluster.vm_size", "this series has"),
+        ("dev", "westeurope", "norwayeast", "clusters.gpu-cluster.vm_size", "no price in norwayeast"),
+        (
+            "dev",
+            "mlops:protect:",
+            "mlops:options: {aks: {vm_size: Standard_D4ads_v55}}\n  mlops:protect:",
+            "options.aks.vm_size",
+            "Standard_D4ads_v5?",
+        ),
+        (
+            "dev",
+            "mlops:protect:",
+            "mlops:options: {data_factory: {source: 'https://a.b/c', model: nobody, start: 2026-01-01}}\n"
+            "  mlops:protect:",
+            "options.data_factory.model",
+            "no pipelines/nobody/ingest.yml",
+        ),
+        ("dev", "apply: dev,", "apply: prod,", "github.environments.apply", "as apply of stack prod"),
+        ("dev", "plan: dev-plan", "plan: Staging", "github.environments.plan", "as apply of stack staging"),
     ],
 )
 def test_what_only_the_whole_repository_knows_has_its_line_too(

@@ -129,6 +129,16 @@ EDITS: Mapping[str, list[tuple[str, Edit]]] = {
     ],
     "MLOPS_STORAGE_3": [("storage:BlobServiceProperties", put("isVersioningEnabled", False))],
     "MLOPS_EVENTS_1": [("eventgrid:SystemTopicEventSubscription", drop("deliveryWithResourceIdentity"))],
+    "MLOPS_LOGS_2": [("operationalinsights:Workspace", put("workspaceCapping.dailyQuotaGb", 1))],
+    "MLOPS_LOGS_3": [
+        (
+            "monitor:DiagnosticSetting",
+            lambda inputs: inputs.update(
+                resourceUri="/providers/Microsoft.Storage/storageAccounts/a/blobServices/default",
+                metrics=[{"category": "AllMetrics"}],
+            ),
+        ),
+    ],
     "MLOPS_COST_1": [("consumption:Budget", put("notifications", {}))],
     "MLOPS_TAGS_1": [
         ("storage:StorageAccount", put("tags", {"project": "p", "environment": "e"})),
@@ -178,6 +188,10 @@ def wrong_versions(check: str, captured: Captured) -> list[tuple[Resource, ...]]
             )
             wrong.append(tuple(edited if r is target else r for r in resources))
         return wrong
+    if check == "MLOPS_ACCESS_9":
+        grant = next(r for r in resources if r.kind == "authorization:RoleAssignment")
+        named = {**grant.inputs, "roleAssignmentName": "00000000-0000-0000-0000-000000000009"}
+        return [(*resources, replace(grant, urn=f"{grant.urn}-2", name=f"{grant.name}-2", inputs=named))]
     if check == "MLOPS_EVENTS_2":
         topic = next(r for r in resources if r.kind == "eventgrid:SystemTopic")
         return [(*resources, replace(topic, urn=f"{topic.urn}-2", name=f"{topic.name}-2"))]

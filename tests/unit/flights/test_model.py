@@ -38,6 +38,7 @@ def test_top_tenth_late_is_the_share_among_the_highest_probabilities() -> None:
     assert usecase.evaluate(truth, np.arange(20) / 20) == {"top_tenth_late": 0.5}
 
 
+@pytest.mark.slow
 def test_a_later_month_is_predicted_better_than_by_chance(raw_flights: Path) -> None:
     """The figure that docs quote, on the full data: January to March against April."""
     from sklearn.metrics import brier_score_loss, roc_auc_score

@@ -38,6 +38,7 @@ from mlops.infra.plan.mocks import SUBSCRIPTION, TENANT, PretendAzure, guid
 from stand_in import rights
 from stand_in.read_back import read_back, refreshed
 from stand_in.rules import in_use, kept, not_yet, occupied, over_quota, refusals
+from stand_in.values import twin
 
 VERSION = "3.29.0"
 CALLER = os.environ.get("STAND_IN_CALLER") or rights.PERSON
@@ -218,6 +219,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(refusal))
         if made.lower() in self.cloud.resources:
             context.abort(grpc.StatusCode.ALREADY_EXISTS, f"409 Conflict: {made} exists already")
+        if said_twin := twin(kind, made, inputs, self.cloud.resources):
+            context.abort(grpc.StatusCode.ALREADY_EXISTS, str(said_twin))
         if made.lower() in self.cloud.soft_deleted:
             context.abort(
                 grpc.StatusCode.FAILED_PRECONDITION, f"409 Conflict: {made} is soft-deleted; purge it first"

@@ -13,28 +13,8 @@ from datetime import date
 from typing import Any
 
 from mlops.spec.vm_sizes import packaged, series_of
-
-Inputs = Mapping[str, Any]
-
-
-@dataclass(frozen=True)
-class Refusal:
-    """What Azure answers: its code and its words."""
-
-    code: str
-    said: str
-
-    def __str__(self) -> str:
-        return f"{self.code}: {self.said}"
-
-
-@dataclass(frozen=True)
-class Rule:
-    """`source` is the page, the provider's source or the report that the rule was read in."""
-
-    kind: str
-    source: str
-    judge: Callable[[Inputs, date], Iterator[Refusal]]
+from stand_in.rule import Inputs, Refusal, Rule, at
+from stand_in.values import VALUES
 
 
 def refusals(kind: str, inputs: Inputs, *, today: date) -> list[Refusal]:
@@ -243,13 +223,6 @@ class Kept:
     refused: Callable[[Any, Any], bool] = lambda before, after: before != after
 
 
-def _at(inputs: Inputs, path: str) -> Any:
-    value: Any = inputs
-    for part in path.split("."):
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return value
-
-
 def _layout(before: Any, after: Any) -> bool:
     """One data centre (LRS, GRS) against three zones (ZRS, GZRS)."""
     return ("ZRS" in str(before)) != ("ZRS" in str(after))
@@ -360,7 +333,7 @@ def kept(kind: str, before: Inputs, after: Inputs) -> list[Refusal]:
     return [
         Refusal("400", k.said)
         for k in KEPT
-        if k.kind == kind and k.refused(_at(before, k.path), _at(after, k.path))
+        if k.kind == kind and k.refused(at(before, k.path), at(after, k.path))
     ]
 
 
@@ -376,7 +349,7 @@ class Alone:
 
 
 def _network_and_target(inputs: Inputs, own: str) -> list[str]:
-    subnet = str(_at(inputs, "subnet.id") or "")
+    subnet = str(at(inputs, "subnet.id") or "")
     targets = [str(c.get("privateLinkServiceId")) for c in inputs.get("privateLinkServiceConnections", [])]
     return [subnet.rpartition("/subnets/")[0], *targets]
 
@@ -428,4 +401,5 @@ RULES = (
         "pulumi_azure_native/consumption/budget.py, time_period; terraform-provider-azurerm#12121",
         _budget_month,
     ),
+    *VALUES,
 )

@@ -452,6 +452,56 @@ create_monitor:
   alert_notification: {emails: [team@example.com]}
 """,
     ),
+    "feature-store.yml": _with_schema(
+        "featureStore",
+        """\
+name: features
+compute_runtime: {spark_runtime_version: "3.4"}
+offline_store: {type: azure_data_lake_gen2, target: /subscriptions/s/resourceGroups/r/x}
+online_store: {type: redis, target: /subscriptions/s/resourceGroups/r/y}
+""",
+    ),
+    "feature-entity.yml": _with_schema(
+        "featureStoreEntity", 'name: trip\nversion: "1"\nindex_columns: [{name: id, type: string}]\n'
+    ),
+    "import.yml": _with_schema(
+        "dataImport",
+        """\
+type: mltable
+name: trips
+source: {type: database, connection: "azureml:snow", query: select 1}
+path: azureml://datastores/workspaceblobstore/paths/trips
+""",
+    ),
+    "lake.yml": _with_schema(
+        "azureDataLakeGen2",
+        """\
+type: azure_data_lake_gen2
+name: lake
+account_name: account
+filesystem: trips
+credentials:
+  tenant_id: 00000000-0000-0000-0000-000000000001
+  client_id: 00000000-0000-0000-0000-00000000000a
+  client_secret: from-a-vault
+""",
+    ),
+    "registry.yml": _with_schema(
+        "registry", "name: shared\nlocation: westeurope\nreplication_locations: [{location: eastus}]\n"
+    ),
+    "network.yml": _with_schema(
+        "workspace",
+        """\
+name: ws-closed
+location: eastus
+managed_network:
+  isolation_mode: allow_only_approved_outbound
+  outbound_rules:
+    - {name: page, type: fqdn, destination: "*.example.com"}
+    - {name: stores, type: service_tag, destination: {service_tag: Storage, protocol: TCP, port_ranges: "80, 8080-8089"}}
+    - {name: own, type: private_endpoint, destination: {service_resource_id: /subscriptions/s/x, subresource_target: blob, spark_enabled: true}}
+""",
+    ),
     "feature-set.yml": _with_schema(
         "featureSet",
         "name: trips\nversion: \"1\"\nspecification: {path: ./features}\nentities: [azureml:trip:1]\nstage: Development\n",

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import importlib
 import sys
+import traceback
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -307,6 +308,15 @@ def package_folder(package: str) -> Path:
     place = sys.modules[package.partition(".")[0]].__file__
     assert place is not None, package  # noqa: S101 - it has a use case, so it is no folder without code
     return Path(place).parent
+
+
+def place_of(error: BaseException, folder: Path) -> str:
+    """Where in the Python files of `folder` an error came up: `prices/model.py, line 41`; else empty."""
+    told = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if Path(frame.filename).is_relative_to(folder):
+            told = f"{folder.name}/{Path(frame.filename).relative_to(folder)}, line {frame.lineno}"
+    return told
 
 
 def load_usecase(package: str, path: Path | None = None) -> UseCase:

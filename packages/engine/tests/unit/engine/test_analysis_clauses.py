@@ -68,6 +68,7 @@ def test_against_very_many_live_requests_it_is_the_binomial_tail_and_still_quick
     [
         (0.003, 1.5, "Pass"),  # its bucket, 0.002 to 0.003, contains the limit of 0.003
         (0.004, 1.5, "Fail"),  # wholly above
+        (0.004, 1.75, "Pass"),  # contains 0.0035
         (0.004, 2.0, "Pass"),
         (0.005, 2.0, "Fail"),
         (0.0015, 0.5, "Fail"),  # people may ask to be faster than before
@@ -130,6 +131,12 @@ def test_without_a_finite_latency_of_the_live_one_there_is_no_limit():
 )
 def test_errors_fail_only_above_both_the_limit_and_the_live_one(limit: float, new: int, live: int, said: str):
     assert verdict(flat(200, errors=new), flat(200, errors=live), max_error_rate=limit) == said
+
+
+def test_one_error_more_among_very_many_requests_is_more():
+    live = flat(100_000, errors=1_000)
+    for errors, said in ((1_000, "Pass"), (1_001, "Fail")):
+        assert verdict(flat(100_000, errors=errors), live, max_error_rate=0.0) == said
 
 
 @pytest.mark.parametrize(
@@ -207,6 +214,9 @@ def test_what_is_allowed_cannot_be_what_must_be_found():
 def test_a_window_that_is_lost_is_an_error_unless_nobody_needs_it(new: bool, live: bool, alone: bool):
     found = judge(flat(200) if new else None, flat(200) if live else None, STRATEGY, alone=alone)
     assert isinstance(found, Pass if new and (live or alone) else Error)
+    # What it did before says nothing about the window that is lost.
+    again = judge(flat(200) if new else None, None, STRATEGY, alone=alone, usual=flat(200))
+    assert isinstance(again, Pass if new and alone else Error)
 
 
 @pytest.mark.parametrize(
@@ -266,6 +276,8 @@ def test_bins_hold_a_tenth_of_both_and_a_thin_last_one_joins_the_one_below():
     assert bins((10, 10), (86, 86), (4, 4)) == [(10, 10), (90, 90)]
     assert bins((10, 10), (85, 85), (5, 5)) == [(10, 10), (85, 85), (5, 5)]
     assert bins((50, 0), (0, 20), (50, 80)) == [(50, 0), (0, 20), (50, 80)]
+    # Each side counts as much, however many more predictions the live one made.
+    assert bins((9_000, 0), (0, 20), (1_000, 80)) == [(9_000, 0), (0, 20), (1_000, 80)]
 
 
 @pytest.mark.parametrize("kind", [Window, Pass, Fail, TooFew, Error])

@@ -3,6 +3,7 @@ the words of `loosened_approvals`."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from itertools import product
 
@@ -11,7 +12,7 @@ from engine_world import MODEL, START, make_release
 
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.decide.intent import Intent
-from mlops.lifecycle.decide.journal import Facts, Served
+from mlops.lifecycle.decide.journal import Facts, Held, Served
 from mlops.lifecycle.decide.plan import plan
 from mlops.lifecycle.decide.transitions import Move, Weaker
 from mlops.spec.desired import Bypass, DesiredState
@@ -49,8 +50,15 @@ def desired(*bypass: str) -> DesiredState:
 
 
 def approvals(
-    needed: int, weaker: str, served: int | None = 1, *, verified: bool = False, bypass: str = ""
+    needed: int,
+    weaker: str,
+    served: int | None = 1,
+    *,
+    verified: bool = False,
+    bypass: str = "",
+    failed: bool = False,
 ) -> GateResult:
+    held = {WANTED: Held(WANTED, "slow", START, "f" * 40)} if failed else {}
     move = Move(
         env=ENV,
         model=MODEL,
@@ -58,7 +66,7 @@ def approvals(
         release=make_release(WANTED),
         lineage=frozenset({1, 2, 3}),
         served=served,
-        facts=facts(verified),
+        facts=replace(facts(verified), held=held),
         upstream=None,
         policy=policy(needed),
         freeze=Freeze(),
@@ -84,6 +92,11 @@ def test_every_move_needs_the_approvals_that_policy_asks_for(weaker: str):
     for needed, served, verified in product((0, 1, 2, 3), (None, 1, WANTED, 3), (False, True)):
         found = approvals(needed, weaker, served, verified=verified)
         assert found.verdict == expected(needed, weaker, served, verified), (needed, served, verified)
+
+
+def test_what_failed_here_since_it_was_verified_needs_them_again():
+    assert approvals(2, "one", verified=True).verdict == "skipped"
+    assert approvals(2, "one", verified=True, failed=True).verdict == "blocked"
 
 
 def test_no_bypass_is_an_approval():

@@ -12,7 +12,8 @@ from itertools import accumulate
 
 import pytest
 from engine_world import START
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.lifecycle.decide import analysis
@@ -138,7 +139,7 @@ def test_what_matters_is_seen_even_in_a_small_window(requests: int, slower: int)
         assert isinstance(judge(window(requests, centre=0.7, seed=seed), live, STRATEGY), Fail), "shifted"
 
 
-@settings(max_examples=100)
+@examples(30)
 @given(
     st.lists(st.integers(0, 50), min_size=20, max_size=20),
     st.lists(st.integers(0, 50), min_size=20, max_size=20),

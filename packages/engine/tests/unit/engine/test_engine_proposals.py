@@ -200,6 +200,7 @@ def test_a_bypass_is_for_what_may_be_skipped(repository: Repository):
     made = repository.promote(bypass=bypass("soak", "absolute"))
     assert {rule.name for rule in made.rules if rule.verdict == "bypassed"} == {"soak"}
     assert repository.asked().bypass == bypass("soak", "absolute")
+    assert repository.forge.done == [], "who bypasses a rule does not merge by that"
 
 
 def test_where_there_is_nothing_to_promote(repository: Repository):
@@ -431,6 +432,16 @@ def test_what_would_be_asked_for_knows_all_that_the_file_said():
     assert (intent.policy, intent.freeze) == (tip.policy, tip.freeze)
     assert intent.lineage == transitions.lineage([intent.desired, *said])
     assert intent.lineage != transitions.lineage([intent.desired])
+
+
+def test_what_would_be_asked_for_may_be_what_is_served():
+    """The newest change of the file told no truth: what came before it does not count, the release does."""
+    tip = Tip(
+        "prod", MODEL, "c" * 40, "release: 3\nreplaces: 9\n",
+        [DesiredState(release=3, replaces=9), DesiredState(release=1)], policy(), Freeze(),
+    )  # fmt: skip
+    _, intent = proposed(tip, make_release(2), None)
+    assert intent.lineage == {2, 3, 9}
 
 
 @pytest.mark.parametrize("kind", [Promotion, Tip])

@@ -60,7 +60,8 @@ BYPASSES: tuple[tuple[str, ...], ...] = (
 UPSTREAMS = ("first", "nothing", "older", "newer", "right", "failed there", "another failed there")
 SOAKS = {
     soak: Policy(
-        order=[BEFORE, ENV], environments={BEFORE: EnvironmentPolicy(), ENV: EnvironmentPolicy(soak=soak)}
+        order=[BEFORE, ENV],
+        environments={BEFORE: EnvironmentPolicy(soak=86_400), ENV: EnvironmentPolicy(soak=soak)},
     )
     for soak in (0, 3600)
 }
@@ -261,6 +262,16 @@ def test_a_release_that_failed_after_it_was_verified_is_no_way_back():
     failed = Facts(served=before.served, held={1: Held(1, "slow", START, "f" * 40)})
     assert transitions.direction(1, 2, before.verified) == "backward"
     assert transitions.direction(1, 2, failed.verified) == "forward"
+
+
+def test_a_release_that_failed_here_since_it_was_verified_soaks_again():
+    """What exempts from the soak is that it passed here, not that it once served here."""
+    case = Case(1, True, False, False, False, "right", 600, 3600, (), False, True)
+    known = facts(case.served, case.verified)
+    failed = replace(known, held={WANTED: Held(WANTED, "slow", START, "f" * 40)})
+    for given, verdict in ((known, "skipped"), (failed, "blocked")):
+        results = transitions.verdicts(replace(move(case), facts=given))
+        assert [r.verdict for r in results if r.name == "soak"] == [verdict]
 
 
 HOUR = timedelta(hours=1)

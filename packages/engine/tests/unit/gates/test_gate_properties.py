@@ -6,8 +6,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+from examples import examples
 from gate_cases import CANDIDATE, CHAMPION, ROWS, policy
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.lifecycle.decide.gates import decide
@@ -39,14 +40,14 @@ def world(seed: int, quality: float) -> tuple[np.ndarray, np.ndarray]:
     return truth, 1 / (1 + np.exp(-raw))
 
 
-@settings(max_examples=30)
+@examples(8)
 @given(seed=seeds, quality=st.floats(0, 3), max_drop=drops)
 def test_an_identical_model_is_never_blocked(seed: int, quality: float, max_drop: float):
     truth, score = world(seed, quality)
     assert verdict(score, score, truth, max_drop).verdict == "pass"
 
 
-@settings(max_examples=30)
+@examples(8)
 @given(seed=seeds, quality=st.floats(0.5, 3), max_drop=drops)
 def test_the_same_ranking_is_never_blocked(seed: int, quality: float, max_drop: float):
     """ROC AUC sees ranks only: a monotone transform of the scores is the same model to this gate."""
@@ -54,7 +55,7 @@ def test_the_same_ranking_is_never_blocked(seed: int, quality: float, max_drop: 
     assert verdict(score / 2, score, truth, max_drop).verdict == "pass"
 
 
-@settings(max_examples=30)
+@examples(8)
 @given(seed=seeds, max_drop=drops)
 def test_a_model_without_knowledge_never_beats_a_good_champion(seed: int, max_drop: float):
     """The champion's AUC is about 0.98, the candidate's 0.5: beyond any allowed drop and noise."""
@@ -63,7 +64,7 @@ def test_a_model_without_knowledge_never_beats_a_good_champion(seed: int, max_dr
     assert verdict(blind, champion, truth, max_drop).verdict == "blocked"
 
 
-@settings(max_examples=30)
+@examples(8)
 @given(seed=seeds, noise=st.floats(0, 0.5), one=drops, two=drops)
 def test_a_looser_policy_never_blocks_more(seed: int, noise: float, one: float, two: float):
     truth, champion = world(seed, 1.5)

@@ -24,8 +24,11 @@ def fork(tmp_path: Path) -> Path:
     for name in ("pyproject.toml", "uv.lock"):
         shutil.copy2(ROOT / name, tmp_path / name)
     (tmp_path / "mlops.toml").write_text('[project]\nname = "names"\n[models.flights]\nusecase = "flights"\n')
-    assert dependencies.problems(tmp_path, "flights") == []
     return tmp_path
+
+
+def test_what_the_example_imports_is_in_its_environment(fork: Path) -> None:
+    assert dependencies.problems(fork, "flights") == []
 
 
 def write(fork: Path, name: str, text: str) -> None:

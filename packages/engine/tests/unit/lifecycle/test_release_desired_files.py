@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 from engine_world import make_release
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from yaml_lint import lint
 
@@ -134,7 +135,7 @@ def test_any_hold_survives_and_every_other_field_stays(release: int, reason: str
 LONGEST = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=10, max_size=400)
 
 
-@settings(max_examples=40)
+@examples(12)
 @given(reason=LONGEST, by=LONGEST, names=st.lists(words, min_size=1, max_size=8))
 @example(reason="no space " * 40, by="x" * 200, names=["slice " + "origin" * 40] * 3)
 def test_what_a_move_writes_is_clean(reason: str, by: str, names: list[str]):
@@ -154,7 +155,7 @@ def results(text: st.SearchStrategy[str]) -> st.SearchStrategy[GateResult]:
     return st.builds(GateResult, name=text, verdict=st.just("pass"), observed=text, limit=text, detail=text)
 
 
-@settings(max_examples=30)
+@examples(12)
 @given(
     gates=st.lists(results(st.one_of(words, LONGEST)), min_size=1, max_size=12),
     names=st.lists(st.one_of(words, LONGEST), min_size=1, max_size=6, unique=True),

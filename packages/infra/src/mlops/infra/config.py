@@ -41,10 +41,14 @@ def _region(value: str) -> str:
 
 
 def _subnet(value: str) -> str:
+    said = "must be an IPv4 network such as 10.20.0.0/22, its host bits zero"
     try:
-        ipaddress.IPv4Network(value)
+        network = ipaddress.IPv4Network(value)
     except ValueError:
-        raise ValueError("must be an IPv4 network such as 10.20.0.0/22, its host bits zero") from None
+        raise ValueError(said) from None
+    # A network with a mask (10.20.0.0/255.255.252.0) is one to Python, and none to Azure.
+    if "/" in value and str(network) != value:
+        raise ValueError(said)
     return _free_of(limits.address_space(value), value)
 
 
@@ -53,6 +57,11 @@ def _free_of(said: str, value: _T) -> _T:
     if said:
         raise ValueError(said)
     return value
+
+
+def _once(values: list[_T]) -> list[_T]:
+    again = limits.twice(values)
+    return _free_of(f"has {again} twice" if again else "", values)
 
 
 def _domain(value: str) -> str:
@@ -75,6 +84,12 @@ def _month(value: date) -> date:
     return value
 
 
+def _ttl(value: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]{0,2}[hd]", value):
+        raise ValueError("must be 1 to 999 hours or days such as 72h or 14d")
+    return value
+
+
 Region = Annotated[str, AfterValidator(_region)]
 Email = Annotated[str, AfterValidator(_email)]
 Slug = Annotated[str, Field(pattern=r"^[a-z][a-z0-9]{1,22}$")]
@@ -90,7 +105,7 @@ ResourceId = Annotated[
     str, Field(pattern=r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+/providers/.+$")
 ]
 Url = Annotated[str, Field(pattern=r"^https://[^\s/]+(/\S*)?$")]
-Ttl = Annotated[str, Field(pattern=r"^[1-9]\d{0,2}[hd]$")]
+Ttl = Annotated[str, AfterValidator(_ttl)]
 """Hours or days, such as 72h or 14d."""
 
 
@@ -141,6 +156,11 @@ class Network(Spec):
 
     @model_validator(mode="after")
     def _consistent(self) -> Network:
+        if self.private_endpoints and self.isolation == "open":
+            raise ValueError(
+                "isolation: nodes are outside of every network with `open`, and could not reach what private "
+                "endpoints close; take internet_outbound or approved_outbound"
+            )
         if again := limits.twice(self.outbound):
             raise ValueError(f"outbound: has {again} twice")
         if again := limits.twice(rule_name(domain) for domain in self.outbound):
@@ -191,15 +211,38 @@ class Endpoint(Spec):
     """Of the online endpoint. Batch endpoints know Entra only."""
 
 
+def _subject_prefix(value: str) -> str:
+    if not re.fullmatch(r"[a-z_]+:[^\s*?]*[^\s*?:]", value) or value.partition(":")[2].startswith("//"):
+        raise ValueError("must be as GitHub tells it, such as repo:OWNER/REPO, without wildcards")
+    if found := re.search(r":(environment|ref|pull_request|context)\b", value):
+        raise ValueError(f"must end before {found[0]!r}: the environment of a duty is added to it")
+    return value
+
+
+def _one_duty_each(named: dict[CiDuty, str], what: str) -> dict[CiDuty, str]:
+    """A workflow that may take on two duties has the rights of both, whichever it was approved for."""
+    taken: dict[str, str] = {}
+    for duty, name in named.items():
+        if other := taken.get(name.lower()):
+            raise ValueError(f"{other} and {duty} share {name!r}; give each duty {what} of its own")
+        taken[name.lower()] = duty
+    return named
+
+
 class GitHub(Spec):
     """Trust in workflows of one GitHub repository."""
 
-    subject_prefix: str | None = Field(None, pattern=r"^[^\s:]+:\S+[^:\s]$")
+    subject_prefix: Annotated[str, AfterValidator(_subject_prefix)] | None = None
     """Read from GitHub, never built: newer repositories have immutable subjects with numeric ids;
     `mlops bootstrap azure` writes it. Without it no workflow of GitHub is trusted, and `environments` only
     names the duties."""
     environments: dict[CiDuty, Annotated[str, Field(pattern=r"^[A-Za-z0-9._-]+$")]] = Field(min_length=1)
-    """Which GitHub environment a workflow must run in to take on a duty."""
+    """Which GitHub environment a workflow must run in to take on a duty; each has one of its own."""
+
+    @field_validator("environments")
+    @classmethod
+    def _apart(cls, value: dict[CiDuty, str]) -> dict[CiDuty, str]:
+        return _one_duty_each(value, "an environment")
 
 
 class AzureDevOps(Spec):
@@ -209,7 +252,12 @@ class AzureDevOps(Spec):
     issuer: Url
     """Who signs the tokens of the service connections."""
     subjects: dict[CiDuty, Annotated[str, Field(pattern=r"^\S+$")]] = Field(min_length=1)
-    """Of each duty, the subject of the service connection that may take it on."""
+    """Of each duty, the subject of the service connection that may take it on; each has one of its own."""
+
+    @field_validator("subjects")
+    @classmethod
+    def _apart(cls, value: dict[CiDuty, str]) -> dict[CiDuty, str]:
+        return _one_duty_each(value, "a service connection")
 
 
 class Storage(_Section):
@@ -268,8 +316,7 @@ class Budget(_Section):
     @field_validator("thresholds")
     @classmethod
     def _each_once(cls, value: list[int]) -> list[int]:
-        again = limits.twice(value)
-        return _free_of(f"has {again} twice" if again else "", value)
+        return _once(value)
 
 
 class EventSubscription(Spec):
@@ -279,6 +326,11 @@ class EventSubscription(Spec):
         min_length=1
     )
     """Which of Azure ML's events, without `Microsoft.MachineLearningServices.` before them."""
+
+    @field_validator("types")
+    @classmethod
+    def _each_once(cls, value: list[str]) -> list[str]:
+        return _once(value)
 
 
 class Aks(_Section):
@@ -329,16 +381,38 @@ class DataFactory(_Section):
     start: date
     """The first day of a copy."""
 
+    @model_validator(mode="after")
+    def _open_source(self) -> DataFactory:
+        # Here, because the sentence about a field would hold its value.
+        if said := limits.secret_in(self.source):
+            raise ValueError(f"source: {said}")
+        return self
+
+
+def _tenths(value: float) -> float:
+    if round(value, 1) != value:
+        raise ValueError("must have one decimal at most, such as 1.5: Azure counts memory in tenths")
+    return value
+
+
+def _own_image(value: str) -> str:
+    host, slash, rest = value.partition("/")
+    if slash and "." in host:
+        raise ValueError(f"must be without a registry, which is this environment's own: {rest}")
+    return value
+
 
 class ContainerInstance(_Section):
     """One container that serves a model without an endpoint, for development."""
 
-    image: str = Field(pattern=r"^[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64}$")
+    image: Annotated[str, AfterValidator(_own_image)] = Field(
+        pattern=r"^[a-z0-9][a-z0-9._/-]*@sha256:[0-9a-f]{64}$"
+    )
     """Repository and digest in this environment's container registry; a tag can be moved."""
     cpu: float = Field(1, ge=0.5, le=4)
     """Cores."""
-    memory_gb: float = Field(2, ge=0.5, le=16)
-    """Gigabytes of memory."""
+    memory_gb: Annotated[float, AfterValidator(_tenths)] = Field(2, ge=0.5, le=16)
+    """Gigabytes of memory, in tenths."""
     port: int = Field(5001, ge=1024, le=65535)
     """TCP port that the container listens at and is reached by."""
 
@@ -433,6 +507,8 @@ class EnvironmentStack(_Stack):
 
     @model_validator(mode="after")
     def _consistent(self) -> EnvironmentStack:
+        if again := limits.twice(name.lower() for name in self.clusters):
+            raise ValueError(f"clusters: two are called {again!r}: Azure takes no heed of their case")
         if self.image_builds and self.image_builds not in self.clusters:
             raise ValueError(
                 f"image_builds: must be one of {', '.join(sorted(self.clusters))}; got {self.image_builds!r}"
@@ -457,7 +533,7 @@ class EnvironmentStack(_Stack):
         inside = self.options.aks and network.private_endpoints
         if inside and (said := limits.beside_kubernetes(network.address_space)):
             raise ValueError(f"network.address_space: {said}")
-        if self.options.aks and self.options.aks.compute in self.clusters:
+        if self.options.aks and self.options.aks.compute.lower() in {name.lower() for name in self.clusters}:
             raise ValueError(
                 f"options.aks.compute: {self.options.aks.compute!r} is the name of a cluster already"
             )

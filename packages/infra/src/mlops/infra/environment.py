@@ -23,7 +23,7 @@ from mlops.infra.components.encryption import Encryption
 from mlops.infra.components.endpoints import EndpointProps, Endpoints, EndpointsProps
 from mlops.infra.components.foundation import Foundation, FoundationProps
 from mlops.infra.components.identities import Identities, IdentitiesProps
-from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Storage, StorageProps
+from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Shared, Storage, StorageProps
 from mlops.infra.components.vault import Vault, VaultProps
 from mlops.infra.components.workspace import Reached, Workspace, WorkspaceProps
 from mlops.infra.config import EnvironmentStack, rule_name
@@ -34,7 +34,9 @@ from mlops.infra.program import Stack
 from mlops.infra.tags import tags_of
 from mlops.infra.trust import federations
 from mlops.infra.wanted import (
+    check_apart,
     check_endpoints,
+    check_sizes,
     check_training,
     granted,
     served_models,
@@ -53,13 +55,16 @@ class Environment:
 
     def __init__(self, stack: Stack, config: EnvironmentStack) -> None:
         """Raises `InvalidInput` when `endpoints` names a model that mlops.toml lacks, when `training_stack`
-        is not the stack that it trains in, or when no legal name can be made."""
+        is not the stack that it trains in, when a VM size cannot be had, when another stack trusts the same
+        workflow, or when no legal name can be made."""
         self.root, self.config, self.secrets = stack.root, config, stack.secrets
         self.scopes: dict[str, pulumi.Input[str]] = {}
         self.custom_roles: dict[str, pulumi.Input[str]] = {}
         with located(stack.root):
             self.models = served_models(config, stack.settings, stack.name)
             check_training(config, stack.settings, stack.name)
+            check_sizes(config, stack.settings, stack.name)
+            check_apart(stack.root, config, stack.settings, stack.name)
         self.trains_privately = trains_privately(stack.root, config)
         self.grants = granted(
             config, privately=self.trains_privately, before=stack_before(stack.root, stack.name)
@@ -170,6 +175,9 @@ class Environment:
         account = f"{group}/providers/Microsoft.Storage/storageAccounts/{names('storage_account')}"
         return f"{account}/blobServices/default/containers/{JOURNAL}"
 
+    def _shared(self) -> Shared:
+        return Shared(self.shared.require_output("registry_id"), self.client.tenant_id)
+
     def add_data(self) -> None:
         config = self.config
         self.storage = Storage(
@@ -183,6 +191,7 @@ class Environment:
                 queues=sorted(config.events),
                 private=self.private,
                 encryption=self.encryption,
+                read_by=self._shared() if self.stack.settings.azure.train == self.stack.name else None,
                 adopted={JOURNAL: self._journal_id()} if config.storage.adopt_journal else {},
             ),
         )

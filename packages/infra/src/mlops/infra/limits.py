@@ -4,11 +4,13 @@ A function answers with a sentence; an empty text means that Azure would go on."
 
 from __future__ import annotations
 
-import difflib
 import ipaddress
 import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Final
+from urllib.parse import parse_qsl, urlsplit
+
+from mlops.spec.near import hint
 
 ZONELESS: Final = frozenset({
     "australiacentral", "australiasoutheast", "canadaeast", "koreasouth", "northcentralus", "southindia",
@@ -44,6 +46,8 @@ ZONES: Final[Mapping[str, str]] = {
 """Private DNS zones by the service that they answer for (learn.microsoft.com, Private endpoint DNS
 zone values)."""
 
+TAG_NAME: Final = 128
+"""Of storage accounts; other kinds take longer ones (the same page)."""
 TAG_VALUE: Final = 256
 TAGS: Final = 50
 TAGS_OF_DNS: Final = 15
@@ -64,8 +68,7 @@ _NO_DISK: Final = re.compile(r"Standard_(A\d|B\d|DC\d|EC\d)")
 def near(value: str, known: Collection[str]) -> str:
     """`; did you mean …?` for what looks like one of `known`, whatever its case and spaces."""
     plain = re.sub(r"[\s_-]", "", value.lower())
-    close = difflib.get_close_matches(plain, list(known), n=1, cutoff=0.75)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    return hint(plain, known, 0.75)
 
 
 def redundancy(region: str, wanted: str) -> str:
@@ -124,6 +127,8 @@ def tag(name: str, value: str) -> str:
         return f"the program writes the tag {name!r} itself; leave it out"
     if name.startswith(RESERVED):
         return f"no tag may begin with {', '.join(RESERVED)}: Azure keeps them to itself"
+    if len(name) > TAG_NAME:
+        return f"a tag's name must have at most {TAG_NAME} characters; it has {len(name)}"
     if len(value) > TAG_VALUE:
         return f"must have at most {TAG_VALUE} characters; it has {len(value)}"
     return ""
@@ -144,6 +149,23 @@ def zone(key: str, resource_id: str) -> str:
     if resource_id.lower().endswith(wanted.lower()):
         return ""
     return f"must be the id of the zone {ZONES[key]}, so end with {wanted}; got {resource_id!r}"
+
+
+_SECRETS: Final = frozenset({
+    "sig", "sas", "token", "access_token", "api_key", "apikey", "password", "secret", "x-amz-signature",
+    "x-goog-signature",
+})  # fmt: skip
+"""Parameters of an address that let whoever knows it in."""
+
+
+def secret_in(url: str) -> str:
+    """A stack file is read by everybody, and so is the plan."""
+    parts = urlsplit(url)
+    if "@" in parts.netloc:
+        return "must hold no user or password"
+    if found := sorted({name for name, _ in parse_qsl(parts.query) if name.lower() in _SECRETS}):
+        return f"must hold no secret: leave out {', '.join(found)}, and let the source trust an identity"
+    return ""
 
 
 def twice(values: Iterable[object]) -> str:

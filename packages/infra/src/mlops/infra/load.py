@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from mlops.errors import InvalidInput, Problem
 from mlops.infra.config import SECRETS, EnvironmentStack, SharedStack
 from mlops.infra.naming import check_stack
-from mlops.infra.unread import unread_fields, unread_keys
+from mlops.infra.unread import unread_fields, unread_keys, wrong_values
 from mlops.spec._yaml import Document, fields_at, problems_of
 
 NAMESPACE = "mlops"
@@ -66,7 +66,11 @@ def parse_stack(
     """
     own = {k.removeprefix(f"{NAMESPACE}:"): v for k, v in raw.items() if k.startswith(f"{NAMESPACE}:")}
     hidden = {k.removeprefix(f"{NAMESPACE}:") for k in secret}
-    problems = [Problem(file.name, said, key) for key, said in unread_keys(raw, NAMESPACE, _FIELDS)]
+    plain = {k: v for k, v in raw.items() if k not in secret}
+    problems = [
+        Problem(file.name, said, key)
+        for key, said in (*unread_keys(raw, NAMESPACE, _FIELDS), *wrong_values(plain))
+    ]
     problems += [
         Problem(file.name, "must be encrypted: pulumi config set --secret", key)
         for key in sorted(SECRETS & set(own) - hidden)

@@ -10,9 +10,12 @@ from mlops.infra import roles
 from mlops.infra.config import Endpoint, EnvironmentStack
 from mlops.infra.load import StackFile, parse_stack, raw_stack_file
 from mlops.infra.naming import Names
+from mlops.infra.sizes import fields_of
 from mlops.infra.stack_names import stack_names
+from mlops.infra.trust import federations
 from mlops.spec.files import POLICY, load_policy
 from mlops.spec.settings import Settings
+from mlops.spec.vm_offers import region_problem, size_problem
 
 
 def served_models(config: EnvironmentStack, settings: Settings, stack: str) -> dict[str, Endpoint]:
@@ -46,6 +49,44 @@ def check_endpoints(names: Names, models: Iterable[str]) -> None:
                 )
                 raise InvalidInput(Problem("mlops.toml", sentence, f"models.{model}"))
             taken[name] = model
+
+
+def check_sizes(config: EnvironmentStack, settings: Settings, stack: str) -> None:
+    """Raise `InvalidInput` for a VM size that Azure does not have, or does not sell in this region."""
+    vouched = frozenset(size.lower() for size in settings.lint.vm_sizes)
+    problems = [
+        Problem(f"environments/Pulumi.{stack}.yaml", said, f"{field}.vm_size")
+        for field, size in fields_of(config).items()
+        if (said := size_problem(size, vouched) or region_problem(size, config.location, vouched))
+    ]
+    if problems:
+        raise InvalidInput(problems)
+
+
+def check_apart(root: Path, config: EnvironmentStack, settings: Settings, stack: str) -> None:
+    """Raise `InvalidInput` when another stack trusts the same workflow for more than it was approved for: for
+    another duty, or as the same one in another environment on the way to production."""
+    order = load_policy(root).order if (root / POLICY).is_file() else ()
+    on_the_way = {*order, settings.azure.train}
+    mine = {(f.issuer, f.subject.lower()): f for f in federations(config)}
+    for name in stack_names(root):
+        if name == stack or not mine:
+            continue
+        values, secret = raw_stack_file(root, name)
+        other = parse_stack(values, secret, StackFile.of(root, name))
+        if not isinstance(other, EnvironmentStack):
+            continue
+        for theirs in federations(other):
+            found = mine.get((theirs.issuer, theirs.subject.lower()))
+            if found and (found.duty != theirs.duty or {name, stack} <= on_the_way):
+                field = "github.environments" if found.name == "github" else "azure_devops.subjects"
+                sentence = (
+                    f"{found.subject} is also trusted as {theirs.duty} of stack {name}: whoever may act in "
+                    "one could act in both; give each stack its own"
+                )
+                raise InvalidInput(
+                    Problem(f"environments/Pulumi.{stack}.yaml", sentence, f"{field}.{found.duty}")
+                )
 
 
 def check_shared(config: EnvironmentStack, project: str, shared: str, stack: str) -> None:

@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from mlops.lint.finding import Finding
 from mlops.lint.node import At, exists, is_file, is_folder
-from mlops.lint.references import check_path, is_placeholder, is_remote
+from mlops.lint.references import check_path, is_placeholder, is_remote, lacks
 from mlops.lint.values import DATA
 
 _ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-+]{0,254}")
+_PUBLISHED = "asset.yaml"
+"""Of the tool that publishes to a registry."""
 
 
 def check_names(
@@ -43,6 +45,18 @@ def check_input(data: At) -> Iterator[Finding]:
     yield from check_data(data)
 
 
+def check_output(output: At) -> Iterator[Finding]:
+    """Where an output is written: an address of a datastore, never a path of this machine."""
+    path = output["path"]
+    if path.text is None:
+        return
+    if is_remote(path.text):
+        yield from check_path(path)
+    else:
+        message = f"an output is written to azureml://datastores/<name>/paths/<path>; got {path.value!r}"
+        yield path.says("bad-reference", message)
+
+
 def check_data(data: At) -> Iterator[Finding]:
     """A data asset's path: a file, a folder, or a folder with an MLTable file."""
     path, kind = data["path"], data["type"].word
@@ -58,6 +72,15 @@ def check_data(data: At) -> Iterator[Finding]:
         yield path.says("asset", f"there is no file MLTable in {path.value!r}")
 
 
+def check_registered(model: At) -> Iterator[Finding]:
+    """A model that is registered: from somewhere."""
+    if "path" not in model and exists(model.beside(_PUBLISHED)):
+        yield model.says("given-later", f"has no `path`; what {_PUBLISHED} publishes has it elsewhere")
+    elif "path" not in model:
+        yield from lacks(model, "path", "missing-field", "needs `path`: what is registered")
+    yield from check_model(model)
+
+
 def check_model(model: At) -> Iterator[Finding]:
     """A model's path; a model of MLflow is a folder with an MLmodel file."""
     path = model["path"]
@@ -67,3 +90,12 @@ def check_model(model: At) -> Iterator[Finding]:
     there = path.beside(path.text)
     if model["type"].word == "mlflow_model" and exists(there) and not is_file(there / "MLmodel"):
         yield path.says("asset", f"there is no file MLmodel in {path.value!r}; an mlflow_model has one")
+
+
+def check_import(data: At) -> Iterator[Finding]:
+    """What a data import reads."""
+    source = data["source"]
+    if source["type"].word == "database" and not {"query", "stored_procedure"} & set(source.names()):
+        yield source.says("missing-field", "needs `query` or `stored_procedure`")
+    if source["type"].word == "file_system" and "path" not in source:
+        yield source.says("missing-field", "needs `path`: what is imported")

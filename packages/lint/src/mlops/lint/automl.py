@@ -11,6 +11,9 @@ from mlops.lint.node import At
 from mlops.lint.sweep import check_space
 
 _COUNTS = ("max_trials", "max_concurrent_trials", "timeout_minutes", "trial_timeout_minutes", "max_nodes")
+_ALL_CORES = -1
+_OF_FORECASTS = {"forecast_horizon": 1, "target_lags": 1, "target_rolling_window_size": 2, "cv_step_size": 1}
+"""The least number of periods; `seasonality` may be none."""
 _PAIRS = (
     ("max_concurrent_trials", "max_trials", "is more than max_trials"),
     ("trial_timeout_minutes", "timeout_minutes", "is longer than timeout_minutes"),
@@ -30,6 +33,9 @@ def check_automl(job: At) -> Iterator[Finding]:
     limits = job["limits"]
     for field in _COUNTS:
         yield from at_least(limits[field], 1, "task")
+    cores = limits["max_cores_per_trial"]
+    if cores.number is not None and cores.number < 1 and cores.number != _ALL_CORES:
+        yield cores.says("task", f"must be at least 1, or -1 for all cores; got {cores.value!r}")
     for smaller, larger, why in _PAIRS:
         low, high = limits[smaller].number, limits[larger].number
         if low is not None and high is not None and low > high:
@@ -52,4 +58,6 @@ def _forecasting(settings: At) -> Iterator[Finding]:
     horizon = settings["forecast_horizon"]
     if horizon.text is not None and horizon.word != "auto" and horizon.number is None:
         yield horizon.says("task", f"must be auto or a number of periods; got {horizon.value!r}")
-    yield from at_least(horizon, 1, "task")
+    for field, least in _OF_FORECASTS.items():
+        for place in [settings[field], *settings[field].elements()]:
+            yield from at_least(place, least, "task")

@@ -62,6 +62,7 @@ def _schedule(top: At, kind: str, files: Files) -> Iterator[Finding]:
         yield from check_job(job, kind_of(job.value), files)
     if kind == "schedule.import":
         yield from check_asset(top["import_data"])
+        yield from asset.check_import(top["import_data"])
 
 
 _CHECKS: dict[str, Callable[[At, str, Files], Iterable[Finding]]] = {
@@ -73,8 +74,13 @@ _CHECKS: dict[str, Callable[[At, str, Files], Iterable[Finding]]] = {
     "compute": cluster.check_compute,
     "datastore": lambda top, kind, files: cluster.check_datastore(top),
     "schedule": _schedule,
+    "data.import": lambda top, kind, files: [
+        *asset.check_names(top),
+        *asset.check_data(top),
+        *asset.check_import(top),
+    ],
     "data": lambda top, kind, files: [*asset.check_names(top), *asset.check_data(top)],
-    "model": lambda top, kind, files: [*asset.check_names(top), *asset.check_model(top)],
+    "model": lambda top, kind, files: [*asset.check_names(top), *asset.check_registered(top)],
     "environment": lambda top, kind, files: [*asset.check_names(top), *environment_fields(top)],
     "feature_set": lambda top, kind, files: features.check_feature_set(top, files),
     "feature_store": lambda top, kind, files: features.check_feature_store(top),

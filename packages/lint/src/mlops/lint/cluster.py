@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator
 
-from mlops.lint.cron import cron_problem
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.machine import at_least, between, check_size
-from mlops.lint.monitor import DURATION
+from mlops.lint.monitor import minutes_of
 from mlops.lint.node import At
-from mlops.lint.references import is_remote
+from mlops.lint.references import is_placeholder, is_remote
+from mlops.lint.schedule import check_trigger
+from mlops.spec.near import nearest
 
+_IDLE = (15, 4320)
+"""Minutes after which a compute instance may be shut down: a quarter of an hour to three days."""
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,22}[a-zA-Z0-9]")
 _OF_STORES = {
     "name": (re.compile(r"[A-Za-z0-9_]{1,255}"), "letters, digits and '_'"),
     "account_name": (re.compile(r"[a-z0-9]{3,24}"), "3 to 24 small letters and digits"),
     "container_name": (
-        re.compile(r"\$?[a-z0-9](?:-?[a-z0-9]){2,62}"),
+        re.compile(r"\$?(?=.{3,63}\Z)[a-z0-9](?:-?[a-z0-9])+"),
         "3 to 63 small letters, digits and single '-'",
     ),
+    **dict.fromkeys(
+        ("filesystem", "file_share_name"),
+        (re.compile(r"(?=.{3,63}\Z)[a-z0-9](?:-?[a-z0-9])+"), "3 to 63 small letters, digits and single '-'"),
+    ),
 }
+_GUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+_ALMOST_GUID = re.compile(r"[0-9a-f-]{24,}", re.IGNORECASE)
+"""A name that waits to be filled in is none."""
 _REGIONS = tuple(
     """
     australiacentral australiaeast australiasoutheast austriaeast belgiumcentral brazilsouth
@@ -61,13 +70,14 @@ def check_compute(compute: At, kind: str, files: Files) -> Iterator[Finding]:
         yield compute["min_instances"].says("scale", f"is more than max_instances ({most:g})")
     yield from at_least(compute["idle_time_before_scale_down"], 0, "out-of-range")
     idle = compute["idle_time_before_shutdown"]
-    if idle.text is not None and not DURATION.fullmatch(idle.text):
+    waits = minutes_of(idle.text) if idle.text is not None else _IDLE[0]
+    if waits is None:
         yield idle.says("window", f"must be a duration such as PT30M; got {idle.value!r}")
-    yield from between(compute["idle_time_before_shutdown_minutes"], 15, 4320, "out-of-range")
+    elif not _IDLE[0] <= waits <= _IDLE[1]:
+        yield idle.says("out-of-range", f"must be from PT15M to P3D; got {idle.value!r}")
+    yield from between(compute["idle_time_before_shutdown_minutes"], *_IDLE, "out-of-range")
     for schedule in compute.at("schedules", "compute_start_stop").elements():
-        expression = schedule.at("trigger", "expression")
-        if expression.text is not None and (why := cron_problem(expression.text, parts=False)):
-            yield expression.says("cron", why)
+        yield from check_trigger(schedule["trigger"], parts=False)
 
 
 def check_datastore(store: At) -> Iterator[Finding]:
@@ -76,6 +86,10 @@ def check_datastore(store: At) -> Iterator[Finding]:
         place = store[field]
         if place.text is not None and not is_remote(place.text) and not pattern.fullmatch(place.text):
             yield place.says("bad-name", f"must be {allowed}; got {place.value!r}")
+    for field in ("tenant_id", "client_id"):
+        place = store["credentials"][field]
+        if place.text is not None and _ALMOST_GUID.fullmatch(place.text) and not _GUID.fullmatch(place.text):
+            yield place.says("wrong-value", f"is no GUID, which has 8-4-4-4-12 digits; got {place.value!r}")
     protocol = store["protocol"]
     if protocol.text is not None and protocol.word not in _SCHEMES:
         yield protocol.says("wrong-value", f"must be https, wasbs or abfss; got {protocol.value!r}")
@@ -83,9 +97,21 @@ def check_datastore(store: At) -> Iterator[Finding]:
 
 def check_registry(registry: At) -> Iterator[Finding]:
     """A registry's places."""
+    yield from _region(registry["location"])
+    if registry["replication_locations"].value == []:
+        yield registry["replication_locations"].says("missing-field", "needs at least one location")
     for place in registry["replication_locations"].elements():
+        yield from _region(place["location"])
         if isinstance(place.value, dict) and "location" not in place:
             yield place.says("missing-field", "needs `location`")
+
+
+def _region(place: At) -> Iterator[Finding]:
+    region = place.word.replace(" ", "")
+    meant = nearest(region, _REGIONS, 0.85)
+    if region and region not in _REGIONS and meant:
+        message = f"there is no region {place.value!r}; did you mean {meant!r}?"
+        yield place.says("wrong-value", message)
 
 
 def _outbound(rule: At) -> Iterator[Finding]:
@@ -93,6 +119,12 @@ def _outbound(rule: At) -> Iterator[Finding]:
     kind = rule["type"]
     if kind.text is not None and kind.word not in _RULES:
         yield kind.says("wrong-value", f"must be one of {', '.join(_RULES)}; got {kind.value!r}")
+    host = rule["destination"]
+    if host.text is not None and ("/" in host.text or ":" in host.text) and not is_placeholder(host.text):
+        yield host.says("wrong-value", f"must be the name of a host, as *.example.com; got {host.value!r}")
+    target = rule.at("destination", "service_resource_id")
+    if target.text is not None and not is_remote(target.text):
+        yield target.says("bad-reference", f"must be /subscriptions/…, a resource's id; got {target.value!r}")
     protocol, ports = rule.at("destination", "protocol"), rule.at("destination", "port_ranges")
     if protocol.text is not None and protocol.word not in _PROTOCOLS:
         yield protocol.says("wrong-value", f"must be TCP, UDP, ICMP or *; got {protocol.value!r}")
@@ -111,12 +143,8 @@ def check_workspace(workspace: At) -> Iterator[Finding]:
     """A workspace's name, region and rules of its network."""
     for rule in workspace.at("managed_network", "outbound_rules").elements():
         yield from _outbound(rule)
-    name, place = workspace["name"], workspace["location"]
-    region = place.word.replace(" ", "")
-    near = difflib.get_close_matches(region, _REGIONS, cutoff=0.85)
-    if region and region not in _REGIONS and near:
-        message = f"there is no region {place.value!r}; did you mean {near[0]!r}?"
-        yield place.says("wrong-value", message)
+    yield from _region(workspace["location"])
+    name = workspace["name"]
     if name.text is not None and not _WORKSPACE.fullmatch(name.text) and "<" not in name.text:
         message = f"must be 2 to 33 letters, digits, '-' or '_', not starting with these; got {name.value!r}"
         yield name.says("bad-name", message)

@@ -30,6 +30,8 @@ _BRINGS = re.compile(
     r"\b(git|wget|curl|unzip|tar|cp|mv|ln|azcopy|gsutil|aws|touch|tee|mkdir|cat|echo|jupyter)\b"
 )
 """Programs that may bring the script along that a later part of the command runs."""
+_SERVICES = ("jupyter_lab", "ssh", "tensor_board", "vs_code", "ray_dashboard", "custom")
+_PLAIN_SERVICES = {name.replace("_", "") for name in (*_SERVICES, "studio", "tracking")}
 _OF_DISTRIBUTION = {
     "pytorch": {"process_count_per_instance"},
     "mpi": {"process_count_per_instance"},
@@ -67,6 +69,9 @@ def check_run(work: At, files: Files, *, declared: bool = False) -> Iterator[Fin
     yield from check_variables(work["environment_variables"])
     for _, service in work["services"].fields():
         yield from between(service["port"], 1, 65535, "out-of-range")
+        kind = service["type"]
+        if kind.word and kind.word.replace("_", "") not in _PLAIN_SERVICES and not is_remote(kind.word):
+            yield kind.says("wrong-value", f"must be one of {', '.join(_SERVICES)}; got {kind.value!r}")
     yield from check_distribution(work["distribution"])
     yield from at_least(work.at("limits", "timeout"), 1, "out-of-range")
 

@@ -9,6 +9,7 @@ import yaml
 
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
+from mlops.lint.machine import between
 from mlops.lint.node import At, is_file, is_folder
 from mlops.lint.references import check_asset, is_remote
 from mlops.lint.shape import check_shape
@@ -61,6 +62,8 @@ def environment_fields(place: At) -> Iterator[Finding]:
     if "conda_file" in place and "build" in place:
         yield conda.says("image-and-build", "`conda_file` belongs to `image`; a build has its Dockerfile")
     yield from _build(build)
+    for route in ("liveness_route", "readiness_route", "scoring_route"):
+        yield from between(place["inference_config"][route]["port"], 1, 65535, "out-of-range")
 
 
 def _conda(conda: At) -> Iterator[Finding]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mlops.lint.files import Files
@@ -9,13 +10,17 @@ from mlops.lint.finding import Finding
 from mlops.lint.machine import check_size
 from mlops.lint.monitor import check_told
 from mlops.lint.node import At, is_file, is_folder
-from mlops.lint.references import check_asset, check_path, is_remote
+from mlops.lint.references import check_asset, check_path, is_placeholder, is_remote
+from mlops.lint.schedule import check_trigger
+from mlops.lint.spark import check_runtime
 
+_ENTITY = re.compile(r"azureml:(?:[^:/]+:[^:/]+|/.+)", re.IGNORECASE)
 _COLUMN_TYPES = ("string", "integer", "long", "float", "double", "binary", "datetime", "boolean")
 
 
 def check_feature_store(store: At) -> Iterator[Finding]:
     """Each half of a feature store has the one kind of storage that Azure ML has for it."""
+    yield from check_runtime(store.at("compute_runtime", "spark_runtime_version"))
     for half, wanted in (("offline_store", "azure_data_lake_gen2"), ("online_store", "redis")):
         kind = store[half]["type"]
         if kind.text is not None and kind.word != wanted:
@@ -39,9 +44,13 @@ def check_feature_set(feature_set: At, files: Files) -> Iterator[Finding]:
     settings = feature_set["materialization_settings"]
     yield from check_size(settings.at("resource", "instance_type"), files)
     yield from check_told(settings["notification"])
+    yield from check_trigger(settings["schedule"])
     for entity in feature_set["entities"].elements():
-        yield from check_asset(entity)
-        if entity.text is not None and not is_remote(entity.text):
+        if entity.text is None or is_placeholder(entity.text):
+            continue
+        if _ENTITY.fullmatch(entity.text):
+            yield from check_asset(entity)
+        else:
             yield entity.says("bad-reference", f"must be azureml:<name>:<version>; got {entity.value!r}")
     if path.text is not None and not is_remote(path.text):
         folder = path.beside(path.text)

@@ -28,6 +28,18 @@ def comes_later(path: Path, named: str, file: Path) -> str:
     return f"{maker} speaks of it" if maker else ""
 
 
+def command_gives(field: str, file: Path) -> str:
+    """The script or page beside `file` that gives it a field by `--set field=…`; empty when none does."""
+    given = re.compile(
+        rf"(?<![\w.-]){re.escape(file.name)}(?![\w.-]).*--set\s.*(?<![\w.]){re.escape(field)}(?:\.[\w.]+)?="
+    )
+    for script in _scripts(file):
+        lines = re.sub(r"[\\`]\s*\n", " ", _read(script)).splitlines()
+        if any(given.search(line) for line in lines):
+            return script.name
+    return ""
+
+
 def git_ignores(path: Path) -> bool:
     """Whether a `.gitignore` of the repository around `path` names it."""
     for folder, relative in _around(path):
@@ -72,15 +84,16 @@ def _maker(named: str, file: Path) -> str:
         words = "|".join(re.escape(name) for name in sorted(names))
         pattern = rf"(?<![\w-])(?:{words})(?![\w-])"
     spoken = re.compile(pattern)
+    return next((script.name for script in _scripts(file) if spoken.search(_read(script))), "")
+
+
+def _scripts(file: Path) -> list[Path]:
+    """Scripts and pages beside a file."""
     try:
-        beside = sorted(path.name for path in file.parent.iterdir())
+        beside = sorted(file.parent.iterdir())
     except OSError:
-        return ""
-    for name in beside:
-        place = file.parent / name
-        if name.lower().endswith(_SCRIPTS) and is_file(place) and spoken.search(_read(place)):
-            return name
-    return ""
+        return []
+    return [path for path in beside if path.name.lower().endswith(_SCRIPTS) and is_file(path)]
 
 
 def _read(file: Path) -> str:

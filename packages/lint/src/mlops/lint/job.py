@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from mlops.lint.asset import check_input, check_names
+from mlops.lint.asset import check_input, check_names, check_output
 from mlops.lint.automl import check_automl
 from mlops.lint.command import check_placeholders, check_run, check_used, check_work
 from mlops.lint.files import Files
@@ -15,7 +15,7 @@ from mlops.lint.machine import check_resources
 from mlops.lint.node import At
 from mlops.lint.parallel import check_batches, check_parallel
 from mlops.lint.pipeline import Scope, check_given, check_wiring, scope_of
-from mlops.lint.references import check_compute_name
+from mlops.lint.references import check_compute_name, lacks
 from mlops.lint.spark import check_conf, check_place, check_spark, check_whole_conf
 from mlops.lint.sweep import check_sweep
 from mlops.lint.values import check_ports
@@ -52,6 +52,8 @@ def check_pipeline(top: At, files: Files) -> Iterator[Finding]:
     """A pipeline job: its jobs, or the pipeline component that it runs."""
     for _, value in top["inputs"].fields():
         yield from check_input(value)
+    for _, value in top["outputs"].fields():
+        yield from check_output(value)
     if "component" in top and "jobs" not in top:
         face = interface_of(top, files)
         yield from face.findings
@@ -92,6 +94,8 @@ def _node(node: At, own: bool, scope: Scope, files: Files, *, compute: bool) -> 
     if kind in FLOW:
         return
     yield from check_compute_name(node["compute"])
+    for _, value in node["outputs"].fields():
+        yield from check_output(value)
     if kind in _NEEDS_COMPUTE and not compute and not _runs(node):
         message = "has no `compute`, and settings.default_compute is unset"
         yield node.says("no-compute", message)
@@ -177,6 +181,8 @@ def check_job(job: At, kind: str, files: Files) -> Iterator[Finding]:
         return
     for _, value in job["inputs"].fields():
         yield from check_input(value)
+    for _, value in job["outputs"].fields():
+        yield from check_output(value)
     if kind == "job.command":
         yield from _command(job, files)
     elif kind == "job.spark":
@@ -190,4 +196,4 @@ def check_job(job: At, kind: str, files: Files) -> Iterator[Finding]:
         yield from _trial(job, files)
         if not _runs(job):
             message = "has no `compute`; without one it needs resources.instance_type (serverless)"
-            yield job.says("no-compute", message)
+            yield from lacks(job, "compute", "no-compute", message)

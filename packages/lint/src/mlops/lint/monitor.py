@@ -10,11 +10,21 @@ from mlops.lint.finding import Finding
 from mlops.lint.machine import at_least
 from mlops.lint.node import At
 from mlops.lint.references import check_asset, is_placeholder
-from mlops.lint.spark import INSTANCE_TYPES, RUNTIMES
+from mlops.lint.spark import INSTANCE_TYPES, check_runtime
 
 DURATION = re.compile(
-    r"P(?=\d|T\d)(?:\d+Y)?(?:\d+M)?(?:\d+W)?(?:\d+D)?(?:T(?=\d)(?:\d+H)?(?:\d+M)?(?:\d+(?:\.\d+)?S)?)?"
+    r"P(?=\d|T\d)(?:(?P<years>\d+)Y)?(?:(?P<months>\d+)M)?(?:(?P<weeks>\d+)W)?(?:(?P<days>\d+)D)?"
+    r"(?:T(?=\d)(?:(?P<hours>\d+)H)?(?:(?P<minutes>\d+)M)?(?:(?P<seconds>\d+(?:\.\d+)?)S)?)?"
 )
+_MINUTES = {
+    "years": 525_600,
+    "months": 43_200,
+    "weeks": 10_080,
+    "days": 1_440,
+    "hours": 60,
+    "minutes": 1,
+    "seconds": 1 / 60,
+}
 _DEPLOYMENT = re.compile(r"azureml:[^:/\s]+:[^:/\s]+|azureml:/subscriptions/.+", re.IGNORECASE)
 _EMAIL = re.compile(r"[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s.,;<>]{2,}")
 _SHARES = (
@@ -38,15 +48,19 @@ _SHARES = (
 _WINDOWS = ("lookback_window_size", "lookback_window_offset")
 
 
+def minutes_of(duration: str) -> float | None:
+    """The minutes of a duration such as PT30M, a month as 30 days; None when it is none."""
+    match = DURATION.fullmatch(duration)
+    return match and sum(float(match[part] or 0) * minutes for part, minutes in _MINUTES.items())
+
+
 def check_monitor(monitor: At) -> Iterator[Finding]:
     """Problems of the `create_monitor` part, of which Azure ML says nothing before the first run."""
     compute = monitor["compute"]
     size = compute["instance_type"]
     if size.text is not None and size.word not in INSTANCE_TYPES:
         yield size.says("vm-size", f"must be one of {', '.join(INSTANCE_TYPES)}; got {size.value!r}")
-    runtime = compute["runtime_version"]
-    if isinstance(runtime.value, str | int | float) and str(runtime.value) not in RUNTIMES:
-        yield runtime.says("spark", f"must be one of {', '.join(RUNTIMES)}; got {runtime.value!r}")
+    yield from check_runtime(compute["runtime_version"])
     yield from check_asset(monitor.at("monitoring_target", "model_id"))
     yield from _deployment(monitor.at("monitoring_target", "endpoint_deployment_id"))
     for _, signal in monitor["monitoring_signals"].fields():

@@ -14,9 +14,8 @@ from mlops.lint.interface import FLOW, Interface, described, interface_of, kind_
 from mlops.lint.node import At, texts
 from mlops.lint.references import check_path
 from mlops.lint.shape import unknown
-from mlops.lint.values import DATA, PRIMITIVE, fits, mismatch, type_of_port
+from mlops.lint.values import DATA, PRIMITIVE, check_port_name, fits, mismatch, type_of_port
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _JOB = re.compile(r"[a-z_][a-z0-9_]*")
 _BOUND = ("inputs", "outputs", "compute")
 _OWN_HOLES = ("command", "args", "append_row_to", "input_data", "component", "trial", "task")
@@ -84,17 +83,10 @@ def _names(scope: Scope) -> Iterator[Finding]:
         if not _JOB.fullmatch(name):
             message = f"{name!r} must be small letters, digits and '_', not starting with a digit"
             yield place.says("bad-name", message)
-    for field in ("inputs", "outputs"):
-        for name, place in scope.top[field].fields():
-            if not _NAME.fullmatch(name):
-                message = f"{name!r} must be letters, digits and '_', not starting with a digit"
-                yield place.says("bad-name", message)
-    for node in scope.jobs.values():
+    for owner in (scope.top, *scope.jobs.values()):
         for field in ("inputs", "outputs"):
-            for name, place in node[field].fields():
-                if not _NAME.fullmatch(name):
-                    message = f"{name!r} must be letters, digits and '_', not starting with a digit"
-                    yield place.says("bad-name", message)
+            for name, place in owner[field].fields():
+                yield from check_port_name(place, name)
 
 
 def check_given(node: At, face: Interface, scope: Scope | None) -> Iterator[Finding]:

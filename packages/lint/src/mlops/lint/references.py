@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from mlops.lint.finding import Finding
-from mlops.lint.ignored import comes_later
+from mlops.lint.ignored import comes_later, command_gives
 from mlops.lint.node import At, exists, shown
+from mlops.spec.near import nearest
 
 _NAME = r"[A-Za-z0-9_.\-/ ]+"
 _SHORT = re.compile(rf"azureml:(?P<name>{_NAME})(?::(?P<version>[^:@]+)|@(?P<label>[^:@]+))?")
@@ -72,9 +72,9 @@ def check_asset(place: At) -> Iterator[Finding]:
 def _address(place: At, reference: str) -> Iterator[Finding]:
     """The first word of a long address, and a path of a datastore."""
     first, _, rest = reference[len("azureml:") :].lstrip("/").partition("/")
-    near = difflib.get_close_matches(first.lower(), _FIRST, cutoff=0.75)
-    if first.lower() not in _FIRST and near:
-        message = f"{reference!r} cannot be read: after azureml:// stands {near[0]!r}, not {first!r}"
+    meant = nearest(first.lower(), _FIRST, 0.75)
+    if first.lower() not in _FIRST and meant:
+        message = f"{reference!r} cannot be read: after azureml:// stands {meant!r}, not {first!r}"
         yield place.says("bad-reference", message)
     elif first.lower() == "datastores" and not re.fullmatch(r"[^/]+(/|/paths(/.*)?)?", rest):
         message = f"{reference!r} is no path of a datastore; write azureml://datastores/<name>/paths/<path>"
@@ -85,10 +85,18 @@ def _scheme(place: At, path: str) -> Iterator[Finding]:
     """`htps://…`: an address that nothing opens."""
     scheme, there, _ = path.partition("://")
     if there and re.fullmatch(r"\w+", scheme) and scheme.lower() not in _SCHEMES:
-        near = difflib.get_close_matches(scheme.lower(), _SCHEMES, cutoff=0.7)
-        if near:
-            message = f"{path!r}: there is no scheme {scheme}://; did you mean {near[0]}://?"
+        meant = nearest(scheme.lower(), _SCHEMES, 0.7)
+        if meant:
+            message = f"{path!r}: there is no scheme {scheme}://; did you mean {meant}://?"
             yield place.says("bad-reference", message)
+
+
+def lacks(place: At, field: str, rule: str, message: str) -> Iterator[Finding]:
+    """A file without a field that it needs; a note where a script beside it gives the field."""
+    if not place.loc and (script := command_gives(field, place.path)):
+        yield place.says("given-later", f"has no `{field}`; {script} gives it on the command line")
+    else:
+        yield place.says(rule, message)
 
 
 def check_compute_name(place: At, what: str = "compute") -> Iterator[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
@@ -16,6 +15,7 @@ from mlops.lint.pipeline import scope_of, takers
 from mlops.lint.references import check_asset, check_path, is_remote
 from mlops.lint.time_zones import known
 from mlops.lint.values import PRIMITIVE, mismatch, type_of_port
+from mlops.spec.near import hint
 
 _LONGEST = {"minute": 525_600, "hour": 8_760, "day": 365, "week": 52, "month": 12}
 _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
@@ -31,14 +31,19 @@ def check_schedule(schedule: At) -> Iterator[Finding]:
         yield kind.says("wrong-value", f"must be 'cron' or 'recurrence'; got {kind.value!r}")
     if not {"create_job", "create_monitor", "import_data"} & set(schedule.names()):
         yield schedule.says("missing-field", "needs `create_job`")
+    yield from check_trigger(trigger)
+    yield from _job(schedule["create_job"])
+
+
+def check_trigger(trigger: At, *, parts: bool = True) -> Iterator[Finding]:
+    """A crontab or recurrence, its zone and its window. `parts`: days and months of a crontab are ignored."""
     expression = trigger["expression"]
-    if expression.text is not None and (why := cron_problem(expression.text)):
+    if expression.text is not None and (why := cron_problem(expression.text, parts=parts)):
         yield expression.says("cron", why)
     yield from _zone(trigger["time_zone"])
     yield from _window(trigger)
     if trigger["type"].word == "recurrence":
         yield from _recurrence(trigger)
-    yield from _job(schedule["create_job"])
 
 
 def _zone(place: At) -> Iterator[Finding]:
@@ -110,10 +115,10 @@ def check_started(job: At, files: Files) -> Iterator[Finding]:
     scope = scope_of(top, files)
     for name, place in job["inputs"].fields():
         if name not in declared:
-            near = difflib.get_close_matches(name, declared)
-            hint = f"; did you mean {near[0]!r}?" if near else ""
             there = ", ".join(declared) or "none"
-            yield place.says("unknown-input", f"the job has no input {name!r}; it has: {there}{hint}")
+            yield place.says(
+                "unknown-input", f"the job has no input {name!r}; it has: {there}{hint(name, declared)}"
+            )
             continue
         if place.value is None or isinstance(place.value, dict | list):
             continue

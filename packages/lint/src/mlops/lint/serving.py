@@ -13,7 +13,8 @@ from mlops.lint.finding import Finding
 from mlops.lint.machine import at_least, between, check_size
 from mlops.lint.node import At
 from mlops.lint.parallel import check_entry
-from mlops.lint.references import check_asset, check_compute_name, check_path, is_remote
+from mlops.lint.references import check_asset, check_compute_name, check_path, is_remote, lacks
+from mlops.lint.shape import unknown
 
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{1,30}[a-zA-Z0-9]")
 _QUANTITY = re.compile(r"(?P<number>\d+(?:\.\d+)?)(?P<unit>m|[kKMGTPE]i?)?")
@@ -23,6 +24,7 @@ _TIMEOUT_MS = 180_000
 _INSTANCES = 50
 _MIRROR = 50
 _BATCHES = (("mini_batch_size", 1), ("max_concurrency_per_instance", 1), ("error_threshold", -1))
+_OF_PIPELINES = ("continue_on_step_failure", "default_compute", "default_datastore", "force_rerun")
 _LEVELS = ("debug", "info", "warning")
 _PROBES = (
     ("initial_delay", 0),
@@ -44,7 +46,8 @@ def check_online_endpoint(endpoint: At, kind: str) -> Iterator[Finding]:
     """Traffic is whole percents that sum to 100 (or 0); mirror is at most 50 to one that is not live."""
     yield from check_name(endpoint["name"])
     if kind == "endpoint.kubernetes" and "compute" not in endpoint:
-        yield endpoint.says("no-compute", "a Kubernetes endpoint needs `compute`, azureml:<cluster>")
+        message = "a Kubernetes endpoint needs `compute`, azureml:<cluster>"
+        yield from lacks(endpoint, "compute", "no-compute", message)
     yield from check_compute_name(endpoint["compute"])
     yield from _identity(endpoint["identity"])
     yield from _shares(endpoint["traffic"])
@@ -204,9 +207,10 @@ def check_batch_deployment(deployment: At, files: Files) -> Iterator[Finding]:
             yield place.says("wrong-value", f"must be one of {', '.join(_LEVELS)}; got {place.value!r}")
     if not {"component", "job_definition"} & set(deployment.names()):
         if "compute" not in deployment:
-            yield deployment.says("no-compute", "needs `compute`: the cluster that the batches run on")
+            message = "needs `compute`: the cluster that the batches run on"
+            yield from lacks(deployment, "compute", "no-compute", message)
         if "model" not in deployment:
-            yield deployment.says("missing-field", "needs `model`: what scores the batches")
+            yield from lacks(deployment, "model", "missing-field", "needs `model`: what scores the batches")
 
 
 def check_pipeline_deployment(deployment: At) -> Iterator[Finding]:
@@ -215,9 +219,23 @@ def check_pipeline_deployment(deployment: At) -> Iterator[Finding]:
     yield from check_name(deployment["endpoint_name"])
     if "component" not in deployment and "job_definition" not in deployment:
         yield deployment.says("task", "needs `component` or `job_definition`")
+    yield from _settings(deployment["settings"])
     component = deployment["component"]
     if component.text is not None:
         if is_remote(component.text):
             yield from check_asset(component)
         else:
             yield from check_path(component, what="component")
+
+
+def _settings(settings: At) -> Iterator[Finding]:
+    """What the pipeline runs with; the service drops what it does not know."""
+    yield from check_compute_name(settings["default_compute"])
+    yield from check_compute_name(settings["default_datastore"], "datastore")
+    for name, place in settings.fields():
+        if name not in _OF_PIPELINES:
+            yield place.says("dropped-field", unknown(name, "setting", _OF_PIPELINES))
+    for name in ("continue_on_step_failure", "force_rerun"):
+        place = settings[name]
+        if place.there and str(place.value).lower() not in ("true", "false"):
+            yield place.says("wrong-type", f"must be true or false; got {place.value!r}")

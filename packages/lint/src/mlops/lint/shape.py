@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 from collections.abc import Iterable, Iterator
 from datetime import date
@@ -12,6 +11,7 @@ from typing import Any
 
 from mlops.lint.finding import Finding
 from mlops.lint.node import At, number_of
+from mlops.spec.near import hint
 
 Rule = dict[str, Any]
 _TRUE_OR_FALSE = ("true", "false", "t", "f", "yes", "no", "y", "n", "on", "off", "1", "0")
@@ -57,9 +57,7 @@ def fields_of(kind: str) -> list[str]:
 def unknown(name: str, kind: str, names: Iterable[str]) -> str:
     """The sentence for a name that is not among `names`."""
     known = sorted(names)
-    close = difflib.get_close_matches(name, known)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
-    return f"there is no {kind} {name!r}; there is: {', '.join(known) or 'none'}{hint}"
+    return f"there is no {kind} {name!r}; there is: {', '.join(known) or 'none'}{hint(name, known)}"
 
 
 def _object(place: At, name: str) -> Iterator[Finding]:
@@ -98,10 +96,8 @@ def _passed_on(name: str, key: str, shape: dict[str, Any]) -> bool:
 
 def _unknown(place: At, key: str, shape: dict[str, Any]) -> Finding:
     allowed = sorted(shape["fields"])
-    close = difflib.get_close_matches(key, allowed)
-    hint = f"; did you mean {close[0]!r}?" if close else ""
     fate = "which nobody refuses and nothing reads" if shape["drops"] else "which Azure ML refuses"
-    message = f"unknown field, {fate}; allowed: {', '.join(allowed)}{hint}"
+    message = f"unknown field, {fate}; allowed: {', '.join(allowed)}{hint(key, allowed)}"
     return place.says("dropped-field" if shape["drops"] else "unknown-field", message)
 
 

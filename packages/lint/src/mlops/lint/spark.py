@@ -65,10 +65,14 @@ def check_place(job: At) -> Iterator[Finding]:
         if field in job:
             yield job[field].says("spark", "a job of type spark has no such field; see its component")
     yield from _one_of(resources["instance_type"], INSTANCE_TYPES)
-    runtime = resources["runtime_version"]
-    text = str(runtime.value) if isinstance(runtime.value, str | int | float) else RUNTIMES[-1]
+    yield from check_runtime(resources["runtime_version"])
+
+
+def check_runtime(place: At) -> Iterator[Finding]:
+    """A version of Spark that Azure ML has: 3.4, also written 3.4.0."""
+    text = str(place.value) if isinstance(place.value, str | int | float) else RUNTIMES[-1]
     if "${{" not in text and ".".join(text.split(".")[:2]) not in RUNTIMES:
-        yield runtime.says("spark", f"must be one of {', '.join(RUNTIMES)}; got {runtime.value!r}")
+        yield place.says("spark", f"must be one of {', '.join(RUNTIMES)}; got {place.value!r}")
 
 
 def _one_of(place: At, allowed: tuple[str, ...]) -> Iterator[Finding]:

@@ -15,6 +15,7 @@ PRIMITIVE = ("integer", "number", "boolean", "string")
 _MODELS = ("uri_folder", "mlflow_model", "custom_model", "triton_model")
 _FOLDERS = ("mltable", *_MODELS)
 _KNOWN = {*DATA, *PRIMITIVE}
+_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHOLE = re.compile(r"[+-]?\d+")
 
 
@@ -70,8 +71,17 @@ def fits(produced: str, wanted: str) -> bool:
     return (wanted == "uri_folder" and produced in _FOLDERS) or (wanted in _MODELS and produced in _MODELS)
 
 
+def check_port_name(port: At, name: str) -> Iterator[Finding]:
+    """Azure ML takes port names of letters, digits and `_`."""
+    if not _NAME.fullmatch(name):
+        yield port.says("bad-name", f"{name!r} must be letters, digits and '_', not starting with a digit")
+
+
 def check_ports(component: At) -> Iterator[Finding]:
-    """Declared inputs: ends that cross, and a default that its own declaration refuses."""
+    """Declared ports: their names, ends that cross, and a default that its own declaration refuses."""
+    for side in ("inputs", "outputs"):
+        for name, port in component[side].fields():
+            yield from check_port_name(port, name)
     for name, port in component["inputs"].fields():
         least, most = port["min"].number, port["max"].number
         if least is not None and most is not None and least > most:

@@ -22,6 +22,12 @@ GONE = "(is not there)"
 """In place of a value: the field is taken out."""
 
 
+def at(text: str, folder: Path) -> At:
+    """The top of a file that is not written."""
+    document = Document(text, "x.yml")
+    return At(document, folder / "x.yml", (), document.value)
+
+
 @cache
 def document(name: str) -> Document:
     return Document(SHELF[name], name)

@@ -220,6 +220,14 @@ CASES = [
     ("pipeline-deployment.yml", {"component": "./none.yml"}, ["missing-file component"]),
     ("pipeline-deployment.yml", {"component": {}}, ["wrong-type component"]),
     ("pipeline-deployment.yml", {"component": "azureml:c:1"}, []),
+    ("pipeline-deployment.yml", {"settings.default_compute": "azureml:cpu:1"}, ["bad-reference settings.default_compute"]),
+    ("pipeline-deployment.yml", {"settings.default_datastore": "azureml:a:1"}, ["bad-reference settings.default_datastore"]),
+    ("pipeline-deployment.yml", {"settings.default_computes": "azureml:cpu"}, ["dropped-field settings.default_computes"]),
+    ("pipeline-deployment.yml", {"settings.continue_on_step_failure": "maybe"}, ["wrong-type settings.continue_on_step_failure"]),
+    ("pipeline-deployment.yml", {"settings.continue_on_step_failure": False}, []),
+    ("pipeline-deployment.yml", {"settings.force_rerun": "True"}, []),
+    ("pipeline-deployment.yml", {"settings.force_rerun": 1}, ["wrong-type settings.force_rerun"]),
+    ("pipeline-deployment.yml", {"settings": GONE}, []),
 ]  # fmt: skip
 
 

@@ -360,6 +360,41 @@ def test_what_comes_later_is_a_note(shelf, brought, text):
     assert [f.id for f in shelf.findings("data.yml")] == ["given-later"]
 
 
+@pytest.mark.parametrize(
+    ("script", "given"),
+    [
+        ("az ml batch-deployment create --file batch-deployment.yml --set model=azureml:freight:1", True),
+        (
+            "az ml batch-deployment create -f ./batch-deployment.yml \\\n  --set name=a \\\n  model=azureml:x:1",
+            True,
+        ),
+        (
+            "az ml batch-deployment create -f batch-deployment.yml \\\n  --set name=a \\\n  model=azureml:x:1",
+            True,
+        ),
+        ("az ml batch-deployment create -f batch-deployment.yml `\n  --set model.path=azureml:x:1", True),
+        ("az ml batch-deployment create -f batch-deployment.yml --set my_model=azureml:x:1", False),
+        ("az ml batch-deployment create -f batch-deployment.yml --set name=a\nmodel=b", False),
+        ("az ml batch-deployment create -f batch-deployment.yml model=b", False),
+        ("az ml batch-deployment create -f big-batch-deployment.yml --set model=azureml:freight:1", False),
+        ("az ml batch-deployment create -f batch-deployment.yml", False),
+    ],
+)
+def test_what_the_command_line_gives_is_a_note(shelf, script, given):
+    """A field that a script beside the file gives by `--set` is not missing."""
+    shelf.edit("batch-deployment.yml", "model: azureml:freight:1\n", "")
+    shelf.write("deploy.sh", script + "\n")
+    found = [(f.id, "deploy.sh" in f.message) for f in shelf.findings("batch-deployment.yml")]
+    assert found == [("given-later", True) if given else ("missing-field", False)]
+
+
+def test_a_model_that_a_tool_publishes_has_its_path_elsewhere(shelf):
+    shelf.edit("model.yml", "path: ./model\n", "")
+    assert [f.id for f in shelf.findings("model.yml")] == ["missing-field"]
+    shelf.write("asset.yaml", "spec: model.yml\n")
+    assert [f.id for f in shelf.findings("model.yml")] == ["given-later"]
+
+
 def test_one_mistake_is_told_once(shelf):
     """The shape and the check of what a field means may both see it: the better words stay."""
     text = "type: command\ncommand: echo\nenvironment: azureml:t:3\ncompute: azureml:c\ndistribution: {type: pytorch, worker_count: 2}\n"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import functools
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
@@ -13,6 +12,7 @@ import yaml
 from pydantic import BaseModel, ValidationError
 
 from mlops.errors import InvalidInput, Problem
+from mlops.spec.near import hint
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 Loc = tuple[str | int, ...]
@@ -277,9 +277,7 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
     kind, given = error["type"], error.get("input")
     if kind == "extra_forbidden":
         allowed = sorted(fields_at(model, loc[:-1]))
-        close = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
-        hint = f"; did you mean {close[0]!r}?" if close else ""
-        return loc, f"unknown field; allowed: {', '.join(allowed)}{hint}"
+        return loc, f"unknown field; allowed: {', '.join(allowed)}{hint(str(loc[-1]), allowed)}"
     if kind == "missing":
         return loc, "required, but not given"
     message = _plain(kind, error.get("ctx") or {}) or str(error["msg"]).removeprefix("Value error, ")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import InvalidInput, Problem, TargetError
+from mlops.serving.formats import canonical
 from mlops.serving.formats.elsewhere import code_in
 from mlops.serving.score.library import LibraryScorer
 from mlops.spec._yaml import Document
@@ -19,7 +20,7 @@ from mlops.spec.artifact import leads_outside
 from mlops.spec.schema import FILE, Library, ModelSchema
 from mlops.spec.tasks import is_values
 from mlops.steps import fidelity
-from mlops.steps.artifact import asked_of, described, dtypes_of, levels_of, stated
+from mlops.steps.artifact import MLMODEL, asked_of, described, dtypes_of, levels_of, stated
 from mlops.steps.estimators import labels
 from mlops.steps.sample import write as write_sample
 from mlops.usecase import pickled, trusted_types
@@ -32,7 +33,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FORMAT = "mlflow"
-MLMODEL = "MLmodel"
 
 
 def adopt(
@@ -57,6 +57,7 @@ def adopt(
             "say `pickled = True` in the use case and allow_code in the gates file"
         )
     shutil.copytree(made, folder, dirs_exist_ok=True)
+    canonical.described(folder / MLMODEL)
     inputs = rows[names]
     library = Library(
         format=f"{FORMAT}_code" if runs else FORMAT,

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 from mlops.errors import InvalidInput, TargetError
 from mlops.monitoring.rules import columns_of, unchecked
 from mlops.pretrained import used
-from mlops.serving.formats import PICKLE, Format, Saved, as_installed, find, format_of
+from mlops.serving.formats import PICKLE, Format, Saved, as_installed, canonical, find, format_of
 from mlops.serving.formats.sklearn import texts_alone
 from mlops.serving.score.core import OnnxScorer, Scorer
 from mlops.serving.score.inputs import KNOWN, matrix_type
@@ -41,6 +41,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+MLMODEL = "MLmodel"
 CODE = "code"
 """Where MLflow puts what travels with a model."""
 COMPARED_ROWS = 20_000
@@ -245,6 +246,7 @@ def _save(
             if refusal := _refusal(error):
                 raise refusal from None
             raise
+    canonical.described(folder / MLMODEL)
     if not (folder / CODE).is_dir() or schema.library is None:
         return schema
     library = schema.library.model_copy(

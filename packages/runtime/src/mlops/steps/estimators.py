@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import inspect
 import re
-import traceback
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +32,14 @@ _INSTEAD = {
     "VotingClassifier": "VotingClassifier(voting='soft')",
 }
 """What gives probabilities and is closest to it, by the class that gives none."""
+_NO_CLASSIFIER = {
+    "regressor": "a classifier, or say task = 'regression'",
+    "outlier_detector": "a class of your own in src/<model> that makes them of its scores "
+    "(docs/guides/tasks.md, Without labels)",
+    "clusterer": "a classifier, or say task = 'custom', whose answer may be the number of a cluster "
+    "(docs/guides/tasks.md, Without labels)",
+}
+"""The same for what scikit-learn does not call a classifier."""
 
 
 def usable(estimator: Any, task: Task) -> Any:
@@ -46,13 +52,24 @@ def usable(estimator: Any, task: Task) -> Any:
         )
     if not is_values(task) and not _gives_probabilities(estimator):
         last = type(_last(estimator)).__name__
-        instead = _INSTEAD.get(last, f"CalibratedClassifierCV({last}(…)), which learns them from its scores")
+        instead = _INSTEAD.get(last) or _instead_of(_last(estimator)) or f"CalibratedClassifierCV({last}(…))"
         raise InvalidInput(
             f"{last} gives no probabilities (predict_proba), and thresholds, metrics and gates of a "
             f"{task} model "
             f"need them; let `build` return {instead}"
         )
     return estimator
+
+
+def _instead_of(estimator: Any) -> str | None:
+    """What to return in place of something that is no classifier, whose scores nothing can calibrate."""
+    from sklearn.utils import get_tags
+
+    try:
+        kind = get_tags(estimator).estimator_type
+    except (AttributeError, TypeError):  # of another library, with the interface and no more
+        return None
+    return _NO_CLASSIFIER.get(kind or "")
 
 
 def _last(estimator: Any) -> Any:
@@ -171,15 +188,6 @@ def _group_argument(estimator: Any) -> str:
 
 _SAY_SO = ("lightgbm", "xgboost", "catboost", "sklearn", "torch", "statsmodels")
 """Libraries whose own errors are about what they were given."""
-
-
-def place_of(error: BaseException, folder: Path) -> str:
-    """Where in the Python files of `folder` an error came up: `prices/model.py, line 41`; else empty."""
-    told = ""
-    for frame in traceback.extract_tb(error.__traceback__):
-        if Path(frame.filename).is_relative_to(folder):
-            told = f"{folder.name}/{Path(frame.filename).relative_to(folder)}, line {frame.lineno}"
-    return told
 
 
 def refusal(error: Exception, inputs: pd.DataFrame) -> str | None:

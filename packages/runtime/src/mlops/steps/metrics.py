@@ -35,6 +35,7 @@ from mlops.steps.resampling import (
     resamples_of,
     roc_auc,
 )
+from mlops.usecase import package_folder, place_of
 
 Array = np.ndarray[Any, np.dtype[Any]]
 Extra = Callable[[Array, Array], Mapping[str, float]]
@@ -125,15 +126,17 @@ def labels_of(value: Any) -> list[str]:
 
 
 def _as_they_are(values: Any) -> Array:
-    """Numbers as float64, anything else as objects, one a row."""
-    try:
+    """Numbers as float64, also [n, k] where each row is a list of k of them; anything else as objects, one
+    a row."""
+    with contextlib.suppress(ValueError):  # lists of several lengths
         raw = np.asarray(values)
-    except ValueError:  # lists of several lengths
-        raw = np.empty(len(values), dtype=object)
-    if raw.dtype.kind in "iufb":
-        return raw.astype(np.float64)
-    objects = np.empty(len(raw), dtype=object)
-    objects[:] = list(values)
+        if raw.dtype == object:  # a column whose cells are lists
+            raw = np.array([np.asarray(value) for value in values])
+        if raw.dtype.kind in "iufb":
+            return raw.astype(np.float64)
+    objects = np.empty(len(values), dtype=object)
+    for row, value in enumerate(values):
+        objects[row] = value
     return objects
 
 
@@ -292,9 +295,13 @@ def intervals(
     point = scores.values()
     try:
         given = _own(extra, scores.truth, scores.prediction) if extra else {}
-    except (ValueError, ArithmeticError, LookupError) as error:
+    except InvalidInput:
+        raise
+    except Exception as error:  # noqa: BLE001 - the use case's own code, whose line is said
+        place = place_of(error, package_folder(extra.__module__)) if extra else ""
         raise InvalidInput(
-            f"the use case's `evaluate` failed on the {scores.rows} rows ({type(error).__name__}: {error}); "
+            f"the use case's `evaluate` failed on the {scores.rows} rows "
+            f"({': '.join(part for part in (place, type(error).__name__, str(error)) if part)}); "
             "leave a metric out where it is not defined"
         ) from None
     own = {name: value for name, value in given.items() if name not in point}

@@ -78,8 +78,8 @@ def _train(given: argparse.Namespace) -> None:
     from mlops import pretrained, tracking
     from mlops.steps import artifact, dataset
     from mlops.steps.adopted import adopt
-    from mlops.steps.estimators import fit, place_of, refusal, typed, usable
-    from mlops.usecase import Trains, load_usecase, package_folder
+    from mlops.steps.estimators import fit, refusal, typed, usable
+    from mlops.usecase import Trains, load_usecase, package_folder, place_of
 
     _require_clean(given.contract)
     params = dict(given.param)

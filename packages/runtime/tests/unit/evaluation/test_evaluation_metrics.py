@@ -7,7 +7,8 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn import metrics as reference
 
@@ -31,7 +32,7 @@ def binary(seed: int, rows: int = 300, digits: int = 2):
     return truth, prediction, generator.integers(0, 4, rows).astype(float)
 
 
-@settings(max_examples=50)
+@examples(15)
 @given(seed=st.integers(0, 10**6), digits=st.integers(1, 6))
 def test_binary_metrics_equal_scikit_learn_with_ties_and_weights(seed: int, digits: int):
     truth, prediction, weights = binary(seed, digits=digits)

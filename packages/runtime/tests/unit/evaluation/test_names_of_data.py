@@ -11,6 +11,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,10 +19,13 @@ from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
 from mlops import tracking
 from mlops.errors import InvalidInput
+from mlops.spec.schema import Column, ModelSchema
 from mlops.steps import _plots
-from mlops.steps.estimators import place_of
-from mlops.steps.metrics import Scores, intervals
+from mlops.steps.metrics import Scores, encode_truth, intervals
+from mlops.usecase import place_of
 
+CUSTOM = ModelSchema(model="kinds", task="custom", columns=[Column(name="x", type="number")])
+SCORES = Scores("custom", np.ones(5), np.ones(5))
 NAMES = (
     'size 5"',
     "temperature [°C]",
@@ -90,3 +94,41 @@ def test_an_error_names_the_line_of_the_use_case(tmp_path: Path):
     except ValueError as error:
         assert place_of(error, package) == "prices/model.py, line 2"
         assert place_of(error, Path(sys.prefix)) == ""
+
+
+@pytest.mark.parametrize("error", [TypeError, AttributeError, ZeroDivisionError])
+def test_whatever_evaluate_raises_is_a_sentence_that_names_its_line(error: type[Exception]):
+    def failing(truth: object, prediction: object) -> dict[str, float]:
+        raise error("no")
+
+    with pytest.raises(InvalidInput, match=rf"test_names_of_data\.py, line \d+: {error.__name__}: no"):
+        intervals(
+            Scores("custom", np.ones(5), np.ones(5)), confidence=0.9, resamples=5, seed=1, extra=failing
+        )
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]],
+        pd.Series([[1, 2, 3], [4, 5, 6]]),
+        pd.Series([np.arange(1.0, 4), np.arange(4.0, 7)]),
+    ],
+)
+def test_lists_of_numbers_are_a_table_also_where_an_answer_is_one_number(rows: object):
+    """A clustering is judged by the rows themselves, and answers which cluster."""
+    found = encode_truth(
+        ModelSchema(model="kinds", task="custom", columns=[Column(name="x", type="number")]), rows
+    )
+    assert found.tolist() == [[1, 2, 3], [4, 5, 6]]
+
+
+@pytest.mark.parametrize(
+    "rows", [[["a", "b"], ["c", "d"]], [[1.0], [1.0, 2.0]], ["x", "y"], pd.Series([None, 3.0], dtype=object)]
+)
+def test_other_targets_stay_what_they_are(rows: list[object]):
+    found = encode_truth(
+        ModelSchema(model="kinds", task="custom", columns=[Column(name="x", type="number")]), rows
+    )
+    assert found.shape == (2,)
+    assert list(found) == list(rows)

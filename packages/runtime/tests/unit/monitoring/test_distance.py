@@ -6,7 +6,8 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from scipy import stats
@@ -22,7 +23,7 @@ from mlops.monitoring.distance import (
 )
 
 # A busy machine is no reason to fail.
-CALM = settings(max_examples=60, suppress_health_check=[HealthCheck.too_slow])
+CALM = examples(20, suppress_health_check=[HealthCheck.too_slow])
 
 counts = hnp.arrays(np.int64, st.integers(2, 12), elements=st.integers(0, 10_000)).filter(
     lambda c: c.sum() > 0

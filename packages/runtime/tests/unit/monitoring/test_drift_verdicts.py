@@ -17,7 +17,6 @@ from mlops.monitoring.scan import ColumnFacts
 from mlops.monitoring.thresholds import Rules
 from mlops.spec.schema import Column
 
-WINDOWS = 1000
 LEVEL = 0.05
 TESTS = {
     "numerical": {"two_sample_kolmogorov_smirnov_test": LEVEL},
@@ -74,23 +73,24 @@ def none(p_values: list[float]) -> list[float]:
     return p_values
 
 
-def test_correction_keeps_false_alarms_at_its_level(reference: Profile):
+@pytest.mark.parametrize("windows", [150, pytest.param(3000, marks=pytest.mark.slow)])
+def test_correction_keeps_false_alarms_at_its_level(reference: Profile, windows: int):
     """Without it one window in four would be a false alarm; the same windows prove both."""
     generator = np.random.default_rng(2)
     rules = Rules(TESTS)
     corrected = raw = 0
-    for _ in range(WINDOWS):
+    for _ in range(windows):
         found = facts(reference, draw(generator, 500))
         corrected += any(s.verdict == "breach" for s in drift(reference, found, rules, CORRECTIONS["holm"]))
         raw += any(s.verdict == "breach" for s in drift(reference, found, rules, none))
-    allowed = LEVEL + 3 * np.sqrt(LEVEL * (1 - LEVEL) / WINDOWS)
-    assert corrected / WINDOWS <= allowed, f"{corrected} false alarms in {WINDOWS} quiet windows"
-    assert raw / WINDOWS > 2 * allowed, "the simulation must be one that needs a correction"
+    allowed = LEVEL + 3 * np.sqrt(LEVEL * (1 - LEVEL) / windows)
+    assert corrected / windows <= allowed, f"{corrected} false alarms in {windows} quiet windows"
+    assert raw / windows > 2 * allowed, "the simulation must be one that needs a correction"
 
 
 def test_effect_and_test_together_are_silent_on_quiet_windows(reference: Profile):
     generator = np.random.default_rng(3)
-    found = [alarms(reference, draw(generator, 500), Rules(BOTH), "holm") for _ in range(300)]
+    found = [alarms(reference, draw(generator, 500), Rules(BOTH), "holm") for _ in range(60)]
     assert not any(found)
 
 
@@ -101,10 +101,10 @@ def test_a_true_drift_is_found_and_named(
 ):
     generator = np.random.default_rng(4)
     found = [
-        alarms(reference, draw(generator, rows, shift, column), Rules(TESTS), correction) for _ in range(100)
+        alarms(reference, draw(generator, rows, shift, column), Rules(TESTS), correction) for _ in range(20)
     ]
-    assert sum(column in names for names in found) >= 95
-    assert sum(names == [column] for names in found) >= 85, "and little else is blamed"
+    assert sum(column in names for names in found) >= 19
+    assert sum(names == [column] for names in found) >= 17, "and little else is blamed"
 
 
 def test_a_large_shift_is_beyond_both_limits(reference: Profile):

@@ -15,7 +15,8 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 from pandera.pandas import Check, Column, DataFrameSchema
 
@@ -243,7 +244,7 @@ def contracts(draw: st.DrawFn) -> tuple[Column, Rows]:
     )
 
 
-@settings(max_examples=150, suppress_health_check=[HealthCheck.too_slow])
+@examples(30, suppress_health_check=[HealthCheck.too_slow])
 @given(contracts())
 def test_any_contract_has_the_same_verdict_everywhere(given_: tuple[Column, Rows]) -> None:
     column, values = given_

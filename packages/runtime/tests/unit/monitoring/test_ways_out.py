@@ -342,7 +342,7 @@ def false_alarms(windows: int, training: int, rows: int, draw: Drawn = quiet) ->
 @pytest.mark.parametrize(
     ("windows", "training", "rows"),
     [
-        (60, 1_000, 300),
+        (20, 1_000, 300),
         pytest.param(300, 2_000, 500, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
         pytest.param(300, 500, 2_000, marks=[pytest.mark.slow, pytest.mark.timeout(1800)]),
     ],
@@ -357,7 +357,7 @@ def test_quiet_windows_alarm_no_more_often_than_stated(windows: int, training: i
 @pytest.mark.parametrize(
     ("windows", "training", "rows"),
     [
-        (25, 500, 200),
+        (6, 500, 200),
         pytest.param(300, 600, 200, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
         pytest.param(300, 200, 600, marks=[pytest.mark.slow, pytest.mark.timeout(3600)]),
     ],

@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from jsonschema import Draft7Validator
 from pandera.pandas import Column, DataFrameSchema
@@ -108,13 +109,13 @@ NAMES = st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1, max_
 )
 
 
-@settings(max_examples=60)
+@examples(20)
 @given(st.lists(NAMES, min_size=3, max_size=3, unique=True))
 def test_any_name_without_control_characters_works_in_every_shape(names: list[str]) -> None:
     works(names)
 
 
-@settings(max_examples=60)
+@examples(20)
 @given(st.text(max_size=3))
 def test_any_other_name_is_refused_in_training_or_works(name: str) -> None:
     try:

@@ -9,7 +9,8 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 
 from mlops.serving.score.request import Limits, Protocol, RequestError, RequestParser, check_content_type
@@ -249,7 +250,7 @@ JSON_VALUES = st.recursive(
 KEYS = ["input_data", "data", "params", "inputs", "instances", "dataframe_split", "dataframe_records"]
 
 
-@settings(max_examples=300)
+@examples(80)
 @given(
     st.dictionaries(st.sampled_from(KEYS), JSON_VALUES, max_size=2),
     st.sampled_from(["score", "invocations"]),
@@ -262,7 +263,7 @@ def test_no_json_breaks_the_parser(value: Any, protocol: Protocol) -> None:
         assert error.status in (400, 413, 422)
 
 
-@settings(max_examples=300)
+@examples(80)
 @given(st.binary(max_size=40), st.integers(0, 150), st.integers(0, 150))
 def test_no_damage_to_a_good_body_breaks_the_parser(noise: bytes, start: int, length: int) -> None:
     body, protocol = encode("input_data.split", [GOOD])

@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from examples import examples
+from hypothesis import HealthCheck, given
 from hypothesis import strategies as st
 
 from mlops.cli._serve import _payload
@@ -145,7 +146,7 @@ CELLS = (
 )
 
 
-@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@examples(12, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(*CELLS), min_size=1, max_size=4))
 def test_any_rows_have_one_answer(tmp_path: Path, rows: list[tuple[Any, ...]]) -> None:
     for path in written(tmp_path, rows):

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from examples import examples
+from hypothesis import given
 from hypothesis import strategies as st
 from yaml_lint import LONG, keys, lint, values
 
@@ -150,7 +151,7 @@ places = st.sampled_from(
 )
 
 
-@settings(max_examples=60)
+@examples(20)
 @given(place=places, value=values)
 def test_any_value_goes_anywhere_and_all_else_stays(place: tuple[str, ...], value: Any):
     after = edited(place, value)
@@ -166,7 +167,7 @@ def test_any_value_goes_anywhere_and_all_else_stays(place: tuple[str, ...], valu
     assert all(comment in after for comment in comments)
 
 
-@settings(max_examples=60)
+@examples(20)
 @given(key=keys, value=values)
 def test_any_field_is_added(key: str, value: Any):
     after = edited(("strategy", key), value)

@@ -6,14 +6,15 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 from yaml_lint import LONG, keys, lint, values
 
 from mlops.spec._emit import dump
 
 
-@settings(max_examples=60)
+@examples(20)
 @given(st.dictionaries(keys, values, max_size=5))
 @example({"reason": "word " * 40, "list": ["word " * 40, {"a": LONG}, [LONG, [1, 2]]]})
 @example({"a": {"b": {"c": [{"d": [LONG + " x"]}]}}})

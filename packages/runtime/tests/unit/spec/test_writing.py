@@ -125,10 +125,16 @@ FOLDERS = {
 """Who moves or syncs something that is no replaced file, and what it is."""
 
 
+CALLS = ("mkstemp", "fsync", "hardlink_to", "replace", "rename", "link", "NamedTemporaryFile")
+
+
 def movers(path: Path) -> set[str]:
     """Calls in a module that move or sync a file, or make a temporary one that stays."""
-    found = set()
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    found: set[str] = set()
+    text = path.read_text(encoding="utf-8")
+    if not any(f"{name}(" in text for name in CALLS):
+        return found
+    for node in ast.walk(ast.parse(text)):
         if not isinstance(node, ast.Call):
             continue
         name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")

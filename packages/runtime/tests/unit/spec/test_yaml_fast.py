@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from examples import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mlops.errors import InvalidInput
@@ -84,7 +85,7 @@ def both(text: str) -> tuple[str, str]:
         return fast, repr(said(text))
 
 
-@settings(max_examples=400)
+@examples(150)
 @given(st.lists(st.sampled_from(PIECES), max_size=14).map("".join))
 @example("a: !\n")  # text in C, null in Python
 @example("--- # nothing")  # another line

@@ -8,6 +8,7 @@ from pathlib import Path
 from zipfile import ZipFile
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.compose import make_column_transformer
 from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
@@ -18,6 +19,9 @@ from skops import io
 
 from mlops.serving.formats import sklearn as flavour
 from mlops.serving.formats.canonical import rewrite
+from mlops.spec.digest import tree_digest
+from mlops.steps import artifact
+from tests.unit.steps.toy import toy_of
 
 ROWS = np.random.default_rng(0).normal(size=(80, 3))
 TRUTH = (ROWS[:, 0] > 0).astype(int)
@@ -74,3 +78,17 @@ def test_a_file_of_another_form_is_left_alone(tmp_path: Path):
         archive.writestr("more.bin", "what nothing names")
     before = (tmp_path / "more").read_bytes()
     assert not rewrite(tmp_path / "more") and (tmp_path / "more").read_bytes() == before
+
+
+def test_the_same_training_twice_is_one_artifact_and_mlflow_loads_it(tmp_path: Path):
+    """`register` answers with the version that has the digest, also on a machine without the first one's
+    cache."""
+    import mlflow.pyfunc
+
+    rows = pd.DataFrame(ROWS, columns=["a", "b", "c"])
+    for name in ("one", "two"):
+        model = make_pipeline(StandardScaler(), RandomForestClassifier(3, random_state=0)).fit(rows, TRUTH)
+        artifact.save(tmp_path / name, toy_of("binary", rows), model, rows)
+    assert tree_digest(tmp_path / "one") == tree_digest(tmp_path / "two")
+    loaded = mlflow.pyfunc.load_model(str(tmp_path / "one"))
+    np.testing.assert_allclose(loaded.predict(rows), model.predict_proba(rows), atol=1e-6)

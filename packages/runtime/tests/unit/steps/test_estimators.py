@@ -8,14 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.calibration import CalibratedClassifierCV
+from sklearn.cluster import KMeans
 from sklearn.compose import TransformedTargetRegressor, make_column_transformer
-from sklearn.ensemble import StackingClassifier, VotingClassifier
+from sklearn.ensemble import IsolationForest, StackingClassifier, VotingClassifier
 from sklearn.linear_model import LogisticRegression, Perceptron, Ridge, RidgeClassifier, SGDClassifier
 from sklearn.model_selection import GridSearchCV
 from sklearn.neighbors import KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.svm import SVC, LinearSVC
+from sklearn.svm import SVC, LinearSVC, OneClassSVM
 
 from mlops.errors import InvalidInput
 from mlops.steps.estimators import fit, refusal, usable
@@ -35,6 +36,10 @@ PAIR = [("a", LogisticRegression()), ("b", LogisticRegression())]
         (Perceptron(), "log_loss"),
         (SVC(), "CalibratedClassifierCV"),
         (VotingClassifier(PAIR, voting="hard"), "soft"),
+        (make_pipeline(StandardScaler(), OneClassSVM()), "class of your own.*of its scores"),
+        (IsolationForest(), "class of your own.*of its scores"),
+        (KMeans(2), "task = 'custom'"),
+        (Ridge(), "a classifier, or say task = 'regression'"),
     ],
     ids=lambda value: type(value).__name__,
 )

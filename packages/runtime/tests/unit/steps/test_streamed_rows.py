@@ -15,7 +15,8 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from examples import examples
+from hypothesis import HealthCheck, Phase, given
 from hypothesis import strategies as st
 from pandera.pandas import Check, Column, DataFrameSchema
 
@@ -26,8 +27,8 @@ from mlops.steps.stored import Held, Stored, Written, taken
 
 MANIFEST = {"name": "raw", "version": "1", "digest": f"sha256:{1:064x}", "window": "2013-01", "rows": 1}
 # What fails here has few rows anyway: to make it smaller would take minutes.
-QUICK = settings(
-    max_examples=40,
+QUICK = examples(
+    8,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

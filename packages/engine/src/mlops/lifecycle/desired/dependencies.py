@@ -115,7 +115,13 @@ def _plain(name: str) -> str:
 
 
 def _distributions(module: str) -> Sequence[str]:
-    return metadata.packages_distributions().get(module, [])
+    return _installed().get(module, [])
+
+
+@functools.lru_cache(maxsize=1)
+def _installed() -> Mapping[str, list[str]]:
+    """What brings each module along: to read it takes half a second, and a check asks for many modules."""
+    return metadata.packages_distributions()
 
 
 @functools.lru_cache(maxsize=2)
@@ -157,6 +163,7 @@ def add(root: Path, model: str, packages: Sequence[str]) -> list[str]:
     if packages:
         _lock(root, model, packages)
         environments.install(root, [model])
+        _installed.cache_clear()
     known = tomllib.loads((root / _PROJECT).read_text(encoding="utf-8")).get("dependency-groups", {})
     if model not in known:
         raise InvalidInput(

@@ -27,9 +27,14 @@ class Logged:
 
     @property
     def time(self) -> datetime:
-        """When it was asked, UTC; a time without a zone is the session's, which is UTC on serverless."""
-        at = datetime.fromisoformat(self.at)
-        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+        """When it was asked, UTC."""
+        return moment(self.at)
+
+
+def moment(text: str) -> datetime:
+    """A time of a SQL warehouse, UTC; one without a zone is the session's, which is UTC on serverless."""
+    at = datetime.fromisoformat(text)
+    return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
 
 
 class NotRows(Exception):

@@ -20,7 +20,7 @@ from mlops.targets._captured_rows import Row, captured_table, parquet
 from mlops.targets._records import require_record_name
 from mlops.targets.base import Record
 from mlops.targets.databricks._inference_table import captured, prefix
-from mlops.targets.databricks._logged import Logged, NotRows, rows_of
+from mlops.targets.databricks._logged import Logged, NotRows, moment, rows_of
 from mlops.targets.databricks._served import OWN
 from mlops.targets.databricks._statements import Statements
 from mlops.targets.databricks.connect import Connection
@@ -158,13 +158,14 @@ class _Entities:
     """Names and versions of served entities by their id; of several rows that which was true at the time."""
 
     def __init__(self, rows: Sequence[Sequence[str]]) -> None:
-        self._rows: dict[str, list[tuple[str, str, str]]] = defaultdict(list)
+        self._rows: dict[str, list[tuple[datetime, str, str]]] = defaultdict(list)
         for entity, name, version, changed in rows:
-            self._rows[entity].append((changed, name, version))
+            self._rows[entity].append((moment(changed), name, version))
 
     def of(self, entity: str, at: str) -> tuple[str, str]:
-        rows = self._rows.get(entity, [])
-        before = [row for row in rows if row[0] <= at] or rows[:1]
+        """Its name and version at a time; both empty for an entity that the table does not know."""
+        rows, then = self._rows.get(entity, []), moment(at)
+        before = [row for row in rows if row[0] <= then] or rows[:1]
         return before[-1][1:] if before else ("", "")
 
 

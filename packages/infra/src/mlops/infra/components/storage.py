@@ -25,6 +25,17 @@ UNDELIVERED = "undelivered-events"
 """And `JOURNAL`, which no datastore of the workspace shows."""
 
 
+@dataclass(frozen=True)
+class Shared:
+    """A model registry to which the workspace shares its models, and its tenant.
+
+    Azure copies them itself, and cannot from an account without any public side: that one resource is let in
+    there (learn.microsoft.com, Network isolation with Azure Machine Learning registries)."""
+
+    registry_id: pulumi.Input[str]
+    tenant_id: pulumi.Input[str]
+
+
 @dataclass(frozen=True, kw_only=True)
 class StorageProps:
     place: Place
@@ -35,6 +46,8 @@ class StorageProps:
     queues: Sequence[str]
     private: bool
     encryption: Encryption | None
+    read_by: Shared | None = None
+    """Who may copy models from a private account; None for nobody."""
     adopted: Mapping[str, str] = field(default_factory=dict)
     """Ids of containers that are there already, by name: they are taken into the stack."""
 
@@ -45,6 +58,7 @@ class Storage(Component):
     def __init__(self, name: str, props: StorageProps, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
         place, encryption = props.place, props.encryption
+        let_in = props.read_by if props.private else None
         self.account = storage.StorageAccount(
             "storage",
             resource_group_name=place.resource_group,
@@ -60,9 +74,15 @@ class Storage(Component):
             is_local_user_enabled=False,
             minimum_tls_version="TLS1_2",
             enable_https_traffic_only=True,
-            public_network_access="Disabled" if props.private else "Enabled",
+            public_network_access="Enabled" if let_in or not props.private else "Disabled",
             network_rule_set=storage.NetworkRuleSetArgs(
-                default_action="Deny" if props.private else "Allow", bypass="AzureServices"
+                default_action="Deny" if props.private else "Allow",
+                bypass="AzureServices",
+                resource_access_rules=[
+                    storage.ResourceAccessRuleArgs(resource_id=let_in.registry_id, tenant_id=let_in.tenant_id)
+                ]
+                if let_in
+                else None,
             ),
             identity=storage.IdentityArgs(
                 type="UserAssigned", user_assigned_identities=[encryption.identity_id]
@@ -145,6 +165,9 @@ class Storage(Component):
         if not props.private:
             reason = "no private network in this environment; keys are off, Entra ID and roles guard the data"
             skip("storage", "CKV_AZURE_35", reason)
+            skip("storage", "CKV_AZURE_59", reason)
+        elif props.read_by:
+            reason = "models are shared to the registry, which alone is let in beside the private endpoints"
             skip("storage", "CKV_AZURE_59", reason)
         if props.redundancy in {"LRS", "ZRS"}:
             reason = "data of this environment can be loaded again; one region is enough"

@@ -16,6 +16,8 @@ from mlops.spec._yaml import Document
 
 OWN: Final = "environments/prices.yaml"
 RENEW: Final = "mlops infra cost --renew"
+_STAND_IN: Final = ("eastus", "westeurope")
+"""Regions that other ones are often priced like."""
 STALE: Final = 6
 """Months after which a table is told to be old: Azure changes prices of some meters every month."""
 
@@ -25,6 +27,8 @@ class Meter(Spec):
 
     source: str = Field(alias="from")
     """Who said so."""
+    read: date | None = None
+    """The day on which they held; None for that of the table."""
     prices: dict[str, float] = Field(min_length=1)
     """US dollars by region."""
 
@@ -47,8 +51,15 @@ def old(known: Table, day: date | None) -> str:
     """A sentence about a table that is too old to rely on; empty for a fresh one, and where no day counts."""
     if day is None or (months := months_old(known.read, day)) < STALE:
         return ""
-    read = f"These prices are {months} months old (read on {known.read})"
-    return f"{read}, so sums may be off. Renew them: {RENEW}"
+    told = f"These prices are {months} months old (read on {known.read})"
+    newer = f"; those of machines were {read_of_machines(known)}" if read_of_machines(known) else ""
+    return f"{told}{newer}. Sums may be off. Renew them: {RENEW}"
+
+
+def read_of_machines(known: Table) -> str:
+    """`read on <day>` of the prices of virtual machines, where that is another day than the table's."""
+    days = {m.read for name, m in known.meters.items() if name.startswith("vm ") and m.read} - {known.read}
+    return f"read on {min(days)}" if days else ""
 
 
 @dataclass(frozen=True)
@@ -69,9 +80,9 @@ def table(root: Path) -> Table:
 
 
 def price(meters: Mapping[str, Meter], meter: str, region: str) -> Price | None:
-    """The price in `region`, else the one of the first region that has one; None for an unknown meter."""
+    """The price in `region`, else the one of another that has one; None for an unknown meter."""
     known = meters.get(meter)
     if known is None:
         return None
-    where = region if region in known.prices else min(known.prices)
+    where = next((r for r in (region, *_STAND_IN) if r in known.prices), min(known.prices))
     return Price(known.prices[where], where)

@@ -8,7 +8,7 @@ from typing import Any
 
 from mlops.infra.cost.api import Costs
 from mlops.infra.cost.bill import Bill, Line, difference
-from mlops.infra.cost.prices import RENEW, months_old, old
+from mlops.infra.cost.prices import RENEW, months_old, old, read_of_machines
 
 
 def text(costs: Costs) -> str:
@@ -128,9 +128,11 @@ def _notes(costs: Costs) -> list[str]:
     elsewhere = sorted(
         {x.region for one in costs.bills for x in one.lines if x.priced and x.region != one.region}
     )
+    machines = read_of_machines(costs.table)
     notes = [
         f"The load: {costs.load}.",
-        f"Retail prices in US dollars without a contract, read on {costs.table.read}: "
+        f"Retail prices in US dollars without a contract, read on {costs.table.read}"
+        f"{machines and f' (of machines: {machines})'}: "
         f"{costs.table.source.rstrip('.')}. Newer ones: `{RENEW}`.",
     ]
     if elsewhere:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mlops.errors import InvalidInput
+from mlops.errors import InvalidInput, Problem
 from mlops.spec._yaml import Document
 
 API = "2025-12-01"
@@ -108,13 +108,14 @@ class Ingestion:
         }
 
 
-def read_ingestion(root: Path, model: str) -> Ingestion:
-    """Raises `InvalidInput` when `pipelines/<model>/ingest.yml` or its component cannot be started."""
+def read_ingestion(root: Path, model: str, stack: str) -> Ingestion:
+    """What `stack` starts. Raises `InvalidInput` when `pipelines/<model>/ingest.yml` or its component cannot
+    be started."""
     path = f"pipelines/{model}/ingest.yml"
     if not (root / path).is_file():
+        sentence = f"there is no {path}; name a model that takes deliveries, got {model!r}"
         raise InvalidInput(
-            f"options.data_factory.model is {model!r}, and there is no {path}; "
-            "name a model that takes deliveries"
+            Problem(f"environments/Pulumi.{stack}.yaml", sentence, "options.data_factory.model")
         )
     document = Document.read(root / path, path)
     inputs, node = _section(document, "inputs"), _section(document, "jobs", NODE)

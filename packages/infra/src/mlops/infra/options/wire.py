@@ -9,6 +9,7 @@ import pulumi
 from mlops.infra.components.diagnostics import Watched
 from mlops.infra.config import Aks, ContainerInstance, Databricks, DataFactory
 from mlops.infra.environment import Environment
+from mlops.infra.load import located
 
 if TYPE_CHECKING:
     from mlops.infra.options.databricks import Injection
@@ -96,6 +97,8 @@ def _data_factory(env: Environment, wanted: DataFactory) -> None:
     from mlops.infra.options.data_factory import DataFactoryProps
     from mlops.infra.options.ingestion import read_ingestion
 
+    with located(env.root):
+        ingestion = read_ingestion(env.root, wanted.model, env.stack.name)
     component = Component(
         "data-factory",
         DataFactoryProps(
@@ -104,7 +107,7 @@ def _data_factory(env: Environment, wanted: DataFactory) -> None:
             container=env.storage.containers["data"].name,
             source=wanted.source,
             target=wanted.target,
-            ingestion=read_ingestion(env.root, wanted.model),
+            ingestion=ingestion,
             workspace_id=env.workspace.workspace.id,
             cluster=wanted.cluster,
             hour=wanted.hour,

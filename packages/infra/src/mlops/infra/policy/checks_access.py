@@ -69,6 +69,21 @@ def _abroad(resources: Sequence[Resource]) -> Iterator[tuple[Resource, Message]]
             )
 
 
+def _twice(resources: Sequence[Resource]) -> Iterator[tuple[Resource, Message]]:
+    """Azure knows an assignment by who holds what where, and refuses a second one under another name."""
+    seen: dict[tuple[str, ...], str] = {}
+    for resource in resources:
+        if resource.kind != "authorization:RoleAssignment":
+            continue
+        role = str(resource.get("roleDefinitionId", "")).rsplit("/", 1)[-1]
+        key = tuple(str(part).lower() for part in (resource.get("principalId"), role, resource.get("scope")))
+        if UNKNOWN.lower() in key:
+            continue
+        if other := seen.get(key):
+            yield resource, f"is the same as {other}: this principal holds the role there already"
+        seen.setdefault(key, resource.name)
+
+
 def _wildcards(resource: Resource) -> Iterator[Message]:
     for permission in resource.get("permissions") or []:
         for field in ("actions", "dataActions"):
@@ -149,4 +164,5 @@ RULES = (
     ResourceRule("MLOPS_ACCESS_6", "Kubernetes needs Entra ID", ("containerservice:ManagedCluster",), _aks),
     ResourceRule("MLOPS_ACCESS_7", "Vaults use roles", ("keyvault:Vault",), _vault),
     StackRule("MLOPS_ACCESS_8", "No environment changes another one", _abroad),
+    StackRule("MLOPS_ACCESS_9", "No role is assigned twice", _twice),
 )

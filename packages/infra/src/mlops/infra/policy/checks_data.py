@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from mlops.infra.model import Resource
@@ -30,6 +31,14 @@ DIAGNOSED = (
     "machinelearningservices:Workspace", "storage:StorageAccount",
 )  # fmt: skip
 """Kinds whose audit trail must reach Log Analytics."""
+METRICS = {
+    r"/(blob|queue|table|file)services/default$": ("Transaction", "Capacity"),
+    r"/networksecuritygroups/[^/]+$": (),
+    r"\.(machinelearningservices/workspaces|keyvault/vaults|containerregistry/registries)/[^/]+$": (
+        "AllMetrics",
+    ),
+}
+"""Metric categories by the end of a resource's id in lower case; kinds that are not here have their own."""
 
 
 def _storage(resource: Resource) -> Iterator[Message]:
@@ -74,6 +83,26 @@ def _tags(resource: Resource) -> Iterator[Message]:
 def _protected(resource: Resource) -> Iterator[Message]:
     if resource.stack in {"prod", "shared"} and not resource.options.get("protect"):
         yield "must be protected (`mlops:protect: true`): one wrong line would delete data or history"
+
+
+def _complete(resource: Resource) -> Iterator[Message]:
+    if not relaxed(resource):
+        yield from must(
+            resource,
+            "workspaceCapping.dailyQuotaGb",
+            -1,
+            None,
+            why="above it the day's logs are lost, and alerts with them (mlops:logs.daily_quota_gb)",
+        )
+
+
+def _metrics(resource: Resource) -> Iterator[Message]:
+    watched = str(resource.get("resourceUri", "")).lower()
+    for ending, known in METRICS.items():
+        for given in resource.get("metrics") or [] if re.search(ending, watched) else []:
+            if given.get("category") not in known:
+                has = " or ".join(known) or "no metrics"
+                yield f"metrics: Azure has {has} there, not {given.get('category')}"
 
 
 def _diagnosed(resources: Sequence[Resource]) -> Iterator[tuple[Resource, Message]]:
@@ -131,5 +160,7 @@ RULES = (
     TAGS,
     ResourceRule("MLOPS_PROTECT_1", "What holds data cannot be deleted by mistake", PRECIOUS, _protected),
     StackRule("MLOPS_LOGS_1", "What holds data or secrets keeps an audit trail", _diagnosed),
+    ResourceRule("MLOPS_LOGS_2", "No log is dropped", ("operationalinsights:Workspace",), _complete),
+    ResourceRule("MLOPS_LOGS_3", "Metrics exist", ("monitor:DiagnosticSetting",), _metrics),
     StackRule("MLOPS_ALERTS_1", "Somebody hears of failing endpoints", _prod_has_alerts),
 )

@@ -5,6 +5,9 @@ which they stand there, the members of the archive are named and sorted by them,
 date. The nodes of a tree are records whose gaps hold what was in memory before: they become zero. What
 is loaded stays the same, and is compared with the trained model afterwards like everything that is
 saved.
+
+MLflow writes into MLmodel when it saved, and a name that it drew. Neither says anything of the model, and
+MLflow loads it without them.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ from typing import Any
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 _SCHEMA = "schema.json"
+_CHANCES = (b"model_uuid:", b"utc_time_created:")
 _NODE, _ID, _MEMBER = "__loader__", "__id__", "file"
 
 
@@ -44,6 +48,12 @@ def rewrite(path: Path) -> bool:
         archive.writestr(ZipInfo(_SCHEMA), json.dumps(schema, indent=2))
     path.write_bytes(made.getvalue())
     return True
+
+
+def described(path: Path) -> None:
+    """Take out of the MLmodel at `path` what differs between two savings of one model."""
+    lines = path.read_bytes().splitlines(keepends=True)
+    path.write_bytes(b"".join(line for line in lines if not line.startswith(_CHANCES)))
 
 
 def _settled(member: bytes) -> bytes:

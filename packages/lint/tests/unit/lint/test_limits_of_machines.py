@@ -1,0 +1,77 @@
+"""Sizes, quantities and environments, at the edges: one step inside is right, one step outside is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from mlops.lint.environment import environment_fields, unpinned_image
+from mlops.lint.serving import quantity
+from tests.unit.lint.one_edit import at
+
+
+@pytest.mark.parametrize(
+    ("text", "field", "number"),
+    [
+        ("500m", "cpu", 0.5),
+        ("1", "cpu", 1),
+        (2, "cpu", 2),
+        ("0.5Gi", "memory", 2**29),
+        ("512Mi", "memory", 2**29),
+        ("1G", "memory", 1e9),
+        ("1Gi", "cpu", None),
+        ("500m", "memory", None),
+        ("1GB", "memory", None),
+        ("half", "cpu", None),
+        ("0", "cpu", None),
+        ("-1", "cpu", None),
+        (True, "cpu", None),
+        ([], "cpu", None),
+        ("1 Gi", "memory", None),
+    ],
+)
+def test_quantities_of_kubernetes(text, field, number):
+    assert quantity(text, field) == number
+
+
+BOMB = "a: &a0 {x: 1}\n" + "".join(
+    f"a{n}: &a{n} {{<<: [{', '.join([f'*a{n - 1}'] * 9)}]}}\n" for n in range(1, 30)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "rule", "says"),
+    [
+        (b"dependencies: [pip]\n", "", ""),
+        (b"", "", ""),
+        (b"name: x\n", "", ""),
+        (b"dependencies: {pip: [a]}\n", "asset", "must be a list"),
+        (b"dependencies: [\n", "asset", "cannot be read as YAML"),
+        (b"name: \xff\n", "asset", "cannot be read as YAML"),
+        (b"- pip\n", "asset", "has no fields"),
+        (BOMB.encode(), "asset", "aliases (*name) repeat"),
+        (b"dependencies: &a [*a]\n", "asset", "contains itself"),
+    ],
+)
+def test_a_conda_file_lists_its_dependencies(content, rule, says, tmp_path):
+    (tmp_path / "conda.yml").write_bytes(content)
+    found = list(environment_fields(at("image: a/b:1\nconda_file: conda.yml", tmp_path)))
+    assert [f.id for f in found] == ([rule] if rule else [])
+    assert says in "".join(f.message for f in found)
+
+
+@pytest.mark.parametrize(
+    ("image", "why"),
+    [
+        ("a/b:1", ""),
+        ("a/b@sha256:0", ""),
+        ("a/b:latest@sha256:0", ""),
+        ("${{inputs.image}}", ""),
+        ("a/b", "has no tag"),
+        ("a:1/b", "has no tag"),
+        ("a:1/b:latest", "moves"),
+        ("b:latest", "moves"),
+        ("b:latest-1", ""),
+    ],
+)
+def test_images_that_stay(image, why):
+    assert (why in unpinned_image(image)) if why else unpinned_image(image) == ""
