@@ -46,7 +46,11 @@ ELSEWHERE = next(role.name for role in CUSTOM if role.where != "environments")
         (custom_id("toy", SHARED, ENVIRONMENTS), False, True),
         (custom_id("toy", SHARED, ENVIRONMENTS), True, False),
         (custom_id("toy", SHARED, ELSEWHERE), False, False),
-        (custom_id("other", SHARED, ENVIRONMENTS), False, False),  # a role of nobody here
+        (custom_id("other", SHARED, ENVIRONMENTS), False, True),
+        ("12338af0-0e69-4776-bea7-57ae8d297424", False, True),  # Key Vault Crypto User: signs records
+        ("B7E6DC6D-F1E8-4753-8033-0F276BB0955B", False, True),  # Storage Blob Data Owner
+        ("12338af0-0e69-4776-bea7-57ae8d297424", True, False),
+        ("", False, False),  # not known before `shared` is up
     ],
 )
 def test_what_another_stack_made_is_not_changed_from_here(role: str, of_own: bool, bad: bool) -> None:

@@ -16,6 +16,7 @@ from mlops.infra.roles import BUILT_IN
 from mlops.spec.settings import load_settings
 from tests.azure.emulator import Answer, Emulator
 from tests.azure.emulator.http import Request
+from tests.azure.emulator.vaults import CRYPTO_USER
 from tests.azure.provisioned import bring_up, principal, scopes_of
 
 _READS = tuple(BUILT_IN[f"Storage Blob Data {kind}"] for kind in ("Reader", "Contributor"))
@@ -45,6 +46,13 @@ def acting(azure: Emulator, root: Path, stack: str, duty: str) -> Iterator[None]
     accounts = {p["storage account"].rsplit("/", 1)[-1]: p["storage account"] for p in places.values()}
 
     def refuse(request: Request) -> Answer | None:
+        if request.host.endswith(".vault.azure.net"):
+            vault, key = request.host.split(".")[0], request.path.split("/")[2]
+            end = f"/vaults/{vault}/keys/{key}".lower()
+            if any(scope.endswith(end) and role == CRYPTO_USER for scope, role in held):
+                return None
+            body = {"error": {"code": "Forbidden", "message": "Caller is not authorized to sign."}}
+            return Answer(403, body)
         account = accounts.get(request.host.split(".")[0])
         if account is None or not request.host.endswith(".blob.core.windows.net") or "sig" in request.query:
             return None

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 
 from mlops.bootstrap import steps as engine
+from mlops.bootstrap.azure_devops_rules import REVIEWERS, BranchPolicies
 from mlops.errors import Blocked, MlopsError
+from mlops.forge.azure_devops_settings import AzureDevOpsSettings
 from tests.azure.emulator.entra import TENANT
 from tests.azure.forges import azure_devops as devops_api
-from tests.azure.forges.azure_devops import FakeAzureDevOps
+from tests.azure.forges.azure_devops import ORGANIZATION, PROJECT, FakeAzureDevOps
 from tests.azure.fork import Place, killed, place
 from tests.azure.provisioned import snapshot
 
@@ -106,3 +108,53 @@ def test_an_unknown_project_is_a_sentence(devops: Place):
     devops.forge.faults.append(lambda a: (404, {"message": "no"}) if "nowhere" in a.path else None)
     with pytest.raises(MlopsError, match="no project contoso/nowhere that you can see"):
         devops.steps()
+
+
+def test_protect_makes_the_policies_that_doctor_asks_for(devops: Place):
+    forge = devops.forge
+    assert isinstance(forge, FakeAzureDevOps)
+    policies = BranchPolicies(client(devops), "flights")
+    look = policies.look()
+    assert (look.action, look.why) == (
+        "create",
+        "main can change without a review; main can change without the checks of ci",
+    )
+    policies.make(look)
+    assert policies.look().action == "keep"
+    review, build = forge.policies
+    assert (
+        review["settings"]["creatorVoteCounts"] is False and review["settings"]["resetOnSourcePush"] is True
+    )
+    assert build["settings"]["buildDefinitionId"] == 7
+    assert policies.ours() == "", "main is not opened by an undo"
+
+
+def test_a_policy_of_somebody_that_asks_too_little_is_told_with_the_command(devops: Place):
+    forge = devops.forge
+    assert isinstance(forge, FakeAzureDevOps)
+    scope = {"repositoryId": None, "refName": None, "matchKind": "DefaultBranch"}
+    forge.policy(REVIEWERS, scope, minimumApproverCount=1, creatorVoteCounts=True, resetOnSourcePush=True)
+    look = BranchPolicies(client(devops), "flights").look()
+    assert look.action == "refuse"
+    assert "az repos policy approver-count update" in look.why and "--creator-vote-counts false" in look.why
+    assert len(forge.policies) == 1
+
+
+def test_without_the_pipeline_its_checks_cannot_be_asked_for(devops: Place):
+    forge = devops.forge
+    assert isinstance(forge, FakeAzureDevOps)
+    forge.pipelines = {"ci-nightly": 8}
+    look = BranchPolicies(client(devops), "flights").look()
+    assert look.action == "refuse" and "az pipelines create" in look.why and "--name ci " in look.why
+
+
+def test_only_protect_asks_for_policies(devops: Place):
+    def keys(protect: bool) -> set[str]:
+        return {step.key for step in devops.steps(protect=protect)}
+
+    assert keys(protect=True) - keys(protect=False) == {"branch policies"}
+
+
+def client(devops: Place) -> AzureDevOpsSettings:
+    assert isinstance(devops.forge, FakeAzureDevOps)
+    return AzureDevOpsSettings(ORGANIZATION, PROJECT, "Bearer x", devops.forge.url)

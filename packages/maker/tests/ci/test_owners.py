@@ -18,7 +18,13 @@ from mlops.spec import files
 OWNERS = ".github/CODEOWNERS"
 _OWNER = re.findall(r"@([^/\s]+)/ml-team", (ROOT / OWNERS).read_text(encoding="utf-8"))[0]
 PLATFORM, MODELS, TEAM = (f"@{_OWNER}/{team}" for team in ("platform-team", "model-approvers", "ml-team"))
-COMING = ("/releases/", "/environments/staging/", "/environments/prod/", "/environments/vm_sizes.yaml")
+COMING = (
+    "/releases/",
+    "/environments/staging/",
+    "/environments/prod/",
+    "/environments/vm_sizes.yaml",
+    "/environments/records.pub",
+)
 """Made by the first release, or by who renews a table."""
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import subprocess
 from abc import ABC, abstractmethod
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -81,8 +82,11 @@ class ReleasedFork(ABC):
         self.git("push", "-q", "--force", "origin", "HEAD:main")
         return self.git("rev-parse", "HEAD")
 
-    def release(self, version: int, artifact: Path) -> None:
-        """A release, registered in the training workspace and shared with the registry."""
+    def release(self, version: int, artifact: Path, *, sealed: bool = True) -> None:
+        """A release, registered in the training workspace and shared with the registry.
+
+        Not `sealed`: by somebody who writes the same tags and may not sign them.
+        """
         digest, trained = tree_digest(artifact), self.commit(f"Train {version}")
         record = Release(
             model=MODEL, version=version, digest=digest, created=datetime.now(UTC),
@@ -99,6 +103,8 @@ class ReleasedFork(ABC):
         record = record.model_copy(update={"source": source})
         registry.share(MODEL, version)
         found = recorded(registry, registry.get(MODEL, version), seal=True)
+        if not sealed:
+            found = replace(found, seal=None)
         registry.tag(MODEL, version, released_tags(found, record))
         self.write(f"releases/{MODEL}/{version}.yaml", yaml.safe_dump(record.model_dump(mode="json")))
         self.commit(f"Release {version}")

@@ -98,7 +98,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
         "packages/runtime/tests/unit/monitoring/test_thresholds.py",
     ),
     "packages/engine/src/mlops/lifecycle/decide/plan.py": _of(
-        "engine/tests/unit/engine", "plan_asks", "plan_decisions", "plan_small_worlds", "rollout_decisions"
+        "engine/tests/unit/engine", "plan_asks", "plan_decisions", "plan_small_worlds", "rollout_[ad]*"
     ),
     "packages/engine/src/mlops/lifecycle/decide/rollout_steps.py": _of(
         "engine/tests/unit/engine", "rollout_steps"

@@ -5,8 +5,7 @@ Run again they end as if nothing had been.
 
 from __future__ import annotations
 
-import hashlib
-import json
+import itertools
 import os
 import random
 import resource
@@ -14,88 +13,18 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-import pandas as pd
-from event_world import SETTINGS, fact
-from monitor_world import ENV, MODEL, NOW, MonitorWorld, rows
-
 from mlops.errors import TargetError
-from mlops.events import flush, publish
-from mlops.lifecycle.watch.monitor import monitor
-from mlops.serving import testing
-from mlops.serving.batch.job import score_folder
+from tests.pressure.acts import ACTS, Act
 from tests.pressure.processes import CLEAN, SENTENCE, ended, forked, killed
 
 NOBODY = 65534
-
-
-@dataclass(frozen=True)
-class Act:
-    """A verb in a folder of its own. `says`: what came of it, the same however often it was begun."""
-
-    work: Callable[[], object]
-    says: Callable[[], object]
-
-
-def batch(folder: Path) -> Act:
-    """Eight files are scored in two processes."""
-    chance = np.random.default_rng(1)
-    testing.write_onnx(folder / "model")
-    (folder / "in").mkdir()
-    for number in range(8):
-        frame = pd.DataFrame(
-            {"carrier": chance.choice(["AA", "UA"], 20_000), "distance": chance.uniform(1, 900, 20_000)}
-        )
-        frame.to_parquet(folder / "in" / f"{number}.parquet")
-
-    def says() -> object:
-        kept = sorted((folder / "out").glob("*.parquet"))
-        left = [p.name for p in folder.rglob("*") if p.name.endswith((".tmp", ".draft"))]
-        return left, {p.name: _digest(pd.read_parquet(p)) for p in kept}
-
-    return Act(lambda: score_folder(folder / "model", folder / "in", folder / "out", workers=2), says)
-
-
-def monitoring(folder: Path) -> Act:
-    """A window of captured traffic is judged, and a breach announced."""
-    world = MonitorWorld(folder)
-    world.capture(rows(4000, seats=120.0))
-
-    def says() -> object:
-        kept = sorted((folder / ".mlops").rglob("20261121*.json"))
-        # Hindered only where it was told that it was: an outbox that cannot be written is a warning.
-        return {p.name: json.loads(p.read_text())["outcome"] for p in kept}
-
-    return Act(lambda: monitor(folder, world.target, ENV, MODEL, now=NOW), says)
-
-
-def events(folder: Path) -> Act:
-    """Fifty facts are told and delivered to a file."""
-    (folder / "mlops.toml").write_text(f'{SETTINGS}[[events.sinks]]\nkind = "file"\n')
-
-    def work() -> None:
-        for number in range(50):
-            if not publish(folder, fact(number + 1), NOW):
-                raise TargetError("it was not kept")
-        if said := flush(folder):
-            raise TargetError(said[0])
-
-    def says() -> object:
-        lines = (folder / ".mlops/events.jsonl").read_bytes().split(b"\n")
-        assert lines.pop() == b"", "the last line has no end"
-        return sorted({json.loads(line)["data"]["version"] for line in lines})
-
-    return Act(work, says)
-
-
-ACTS: dict[str, Callable[[Path], Act]] = {"batch": batch, "monitor": monitoring, "events flush": events}
+_NUMBERS = itertools.count()
 
 
 def kills_of_verbs(times: int, folder: Path) -> dict[str, int]:
-    """batch, monitor and events flush die at any moment; run again, they end as if nothing had been."""
+    """batch, monitor, events flush, ingest and release die at any moment; run again, they end the same."""
     chance = random.Random(5)  # noqa: S311
     at_work = 0
     for name, make in ACTS.items():
@@ -109,7 +38,7 @@ def kills_of_verbs(times: int, folder: Path) -> dict[str, int]:
 
 
 def verbs_on_bad_disks(times: int, folder: Path) -> dict[str, int]:
-    """batch, monitor, events flush on a full or read-only disk: a sentence, and the end once it is mended."""
+    """The same verbs on a full or read-only disk: a sentence, and the same end once it is mended."""
     chance = random.Random(6)  # noqa: S311
     folder.chmod(0o755)  # others may read
     refused = 0
@@ -142,13 +71,11 @@ def _ends_well(act: Act, wanted: object, name: str) -> None:
 
 
 def _new(folder: Path) -> Path:
+    """By a name of its own: a data base that is gone is remembered by its path."""
     shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    return folder
-
-
-def _digest(frame: pd.DataFrame) -> str:
-    return hashlib.sha256(pd.util.hash_pandas_object(frame).to_numpy().tobytes()).hexdigest()
+    place = folder / str(next(_NUMBERS))
+    place.mkdir(parents=True)
+    return place
 
 
 def _within(room: int, work: Callable[[], object]) -> Callable[[], object]:

@@ -8,14 +8,16 @@ import resource
 import signal
 import socket
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 import numpy as np
 
 from mlops.serving import testing
+from mlops.serving.capture import capture_files
 from mlops.serving.capture.capture_files import FileSink
 from mlops.serving.capture.recorder import Origin, Record
 from mlops.serving.http.client import call
@@ -82,3 +84,45 @@ def captured_traffic(times: int, folder: Path) -> dict[str, int]:
     sink.flush(end=True)
     assert most <= 1.3 * MEGABYTE, most
     return {"requests": times * 1000, "MB at most": round(most / MEGABYTE), "MB allowed": 1}
+
+
+DAY = 86_400
+FILE_SECONDS = 60
+
+
+def captured_day(times: int, folder: Path) -> dict[str, int]:
+    """A day by the clock, a file a minute, quiet and loud hours, a restart an hour: always in its room."""
+    settings = CaptureSettings(enabled=True, disk_megabytes=1, file_seconds=FILE_SECONDS)
+    schema = ModelSchema(model="freight", task="binary", columns=testing.columns(), classes=["0", "1"])
+    origin, answer = Origin(schema, "blue", 1), np.array([0.25], dtype=np.float32)
+    chance = np.random.default_rng(2)
+    place, most, asked = folder / "capture", 0, 0
+    now = [time.time()]
+
+    class Clock(datetime):
+        @classmethod
+        def now(cls, tz: tzinfo | None = None) -> datetime:
+            return datetime.fromtimestamp(now[0], tz)
+
+    with (
+        mock.patch.object(capture_files, "datetime", Clock),
+        mock.patch.object(capture_files, "time") as fast,
+    ):
+        fast.monotonic.side_effect = lambda: now[0]
+        sink = FileSink(place, settings)
+        for minute in range(DAY // FILE_SECONDS):
+            if minute % 60 == 59:
+                sink = FileSink(place, settings)  # killed: what was open is lost, what lies there counts
+            count = times * (1 + 9 * (minute // 60 % 24 in range(8, 18)))
+            rows = [(os.urandom(40).hex(), float(chance.random())) for _ in range(count)]
+            sink.add([Record(origin, f"{minute}-{i}", now[0], [r], answer) for i, r in enumerate(rows)])
+            asked += count
+            now[0] += FILE_SECONDS
+            sink.flush(end=False)
+            most = max(most, sum(p.stat().st_size for p in place.glob("*")))
+    files = sorted(place.glob("*.parquet"))
+    assert most <= 1.3 * MEGABYTE, most
+    assert len(files) <= DAY // FILE_SECONDS and not list(place.glob("*.tmp"))
+    newest = datetime.fromtimestamp(now[0] - FILE_SECONDS, UTC)
+    assert files[-1].name[:13] >= f"{newest:%Y%m%dT%H%M}", "the newest are there"
+    return {"requests": asked, "files left": len(files), "kB at most": most >> 10, "kB allowed": 1024}

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from mlops.bootstrap.grants import container_path, key_path
 from mlops.bootstrap.steps import Look
-from mlops.bootstrap.world import KEY, STATE, World
+from mlops.bootstrap.world import KEY, RECORDS, STATE, World
 from mlops.errors import TargetError
 from mlops.tracking.azure_errors import azure_sentences
 
@@ -20,17 +20,18 @@ _VAULT: Final = "https://vault.azure.net/.default"
 
 @dataclass(frozen=True)
 class Access:
-    """Waits until the login can list Pulumi's state and read its key."""
+    """Waits until the login can list Pulumi's state and read both keys."""
 
     world: World
     between: float = _BETWEEN
     key: str = "state:access"
-    title: str = "your access to Pulumi's state and key"
+    title: str = "your access to Pulumi's state and keys"
     needs: str = "the two roles on Pulumi's state and key"
 
     def look(self) -> Look:
         arm = self.world.arm
-        there = arm.get(container_path(self.world)) is not None and arm.get(key_path(self.world)) is not None
+        paths = (container_path(self.world), key_path(self.world), key_path(self.world, RECORDS))
+        there = all(arm.get(path) is not None for path in paths)
         missing = self.missing() if there else "Pulumi's state is not there yet"
         return Look("create", "waits until the assignments work") if missing else Look("keep")
 
@@ -53,9 +54,10 @@ class Access:
         query = {"restype": "container", "comp": "list", "maxresults": "1"}
         if not self._reads(state, query, _STORAGE, {"x-ms-version": "2023-11-03"}):
             return f"the login still cannot read the container {STATE} of {self.world.account}"
-        key = f"https://{self.world.vault}.vault.azure.net/keys/{KEY}"
-        if not self._reads(key, {"api-version": "7.4"}, _VAULT, {}):
-            return f"the login still cannot read the key {KEY} of {self.world.vault}"
+        for name in (KEY, RECORDS):
+            key = f"https://{self.world.vault}.vault.azure.net/keys/{name}"
+            if not self._reads(key, {"api-version": "7.4"}, _VAULT, {}):
+                return f"the login still cannot read the key {name} of {self.world.vault}"
         return ""
 
     def _reads(self, url: str, query: dict[str, str], scope: str, headers: dict[str, str]) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from mlops.bootstrap import files, grants, on_azure_devops, on_github, state
+from mlops.bootstrap import files, grants, on_azure_devops, on_github, records, state
 from mlops.bootstrap.access import Access
 from mlops.bootstrap.ground import Ground
 from mlops.bootstrap.providers import Providers, needed
@@ -34,7 +34,7 @@ class Wanted:
     reviewers: Sequence[str] = ()
     """Who approves what changes a protected environment; empty: who runs this."""
     protect: bool = False
-    """Also rules for the default branch (GitHub)."""
+    """Also rules for the default branch."""
 
     @property
     def ever(self) -> Wanted:
@@ -69,6 +69,7 @@ def steps_for(
             *state.state_steps(world),
             *grants.own_grants(world),
             Access(world, wait),
+            *records.record_steps(world),
         ],
         wanted.reviewers,
         wanted.protect,

@@ -73,10 +73,18 @@ def with_azure_devops(text: str, issuer: str, subjects: Mapping[str, str]) -> st
 
 def with_forge(text: str, *, kind: str, repository: str) -> str:
     """mlops.toml with this `[forge]`."""
-    fields = {"kind": kind, "repository": repository}
-    section = re.search(r"^\[forge\]\n(?:(?!\[).*\n)*", text, re.MULTILINE)
+    return _with_fields(text, "forge", {"kind": kind, "repository": repository})
+
+
+def with_signing(text: str, *, records: str, records_key: str) -> str:
+    """mlops.toml whose `[signing]` names the key of records."""
+    return _with_fields(text, "signing", {"records": records, "records_key": records_key})
+
+
+def _with_fields(text: str, table: str, fields: Mapping[str, str]) -> str:
+    section = re.search(rf"^\[{table}\]\n(?:(?!\[).*\n)*", text, re.MULTILINE)
     block = section[0] if section else ""
-    changed = block or "\n[forge]\n"
+    changed = block or f"\n[{table}]\n"
     for name, value in fields.items():
         line = f"{name} = {json.dumps(value)}"
         changed, count = _replace(rf"^{name}\s*=.*$", line, changed)

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from mlops.bootstrap import state_access
 from mlops.bootstrap.steps import Look, Step
-from mlops.bootstrap.world import KEY, STATE, Stack, World
+from mlops.bootstrap.world import KEY, RECORDS, STATE, Stack, World
 from mlops.errors import TargetError
 from mlops.infra import roles
 from mlops.infra.load import NAMESPACE
@@ -172,13 +172,17 @@ def own_grants(world: World) -> list[Step]:
     return [
         Assignment(world, None, f"you ({oid})", BLOB_CONTRIBUTOR, container_path(world), "Pulumi's state"),
         Assignment(world, None, f"you ({oid})", CRYPTO_USER, key_path(world), "Pulumi's key"),
+        Assignment(world, None, f"you ({oid})", CRYPTO_USER, key_path(world, RECORDS), "the key of records"),
     ]
 
 
 def workflow_grants(world: World) -> list[Step]:
-    """What `plan` and `apply` of each environment need beside what `mlops.infra.roles` gives them."""
+    """What `plan`, `apply` and `train` of each environment need besides what `mlops.infra.roles` gives."""
     steps: list[Step] = []
     for stack in world.stacks:
+        if "train" in stack.environments:
+            path = key_path(world, RECORDS)
+            steps.append(Assignment(world, stack, "train", CRYPTO_USER, path, "the key of records"))
         for duty in ("plan", "apply"):
             if stack.name == SHARED or duty not in stack.environments:
                 continue
@@ -209,8 +213,8 @@ def container_path(world: World) -> str:
     return f"{world.account_path}/blobServices/default/containers/{STATE}"
 
 
-def key_path(world: World) -> str:
-    return f"{world.vault_path}/keys/{KEY}"
+def key_path(world: World, key: str = KEY) -> str:
+    return f"{world.vault_path}/keys/{key}"
 
 
 def _registry_grant(world: World, stack: Stack) -> Assignment:

@@ -24,7 +24,7 @@ class Ground:
     reviewers: Sequence[str] = ()
     """Who approves what changes a protected environment; empty: who runs this."""
     protect: bool = False
-    """Also rules for the default branch, where the forge takes them."""
+    """Also rules for the default branch."""
 
     @property
     def environments(self) -> list[Stack]:

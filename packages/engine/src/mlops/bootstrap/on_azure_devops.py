@@ -7,6 +7,7 @@ import os
 from typing import Any
 
 from mlops.bootstrap import azure_devops, files, grants
+from mlops.bootstrap.azure_devops_rules import BranchPolicies
 from mlops.bootstrap.ground import Ground
 from mlops.bootstrap.pulumi import Up
 from mlops.bootstrap.steps import Step
@@ -40,6 +41,7 @@ def steps(ground: Ground) -> list[Step]:
         *(Up(world, ground.cli, s, trust[s.name], again=True) for s in ground.environments),
         *azure_devops.environment_steps(world, devops, approvers),
         azure_devops.variables_file(world),
+        *([BranchPolicies(devops, ground.repository.rsplit("/", 1)[-1])] if ground.protect else []),
     ]
 
 

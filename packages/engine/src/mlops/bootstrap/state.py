@@ -1,4 +1,4 @@
-"""Where Pulumi keeps its state, and the key of its secrets: a group, an account and a vault of their own.
+"""Pulumi's state, and the keys of its secrets and of records: a group, an account and a vault of their own.
 
 They cannot be made by Pulumi, because Pulumi needs them first.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from mlops.bootstrap.steps import Look, Step
-from mlops.bootstrap.world import KEY, STATE, TAG, World
+from mlops.bootstrap.world import KEY, RECORDS, STATE, TAG, World
 
 _NEEDS: Final = "the role Contributor on the subscription"
 _KEPT_DAYS: Final = 30
@@ -156,6 +156,13 @@ def state_steps(world: World) -> list[Step]:
             f"key {KEY}, which encrypts Pulumi's secrets",
             f"{vault}/keys/{KEY}",
             {"properties": {"kty": "RSA", "keySize": 3072, "keyOps": ["encrypt", "decrypt"]}},
+            vault,
+        ),
+        make(
+            "state:records",
+            f"key {RECORDS}, which signs what gates decide",
+            f"{vault}/keys/{RECORDS}",
+            {"properties": {"kty": "EC", "curveName": "P-256", "keyOps": ["sign", "verify"]}},
             vault,
         ),
     ]

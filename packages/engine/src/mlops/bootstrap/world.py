@@ -30,6 +30,8 @@ ACCOUNTS: Final = "Microsoft.Storage/storageAccounts"
 STATE: Final = "state"
 """Stands for the environment in the names of what keeps Pulumi's state; also the container's name."""
 KEY: Final = "pulumi"
+RECORDS: Final = "records"
+"""The key that signs what gates decide: only the identities that train may use it."""
 TAG: Final = "mlops-bootstrap"
 """On every resource that bootstrap made, with the project's name; undo removes nothing without it."""
 
@@ -145,6 +147,11 @@ class World:
     def pulumi(self, arguments: str) -> str:
         """A command of Pulumi's to type, on this backend."""
         return f"PULUMI_BACKEND_URL='{self.backend}' pulumi {arguments}"
+
+    @property
+    def records_url(self) -> str:
+        """The key of records at its vault."""
+        return f"https://{self.vault}.vault.azure.net/keys/{RECORDS}"
 
     @property
     def secrets_provider(self) -> str:

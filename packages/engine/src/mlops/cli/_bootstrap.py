@@ -35,9 +35,7 @@ def azure(
         list[str] | None,
         typer.Option(help="Who approves changes of production: a login, owner/team, or an id; default: you."),
     ] = None,
-    protect: Annotated[
-        bool, typer.Option("--protect", help="Also rules for the default branch (GitHub).")
-    ] = False,
+    protect: Annotated[bool, typer.Option("--protect", help="Also rules for the default branch.")] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Only show the plan; exit 2 when something would change.")
     ] = False,

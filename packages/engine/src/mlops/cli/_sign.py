@@ -19,22 +19,29 @@ def sign(
     """Sign a release's model, for example after the team changed its key; `mlops release` signs new ones."""
     from mlops.errors import InvalidInput
     from mlops.lifecycle.apply.sign import sign_release
+    from mlops.lifecycle.desired.proven import vouch
     from mlops.spec.files import load_release
     from mlops.spec.settings import FILE
 
     name, _ = state.model(model)
     settings = state.settings.signing
-    if not settings.used:
+    if not settings.used and not settings.records:
         raise InvalidInput(
-            f"{FILE} says not whose signature counts; set signing.public_key or signing.identity"
+            f"{FILE} says not whose signature counts; set signing.public_key or signing.identity, or "
+            "signing.records for what the registry records"
         )
     # Whoever asks for a signature wants it or a reason, also where none is required.
-    wanted = settings.model_copy(update={"required": True})
+    wanted = settings.model_copy(update={"required": settings.used})
     release = load_release(state.root, name, version)
     written = sign_release(state.root, state.target.registry, release, wanted)
+    recorded = bool(settings.records) and vouch(state.target.registry, release)
     if as_json:
-        print_json({"model": name, "release": version, "written": [written] if written else []})
-    elif written:
+        files = [written] if written else []
+        print_json({"model": name, "release": version, "written": files, "recorded": recorded})
+        return
+    if recorded:
+        out().print(f"the record of release {version} of {name} is signed")
+    if written:
         out().print(f"release {version} of {name} is signed: {written}; commit it")
-    else:
+    elif not recorded:
         out().print(f"nothing to do: the signature of release {version} of {name} is valid")

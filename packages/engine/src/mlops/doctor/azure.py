@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from mlops.bootstrap import grants, state
+from mlops.bootstrap import grants, records, state
 from mlops.bootstrap.providers import needed, unregistered
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding
@@ -74,9 +74,27 @@ def foundation(case: Case) -> Iterator[Finding]:
             yield Finding("foundation", "error", f"{step.title} {word}{why}", fix)
 
 
+def records_signed(case: Case) -> Iterator[Finding]:
+    """What gates decide is signed by a key that only the identities that train may use."""
+    world, signing = case.world, case.settings.signing
+    for step in records.record_steps(world):
+        look = step.look()
+        if look.action != "keep":
+            why = f": {look.why}" if look.why else ""
+            sentence = (
+                f"{step.title} {'is missing' if look.action == 'create' else 'is not as it must be'}{why}; "
+                "without it whoever may write the registry's tags says what training decided"
+            )
+            own = signing.records and signing.records_key != world.records_url
+            yield Finding("records", "note" if own else "error", sentence, case.bootstrap)
+
+
 CHECKS: Final = (
     Check("login", "azure", login, "logged in"),
     Check("subscription", "azure", subscription, "it can be reached"),
     Check("providers", "azure", providers, "all registered"),
     Check("foundation", "azure", foundation, "Pulumi's state and key are there, and workflows may use them"),
+    Check(
+        "records", "azure", records_signed, "what gates decide is signed by who trains, and by nobody else"
+    ),
 )

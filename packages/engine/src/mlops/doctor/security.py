@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from mlops.doctor import azure, forge, platform
 from mlops.doctor.case import Case
-from mlops.doctor.finding import Check, Finding
+from mlops.doctor.finding import Check, Finding, Severity
 from mlops.errors import InvalidInput
 from mlops.forge.git import Git
 from mlops.spec import files as spec_files
@@ -61,6 +61,14 @@ def signing(case: Case) -> Iterator[Finding]:
         word = "are made and not asked for" if asked.used else "are not made"
         sentence = f"mlops.toml: signing.required is off, so signatures {word}; the digest alone decides"
         yield Finding("signing", "warning", sentence, "docs/security.md, Signed models")
+    shared = case.target != "local" or bool(case.settings.local.tracking_uri)
+    if shared and not asked.records:
+        sentence = (
+            "mlops.toml: signing.records is not set, so whoever may write the registry's tags says which "
+            "gates a version passed"
+        )
+        severity: Severity = "warning" if case.target == "local" else "error"
+        yield Finding("signing", severity, sentence, "docs/security.md, What proves a release", file=True)
 
 
 def reviews(case: Case) -> Iterator[Finding]:
@@ -134,7 +142,9 @@ _OWN: Final = (
     Check("secrets", "files", secrets, "no key in git or open to others"),
     Check("traffic", "files", traffic, "encrypted, and captured with care"),
 )
-_ALSO: Final = frozenset({"login", "roles", "trust", "foundation", "subjects", "environments", "main branch"})
+_ALSO: Final = frozenset(
+    {"login", "roles", "trust", "foundation", "records", "subjects", "environments", "main branch"}
+)
 CHECKS: Final[tuple[Check, ...]] = (
     *_OWN,
     *(c for room in (azure, platform, forge) for c in room.CHECKS if c.name in _ALSO),

@@ -98,6 +98,16 @@ class AzureDevOpsSettings:
         """Branch policies of the project."""
         return list(self._call("GET", f"{self._project_path}/_apis/policy/configurations")["value"])
 
+    def create_policy(self, kind: str, settings: Mapping[str, Any]) -> None:
+        """One that is on and stops a merge."""
+        body = {"isEnabled": True, "isBlocking": True, "type": {"id": kind}, "settings": dict(settings)}
+        self._call("POST", f"{self._project_path}/_apis/policy/configurations", body=body)
+
+    def pipeline(self, name: str) -> int | None:
+        """The number of the pipeline of this name; None when there is none."""
+        answer = self._call("GET", f"{self._project_path}/_apis/build/definitions", params={"name": name})
+        return next((int(row["id"]) for row in answer["value"] if row["name"] == name), None)
+
     def repository(self, name: str) -> dict[str, Any]:
         """A repository of the project; raises `NotFound`."""
         return dict(self._call("GET", f"{self._project_path}/_apis/git/repositories/{quote(name)}"))

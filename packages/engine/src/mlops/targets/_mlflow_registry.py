@@ -12,6 +12,7 @@ from mlops.spec.artifact import artifact_files
 from mlops.spec.digest import tree_digest
 from mlops.spec.files import desired_path, load_desired
 from mlops.spec.live import live_in
+from mlops.spec.seal import Seal
 from mlops.targets._folders import whole
 from mlops.targets.base import ModelVersion, TrainingRun
 from mlops.tracking import ModelStore, PipelineTracker, RegisteredVersion
@@ -58,11 +59,13 @@ class MlflowRegistry:
         cache: Path,
         root: Path | None = None,
         store: VersionStore | None = None,
+        seal: Seal | None = None,
     ) -> None:
         self._tracker = tracker
         self._store: VersionStore = store or ModelStore(tracker.uri)
         self._cache = cache
         self._root = root
+        self._seal = seal
 
     def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
         """At most `limit` runs of `experiment` that ended well and carry all of `tags`, newest first."""
@@ -130,9 +133,9 @@ class MlflowRegistry:
         """Set tags; None removes one. Idempotent; raises `NotFound`."""
         self._store.tag(model, version, tags)
 
-    def seal(self, make: bool = False) -> bytes | None:
-        """None: who may write tags is the server's business."""
-        return None
+    def seal(self, make: bool = False) -> Seal | None:
+        """As it was opened with; None: who may write tags is the server's business."""
+        return self._seal
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Mirror where something is in the server's own aliases; nothing happens where it has none."""

@@ -18,6 +18,7 @@ from mlops.pipeline.run.selection import Selection as Selection  # noqa: PLC0414
 from mlops.pipeline.sweep.result import SweepResult as SweepResult  # noqa: PLC0414
 from mlops.pipeline.sweep.result import TrialResult as TrialResult  # noqa: PLC0414
 from mlops.spec.release import Release
+from mlops.spec.seal import Seal
 
 # --- jobs -------------------------------------------------------------------------------------------
 
@@ -147,10 +148,10 @@ class Registry(Protocol):
     def tag(self, model: str, version: int, tags: Mapping[str, str | None]) -> None:
         """Set tags; None removes one. Idempotent."""
 
-    def seal(self, make: bool = False) -> bytes | None:
-        """The key that records on versions are sealed with; None where identities decide who may write them.
+    def seal(self, make: bool = False) -> Seal | None:
+        """What seals records on versions; None where whoever may write tags is believed.
 
-        Empty when there is none yet; `make` makes it.
+        `make`: there is something to seal, so a key of this machine is made when there is none.
         """
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:

@@ -23,6 +23,7 @@ from mlops.spec.artifact import plain_files
 from mlops.spec.live import live_in
 from mlops.spec.proof import Recorded, fact_tags, released_tags
 from mlops.spec.release import Release
+from mlops.spec.seal import Seal
 from mlops.targets.base import (
     Deployment,
     EndpointState,
@@ -56,6 +57,7 @@ class MemoryRegistry:
 
     def __init__(self, hook: Hook = _quiet) -> None:
         self.hook = hook
+        self.sealing: Seal | None = None
         self.aliases: dict[str, dict[str, int]] = defaultdict(dict)
         self._versions: dict[tuple[str, int], ModelVersion] = {}
         self._artifacts: dict[tuple[str, int], tuple[str, Path]] = {}
@@ -134,8 +136,8 @@ class MemoryRegistry:
         copy.write_bytes(content)
         return copy
 
-    def seal(self, make: bool = False) -> bytes | None:
-        return None
+    def seal(self, make: bool = False) -> Seal | None:
+        return self.sealing
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         self.hook(f"alias {alias}")

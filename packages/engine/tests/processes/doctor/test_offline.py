@@ -9,7 +9,6 @@ import shutil
 import socket
 import subprocess
 import sys
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -255,17 +254,30 @@ def test_the_verb_prints_sentences_commands_and_json(fork: Path):
     assert {"check", "severity", "sentence", "fix", "file"} == set(rows[0])
 
 
-def test_offline_it_answers_within_two_seconds_of_work():
-    """CPU time of the whole process, so that a busy machine does not decide."""
-    before = os.times()
-    main = "from mlops.cli import main; main()"
+def test_offline_it_imports_nothing_that_takes_seconds():
+    """It answers within a second because of that. A clock would measure the machine."""
+    main = (
+        "import atexit, sys; "
+        "atexit.register(lambda: print(*{name.partition('.')[0] for name in sys.modules}, file=sys.stderr)); "
+        "from mlops.cli import main; main()"
+    )
     command = [sys.executable, "-c", main, "--target", "azure", "-C", str(ROOT), "doctor", "--offline"]
-    started = time.monotonic()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    after = os.times()
-    spent = after.children_user + after.children_system - before.children_user - before.children_system
     assert "stack files" in done.stdout, done.stderr
-    assert spent < 2, f"{spent:.1f} s of CPU in {time.monotonic() - started:.1f} s"
+    imported = set(done.stderr.split())
+    assert "mlops" in imported
+    heavy = {
+        "azure",
+        "databricks",
+        "mlflow",
+        "onnxruntime",
+        "pandas",
+        "pulumi",
+        "pyarrow",
+        "scipy",
+        "sklearn",
+    }
+    assert imported & heavy == set()
 
 
 def test_the_actions_of_the_docs_name_every_check_and_no_other():

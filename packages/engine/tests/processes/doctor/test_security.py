@@ -71,13 +71,18 @@ def open_key(root: Path) -> None:
 POLICY, SETTINGS, CI = "environments/policy.yaml", "mlops.toml", ".github/workflows/ci.yml"
 WEAKER = "auto_merge: true, merge_loosened: true"
 CAPTURE = "[models.trips.capture]\nenabled = true\n[signing]"
-PLAIN = '[local]\ntracking_uri = "http://ml.example"\n[signing]'
+SERVER = '[local]\ntracking_uri = "https://ml.example"\n[signing]'
+RECORDS = 'records = "environments/records.pub"'
+PLAIN = f'[local]\ntracking_uri = "http://ml.example"\n[signing]\n{RECORDS}'
+DATABRICKS = edits(SETTINGS, "[project]", 'target = "databricks"\n[project]')
 DIGEST = f"@sha256:{SHA}{SHA[:24]}"
 WRONG: list[tuple[str, str, Callable[[Path], None], str]] = [
     ("actions", "error", edits(CI, f"@{SHA} # v1", "@v4"), "ci.yml: actions/checkout@v4 is a name"),
     ("actions", "error", edits(CI, "on: push", "on:\n  pull_request_target:"), "runs strangers'"),
     ("images", "warning", edits("container/Dockerfile", DIGEST, ":3"), "python:3 is a tag"),
     ("signing", "warning", edits(SETTINGS, "required = true\n", ""), "made and not asked for"),
+    ("signing", "warning", edits(SETTINGS, "[signing]", SERVER), "may write the registry's tags"),
+    ("signing", "error", DATABRICKS, "may write the registry's tags"),
     ("reviews", "error", edits(POLICY, "prod: {", "prod: {auto_merge: true, "), "merges by itself"),
     ("reviews", "warning", edits(POLICY, "auto_merge: true", WEAKER), "weaker gates"),
     ("reviews", "warning", lambda root: (root / ".github/CODEOWNERS").unlink(), "no CODEOWNERS"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import Locked
-from mlops.targets.local.store import LocalStore
+from mlops.targets.local.store import LEASE, LocalStore
 
 
 def holder(state: Path, lease: float, then: str = "time.sleep(60)") -> subprocess.Popen[str]:
@@ -60,13 +61,16 @@ def test_a_killed_holder_blocks_nobody(tmp_path: Path):
 
 
 def test_a_lease_is_renewed_while_it_is_held(tmp_path: Path):
-    process = holder(tmp_path, lease=0.3)
+    process = holder(tmp_path, lease=3)
+    (lease,) = tmp_path.rglob(LEASE)
+    first = last = json.loads(lease.read_text())["until"]
     try:
-        end = time.monotonic() + 1.0
-        while time.monotonic() < end:
-            with pytest.raises(Locked), LocalStore(tmp_path).lock("prod", "ada", 60):
-                pytest.fail("the lease was not renewed")
-            time.sleep(0.05)
+        while last == first and process.poll() is None:
+            time.sleep(0.02)
+            last = json.loads(lease.read_text())["until"]
+        assert last > first
+        with pytest.raises(Locked), LocalStore(tmp_path).lock("prod", "ada", 60):
+            pytest.fail("the lease was not renewed")
     finally:
         process.kill()
         process.wait()

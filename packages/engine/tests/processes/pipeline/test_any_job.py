@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from as_on_azure import shows
+from step_world import World
 
 from mlops.errors import InvalidInput, StepFailed
 from mlops.pipeline import Selection
 from mlops.pipeline.run.sweep import run_sweep
-from tests.processes.pipeline.test_as_on_azure import World
 
 ENV = "environment: azureml:tools:3"
 

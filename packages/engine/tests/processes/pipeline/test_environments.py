@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 from as_on_azure import shows
+from step_world import World
 
 from mlops.errors import InvalidInput, TargetError
 from mlops.pipeline import Selection
 from mlops.pipeline.run.environments import Wanted, read_conda
-from tests.processes.pipeline.test_as_on_azure import World
 
 ASKED = Selection(environment=True)
 SHOW = "python -c 'import tiny_package; print(tiny_package.WORD)' > ${{outputs.o}}"

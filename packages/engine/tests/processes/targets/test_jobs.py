@@ -11,7 +11,6 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -132,14 +131,12 @@ def test_a_run_that_is_killed_ends_the_waiting(
     root: Path, jobs: Jobs, monkeypatch: Any, number: int, sentence: str
 ) -> None:
     monkeypatch.setenv("SLEEP_IN", "prep")
-    monkeypatch.setenv("SLEEP", "60")
+    monkeypatch.setenv("SLEEP", "3600")  # longer than a test may take
     name = jobs.submit(root / "pipeline.yml", {}, {})
     timer = threading.Timer(0.3, stop, (root, name, number))
     timer.start()
-    started = time.monotonic()
     with pytest.raises(TargetError, match=sentence):
         jobs.wait(name, lambda _: None)
-    assert time.monotonic() - started < 50, "the step itself would have taken a minute"
 
 
 @pytest.mark.parametrize("name", ["freight-1", "../jobs", ""])

@@ -11,7 +11,7 @@ from checked_tree import GATES, PROD, SETTINGS, WINDOW, Tree, asks, record, text
 from engine_world import MODEL, START, World
 from memory_git import MemoryGit
 
-from mlops.errors import Forbidden, TargetError
+from mlops.errors import Forbidden, TargetError, Unavailable
 from mlops.lifecycle.decide.intent import Intent
 from mlops.lifecycle.decide.plan import Plan
 from mlops.lifecycle.desired import approvals, check_rules, pending, provenance, tree
@@ -121,6 +121,17 @@ def test_gates_are_compared_where_policy_asks_for_approvals(asked: Asked):
     served(asked.world, "staging", MODEL, 2)
     asked.there.write(PROD, asks(2, 1))
     assert asked.fields() == []
+
+
+def test_a_registry_that_cannot_be_asked_is_no_problem_of_a_file(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch
+):
+    def down(*_: object) -> None:
+        raise Unavailable("later")
+
+    monkeypatch.setattr(asked.world.registry, "get", down)
+    with pytest.raises(Unavailable):
+        asked.fields(None)
 
 
 def refuse(asked: Asked, error: Exception) -> None:

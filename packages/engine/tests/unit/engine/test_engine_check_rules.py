@@ -170,6 +170,15 @@ def test_who_may_not_read_the_journals_is_answered_by_the_files(there: Tree, wor
     assert (problem.field, problem.message) == ("release", "the store is down"), "not known is not allowed"
 
 
+def test_without_a_target_a_move_is_from_what_the_file_asked_for_last(there: Tree):
+    """Prod asked for 2, went back to 1, and asks for 2 again: that is forward, and frozen."""
+    there.merged(PROD, asks(2, 1))
+    there.merged(PROD, asks(1))
+    there.merged(FREEZE, f"windows:\n  - {{environments: [prod], {WINDOW}}}\n")
+    there.write(PROD, asks(2, 1))
+    assert [field for _, field in there.fields()] == ["release"]
+
+
 @pytest.mark.parametrize("room", ["parameters", "dependencies", "rows"])
 def test_every_model_is_asked_about_its_own_files(there: Tree, monkeypatch: pytest.MonkeyPatch, room: str):
     asked = []
@@ -429,6 +438,7 @@ GOOD = text_of(record(1, "a" * 40))
     [
         ({ONE: GOOD}, {ONE: GOOD}, []),
         ({ONE: GOOD}, {ONE: f"{GOOD}# a comment\n"}, [f"{ONE}:1"]),
+        ({ONE: GOOD}, {ONE: f"{GOOD}\n"}, [f"{ONE}:1"]),
         ({ONE: GOOD}, {ONE: None}, []),  # it cannot be read, which is told elsewhere
         ({ONE: GOOD}, {}, [ONE]),
         ({ONE: "not: a release"}, {}, []),

@@ -47,6 +47,16 @@ def words(step: Step) -> str:
             return step.kind
 
 
+def canary(new: str, old: str) -> list[str]:
+    """All steps of `CANARY`, as words."""
+    return [
+        f"shift {new} 10 {old} 90",
+        f"analyse {new} {old} 10",
+        f"shift {new} 100 {old} 0",
+        f"analyse {new} {old} 100",
+    ]
+
+
 PLANS = [
     pytest.param(
         at(one(BLUE, WANTED, 100, settings=OLD), one(GREEN, WANTED, 0), past=(WANTED,), smoked=True),
@@ -69,16 +79,7 @@ PLANS = [
     pytest.param(
         at(one(BLUE, OLDER, 100), past=(WANTED, OLDER)),
         "forward",
-        [
-            "create green",
-            "smoke green",
-            "shift green 10 blue 90",
-            "analyse green blue 10",
-            "shift green 100 blue 0",
-            "analyse green blue 100",
-            "finish 2",
-            "retire blue",
-        ],
+        ["create green", "smoke green", *canary("green", "blue"), "finish 2", "retire blue"],
         id="served once, not last, back again",
     ),
     pytest.param(
@@ -90,16 +91,7 @@ PLANS = [
     pytest.param(
         at(one(BLUE, OLDER, 100), past=(OLDER,), smoked=True, passed=frozenset({10})),
         "forward",
-        [
-            "create green",
-            "smoke green",
-            "shift green 10 blue 90",
-            "analyse green blue 10",
-            "shift green 100 blue 0",
-            "analyse green blue 100",
-            "finish 2",
-            "retire blue",
-        ],
+        ["create green", "smoke green", *canary("green", "blue"), "finish 2", "retire blue"],
         id="lost target, passed 10",
     ),
     pytest.param(
@@ -111,14 +103,7 @@ PLANS = [
     pytest.param(
         at(one(BLUE, OLDER, 50), one(GREEN, WANTED, 50), past=(OLDER,), smoked=True, passed=frozenset({50})),
         "forward",
-        [
-            "shift green 10 blue 90",
-            "analyse green blue 10",
-            "shift green 100 blue 0",
-            "analyse green blue 100",
-            "finish 2",
-            "retire blue",
-        ],
+        [*canary("green", "blue"), "finish 2", "retire blue"],
         id="a smaller step that the file asks for since",
     ),
     pytest.param(
@@ -185,14 +170,7 @@ PLANS = [
     pytest.param(
         at(one(BLUE, OLDER, 100), one(GREEN, WANTED, 0), past=(OLDER,), smoked=True),
         "forward",
-        [
-            "shift green 10 blue 90",
-            "analyse green blue 10",
-            "shift green 100 blue 0",
-            "analyse green blue 100",
-            "finish 2",
-            "retire blue",
-        ],
+        [*canary("green", "blue"), "finish 2", "retire blue"],
         id="smoked and waiting",
     ),
     pytest.param(
@@ -220,10 +198,7 @@ PLANS = [
             "shift blue 100",
             "create green",
             "smoke green",
-            "shift green 10 blue 90",
-            "analyse green blue 10",
-            "shift green 100 blue 0",
-            "analyse green blue 100",
+            *canary("green", "blue"),
             "finish 2",
             "retire blue",
         ],
@@ -238,17 +213,7 @@ PLANS = [
     pytest.param(
         at(one(BLUE, OLDER, 100), one(GREEN, WANTED, 0, "failed"), one(VIOLET, NEWER, 0), past=(OLDER,)),
         "forward",
-        [
-            "retire violet",
-            "create green",
-            "smoke green",
-            "shift green 10 blue 90",
-            "analyse green blue 10",
-            "shift green 100 blue 0",
-            "analyse green blue 100",
-            "finish 2",
-            "retire blue",
-        ],
+        ["retire violet", "create green", "smoke green", *canary("green", "blue"), "finish 2", "retire blue"],
         id="broken without traffic, keep; third",
     ),
     pytest.param(
@@ -272,17 +237,7 @@ PLANS = [
     pytest.param(
         at(one(BLUE, OLDER, 0, "failed"), one(GREEN, NEWER, 100), past=(OLDER,)),
         "forward",
-        [
-            "retire blue",
-            "create blue",
-            "smoke blue",
-            "shift blue 10 green 90",
-            "analyse blue green 10",
-            "shift blue 100 green 0",
-            "analyse blue green 100",
-            "finish 2",
-            "retire green",
-        ],
+        ["retire blue", "create blue", "smoke blue", *canary("blue", "green"), "finish 2", "retire green"],
         id="lost current, other has traffic",
     ),
     pytest.param(
@@ -293,10 +248,7 @@ PLANS = [
             "retire green",
             "create green",
             "smoke green",
-            "shift green 10 blue 90",
-            "analyse green blue 10",
-            "shift green 100 blue 0",
-            "analyse green blue 100",
+            *canary("green", "blue"),
             "finish 2",
             "retire blue",
         ],
@@ -305,17 +257,7 @@ PLANS = [
     pytest.param(
         at(one(BLUE, OLDER, 0), one(GREEN, OLDER, 100), past=(OLDER,)),
         "forward",
-        [
-            "retire blue",
-            "create blue",
-            "smoke blue",
-            "shift blue 10 green 90",
-            "analyse blue green 10",
-            "shift blue 100 green 0",
-            "analyse blue green 100",
-            "finish 2",
-            "retire green",
-        ],
+        ["retire blue", "create blue", "smoke blue", *canary("blue", "green"), "finish 2", "retire green"],
         id="two of current",
     ),
     pytest.param(

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
 import copy
 import functools
 from typing import TYPE_CHECKING
+
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import Prehashed, decode_dss_signature
 
 from .arm import HOST, Kind, Resource
 from .entra import CLIENT
@@ -22,6 +27,7 @@ class Vaults:
     def __init__(self, emulator: Emulator) -> None:
         self._emulator = emulator
         self.deleted: dict[str, list[Resource]] = {}
+        self._keys: dict[str, ec.EllipticCurvePrivateKey] = {}
 
     def put_vault(self, resource: Resource, before: Resource | None, request: Request) -> None:
         self._group(resource["id"])
@@ -63,6 +69,30 @@ class Vaults:
 
     def read_key(self, request: Request, name: str) -> Answer:
         """The data plane: a key of that name in the vault of this host, for who has the role on it."""
+        found = self._used(request, name)
+        kid = f"https://{request.host}/keys/{name}/1"
+        if found["properties"].get("kty") != "EC":
+            return Answer(200, {"key": {"kid": kid, "kty": "RSA"}})
+        numbers = self._private(found["id"]).public_key().public_numbers()
+        point = {axis: _text(getattr(numbers, axis).to_bytes(32, "big")) for axis in ("x", "y")}
+        return Answer(200, {"key": {"kid": kid, "kty": "EC", "crv": "P-256", **point}})
+
+    def sign(self, request: Request, name: str) -> Answer:
+        """As `read_key`; the private half stays here."""
+        found = self._used(request, name)
+        asked = request.json
+        if asked["alg"] != "ES256" or "sign" not in found["properties"]["keyOps"]:
+            raise Refused(400, "BadParameter", "Key and signing algorithm are not compatible.")
+        algorithm = ec.ECDSA(Prehashed(hashes.SHA256()))
+        hashed = base64.urlsafe_b64decode(asked["value"] + "=" * (-len(asked["value"]) % 4))
+        r, s = decode_dss_signature(self._private(found["id"]).sign(hashed, algorithm))
+        value = _text(r.to_bytes(32, "big") + s.to_bytes(32, "big"))
+        return Answer(200, {"kid": f"https://{request.host}/keys/{name}/1", "value": value})
+
+    def _private(self, path: str) -> ec.EllipticCurvePrivateKey:
+        return self._keys.setdefault(path.lower(), ec.generate_private_key(ec.SECP256R1()))
+
+    def _used(self, request: Request, name: str) -> Resource:
         self._emulator.entra.check(request)
         vault = request.host.split(".")[0]
         end = f"/vaults/{vault}/keys/{name}".lower()
@@ -77,13 +107,17 @@ class Vaults:
         mine = [r for r in roles if r["properties"]["principalId"] == CLIENT]
         if not any(r["properties"]["roleDefinitionId"].endswith(CRYPTO_USER) for r in mine):
             raise Refused(403, "Forbidden", "Caller is not authorized to perform action on resource.")
-        return Answer(200, {"key": {"kid": f"https://{request.host}/keys/{name}/1", "kty": "RSA"}})
+        return found[0]
 
     def _group(self, path: str) -> None:
         group = path.split("/providers/", 1)[0]
         if self._emulator.arm.get(group) is None:
             name = group.rsplit("/", 1)[-1]
             raise Refused(404, "ResourceGroupNotFound", f"Resource group '{name}' could not be found.")
+
+
+def _text(value: bytes) -> str:
+    return base64.urlsafe_b64encode(value).decode().rstrip("=")
 
 
 def _deleted(name: str, vault: Resource) -> Resource:
@@ -101,4 +135,5 @@ def install(emulator: Emulator) -> Vaults:
     add("GET", HOST, rf"{home}/locations/[^/]+/deletedVaults/(?P<name>[^/]+)", made.show_deleted)
     add("GET", HOST, rf"{home}/deletedVaults", made.list_deleted)
     add("GET", r"[a-z0-9-]+\.vault\.azure\.net", r"/keys/(?P<name>[^/]+)", made.read_key)
+    add("POST", r"[a-z0-9-]+\.vault\.azure\.net", r"/keys/(?P<name>[^/]+)/sign", made.sign)
     return made

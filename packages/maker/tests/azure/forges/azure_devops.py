@@ -45,6 +45,40 @@ _CONNECTION = strict(
         ),
     },
 )
+_SCOPE = strict(
+    ["repositoryId", "refName", "matchKind"],
+    repositoryId=_TEXT,
+    refName={"type": "string", "pattern": "^refs/heads/"},
+    matchKind={"enum": ["Exact", "Prefix"]},
+)
+_ON = {"type": "boolean"}
+_POLICY = strict(
+    ["isEnabled", "isBlocking", "type", "settings"],
+    isEnabled={"const": True},
+    isBlocking={"const": True},
+    type=strict(["id"], id=_TEXT),
+    settings={
+        "oneOf": [
+            strict(
+                ["minimumApproverCount", "creatorVoteCounts", "scope"],
+                minimumApproverCount={"type": "integer", "minimum": 1},
+                creatorVoteCounts=_ON,
+                allowDownvotes=_ON,
+                resetOnSourcePush=_ON,
+                scope={"type": "array", "minItems": 1, "items": _SCOPE},
+            ),
+            strict(
+                ["buildDefinitionId", "queueOnSourceUpdateOnly", "manualQueueOnly", "validDuration", "scope"],
+                buildDefinitionId={"type": "integer"},
+                displayName=_TEXT,
+                queueOnSourceUpdateOnly=_ON,
+                manualQueueOnly=_ON,
+                validDuration={"type": "number"},
+                scope={"type": "array", "minItems": 1, "items": _SCOPE},
+            ),
+        ]
+    },
+)
 _CHECK = strict(
     ["type", "settings", "resource"],
     type=strict(["id"], id=_TEXT, name=_TEXT),
@@ -63,6 +97,7 @@ class FakeAzureDevOps(Forge):
         self.environments: dict[int, dict[str, Any]] = {}
         self.checks: dict[int, list[dict[str, Any]]] = {}
         self.policies: list[dict[str, Any]] = []
+        self.pipelines = {"ci": 7}
         home, project = f"/{ORGANIZATION}", f"/{ORGANIZATION}/{PROJECT}"
         self.route(
             "GET", rf"{home}/_apis/projects/{PROJECT}", lambda _: (200, {"id": PROJECT_ID, "name": PROJECT})
@@ -81,6 +116,8 @@ class FakeAzureDevOps(Forge):
         self.route("GET", configurations, lambda a: _rows(self.checks.get(int(a.query["resourceId"]), [])))
         self.route("POST", configurations, self._check, _CHECK)
         self.route("GET", rf"{project}/_apis/policy/configurations", lambda _: _rows(self.policies))
+        self.route("POST", rf"{project}/_apis/policy/configurations", self._policy, _POLICY)
+        self.route("GET", rf"{project}/_apis/build/definitions", self._pipelines)
         self.route("GET", rf"{project}/_apis/git/repositories/(?P<name>[^/]+)", self._repository)
 
     def admit(self, asked: Asked) -> None:
@@ -93,6 +130,16 @@ class FakeAzureDevOps(Forge):
     def _repository(self, asked: Asked) -> tuple[int, Any]:
         name = asked.path.rpartition("/")[2]
         return 200, {"id": REPOSITORY_ID, "name": name, "defaultBranch": "refs/heads/main"}
+
+    def _policy(self, asked: Asked) -> tuple[int, Any]:
+        made = {"id": len(self.policies) + 1, **asked.body}
+        self.policies.append(made)
+        return 200, made
+
+    def _pipelines(self, asked: Asked) -> tuple[int, Any]:
+        """All that begin with the name that is asked for."""
+        found = {n: i for n, i in self.pipelines.items() if n.startswith(asked.query["name"])}
+        return _rows([{"id": number, "name": name} for name, number in found.items()])
 
     def policy(self, kind: str, scope: dict[str, Any], **settings: Any) -> dict[str, Any]:
         """A branch policy that is on and stops a merge; it is kept."""

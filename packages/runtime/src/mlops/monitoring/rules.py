@@ -308,6 +308,9 @@ def _text(name: str, column: Any, checks: Iterable[Any], seen: list[str] | None)
             f"the contract's column {name!r} has a rule that lists its values, and unknown_category accept; "
             "the rule refuses all others in training: take one of the two away"
         )
+    if listed is not None:
+        # A category that another rule refuses is none: where categories are listed, nothing else is asked.
+        listed = _legal(listed, checks)
     if (listed is not None and not listed) or shortest > longest:
         raise InvalidInput(_impossible(name))
     return {
@@ -318,6 +321,16 @@ def _text(name: str, column: Any, checks: Iterable[Any], seen: list[str] | None)
         "min_length": shortest or None,
         "max_length": None if math.isinf(longest) else int(longest),
     }
+
+
+def _legal(values: set[str], checks: Iterable[Any]) -> set[str]:
+    """Those of `values` that keep every rule."""
+    import pandas as pd
+
+    kept = pd.Series(sorted(values), dtype=object)
+    for check in checks:
+        kept = kept[check(kept).check_output.astype(bool)] if len(kept) else kept
+    return set(kept)
 
 
 def category_levels(schema: DataFrameSchema) -> dict[str, list[str]]:

@@ -7,6 +7,7 @@ differ in case only are one file on some disks. So every walker takes its files 
 from __future__ import annotations
 
 import os
+import re
 import stat
 import unicodedata
 from collections.abc import Iterator, Mapping
@@ -23,6 +24,8 @@ _KINDS = {
     stat.S_IFSOCK: "a socket",
 }
 _TOLD = 5
+_NOT_ON_WINDOWS = re.compile(r'[<>"|?*]')
+_DEVICE = re.compile(r"con|prn|aux|nul|conin\$|conout\$|(com|lpt)[0-9\u00b9\u00b2\u00b3]", re.IGNORECASE)
 _ORIGINS = ("uri", "source")
 """Keys of MLmodel that tell where something came from; nothing is read there."""
 
@@ -68,9 +71,13 @@ def _twin(name: PurePosixPath, names: dict[str, PurePosixPath]) -> str:
 
 
 def _changed_elsewhere(name: str) -> str:
-    """Why Windows would keep the file by another name; empty when it would not."""
-    if any(unicodedata.category(char) == "Cc" for char in name):
-        return "a name with a control character"
+    """Why a file would have another name on Windows or for a reader's eye; empty when it would not."""
+    if any(unicodedata.category(char) in ("Cc", "Cf") for char in name):
+        return "a name with a control character, or one that nobody sees"
+    if found := _NOT_ON_WINDOWS.search(name):
+        return f"a name with {found[0]}, which Windows refuses"
+    if any(_DEVICE.fullmatch(part.partition(".")[0].rstrip(" ")) for part in name.split("/")):
+        return "the name of a device on Windows"
     if ":" in name or any(part.endswith((".", " ")) for part in name.split("/")):
         return "a name that Windows changes: no colon, no dot or blank at the end"
     return ""

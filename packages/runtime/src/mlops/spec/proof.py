@@ -2,16 +2,13 @@
 
 Who writes a branch writes what a release file says. So `mlops gate` and `mlops release` record on the
 version, where a branch can't write, what was judged and what came of it; check, promote and apply compare.
-What stands behind the record is who may write tags: on Azure the identities of the workflows
-(docs/threat-model.md). On a laptop there are none, so a record is sealed with a key of the state folder,
-which nobody reaches through MLflow's API. The seal proves that somebody who may read that folder recorded
-it; it doesn't prove who.
+Tags are written by more identities than may say what training decided, so a record is sealed: on a laptop
+with a key of the state folder, which nobody reaches through MLflow's API; where several machines share a
+registry, with a key that only the identity that trains may sign with (`mlops.spec.seal`).
 """
 
 from __future__ import annotations
 
-import hashlib
-import hmac
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from typing import Any
 from mlops.spec.digest import data_digest
 from mlops.spec.gates import GateReport, GateResult, Interval
 from mlops.spec.release import Release
+from mlops.spec.seal import Seal
 
 JUDGED = "mlops.judged"
 """Tags `mlops.judged.<n>`: what the gates said last."""
@@ -49,32 +47,45 @@ _TAGS = {
 """Facts of a release that are tags of the version since it was registered."""
 _LATER = {"source.engine": "mlops.engine"}
 """The same, of which versions from before know nothing: a record of theirs was sealed without it."""
+FACTS = frozenset({"model", "version", "source.run_id", *_TAGS, *_LATER})
+"""Fields of a release that say what it is and where it comes from, not how it was judged."""
 
 
 @dataclass(frozen=True)
 class Recorded:
-    """A version as the registry has it. `key`: what seals records there; None where identities decide."""
+    """A version as the registry has it. `seal`: what seals records there; None where whoever may write tags
+    is believed."""
 
     model: str
     version: int
     tags: Mapping[str, str]
     run_id: str
-    key: bytes | None = None
+    seal: Seal | None = None
 
     @property
     def released(self) -> bool:
-        """Whether it was released once; then that counts, and not what gates said later."""
-        return bool(_parts(self.tags, RELEASED))
+        """Whether it was released once; then that counts, and not what gates said later.
+
+        A record that is not sealed is nobody's: it does not stand in the way of one that is.
+        """
+        return bool(_parts(self.tags, RELEASED)) and _sealed(self, RELEASED)
 
     @property
     def judged_here(self) -> bool:
         """Whether it was judged and recorded as such, and never released."""
-        return not self.released and bool(_parts(self.tags, JUDGED)) and _sealed(self, JUDGED)
+        if _parts(self.tags, RELEASED):
+            return False
+        return bool(_parts(self.tags, JUDGED)) and _sealed(self, JUDGED)
 
     @property
     def known(self) -> bool:
         """Whether there is any record; versions from before there were records have none."""
-        return self.released or bool(_parts(self.tags, JUDGED))
+        return bool(_parts(self.tags, RELEASED) or _parts(self.tags, JUDGED))
+
+    @property
+    def strict(self) -> bool:
+        """Whether only what is sealed counts: not a journal, nor a report, which others can write too."""
+        return self.seal is not None and self.seal.strict
 
 
 def proof(release: Release, recorded: Recorded) -> list[GateResult]:
@@ -103,6 +114,11 @@ def released_tags(version: Recorded, release: Release) -> dict[str, str | None]:
 def fact_tags(release: Release) -> dict[str, str]:
     """The tags that a version of this release has since it was registered."""
     return {tag: str(_value(release, field)) for field, tag in _TAGS.items()}
+
+
+def changed_facts(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Tags of what a version is and where it comes from that say something else now."""
+    return sorted(t for t in (*_TAGS.values(), *_LATER.values()) if before.get(t, "") != now.get(t, ""))
 
 
 def agrees(release: Release, report: GateReport) -> bool:
@@ -138,16 +154,19 @@ def _facts(release: Release, recorded: Recorded) -> Iterator[GateResult]:
 
 def _judgement(release: Release, recorded: Recorded) -> Iterator[GateResult]:
     again = f"run `mlops gate {release.version} --model {release.model}`"
+    if recorded.strict:
+        again += f" as the identity that trains; for what is released already, `mlops sign {release.version}`"
     if not recorded.known:
         yield _no(
-            "gates", f"nothing records which gates version {release.version} passed; {again}, which does"
+            "gates", f"nothing records which gates version {release.version} passed; to record it, {again}"
         )
         return
     kind = RELEASED if recorded.released else JUDGED
     text = _text(recorded.tags, kind)
-    if not _sealed(recorded, kind):
+    if recorded.seal is not None and not _sealed(recorded, kind):
         yield _no(
-            "gates", f"the record of version {release.version} is not sealed with this machine's key; {again}"
+            "gates",
+            f"the record of version {release.version} is not sealed with {recorded.seal.by}; {again}",
         )
         return
     try:
@@ -250,7 +269,9 @@ def _tags(kind: str, version: Recorded, said: dict[str, Any]) -> dict[str, str |
         text = json.dumps(said, separators=(",", ":"))
     tags: dict[str, str | None] = dict.fromkeys(_parts(version.tags, kind))
     tags |= {f"{kind}.{i}": text[i * _PART :][:_PART] for i in range(-(-len(text) // _PART))}
-    tags[f"{kind}.seal"] = None if version.key is None else _seal(version, kind, text)
+    tags[f"{kind}.seal"] = (
+        None if version.seal is None else version.seal.made(_sealed_text(version, kind, text))
+    )
     return tags
 
 
@@ -264,16 +285,16 @@ def _text(tags: Mapping[str, str], kind: str) -> str:
 
 
 def _sealed(version: Recorded, kind: str) -> bool:
-    """Whether a record is this machine's; where identities decide, whoever may write tags made it."""
-    if version.key is None:
+    """Whether a record carries the seal that counts here; without one, whoever may write tags made it."""
+    if version.seal is None:
         return True
-    given = version.tags.get(f"{kind}.seal", "").encode()
-    return hmac.compare_digest(given, _seal(version, kind, _text(version.tags, kind)).encode())
+    given = version.tags.get(f"{kind}.seal", "")
+    return version.seal.holds(_sealed_text(version, kind, _text(version.tags, kind)), given)
 
 
-def _seal(version: Recorded, kind: str, text: str) -> str:
-    """Of the record and of what it is about, so that it can't be moved to another version."""
+def _sealed_text(version: Recorded, kind: str, text: str) -> bytes:
+    """The record and what it is about, so that it can't be moved to another version."""
     known = [*_TAGS.values(), *(tag for tag in _LATER.values() if tag in version.tags)]
     about = {tag: version.tags.get(tag, "") for tag in sorted(known)}
-    message = json.dumps([kind, version.model, version.version, version.run_id, about, text], sort_keys=True)
-    return hmac.new(version.key or b"", message.encode(), hashlib.sha256).hexdigest()
+    message = [kind, version.model, version.version, version.run_id, about, text]
+    return json.dumps(message, sort_keys=True).encode()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from mlops.spec._base import Spec
 
@@ -23,6 +23,13 @@ class SigningSettings(Spec):
     https://github.com/owner/name/.github/workflows/train.yml@refs/heads/main."""
     issuer: str = GITHUB
     """Keyless: who vouches for that identity."""
+    records: str = ""
+    """PEM file with the public keys (P-256) by which gates and releases are recorded in a registry that
+    several machines share, relative to the repository. Empty: whoever may write its tags is believed."""
+    records_key: str = Field(
+        default="", pattern=r"^(https://[A-Za-z0-9-]+\.vault\.azure\.net/keys/[A-Za-z0-9-]+)?$"
+    )
+    """The key that signs them, in an Azure key vault; empty: the file that MLOPS_SIGNING_KEY names."""
 
     @model_validator(mode="after")
     def _one_way(self) -> SigningSettings:
@@ -30,6 +37,10 @@ class SigningSettings(Spec):
             raise ValueError("give public_key or identity, not both")
         if self.required and not (self.public_key or self.identity):
             raise ValueError("required needs public_key or identity: whose signature would count?")
+        if self.records_key and not self.records:
+            raise ValueError(
+                "records_key needs records: by which public key would its signatures be checked?"
+            )
         return self
 
     @property

@@ -6,7 +6,6 @@ subscription may use a size in a region, only a login tells: `mlops doctor` asks
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 from typing import Final
+
+from mlops.spec.near import nearest
 
 READ: Final = date(2026, 6, 18)
 """When the price list was read that `vm_offers.txt` is made of."""
@@ -98,8 +99,8 @@ def size_problem(name: str, also: Collection[str] = ()) -> str:
 def _near(form: str, vcpus: str) -> str:
     """`, did you mean …?`: a series that is spelt alike and has as many vCPUs."""
     alike = [known for known, offer in _table().offers.items() if vcpus in offer.vcpus]
-    close = difflib.get_close_matches(form, alike, n=1, cutoff=_CLOSE)
-    return f", did you mean {_table().offers[close[0]].name(vcpus)}?" if close else ""
+    close = nearest(form, alike, _CLOSE)
+    return f", did you mean {_table().offers[close].name(vcpus)}?" if close else ""
 
 
 def region_problem(name: str, region: str, also: Collection[str] = ()) -> str:

@@ -3,10 +3,15 @@ it has not seen. They hold whatever the data, so they stay when others take the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+import re
+import unittest
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mlops import pretrained
 from mlops.errors import InvalidInput, Problem
 from mlops.spec._yaml import Document
 from mlops.spec.split import Side, Split
@@ -38,10 +43,21 @@ def sides_of(usecase: UseCase, training: Path, raw: Path) -> dict[Side, pd.DataF
 
 
 def answers(
-    usecase: UseCase, sides: Mapping[Side, pd.DataFrame], scratch: Path
+    usecase: UseCase, sides: Mapping[Side, pd.DataFrame], scratch: Path, training: Path | None = None
 ) -> np.ndarray[Any, np.dtype[Any]]:
     """What a model with the default hyper-parameters, trained on the one side, answers to the other: a row
-    of probabilities or values for each row. `scratch` takes the model of a use case that trains itself."""
+    of probabilities or values for each row. `scratch` takes the model of a use case that trains itself.
+
+    `training` says which folder of pre-trained files the step `train` is given. Raises `unittest.SkipTest`,
+    which pytest takes as its own, where that is a data asset of which nobody has brought a copy.
+    """
+    with _encoders(training):
+        return _answers(usecase, sides, scratch)
+
+
+def _answers(
+    usecase: UseCase, sides: Mapping[Side, pd.DataFrame], scratch: Path
+) -> np.ndarray[Any, np.dtype[Any]]:
     import numpy as np
 
     from mlops.spec.tasks import is_values
@@ -63,6 +79,37 @@ def answers(
     if isinstance(answer, list):  # an estimator for each label
         answer = np.column_stack([np.asarray(one)[:, -1] for one in answer])
     return np.asarray(answer, dtype=np.float64)
+
+
+@contextmanager
+def _encoders(training: Path | None) -> Iterator[None]:
+    """While it lasts, `asset:FILE` is where the step `train` would find it."""
+    place = None if training is None or os.environ.get(pretrained.FOLDER) else _pretrained(training)
+    if training is None or place is None:
+        yield
+        return
+    folder = training.parent / place
+    if not folder.is_dir():
+        raise unittest.SkipTest(
+            f"the model is made of files in {place}, which are not here; "
+            f"bring a copy of the folder: {pretrained.FOLDER}=FOLDER"
+        )
+    os.environ[pretrained.FOLDER] = str(folder.resolve())
+    try:
+        yield
+    finally:
+        del os.environ[pretrained.FOLDER]
+
+
+def _pretrained(training: Path) -> str | None:
+    """What a job is given as `pretrained`: a path, or the address of a data asset."""
+    jobs = (Document.read(training, training.name).value or {}).get("jobs") or {}
+    given = (job.get("inputs") or {} for job in jobs.values() if isinstance(job, Mapping))
+    value = next((inputs["pretrained"] for inputs in given if "pretrained" in inputs), None)
+    if isinstance(value, Mapping):
+        value = value.get("path")
+    bound = re.fullmatch(r"\$\{\{\s*parent\.inputs\.(\w+)\s*\}\}", str(value))
+    return _inputs(training).get(bound[1]) if bound else None if value is None else str(value)
 
 
 def _inputs(training: Path) -> dict[str, str]:

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
 
-from mlops.errors import NotFound, TargetError
+from mlops.errors import NotFound, TargetError, Unavailable
 from mlops.tracking import _sqlite
 
 if TYPE_CHECKING:
@@ -119,6 +119,12 @@ def _check(uri: str) -> None:
 
 def unreachable(uri: str, reason: str) -> TargetError:
     """The sentence about a server that does not answer."""
+    if uri.startswith("azureml:"):
+        workspace = urlsplit(uri).path.rpartition("/")[2]
+        return Unavailable(
+            f"the workspace {workspace} does not answer ({reason}); run the same command again, and see "
+            "https://status.azure.com if it goes on"
+        )
     return TargetError(
         f"the tracking server {shown(uri)} does not answer ({reason}); "
         "start it, or correct `tracking_uri` in mlops.toml or MLFLOW_TRACKING_URI"

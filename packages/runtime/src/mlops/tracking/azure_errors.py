@@ -57,6 +57,10 @@ def azure_sentence(error: Exception, what: str) -> MlopsError:
         )
     if isinstance(error, HttpResponseError):
         return _answered(error, what, text)
+    # azure-ai-ml blames the user for whatever stopped a download; what Azure answered is behind it.
+    for behind in (error.__cause__, getattr(error, "error", None)):
+        if isinstance(behind, HttpResponseError | ServiceRequestError | ServiceResponseError):
+            return azure_sentence(behind, what)
     if getattr(error, "error_category", "") in ("UserError", "User Error"):
         return InvalidInput(f"cannot {what}: {text[:_SHOWN]}")
     return TargetError(f"cannot {what}: {text[:_SHOWN]}")

@@ -149,6 +149,10 @@ CASES: list[tuple[Column, Rows, Rows]] = [
     (Column("str", Check.str_endswith("(c")), ["(c"], ["c"]),
     (Column("str", Check.str_length(1, 3)), ["a", "abc", "日本"], ["", "long"]),
     (Column("str", Check.str_length(min_value=2)), ["ab"], ["a"]),
+    (Column("str", [Check.isin(["a", "ab", "abc"]), Check.str_length(2, 2)]), ["ab"], ["a", "abc", "xy"]),
+    (Column("str", [Check.str_length(2), Check.isin(["a", "ab"])]), ["ab"], ["a", "xy"]),
+    (Column("str", [Check.isin(["a", "b1"]), Check.str_matches(r".\d")]), ["b1"], ["a", "c1"]),
+    (Column("str", [Check.isin(["a", "b"]), Check.notin(["a"])]), ["b"], ["a", "c"]),
     (Column("str", Check.str_length(max_value=2)), ["", "ab"], ["abc"]),
     (Column("str", Check.str_length(exact_value=2)), ["ab"], ["a", "abc"]),
     (Column("str", Check.notin(["?"])), ["", "??"], ["?"]),
@@ -234,7 +238,9 @@ def _values(kind: str) -> st.SearchStrategy[Any]:
 @st.composite
 def contracts(draw: st.DrawFn) -> tuple[Column, Rows]:
     kind = draw(st.sampled_from(TYPES))
-    values = _values(kind)
+    # Rules and rows that share values: two rules on one of them are where shells part.
+    shared = draw(st.lists(_values(kind), min_size=1, max_size=3))
+    values = st.sampled_from(shared) | _values(kind)
     rules = BUILTIN["text" if kind == "str" else "number"]
     if kind in ("bool", "boolean"):
         rules = rules[7:]

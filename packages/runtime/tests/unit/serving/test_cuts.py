@@ -149,6 +149,7 @@ STREAMS = {
     "bad chunk": BAD_CHUNK + plain(7),
     "bad chunk without a key": BAD_CHUNK.replace(KEY, b"") + plain(7),
     "good, then too long a head": plain(5) + head(wide(HEADER_BYTES + 1)),
+    "good, then two hosts": plain(5) + plain(5, b"host: y") + plain(7),
 }
 
 
@@ -173,12 +174,36 @@ def test_the_same_bytes_cut_once_anywhere_get_the_same_answers(name: str) -> Non
         ("bad chunk", [400]),
         ("bad chunk without a key", [401]),
         ("good, then too long a head", [200, 431]),
+        ("good, then two hosts", [200, 400]),
     ],
 )
 def test_a_refusal_waits_for_the_answers_before_it(name: str, status: list[int]) -> None:
     """A client takes answers in the order of its requests, so none may overtake."""
     sent, closed = said([STREAMS[name]])
     assert [int(part[:3]) for part in sent.split(b"HTTP/1.1 ")[1:]] == status and closed
+
+
+@pytest.mark.parametrize(
+    ("wrong", "says"),
+    [
+        (plain(5).replace(b"host: x\r\n", b""), b"one host"),
+        (plain(5, b"Host: y"), b"one host"),
+        (plain(5, b"authorization: Bearer other"), b"one authorization"),
+        (chunked(5).replace(b": chunked", b": gzip, chunked"), b"only chunked"),
+        (plain(5).replace(b"HTTP/1.1", b"HTTP/2.0"), b"Versions"),
+    ],
+    ids=["no host", "two hosts", "two keys", "another coding", "another version"],
+)
+def test_what_a_proxy_may_read_in_another_way_is_refused(wrong: bytes, says: bytes) -> None:
+    """Whoever stands in front may route by the first host, and take away the body of a coding it knows."""
+    sent, closed = said([wrong])
+    assert sent.startswith(b"HTTP/1.1 400 ") and says in sent and closed
+    assert sent.count(b"HTTP/1.1 ") == 1
+
+
+def test_an_old_client_names_no_host() -> None:
+    sent, _ = said([plain(5).replace(b"host: x\r\n", b"").replace(b"HTTP/1.1", b"HTTP/1.0")])
+    assert sent.startswith(b"HTTP/1.1 200 ")
 
 
 LINES = (

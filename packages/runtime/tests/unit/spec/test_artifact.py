@@ -116,6 +116,27 @@ def no_text(model: Path, beside: Path) -> None:
     Path(os.fsdecode(os.fsencode(model) + b"/caf\xe9")).write_text("")
 
 
+def twin_to_the_eye(model: Path, beside: Path) -> None:
+    (model / "serving\u200b.json").write_text("{}")
+
+
+def written_backwards(model: Path, beside: Path) -> None:
+    (model / "model\u202exnno.py").write_text("")
+
+
+def device_on_windows(model: Path, beside: Path) -> None:
+    (model / "onnx" / "Com1 .json").write_text("")
+
+
+def folder_that_is_a_device_on_windows(model: Path, beside: Path) -> None:
+    (model / "NUL.d").mkdir()
+    (model / "NUL.d" / "x").write_text("")
+
+
+def pattern_on_windows(model: Path, beside: Path) -> None:
+    (model / "model?.onnx").write_text("")
+
+
 LINKS = [
     linked_folder,
     linked_file,
@@ -129,7 +150,8 @@ LINKS = [
 ALL = [
     *LINKS, hard_link, hard_link_inside, case_twin, accent_twin, twin_folders, backslash, control_character,
     twin_folders_of_other_files, file_like_a_folder, letters_that_are_two_in_lower_case, dot_at_the_end,
-    folder_with_a_blank_at_the_end, second_stream,
+    folder_with_a_blank_at_the_end, second_stream, twin_to_the_eye, written_backwards, device_on_windows,
+    folder_that_is_a_device_on_windows, pattern_on_windows,
 ]  # fmt: skip
 Break = Callable[[Path, Path], None]
 

@@ -15,8 +15,9 @@ from mlops.spec import proof
 from mlops.spec.gates import GateReport, GateResult, Interval
 from mlops.spec.proof import JUDGED, RELEASED, Recorded, differences
 from mlops.spec.release import Data, Release, Source
+from mlops.spec.seal import MachineKey
 
-KEY = b"k" * 32
+KEY = MachineKey(b"k" * 32)
 
 
 def sha(letter: str) -> str:
@@ -46,7 +47,7 @@ RELEASE = Release(
 )
 
 
-def version(key: bytes | None = KEY, **tags: str | None) -> Recorded:
+def version(key: MachineKey | None = KEY, **tags: str | None) -> Recorded:
     merged = {**proof.fact_tags(RELEASE), **tags}
     return Recorded("freight", 3, {k: v for k, v in merged.items() if v is not None}, "run", key)
 
@@ -54,14 +55,14 @@ def version(key: bytes | None = KEY, **tags: str | None) -> Recorded:
 def with_tags(found: Recorded, tags: dict[str, str | None]) -> Recorded:
     merged = {**found.tags, **tags}
     plain = {k: v for k, v in merged.items() if v is not None}
-    return Recorded(found.model, found.version, plain, found.run_id, found.key)
+    return Recorded(found.model, found.version, plain, found.run_id, found.seal)
 
 
-def released(release: Release = RELEASE, key: bytes | None = KEY) -> Recorded:
+def released(release: Release = RELEASE, key: MachineKey | None = KEY) -> Recorded:
     return with_tags(version(key), proof.released_tags(version(key), release))
 
 
-def judged(gates: list[GateResult], key: bytes | None = KEY) -> Recorded:
+def judged(gates: list[GateResult], key: MachineKey | None = KEY) -> Recorded:
     report = GateReport(
         model="freight", version=3, champion=None, rows=10, confidence=0.95, metrics=RELEASE.metrics,
         gates=gates, gates_digest=RELEASE.gates_digest,
@@ -178,7 +179,7 @@ def test_a_record_that_was_not_sealed_here_counts_for_nothing(change: str) -> No
     elif change == "gone":
         found = with_tags(found, {f"{RELEASED}.seal": None})
     elif change == "key":
-        found = Recorded("freight", 3, released(key=b"other").tags, "run", KEY)
+        found = Recorded("freight", 3, released(key=MachineKey(b"other")).tags, "run", KEY)
     elif change == "moved":
         other = RELEASE.model_copy(update={"version": 4})
         found = Recorded("freight", 4, found.tags, "run", KEY)

@@ -33,6 +33,7 @@ from mlops.serving.score.rows import batches, body
 from mlops.spec.admits import cell_array
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema, Task
+from mlops.spec.tasks import is_values
 from mlops.steps import artifact
 from mlops.steps.estimators import usable
 from tests.unit.steps.toy import toy_of
@@ -104,7 +105,7 @@ def _columns(*parts: tuple[Any, list[str] | str], **options: Any) -> Any:
     return ColumnTransformer([(f"p{i}", part, names) for i, (part, names) in enumerate(parts)], **options)
 
 
-def _preparations() -> Mapping[str, tuple[tuple[str, ...], Make]]:
+def preparations() -> Mapping[str, tuple[tuple[str, ...], Make]]:
     import sklearn.preprocessing as p
     from sklearn.decomposition import PCA, TruncatedSVD
     from sklearn.experimental import enable_iterative_imputer  # noqa: F401 - makes the next import possible
@@ -340,17 +341,17 @@ OF_CLASSES = ("isotonic", "calibrated margins", "one against the rest", "thresho
 
 def cases() -> Iterator[Case]:
     """Each preparation before three models, each model behind three preparations, in turn by task."""
-    preparations = list(_preparations())
+    behind = list(preparations())
     models = list(_models())
     found = dict.fromkeys(
         Case(model, preparation, TASKS[(at + turn) % 3])
-        for at, preparation in enumerate(preparations)
+        for at, preparation in enumerate(behind)
         for turn, model in enumerate(("linear", "forest", "stacking"))
     )
     for at, model in enumerate(models):
         for turn in range(3):
             task = _task(model, TASKS[(at + turn) % 3])
-            found[Case(model, preparations[(3 * at + 5 * turn) % len(preparations)], task)] = None
+            found[Case(model, behind[(3 * at + 5 * turn) % len(behind)], task)] = None
     yield from found
 
 
@@ -361,15 +362,21 @@ def _task(model: str, wanted: Task) -> Task:
     return "binary" if model == "threshold" or (model in OF_CLASSES and wanted == "regression") else wanted
 
 
+def prepared(case: Case) -> tuple[pd.DataFrame, Any]:
+    """The training rows of a case, and what makes numbers of them."""
+    names, prepare = preparations()[case.preparation]
+    return frame()[list(names)], prepare(case.task)
+
+
 def tried(case: Case, folder: Path) -> tuple[str, str]:
     """How the case ends: `graph`, `library`, `refused` (with the sentence), or `different`: a bug."""
     from sklearn.pipeline import make_pipeline
 
-    names, prepare = _preparations()[case.preparation]
-    rows = frame()[list(names)]
+    rows, prepare = prepared(case)
+    names = list(rows)
     made = _models()[case.model](case.task)
     try:
-        model = usable(make_pipeline(prepare(case.task), made), case.task)
+        model = usable(make_pipeline(prepare, made), case.task)
         model.fit(rows, labels(case.task, frame()))
     except (InvalidInput, ValueError, TypeError) as error:
         return "refused", f"fit: {type(error).__name__}: {str(error)[:200]}"
@@ -379,7 +386,13 @@ def tried(case: Case, folder: Path) -> tuple[str, str]:
     except InvalidInput as error:
         return "refused", str(error)[:300]
     scorer = load(folder, digest=tree_digest(folder))
-    for problem in _differences(scorer, schema, model, case):
+
+    def truth(seen: pd.DataFrame) -> Any:
+        if case.task == "regression":
+            return model.predict(seen)
+        return model.predict_proba(seen)[:, 1] if case.task == "binary" else model.predict_proba(seen)
+
+    for problem in different(scorer, schema, truth):
         return "different", problem
     return ("graph" if isinstance(scorer, OnnxScorer) else "library"), schema.no_graph
 
@@ -412,16 +425,14 @@ def _asked(schema: ModelSchema, names: list[str]) -> list[Any]:
     return found
 
 
-def _differences(scorer: Scorer, schema: ModelSchema, model: Any, case: Case) -> Iterator[str]:
+def different(scorer: Scorer, schema: ModelSchema, ask: Make) -> Iterator[str]:
+    """Where a shell answers otherwise than `ask`, which gives the trained model's answers to a table."""
     names = [column.name for column in schema.columns]
     rows = _asked(schema, names)
     assert len(rows) > 10, "the contract admits next to nothing"
     seen = pd.DataFrame({n: _column(n, v) for n, v in zip(names, zip(*rows, strict=True), strict=True)})
-    truth = np.asarray(
-        model.predict(seen) if case.task == "regression" else model.predict_proba(seen), dtype=float
-    )
-    truth = truth[:, 1] if case.task == "binary" else truth
-    scale = float(np.abs(truth).max()) if case.task == "regression" else 1.0
+    truth = np.asarray(ask(seen), dtype=float)
+    scale = float(np.abs(truth).max()) if is_values(schema.task) else 1.0
     alone = [scorer.predict_rows([row])[0] for row in rows]
     table = pa.table(
         {

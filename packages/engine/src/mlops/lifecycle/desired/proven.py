@@ -15,7 +15,7 @@ from mlops.spec import files
 from mlops.spec.gates import GateReport
 from mlops.spec.live import LIVE, live_tag
 from mlops.spec.policy import Policy
-from mlops.spec.proof import Recorded, agrees, differences, released_tags
+from mlops.spec.proof import FACTS, Recorded, agrees, differences, released_tags
 from mlops.spec.release import Release
 from mlops.targets.base import ModelVersion, Registry, Target
 
@@ -51,10 +51,11 @@ def unproven(release: Release, found: Recorded, *, verified: bool) -> list[tuple
     """(field, sentence) of each fact that is not as recorded.
 
     A version without any record, from before there were records, counts as it did then where it was
-    `verified`: an upgrade never bars the way back.
+    `verified`: an upgrade never bars the way back. Not where records are signed: who writes journals is
+    another identity than the one that signs.
     """
     wrong = differences(release, found)
-    if wrong and not found.known and verified:
+    if wrong and not found.known and verified and not found.strict:
         return [(field, why) for field, why in wrong if field in ("digest", "source.commit")]
     return wrong
 
@@ -73,10 +74,7 @@ def stored_report(registry: Registry, version: ModelVersion) -> GateReport:
 def counting_report(registry: Registry, version: ModelVersion, last: GateReport | None = None) -> GateReport:
     """The report that its release was made of; what `gate` said `last` when it was not released yet."""
     if recorded(registry, version).released:
-        try:
-            return _report(registry, version, _COUNTED.format(version.version))
-        except NotFound:
-            pass
+        return _counted(registry, version)
     return last or stored_report(registry, version)
 
 
@@ -114,6 +112,9 @@ def keep_released(root: Path, registry: Registry, version: ModelVersion) -> None
     record = recorded(registry, version, seal=True)
     if record.released and not differences(release, record):
         return
+    if record.strict:
+        # Reports lie where others write too; a person says `mlops sign`.
+        return
     if record.judged_here:
         # Judged since there are records, and never released: a report can't say otherwise.
         return
@@ -126,6 +127,39 @@ def keep_released(root: Path, registry: Registry, version: ModelVersion) -> None
             _keep_report(registry, version, report)
             registry.tag(release.model, release.version, released_tags(record, release))
             return
+
+
+def vouch(registry: Registry, release: Release) -> bool:
+    """Sign the record of a release that was made before records were signed, or by a key that is gone.
+
+    For a person who may sign, and has looked: what others may have written is compared, and believed from
+    then on. Whether there was anything to sign. Raises `IntegrityError` where tags or report say otherwise.
+    """
+    version = registry.get(release.model, release.version)
+    record = recorded(registry, version, seal=True)
+    if not (wrong := differences(release, record)):
+        return False
+    report = _counted(registry, version)
+    facts = [(f, why) for f, why in wrong if f in FACTS]
+    if facts or not report.passed or not agrees(release, report):
+        told = [f"{field}: {why}" for field, why in facts] or [
+            "gates: the report beside its run says otherwise"
+        ]
+        raise IntegrityError(
+            f"{files.release_path(release.model, release.version)}: "
+            + "; ".join(told)
+            + "; nothing was signed"
+        )
+    _keep_report(registry, version, report)
+    registry.tag(release.model, release.version, released_tags(record, release))
+    return True
+
+
+def _counted(registry: Registry, version: ModelVersion) -> GateReport:
+    try:
+        return _report(registry, version, _COUNTED.format(version.version))
+    except NotFound:
+        return stored_report(registry, version)
 
 
 def _keep_report(registry: Registry, version: ModelVersion, report: GateReport) -> None:

@@ -11,7 +11,7 @@ from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import ParamSpec, TypeVar
 
-from mlops.errors import Forbidden, InvalidInput, NotFound, Problem, TargetError
+from mlops.errors import Forbidden, InvalidInput, NotFound, Problem
 from mlops.forge.git import Git
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.desired import provenance
@@ -266,8 +266,9 @@ class _Reader:
 
 
 def recorded_of(registry: Registry, model: str, version: int) -> Recorded | str:
-    """What the registry recorded of a version, or why it says nothing."""
+    """What the registry recorded of a version, or why there is none. Raises `TargetError` where it can't be
+    asked: that is nothing that a file says."""
     try:
         return recorded(registry, registry.get(model, version))
-    except TargetError as error:
+    except NotFound as error:
         return str(error)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mlops.errors import InvalidInput, MlopsError, NotFound, TargetError
+from mlops.errors import IntegrityError, InvalidInput, MlopsError, NotFound, TargetError
 from mlops.events import publish
 from mlops.lifecycle.decide.gates import Evidence, decide
 from mlops.lifecycle.decide.report import markdown
@@ -23,7 +23,7 @@ from mlops.spec.evaluation import FILE, Evaluation, read_evaluation
 from mlops.spec.files import gates_path, load_policy
 from mlops.spec.gatepolicy import GatePolicy, load_gates
 from mlops.spec.gates import GateReport
-from mlops.spec.proof import judged_tags
+from mlops.spec.proof import changed_facts, judged_tags
 from mlops.spec.schema import ModelSchema
 from mlops.spec.settings import load_settings
 from mlops.steps import latency
@@ -83,6 +83,11 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
         target.registry.add_artifacts(chosen.run_id, place, VERDICT)
     # After the report: a tag must never promise a report that is not there.
     record = recorded(target.registry, target.registry.get(model, chosen.version), seal=True)
+    if changed := changed_facts(chosen.tags, record.tags):
+        raise IntegrityError(
+            f"{model} {chosen.version}: {', '.join(changed)} changed in the registry while it was judged, so "
+            "nothing was recorded; find out who writes tags there, and judge again"
+        )
     tags = judged_tags(record, report, chosen.created)
     verdict = {GATE_TAG: "pass" if report.passed else "blocked", **blocked_before(chosen.tags, report)}
     target.registry.tag(model, chosen.version, {**tags, **verdict})

@@ -13,7 +13,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from mlops.errors import Blocked, Forbidden, NotFound, TargetError
+from mlops.spec.seal import Seal
 from mlops.targets._mlflow_registry import DIGEST, MlflowRegistry, fetched, verify
+from mlops.targets._record_seal import record_seal
 from mlops.targets.azure.connect import Connection
 from mlops.targets.azure.shared import RUN, SharedModels
 from mlops.targets.base import ModelVersion, TrainingRun
@@ -131,9 +133,9 @@ class AzureRegistry:
         else:
             self._workspace(f"tag {model} {version}").tag(model, version, tags)
 
-    def seal(self, make: bool = False) -> bytes | None:
-        """None: only the identities of workflows write tags, see docs/security.md."""
-        return None
+    def seal(self, make: bool = False) -> Seal | None:
+        """By the key of the identities that train, see docs/security.md."""
+        return record_seal(self._connection.root, self._connection.settings)
 
     def set_alias(self, model: str, alias: str, version: int | None) -> None:
         """Mirror where something is in the workspace's aliases, should Azure ML come to have them."""

@@ -16,6 +16,7 @@ from mlops.errors import NotFound
 from mlops.spec.files import load_policy
 from mlops.spec.release import Release
 from mlops.targets._mlflow_registry import DIGEST, MlflowRegistry, verify
+from mlops.targets._record_seal import record_seal
 from mlops.targets.base import TrainingRun
 from mlops.targets.databricks.connect import TRACKING, Connection
 from mlops.tracking import PipelineTracker, Run, RunStatus
@@ -95,7 +96,11 @@ class DatabricksRegistry(MlflowRegistry):
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         super().__init__(
-            WorkspaceTracker(connection), connection.state / "models", connection.root, Catalogs(connection)
+            WorkspaceTracker(connection),
+            connection.state / "models",
+            connection.root,
+            Catalogs(connection),
+            record_seal(connection.root, connection.settings),
         )
 
     def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:

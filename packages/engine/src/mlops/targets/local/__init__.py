@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from mlops.spec import writing
 from mlops.spec.settings import LocalSettings, Settings
 from mlops.spec.signing import signed_release
+from mlops.targets._record_seal import record_seal
 from mlops.targets.base import Target
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ def open_local(root: Path, settings: Settings) -> Target:
     return Target(
         name="local",
         jobs=LocalJobs(local_tracker(folder, uri), folder, data, root),
-        registry=LocalRegistry(folder, uri, root),
+        registry=LocalRegistry(folder, uri, root, record_seal(root, settings)),
         endpoints=LocalEndpoints(
             folder / "endpoints",
             {name: model.capture for name, model in settings.models.items()},

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from mlops.errors import TargetError
 from mlops.spec import writing
+from mlops.spec.seal import MachineKey, Seal
 from mlops.targets._mlflow_registry import MlflowRegistry
 from mlops.targets.base import TrainingRun
 from mlops.tracking import PipelineTracker, sqlite_uri
@@ -26,8 +27,10 @@ def local_tracker(state: Path, tracking_uri: str = "") -> PipelineTracker:
 class LocalRegistry(MlflowRegistry):
     """Implements `mlops.targets.base.Registry` beside the tracking of `local_tracker`."""
 
-    def __init__(self, state: Path, tracking_uri: str = "", root: Path | None = None) -> None:
-        super().__init__(local_tracker(state, tracking_uri), state / "models", root)
+    def __init__(
+        self, state: Path, tracking_uri: str = "", root: Path | None = None, seal: Seal | None = None
+    ) -> None:
+        super().__init__(local_tracker(state, tracking_uri), state / "models", root, seal=seal)
         self._state = state
         self._key = None if tracking_uri else state / KEY
 
@@ -38,15 +41,15 @@ class LocalRegistry(MlflowRegistry):
         close_dead(self._state, self._tracker)
         return super().runs(experiment, tags, limit)
 
-    def seal(self, make: bool = False) -> bytes | None:
-        """A key beside the database; None for a server, where who may write tags is the server's business."""
+    def seal(self, make: bool = False) -> Seal | None:
+        """A key beside the database; for a server what `mlops.toml` says, see `record_seal`."""
         if self._key is None:
-            return None
+            return super().seal(make)
         try:
             if make and not self._key.exists():
                 writing.create(self._key, secrets.token_bytes(32), mode=0o600)
-            return self._key.read_bytes()
+            return MachineKey(self._key.read_bytes())
         except FileNotFoundError:
-            return b""
+            return MachineKey(b"")
         except OSError as error:
             raise TargetError(f"the key {self._key} cannot be used: {error.strerror}") from None

@@ -23,6 +23,7 @@ ABROAD = (
 )
 """Built-in roles that an environment may hold on what another stack made: none changes that stack's data or
 infrastructure. The approver lets its own private endpoints in, and no one else's address."""
+_ROLE = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 AUDIENCE = "api://AzureADTokenExchange"
 # One GitHub environment, or one service connection; the first part may hold names or immutable numbers.
 _SUBJECTS = (
@@ -53,15 +54,16 @@ def _assignment(resource: Resource) -> Iterator[Message]:
 def _abroad(resources: Sequence[Resource]) -> Iterator[tuple[Resource, Message]]:
     """A scope that was made of nothing in this stack belongs to another one."""
     own = {r.urn for r in resources}
-    refused = {identifier for name, identifier in BUILT_IN.items() if name not in ABROAD}
+    allowed = {BUILT_IN[name] for name in ABROAD}
     for project in {str(r.get("tags.project")) for r in resources if r.kind == "resources:ResourceGroup"}:
-        refused |= {custom_id(project, SHARED, r.name) for r in CUSTOM if r.where == "environments"}
+        allowed |= {custom_id(project, SHARED, r.name) for r in CUSTOM if r.where == "registry"}
     for resource in resources:
         if resource.kind != "authorization:RoleAssignment":
             continue
         scope = resource.property_dependencies.get("scope", ())
         role = str(resource.get("roleDefinitionId", "")).rsplit("/", 1)[-1]
-        if own.isdisjoint(scope) and role in refused:
+        # What nobody knows before `shared` is up names no role.
+        if own.isdisjoint(scope) and _ROLE.fullmatch(role) and role.lower() not in allowed:
             yield (
                 resource,
                 f"the scope belongs to another stack, where only {', '.join(ABROAD)} and the roles of the "

@@ -173,8 +173,12 @@ class GuardedProtocol(HttpToolsProtocol):
         self._within(self._trailer <= HEADER_BYTES)
 
     def head_ends(self) -> bool:
-        """Begin to count the body; False when the head was too large, and the connection is answered."""
+        """Begin to count the body; False when the head was too large or can be read in two ways, and the
+        connection is answered."""
         if not self._spend():
+            return False
+        if why := _ambiguous(self.headers, self.parser.get_http_version()):
+            self._end(b"400 Bad Request", why)
             return False
         self._in_headers, self._last = False, b""
         self._spent = self._trailer = self._unwanted = 0
@@ -271,6 +275,23 @@ class GuardedProtocol(HttpToolsProtocol):
             self.transport.close()
         else:
             self.refuse()
+
+
+def _ambiguous(headers: list[tuple[bytes, bytes]], version: str) -> bytes:
+    """Why a proxy in front may read a head in another way, where the parser takes it; else empty."""
+    if version not in ("1.0", "1.1"):
+        return b"Versions 1.0 and 1.1 of HTTP are understood."
+    hosts = keys = 0
+    for name, value in headers:
+        if name == b"host":
+            hosts += 1
+        elif name == b"authorization":
+            keys += 1
+        elif name == b"transfer-encoding" and value.lower() != b"chunked":
+            return b"Of transfer codings only chunked is understood."
+    if hosts > 1 or (not hosts and version == "1.1"):
+        return b"A request names one host."
+    return b"A request has one authorization." if keys > 1 else b""
 
 
 def _after_empty_line(before: bytes, data: bytes, start: int) -> int:

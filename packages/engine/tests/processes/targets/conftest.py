@@ -1,0 +1,5 @@
+"""Endpoints of the local target, for each test its own."""
+
+from local_bench import artifacts, bench
+
+__all__ = ["artifacts", "bench"]
