@@ -17,6 +17,7 @@ from graphs import EVERYTHING
 from real_engine import Engine, counts, find_cli
 from stand_in.rights import ADMINISTRATOR
 from stand_in.rules import not_yet
+from stand_in.unity import KINDS
 from test_going_away import JOURNAL_BEFORE, WORKSPACE_BEFORE, condition
 
 CLI = find_cli()
@@ -319,15 +320,19 @@ def test_engine_a_refresh_after_the_first_update_changes_nothing(
 
 @pytest.mark.timeout(900)
 def test_engine_a_protected_environment_goes_as_the_page_says(another: Callable[[], Engine]) -> None:
-    """Made protected, as every production is: one update opens it, then `apply` destroys it."""
+    """Made protected, as every production is: one update opens it, then `apply` destroys it.
+
+    The preview of a destroy refuses before anything is deleted, so nothing is half gone."""
     engine = another()
     before = set(engine.azure["resources"])
     engine.init("staging")
     engine.edit("staging", r"mlops:protect: .*", "mlops:protect: true")
     made = engine.up(stack="staging")
     assert made.returncode == 0, made.stdout + made.stderr
-    kept = engine.run("destroy", "--yes", "--skip-preview", stack="staging")
+    whole = engine.azure["resources"]
+    kept = engine.run("destroy", "--yes", "--refresh", stack="staging")
     assert kept.returncode != 0
+    assert engine.azure["resources"] == whole
     engine.edit("staging", r"mlops:protect: .*", "mlops:protect: false")
     open_again = engine.up(stack="staging")
     assert open_again.returncode == 0, open_again.stdout + open_again.stderr
@@ -394,12 +399,14 @@ def test_engine_brings_every_option_up_and_takes_it_away(another: Callable[[], E
     assert {"containerservice:ManagedCluster", "databricks:Workspace", "keyvault:Key"} <= {
         r["kind"] for r in engine.azure["resources"].values()
     }
+    assert {r["kind"] for r in engine.databricks.values()} == set(KINDS)
     still = engine.run("preview", "--refresh", "--expect-no-changes", stack="prod")
     assert still.returncode == 0, still.stdout + still.stderr
     engine.log_in(_apply(engine, "prod"))
     gone = engine.run("destroy", "--yes", "--refresh", stack="prod")
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert set(engine.azure["resources"]) == before
+    assert engine.databricks == {}
 
 
 @pytest.mark.timeout(1200)

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from mlops.bootstrap.records import PUBLIC
 from mlops.bootstrap.world import read_stack
 from mlops.doctor import azure, forge, locks, platform
 from mlops.doctor.case import Case
@@ -24,6 +25,7 @@ from mlops.doctor.finding import Finding, code
 from mlops.doctor.run import CHECKS, diagnose
 from mlops.spec.settings import load_settings
 from tests.azure.emulator.subscription import Subscription
+from tests.azure.emulator.vaults import CRYPTO_USER
 from tests.azure.emulator.workspaces import SUBSCRIPTION
 from tests.azure.forges import github as github_api
 from tests.azure.forges.azure_devops import REPOSITORY_ID, FakeAzureDevOps
@@ -69,7 +71,8 @@ def hub(set_up: Place, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
 
 def kept(made: Place) -> tuple[Any, ...]:
     """What a test may change."""
-    files = {p: p.read_text() for p in (made.root / "environments").glob("*.yaml")}
+    places = [*(made.root / "environments").glob("*.yaml"), made.root / PUBLIC, made.root / "mlops.toml"]
+    files = {p: p.read_text() for p in places}
     names = ("prefix", "environments", "branches", "variables", "secrets", "rulesets", "protection")
     settings = {name: copy.deepcopy(getattr(made.forge, name)) for name in names}
     return copy.deepcopy(made.azure.arm._resources), files, copy.deepcopy(made.azure.blobs.accounts), settings
@@ -224,6 +227,29 @@ def _customised(hub: Place) -> None:
     github(hub).prefix = {"use_default": False, "include_claim_keys": ["repo", "context", "job_workflow_ref"]}
 
 
+def _public_key_gone(hub: Place) -> None:
+    (hub.root / PUBLIC).unlink()
+
+
+def _public_key_of_another(hub: Place) -> None:
+    text = (hub.root / PUBLIC).read_text()
+    (hub.root / PUBLIC).write_text(text.replace(text.splitlines()[1], "A" * 64))
+
+
+def _records_unsigned(hub: Place) -> None:
+    path = hub.root / "mlops.toml"
+    path.write_text(path.read_text().partition("[signing]")[0])
+
+
+def _promote_signs(hub: Place) -> None:
+    world = Case(hub.root).world
+    definition = (
+        f"/subscriptions/{SUBSCRIPTION}/providers/Microsoft.Authorization/roleDefinitions/{CRYPTO_USER}"
+    )
+    stack = read_stack(hub.root, load_settings(hub.root), "dev")
+    assign(hub.azure, world.vault_path, definition, principal(stack, "promote"), "by-hand")
+
+
 DAMAGE: list[tuple[str, Callable[[Place], None], str, str, str]] = [
     ("subjects", _other_prefix, "error", "GitHub sends repo:contoso@4242/renamed@777", "mlops bootstrap azure --forge github --stack dev"),
     ("subjects", _customised, "unknown", "job_workflow_ref", ""),
@@ -238,6 +264,10 @@ DAMAGE: list[tuple[str, Callable[[Place], None], str, str, str]] = [
     ("quota", _no_size, "error", "westeurope has no VM size Standard_D4ds_v9", "az ml compute list-sizes"),
     ("pulumi state", _lock, "error", "stack dev is locked by ada@laptop", "pulumi cancel dev --yes"),
     ("foundation", _key_opened, "error", "allowSharedKeyAccess is True, must be False", "mlops bootstrap azure --forge github"),
+    ("records", _public_key_gone, "error", "says what training decided", "mlops bootstrap azure --forge github"),
+    ("records", _public_key_of_another, "error", "the key of the vault is added", "mlops bootstrap azure --forge github"),
+    ("records", _records_unsigned, "error", "[signing] of mlops.toml is not as it must be", "mlops bootstrap azure --forge github"),
+    ("records", _promote_signs, "warning", "holds Key Vault Crypto User on the key of records or above it", "az role assignment delete --ids"),
     ("environments", _environment_gone, "error", "environment dev-train is missing", "mlops bootstrap azure --forge github"),
     ("environments", _open_to_all, "error", "every branch may use it; only main must", "mlops bootstrap azure --forge github"),
     ("environments", _wrong_client, "error", "variable AZURE_CLIENT_ID of environment dev-train", "mlops bootstrap azure --forge github"),

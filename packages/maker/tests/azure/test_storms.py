@@ -124,5 +124,5 @@ def test_every_verb_ends_in_any_weather(
             assert "Traceback" not in ended.output
         in_fair_weather(fork)
         assert fork.served("staging") == {version: 100}
-    assert len(seen) == 4, seen
+    assert sum(seen.values()) >= 10, seen
     print(dict(seen))  # noqa: T201 (for docs/pressure.md)

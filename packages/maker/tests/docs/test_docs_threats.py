@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import pytest
 from doc_pages import ROOT
 
 PAGE = ROOT / "docs" / "threat-model.md"
@@ -19,9 +20,12 @@ def defined(folder: Path) -> set[str]:
     return {name for path in files for name in _DEFINED.findall(path.read_text("utf-8"))}
 
 
-def held(text: str) -> list[str]:
-    """The test that each row of the table names; raises `ValueError` for a row without one."""
-    table = text.split("## Held by a test", 1)[1].split("\n## ", 1)[0]
+TABLES = ("Threats", "Held by a test")
+
+
+def held(text: str, title: str) -> list[str]:
+    """The test that each row of a table names; raises `ValueError` for a row without one."""
+    table = text.split(f"## {title}\n", 1)[1].split("\n## ", 1)[0]
     rows = [line for line in table.splitlines() if line.startswith("| ")][1:]
     named = _ROW.findall(table)
     if len(named) != len(rows):
@@ -29,8 +33,9 @@ def held(text: str) -> list[str]:
     return named
 
 
-def test_each_row_names_a_test_that_exists() -> None:
-    named = held(PAGE.read_text(encoding="utf-8"))
+@pytest.mark.parametrize("title", TABLES)
+def test_each_row_names_a_test_that_exists(title: str) -> None:
+    named = held(PAGE.read_text(encoding="utf-8"), title)
     assert len(named) >= 16
     assert sorted(set(named) - defined(ROOT)) == []
 
@@ -38,10 +43,10 @@ def test_each_row_names_a_test_that_exists() -> None:
 def test_a_row_without_a_test_and_a_test_that_is_gone_are_found() -> None:
     gone = "_".join(("test", "that", "was", "never", "written"))
     page = f"## Held by a test\n\n| a | b |\n|---|---|\n| x | `{gone}` |\n"
-    (name,) = held(page)
+    (name,) = held(page, TABLES[1])
     assert name not in defined(ROOT)
     try:
-        held(page.replace("`", ""))
+        held(page.replace("`", ""), TABLES[1])
     except ValueError as error:
         assert "1 rows" in str(error)
     else:

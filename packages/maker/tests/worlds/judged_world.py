@@ -116,6 +116,7 @@ class JudgedWorld:
         self.tracker.log_artifacts(run, folder / "model", "model")
         self.tracker.finish(run, "FINISHED")
         digest = tree_digest(folder / "model")
+        self.tracker.set_tags(run, {"mlops.digest": digest})
         store: Any = self.registry._store
         return int(store.register("freight", run, "model", digest, tags).version)
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from mlops.bootstrap import grants, records, state
 from mlops.bootstrap.providers import needed, unregistered
+from mlops.bootstrap.world import RECORDS
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding
 from mlops.errors import TargetError
@@ -76,7 +77,7 @@ def foundation(case: Case) -> Iterator[Finding]:
 
 def records_signed(case: Case) -> Iterator[Finding]:
     """What gates decide is signed by a key that only the identities that train may use."""
-    world, signing = case.world, case.settings.signing
+    world = case.world
     for step in records.record_steps(world):
         look = step.look()
         if look.action != "keep":
@@ -85,8 +86,36 @@ def records_signed(case: Case) -> Iterator[Finding]:
                 f"{step.title} {'is missing' if look.action == 'create' else 'is not as it must be'}{why}; "
                 "without it whoever may write the registry's tags says what training decided"
             )
-            own = signing.records and signing.records_key != world.records_url
-            yield Finding("records", "note" if own else "error", sentence, case.bootstrap)
+            yield Finding("records", "error", sentence, case.bootstrap)
+    yield from _other_signers(case)
+
+
+def _other_signers(case: Case) -> Iterator[Finding]:
+    """Who may use the key besides the identities that train and the person who asks."""
+    world = case.world
+    key = grants.key_path(world, RECORDS)
+    if world.arm.get(key) is None:
+        return
+    trains = [world.identity(s, "train") for s in world.stacks if "train" in s.environments]
+    known = {str(world.claims["oid"]), *(str(t["principalId"]) for t in trains if t)}
+    for row in world.arm.list(f"{key}/providers/Microsoft.Authorization/roleAssignments"):
+        there = row["properties"]
+        role = _SIGN.get(str(there["roleDefinitionId"]).rsplit("/", 1)[-1].lower())
+        above = key.lower().startswith(str(there["scope"]).lower())
+        if role and above and there["principalId"] not in known:
+            sentence = (
+                f"{there['principalId']} holds {role} on the key of records or above it, so it may sign "
+                "that a version passed its gates"
+            )
+            yield Finding("records", "warning", sentence, f"az role assignment delete --ids {row['id']}")
+
+
+_SIGN: Final = {
+    "12338af0-0e69-4776-bea7-57ae8d297424": "Key Vault Crypto User",
+    "14b46e9e-c2b7-41b4-b07b-48a6ebf60603": "Key Vault Crypto Officer",
+    "00482a5a-887f-4fb3-b363-3b7fe8e74483": "Key Vault Administrator",
+}
+"""Roles that may sign with a key."""
 
 
 CHECKS: Final = (

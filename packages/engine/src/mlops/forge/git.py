@@ -20,6 +20,12 @@ from mlops.errors import Blocked, InvalidInput, TargetError
 
 _ELSEWHERE = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 """Set inside hooks; they would send a command to another repository."""
+_PLAINLY = tuple(
+    word
+    for setting in ("color.ui=false", "log.showSignature=false", "log.follow=false")
+    for word in ("-c", setting)
+)
+"""Settings of a person that would change what is read here."""
 _FIELD, _RECORD = "\x1f", "\x1e"
 _IDENTITY = {"name": "mlops", "email": "mlops@localhost"}
 """Who commits where git knows no user, as on a CI agent."""
@@ -85,7 +91,7 @@ class Git:
     ) -> subprocess.CompletedProcess[bytes]:
         clean = {k: v for k, v in os.environ.items() if k not in _ELSEWHERE}
         clean |= {"LC_ALL": "C", "GIT_TERMINAL_PROMPT": "0", **(env or {})}
-        command = ["git", "-C", str(self.root), *args]
+        command = ["git", *_PLAINLY, "-C", str(self.root), *args]
         try:
             return subprocess.run(command, input=data, capture_output=True, env=clean, check=False)
         except FileNotFoundError:

@@ -79,6 +79,10 @@ class MlflowRegistry:
         """Set tags of a run, for whoever looks at runs; nothing is decided by them."""
         self._tracker.set_tags(run_id, tags)
 
+    def run_tags(self, run_id: str) -> Mapping[str, str]:
+        """What a run says of itself. Raises `NotFound`."""
+        return self._tracker.get(run_id).tags
+
     def params(self, run_id: str) -> dict[str, str]:
         """What the steps of a run have logged as parameters so far."""
         return {name: text for step in self._tracker.children(run_id) for name, text in step.params.items()}
@@ -101,7 +105,7 @@ class MlflowRegistry:
         artifact_files(folder)
         if known := self._store.find(model, digest):
             return _public(known)
-        run_id = self._tracker.create_parent(model, "register", tags)
+        run_id = self._tracker.create_parent(model, "register", {**tags, DIGEST: digest})
         try:
             self._tracker.log_artifacts(run_id, folder, ARTIFACT)
             registered = self._store.register(model, run_id, ARTIFACT, digest, tags)

@@ -119,6 +119,9 @@ class Registry(Protocol):
     def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
         """Set tags of a run, for whoever looks at runs; nothing is decided by them."""
 
+    def run_tags(self, run_id: str) -> Mapping[str, str]:
+        """What a run says of itself; only who may run jobs writes there. Raises `NotFound`."""
+
     def params(self, run_id: str) -> dict[str, str]:
         """What the steps of a run have logged as parameters so far."""
 

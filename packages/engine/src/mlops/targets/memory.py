@@ -120,6 +120,10 @@ class MemoryRegistry:
     def tag_run(self, run_id: str, tags: Mapping[str, str]) -> None:
         """For a page that nobody looks at here."""
 
+    def run_tags(self, run_id: str) -> Mapping[str, str]:
+        """Nothing: no step runs here."""
+        return {}
+
     def params(self, run_id: str) -> dict[str, str]:
         """Nothing: no step runs here."""
         return {}

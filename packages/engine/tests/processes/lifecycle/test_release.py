@@ -341,3 +341,30 @@ def test_facts_that_change_while_gates_judge_are_not_recorded(world: World, monk
     assert not [
         tag for tag in world.registry.get("freight", 1).tags if tag.startswith(("mlops.judged", "mlops.gate"))
     ]
+
+
+class Signing:
+    """A seal as several machines share it."""
+
+    by, strict = "a key of the test", True
+
+    def made(self, message: bytes) -> str:
+        return str(len(message))
+
+    def holds(self, message: bytes, seal: str) -> bool:
+        return seal == self.made(message)
+
+
+@pytest.mark.parametrize("run_says", ["sha256:" + "9" * 64, ""])
+def test_gates_that_sign_judge_only_what_a_run_made(
+    world: World, monkeypatch: pytest.MonkeyPatch, run_says: str
+):
+    """Who deploys may register a version too, and could let a poisoned one pass that is good enough."""
+    monkeypatch.setattr(world.registry, "seal", lambda make=False: Signing())
+    world.add("good")
+    assert world.gate().passed
+    foreign = world.registry.get("freight", world.add("good"))
+    world.tracker.set_tags(foreign.run_id, {"mlops.digest": run_says})
+    with pytest.raises(IntegrityError, match="it was not judged"):
+        world.gate()
+    assert "mlops.gate" not in world.registry.get("freight", foreign.version).tags

@@ -61,7 +61,7 @@ def check_compute(compute: At, kind: str, files: Files) -> Iterator[Finding]:
         if name.text is not None and not _NAME.fullmatch(name.text):
             message = f"must be 2 to 24 letters, digits or '-', starting with a letter; got {name.value!r}"
             yield name.says("bad-name", message)
-    if kind in ("compute.kubernetes", "compute.virtualmachine") and "resource_id" not in compute:
+    if kind == "compute.kubernetes" and "resource_id" not in compute:
         yield compute.says("given-later", "has no `resource_id`; the command line has to give it")
     least, most = compute["min_instances"].number, compute["max_instances"].number
     yield from at_least(compute["min_instances"], 0, "scale")

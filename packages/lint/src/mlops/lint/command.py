@@ -57,7 +57,8 @@ def check_work(work: At, files: Files, *, declared: bool = False) -> Iterator[Fi
     command = work["command"]
     if command.text is not None and not command.text.strip():
         yield command.says("wrong-value", "is empty, so there is nothing to run")
-    folder = code_folder(work)
+    # Without code no script is there but those that are included: nothing lies below a file.
+    folder = code_folder(work) if "code" in work else work.path / "no code"
     if command.text is not None and folder is not None and _code_is_whole(work):
         yield from check_scripts(command, command.text, folder, included(work))
 

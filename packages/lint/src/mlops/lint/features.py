@@ -45,6 +45,8 @@ def check_feature_set(feature_set: At, files: Files) -> Iterator[Finding]:
     yield from check_size(settings.at("resource", "instance_type"), files)
     yield from check_told(settings["notification"])
     yield from check_trigger(settings["schedule"])
+    if feature_set["entities"].value == []:
+        yield feature_set["entities"].says("missing-field", "needs at least one entity")
     for entity in feature_set["entities"].elements():
         if entity.text is None or is_placeholder(entity.text):
             continue

@@ -56,6 +56,8 @@ def minutes_of(duration: str) -> float | None:
 
 def check_monitor(monitor: At) -> Iterator[Finding]:
     """Problems of the `create_monitor` part, of which Azure ML says nothing before the first run."""
+    if isinstance(monitor.value, dict) and "compute" not in monitor:
+        yield monitor.says("missing-field", "needs `compute`: what the signals are computed on")
     compute = monitor["compute"]
     size = compute["instance_type"]
     if size.text is not None and size.word not in INSTANCE_TYPES:
@@ -116,8 +118,6 @@ def _thresholds(place: At) -> Iterator[Finding]:
             yield inner.says("threshold", f"must be 0 or more; got {inner.value!r}")
         elif name in _SHARES and number > 1:
             yield inner.says("threshold", f"must be between 0 and 1; got {inner.value!r}")
-    for inner in place.elements():
-        yield from _thresholds(inner)
 
 
 def check_told(notification: At) -> Iterator[Finding]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import date, datetime
 from typing import Any
 
+from mlops.lint.asset import check_names
 from mlops.lint.cron import cron_problem
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
@@ -23,6 +24,7 @@ _DAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "su
 
 def check_schedule(schedule: At) -> Iterator[Finding]:
     """The trigger, and the job that it starts."""
+    yield from check_names(schedule)
     trigger = schedule["trigger"]
     if "trigger" not in schedule:
         yield schedule.says("missing-field", "needs `trigger`")

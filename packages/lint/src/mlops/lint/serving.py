@@ -114,6 +114,8 @@ def check_online_deployment(deployment: At, kind: str, files: Files) -> Iterator
         yield kind_of_scale.says("scale", message)
     yield from _quantities(deployment["resources"])
     yield from between(deployment.at("data_collector", "sampling_rate"), 0, 1, "probe")
+    for _, collection in deployment.at("data_collector", "collections").fields():
+        yield from asset.check_output(collection["data"])
     yield from check_model(deployment["model"])
     yield from _code(deployment, files)
 

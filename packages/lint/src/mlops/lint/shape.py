@@ -25,6 +25,8 @@ _ALSO = {
 _LIKELY = {"arm": 0, "word": 1, "registry": 2}
 """Which alternative a sentence names when a value is as far from several."""
 _TELLING = ("type", "task", "kind")
+_OF_OTHER_JOBS = {"component", "trial", "task", "entry", "jobs", "body", "condition", "source"}
+"""What tells a job without a type from a command."""
 _OF_NODES = {"name", "display_name", "description", "tags"}
 _OF_PORTS = {"is_control", "early_available"}
 _PORT_SHAPES = ("PrimitiveOutput+open", "OutputPort", "InputPort")
@@ -150,7 +152,7 @@ def _union(place: At, rule: Rule) -> Iterator[Finding]:
             message = f"must be one of {', '.join(sorted(chosen))}; got {place[rule['by']].value!r}"
             yield place[rule["by"]].says("wrong-value", message)
             return
-        if not word and "command" in chosen and "command" in place:
+        if not word and "command" in chosen and _OF_OTHER_JOBS.isdisjoint(place.names()):
             word = "command"  # what a job without a type is
         options += chosen.get(word) or [option for findings in chosen.values() for option in findings]
     tried = []

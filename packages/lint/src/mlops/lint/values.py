@@ -15,6 +15,7 @@ PRIMITIVE = ("integer", "number", "boolean", "string")
 _MODELS = ("uri_folder", "mlflow_model", "custom_model", "triton_model")
 _FOLDERS = ("mltable", *_MODELS)
 _KNOWN = {*DATA, *PRIMITIVE}
+_READS = ("ro_mount", "download", "eval_mount", "eval_download")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _WHOLE = re.compile(r"[+-]?\d+")
 
@@ -82,6 +83,10 @@ def check_ports(component: At) -> Iterator[Finding]:
     for side in ("inputs", "outputs"):
         for name, port in component[side].fields():
             yield from check_port_name(port, name)
+    for _, port in component["outputs"].fields():
+        if port["mode"].word in _READS:
+            message = f"an output is written: rw_mount, upload or direct; got {port['mode'].value!r}"
+            yield port["mode"].says("wrong-value", message)
     for name, port in component["inputs"].fields():
         least, most = port["min"].number, port["max"].number
         if least is not None and most is not None and least > most:

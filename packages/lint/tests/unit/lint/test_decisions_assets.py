@@ -90,6 +90,7 @@ CASES = [
     ("feature-set.yml", {"materialization_settings": {"resource": {"instance_type": "standard_e8s_v3"}}}, []),
     ("feature-set.yml", {"materialization_settings": {"resource": {"instance_type": "standard_e9s_v3"}}}, ["vm-size materialization_settings.resource.instance_type"]),
     ("feature-set.yml", {"materialization_settings": {"notification": {"email_on": ["JobFailed"], "emails": ["a.b"]}}}, ["email materialization_settings.notification.emails.0"]),
+    ("feature-set.yml", {"entities": []}, ["missing-field entities"]),
     ("feature-store.yml", {}, []),
     ("feature-store.yml", {"compute_runtime.spark_runtime_version": "3.4.0"}, []),
     ("feature-store.yml", {"compute_runtime.spark_runtime_version": "2.4"}, ["spark compute_runtime.spark_runtime_version"]),

@@ -38,6 +38,8 @@ CASES = [
     ("pipeline.yml", {"inputs.a-b": 3}, ["bad-name inputs.a-b", "unused-input inputs.a-b"]),
     ("pipeline.yml", {"inputs.more": 3}, ["unused-input inputs.more"]),
     ("pipeline.yml", {"outputs.a-b": {"type": "uri_file"}}, ["bad-name outputs.a-b", "no-writer outputs.a-b"]),
+    ("pipeline.yml", {"jobs.shell.type": GONE, "jobs.shell.command": GONE}, ["missing-field jobs.shell"]),
+    ("pipeline.yml", {"jobs.train.type": GONE}, []),
     ("pipeline.yml", {"outputs.best.path": "./out"}, ["bad-reference outputs.best.path"]),
     ("pipeline.yml", {"outputs.best.path": "azureml://datastores/${{default_datastore}}/paths/x"}, []),
     ("pipeline.yml", {"jobs.train.outputs.model": {"path": "./out"}}, ["bad-reference jobs.train.outputs.model.path"]),

@@ -70,6 +70,8 @@ CASES = [
     ("deployment.yml", {"endpoint_name": "e"}, ["bad-name endpoint_name"]),
     ("deployment.yml", {"endpoint_name": GONE}, ["given-later"]),
     ("deployment.yml", {"name": GONE}, ["missing-field"]),
+    ("deployment.yml", {"data_collector.collections.inputs.data": {"name": "x", "path": "./x"}}, ["bad-reference data_collector.collections.inputs.data.path"]),
+    ("deployment.yml", {"data_collector.collections.inputs.data": {"name": "x", "path": "azureml://datastores/d/paths/x"}}, []),
     ("deployment.yml", {"instance_count": 0}, ["instances instance_count"]),
     ("deployment.yml", {"instance_count": 1}, []),
     ("deployment.yml", {"instance_count": 50}, []),

@@ -59,6 +59,21 @@ def test_a_conda_file_lists_its_dependencies(content, rule, says, tmp_path):
     assert says in "".join(f.message for f in found)
 
 
+def test_a_conda_file_that_nobody_may_read_is_said(tmp_path, monkeypatch):
+    def refused(path, **_):
+        raise PermissionError(13, "no", str(path))
+
+    (tmp_path / "conda.yml").write_text("dependencies: []\n")
+    monkeypatch.setattr("pathlib.Path.read_text", refused)
+    place = at("image: a/b:1\nconda_file: conda.yml", tmp_path)
+    assert [f.id for f in environment_fields(place)] == ["asset"]
+
+
+def test_a_conda_file_of_another_place_is_not_read(tmp_path):
+    (tmp_path / "azureml:x").write_text("- no fields\n")
+    assert list(environment_fields(at("image: a/b:1\nconda_file: azureml:x", tmp_path))) == []
+
+
 @pytest.mark.parametrize(
     ("image", "why"),
     [
@@ -68,6 +83,9 @@ def test_a_conda_file_lists_its_dependencies(content, rule, says, tmp_path):
         ("${{inputs.image}}", ""),
         ("a/b", "has no tag"),
         ("a:1/b", "has no tag"),
+        ("a:1/b/c", "has no tag"),
+        ("a:1/b/c:2", ""),
+        ("a/b:1/c", "has no tag"),
         ("a:1/b:latest", "moves"),
         ("b:latest", "moves"),
         ("b:latest-1", ""),

@@ -117,7 +117,7 @@ def _check(uri: str) -> None:
         )
 
 
-def unreachable(uri: str, reason: str) -> TargetError:
+def unreachable(uri: str, reason: str) -> Unavailable:
     """The sentence about a server that does not answer."""
     if uri.startswith("azureml:"):
         workspace = urlsplit(uri).path.rpartition("/")[2]
@@ -125,7 +125,7 @@ def unreachable(uri: str, reason: str) -> TargetError:
             f"the workspace {workspace} does not answer ({reason}); run the same command again, and see "
             "https://status.azure.com if it goes on"
         )
-    return TargetError(
+    return Unavailable(
         f"the tracking server {shown(uri)} does not answer ({reason}); "
         "start it, or correct `tracking_uri` in mlops.toml or MLFLOW_TRACKING_URI"
     )

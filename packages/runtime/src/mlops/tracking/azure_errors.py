@@ -100,7 +100,7 @@ def _answered(error: Any, what: str, text: str) -> MlopsError:
     if status == 429:
         wait = error.response.headers.get("Retry-After", "") if error.response is not None else ""
         after = f" in {wait} s" if wait else " later"
-        return TargetError(
+        return Unavailable(
             f"cannot {what}: Azure limits the rate of requests; run the same command again{after}"
         )
     if "quota" in text.lower():

@@ -15,6 +15,7 @@ import pandas as pd
 import pytest
 from pandera.pandas import Check, Column
 from sklearn.base import BaseEstimator, RegressorMixin
+from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import ColumnTransformer, make_column_selector, make_column_transformer
 from sklearn.ensemble import (
     BaggingRegressor,
@@ -28,6 +29,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.impute import KNNImputer, SimpleImputer
 from sklearn.linear_model import LinearRegression, LogisticRegression, PoissonRegressor
 from sklearn.model_selection import GridSearchCV
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import (
     FunctionTransformer,
@@ -37,6 +39,7 @@ from sklearn.preprocessing import (
     SplineTransformer,
     StandardScaler,
 )
+from sklearn.svm import SVC
 from sklearn.tree import DecisionTreeRegressor
 
 from mlops.errors import InvalidInput, TargetError
@@ -241,6 +244,22 @@ def test_a_number_that_may_be_absent_is_asked_by_every_way_in(tmp_path: Path, ki
 def test_parts_of_scikit_learn_are_saved(tmp_path: Path, part: Any) -> None:
     rows = numbers()
     model = make_pipeline(part, LogisticRegression()).fit(rows, LABEL["class"](rows))
+    _, scorer = saved(tmp_path, model, rows)
+    np.testing.assert_allclose(scorer.predict_frame(rows), trained(model, rows), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "keeps",
+    [KNeighborsClassifier(3), CalibratedClassifierCV(SVC(), cv=3, ensemble=False)],
+    ids=lambda k: str(k)[:9],
+)
+def test_sparse_rows_that_a_model_keeps_are_saved(tmp_path: Path, keeps: Any) -> None:
+    """Words before neighbours or a kernel: what is kept of training is a sparse table."""
+    words = np.random.default_rng(0).choice([f"w{i}" for i in range(60)], (N, 4))
+    rows = pd.DataFrame({"t": pd.Series([" ".join(row) for row in words], dtype=object)})
+    truth = rows["t"].str.contains("w1").to_numpy().astype(int)
+    model = make_pipeline(make_column_transformer((TfidfVectorizer(), "t"), sparse_threshold=1.0), keeps)
+    model.fit(rows, truth)
     _, scorer = saved(tmp_path, model, rows)
     np.testing.assert_allclose(scorer.predict_frame(rows), trained(model, rows), atol=1e-6)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from azure.core.exceptions import AzureError, HttpResponseError, ServiceRequestError
 
-from mlops.errors import Forbidden, InvalidInput, MlopsError, TargetError, Unavailable
+from mlops.errors import Forbidden, InvalidInput, MlopsError, Unavailable
 from mlops.tracking.azure_errors import azure_sentence
 
 
@@ -26,7 +26,7 @@ def answered(status: int) -> HttpResponseError:
 @pytest.mark.parametrize(
     ("behind", "kind"),
     [
-        (answered(429), TargetError),
+        (answered(429), Unavailable),
         (answered(503), Unavailable),
         (answered(403), Forbidden),
         (ServiceRequestError("broken"), Unavailable),

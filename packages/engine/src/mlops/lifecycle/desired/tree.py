@@ -11,7 +11,7 @@ from itertools import dropwhile
 from pathlib import Path, PurePosixPath
 from typing import ParamSpec, TypeVar
 
-from mlops.errors import Forbidden, InvalidInput, NotFound, Problem
+from mlops.errors import Forbidden, InvalidInput, NotFound, Problem, TargetError, Unavailable
 from mlops.forge.git import Git
 from mlops.lifecycle.decide import transitions
 from mlops.lifecycle.desired import provenance
@@ -266,9 +266,11 @@ class _Reader:
 
 
 def recorded_of(registry: Registry, model: str, version: int) -> Recorded | str:
-    """What the registry recorded of a version, or why there is none. Raises `TargetError` where it can't be
-    asked: that is nothing that a file says."""
+    """What the registry recorded of a version, or why it says nothing. Raises `Unavailable` where it does not
+    answer now: that is nothing that a file says."""
     try:
         return recorded(registry, registry.get(model, version))
-    except NotFound as error:
+    except Unavailable:
+        raise
+    except TargetError as error:
         return str(error)

@@ -68,6 +68,7 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     order = load_policy(root).order
     _, settings = load_settings(root).model(model)
     chosen = find_version(target.registry, model, version)  # before anything heavy is imported
+    refuse_foreign(target.registry, chosen)
     usecase = load_usecase(settings.usecase, root / "src")
     _require_directions(usecase, policy)
     candidate, champion, live_schema = gather(
@@ -96,6 +97,22 @@ def gate(target: Target, root: Path, model: str, version: int | None = None) -> 
     target.registry.tag_run(chosen.run_id, {VERDICT_TAG: shown})
     publish(root, facts.judged(report, chosen.run_id))
     return report
+
+
+def refuse_foreign(registry: Registry, version: ModelVersion) -> None:
+    """Where records are signed: raises `IntegrityError` for an artifact that its run did not make.
+
+    More identities register versions than run jobs, and gates would sign whatever is good enough.
+    """
+    if not recorded(registry, version).strict:
+        return
+    made, found = registry.run_tags(version.run_id).get(DIGEST_TAG), version.tags.get(DIGEST_TAG)
+    if not found or made != found:
+        raise IntegrityError(
+            f"{version.model} {version.version} has the digest {found or 'of nothing'}, its run "
+            f"{version.run_id} made {made or 'nothing that it names'}; it was not judged. Train it again, or "
+            "register it with `mlops register` as the identity that trains"
+        )
 
 
 def blocked_before(tags: Mapping[str, str], report: GateReport) -> dict[str, str]:

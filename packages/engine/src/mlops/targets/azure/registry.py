@@ -114,6 +114,10 @@ class AzureRegistry:
         """Set tags of a run, for whoever looks at runs; nothing is decided by them."""
         self._workspace(f"tag run {run_id}").tag_run(run_id, tags)
 
+    def run_tags(self, run_id: str) -> Mapping[str, str]:
+        """What a run says of itself. Raises `NotFound`."""
+        return self._workspace(f"read the tags of run {run_id}").run_tags(run_id)
+
     def params(self, run_id: str) -> dict[str, str]:
         """What the steps of a run have logged as parameters so far."""
         return self._workspace(f"read the parameters of run {run_id}").params(run_id)

@@ -43,6 +43,11 @@ REVIEWED = frozenset(
         "numpy.round",
         "scipy._lib.array_api_compat.numpy._aliases.asarray",  # of BSpline
         "scipy.interpolate._bsplines.BSpline",  # SplineTransformer: arrays of knots and coefficients
+        *(  # arrays of numbers and their places: rows that neighbours and kernels keep
+            f"scipy.sparse._{form}.{form}_{kind}"
+            for form in ("bsr", "coo", "csc", "csr", "dia")
+            for kind in ("array", "matrix")
+        ),
         "xgboost.core.Booster",
         "xgboost.sklearn.XGBClassifier",
         "xgboost.sklearn.XGBRanker",

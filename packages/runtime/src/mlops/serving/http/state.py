@@ -6,21 +6,26 @@ state that was in effect. Keys live beside it in `keys.json`, readable by the ow
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import secrets
+import stat
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field, ValidationError
 
-from mlops.errors import InvalidInput, Problem
+from mlops.errors import InvalidInput, Problem, TargetError
 from mlops.spec import writing
 from mlops.spec._base import Digest, EnvName, ModelName, Spec
 from mlops.spec.capture import CaptureSettings
 from mlops.spec.signing import Signed
 
 STATE = "endpoint.json"
+_LONGEST = 1 << 20
+"""Bytes that are read of such a file; a longer one is none of ours."""
 KEYS = "keys.json"
 FOLLOWING = ".keys.following.json"
 """Keys that the server shall take before anybody else sees them."""
@@ -67,10 +72,11 @@ class Keys(Spec):
 def read_state(folder: Path) -> ServerState | None:
     """None when the endpoint was never made. Raises `InvalidInput`."""
     path = folder / STATE
-    try:
-        return ServerState.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    content = _content(path)
+    if content is None:
         return None
+    try:
+        return ServerState.model_validate_json(content)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(p) for p in first["loc"])
@@ -87,15 +93,34 @@ def write_state(folder: Path, state: ServerState) -> None:
 def read_keys(folder: Path, name: str = KEYS) -> Keys | None:
     """None when there are none. Raises `InvalidInput`."""
     path = folder / name
-    try:
-        return Keys.model_validate_json(path.read_bytes())
-    except FileNotFoundError:
+    content = _content(path)
+    if content is None:
         return None
-    except IsADirectoryError:
-        raise InvalidInput(Problem(str(path), "is a folder; remove it, then run mlops apply")) from None
+    try:
+        return Keys.model_validate_json(content)
     except ValidationError:
         cure = f"`mlops apply {folder.parent.name}` makes new keys, which callers then need"
         raise InvalidInput(Problem(str(path), f"is no key file; {cure}")) from None
+
+
+def _content(path: Path) -> bytes | None:
+    """None when there is no such file. Raises `InvalidInput` for what is no file of ours, and `TargetError`.
+
+    A pipe is waited for, a link may lead to what has no end: neither is opened as a file.
+    """
+    try:
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW), "rb") as stream:
+            if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
+                return stream.read(_LONGEST)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno not in (errno.ELOOP, errno.EISDIR, errno.ENXIO):
+            raise TargetError(
+                f"{path} cannot be read: {error.strerror}; give it to who runs this: chown and chmod 600"
+            ) from None
+    kind = "is a folder" if path.is_dir() and not path.is_symlink() else "is a link or no file"
+    raise InvalidInput(Problem(str(path), f"{kind}; remove it, then run mlops apply"))
 
 
 def ensure_keys(folder: Path) -> Keys:
