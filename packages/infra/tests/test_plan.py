@@ -14,7 +14,7 @@ import pulumi
 import pytest
 import yaml
 
-from graphs import CLUSTERS, exports, plan
+from graphs import CLUSTERS, plan
 from mlops.errors import InvalidInput
 from mlops.infra.arm_types import ARM_TYPES, arm_type
 from mlops.infra.model import SECRET, UNKNOWN, Captured, Finding, Resource, texts
@@ -22,7 +22,7 @@ from mlops.infra.plan import api
 from mlops.infra.plan import capture as capture_module
 from mlops.infra.plan.arm import body, template
 from mlops.infra.plan.base import captured_at, parts_moved
-from mlops.infra.plan.capture import ORGANIZATION, capture
+from mlops.infra.plan.capture import capture
 from mlops.infra.plan.diff import changes
 from mlops.infra.plan.dump import dumps, loads
 from mlops.infra.plan.report import Plan, StackPlan
@@ -369,11 +369,3 @@ def test_aliases_of_types_change_nothing_of_a_plan(monkeypatch: pytest.MonkeyPat
     cheap = capture(ROOT, "shared", {})
     monkeypatch.setattr(capture_module, "_cheap_aliases", contextlib.nullcontext)
     assert capture(ROOT, "shared", {}) == cheap
-
-
-def test_dependencies_that_are_known_already_change_nothing_of_a_plan(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    cheap = plan("dev")
-    monkeypatch.setattr(capture_module, "_cheap_dependencies", contextlib.nullcontext)
-    assert capture(ROOT, "dev", {f"{ORGANIZATION}/mlops/shared": exports("shared")}) == cheap

@@ -56,7 +56,7 @@ def capture(
     hands it over: text, objects as JSON); `program` replaces the program's own entry; `day` is today. All
     three are for tests. Raises `InvalidInput` for an invalid configuration or program.
     """
-    with _no_collection(), _cheap_aliases(), _cheap_dependencies():
+    with _no_collection(), _cheap_aliases()):
         run = partial(
             _run, root, stack, stack_outputs or {}, preview=preview, program=program, edit=edit, day=day
         )
@@ -285,30 +285,6 @@ def _cheap_aliases() -> Iterator[None]:
         yield
     finally:
         library.collapse_alias_to_urn = there
-
-
-@contextmanager
-def _cheap_dependencies() -> Iterator[None]:
-    """The SDK walks the whole graph for a circle each time that a resource names another one. One that it has
-    named before made none then, and makes none now; nine of ten are such."""
-    there = getattr(rpc, "declare_dependency", None)
-    if there is None:
-        yield
-        return
-
-    def declare(one: pulumi.Resource, other: pulumi.Resource) -> bool:
-        return other in _deps(one) or bool(there(one, other))
-
-    vars(rpc)["declare_dependency"] = declare
-    try:
-        yield
-    finally:
-        vars(rpc)["declare_dependency"] = there
-
-
-def _deps(resource: pulumi.Resource) -> set[pulumi.Resource]:
-    known: set[pulumi.Resource] = getattr(resource, "_direct_computed_dependencies", set())
-    return known
 
 
 @contextmanager
