@@ -18,7 +18,7 @@ from mlops.errors import InvalidInput
 from mlops.infra.cost import renew
 from mlops.infra.cost.api import Costs, costs
 from mlops.infra.cost.bill import bill, difference
-from mlops.infra.cost.prices import OWN, STALE, Meter, months_old, price, table
+from mlops.infra.cost.prices import OWN, STALE, Meter, months_old, price, table, used
 from mlops.infra.cost.render import data, markdown, text
 from mlops.infra.cost.uses import FREE, HOURS, PRICED, Load, Use, deployment
 from mlops.infra.model import Captured, Resource
@@ -155,12 +155,16 @@ def test_the_pull_request_sees_the_difference() -> None:
     assert "| none |" in same
 
 
-def test_the_repositorys_own_table_takes_the_place(tmp_path: Path) -> None:
+def test_the_repositorys_own_prices_come_first(tmp_path: Path) -> None:
     (tmp_path / "environments").mkdir()
     (tmp_path / OWN).write_text(
         "read: 2026-11-01\nsource: us\nmeters:\n  x: {from: us, prices: {westeurope: 1}}\n"
     )
-    assert set(table(tmp_path).meters) == {"x"}
+    own = table(tmp_path)
+    assert own.meters["x"].prices == {"westeurope": 1}
+    assert {name: own.meters[name].prices for name in METERS} == {n: m.prices for n, m in METERS.items()}
+    assert used(own, {"x"}).read == date(2026, 11, 1)
+    assert used(own, {"x", "log GB"}).read == table(ROOT).read, "a bill is as old as its oldest price"
     (tmp_path / OWN).write_text("read: 2026-11-01\nsource: us\nmeters:\n  x: {from: us, price: 1}\n")
     with pytest.raises(InvalidInput, match=r"environments/prices\.yaml:4"):
         table(tmp_path)
@@ -255,7 +259,8 @@ def test_the_verb_prints_a_machines_json_and_renews(
     assert "no single price of storage GZRS GB (westeurope)" in answer.stderr
     own = table(repository)
     assert own.meters[VM].prices == {"westeurope": 0.262}
-    assert own.meters["log GB"] == METERS["log GB"], "what the list lacks stays"
+    kept = own.meters["log GB"]
+    assert (kept.prices, kept.read) == (METERS["log GB"].prices, date(2024, 8, 30)), "what it lacks stays"
 
     def refused(_: str) -> str:
         raise OSError("no route to host")

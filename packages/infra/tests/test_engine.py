@@ -319,15 +319,19 @@ def test_engine_a_refresh_after_the_first_update_changes_nothing(
 
 @pytest.mark.timeout(900)
 def test_engine_a_protected_environment_goes_as_the_page_says(another: Callable[[], Engine]) -> None:
-    """Made protected, as every production is: one update opens it, then `apply` destroys it."""
+    """Made protected, as every production is: one update opens it, then `apply` destroys it.
+
+    The preview of a destroy refuses before anything is deleted, so nothing is half gone."""
     engine = another()
     before = set(engine.azure["resources"])
     engine.init("staging")
     engine.edit("staging", r"mlops:protect: .*", "mlops:protect: true")
     made = engine.up(stack="staging")
     assert made.returncode == 0, made.stdout + made.stderr
-    kept = engine.run("destroy", "--yes", "--skip-preview", stack="staging")
+    whole = engine.azure["resources"]
+    kept = engine.run("destroy", "--yes", "--refresh", stack="staging")
     assert kept.returncode != 0
+    assert engine.azure["resources"] == whole
     engine.edit("staging", r"mlops:protect: .*", "mlops:protect: false")
     open_again = engine.up(stack="staging")
     assert open_again.returncode == 0, open_again.stdout + open_again.stderr

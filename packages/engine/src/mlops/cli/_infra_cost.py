@@ -89,5 +89,6 @@ def _kept(costs: Any, lacking: list[str]) -> str:
         old = costs.table.meters.get(meter)
         if old is not None:
             prices = ", ".join(f"{region}: {amount:.10g}" for region, amount in old.prices.items())
-            lines.append(f"  {meter}: {{from: {json.dumps(old.source)}, prices: {{{prices}}}}}\n")
+            day = f"read: {old.read}, " if old.read else ""
+            lines.append(f"  {meter}: {{from: {json.dumps(old.source)}, {day}prices: {{{prices}}}}}\n")
     return "".join(lines)

@@ -14,8 +14,10 @@ import mlops.targets
 from mlops.cli import _app, _verbs  # noqa: F401  registers the commands
 from mlops.lifecycle.propose.release import release_text
 from mlops.serving import testing
-from mlops.spec.gates import GateResult, Interval
+from mlops.spec.gates import GateReport, GateResult, Interval
 from mlops.spec.release import Data, Release, Source
+from mlops.spec.settings import Settings
+from mlops.targets._record_seal import record_seal
 from mlops.targets.base import Target
 from mlops.targets.memory import MemoryRegistry
 
@@ -34,9 +36,21 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "releases" / "freight" / "1.yaml").write_text(release_text(release))
     registry = MemoryRegistry()
     registry.add(release, tmp_path / "model")
+    report = GateReport(
+        model="freight", version=1, champion=None, rows=9, confidence=0.95, metrics=release.metrics,
+        gates=release.gates,
+    )  # fmt: skip
+    (tmp_path / "gates").mkdir()
+    (tmp_path / "gates" / "1.json").write_text(report.model_dump_json())
+    registry.add_artifacts("r", tmp_path / "gates", "gates")
     nothing: Any = None
     target = Target("memory", nothing, registry, nothing, nothing, nothing)
-    monkeypatch.setattr(mlops.targets, "open_target", lambda *_: target)
+
+    def opened(_: object, root: Path, found: Settings) -> Target:
+        registry.sealing = record_seal(root, found)
+        return target
+
+    monkeypatch.setattr(mlops.targets, "open_target", opened)
     settings(tmp_path, 'public_key = "team.pub"')
     key = ec.generate_private_key(ec.SECP256R1())
     pem = serialization.Encoding.PEM
@@ -72,6 +86,9 @@ def test_it_signs_once(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ("signing", "version", "code", "sentence"),
     [
         ("", "1", 5, "set signing.public_key or signing.identity"),
+        ('records_key = "https://v.vault.azure.net/keys/k"', "1", 5, "records_key needs records"),
+        ('records = "team.pub"\nrecords_key = "https://evil.example/keys/k"', "1", 5, "records_key"),
+        ('records = "team.pub"', "1", 3, "there is no key here to sign with"),
         ('public_key = "team.pub"', "1", 3, "there is no key here; set MLOPS_SIGNING_KEY"),
         ('public_key = "team.pub"', "9", 6, "there is no release 9 of freight"),
         ("required = true", "1", 5, "whose signature would count"),
@@ -82,3 +99,15 @@ def test_refusals_say_what_to_do(root: Path, signing: str, version: str, code: i
     settings(root, signing)
     done = call(root, version)
     assert (done.exit_code, sentence in " ".join(done.stderr.split())) == (code, True), done.output
+
+
+def test_the_record_of_what_was_released_before_is_signed_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings(root, 'records = "team.pub"')
+    monkeypatch.setenv("MLOPS_SIGNING_KEY", str(root / "team.pem"))
+    done = call(root)
+    assert done.exit_code == 0, done.output
+    assert "the record of release 1 of freight is signed" in done.stdout
+    assert not (root / "releases" / "freight" / "1.sig").exists()
+    assert "nothing to do" in call(root).stdout

@@ -8,7 +8,7 @@ from datetime import date
 from pathlib import Path
 
 from mlops.infra.cost.bill import Bill, bill
-from mlops.infra.cost.prices import Table, table
+from mlops.infra.cost.prices import Table, table, used
 from mlops.infra.cost.uses import Load, Use, Uses, deployment
 from mlops.infra.model import Captured
 from mlops.spec.files import desired_path
@@ -46,7 +46,8 @@ def costs(
             for name, one in before.items()
         }
     bills = tuple(bill(one, prices.meters, told, _deployments(root, one.stack), own) for one in captured)
-    return Costs(bills, prices, told, old)
+    meters = {line.meter for one in (*bills, *(old or {}).values()) for line in one.lines}
+    return Costs(bills, used(prices, meters), told, old)
 
 
 def _deployments(root: Path, stack: str) -> dict[str, Use]:

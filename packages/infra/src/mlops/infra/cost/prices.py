@@ -1,8 +1,8 @@
-"""The table of prices: the repository's own where somebody has renewed it, else the one of this package."""
+"""The table of prices: what the repository's own says, and for the rest the one of this package."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import date
 from importlib.resources import files
@@ -71,12 +71,30 @@ class Price:
 
 
 def table(root: Path) -> Table:
-    """Raises `InvalidInput` with file, line and field."""
-    own = root / OWN
-    if own.is_file():
-        return Document.read(own, OWN).parse(Table)
+    """The repository's own meters before those of the package. Raises `InvalidInput` with file, line and
+    field."""
     text = files("mlops.infra.cost").joinpath("prices.yaml").read_text(encoding="utf-8")
-    return Document(text, "prices.yaml").parse(Table)
+    packaged = Document(text, "prices.yaml").parse(Table)
+    if not (root / OWN).is_file():
+        return packaged
+    own = Document.read(root / OWN, OWN).parse(Table)
+    source = f"{own.source.rstrip('.')}; else {packaged.source}"
+    return Table(read=own.read, source=source, meters={**_dated(packaged), **_dated(own)})
+
+
+def used(known: Table, meters: Collection[str]) -> Table:
+    """Of a table the meters of a bill, read on the day on which the oldest of them was."""
+    found = {name: meter for name, meter in _dated(known).items() if name in meters}
+    days = [meter.read for meter in found.values() if meter.read]
+    return Table(read=min(days, default=known.read), source=known.source, meters=found)
+
+
+def _dated(known: Table) -> dict[str, Meter]:
+    """Its meters, each with the day on which it was read."""
+    return {
+        name: meter if meter.read else meter.model_copy(update={"read": known.read})
+        for name, meter in known.meters.items()
+    }
 
 
 def price(meters: Mapping[str, Meter], meter: str, region: str) -> Price | None:
