@@ -57,8 +57,8 @@ bench: setup ## Measure serving, batch and monitoring against their peers, and h
 clean: ## Stop the demo's endpoints and remove what it made
 	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
 
-test-unit: setup ## Run the tests that need no other process, in under a minute
-	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow"
+test-unit: setup ## Run the tests that need no other process, on two cores
+	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow" -n 2 --dist loadgroup
 
 mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main, or all modules that decide
 	@PYTHONPATH=packages/maker $(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))

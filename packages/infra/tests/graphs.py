@@ -39,7 +39,13 @@ EVERYTHING: Mapping[str, Any] = {
     },
     "options": {
         "aks": {"inference_secret": "router-certificate"},
-        "databricks": {},
+        "databricks": {
+            "unity_catalog": {
+                "account": "00000000-0000-0000-0000-000000000009",
+                "metastore": "00000000-0000-0000-0000-000000000008",
+                "warehouse": "2X-Small",
+            }
+        },
         # Data Factory has something to start only where a model takes deliveries.
         **(
             {

@@ -18,6 +18,7 @@ import yaml
 
 from graphs import CLUSTERS
 from mlops.spec.sources import python_path
+from stand_in.unity import STATE
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[2]
@@ -57,7 +58,8 @@ class Engine:
                 copy(source, self.project / name)
             (self.project / ".venv").symlink_to(sys.prefix)
             _known(self.project / "environments" / "Pulumi.dev.yaml")
-        self._plugin(plugins / "pulumi-resource-azure-native")
+        self._plugin(plugins / "pulumi-resource-azure-native", "provider")
+        self._plugin(plugins / "pulumi-resource-databricks", "unity")
         self.environment = {
             "PATH": os.pathsep.join(
                 [str(plugins), str(cli.parent), str(Path(sys.executable).parent), "/usr/bin", "/bin"]
@@ -76,9 +78,9 @@ class Engine:
             "NO_COLOR": "1",
         }
 
-    def _plugin(self, path: Path) -> None:
+    def _plugin(self, path: Path, module: str) -> None:
         paths = [str(ROOT), str(HERE)]
-        code = f"import sys; sys.path[:0] = {paths!r}; from stand_in.provider import main; main()"
+        code = f"import sys; sys.path[:0] = {paths!r}; from stand_in.{module} import main; main()"
         path.write_text(f'#!/bin/sh\nexec {sys.executable} -c "{code}"\n')
         path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
@@ -137,6 +139,13 @@ class Engine:
     def azure(self) -> dict[str, Any]:
         """The pretend subscription: `resources`, `soft_deleted`, `log`."""
         found: dict[str, Any] = json.loads(self.state.read_text())
+        return found
+
+    @property
+    def databricks(self) -> dict[str, Any]:
+        """What the pretended Databricks holds, by id."""
+        state = Path(f"{self.state}{STATE}")
+        found: dict[str, Any] = json.loads(state.read_text())["resources"] if state.exists() else {}
         return found
 
     def write_azure(self, state: dict[str, Any]) -> None:

@@ -17,6 +17,7 @@ from graphs import EVERYTHING
 from real_engine import Engine, counts, find_cli
 from stand_in.rights import ADMINISTRATOR
 from stand_in.rules import not_yet
+from stand_in.unity import KINDS
 from test_going_away import JOURNAL_BEFORE, WORKSPACE_BEFORE, condition
 
 CLI = find_cli()
@@ -398,12 +399,14 @@ def test_engine_brings_every_option_up_and_takes_it_away(another: Callable[[], E
     assert {"containerservice:ManagedCluster", "databricks:Workspace", "keyvault:Key"} <= {
         r["kind"] for r in engine.azure["resources"].values()
     }
+    assert {r["kind"] for r in engine.databricks.values()} == set(KINDS)
     still = engine.run("preview", "--refresh", "--expect-no-changes", stack="prod")
     assert still.returncode == 0, still.stdout + still.stderr
     engine.log_in(_apply(engine, "prod"))
     gone = engine.run("destroy", "--yes", "--refresh", stack="prod")
     assert gone.returncode == 0, gone.stdout + gone.stderr
     assert set(engine.azure["resources"]) == before
+    assert engine.databricks == {}
 
 
 @pytest.mark.timeout(1200)

@@ -6,7 +6,7 @@ from datetime import UTC, date, datetime, tzinfo
 
 import pytest
 
-from mlops.infra.policy import checks_access, checks_data, checks_platform
+from mlops.infra.policy import checks_access, checks_data, checks_platform, checks_unity
 from mlops.infra.policy.judge import REASONLESS, RULES, UNUSED
 from mlops.infra.policy.rule import ResourceRule
 
@@ -39,6 +39,9 @@ KINDS: dict[str, set[str]] = {
         "machinelearningservices:Workspace",
         "resources:ResourceGroup",
         "storage:StorageAccount",
+        checks_unity.CATALOG,
+        checks_unity.SCHEMA,
+        checks_unity.VOLUME,
     },
     "MLOPS_STORAGE_1": {"storage:StorageAccount"},
     "MLOPS_STORAGE_2": {"storage:StorageAccount", "storage:BlobContainer"},
@@ -70,6 +73,11 @@ KINDS: dict[str, set[str]] = {
         "resources:ResourceGroup",
         "storage:StorageAccount",
     },
+    "MLOPS_UNITY_1": {"databricks:index/grant:Grant"},
+    "MLOPS_UNITY_2": {"databricks:index/grants:Grants"},
+    "MLOPS_UNITY_3": {"databricks:index/catalog:Catalog", "databricks:index/schema:Schema"},
+    "MLOPS_UNITY_4": {checks_unity.FEDERATION},
+    "MLOPS_UNITY_5": {"databricks:index/sqlEndpoint:SqlEndpoint"},
     "MLOPS_WORKSPACE_1": {"machinelearningservices:Workspace"},
     "MLOPS_WORKSPACE_2": {"machinelearningservices:Workspace"},
     "MLOPS_WORKSPACE_3": {"machinelearningservices:Workspace"},

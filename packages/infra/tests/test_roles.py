@@ -45,7 +45,8 @@ def _holders(graph: Captured) -> dict[str, str]:
 
 def _scopes(graph: Captured) -> dict[str, str]:
     names = {
-        "group": "resource group", "storage": "storage account", "container-data": "data container",
+        "group": "resource group", "storage": "storage account",
+        "catalog-storage": "catalog storage account", "container-data": "data container",
         "container-captured": "captured container", "container-undelivered-events": "undelivered container",
         "vault": "key vault", "images": "container registry", "insights": "application insights",
         "logs": "log analytics", "workspace": "workspace", "subnet-workloads": "workloads subnet",

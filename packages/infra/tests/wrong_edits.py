@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from mlops.infra.model import Captured, Resource
+from mlops.infra.policy import checks_unity
 
 Edit = Callable[[dict[str, Any]], None]
 
@@ -140,6 +141,26 @@ EDITS: Mapping[str, list[tuple[str, Edit]]] = {
         ),
     ],
     "MLOPS_COST_1": [("consumption:Budget", put("notifications", {}))],
+    "MLOPS_UNITY_1": [
+        (checks_unity.GRANT, put("principal", "account users")),
+        (checks_unity.GRANT, put("privileges", ["ALL_PRIVILEGES"])),
+        (checks_unity.GRANT, put("privileges", ["USE_SCHEMA", "MANAGE"])),
+    ],
+    "MLOPS_UNITY_3": [
+        (checks_unity.CATALOG, put("forceDestroy", True)),
+        (checks_unity.SCHEMA, put("forceDestroy", True)),
+    ],
+    "MLOPS_UNITY_4": [
+        (checks_unity.FEDERATION, put("oidcPolicy.subject", "repo:o/r:ref:refs/heads/main")),
+        (checks_unity.FEDERATION, put("oidcPolicy.issuer", "https://example.com")),
+        (checks_unity.FEDERATION, put("oidcPolicy.audiences", [])),
+        (checks_unity.FEDERATION, drop("oidcPolicy")),
+    ],
+    "MLOPS_UNITY_5": [
+        (checks_unity.WAREHOUSE, put("autoStopMins", 0)),
+        (checks_unity.WAREHOUSE, put("autoStopMins", 120)),
+        (checks_unity.WAREHOUSE, drop("autoStopMins")),
+    ],
     "MLOPS_TAGS_1": [
         ("storage:StorageAccount", put("tags", {"project": "p", "environment": "e"})),
         (f"{_ML}Compute", drop("tags")),
@@ -162,37 +183,65 @@ def apply(resources: tuple[Resource, ...], kind: str, edit: Edit) -> tuple[tuple
     return tuple(wrong if r is target else r for r in resources), wrong
 
 
-def wrong_versions(check: str, captured: Captured) -> list[tuple[Resource, ...]]:
+Versions = list[tuple[Resource, ...]]
+
+
+def _unprotected(captured: Captured) -> Versions:
+    target = next(r for r in captured.judged if r.kind == "storage:StorageAccount")
+    bare = replace(target, options={k: v for k, v in target.options.items() if k != "protect"})
+    return [tuple(bare if r is target else r for r in captured.judged)]
+
+
+def _abroad(captured: Captured) -> Versions:
+    target = captured.named("grant-train-storage-blob-data-reader-training-storage-account")
+    writer = captured.named("grant-train-storage-blob-data-contributor-storage-account")
+    own = captured.named("grant-promote-model-promoter-workspace")
+    wrong = []
+    for other in (writer, own):
+        role = {"roleDefinitionId": other.inputs["roleDefinitionId"]}
+        needs = {"roleDefinitionId": other.property_dependencies.get("roleDefinitionId", ())}
+        edited = replace(
+            target,
+            inputs={**target.inputs, **role},
+            property_dependencies={**target.property_dependencies, **needs},
+        )
+        wrong.append(tuple(edited if r is target else r for r in captured.judged))
+    return wrong
+
+
+def _twice(kind: str, **inputs: Any) -> Callable[[Captured], Versions]:
+    """A second resource of a kind, like the first but for some inputs."""
+
+    def versions(captured: Captured) -> Versions:
+        one = next(r for r in captured.judged if r.kind == kind)
+        other = replace(one, urn=f"{one.urn}-2", name=f"{one.name}-2", inputs={**one.inputs, **inputs})
+        return [(*captured.judged, other)]
+
+    return versions
+
+
+def _whole_list(captured: Captured) -> Versions:
+    grant = next(r for r in captured.judged if r.kind == checks_unity.GRANT)
+    whole = replace(grant, type=checks_unity.GRANTS, urn=f"{grant.urn}-all", name="all", inputs={})
+    return [(*captured.judged, whole)]
+
+
+SPECIAL: Mapping[str, Callable[[Captured], Versions]] = {
+    "MLOPS_PROTECT_1": _unprotected,
+    "MLOPS_ACCESS_8": _abroad,
+    "MLOPS_ACCESS_9": _twice(
+        "authorization:RoleAssignment", roleAssignmentName="00000000-0000-0000-0000-000000000009"
+    ),
+    "MLOPS_EVENTS_2": _twice("eventgrid:SystemTopic"),
+    "MLOPS_UNITY_2": _whole_list,
+}
+
+
+def wrong_versions(check: str, captured: Captured) -> Versions:
     """Every broken version of a stack that the rule `check` must refuse."""
-    resources = captured.azure
+    resources = captured.judged
     if check in EDITS:
         return [apply(resources, kind, edit)[0] for kind, edit in EDITS[check]]
     if check in REMOVALS:
         return [tuple(r for r in resources if r.kind != REMOVALS[check])]
-    if check == "MLOPS_PROTECT_1":
-        target = next(r for r in resources if r.kind == "storage:StorageAccount")
-        bare = replace(target, options={k: v for k, v in target.options.items() if k != "protect"})
-        return [tuple(bare if r is target else r for r in resources)]
-    if check == "MLOPS_ACCESS_8":
-        target = captured.named("grant-train-storage-blob-data-reader-training-storage-account")
-        writer = captured.named("grant-train-storage-blob-data-contributor-storage-account")
-        own = captured.named("grant-promote-model-promoter-workspace")
-        wrong = []
-        for other in (writer, own):
-            role = {"roleDefinitionId": other.inputs["roleDefinitionId"]}
-            needs = {"roleDefinitionId": other.property_dependencies.get("roleDefinitionId", ())}
-            edited = replace(
-                target,
-                inputs={**target.inputs, **role},
-                property_dependencies={**target.property_dependencies, **needs},
-            )
-            wrong.append(tuple(edited if r is target else r for r in resources))
-        return wrong
-    if check == "MLOPS_ACCESS_9":
-        grant = next(r for r in resources if r.kind == "authorization:RoleAssignment")
-        named = {**grant.inputs, "roleAssignmentName": "00000000-0000-0000-0000-000000000009"}
-        return [(*resources, replace(grant, urn=f"{grant.urn}-2", name=f"{grant.name}-2", inputs=named))]
-    if check == "MLOPS_EVENTS_2":
-        topic = next(r for r in resources if r.kind == "eventgrid:SystemTopic")
-        return [(*resources, replace(topic, urn=f"{topic.urn}-2", name=f"{topic.name}-2"))]
-    raise KeyError(check)
+    return SPECIAL[check](captured)

@@ -62,7 +62,7 @@ def test_the_first_deployment_gets_all_traffic_and_the_second_none(bench: Bench)
 
 
 def test_a_wrong_digest_is_an_integrity_error_and_changes_nothing(bench: Bench) -> None:
-    with pytest.raises(IntegrityError, match="nothing was loaded"):
+    with pytest.raises(IntegrityError):
         bench.endpoints.create(ENV, "blue", release(1, "sha256:" + "0" * 64), bench.artifacts["one"])
     assert bench.endpoints.list() == []
     assert owner(bench.folder) is None, "no server is left behind for an endpoint that never was"

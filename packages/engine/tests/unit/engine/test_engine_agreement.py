@@ -235,8 +235,9 @@ def proposal(prod: str, hold: bool, frozen: bool, blocked: bool, bypass: tuple[s
     return proposed(tip, release(blocked), answered(bypass))[1]
 
 
+@cache
 def by_apply(case: Case, world: World) -> set[str]:
-    """After the merge: the file's last commit is the merge."""
+    """After the merge: the file's last commit is the merge. Nothing is changed, so that it is asked once."""
     _, state = change(case.prod, case.hold, case.bypass, case.right)
     _, said = history(case.prod, case.hold)
     intent = Intent(
@@ -284,3 +285,14 @@ def test_without_a_target_check_refuses_only_what_the_others_refuse(somewhere: P
             assert missed <= ({"soak"} if case.staging == "never" else {"soak", "order"}), case
         seen |= by_files
     assert seen == {"replaces", "hold", "freeze", "order", "gates", "bypass"}
+
+
+def test_a_deployment_that_is_not_made_of_the_release_is_refused_by_all_three(somewhere: Path):
+    """Somebody deployed another artifact by hand and called it release 2."""
+    case = Case("3600", "older", hold=False, frozen=False, blocked=False, bypass=(), right=True)
+    world = world_of.__wrapped__("3600", (1,), False, somewhere)
+    assert by_apply(case, world) == set()
+    other = make_release(2).model_copy(update={"digest": f"sha256:{'e' * 64}"})
+    world.endpoints.create(ENV, "green", other, somewhere)
+    by_apply.cache_clear()
+    assert by_apply(case, world) == by_check(case, world) == by_promote(case, world) == {"digest"}

@@ -398,6 +398,13 @@ def test_the_limit_of_a_slice_says_all_that_it_is_held_to():
     )
 
 
+def test_two_violations_that_read_alike_are_two():
+    given = measured(contract_violations=["rule 1", "rule 1"])
+    for most, expected in ((1, "blocked"), (2, "pass")):
+        found = verdict(replace(given, policy=policy(contract={"max_violations": most})), "data contract")
+        assert found == expected
+
+
 def test_five_violations_are_listed():
     given = measured(contract_violations=[f"rule {n}" for n in range(7)])
     assert told(given, "data contract") == "rule 0; rule 1; rule 2; rule 3; rule 4"

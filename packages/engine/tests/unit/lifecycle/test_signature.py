@@ -72,3 +72,22 @@ def test_a_tighter_rule_breaks_clients(kind: str, changes: dict[str, Any], words
 @pytest.mark.parametrize(("kind", "changes"), LOOSER)
 def test_a_looser_rule_breaks_nobody(kind: str, changes: dict[str, Any]) -> None:
     assert changed(kind, **changes) == []
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        {"type": "number", "dtype": "float32"},
+        {"type": "boolean"},
+        {"type": "string"},
+        {"type": "string", "categories": ["a", "b"]},
+        {"type": "string", "categories": ["a", "b"], "unknown_category": "refuse"},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("nullable", [False, True])
+def test_a_new_column_breaks_clients_unless_it_may_be_null(column: dict[str, Any], nullable: bool) -> None:
+    base = Column.model_validate({"name": "x", **BASE["number"]})
+    more = Column.model_validate({"name": "y", "nullable": nullable, **column})
+    live, new = (ModelSchema(model="one", task="regression", columns=c) for c in ([base], [base, more]))
+    assert len(breaking_changes(live, new)) == (0 if nullable else 1)

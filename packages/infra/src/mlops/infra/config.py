@@ -104,6 +104,7 @@ VmSize = Annotated[str, Field(pattern=r"^Standard_[A-Z][A-Za-z0-9_-]+$")]
 ResourceId = Annotated[
     str, Field(pattern=r"^/subscriptions/[0-9a-fA-F-]{36}/resourceGroups/[^/]+/providers/.+$")
 ]
+Guid = Annotated[str, Field(pattern=r"^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$")]
 Url = Annotated[str, Field(pattern=r"^https://[^\s/]+(/\S*)?$")]
 Ttl = Annotated[str, AfterValidator(_ttl)]
 """Hours or days, such as 72h or 14d."""
@@ -358,11 +359,39 @@ class Aks(_Section):
         return self
 
 
-class Databricks(Spec):
+class UnityCatalog(_Section):
+    """The environment's catalog, with the schema and the volume that `[databricks]` of mlops.toml names, and
+    who may use them. Databricks makes it, so whoever applies must reach the workspace: from inside the
+    network where it has private endpoints only."""
+
+    readers: list[Guid] = []
+    """Client ids of who applies in other environments (`client_ids.promote` of their stacks) and takes
+    versions from here. Only in the stack that trains (`databricks.train` of mlops.toml)."""
+    metastore: Guid | None = None
+    """The metastore that is assigned to the workspace; needs `account`. Left out: the one of the region,
+    which Databricks assigns itself."""
+    account: Guid | None = None
+    """The Databricks account. With it workflows log in to Databricks by their own token, and whoever applies
+    must be an account admin. Left out: workflows log in to Azure first."""
+    warehouse: Literal["2X-Small", "X-Small", "Small", "Medium"] | None = None
+    """Size of a serverless SQL warehouse that reads captured traffic and stops by itself; left out: none."""
+    dfs_zone: ResourceId | None = None
+    """The zone privatelink.dfs.core.windows.net, with `dns: existing` only."""
+
+    @model_validator(mode="after")
+    def _accounted(self) -> Self:
+        if self.metastore and not self.account:
+            raise ValueError("metastore: only an account admin assigns one; name the `account` too")
+        return self
+
+
+class Databricks(_Section):
     """A Databricks workspace that reads the data container by its own access connector."""
 
     tier: Literal["premium"] = "premium"
     """Only this tier has role-based access."""
+    unity_catalog: UnityCatalog | None = None
+    """Left out: somebody makes catalog, schema, volume and grants by hand."""
 
 
 class DataFactory(_Section):
@@ -496,6 +525,10 @@ class EnvironmentStack(_Stack):
     def trains_in(self) -> str:
         """The last part of `training_stack`; empty without one."""
         return (self.training_stack or "").rpartition("/")[2]
+
+    @property
+    def unity_catalog(self) -> UnityCatalog | None:
+        return self.options.databricks.unity_catalog if self.options.databricks else None
 
     @property
     def builder(self) -> str | None:

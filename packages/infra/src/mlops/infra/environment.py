@@ -23,7 +23,8 @@ from mlops.infra.components.encryption import Encryption
 from mlops.infra.components.endpoints import EndpointProps, Endpoints, EndpointsProps
 from mlops.infra.components.foundation import Foundation, FoundationProps
 from mlops.infra.components.identities import Identities, IdentitiesProps
-from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Shared, Storage, StorageProps
+from mlops.infra.components.storage import CONTAINERS, UNDELIVERED, Storage, StorageProps
+from mlops.infra.components.storage_account import LetIn
 from mlops.infra.components.vault import Vault, VaultProps
 from mlops.infra.components.workspace import Reached, Workspace, WorkspaceProps
 from mlops.infra.config import EnvironmentStack, rule_name
@@ -36,6 +37,7 @@ from mlops.infra.trust import federations
 from mlops.infra.wanted import (
     check_apart,
     check_endpoints,
+    check_readers,
     check_sizes,
     check_training,
     granted,
@@ -63,6 +65,7 @@ class Environment:
         with located(stack.root):
             self.models = served_models(config, stack.settings, stack.name)
             check_training(config, stack.settings, stack.name)
+            check_readers(config, stack.settings, stack.name)
             check_sizes(config, stack.settings, stack.name)
             check_apart(stack.root, config, stack.settings, stack.name)
         self.trains_privately = trains_privately(stack.root, config)
@@ -77,6 +80,8 @@ class Environment:
         self._own_read = False
         self.watched: dict[str, Watched] = {}
         """What `add_governance` gives diagnostic settings, by a label."""
+        self.databricks: dict[str, pulumi.Input[str]] = {}
+        """What `[databricks]` of mlops.toml is told of the workspace; empty without one."""
         self.client = authorization.get_client_config_output()
         self.shared = pulumi.StackReference("shared", stack_name=config.shared_stack)
         trains = config.training_stack
@@ -175,8 +180,14 @@ class Environment:
         account = f"{group}/providers/Microsoft.Storage/storageAccounts/{names('storage_account')}"
         return f"{account}/blobServices/default/containers/{JOURNAL}"
 
-    def _shared(self) -> Shared:
-        return Shared(self.shared.require_output("registry_id"), self.client.tenant_id)
+    def _registry(self) -> LetIn:
+        """Azure copies models to the registry itself, and cannot from an account without any public side
+        (learn.microsoft.com, Network isolation with Azure Machine Learning registries)."""
+        return LetIn(
+            resource_id=self.shared.require_output("registry_id"),
+            tenant_id=self.client.tenant_id,
+            why="models are shared to the registry, which alone is let in beside the private endpoints",
+        )
 
     def add_data(self) -> None:
         config = self.config
@@ -191,7 +202,7 @@ class Environment:
                 queues=sorted(config.events),
                 private=self.private,
                 encryption=self.encryption,
-                read_by=self._shared() if self.stack.settings.azure.train == self.stack.name else None,
+                read_by=self._registry() if self.stack.settings.azure.train == self.stack.name else None,
                 adopted={JOURNAL: self._journal_id()} if config.storage.adopt_journal else {},
             ),
         )
@@ -455,6 +466,7 @@ class Environment:
                 batch_endpoints={m: e.name for m, e in self.endpoints.batch.items()},
                 client_ids={d: self.identities.by_duty[d].client_id for d in DUTIES},
                 event_queues={n: q.name for n, q in self.storage.queues.items()},
+                databricks=self.databricks,
                 ttl=self.config.ttl or "",
             )
         )

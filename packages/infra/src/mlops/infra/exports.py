@@ -48,6 +48,9 @@ class EnvironmentExports:
     client_ids: Mapping[str, pulumi.Input[str]]
     """Client id by duty: what a workflow logs in as, and what a deployment runs as. No secret."""
     event_queues: Mapping[str, pulumi.Input[str]]
+    databricks: Mapping[str, pulumi.Input[str]]
+    """`host` of the workspace, and the id of its `warehouse` if it has one: fields of `[databricks]` in
+    mlops.toml. Empty without the option."""
     ttl: str
     """Empty: the environment stays until a person destroys it."""
 

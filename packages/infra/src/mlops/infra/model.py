@@ -36,12 +36,17 @@ class Resource:
 
     @property
     def kind(self) -> str:
-        """The type without its provider: `storage:StorageAccount`."""
+        """The type without azure-native's name: `storage:StorageAccount`; that of others as it is."""
         return self.type.removeprefix(AZURE)
 
     @property
     def azure(self) -> bool:
         return self.custom and self.type.startswith(AZURE)
+
+    @property
+    def judged(self) -> bool:
+        """Whether rules may look at it: what a provider makes, and no provider itself."""
+        return self.custom and not self.type.startswith("pulumi:")
 
     @property
     def stack(self) -> str:
@@ -105,6 +110,10 @@ class Captured:
             if resource.name == name:
                 return resource
         raise KeyError(name)
+
+    @property
+    def judged(self) -> tuple[Resource, ...]:
+        return tuple(r for r in self.resources if r.judged)
 
     @property
     def azure(self) -> tuple[Resource, ...]:

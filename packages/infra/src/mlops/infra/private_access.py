@@ -83,6 +83,23 @@ class PrivateAccess:
         target = Target(resource_id=workspace_id, group="databricks_ui_api", zones=["databricks"])
         return self._endpoints("private-endpoint-databricks", {"databricks": target})
 
+    def reach_catalog(self, storage_id: pulumi.Input[str], zone_id: str | None) -> list[pulumi.Resource]:
+        """Private endpoints of the storage account behind Unity Catalog; `zone_id` as `reach` takes it."""
+        from mlops.infra.components.network import Target
+
+        zones = dict(self._network.zones)
+        if self._config.dns == "create":
+            zones["dfs"] = self._network.create_zone(self._place, "dfs", "privatelink.dfs.core.windows.net")
+        elif zone_id:
+            zones["dfs"] = zone_id
+        targets = {
+            f"catalog-{group}": Target(
+                resource_id=storage_id, group=group, zones=[group] if group in zones else []
+            )
+            for group in ("dfs", "blob")
+        }
+        return self._endpoints("private-endpoints-catalog", targets, zones)
+
     def reach(
         self, label: str, resource_id: pulumi.Input[str], group: str, domain: str, zone_id: str | None = None
     ) -> list[pulumi.Resource]:

@@ -122,7 +122,7 @@ CUSTOM: Final = (
 
 Scope = Literal[
     "resource group", "storage account", "data container", "captured container",
-    "undelivered container", "key vault",
+    "undelivered container", "key vault", "catalog storage account",
     "journal of the environment before", "workspace of the environment before",
     "container registry", "application insights", "log analytics", "workspace", "model registry",
     "workloads subnet", "training workspace", "training storage account",
@@ -142,6 +142,7 @@ When = Literal[
     "events",
     "kubernetes with private endpoints",
     "databricks",
+    "unity catalog",
     "data factory",
     "another stack trains",
     "a private stack trains",
@@ -362,6 +363,13 @@ GRANTS: Final = (
     ),
     Grant(
         "databricks", "Storage Blob Data Contributor", "data container", "reads and writes data", "databricks"
+    ),
+    Grant(
+        "databricks",
+        "Storage Blob Data Contributor",
+        "catalog storage account",
+        "keeps what Unity Catalog manages: versions, the journal, tables",
+        "unity catalog",
     ),
     Grant(
         "data factory",

@@ -113,6 +113,18 @@ def check_training(config: EnvironmentStack, settings: Settings, stack: str) -> 
     raise InvalidInput(Problem(f"environments/Pulumi.{stack}.yaml", sentence, "training_stack"))
 
 
+def check_readers(config: EnvironmentStack, settings: Settings, stack: str) -> None:
+    """Raise `InvalidInput` when others are to take versions from a stack that numbers none."""
+    trains = settings.databricks.train
+    if config.unity_catalog and config.unity_catalog.readers and stack != trains:
+        sentence = (
+            f"versions are numbered in {trains} (databricks.train of mlops.toml), so nobody takes any from "
+            f"here; name the client ids in environments/Pulumi.{trains}.yaml"
+        )
+        where = "options.databricks.unity_catalog.readers"
+        raise InvalidInput(Problem(f"environments/Pulumi.{stack}.yaml", sentence, where))
+
+
 def check_lifetime(stack: str, training: str, ttl: str | None) -> None:
     """Raise `InvalidInput` when a clock would destroy `training`, which trains for `stack`."""
     if ttl:
@@ -184,6 +196,7 @@ def granted(
         "kubernetes with private endpoints": config.options.aks is not None
         and config.network.private_endpoints,
         "databricks": config.options.databricks is not None,
+        "unity catalog": config.unity_catalog is not None,
         "data factory": config.options.data_factory is not None,
         "another stack trains": config.training_stack is not None,
         "a private stack trains": privately and config.network.isolation != "open",

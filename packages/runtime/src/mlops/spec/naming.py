@@ -59,6 +59,7 @@ RULES: Final[Mapping[str, Rule]] = {
     "budget": Rule("budget", 63, r"[\w-]+", 1),
     "kubernetes": Rule("aks", 63, r"[a-zA-Z0-9][\w-]*[a-zA-Z0-9]", 1),
     "databricks": Rule("dbw", 64, r"[\w-]+"),
+    "unity_storage": Rule("uc", 24, r"[a-z0-9]+", separator="", unique=True),
     "data_factory": Rule("adf", 63, _WORDS, unique=True),
     "container_group": Rule("ci", 63, r"[a-z0-9]+(-[a-z0-9]+)*", 1),
 }

@@ -16,16 +16,14 @@ from mlops.spec._emit import dump
 from mlops.spec.files import load_policy
 from mlops.spec.settings import FILE as SETTINGS
 from mlops.spec.settings import DatabricksPlace, Settings
+from mlops.spec.unity import CAPTURES, EVERYBODY, TAKES, WORKS
 from mlops.targets.databricks._inference_table import captured
 from mlops.targets.databricks.connect import Connection
 
 FILE = "databricks.yml"
 _SCHEMA_KEY = "catalog_schema"
-_WORKS = ("USE_SCHEMA", "CREATE_MODEL", "APPLY_TAG", "READ_VOLUME", "WRITE_VOLUME")
-"""On its own schema, who trains or applies. CREATE MODEL VERSION is no privilege that bundles know."""
-_TAKES = ("USE_SCHEMA", "EXECUTE", "APPLY_TAG")
-"""On the schema that numbers the versions, who applies elsewhere."""
-_EVERYBODY = ("account users", "users")
+_UNKNOWN = "CREATE_MODEL_VERSION"
+"""No privilege that bundles know; on the catalog it holds for the schema."""
 _SCHEMA = "# yaml-language-server: $schema=https://raw.githubusercontent.com/databricks/cli/main/bundle/schema/jsonschema.json\n"
 _HEAD = "# Written by `mlops target databricks bundle`; run it again after a change of mlops.toml.\n"
 
@@ -96,7 +94,7 @@ def _grants(connection: Connection, environments: list[str]) -> dict[str, list[d
         if (principal := places.get(name, DatabricksPlace()).principal.strip())
     }
     for name, principal in principals.items():
-        if principal.lower() in _EVERYBODY:
+        if principal.lower() in EVERYBODY:
             raise InvalidInput(
                 f"{SETTINGS}: databricks.environments.{name}.principal: everybody is in the group "
                 f"{principal!r}; name a service principal's application id or a group of its own"
@@ -106,10 +104,11 @@ def _grants(connection: Connection, environments: list[str]) -> dict[str, list[d
     for name, principal in principals.items():
         own = found.setdefault(name, {}).setdefault(principal, set())
         own.update(
-            _WORKS, ("CREATE_TABLE",) if capture and name in load_policy(connection.root).order else ()
+            (p for p in WORKS if p != _UNKNOWN),
+            CAPTURES if capture and name in load_policy(connection.root).order else (),
         )
         if name != connection.training:
-            found.setdefault(connection.training, {}).setdefault(principal, set()).update(_TAKES)
+            found.setdefault(connection.training, {}).setdefault(principal, set()).update(TAKES)
     return {
         name: [
             {"principal": principal, "privileges": sorted(privileges)}

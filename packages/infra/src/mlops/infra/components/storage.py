@@ -11,8 +11,8 @@ from pulumi_azure_native import storage
 
 from mlops.infra.components.base import Component, Place
 from mlops.infra.components.encryption import Encryption
+from mlops.infra.components.storage_account import AccountProps, LetIn, storage_account
 from mlops.infra.naming import JOURNAL
-from mlops.infra.suppress import skip
 
 CONTAINERS = {
     "data": "what training reads: raw and prepared data sets",
@@ -25,17 +25,6 @@ UNDELIVERED = "undelivered-events"
 """And `JOURNAL`, which no datastore of the workspace shows."""
 
 
-@dataclass(frozen=True)
-class Shared:
-    """A model registry to which the workspace shares its models, and its tenant.
-
-    Azure copies them itself, and cannot from an account without any public side: that one resource is let in
-    there (learn.microsoft.com, Network isolation with Azure Machine Learning registries)."""
-
-    registry_id: pulumi.Input[str]
-    tenant_id: pulumi.Input[str]
-
-
 @dataclass(frozen=True, kw_only=True)
 class StorageProps:
     place: Place
@@ -46,7 +35,7 @@ class StorageProps:
     queues: Sequence[str]
     private: bool
     encryption: Encryption | None
-    read_by: Shared | None = None
+    read_by: LetIn | None = None
     """Who may copy models from a private account; None for nobody."""
     adopted: Mapping[str, str] = field(default_factory=dict)
     """Ids of containers that are there already, by name: they are taken into the stack."""
@@ -57,60 +46,19 @@ class Storage(Component):
 
     def __init__(self, name: str, props: StorageProps, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
-        place, encryption = props.place, props.encryption
-        let_in = props.read_by if props.private else None
-        self.account = storage.StorageAccount(
+        place = props.place
+        self.account = storage_account(
+            self,
             "storage",
-            resource_group_name=place.resource_group,
-            account_name=place.names("storage_account"),
-            location=place.location,
-            kind="StorageV2",
-            sku=storage.SkuArgs(name=f"Standard_{props.redundancy}"),
-            access_tier="Hot",
-            allow_shared_key_access=False,
-            allow_blob_public_access=False,
-            allow_cross_tenant_replication=False,
-            default_to_o_auth_authentication=True,
-            is_local_user_enabled=False,
-            minimum_tls_version="TLS1_2",
-            enable_https_traffic_only=True,
-            public_network_access="Enabled" if let_in or not props.private else "Disabled",
-            network_rule_set=storage.NetworkRuleSetArgs(
-                default_action="Deny" if props.private else "Allow",
-                bypass="AzureServices",
-                resource_access_rules=[
-                    storage.ResourceAccessRuleArgs(resource_id=let_in.registry_id, tenant_id=let_in.tenant_id)
-                ]
-                if let_in
-                else None,
-            ),
-            identity=storage.IdentityArgs(
-                type="UserAssigned", user_assigned_identities=[encryption.identity_id]
-            )
-            if encryption
-            else None,
-            encryption=storage.EncryptionArgs(
-                key_source="Microsoft.Keyvault",
-                encryption_identity=storage.EncryptionIdentityArgs(
-                    encryption_user_assigned_identity=encryption.identity_id
-                ),
-                key_vault_properties=storage.KeyVaultPropertiesArgs(
-                    key_name=encryption.key_name, key_vault_uri=encryption.vault_uri
-                ),
-                require_infrastructure_encryption=True,
-            )
-            if encryption
-            else storage.EncryptionArgs(
-                key_source="Microsoft.Storage", require_infrastructure_encryption=True
-            ),
-            tags=place.tags,
-            opts=self.child(
-                protect=place.protect,
-                after=encryption.ready if encryption else (),
-                waits=encryption is not None,
+            AccountProps(
+                place=place,
+                account_name=place.names("storage_account"),
+                redundancy=props.redundancy,
+                private=props.private,
+                encryption=props.encryption,
+                let_in=props.read_by,
             ),
         )
-        self._accept(props)
         blobs = storage.BlobServiceProperties(
             "blobs",
             resource_group_name=place.resource_group,
@@ -160,18 +108,6 @@ class Storage(Component):
             opts=self.child(after=[blobs]),
         )
         self.register_outputs({"account": self.account.id})
-
-    def _accept(self, props: StorageProps) -> None:
-        if not props.private:
-            reason = "no private network in this environment; keys are off, Entra ID and roles guard the data"
-            skip("storage", "CKV_AZURE_35", reason)
-            skip("storage", "CKV_AZURE_59", reason)
-        elif props.read_by:
-            reason = "models are shared to the registry, which alone is let in beside the private endpoints"
-            skip("storage", "CKV_AZURE_59", reason)
-        if props.redundancy in {"LRS", "ZRS"}:
-            reason = "data of this environment can be loaded again; one region is enough"
-            skip("storage", "CKV_AZURE_206", reason)
 
 
 def _captured(days: int) -> storage.ManagementPolicyRuleArgs:

@@ -68,7 +68,7 @@ def bill(
     region = next((place for place in places if place), "")
     lines: list[Line] = []
     unknown = []
-    for resource in captured.azure:
+    for resource in captured.judged:
         if uses := known.get(resource.kind):
             lines += _lines(resource.name, uses(resource, load), meters, _region(resource, region))
         elif resource.kind not in FREE:

@@ -61,6 +61,12 @@ FREE: Final = frozenset(
         "network:VirtualNetwork",
         "applicationinsights:Component", "privatedns:VirtualNetworkLink", "resources:ResourceGroup",
         "storage:BlobContainer", "storage:BlobServiceProperties", "storage:ManagementPolicy", "storage:Queue",
+        "databricks:index/catalog:Catalog", "databricks:index/externalLocation:ExternalLocation",
+        "databricks:index/grant:Grant", "databricks:index/metastoreAssignment:MetastoreAssignment",
+        "databricks:index/permissions:Permissions", "databricks:index/schema:Schema",
+        "databricks:index/servicePrincipal:ServicePrincipal",
+        "databricks:index/servicePrincipalFederationPolicy:ServicePrincipalFederationPolicy",
+        "databricks:index/storageCredential:StorageCredential", "databricks:index/volume:Volume",
     }
 )  # fmt: skip
 """Kinds that cost nothing by themselves; what passes through them is counted where it is kept."""

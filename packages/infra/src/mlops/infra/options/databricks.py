@@ -33,7 +33,7 @@ class DatabricksProps:
 
 
 class Databricks(Component):
-    """Attributes: `workspace`, `principal_id` of the connector."""
+    """Attributes: `workspace`, its address `host`, `connector` and the connector's `principal_id`."""
 
     def __init__(self, name: str, props: DatabricksProps, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__(name, opts)
@@ -47,6 +47,7 @@ class Databricks(Component):
             tags=place.tags,
             opts=self.child(),
         )
+        self.connector = connector
         self.principal_id: pulumi.Output[str] = connector.identity.apply(
             lambda identity: identity.principal_id
         )
@@ -84,6 +85,7 @@ class Databricks(Component):
                 custom_timeouts=pulumi.CustomTimeouts(create="60m", delete="60m"),
             ),
         )
+        self.host = pulumi.Output.concat("https://", self.workspace.workspace_url)
         if not injection:
             skip(
                 "databricks",

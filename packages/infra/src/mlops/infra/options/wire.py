@@ -6,12 +6,14 @@ from typing import TYPE_CHECKING
 
 import pulumi
 
+from mlops.errors import InvalidInput
 from mlops.infra.components.diagnostics import Watched
-from mlops.infra.config import Aks, ContainerInstance, Databricks, DataFactory
+from mlops.infra.config import Aks, ContainerInstance, Databricks, DataFactory, UnityCatalog
 from mlops.infra.environment import Environment
 from mlops.infra.load import located
 
 if TYPE_CHECKING:
+    from mlops.infra.options.databricks import Databricks as MadeDatabricks
     from mlops.infra.options.databricks import Injection
 
 
@@ -70,10 +72,30 @@ def _databricks(env: Environment, wanted: Databricks) -> None:
             injection=_injection(env),
         ),
     )
-    env.allow("databricks", component.principal_id)
+    reachable: list[pulumi.Resource] = []
     if env.network:
-        env.network.reach_databricks(component.workspace.id)
+        reachable = env.network.reach_databricks(component.workspace.id)
     env.watched["databricks"] = Watched(resource_id=component.workspace.id, metrics=None)
+    env.databricks = {"host": component.host}
+    if wanted.unity_catalog is None:
+        env.allow("databricks", component.principal_id)
+        return
+    _unity_catalog(env, wanted.unity_catalog, component, reachable)
+
+
+def _unity_catalog(
+    env: Environment, wanted: UnityCatalog, made: MadeDatabricks, reachable: list[pulumi.Resource]
+) -> None:
+    try:
+        import pulumi_databricks  # noqa: F401  heavy, and a group of its own
+    except ModuleNotFoundError as error:
+        raise InvalidInput(
+            f"options.databricks.unity_catalog needs {error.name!r}; install the group with: "
+            "uv sync --group unity-catalog"
+        ) from None
+    from mlops.infra.options.unity import add_unity_catalog
+
+    add_unity_catalog(env, wanted, made, reachable)
 
 
 def _injection(env: Environment) -> Injection | None:

@@ -60,7 +60,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
         # Without the scanner its suppressions have nothing to match.
         mine = one if checkov else _without_scanner(one)
         mine_found = [
-            *judge(one.azure, rules),
+            *judge(one.judged, rules),
             *(f for f in scanned if f.stack == one.stack),
             *_unreached(root, one),
             *_without_compute(root, one),

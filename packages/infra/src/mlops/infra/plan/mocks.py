@@ -16,6 +16,7 @@ from ..model import AZURE
 
 SUBSCRIPTION = "00000000-0000-0000-0000-0000000000aa"
 TENANT = "00000000-0000-0000-0000-0000000000bb"
+_DATABRICKS = "databricks:"
 _STACK_REFERENCE = "pulumi:pulumi:StackReference"
 _NAMESPACE = uuid.UUID("5a1c2a52-6b1c-4b43-9d0d-7d3c6d0c3f51")
 
@@ -48,12 +49,19 @@ class PretendAzure(mocks.Mocks):
     def new_resource(self, args: mocks.MockResourceArgs) -> tuple[str | None, dict[str, Any]]:
         if args.typ == _STACK_REFERENCE:
             return self._reference(args)
+        if args.typ.startswith(_DATABRICKS):
+            return self._of_databricks(args)
         if not args.typ.startswith(AZURE):
             return "", dict(args.inputs)
         identity = arm_type(args.typ).id(args.inputs, SUBSCRIPTION)
         outputs = {**args.inputs, "name": identity.rsplit("/", 1)[1]}
         outputs |= self.computed(args.typ.removeprefix(AZURE), identity, args.inputs)
         return identity, outputs
+
+    def _of_databricks(self, args: mocks.MockResourceArgs) -> tuple[str, dict[str, Any]]:
+        """Ids are numbers there, which only Databricks chooses."""
+        number = str(int(guid(args.typ, args.name).replace("-", "")[:12], 16))
+        return "" if self._preview else number, dict(args.inputs)
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[str, Any], list[tuple[str, str]]]:
         if args.token == "azure-native:authorization:getClientConfig":  # noqa: S105  a function's name
@@ -136,6 +144,7 @@ class PretendAzure(mocks.Mocks):
             computed["ipAddress"] = {**inputs.get("ipAddress", {}), "ip": only_azure_knows("10.0.0.4")}
         elif kind == "databricks:Workspace":
             computed["workspaceUrl"] = only_azure_knows("adb-0.0.azuredatabricks.net")
+            computed["workspaceId"] = only_azure_knows("0")
         elif kind == "network:PrivateEndpoint":
             computed["networkInterfaces"] = [{"id": only_azure_knows(f"{identity}.nic")}]
         return computed

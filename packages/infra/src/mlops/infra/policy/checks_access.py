@@ -96,14 +96,19 @@ def _wildcards(resource: Resource) -> Iterator[Message]:
                     yield f"{field}: {action} lets the holder give itself more roles"
 
 
+def one_workflow(issuer: str, subject: str) -> Iterator[Message]:
+    """A sentence unless the two name one environment of GitHub or one service connection of Azure DevOps."""
+    if UNKNOWN in (issuer, subject):
+        return
+    patterns = [shape for host, shape in _SUBJECTS if re.fullmatch(host, issuer)]
+    if not patterns:
+        yield f"issuer {issuer} is neither GitHub nor Azure DevOps"
+    elif not re.fullmatch(patterns[0], subject):
+        yield f"subject {subject} must name one environment or one service connection, without wildcards"
+
+
 def _trust(resource: Resource) -> Iterator[Message]:
-    issuer, subject = str(resource.get("issuer", "")), str(resource.get("subject", ""))
-    if UNKNOWN not in (issuer, subject):
-        patterns = [shape for host, shape in _SUBJECTS if re.fullmatch(host, issuer)]
-        if not patterns:
-            yield f"issuer {issuer} is neither GitHub nor Azure DevOps"
-        elif not re.fullmatch(patterns[0], subject):
-            yield f"subject {subject} must name one environment or one service connection, without wildcards"
+    yield from one_workflow(str(resource.get("issuer", "")), str(resource.get("subject", "")))
     if not holds(resource, "audiences", [AUDIENCE]):
         yield f"audiences must be only {AUDIENCE}, got {resource.get('audiences')}"
 

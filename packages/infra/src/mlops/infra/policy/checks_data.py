@@ -25,6 +25,7 @@ TAGGED = (
 PRECIOUS = (
     "keyvault:Vault", "machinelearningservices:Registry", "machinelearningservices:Workspace",
     "resources:ResourceGroup", "storage:StorageAccount",
+    "databricks:index/catalog:Catalog", "databricks:index/schema:Schema", "databricks:index/volume:Volume",
 )  # fmt: skip
 DIAGNOSED = (
     "containerregistry:Registry", "keyvault:Vault", "machinelearningservices:OnlineEndpoint",

@@ -8,12 +8,15 @@ from dataclasses import replace
 from mlops.errors import InvalidInput
 from mlops.infra.model import Captured, Finding, Resource, Skip
 from mlops.infra.own import Own
-from mlops.infra.policy import checks_access, checks_data, checks_platform
+from mlops.infra.policy import checks_access, checks_data, checks_platform, checks_unity
 from mlops.infra.policy.rule import ResourceRule, Rule
 from mlops.spec.vm_sizes import Table
 
 RULES: tuple[Rule, ...] = tuple(
-    sorted((*checks_platform.RULES, *checks_access.RULES, *checks_data.RULES), key=lambda r: r.check)
+    sorted(
+        (*checks_platform.RULES, *checks_access.RULES, *checks_data.RULES, *checks_unity.RULES),
+        key=lambda r: r.check,
+    )
 )
 UNUSED = "MLOPS_SKIP_1"
 REASONLESS = "MLOPS_SKIP_2"

@@ -68,7 +68,7 @@ def _of_resource(rule: ResourceRule, skipped: Skipped) -> Policy:
 def _of_stack(rule: StackRule, skipped: Skipped) -> Policy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
         resources = [_stack_resource(r) for r in args.resources]
-        for resource, finding in rule.findings([r for r in resources if r.azure]):
+        for resource, finding in rule.findings([r for r in resources if r.judged]):
             if (resource.name, rule.check) not in skipped(stack_of(resource.urn)):
                 report(finding.message, resource.urn)
 

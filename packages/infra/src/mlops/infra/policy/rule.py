@@ -21,7 +21,7 @@ class ResourceRule:
     judge: Callable[[Resource], Iterable[Message]]
 
     def findings(self, resource: Resource) -> Iterator[Finding]:
-        if resource.azure and resource.kind in self.kinds:
+        if resource.judged and resource.kind in self.kinds:
             for message in self.judge(resource):
                 yield Finding(resource.stack, self.check, resource.name, message)
 
