@@ -41,6 +41,7 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@$(BIN)/uv sync --locked --quiet --python $(BIN)/python
 	@cd $(VENV)/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) >/dev/null 2>&1 || true
 	@$(BIN)/python -c '$(IMPORTS)' >/dev/null 2>&1 || true
+	@$(BIN)/python -m mlops.spec.jsonschema >/dev/null # what the first line of each YAML file points at
 	@touch $@
 
 # <home>
