@@ -14,8 +14,9 @@ unexport PYTHONDONTWRITEBYTECODE
 PULUMI_VERSION := 3.259.0
 PULUMI_HOME := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/mlops/pulumi-$(PULUMI_VERSION)
 # Compiled at set-up, so that the first run is as fast as the second.
-COMPILED := mlflow pandas sklearn scipy numpy pyarrow pandera onnx onnxruntime skl2onnx skops sqlalchemy alembic matplotlib
-# What these bring along is compiled when it is imported, and so is the engine.
+COMPILED := mlflow pandas sklearn scipy numpy pyarrow pandera onnx onnxruntime skl2onnx skops sqlalchemy alembic matplotlib \
+  mlops typer rich pydantic yaml pathspec $(abspath $(wildcard packages/*/src))
+# What these bring along is compiled when it is imported.
 IMPORTS := import mlops.cli._train, mlops.lifecycle.train.training as _; from importlib import import_module as load; \
   from mlops.pipeline.run.executor import PRELOAD; [load(name) for name in PRELOAD]
 # Processes of `make test`, for two cores: tests wait often. A test file stays on one of them.
@@ -41,6 +42,7 @@ $(READY): uv.lock pyproject.toml $(wildcard packages/*/pyproject.toml)
 	@$(BIN)/uv sync --locked --quiet --python $(BIN)/python
 	@cd $(VENV)/lib/python3*/site-packages && ../../../bin/python -m compileall -q -j 0 $(COMPILED) >/dev/null 2>&1 || true
 	@$(BIN)/python -c '$(IMPORTS)' >/dev/null 2>&1 || true
+	@$(BIN)/python -m mlops.spec.jsonschema >/dev/null # what the first line of each YAML file points at
 	@touch $@
 
 # <home>

@@ -356,6 +356,14 @@ def test_what_only_the_whole_repository_knows_has_its_line_too(
     assert "Traceback" not in printed.out + printed.err
 
 
+@pytest.mark.parametrize(("start", "told"), [("2099-01-01", True), ("2020-01-01", False)])
+def test_a_budget_that_begins_too_late_is_told(repository: Path, start: str, told: bool) -> None:
+    path = repository / "environments/Pulumi.dev.yaml"
+    path.write_text(path.read_text().replace("    amount: 200\n", f"    amount: 200\n    start: {start}\n"))
+    planned = api.plan(repository, stacks=["dev"], checkov=False)
+    assert any("budget.start: " in note for note in planned.notes) is told
+
+
 def test_an_organization_of_pulumi_cloud_is_planned(repository: Path) -> None:
     for path in (repository / "environments").glob("Pulumi.*.yaml"):
         path.write_text(path.read_text().replace("organization/", "acme-corp/"))

@@ -59,6 +59,7 @@ class Session:
             "UV_PROJECT_ENVIRONMENT": str(folder / "never"),
         }
         self._copy()
+        self._environment()
         self.env["PYTHONPATH"] = python_path(self.root)  # where a clone's own environment would point
 
     def _copy(self) -> None:
@@ -70,7 +71,6 @@ class Session:
         # A clone has a history; where there is none, the workflows must take every file for changed.
         self._git("commit", "--quiet", "--allow-empty", "--message", "History")
         self._git("update-ref", "refs/remotes/origin/main", "HEAD")
-        self._environment()
 
     def _environment(self) -> None:
         """A `.venv` that is ready: `make setup` finds nothing to do, and nothing in it can change ours."""

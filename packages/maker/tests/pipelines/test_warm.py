@@ -229,6 +229,63 @@ def test_the_first_who_needs_steps_starts_it_and_waits_for_its_imports(
     assert warm_start.connect() is None, "it is started once"
 
 
+def test_a_name_that_a_killed_server_left_is_no_reason_to_go_without(world: World) -> None:
+    """After a `kill -9` or a restart of the machine, trainings would be slow for ever."""
+    left = world.start()
+    left.kill()
+    left.wait()
+    assert world.address.exists()
+    assert connect(str(world.address), os.environ) is None
+    assert not world.address.exists(), "the next one is started where there is no name"
+
+
+def asked(world: World, tmp_path: Path, *modules: str) -> None:
+    """A server that the first who needs it may start; it has the variables of now."""
+    command = [sys.executable, str(CODE / "warm.py"), str(world.address), "60", *modules]
+    variables = dict(os.environ)
+    begin = lambda: world.servers.append(subprocess.Popen(command, cwd=tmp_path, env=variables))  # noqa: E731
+    warm_start.may(world.address, variables, begin)
+
+
+def test_a_verb_goes_on_in_a_fork_as_it_was_started(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With what a library has set meanwhile it could not reach its own server, and would import all again."""
+    for name in (ADDRESS, "KMP_DUPLICATE_LIB_OK"):
+        monkeypatch.delenv(name, raising=False)
+    asked(world, tmp_path, "decimal")
+    assert warm_start.may_start()
+    monkeypatch.setenv("KMP_DUPLICATE_LIB_OK", "True")
+    program = world.program(
+        "import json, os, sys\n"
+        "found = ['decimal' in sys.modules, 'KMP_DUPLICATE_LIB_OK' in os.environ, os.environ['MLOPS_WARM']]\n"
+        f"open({str(tmp_path / 'said')!r}, 'w').write(json.dumps(found))\n"
+        "sys.exit(3)\n"
+    )
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        assert warm_start.run_there([str(program)]) == 3
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+    assert json.loads((tmp_path / "said").read_text()) == [True, False, str(world.address)]
+    assert not warm_start.may_start()
+    assert warm_start.run_there([str(program)]) is None, "it is started once"
+
+
+def test_steps_of_a_fork_find_its_server_whatever_libraries_have_set(
+    world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world.start("decimal")
+    monkeypatch.setenv(ADDRESS, str(world.address))
+    monkeypatch.setattr(warm_start, "_came", [])
+    warm_start.came(dict(os.environ))
+    monkeypatch.setenv("KMP_DUPLICATE_LIB_OK", "True")
+    connection = warm_start.connect()
+    assert connection is not None
+    connection.close()
+
+
 def test_where_none_may_be_started_steps_have_a_server_of_their_own() -> None:
     assert warm_start.connect() is None
 

@@ -55,7 +55,13 @@ class PublicKey:
 
 
 def record_steps(world: World) -> list[Step]:
-    """The public key, then `[signing]`: a setting that names a file which is not there refuses everything."""
+    """The public key, then `[signing]`: a setting that names a file which is not there refuses everything.
+
+    Nothing where a person has chosen another key: what that has signed must go on counting.
+    """
+    signing = world.settings.signing
+    if signing.records and signing.records_key != world.records_url:
+        return []
 
     def wanted(text: str) -> str:
         return files.with_signing(text, records=PUBLIC, records_key=world.records_url)

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from mlops.cli import _warm
 from mlops.cli._app import JsonOption, ModelOption, VersionArgument, app, err, out, print_json, state, verb
 from mlops.cli._models import named
 from mlops.errors import Blocked, InvalidInput, MlopsError
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from mlops.lifecycle.train.beside import Early
     from mlops.lifecycle.train.compare import Comparison
     from mlops.lifecycle.train.runs import Made
-    from mlops.lifecycle.train.training import Trained
+    from mlops.lifecycle.train.training import Trained, Trial
     from mlops.pipeline import StepEvent
     from mlops.spec.schema import Task
 
@@ -101,10 +102,12 @@ def _say_tried(trained: Trained) -> None:
             out().print(f"  {name:<20} {path}")
 
 
-def _say_uncommitted(keeps_nothing: bool) -> None:
-    """Before minutes of training, and not by `mlops release` after them."""
+def _say_training(model: str, trial: Trial) -> None:
+    """What begins; and what cannot be released, before minutes of training and not after them."""
     from mlops.lifecycle.train.lineage import checkout
 
+    err().print(f"Training [bold]{model}[/] on the target {state.target.name}")
+    keeps_nothing = trial.tries or not trial.selection.whole
     if not keeps_nothing and checkout(state.root).dirty:
         err().print(
             "[yellow]there are uncommitted changes:[/] this version can be judged, and not released. Commit "
@@ -139,19 +142,33 @@ def _table(made: Made, against: Mapping[str, Comparison]) -> None:
 class _Shows:
     """Progress, and the table as soon as it can be had: while the run still explains and registers."""
 
-    def __init__(self, model: str, progress: Progress) -> None:
-        self._model, self._progress = model, progress
+    def __init__(self, model: str, trial: Trial, progress: Progress, *, quiet: bool) -> None:
+        self._model, self._trial, self._progress, self._quiet = model, trial, progress, quiet
         self._early: Early | None = None
-        self.shown = False
+        self._said = quiet
+        self.shown = quiet
 
     def begun(self, tags: Mapping[str, str]) -> None:
-        """The run has these tags."""
+        """The run has these tags. Raises `Elsewhere` where it goes on in another process."""
         from mlops.lifecycle.train.beside import Early
+        from mlops.pipeline.run import warm_start
 
-        self._early = Early(state.root, state.target.registry, self._model, tags)
+        if warm_start.may_start():
+            self._progress.line("[dim]loading libraries, once; the next training starts at once[/]")
+            raise _warm.Elsewhere
+        self._say()
+        if not self._quiet:
+            self._early = Early(state.root, state.target.registry, self._model, tags)
+
+    def _say(self) -> None:
+        """What is trained, before its first step, which may come from a run of before."""
+        if not self._said:
+            self._said = True
+            _say_training(self._model, self._trial)
 
     def step(self, event: StepEvent) -> None:
         """One step of a pipeline started or ended."""
+        self._say()
         self._progress.step(event)
         if self._early is None or self.shown:
             return
@@ -161,6 +178,20 @@ class _Shows:
                 with self._progress.paused():
                     _table(*table)
                 self.shown = True
+
+
+def _train(name: str, inputs: Mapping[str, str], trial: Trial, as_json: bool) -> None:
+    from mlops.cli import _progress
+    from mlops.lifecycle.train import training as lifecycle
+
+    with _progress.live(quiet=as_json, still=trial.selection.here) as progress:
+        shows = _Shows(name, trial, progress, quiet=as_json)
+        trained = lifecycle.train(
+            state.root, state.target, name, inputs, shows.step, trial=trial, begun=shows.begun
+        )
+    if not shows.shown:
+        _say_beside(trained)
+    _say_trained(trained, as_json)
 
 
 def _resume(model: str, job: str, patience: float, as_json: bool) -> None:
@@ -244,24 +275,20 @@ def train(
         return
     if patience is not None:
         raise InvalidInput("--for says how long --resume waits; name the job with --resume")
-    from mlops.cli import _progress
     from mlops.lifecycle.train import training as lifecycle
 
     if detach and not selection.whole:
         raise InvalidInput("--detach runs the whole pipeline; leave it out with --only, --from and --here")
     trial = lifecycle.Trial(tries, selection, note)
-    if not as_json:
-        err().print(f"Training [bold]{name}[/] on the target {state.target.name}")
-        _say_uncommitted(tries or not selection.whole)
     if not detach:
-        with _progress.live(quiet=as_json, still=here) as progress:
-            shows = _Shows(name, progress)
-            told, begun = (progress.step, None) if as_json else (shows.step, shows.begun)
-            trained = lifecycle.train(state.root, state.target, name, inputs, told, trial=trial, begun=begun)
-        if not as_json and not shows.shown:
-            _say_beside(trained)
-        _say_trained(trained, as_json)
+        try:
+            _train(name, inputs, trial, as_json)
+        except _warm.Elsewhere:
+            _warm.go_on()
+            _train(name, inputs, trial, as_json)
         return
+    if not as_json:
+        _say_training(name, trial)
     started = lifecycle.submit(state.root, state.target, name, inputs, trial)
     if as_json:
         print_json({"job": started})

@@ -1,9 +1,9 @@
 """`mlops train` again and again: the second one finds MLflow, pandas and scikit-learn imported.
 
-The first starts a process that imports third-party libraries and nothing of the project, and stays
-(`pipeline/run/warm.py`). Steps are forked from it, and so are the next ones. It ends after ten minutes
-without work, and at once when a file that it has imported is another one on disk. With MLOPS_WARM=off,
-and in CI, there is none.
+The first that finds something to run starts a process that imports third-party libraries and nothing of the
+project, and stays (`pipeline/run/warm.py`). It then goes on as a fork of that, as do its steps and the next
+ones, so that nothing is imported twice. The process ends after ten minutes without work, and at once when a
+file that it has imported is another one on disk. With MLOPS_WARM=off, and in CI, there is none.
 
 Standard library only: what this module imports is what it saves.
 """
@@ -21,7 +21,7 @@ ADDRESS = "MLOPS_WARM"
 OFF = "off"
 IDLE_SECONDS = 600
 STARTS = ("train",)
-"""Verbs that leave a server behind."""
+"""Verbs that start a server."""
 _TAKES = (*STARTS, "runs", "compare", "gate", "tune")
 """Verbs that are forked from it."""
 # They need this process's terminal, or are about another one.
@@ -42,10 +42,14 @@ _OF_STEPS = ("scipy.stats", "narwhals._duckdb.namespace")
 
 @contextlib.contextmanager
 def kept() -> Iterator[None]:
-    """Around one call of the program: ends it with the answer of a fork, or leaves a server for the next."""
+    """Around one call of the program: ends it with the answer of a fork, where there is a server."""
     variables = dict(os.environ)
     called = verb(sys.argv[1:])
     place = address(variables) if called in _TAKES and Path(sys.argv[0]).name == "mlops" else None
+    if variables.get(ADDRESS):
+        from mlops.pipeline.run import warm_start
+
+        warm_start.came(variables)
     if place is None:
         yield
         return
@@ -55,18 +59,26 @@ def kept() -> Iterator[None]:
     if connection is not None:
         sys.stdout.flush()
         sys.stderr.flush()
-        sys.exit(run(connection, str(place), sys.argv))
-    if called not in STARTS:
-        yield
-        return
+        sys.exit(run(connection, str(place), sys.argv, variables))
+    if called in STARTS:
+        from mlops.pipeline.run import warm_start
+
+        warm_start.may(place, variables, lambda: start(place, variables))
+    yield
+
+
+class Elsewhere(Exception):
+    """The verb goes on in a fork of the server: what this process has opened is closed first."""
+
+
+def go_on() -> None:
+    """In `Elsewhere`: end this process with the answer of a fork; returns where no server can be had."""
     from mlops.pipeline.run import warm_start
 
-    warm_start.may(place, variables, lambda: start(place, variables))
-    try:
-        yield
-    finally:
-        if not place.exists():
-            start(place, variables)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    if (code := warm_start.run_there(sys.argv)) is not None:
+        sys.exit(code)
 
 
 def verb(argv: list[str]) -> str | None:

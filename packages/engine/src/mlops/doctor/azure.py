@@ -77,7 +77,7 @@ def foundation(case: Case) -> Iterator[Finding]:
 
 def records_signed(case: Case) -> Iterator[Finding]:
     """What gates decide is signed by a key that only the identities that train may use."""
-    world, signing = case.world, case.settings.signing
+    world = case.world
     for step in records.record_steps(world):
         look = step.look()
         if look.action != "keep":
@@ -86,8 +86,7 @@ def records_signed(case: Case) -> Iterator[Finding]:
                 f"{step.title} {'is missing' if look.action == 'create' else 'is not as it must be'}{why}; "
                 "without it whoever may write the registry's tags says what training decided"
             )
-            own = signing.records and signing.records_key != world.records_url
-            yield Finding("records", "note" if own else "error", sentence, case.bootstrap)
+            yield Finding("records", "error", sentence, case.bootstrap)
     yield from _other_signers(case)
 
 

@@ -70,7 +70,7 @@ def initialise(folder: Path, answers: Answers) -> None:
     path = folder / manifest.FILE
     _write(path, manifest.with_answers(path.read_text(encoding="utf-8"), answers))
     model = answers.model or (example.model if example else next(iter(load_settings(folder).models)))
-    for name, text in pages.rendered(answers, template, model).items():
+    for name, text in pages.rendered(answers, template, model, folder).items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         _write(folder / name, text)
 

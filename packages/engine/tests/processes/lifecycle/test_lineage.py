@@ -12,6 +12,7 @@ import pytest
 from mlops.cli import _train
 from mlops.errors import InvalidInput
 from mlops.lifecycle.train.lineage import checkout, environment_digest, lineage
+from mlops.lifecycle.train.training import Trial
 
 CI = (
     "GITHUB_ACTOR",
@@ -188,11 +189,12 @@ def test_a_lock_that_locks_nothing_is_a_sentence(root, text):
 def test_a_training_that_cannot_be_released_says_so_before_it_starts(
     root: Path, keeps_nothing: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(_train, "state", SimpleNamespace(root=root))
-    _train._say_uncommitted(keeps_nothing)
-    assert capsys.readouterr().err == ""
+    monkeypatch.setattr(_train, "state", SimpleNamespace(root=root, target=SimpleNamespace(name="local")))
+    trial = Trial(tries=keeps_nothing)
+    _train._say_training("flights", trial)
+    assert "uncommitted" not in capsys.readouterr().err
     (root / "src").mkdir(exist_ok=True)
     (root / "src" / "new.py").write_text("")
-    _train._say_uncommitted(keeps_nothing)
+    _train._say_training("flights", trial)
     said = " ".join(capsys.readouterr().err.split())
-    assert said == "" if keeps_nothing else "uncommitted changes: this version can be judged" in said
+    assert ("uncommitted changes: this version can be judged" in said) is not keeps_nothing

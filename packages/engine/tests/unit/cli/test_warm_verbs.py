@@ -6,7 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from mlops.cli import _warm
+from mlops.cli import _train, _warm
+from mlops.cli._progress import Progress
+from mlops.lifecycle.train.training import Trial
+from mlops.pipeline.run import warm_start
 
 
 @pytest.mark.parametrize(
@@ -70,3 +73,30 @@ def test_who_may_use_less_of_the_machine_has_another_server(
     else:
         monkeypatch.setattr(_warm.Path, "read_text", lambda *_, **__: "0::/small.scope\n")
     assert _warm.address({}) != before
+
+
+def test_a_training_goes_on_elsewhere_before_it_has_said_or_begun_anything(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(warm_start, "may_start", lambda: True)
+    said: list[str] = []
+    progress = Progress(quiet=False, spinner=None)
+    monkeypatch.setattr(progress, "line", said.append)
+    shows = _train._Shows("flights", Trial(), progress, quiet=False)
+    with pytest.raises(_warm.Elsewhere):
+        shows.begun({})
+    assert len(said) == 1, "why it takes a moment"
+    assert not shows._said, "the fork says what is trained"
+
+
+@pytest.mark.parametrize("code", [0, 3])
+def test_the_answer_of_the_fork_is_the_answer(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    monkeypatch.setattr(warm_start, "run_there", lambda program: code)
+    with pytest.raises(SystemExit) as end:
+        _warm.go_on()
+    assert end.value.code == code
+
+
+def test_where_no_server_can_be_had_it_goes_on_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(warm_start, "run_there", lambda program: None)
+    _warm.go_on()

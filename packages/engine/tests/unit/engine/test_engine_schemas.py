@@ -63,3 +63,9 @@ def test_the_files_point_at_their_schema_and_fit_it(name: str):
     pointer = text.splitlines()[0].removeprefix("# yaml-language-server: $schema=")
     schema = json.loads((path.parent / pointer).resolve().read_text())
     jsonschema.Draft202012Validator(schema).validate(yaml.safe_load(text))
+
+
+def test_a_fork_has_them_from_its_setup_and_does_not_commit_them():
+    recipe = (ROOT / "Makefile").read_text().partition("$(READY):")[2].partition("\n\n")[0]
+    assert "-m mlops.spec.jsonschema" in recipe
+    assert "docs/schemas/" in (ROOT / ".gitignore").read_text().splitlines()

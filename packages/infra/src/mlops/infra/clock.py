@@ -48,5 +48,10 @@ def budget_period(wanted: date | None) -> tuple[str, str]:
     )
 
 
+def too_far(wanted: date, day: date) -> bool:
+    """Whether Azure refuses that month as the start of a budget on this day."""
+    return _months(day, wanted) > _AHEAD
+
+
 def _months(one: date, other: date) -> int:
     return (other.year - one.year) * 12 + other.month - one.month

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
-import numpy as np
-
 from mlops.spec.schema import ModelSchema, Task
 
 if TYPE_CHECKING:
+    import numpy as np
+
     Array = np.ndarray[Any, np.dtype[Any]]
 
 Asked = Literal["binary", "multiclass", "regression"]
@@ -48,6 +48,8 @@ def summary(schema: ModelSchema, predictions: Array) -> Array:
     value."""
     if not named(schema):
         return one_number(schema, predictions)
+    import numpy as np
+
     classes = np.array(schema.classes, dtype=object)
     if schema.task == "multiclass":
         return np.asarray(classes[predictions.argmax(axis=1)])

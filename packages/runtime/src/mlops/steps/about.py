@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import InvalidInput
-from mlops.steps.metrics import MAIN, About
+from mlops.spec.metrics import MAIN
+from mlops.steps.metrics import About
 from mlops.usecase import Compares, Forecasts, Groups, Judges
 
 if TYPE_CHECKING:

@@ -110,7 +110,8 @@ def importance(
     """
     import numpy as np
 
-    from mlops.steps.metrics import MAIN, NOTHING, Scores
+    from mlops.spec.metrics import MAIN
+    from mlops.steps.metrics import NOTHING, Scores
 
     metric, direction = by or MAIN[scorer.schema.task]
     sign = 1.0 if direction == "higher" else -1.0

@@ -20,6 +20,8 @@ from mlops.spec.schema import Column, OnnxGraph, Task
 from mlops.steps import converters
 
 STRINGS, FLOATS = "strings", "floats"
+_NAME = "model"
+"""Of a graph: without one the converter draws a name, and equal models would be different files."""
 
 
 class NoGraphError(Exception):
@@ -64,7 +66,7 @@ def _convert(model: Any, columns: Sequence[Column], task: Task, graph: OnnxGraph
     by_position, inputs = _positioned(model, columns)
     options = {} if task == "regression" else {id(final(by_position)): {"zipmap": False}}
     made = convert_sklearn(
-        by_position, initial_types=inputs, options=options, target_opset=converters.register()
+        by_position, _NAME, initial_types=inputs, options=options, target_opset=converters.register()
     )
     _refuse_locales(made.graph)
     _keep_only(made.graph, -1, graph.output)
@@ -99,7 +101,9 @@ def _of_network(model: Any, columns: Sequence[Column], graph: OnnxGraph, folder:
             raise NoGraphError("a network takes numbers, and there are columns of text before it")
         return converters.renamed(network, {torch.ROWS: FLOATS, torch.ANSWER: graph.output})
     copied, inputs = _positioned(front, columns)
-    before = convert_sklearn(copied, initial_types=inputs, target_opset={"": torch.OPSET, "ai.onnx.ml": 3})
+    before = convert_sklearn(
+        copied, _NAME, initial_types=inputs, target_opset={"": torch.OPSET, "ai.onnx.ml": 3}
+    )
     _refuse_locales(before.graph)
     return converters.behind(before, network, (torch.ROWS, torch.ANSWER), graph.output)
 

@@ -49,9 +49,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _trial(given: argparse.Namespace) -> None:
     from mlops import tracking
+    from mlops.spec.metrics import METRICS
     from mlops.steps import dataset
     from mlops.steps.estimators import fit, typed, usable
-    from mlops.steps.metrics import METRICS
     from mlops.usecase import load_usecase
 
     usecase = load_usecase(given.usecase)

@@ -14,11 +14,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit, urlunsplit
-from urllib.request import getproxies, proxy_bypass
 
 from mlops.errors import NotFound, TargetError, Unavailable
 from mlops.tracking import _sqlite
-from mlops.tracking.azure_errors import azure_sentence
 
 if TYPE_CHECKING:
     from mlflow.tracking import MlflowClient
@@ -103,6 +101,8 @@ def _check(uri: str) -> None:
     if parts.scheme == "sqlite":
         _sqlite.prepare(_sqlite.path_of(uri))
     elif parts.scheme in ("http", "https"):
+        from urllib.request import getproxies, proxy_bypass
+
         if getproxies().get(parts.scheme) and not proxy_bypass(parts.hostname or ""):
             return
         try:
@@ -147,6 +147,8 @@ def translated(uri: str, what: str) -> Iterator[None]:
     except (MlflowException, *_database_errors(uri)) as error:
         raise _sentence(error, uri, what) from error
     except _azure_errors(uri) as error:
+        from mlops.tracking.azure_errors import azure_sentence
+
         raise azure_sentence(error, what) from error
     except OSError as error:  # also what `requests` raises while it moves an artifact
         if lost(error):

@@ -8,8 +8,9 @@ import math
 import numpy as np
 import pytest
 
+from mlops.spec.metrics import METRICS
 from mlops.steps import resampling
-from mlops.steps.metrics import METRICS, About, Scores, intervals, paired_differences, paired_intervals
+from mlops.steps.metrics import About, Scores, intervals, paired_differences, paired_intervals
 from mlops.steps.resampling import Cells, draws
 
 ROWS = 5000

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from mlops.errors import IntegrityError, InvalidInput, NotFound
 from mlops.lifecycle.apply.sign import verify_release
-from mlops.lifecycle.train.evidence import DIGEST_TAG, live_version
+from mlops.lifecycle.desired.proven import live_version
+from mlops.lifecycle.train.evidence import DIGEST_TAG
 from mlops.serving.batch.batch_file import FileResult
 from mlops.serving.batch.job import BatchReport, score_folder
 from mlops.spec import files

@@ -13,6 +13,7 @@ from mlops.errors import IntegrityError, InvalidInput, NotFound, TargetError
 from mlops.lifecycle.decide import journal
 from mlops.spec import files
 from mlops.spec.gates import GateReport
+from mlops.spec.live import LIVE, live_tag
 from mlops.spec.policy import Policy
 from mlops.spec.proof import FACTS, Recorded, agrees, differences, released_tags
 from mlops.spec.release import Release
@@ -21,6 +22,11 @@ from mlops.targets.base import ModelVersion, Registry, Target
 VERDICT = "gates"
 """Run artifacts: gates/<version>.json and .md, what `gate` said; <version>.released.json, what counted."""
 _COUNTED = "{}.released.json"
+
+
+def live_version(registry: Registry, model: str, env: str) -> ModelVersion | None:
+    """What is live in `env` by its tag; the highest number should a crash have left two."""
+    return next(iter(registry.versions(model, {live_tag(env): LIVE}, limit=1)), None)
 
 
 def recorded(registry: Registry, version: ModelVersion, *, seal: bool = False) -> Recorded:

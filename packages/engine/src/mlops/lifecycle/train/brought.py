@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mlops.errors import InvalidInput, Problem
-from mlops.lifecycle.train.examine import evidence
-from mlops.lifecycle.train.said import Said, columns_of_table, of_report, of_table, write
 from mlops.pipeline import JobResult
 from mlops.pipeline.documents import open_document
 from mlops.spec.digest import tree_digest
@@ -30,6 +28,7 @@ from mlops.usecase import load_usecase
 if TYPE_CHECKING:
     import pandas as pd
 
+    from mlops.lifecycle.train.said import Said
     from mlops.spec.schema import ModelSchema
     from mlops.usecase import UseCase
 
@@ -74,6 +73,8 @@ def register(root: Path, target: Target, model: str, result: JobResult) -> Regis
     Raises `InvalidInput` for outputs that are missing, a folder that is no MLflow model, rows without the
     columns of the contract, and a model that refuses what the contract admits.
     """
+    from mlops.lifecycle.train.examine import evidence
+    from mlops.lifecycle.train.said import write
     from mlops.steps.adopted import adopt
 
     usecase = load_usecase(load_settings(root).model(model)[1].usecase, root / "src")
@@ -124,6 +125,8 @@ def _tested(given: Mapping[str, Path], usecase: UseCase) -> pd.DataFrame | None:
 
 def _said(given: Mapping[str, Path], usecase: UseCase, schema: ModelSchema) -> Said:
     """What the pipeline says of its model: its predictions where they can be read, else its report."""
+    from mlops.lifecycle.train.said import columns_of_table, of_report, of_table
+
     if "predictions" in given and (predictions := of_table(table(given["predictions"]), usecase, schema)):
         return predictions
     if "report" in given:

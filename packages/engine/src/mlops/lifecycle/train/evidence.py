@@ -14,7 +14,7 @@ from mlops.errors import IntegrityError, InvalidInput, MlopsError, NotFound, Tar
 from mlops.events import publish
 from mlops.lifecycle.decide.gates import Evidence, decide
 from mlops.lifecycle.decide.report import markdown
-from mlops.lifecycle.desired.proven import VERDICT, keep_released, recorded
+from mlops.lifecycle.desired.proven import VERDICT, keep_released, live_version, recorded
 from mlops.lifecycle.desired.proven import stored_report as stored_report  # noqa: PLC0414 (asked of this room)
 from mlops.lifecycle.train import facts
 from mlops.spec.admits import RICH
@@ -23,7 +23,6 @@ from mlops.spec.evaluation import FILE, Evaluation, read_evaluation
 from mlops.spec.files import gates_path, load_policy
 from mlops.spec.gatepolicy import GatePolicy, load_gates
 from mlops.spec.gates import GateReport
-from mlops.spec.live import LIVE, live_tag
 from mlops.spec.proof import changed_facts, judged_tags
 from mlops.spec.schema import ModelSchema
 from mlops.spec.settings import load_settings
@@ -149,11 +148,6 @@ def find_version(registry: Registry, model: str, version: int | None) -> ModelVe
     if not newest:
         raise NotFound(f"{model} has no version yet; mlops train makes one")
     return newest[0]
-
-
-def live_version(registry: Registry, model: str, env: str) -> ModelVersion | None:
-    """What is live in `env` by its tag; the highest number should a crash have left two."""
-    return next(iter(registry.versions(model, {live_tag(env): LIVE}, limit=1)), None)
 
 
 def gather(

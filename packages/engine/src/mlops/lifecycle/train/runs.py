@@ -13,12 +13,12 @@ from types import MappingProxyType
 from typing import Literal
 
 from mlops.errors import InvalidInput, NotFound
-from mlops.lifecycle.train.evidence import live_version
+from mlops.lifecycle.desired.proven import live_version
 from mlops.spec._yaml import Document
 from mlops.spec.files import load_policy, training_path
 from mlops.spec.gatepolicy import Direction, GatePolicy, load_gates
 from mlops.spec.gates import Interval
-from mlops.steps.metrics import GAPS, LOWER_IS_BETTER, METRICS, NEAR_ZERO_IS_BETTER
+from mlops.spec.metrics import GAPS, LOWER_IS_BETTER, METRICS, NEAR_ZERO_IS_BETTER
 from mlops.targets.base import Registry, TrainingRun
 
 TRY = "mlops.try"

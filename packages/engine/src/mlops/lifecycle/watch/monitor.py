@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from mlops.errors import Inconclusive, InvalidInput, NotFound
 from mlops.events import publish
-from mlops.lifecycle.train.evidence import DIGEST_TAG, REPORT, live_version
+from mlops.lifecycle.desired.proven import live_version
+from mlops.lifecycle.train.evidence import DIGEST_TAG, REPORT
 from mlops.lifecycle.watch import labels as known
 from mlops.lifecycle.watch.performance import judged_performance
 from mlops.lifecycle.watch.reference import most_important, reference_of

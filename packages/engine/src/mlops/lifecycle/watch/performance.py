@@ -14,9 +14,10 @@ from mlops.monitoring import judge
 from mlops.monitoring.scan import PREDICTED, REQUEST, ROW, TIME, Scanned
 from mlops.spec.evaluation import Evaluation
 from mlops.spec.gates import Interval
+from mlops.spec.metrics import METRICS
 from mlops.spec.monitoring import MonitoringPolicy, PerformanceLimit, Signal, SliceLimit
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import METRICS, About, Extra, Scores, encode_truth, interval_of
+from mlops.steps.metrics import About, Extra, Scores, encode_truth, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd

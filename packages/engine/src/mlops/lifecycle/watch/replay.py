@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mlops.errors import NotFound, TargetError
-from mlops.lifecycle.train.evidence import live_version
+from mlops.lifecycle.desired.proven import live_version
 from mlops.lifecycle.watch.backtest import TESTED, recorded, schema_of
 from mlops.lifecycle.watch.labels import LABEL, REQUEST, ROW, TIME, observations
 from mlops.spec.monitoring import TimeSpan

@@ -15,7 +15,7 @@ from mlops.forge.git import Git
 from mlops.lifecycle.decide.retraining import Answer, Decision, Outcome, Rows, Start, decide
 from mlops.lifecycle.decide.transitions import frozen, on_hold
 from mlops.lifecycle.desired.desired_files import desired_text
-from mlops.lifecycle.desired.proven import counting_report, record_release, refuse_unrecorded
+from mlops.lifecycle.desired.proven import counting_report, live_version, record_release, refuse_unrecorded
 from mlops.lifecycle.propose.proposal import gate_table, loosened_words, merges_by_itself
 from mlops.lifecycle.propose.release import (
     describe,
@@ -23,7 +23,7 @@ from mlops.lifecycle.propose.release import (
     release_text,
     retrain_branch,
 )
-from mlops.lifecycle.train.evidence import gate, live_version
+from mlops.lifecycle.train.evidence import gate
 from mlops.lifecycle.train.ingest import newest
 from mlops.lifecycle.train.lineage import checkout
 from mlops.lifecycle.train.training import train

@@ -6,6 +6,7 @@ caller still asks the registry whether what was registered exists.
 
 from __future__ import annotations
 
+import functools
 import json
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -37,10 +38,11 @@ def key_of(
     if pipeline.job.settings.force_rerun or not _repeatable(pipeline):
         return ""
     given = pipeline_inputs(pipeline, inputs, resolve)
+    digest = functools.cache(code_digest)  # steps share their folders
     steps = [
         {
             "files": [file_digest(part.path) for part in (step.part, step.owner)],
-            "code": [code_digest(part) for part in (step.code, *step.includes) if part and part.exists()],
+            "code": [digest(part) for part in (step.code, *step.includes) if part and part.exists()],
             "environment": environment_content(step),
         }
         for step in pipeline.steps.values()

@@ -17,7 +17,6 @@ from pathlib import Path
 
 from mlops.errors import TargetError
 from mlops.pipeline.run import warm_start
-from mlops.pipeline.run.warm_client import ADDRESS, connect
 from mlops.pipeline.run.zygote import BETTER, EARLY
 from mlops.spec import engine
 
@@ -84,7 +83,8 @@ class StepServer:
 
     def __init__(self, preload: Sequence[str] = PRELOAD) -> None:
         self._process: subprocess.Popen[bytes] | None = None
-        self._socket = self._reach() or self._start()
+        # The warm server makes a step server at once.
+        self._socket = warm_start.connect() or self._start()
         self._write = threading.Lock()
         self._changed = threading.Condition()
         self._exits: dict[str, int] = {}
@@ -93,13 +93,6 @@ class StepServer:
         self._running: set[str] = set()
         self._preload = list(preload)
         threading.Thread(target=self._read, name="step-server", daemon=True).start()
-
-    @staticmethod
-    def _reach() -> socket.socket | None:
-        """The warm server makes a step server at once: this process was forked from it, or starts it now."""
-        if address := os.environ.get(ADDRESS):
-            return connect(address, os.environ)
-        return warm_start.connect()
 
     def _start(self) -> socket.socket:
         ours, theirs = socket.socketpair()

@@ -7,6 +7,7 @@ by path, with the standard library only: what it would import is what it saves.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
@@ -34,6 +35,12 @@ def connect(address: str, variables: Mapping[str, str]) -> socket.socket | None:
             if not more:
                 raise ConnectionResetError
             hello += more
+    except ConnectionRefusedError:
+        # A server that was killed left its name: without it, the next one is started.
+        connection.close()
+        with contextlib.suppress(OSError):
+            os.unlink(address)  # noqa: PTH108 (pathlib would be an import)
+        return None
     except OSError:
         connection.close()
         return None
@@ -47,10 +54,10 @@ def connect(address: str, variables: Mapping[str, str]) -> socket.socket | None:
     return connection
 
 
-def run(connection: socket.socket, address: str, program: list[str]) -> int:
-    """Run it to its end; its exit code, 128 and more for a signal as in a shell."""
+def run(connection: socket.socket, address: str, program: list[str], variables: Mapping[str, str]) -> int:
+    """Run it to its end with these variables; its exit code, 128 and more for a signal as in a shell."""
     request = {
-        "id": "1", "argv": program, "cwd": os.getcwd(), "env": {**os.environ, ADDRESS: address},  # noqa: PTH109
+        "id": "1", "argv": program, "cwd": os.getcwd(), "env": {**variables, ADDRESS: address},  # noqa: PTH109
     }  # fmt: skip
 
     def forward(number: int, _: FrameType | None) -> None:
@@ -79,7 +86,7 @@ def main() -> int:
     connection = connect(address, os.environ)
     if connection is None:
         os.execv(program[0], program)  # noqa: S606 (no shell around it)
-    return run(connection, address, program)
+    return run(connection, address, program, os.environ)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mlops.errors import Blocked, IntegrityError, InvalidInput, NotFound, TargetError
 from mlops.spec import writing
@@ -15,11 +15,12 @@ from mlops.spec._yaml import Document
 from mlops.spec.artifact import plain_files
 from mlops.spec.digest import data_digest, tree_digest
 from mlops.spec.settings import Settings
-from mlops.steps.ingest import RECORD
 from mlops.targets._folders import whole
 from mlops.targets.base import PushedData
 from mlops.targets.local.maker import changes, maker
-from mlops.usecase import UseCase, load_usecase
+
+if TYPE_CHECKING:
+    from mlops.usecase import UseCase
 
 log = logging.getLogger("mlops.targets")
 
@@ -51,6 +52,8 @@ class LocalData:
 
         Raises `NotFound` for an asset that no model declares, `IntegrityError` when the folder was changed.
         """
+        from mlops.steps.ingest import RECORD
+
         final = self._folder / name / version
         stamp = self._folder / name / f"{version}.stamp.json"
         # What mlops ingest made is declared nowhere: it is here, or nowhere.
@@ -73,6 +76,8 @@ class LocalData:
             if before is None:
                 _note(note, now)
             return
+        from mlops.usecase import load_usecase
+
         usecase = load_usecase(package, self._root / "src")
         if before is None:
             with whole(final) as fresh:

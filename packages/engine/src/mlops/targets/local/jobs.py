@@ -63,8 +63,10 @@ class LocalJobs:
         """See `mlops.targets.base.Jobs.again`."""
         from mlops.pipeline.run.again import recall
 
-        key = self._key(pipeline, inputs, tags)
-        return recall(self._state / "cache" / "whole", key) if key else None
+        known = self._state / "cache" / "whole"
+        # The key asks for the raw data, which may have to be made first.
+        key = self._key(pipeline, inputs, tags) if known.is_dir() else ""
+        return recall(known, key) if key else None
 
     def _key(self, pipeline: Path, inputs: Mapping[str, str], tags: Mapping[str, str]) -> str:
         from mlops.pipeline.checked import bring_engine

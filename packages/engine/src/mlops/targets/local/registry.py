@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from mlops.errors import TargetError
-from mlops.pipeline import close_dead
 from mlops.spec import writing
 from mlops.spec.seal import MachineKey, Seal
 from mlops.targets._mlflow_registry import MlflowRegistry
@@ -37,6 +36,8 @@ class LocalRegistry(MlflowRegistry):
 
     def runs(self, experiment: str, tags: Mapping[str, str], limit: int) -> list[TrainingRun]:
         """See `mlops.targets.base.Registry.runs`; runs that were killed are closed first."""
+        from mlops.pipeline import close_dead
+
         close_dead(self._state, self._tracker)
         return super().runs(experiment, tags, limit)
 

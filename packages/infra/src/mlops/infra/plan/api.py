@@ -54,6 +54,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
         *([moved] if moved else []),
         *told(gone, [c for c in captured if c.stack not in before]),
         *_ending(captured, sizes),
+        *_too_far(root, captured),
     ]
     violations, accepted, planned = [], [], []
     for one in captured:
@@ -140,6 +141,26 @@ def _ending(captured: Sequence[Captured], sizes: Table) -> list[str]:
         for size in dict.fromkeys(vm_sizes(resource))
         if verdict(size, today(), sizes) == "soon"
     ]
+
+
+def _too_far(root: Path, captured: Sequence[Captured]) -> list[str]:
+    """Budgets that would begin later than Azure takes, and so begin at once."""
+    from mlops.infra.clock import too_far
+    from mlops.infra.config import EnvironmentStack
+    from mlops.infra.load import StackFile, parse_stack, raw_stack_file
+    from mlops.infra.policy.checks_platform import today
+
+    notes = []
+    for one in captured:
+        values, secret = raw_stack_file(root, one.stack)
+        config = parse_stack(values, secret, StackFile.of(root, one.stack))
+        start = config.budget.start if isinstance(config, EnvironmentStack) else None
+        if start and too_far(start, today()):
+            notes.append(
+                f"stack {one.stack}: budget.start: {start} is more than a year ahead, which Azure refuses; a "
+                "new budget counts from the month in which it is made"
+            )
+    return notes
 
 
 UNREACHED = "MLOPS_NETWORK_1"

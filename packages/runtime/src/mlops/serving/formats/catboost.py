@@ -24,6 +24,9 @@ def save(estimator: Any, to: Saved) -> None:
     """MLflow's flavour of CatBoost, in its binary format."""
     import mlflow.catboost
 
+    # When, and a name that was drawn: equal models would be different files, and different graphs.
+    written = estimator.get_metadata()
+    written["train_finish_time"] = written["model_guid"] = ""
     mlflow.catboost.save_model(
         estimator,
         str(to.folder),
