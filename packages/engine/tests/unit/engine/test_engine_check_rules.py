@@ -171,9 +171,10 @@ def test_who_may_not_read_the_journals_is_answered_by_the_files(there: Tree, wor
 
 
 def test_without_a_target_a_move_is_from_what_the_file_asked_for_last(there: Tree):
-    """Prod asked for 2, went back to 1, and asks for 2 again: that is forward, and frozen."""
-    there.merged(PROD, asks(2, 1))
-    there.merged(PROD, asks(1))
+    """Prod began with 2, went back to 1, and asks for 2 again: that is forward, and frozen."""
+    there.git.commit({PROD: None})
+    there.merged(PROD, asks(2))
+    there.merged(PROD, asks(1, 2))
     there.merged(FREEZE, f"windows:\n  - {{environments: [prod], {WINDOW}}}\n")
     there.write(PROD, asks(2, 1))
     assert [field for _, field in there.fields()] == ["release"]

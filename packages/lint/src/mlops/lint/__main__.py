@@ -20,7 +20,7 @@ _FOUND = 5
 
 
 def main(words: Sequence[str] | None = None) -> int:
-    """0: no errors and no broken house rules; 5: some; 6: it could not be asked."""
+    """0: no errors and no broken house rules; 5: some, or a path or rule that does not exist."""
     asked = _parser().parse_args(words)
     paths = asked.paths or [Path()]
     try:

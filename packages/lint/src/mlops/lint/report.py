@@ -67,7 +67,7 @@ def as_sarif(verdict: Verdict) -> dict[str, Any]:
         }
         for name in used
     ]
-    driver = {"name": "mlops pipeline lint", "rules": rules}
+    driver = {"name": "azureml-lint", "rules": rules}
     results = [_result(finding, used.index(finding.id)) for finding in verdict.findings]
     run = {"tool": {"driver": driver}, "results": results}
     return {"$schema": _SARIF, "version": "2.1.0", "runs": [run]}

@@ -111,6 +111,7 @@ CASES = [
     ("monitor.yml", {"create_monitor.compute.runtime_version": 3.3}, ["wrong-type create_monitor.compute.runtime_version"]),
     ("monitor.yml", {"create_monitor.compute.runtime_version": 3}, ["spark create_monitor.compute.runtime_version"]),
     ("monitor.yml", {"create_monitor.compute": GONE}, ["missing-field create_monitor"]),
+    ("schedule.yml", {"trigger.frequency": "week", "trigger.interval": 0}, ["unknown-field trigger.frequency", "unknown-field trigger.interval"]),
     ("monitor.yml", {"name": "a b"}, ["bad-name name"]),
     ("monitor.yml", {"name": "a_b-c"}, []),
     ("monitor.yml", {"create_monitor": 3}, ["wrong-type create_monitor"]),

@@ -65,6 +65,7 @@ def test_json_holds_everything():
 
 def test_sarif_names_rules_and_places():
     (run,) = report.as_sarif(VERDICT)["runs"]
+    assert run["tool"]["driver"]["name"] == "azureml-lint", "the same name, however it is called"
     ids = [rule["id"] for rule in run["tool"]["driver"]["rules"]]
     assert ids == ["not-read", "pin-image", "traffic"]
     assert [ids[result["ruleIndex"]] for result in run["results"]] == [

@@ -42,6 +42,23 @@ def test_a_request_is_refused(protocol: Any, body: str):
                 RequestParser(schema(*names)).parse(given.encode(), protocol)
 
 
+@pytest.mark.parametrize(
+    ("protocol", "key", "good"),
+    [
+        ("score", "input_data", '[{"a": 1, "t": "x"}]'),
+        ("score", "data", '[{"a": 1, "t": "x"}]'),
+        ("invocations", "dataframe_split", '{"columns": ["t", "a"], "data": [["x", 1]]}'),
+        ("invocations", "dataframe_records", '[{"a": 1, "t": "x"}]'),
+        ("invocations", "inputs", '[{"a": 1, "t": "x"}]'),
+        ("invocations", "instances", '[{"a": 1, "t": "x"}]'),
+    ],
+)
+def test_a_table_that_is_nothing_at_first_is_given_twice_as_well(protocol: Any, key: str, good: str):
+    with pytest.raises(RequestError) as refused:
+        RequestParser(schema("a", "t")).parse(f'{{"{key}": null, "{key}": {good}}}'.encode(), protocol)
+    assert (refused.value.status, refused.value.error["field"]) == (422, key)
+
+
 TABLE = '{"columns": ["a", "t"], "data": [[1, "x"]]}'
 RECORDS = '[{"a": 1, "t": "x"}]'
 PARTS = {"columns": '["a", "t"]', "index": "[0]", "data": '[[1, "x"]]'}
