@@ -56,7 +56,7 @@ def capture(
     hands it over: text, objects as JSON); `program` replaces the program's own entry; `day` is today. All
     three are for tests. Raises `InvalidInput` for an invalid configuration or program.
     """
-    with _no_collection(), _cheap_aliases()):
+    with _no_collection(), _cheap_aliases():
         run = partial(
             _run, root, stack, stack_outputs or {}, preview=preview, program=program, edit=edit, day=day
         )
