@@ -128,6 +128,7 @@ NEAREST: dict[str, tuple[str, ...]] = {
     "packages/infra/src/mlops/infra/policy/checks_access.py": _POLICY,
     "packages/infra/src/mlops/infra/policy/checks_data.py": _POLICY,
     "packages/infra/src/mlops/infra/policy/checks_platform.py": _POLICY,
+    "packages/infra/src/mlops/infra/policy/checks_unity.py": _POLICY,
     "packages/infra/src/mlops/infra/policy/judge.py": _POLICY,
     "packages/infra/src/mlops/infra/policy/rule.py": _POLICY,
     **{
