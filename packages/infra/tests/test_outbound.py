@@ -195,7 +195,6 @@ _QUEUES = {"outbound-storage-queue", "outbound-storage-table"}
         ({"isolation": "internet_outbound", "private_endpoints": True}, True, _QUEUES),
         ({"isolation": "internet_outbound"}, True, set()),
         ({"isolation": "open"}, True, set()),
-        ({"isolation": "open", "private_endpoints": True}, True, set()),
     ],
 )
 def test_batch_jobs_reach_queues_and_tables_of_a_closed_storage(

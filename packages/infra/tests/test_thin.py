@@ -6,6 +6,8 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from graphs import ROOT
 from mlops.spec.sources import python_path
 
@@ -46,3 +48,14 @@ def test_every_way_to_a_name_leads_to_the_same() -> None:
         )
         == "False True"
     )
+
+
+@pytest.mark.parametrize("first", ["get_client_config", "get_client_config_output", "RoleAssignment"])
+def test_a_function_is_no_module_of_the_same_name(first: str) -> None:
+    code = (
+        "import mlops.infra\n"
+        "from pulumi_azure_native import authorization\n"
+        f"authorization.{first}\n"
+        "print(callable(authorization.get_client_config), callable(authorization.get_client_config_output))"
+    )
+    assert _printed(code) == "True True"

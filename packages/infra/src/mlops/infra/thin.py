@@ -59,13 +59,21 @@ class _Thin(Loader):
                 if not (folder / f"{part}.py").is_file():
                     continue
                 loaded = importlib.import_module(f"{module.__name__}.{part}")
-                if part == name:
-                    return loaded
+                _uncover(module)
                 if name in vars(loaded):
                     setattr(module, name, vars(loaded)[name])
                     return vars(loaded)[name]
+                if part == name:
+                    return loaded
             del module.__dict__["__getattr__"]
             self._whole.exec_module(module)
             return getattr(module, name)
 
         module.__dict__["__getattr__"] = found
+
+
+def _uncover(package: ModuleType) -> None:
+    """Importing `get_client_config` puts that module where the whole package has the function of that name."""
+    for name, part in list(vars(package).items()):
+        if isinstance(part, ModuleType) and name in vars(part):
+            setattr(package, name, vars(part)[name])
