@@ -73,7 +73,7 @@ class _Thin(Loader):
 
 
 def _uncover(package: ModuleType) -> None:
-    """Importing `get_client_config` puts that module where the whole package has the function of that name."""
+    """Importing the module `get_client_config` hides the function of that name."""
     for name, part in list(vars(package).items()):
         if isinstance(part, ModuleType) and name in vars(part):
             setattr(package, name, vars(part)[name])
