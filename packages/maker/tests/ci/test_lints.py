@@ -39,7 +39,6 @@ WRONG = [
         "MLOPS_TARGET: local",
         "MLOPS_TARGET: Local",
     ),
-    ("github-issue-config", ".github/ISSUE_TEMPLATE/config.yml", "blank_issues_enabled", "blank_issues"),
     ("hadolint", "container/Dockerfile", "WORKDIR /app", "WORKDIR app"),
     ("yamllint", CI, "permissions: {}", "permissions:  {}"),
     ("checkov", ".github/workflows/train.yml", "permissions: {}", "permissions: write-all"),
