@@ -48,6 +48,7 @@ def _of(*words: str) -> list[str]:
     return [*words, "--model", MODEL]
 
 
+@pytest.mark.slow  # the same pipeline goes to production on this machine in the fast suite
 @pytest.mark.timeout(900)
 def test_it_goes_from_a_commit_to_production_and_a_worse_model_does_not(
     repository: Repository, azure: Emulator

@@ -222,6 +222,7 @@ def test_no_room_for_anything(place: Repository, tmp_path: Path) -> None:
 # --- kill -9 ------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow  # minutes; docs/pressure.md has the kills of trainings
 def test_a_training_that_is_killed_twice_is_finished_by_the_next_one(
     raw_sample: Path, tmp_path: Path
 ) -> None:
