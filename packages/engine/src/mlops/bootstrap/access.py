@@ -55,8 +55,7 @@ class Access:
         if not self._reads(state, query, _STORAGE, {"x-ms-version": "2023-11-03"}):
             return f"the login still cannot read the container {STATE} of {self.world.account}"
         for name in (KEY, RECORDS):
-            key = f"https://{self.world.vault}.vault.azure.net/keys/{name}"
-            if not self._reads(key, {"api-version": "7.4"}, _VAULT, {}):
+            if not self._reads(self.world.key_url(name), {"api-version": "7.4"}, _VAULT, {}):
                 return f"the login still cannot read the key {name} of {self.world.vault}"
         return ""
 

@@ -151,7 +151,11 @@ class World:
     @property
     def records_url(self) -> str:
         """The key of records at its vault."""
-        return f"https://{self.vault}.vault.azure.net/keys/{RECORDS}"
+        return self.key_url(RECORDS)
+
+    def key_url(self, key: str) -> str:
+        """A key of the vault next to Pulumi's state, as the vault itself calls it."""
+        return f"https://{self.vault}.vault.azure.net/keys/{key}"
 
     @property
     def secrets_provider(self) -> str:
