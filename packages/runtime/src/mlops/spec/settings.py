@@ -161,6 +161,10 @@ class DatabricksSettings(Spec):
     environments: dict[ModelName, DatabricksPlace] = {}
     """By environment."""
 
+    def catalog(self, environment: str) -> str:
+        """Of Unity Catalog, where this environment's versions are."""
+        return self.environments.get(environment, DatabricksPlace()).catalog or environment
+
 
 class Accepted(Spec):
     """Something that is known against a locked package and that does no harm here, for a while."""

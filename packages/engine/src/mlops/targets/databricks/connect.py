@@ -72,7 +72,8 @@ class Connection:
         settings = self.settings.databricks
         name = environment or self.training
         own = settings.environments.get(name, DatabricksPlace())
-        return Place(name, self._host(own.host), own.catalog or name, settings.schema_name, settings.volume)
+        host, catalog = self._host(own.host), settings.catalog(name)
+        return Place(name, host, catalog, settings.schema_name, settings.volume)
 
     def client(self, environment: str | None = None) -> WorkspaceClient:
         """The client of an environment's workspace; the training one when it is None."""

@@ -18,7 +18,6 @@ from mlops.infra.options.unity_catalog import (
     UnityCatalogProps,
 )
 from mlops.infra.trust import federations
-from mlops.spec.settings import DatabricksPlace
 from mlops.spec.unity import CAPTURES, MONITORS, TAKES, WORKS
 
 
@@ -46,7 +45,6 @@ def add_unity_catalog(
     if env.network:
         after += env.network.reach_catalog(account, wanted.dfs_zone)
     settings = env.stack.settings.databricks
-    place = settings.environments.get(env.stack.name, DatabricksPlace())
     catalog = UnityCatalog(
         "unity-catalog",
         UnityCatalogProps(
@@ -56,7 +54,7 @@ def add_unity_catalog(
             host=made.host,
             connector_id=made.connector.id,
             url=files.url,
-            catalog=place.catalog or env.stack.name,
+            catalog=settings.catalog(env.stack.name),
             schema=settings.schema_name,
             volume=settings.volume,
             principals=_principals(env, wanted),
