@@ -13,7 +13,7 @@ import sys
 import tempfile
 import warnings
 from base64 import b64encode
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -58,6 +58,10 @@ class Case:
 
     def __str__(self) -> str:
         return f"{self.task}-{self.model}-{self.preparation}"
+
+
+Trial = Callable[[Case, Path], tuple[str, str]]
+"""Saves, loads and asks a case, in a folder; how it ended, and why."""
 
 
 def frame(seed: int = 0) -> pd.DataFrame:
@@ -493,14 +497,25 @@ def _column(name: str, values: Any) -> Any:
     return pd.Series([np.nan if v is None and name == "gap" else v for v in values]).astype(kinds[name])
 
 
-def main() -> int:
+def ended(trial: Trial, case: Case, folder: Path) -> str:
+    """How one case ended: answered as trained, or refused with a sentence."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        end, why = trial(case, folder)
+    assert end != "different", f"{case}: {why}"
+    assert end == "graph" or why, f"{case} is {end} without a word"
+    return end
+
+
+def table(matrix: Iterable[Case], trial: Trial) -> int:
+    """A line a case; 1 when any answers otherwise or ends in an error of its own."""
     logging.disable(logging.WARNING)
     warnings.simplefilter("ignore")
     bad = 0
-    for case in cases():
+    for case in matrix:
         with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
             try:
-                end, why = tried(case, Path(folder) / "model")
+                end, why = trial(case, Path(folder) / "model")
             except Exception as error:  # noqa: BLE001 - the table goes on, and says so
                 end, why = "crashed", repr(error)[:400]
         bad += end in ("different", "crashed")
@@ -510,4 +525,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(table(cases(), tried))

@@ -6,10 +6,7 @@ The table of all of them: `python -m tests.unit.steps.several`.
 
 from __future__ import annotations
 
-import logging
 import sys
-import tempfile
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,7 +20,16 @@ from mlops.spec.digest import tree_digest
 from mlops.spec.schema import Task
 from mlops.steps import artifact
 from mlops.steps.estimators import fit, usable
-from tests.unit.steps.compound import NULLABLE, Case, different, frame, labels, preparations, prepared
+from tests.unit.steps.compound import (
+    NULLABLE,
+    Case,
+    different,
+    frame,
+    labels,
+    preparations,
+    prepared,
+    table,
+)
 from tests.unit.steps.toy import Toy, toy_of
 
 LABELS = ("dark", "rich", "strong")
@@ -151,21 +157,5 @@ def _asked(model: Any, task: Task, seen: pd.DataFrame) -> Any:
     return np.stack([one[:, -1] for one in told], axis=1) if isinstance(told, list) else told
 
 
-def main() -> int:
-    logging.disable(logging.WARNING)
-    warnings.simplefilter("ignore")
-    bad = 0
-    for case in cases():
-        with tempfile.TemporaryDirectory() as folder, np.errstate(all="ignore"):
-            try:
-                end, why = tried(case, Path(folder) / "model")
-            except Exception as error:  # noqa: BLE001 - the table goes on, and says so
-                end, why = "crashed", repr(error)[:400]
-        bad += end in ("different", "crashed")
-        sys.stdout.write(f"{end:9} {case}: {' '.join(why.split())}\n")
-        sys.stdout.flush()
-    return bool(bad)
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(table(cases(), tried))
