@@ -60,7 +60,7 @@ clean: ## Stop the demo's endpoints and remove what it made
 	@test ! -x $(BIN)/mlops || $(BIN)/mlops demo --clean
 
 test-unit: setup ## Run the tests that need no other process, on two cores
-	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow" -n 2 --dist loadgroup
+	@$(BIN)/pytest tests/unit packages/*/tests/unit -m "not slow" -n 2 --dist loadfile --no-loadscope-reorder
 
 mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main, or all modules that decide
 	@PYTHONPATH=packages/maker $(BIN)/python -m tests.mutation $(MODULE) $(if $(SINCE),--since $(SINCE))
@@ -68,7 +68,7 @@ mutants: setup ## Find wrong edits that no test notices: MODULE=path, SINCE=main
 
 ##@ Test and lint
 test: setup ## Run all tests but the slow ones
-	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadgroup
+	@$(BIN)/pytest -m "not slow" -n $(JOBS) --dist loadfile --no-loadscope-reorder
 
 test-slow: setup ## Run the slow tests too
 	@$(BIN)/pytest

@@ -38,11 +38,9 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """For `pytest -n`: a file stays on one worker, and so does the one lifecycle that two files tell."""
-    for item in items:
-        chapter = item.path.parent.name == "e2e" and "trained" in getattr(item, "fixturenames", ())
-        shared = "lifecycle" if chapter else str(item.path)
-        item.add_marker(pytest.mark.xdist_group(shared))
+    """The files that take minutes begin first, so that the workers of `pytest -n` end together."""
+    rooms = {"e2e": 0, "unit": 2}
+    items.sort(key=lambda item: rooms.get(item.path.parent.name, 1))
 
 
 @pytest.fixture(scope="session")
