@@ -25,9 +25,10 @@ _FOREIGN = {"fc-list", "uname"}
 # Typer would read the annotations of all verbs anew for each call of a test: fifty milliseconds.
 typer.testing._get_command = functools.cache(typer.testing._get_command)
 
-# How long an example takes says how busy the machine is.
-hypothesis.settings.register_profile("tests", deadline=None)
-hypothesis.settings.register_profile("thorough", hypothesis.settings.get_profile("tests"), max_examples=1000)
+# How long an example takes says how busy the machine is. The same examples in each run: who changes a line
+# learns of that line, and the slow tests look for new ones.
+hypothesis.settings.register_profile("tests", deadline=None, derandomize=True)
+hypothesis.settings.register_profile("thorough", deadline=None, max_examples=1000)
 hypothesis.settings.load_profile("tests")
 
 _done: list[str] = []
