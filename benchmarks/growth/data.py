@@ -40,9 +40,9 @@ def intervals(rows: int) -> None:
     """Ten metrics of a binary model with their intervals, as the step `evaluate` asks for them."""
     import numpy as np
 
+    from mlops.metrics.intervals import intervals as of
+    from mlops.metrics.scores import Scores
     from mlops.steps.evaluate import CONFIDENCE, RESAMPLES, SEED
-    from mlops.steps.metrics import Scores
-    from mlops.steps.metrics import intervals as of
 
     generator = np.random.default_rng(0)
     prediction = generator.beta(1, 3, rows)

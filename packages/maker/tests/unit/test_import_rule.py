@@ -33,6 +33,7 @@ LAYERS: list[set[str]] = [
     {"lifecycle", "testing"},
     {"targets", "forge"},
     {"pipeline", "steps"},
+    {"metrics"},
     {"tracking"},
     {"serving", "monitoring", "events", "profile", "lint", "infra"},
     {"usecase", "columns", "forecasting", "networks", "pictures", "pretrained"},

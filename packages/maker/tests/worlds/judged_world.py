@@ -15,10 +15,11 @@ import pandas as pd
 from mlops.lifecycle.propose.release import release
 from mlops.lifecycle.train import evidence
 from mlops.lifecycle.train.evidence import gate
+from mlops.metrics.intervals import intervals
+from mlops.metrics.scores import Scores
 from mlops.serving.score.core import Scorer, read_schema
 from mlops.spec.digest import tree_digest
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import Scores, intervals
 from mlops.targets.local.registry import LocalRegistry, local_tracker
 
 POLICY = """\

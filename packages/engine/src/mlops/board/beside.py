@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from markupsafe import Markup
 
     from mlops.lifecycle.train.compare import Comparison
-    from mlops.steps.metrics import Scores
+    from mlops.metrics.scores import Scores
 
 Array = np.ndarray[Any, np.dtype[Any]]
 KINDS = ("good", "other")

@@ -21,6 +21,8 @@ from yamllint.config import YamlLintConfig
 
 from mlops.errors import InvalidInput
 from mlops.lifecycle.desired import environments as environment
+from mlops.metrics.scores import Scores
+from mlops.metrics.truth import encode_truth
 from mlops.scaffold import kinds
 from mlops.scaffold.new_model import new_model
 from mlops.serving.formats import FORMATS
@@ -32,7 +34,6 @@ from mlops.steps import artifact
 from mlops.steps.about import about
 from mlops.steps.asked import sides_of
 from mlops.steps.estimators import fit
-from mlops.steps.metrics import Scores, encode_truth
 
 ROOT = Path(__file__).parents[5]
 ELSEWHERE = {

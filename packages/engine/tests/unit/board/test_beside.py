@@ -15,8 +15,8 @@ from mlops.board.beside import Plot, page, plots
 from mlops.lifecycle.train.compare import Comparison, MetricRow
 from mlops.lifecycle.train.runs import Made
 from mlops.lifecycle.train.source import CodeDiff
+from mlops.metrics.scores import Scores
 from mlops.spec.gates import Interval
-from mlops.steps.metrics import Scores
 from mlops.targets.base import TrainingRun
 
 ROWS = 400

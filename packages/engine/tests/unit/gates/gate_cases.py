@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 
 from mlops.lifecycle.decide.gates import Evidence, decide
+from mlops.metrics.intervals import intervals
+from mlops.metrics.scores import About, Scores
 from mlops.spec.evaluation import Evaluation
 from mlops.spec.gatepolicy import GatePolicy
 from mlops.spec.gates import GateResult
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import About, Scores, intervals
 
 ROWS = 600
 

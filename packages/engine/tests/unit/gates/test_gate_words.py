@@ -24,8 +24,8 @@ from gate_cases import (
 )
 
 from mlops.lifecycle.decide import gates
+from mlops.metrics.scores import About
 from mlops.spec.gates import GateResult
-from mlops.steps.metrics import About
 
 INF, NAN = float("inf"), float("nan")
 

@@ -23,6 +23,7 @@ from sklearn.preprocessing import OneHotEncoder
 from mlops.errors import InvalidInput
 from mlops.forecasting import BASELINE, Forecast
 from mlops.lifecycle.decide.gates import Evidence, decide
+from mlops.metrics.truth import encode_truth
 from mlops.serving.score import core
 from mlops.spec.gatepolicy import GatePolicy
 from mlops.spec.schema import ModelSchema, Task
@@ -30,7 +31,6 @@ from mlops.spec.window import Window
 from mlops.steps import adopted, artifact, dataset, evaluate, profile
 from mlops.steps.about import about, main_metric
 from mlops.steps.estimators import fit, usable
-from mlops.steps.metrics import encode_truth
 
 
 class Case:

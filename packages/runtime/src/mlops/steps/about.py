@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import InvalidInput
+from mlops.metrics.scores import About
 from mlops.spec.metrics import MAIN
-from mlops.steps.metrics import About
 from mlops.usecase import Compares, Forecasts, Groups, Judges
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.errors import InvalidInput
+from mlops.metrics.truth import indicators, labels_of, several
 from mlops.spec.parts import final
 from mlops.spec.tasks import is_values
-from mlops.steps.metrics import indicators, labels_of, several
 from mlops.usecase import Groups, Outputs, Weighs
 
 if TYPE_CHECKING:

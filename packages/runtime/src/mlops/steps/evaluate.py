@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mlops.metrics.scores import Scores
     from mlops.serving.score.core import Scorer
     from mlops.spec.gates import Interval
-    from mlops.steps.metrics import Scores
     from mlops.steps.stored import Rows
     from mlops.usecase import UseCase
 
@@ -69,9 +69,9 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
     `digest` as in `mlops.serving.score.core.load`, which raises when the model cannot be loaded. Raises
     `InvalidInput` when the rows lack a column, or no metric is defined on them.
     """
+    from mlops.metrics.scores import Scores
     from mlops.steps import _plots
     from mlops.steps.about import about, named
-    from mlops.steps.metrics import Scores
     from mlops.steps.opened import opened
     from mlops.steps.stored import Stored, joined
 
@@ -95,7 +95,7 @@ def report(usecase: UseCase, model: Path, test: Path, to: Path, digest: str | No
 
 def truth_of(scorer: Scorer, rows: Rows, target: str) -> np.ndarray[Any, Any]:
     """The labels, encoded. Raises `InvalidInput`."""
-    from mlops.steps.metrics import encode_truth
+    from mlops.metrics.truth import encode_truth
     from mlops.steps.stored import joined
 
     if scorer.schema.task != "custom":  # whose labels may be of any shape, in each batch another
@@ -109,10 +109,10 @@ def truth_of(scorer: Scorer, rows: Rows, target: str) -> np.ndarray[Any, Any]:
 
 def intervals_of(usecase: UseCase, scores: Scores) -> tuple[dict[str, Interval], list[str]]:
     """Every metric that is defined, with its interval, and a sentence for each that is not."""
-    from mlops.steps import metrics
+    from mlops.metrics import intervals as of
 
     undefined: list[str] = []
-    intervals = metrics.intervals(
+    intervals = of.intervals(
         scores,
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
@@ -221,7 +221,7 @@ def _parity(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores: 
 def _labels(scores: Scores, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     import numpy as np
 
-    from mlops.steps.metrics import DEFAULT_THRESHOLD
+    from mlops.metrics.scores import DEFAULT_THRESHOLD
 
     if is_values(scores.task):
         return np.zeros(len(prediction))
@@ -236,7 +236,7 @@ def _labels(scores: Scores, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any,
 def _calibration(scores: Scores) -> list[CalibrationBin]:
     import numpy as np
 
-    from mlops.steps.metrics import BINS
+    from mlops.metrics.standard import BINS
 
     which = np.clip((scores.prediction * BINS).astype(int), 0, BINS - 1)
     return [

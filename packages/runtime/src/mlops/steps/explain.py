@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
 
+    from mlops.metrics.scores import About
     from mlops.serving.score.core import Scorer
     from mlops.spec.gatepolicy import Direction
-    from mlops.steps.metrics import About
 
 EXPLANATION = "explanation"
 """Run artifacts: the folder of this step."""
@@ -41,9 +41,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _explain(given: argparse.Namespace) -> None:
     from mlops import tracking
+    from mlops.metrics.truth import encode_truth
     from mlops.steps import _plots
     from mlops.steps.about import about, main_metric, named
-    from mlops.steps.metrics import encode_truth
     from mlops.steps.opened import opened
     from mlops.steps.stored import Stored, taken
     from mlops.usecase import load_usecase
@@ -110,8 +110,8 @@ def importance(
     """
     import numpy as np
 
+    from mlops.metrics.scores import NOTHING, Scores
     from mlops.spec.metrics import MAIN
-    from mlops.steps.metrics import NOTHING, Scores
 
     metric, direction = by or MAIN[scorer.schema.task]
     sign = 1.0 if direction == "higher" else -1.0

@@ -129,7 +129,7 @@ def score(
     """The metric as the step `evaluate` computes it."""
     import numpy as np
 
-    from mlops.steps.metrics import Scores
+    from mlops.metrics.scores import Scores
 
     if usecase.task == "regression":
         return Scores(usecase.task, truth.to_numpy(), estimator.predict(inputs)).value(metric)

@@ -13,16 +13,12 @@ from hypothesis import strategies as st
 from sklearn import metrics as reference
 
 from mlops.errors import InvalidInput
+from mlops.metrics.intervals import interval_of, intervals, paired_differences
+from mlops.metrics.resampling import resamples_of
+from mlops.metrics.scores import Scores
+from mlops.metrics.truth import encode_truth
+from mlops.spec.metrics import METRICS
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import (
-    METRICS,
-    Scores,
-    encode_truth,
-    interval_of,
-    intervals,
-    paired_differences,
-    resamples_of,
-)
 
 
 def binary(seed: int, rows: int = 300, digits: int = 2):

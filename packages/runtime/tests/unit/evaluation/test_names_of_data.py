@@ -19,9 +19,11 @@ from mlflow.utils.validation import _validate_metric_name, _validate_param_name
 
 from mlops import tracking
 from mlops.errors import InvalidInput
+from mlops.metrics.intervals import intervals
+from mlops.metrics.scores import Scores
+from mlops.metrics.truth import encode_truth
 from mlops.spec.schema import Column, ModelSchema
 from mlops.steps import _plots
-from mlops.steps.metrics import Scores, encode_truth, intervals
 from mlops.usecase import place_of
 
 CUSTOM = ModelSchema(model="kinds", task="custom", columns=[Column(name="x", type="number")])

@@ -8,10 +8,11 @@ import math
 import numpy as np
 import pytest
 
+from mlops.metrics import resampling
+from mlops.metrics.intervals import intervals, paired_differences, paired_intervals
+from mlops.metrics.resampling import Cells, draws
+from mlops.metrics.scores import About, Scores
 from mlops.spec.metrics import METRICS
-from mlops.steps import resampling
-from mlops.steps.metrics import About, Scores, intervals, paired_differences, paired_intervals
-from mlops.steps.resampling import Cells, draws
 
 ROWS = 5000
 

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mlops.lifecycle.decide.signature import breaking_changes
+from mlops.metrics.intervals import paired_differences
+from mlops.metrics.scores import NOTHING, About, Scores
 from mlops.spec.evaluation import Evaluation
 from mlops.spec.gatepolicy import ChampionGate, Direction, GatePolicy, SliceGate
 from mlops.spec.gates import GateReport, GateResult, Interval, Verdict
 from mlops.spec.schema import ModelSchema
 from mlops.spec.tasks import is_values
-from mlops.steps.metrics import NOTHING, About, Scores, paired_differences
 
 if TYPE_CHECKING:
     Array = np.ndarray[Any, np.dtype[Any]]
@@ -32,7 +33,7 @@ class Evidence:
     version: int
     schema: ModelSchema
     truth: Array
-    """[n], encoded by `mlops.steps.metrics.encode_truth`; the champion's must be the candidate's."""
+    """[n], encoded by `mlops.metrics.truth.encode_truth`; the champion's must be the candidate's."""
     prediction: Array | None
     """[n] or [n, classes] from the scoring core; None when the model cannot score these rows."""
     slices: Mapping[str, Array] = field(default_factory=dict)

@@ -16,12 +16,13 @@ import numpy as np
 from mlops.errors import MlopsError
 from mlops.lifecycle.train.runs import Made, Way, direction, goodness
 from mlops.lifecycle.train.source import CodeDiff, code_diff
+from mlops.metrics.intervals import paired_intervals
+from mlops.metrics.scores import Scores
 from mlops.spec.evaluation import FILE, PREDICTIONS, read_evaluation
 from mlops.spec.gatepolicy import load_gates
 from mlops.spec.gates import Interval
 from mlops.spec.settings import load_settings
 from mlops.steps.about import about
-from mlops.steps.metrics import Scores, paired_intervals
 from mlops.targets.base import Registry
 from mlops.usecase import UseCase, load_usecase
 

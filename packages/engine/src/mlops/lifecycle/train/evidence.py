@@ -17,6 +17,7 @@ from mlops.lifecycle.decide.report import markdown
 from mlops.lifecycle.desired.proven import VERDICT, keep_released, live_version, recorded
 from mlops.lifecycle.desired.proven import stored_report as stored_report  # noqa: PLC0414 (asked of this room)
 from mlops.lifecycle.train import facts
+from mlops.metrics.truth import encode_truth
 from mlops.spec.admits import RICH
 from mlops.spec.digest import text_digest
 from mlops.spec.evaluation import FILE, Evaluation, read_evaluation
@@ -28,13 +29,12 @@ from mlops.spec.schema import ModelSchema
 from mlops.spec.settings import load_settings
 from mlops.steps import latency
 from mlops.steps.about import about, named
-from mlops.steps.metrics import encode_truth
 from mlops.targets.base import ModelVersion, Registry, Target
 from mlops.usecase import Judges, UseCase, load_usecase
 
 if TYPE_CHECKING:
+    from mlops.metrics.scores import About
     from mlops.serving.score.core import Cell, Row, Scorer
-    from mlops.steps.metrics import About
     from mlops.steps.stored import File
 
 GATE_TAG = "mlops.gate"

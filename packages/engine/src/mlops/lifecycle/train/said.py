@@ -131,9 +131,10 @@ def _metrics(
 ) -> tuple[dict[str, Interval], list[str]]:
     import numpy as np
 
+    from mlops.metrics.scores import Scores
+    from mlops.metrics.truth import encode_truth
     from mlops.steps.about import about
     from mlops.steps.evaluate import intervals_of
-    from mlops.steps.metrics import Scores, encode_truth
 
     names = [f"prediction_{label}" for label in schema.listed] or ["prediction"]
     try:

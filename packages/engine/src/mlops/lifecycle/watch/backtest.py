@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 from mlops.errors import InvalidInput
 from mlops.lifecycle.train.evidence import DIGEST_TAG
+from mlops.metrics.scores import Scores
+from mlops.metrics.truth import encode_truth
 from mlops.spec.settings import load_settings
 from mlops.spec.split import Part
 from mlops.spec.window import Window
 from mlops.steps.about import about
-from mlops.steps.metrics import Scores, encode_truth
 from mlops.steps.prep import parts
 from mlops.targets.base import ModelVersion, Target
 from mlops.targets.here import on_this_machine

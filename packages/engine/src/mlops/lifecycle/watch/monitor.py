@@ -16,6 +16,7 @@ from mlops.lifecycle.train.evidence import DIGEST_TAG, REPORT
 from mlops.lifecycle.watch import labels as known
 from mlops.lifecycle.watch.performance import judged_performance
 from mlops.lifecycle.watch.reference import most_important, reference_of
+from mlops.metrics.scores import Extra
 from mlops.monitoring import judge
 from mlops.monitoring.distance import CORRECTIONS
 from mlops.monitoring.profile import Profile
@@ -27,7 +28,6 @@ from mlops.spec.gatepolicy import load_gates
 from mlops.spec.monitoring import MonitoringPolicy, MonitorReport, Outcome, Signal, TimeSpan
 from mlops.spec.schema import ModelSchema
 from mlops.spec.settings import load_settings
-from mlops.steps.metrics import Extra
 from mlops.targets.base import ModelVersion, Observations, Record, Registry, Target
 from mlops.usecase import load_usecase
 

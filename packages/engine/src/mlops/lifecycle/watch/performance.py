@@ -10,6 +10,9 @@ import numpy as np
 
 from mlops.errors import InvalidInput
 from mlops.lifecycle.watch import labels as known
+from mlops.metrics.intervals import interval_of
+from mlops.metrics.scores import About, Extra, Scores
+from mlops.metrics.truth import encode_truth
 from mlops.monitoring import judge
 from mlops.monitoring.scan import PREDICTED, REQUEST, ROW, TIME, Scanned
 from mlops.spec.evaluation import Evaluation
@@ -17,7 +20,6 @@ from mlops.spec.gates import Interval
 from mlops.spec.metrics import METRICS
 from mlops.spec.monitoring import MonitoringPolicy, PerformanceLimit, Signal, SliceLimit
 from mlops.spec.schema import ModelSchema
-from mlops.steps.metrics import About, Extra, Scores, encode_truth, interval_of
 
 if TYPE_CHECKING:
     import pandas as pd
