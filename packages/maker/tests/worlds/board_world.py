@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from html.parser import HTMLParser
+from pathlib import Path
 
 from mlops.board.facts import (
     BoardFacts,
@@ -293,3 +295,29 @@ def board(text: str = "Promote freight 2 to prod", links: Links = LINKS) -> Boar
     )
     asked = PullRequest(15, "promote/prod/freight", "main", text, "open", "d" * 40, "")
     return BoardFacts("contoso-freight", "azure", "c" * 40, links, (other, model), (asked,))
+
+
+CSS = (Path(__file__).parents[4] / "packages/engine/src/mlops/board/static/board.css").read_text()
+
+
+class Page(HTMLParser):
+    """What a browser would see: tags with attributes, ids, links, and text."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join(" ".join(self.words).split())
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attrs for name, attrs in self.tags if name == tag]

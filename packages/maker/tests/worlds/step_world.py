@@ -60,6 +60,11 @@ class World:
             selection=selection,
         )
 
+    @property
+    def states(self) -> dict[str, str]:
+        """The last state of each step."""
+        return {event.step: event.state for event in self.events}
+
     def said(self, text: str, step: str = "one.o", **inputs: str) -> str:
         """What the file `a` of an output holds after the run."""
         return (self.run(text, **inputs).outputs[step] / "a").read_text(encoding="utf-8")
