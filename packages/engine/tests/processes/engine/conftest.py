@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from check_world import built, two
 from git_world import GitWorld
 
 from tests.unit.engine.conftest import artifact
 
-__all__ = ["artifact", "repository"]
+__all__ = ["artifact", "built", "repository", "two"]
 
 
 @pytest.fixture
