@@ -1,4 +1,4 @@
-"""A release counts when the lifecycle made it: check, promote and apply refuse what somebody wrote by hand."""
+"""A release counts when the lifecycle made it: check, promote and apply refuse one written by hand."""
 
 from __future__ import annotations
 

@@ -40,7 +40,8 @@ def main() -> int:
             # Checked here and not when the server loads: a refused model must end the container at once.
             log.critical("%s", error)
             return error.exit_code
-        return server.main(["--state", folder, "--host", host])
+        # Who probes and routes knows this port only.
+        return server.main(["--state", folder, "--host", host, "--keep-port"])
 
 
 def _state() -> ServerState:
@@ -64,10 +65,16 @@ def _state() -> ServerState:
     return ServerState(
         environment=os.environ.get("MLOPS_ENVIRONMENT", "container"),
         model=os.environ.get("MLOPS_MODEL", "model"),
-        port=int(os.environ.get("MLOPS_PORT", str(PORT))),
+        port=_port(os.environ.get("MLOPS_PORT") or str(PORT)),
         deployments=[deployment],
         capture=settings_from(),
     )
+
+
+def _port(text: str) -> int:
+    if not (text.isascii() and text.isdecimal() and 0 < int(text) < 65536):
+        raise InvalidInput(f"MLOPS_PORT is {text!r}; it is a number between 1 and 65535")
+    return int(text)
 
 
 if __name__ == "__main__":

@@ -53,6 +53,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--answer-seconds", type=float, default=ANSWER_SECONDS, help="deadline for taking an answer"
     )
+    parser.add_argument(
+        "--keep-port", action="store_true", help="end where another process has the port; choose no other"
+    )
     options = parser.parse_args(argv)
     GuardedProtocol.header_seconds = options.header_seconds
     GuardedProtocol.body_seconds = options.body_seconds
@@ -63,16 +66,16 @@ def main(argv: Sequence[str] | None = None) -> int:
             state = read_state(options.state)
             if state is None:
                 raise InvalidInput(f"{options.state} holds no endpoint")
-            _serve(options.state, lock, state, options.host, options.notice)
+            sock, state = _bind(options.state, state, options.host, keep=options.keep_port)
+            _serve(options.state, lock, state, sock, options.notice)
     except MlopsError as error:
         log.critical("%s", error)
         return error.exit_code
     return 0
 
 
-def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: float) -> None:
+def _serve(folder: Path, lock: Lock, state: ServerState, sock: socket.socket, notice: float) -> None:
     limits = Limits()
-    sock, state = _bind(folder, state, host)
     lock.announce(state.port)
     router = Router(folder, state, limits)
     app = App(router, read_keys(folder), limits, open_capture(folder / FOLDER, state.capture))
@@ -104,6 +107,7 @@ def _serve(folder: Path, lock: Lock, state: ServerState, host: str, notice: floa
 
     import uvloop
 
+    host = sock.getsockname()[0]
     log.info("serving %s in %s on http://%s:%d", state.model, state.environment, host, state.port)
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(run())
@@ -123,15 +127,20 @@ def _rekey(folder: Path, app: App) -> None:
         log.info("the keys were read again")
 
 
-def _bind(folder: Path, state: ServerState, host: str) -> tuple[socket.socket, ServerState]:
-    """A bound socket on the persisted port, or on a new one when another process has taken it."""
-    for port in dict.fromkeys((state.port, 0)):
+def _bind(folder: Path, state: ServerState, host: str, *, keep: bool) -> tuple[socket.socket, ServerState]:
+    """A bound socket on the persisted port; where another process has that one, on a new one, or none."""
+    for port in (state.port,) if keep else dict.fromkeys((state.port, 0)):
         sock = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             sock.bind((host, port))
         except OSError as error:
             sock.close()
+            if keep:
+                raise TargetError(
+                    f"port {port} of {host} can't be had ({error.strerror}); end what listens there, or set "
+                    "MLOPS_PORT to another"
+                ) from None
             log.warning("port %d of %s is not free (%s); choosing another", port, host, error.strerror)
             continue
         chosen = state.model_copy(update={"port": sock.getsockname()[1]})
