@@ -49,14 +49,36 @@ def line_of(nodeid: str) -> str:
     return nodeid.replace("\t", " ").replace("\n", " ")
 
 
+_FEW = 2
+"""Test files of the first look: most edits are noticed by what noticed the last ones."""
+
+
 def run_imported_anew(
-    place: Place, tests: Sequence[str], edit: Edit, seconds: Mapping[str, float], noticed: Noticed
+    place: Place,
+    tests: Sequence[str],
+    edit: Edit,
+    likely: Sequence[str],
+    noticed: Noticed,
 ) -> int:
+    """Files that noticed the last edits, then those that run the module, then all the others; the exit code
+    of the first look that fails. To collect a folder takes longer than most edits live."""
     sys.meta_path.insert(0, _Exchanged(place, edit.source))
-    paths = [str(place.root / test) for test in tests]
+    files = [str(f.relative_to(place.root)) for t in tests for f in _files(place.root / t)]
+    last = [f for f in dict.fromkeys(name.partition("::")[0] for name in noticed.names) if f in files]
+    order = list(dict.fromkeys([*last[:_FEW], *(f for f in likely if f in files), *files]))
+    looks = [order[:_FEW], order[_FEW : 3 * _FEW], order[3 * _FEW :]]
     # That plugin collects all garbage at the end, which takes longer than most runs.
     plain = [*options(place.root), "-p", "no:unraisableexception"]
-    return int(pytest.main([*plain, *paths], plugins=[_Likeliest(seconds, noticed)]))
+    for look in looks:
+        paths = [str(place.root / file) for file in look]
+        code = int(pytest.main([*plain, *paths], plugins=[_Likeliest(noticed)])) if paths else 0
+        if code not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED):
+            return code
+    return 0
+
+
+def _files(path: Path) -> list[Path]:
+    return sorted(path.rglob("test_*.py")) if path.is_dir() else [path]
 
 
 class Noticed:
@@ -64,8 +86,9 @@ class Noticed:
 
     _LONGEST = 4000
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: Mapping[str, float]) -> None:
         self.names: list[str] = []
+        self.seconds = seconds
         self._last = mmap.mmap(-1, self._LONGEST)
 
     def leave(self, name: str) -> None:
@@ -84,15 +107,15 @@ class Noticed:
 class _Likeliest:
     """What noticed another edit first, then the shortest: most edits are noticed by one of these."""
 
-    def __init__(self, seconds: Mapping[str, float], noticed: Noticed) -> None:
-        self.seconds, self.noticed = seconds, noticed
+    def __init__(self, noticed: Noticed) -> None:
+        self.noticed = noticed
         self.place = {name: number for number, name in enumerate(noticed.names)}
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         names = {item: line_of(item.nodeid) for item in items}
         last = len(self.place)
-        items.sort(key=lambda i: (self.place.get(names[i], last), self.seconds.get(names[i], 0.0)))
+        items.sort(key=lambda i: (self.place.get(names[i], last), self.noticed.seconds.get(names[i], 0.0)))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed:

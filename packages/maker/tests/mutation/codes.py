@@ -25,6 +25,12 @@ def tops(file: Path) -> dict[int, str]:
     return found
 
 
+def lines_of(file: Path) -> set[int]:
+    """Lines that do something when they are run."""
+    whole = compile(file.read_text("utf-8"), str(file), "exec", dont_inherit=True)
+    return {line for code in (whole, *_codes(whole)) for _, _, line in code.co_lines() if line}
+
+
 def _inner(code: CodeType) -> Iterator[CodeType]:
     return (constant for constant in code.co_consts if isinstance(constant, CodeType))
 

@@ -48,6 +48,8 @@ class Edit:
     """The whole file with the edit."""
     key: str
     """Names the edit as long as its function stays as it is, wherever in the file."""
+    lines: range
+    """Of the statement that it changes: a test that runs none of them can't notice it."""
 
 
 def _drop_operand(node: cst.BooleanOperation) -> Iterable[cst.BaseExpression]:
@@ -150,9 +152,10 @@ def edits(source: str) -> Iterator[Edit]:
     finder = _Finder()
     wrapper.visit(finder)
     spans = wrapper.resolve(WhitespaceInclusivePositionProvider)
+    places = wrapper.resolve(PositionProvider)
     lines = source.splitlines(keepends=True)
     seen: set[str] = {source}
-    for line, top, function, old, new in finder.found:
+    for line, top, function, old, new, statement in finder.found:
         span = spans[old]
         first, last = span.start.line - 1, span.end.line
         after = lines[last - 1][span.end.column :]
@@ -167,7 +170,13 @@ def edits(source: str) -> Iterator[Edit]:
         of = "".join(lines[outer.start : outer.stop]) if top is not None else source
         parts = (function, of, str(first - outer.start), diff)
         key = hashlib.sha256("\0".join(parts).encode()).hexdigest()[:20]
-        yield Edit(function, line, diff, text, key)
+        at = places[top if top is not None and _whole(old) else statement]
+        yield Edit(function, line, diff, text, key, range(at.start.line, at.end.line + 1))
+
+
+def _whole(old: cst.CSTNode) -> bool:
+    """Without its last `yield` a function is no generator, whatever of it is run."""
+    return bool(m.findall(old, m.Yield()))
 
 
 def _is_python(text: str) -> bool:
@@ -188,7 +197,8 @@ class _Finder(cst.CSTVisitor):
     METADATA_DEPENDENCIES = (PositionProvider, ParentNodeProvider)
 
     def __init__(self) -> None:
-        self.found: list[tuple[int, cst.FunctionDef | None, str, cst.CSTNode, cst.CSTNode]] = []
+        self.found: list[tuple[int, cst.FunctionDef | None, str, cst.CSTNode, cst.CSTNode, cst.CSTNode]] = []
+        self._statements: list[cst.CSTNode] = []
         self._names: list[str] = []
         self._top: cst.FunctionDef | None = None
         self._outer = ""
@@ -197,6 +207,8 @@ class _Finder(cst.CSTVisitor):
     def on_visit(self, node: cst.CSTNode) -> bool:
         if isinstance(node, cst.ClassDef | cst.FunctionDef):
             self._names.append(node.name.value)
+        if isinstance(node, cst.SimpleStatementLine):
+            self._statements.append(node)
         if isinstance(node, cst.FunctionDef):
             return True
         if isinstance(node, cst.IndentedBlock) and self._is_function(node):
@@ -216,7 +228,9 @@ class _Finder(cst.CSTVisitor):
     def _add(self, old: cst.CSTNode, changed: Iterable[cst.CSTNode]) -> None:
         line = self.get_metadata(PositionProvider, old).start.line
         where = (line, self._top, self._outer) if self._in_body else (line, None, MODULE_LEVEL)
-        self.found += [(*where, old, new) for new in changed]
+        # In the head of an `if` or a `for` the expression itself is what is run.
+        statement = self._statements[-1] if self._statements else old
+        self.found += [(*where, old, new, statement) for new in changed]
 
     def on_leave(self, original_node: cst.CSTNode) -> None:
         if isinstance(original_node, cst.IndentedBlock) and self._is_function(original_node):
@@ -224,6 +238,8 @@ class _Finder(cst.CSTVisitor):
             self._top = self._top if self._in_body else None
         if isinstance(original_node, cst.ClassDef | cst.FunctionDef):
             self._names.pop()
+        if isinstance(original_node, cst.SimpleStatementLine):
+            self._statements.pop()
 
     def _is_function(self, node: cst.CSTNode) -> bool:
         return isinstance(self.get_metadata(ParentNodeProvider, node, None), cst.FunctionDef)

@@ -1,4 +1,4 @@
-"""Which functions each test reaches, and how long it takes, measured in forks.
+"""Which lines each test runs, and how long it takes, measured in forks.
 
 A test that takes longer than it may is not interrupted: what it left half done, a module half imported above
 all, would fail the tests after it. Its fork ends, and another one goes on with the next test.
@@ -13,18 +13,16 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TextIO
 
 import pytest
 
 from tests.mutation.anew import line_of
-from tests.mutation.reach import Reached, Watch
+from tests.mutation.reach import Reached, Watch, bits
 
 _IMPORT = "import"
-Tops = dict[str, dict[int, str]]
-"""The functions of each file by their first lines."""
 
 
 class Outcome:
@@ -45,7 +43,7 @@ def foreign(root: Path) -> set[str]:
 
 
 def measured(
-    items: Sequence[pytest.Item], root: Path, tops: Tops, longest: float, imported: set[str]
+    items: Sequence[pytest.Item], root: Path, files: Collection[str], longest: float, imported: set[str]
 ) -> Iterator[tuple[str, Reached | None]]:
     """Each test, None for one that fails, infinite seconds for one that takes more than `longest` of them.
 
@@ -55,26 +53,26 @@ def measured(
     done = 0
     while done < len(items):
         before = done
-        for line in _fork(items[done:], root, tops, longest):
+        for line in _fork(items[done:], root, files, longest):
             name, *rest = line.rstrip("\n").split("\t")
             if name == _IMPORT:
                 imported.add(rest[0])
                 import_quietly(rest[0])  # here, or each fork from now on would take its time for it
                 continue
             done += 1
-            taken, outcome, functions = rest
-            yield name, Reached(float(taken), json.loads(functions)) if outcome == "passed" else None
+            taken, outcome, lines = rest
+            yield name, Reached(float(taken), json.loads(lines)) if outcome == "passed" else None
         if done == before:
             return
 
 
-def _fork(items: Sequence[pytest.Item], root: Path, tops: Tops, longest: float) -> Iterator[str]:
+def _fork(items: Sequence[pytest.Item], root: Path, files: Collection[str], longest: float) -> Iterator[str]:
     reading, writing = os.pipe()
     if (pid := os.fork()) == 0:
         os.close(reading)
         try:
             with os.fdopen(writing, "w", buffering=1) as out:
-                _Session(root, tops, out, longest).run(items)
+                _Session(root, files, out, longest).run(items)
         finally:
             os._exit(0)
     os.close(writing)
@@ -94,17 +92,17 @@ def import_quietly(name: str) -> None:
 class _Session:
     """Runs tests one after the other, in the fork that this is."""
 
-    def __init__(self, root: Path, tops: Tops, out: TextIO, longest: float) -> None:
+    def __init__(self, root: Path, files: Collection[str], out: TextIO, longest: float) -> None:
         self._root, self._out, self._longest = root, out, longest
-        self._watch, self._outcome = Watch(tops), Outcome()
-        self._fixtures = _Fixtures(self._watch.names)
-        self._found: list[tuple[pytest.Item, float, str, set[tuple[str, str]]]] = []
+        self._watch, self._outcome = Watch(files), Outcome()
+        self._fixtures = _Fixtures(self._watch.lines)
+        self._found: list[tuple[pytest.Item, float, str, set[tuple[str, int]]]] = []
 
     def run(self, items: Sequence[pytest.Item]) -> None:
         for plugin in (self._outcome, self._fixtures):
             items[0].config.pluginmanager.register(plugin)
         for item, following in zip(items, [*items[1:], None], strict=True):
-            self._watch.names.clear()
+            self._watch.lines.clear()
             start = time.process_time()
             self._limit(item)
             sys.settrace(self._watch)
@@ -112,7 +110,7 @@ class _Session:
             sys.settrace(None)
             signal.setitimer(signal.ITIMER_PROF, 0)
             state = "failed" if self._outcome.failed else "passed"
-            self._found.append((item, time.process_time() - start, state, set(self._watch.names)))
+            self._found.append((item, time.process_time() - start, state, set(self._watch.lines)))
         self._tell()
 
     def _limit(self, item: pytest.Item) -> None:
@@ -122,7 +120,7 @@ class _Session:
 
         def end(*_: object) -> None:
             sys.settrace(None)
-            self._found.append((item, math.inf, "passed", set(self._watch.names)))
+            self._found.append((item, math.inf, "passed", set(self._watch.lines)))
             self._tell()
             self._out.flush()
             os._exit(0)
@@ -135,27 +133,28 @@ class _Session:
             print(f"{_IMPORT}\t{name}", file=self._out)
         for item, taken, state, own in self._found:
             shared = (self._fixtures.reached.get(name, set()) for name in getattr(item, "fixturenames", ()))
-            functions: dict[str, list[str]] = {}
-            for file, name in sorted(own.union(*shared)):
-                functions.setdefault(str(Path(file).relative_to(self._root)), []).append(name)
-            told = [line_of(item.nodeid), f"{taken:.4f}", state, json.dumps(functions)]
+            by_file: dict[str, list[int]] = {}
+            for file, line in own.union(*shared):
+                by_file.setdefault(str(Path(file).relative_to(self._root)), []).append(line)
+            lines = {file: bits(numbers) for file, numbers in by_file.items()}
+            told = [line_of(item.nodeid), f"{taken:.4f}", state, json.dumps(lines)]
             print("\t".join(told), file=self._out)
 
 
 class _Fixtures:
     """What fixtures reach that several tests share: only the first of these tests is seen to call it."""
 
-    def __init__(self, names: set[tuple[str, str]]) -> None:
-        self._names = names
-        self.reached: dict[str, set[tuple[str, str]]] = {}
+    def __init__(self, lines: set[tuple[str, int]]) -> None:
+        self._lines = lines
+        self.reached: dict[str, set[tuple[str, int]]] = {}
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(self, fixturedef: Any) -> Generator[None, object, object]:
-        before = set(self._names)
-        self._names.clear()
+        before = set(self._lines)
+        self._lines.clear()
         try:
             return (yield)
         finally:
             if fixturedef.scope != "function":
-                self.reached.setdefault(fixturedef.argname, set()).update(self._names)
-            self._names.update(before)
+                self.reached.setdefault(fixturedef.argname, set()).update(self._lines)
+            self._lines.update(before)

@@ -1,17 +1,18 @@
-"""Which functions each test reaches, and how long it takes: known until the test or a source changes."""
+"""Which lines each test runs, and how long it takes: known until the test or a source changes."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
-from types import CodeType
 from typing import Any
 
 FOLDER = Path(".cache") / "mutants"
+_FORM = 2
+"""Of the file; another one is read as nothing."""
 
 
 @dataclass
@@ -19,11 +20,24 @@ class Reached:
     """One test."""
 
     seconds: float
-    functions: dict[str, list[str]]
-    """Qualified names by file, for every file that decides."""
+    lines: dict[str, str]
+    """Of every file that decides: bit n of the hexadecimal number is line n."""
 
-    def reaches(self, path: str, function: str) -> bool:
-        return function in self.functions.get(path, ())
+    def runs(self, path: str, lines: Iterable[int]) -> bool:
+        found = self._of(path)
+        return any(found >> line & 1 for line in lines)
+
+    def count(self, path: str) -> int:
+        """How many lines of the file it runs: the fewer, the more it is about one of them."""
+        return self._of(path).bit_count()
+
+    def _of(self, path: str) -> int:
+        return int(self.lines.get(path, "0"), 16)
+
+
+def bits(lines: Iterable[int]) -> str:
+    """Numbers of lines as a hexadecimal number."""
+    return f"{sum(1 << line for line in lines):x}"
 
 
 @dataclass
@@ -44,6 +58,8 @@ class Reach:
         self = cls(root)
         if self._path.exists():
             raw = json.loads(self._path.read_text("utf-8"))
+            if raw.get("form") != _FORM:
+                return self
             self.found = {
                 key: {name: Reached(**one) for name, one in tests.items()}
                 for key, tests in raw["found"].items()
@@ -83,7 +99,13 @@ class Reach:
         """Keep what belongs to the sources as they are."""
         kept = {key: tests for key, tests in self.found.items() if key.startswith(self._common)}
         found = {key: {name: vars(one) for name, one in tests.items()} for key, tests in kept.items()}
-        raw = {"sources": self._common, "imported": self.imported, "lazily": self.lazily, "found": found}
+        raw = {
+            "form": _FORM,
+            "sources": self._common,
+            "imported": self.imported,
+            "lazily": self.lazily,
+            "found": found,
+        }
         self._path.parent.mkdir(parents=True, exist_ok=True)
         self._path.write_text(json.dumps(raw), "utf-8")
 
@@ -96,23 +118,19 @@ def _digest(files: Iterable[Path]) -> str:
 
 
 class Watch:
-    """A tracer that notes which functions of some files are called."""
+    """A tracer that notes which lines of some files are run."""
 
-    def __init__(self, tops: dict[str, dict[int, str]]) -> None:
-        self.names: set[tuple[str, str]] = set()
-        self._tops = tops
-        self._known: dict[int, tuple[str, str] | None] = {}
-        self._alive: list[CodeType] = []  # an id names a thing only while it lives
+    def __init__(self, files: Iterable[str]) -> None:
+        self.lines: set[tuple[str, int]] = set()
+        self._notes = {file: self._note(file) for file in files}
 
-    def __call__(self, frame: Any, event: str, _: object) -> None:
-        if event != "call":
-            return
-        code = frame.f_code
-        number = id(code)
-        if number not in self._known:
-            lines = self._tops.get(code.co_filename)
-            top = lines.get(code.co_firstlineno, "") if lines is not None else None
-            self._known[number] = None if top is None else (code.co_filename, top)
-            self._alive.append(code)
-        if (name := self._known[number]) is not None:
-            self.names.add(name)
+    def __call__(self, frame: Any, event: str, _: object) -> Callable[..., Any] | None:
+        return self._notes.get(frame.f_code.co_filename) if event == "call" else None
+
+    def _note(self, file: str) -> Callable[..., Any]:
+        def note(frame: Any, event: str, _: object) -> Callable[..., Any]:
+            if event == "line":
+                self.lines.add((file, frame.f_lineno))
+            return note
+
+        return note

@@ -6,6 +6,7 @@ Nothing is imported twice: a fork exchanges the code of one function. What only 
 
 from __future__ import annotations
 
+import gc
 import importlib
 import math
 import mmap
@@ -13,7 +14,7 @@ import os
 import resource
 import signal
 import sys
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from typing import Any
 import pytest
 
 from tests.mutation.anew import Noticed, Place, line_of, options, run_imported_anew
-from tests.mutation.codes import exchange, functions_of, tops
+from tests.mutation.codes import exchange, functions_of, lines_of, tops
 from tests.mutation.edits import MODULE_LEVEL, Edit
 from tests.mutation.measure import Outcome, foreign, import_quietly, measured
 from tests.mutation.nearest import NEAREST
@@ -33,6 +34,7 @@ KILLED, SURVIVED, TIMEOUT = "killed", "survived", "timeout"
 SO_FAR = "so far"
 """No short test noticed it; the long ones were not asked."""
 _SECONDS = 5
+_REMEMBERED = 5
 Wrong = tuple[Place, Edit]
 """One edit of one module."""
 
@@ -66,10 +68,11 @@ def try_edits(
             importlib.import_module(name)
         except ImportError:
             continue
-    noticed = Noticed()
+    noticed = Noticed(session.seconds)
     for one in cold:
         place, edit = one
-        work = partial(run_imported_anew, place, tests, edit, session.seconds, noticed)
+        likely = session.reaching.get(place.path, [])
+        work = partial(run_imported_anew, place, tests, edit, likely, noticed)
         told(one, _fork(work, session.limit))
         noticed.learn()
 
@@ -81,6 +84,8 @@ class _Session:
     imports: list[str] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     """How long each test takes."""
+    reaching: dict[str, list[str]] = field(default_factory=dict)
+    """Files of tests that run something of a module, the cheapest for what they run of it first."""
     again: list[int] = field(default_factory=list)
     """Edits of functions that an import calls: only a new import shows what they do."""
     limit: int = _SECONDS
@@ -112,6 +117,9 @@ def _in_fork_with_answer(
             elif first == "seconds":
                 taken, _, name = rest.partition(" ")
                 session.seconds[name] = float(taken)
+            elif first == "reach":
+                module, _, file = rest.partition(" ")
+                session.reaching.setdefault(module, []).append(file)
             elif first == "limit":
                 session.limit = int(rest)
             elif first == "failed":
@@ -150,7 +158,7 @@ def _quiet() -> None:
 
 
 class _Loop:
-    """Takes the place of pytest's own loop: each edit in a fork, with the tests that reach its function."""
+    """Takes the place of pytest's own loop: each edit in a fork, with the tests that run its statement."""
 
     def __init__(
         self,
@@ -162,6 +170,7 @@ class _Loop:
     ) -> None:
         self.root, self.wrong, self.say, self.done, self.longest = root, wrong, say, False, longest
         self.failed = ""
+        self._asked = sorted(paths)
         files = [root / path for path in sorted({*NEAREST, *paths}) if (root / path).exists()]
         self._tops = {str(file): tops(file) for file in files}
         self._imported: set[tuple[str, str]] = set()
@@ -203,30 +212,48 @@ class _Loop:
             self.say(f"seconds {taken} {name}")
         functions = {place: functions_of(place.file) for place in dict.fromkeys(p for p, _ in self.wrong)}
         asked = [i for i in session.items if seconds[line_of(i.nodeid)] <= self.longest]
-        asked.sort(key=lambda i: seconds[line_of(i.nodeid)])
+        order = {path: self._likeliest(path, asked, known) for path in {p.path for p, _ in self.wrong}}
+        code = {place.path: lines_of(place.file) for place in functions}
         noticed: dict[tuple[str, str], list[pytest.Item]] = {}
         missed = SURVIVED if len(asked) == len(session.items) else SO_FAR
         for number, (place, edit) in enumerate(self.wrong):
             where = place.path, edit.function
+            # A constant condition is no code: whatever runs the file may notice that it is gone.
+            lines = [line for line in edit.lines if line in code[place.path]] or code[place.path]
+            runs = {i for i in order[place.path] if known[line_of(i.nodeid)].runs(place.path, lines)}
             # What noticed an edit of a function often notices the next one.
-            first = [i for i in noticed.get(where, ()) if i in asked]
-            items = [i for i in asked if known[line_of(i.nodeid)].reaches(*where) and i not in first]
-            items = [*first, *items]
+            first = [i for i in noticed.get(where, ()) if i in runs]
+            items = [*first, *(i for i in order[place.path] if i in runs and i not in first)]
             limit = int(_SECONDS + 4 * sum(seconds[line_of(i.nodeid)] for i in items))
             again = (str(place.file), edit.function) in self._imported
             result = SURVIVED
             if items:
                 result = _fork(partial(_one, place, edit, items, functions[place], self._at), limit)
             if result == KILLED and (at := self._at[0]) < len(items):
-                noticed[where] = [items[at], *(i for i in first if i is not items[at])]
+                noticed[where] = [items[at], *(i for i in first if i is not items[at])][:_REMEMBERED]
             result = missed if result == SURVIVED else result
             self.say(f"again {number}" if again and result in (SURVIVED, SO_FAR) else f"{number} {result}")
+        for path in self._asked:
+            files = [i.path.relative_to(self.root) for i in self._likeliest(path, session.items, known)]
+            for file in dict.fromkeys(files):
+                self.say(f"reach {path} {file}")
         for name in sorted(foreign(self.root)):
             self.say(f"import {name}")
         self.done = True
 
+    def _likeliest(
+        self, path: str, asked: Sequence[pytest.Item], known: Mapping[str, Reached]
+    ) -> list[pytest.Item]:
+        """Cheap tests that run little of the module come first: each is about some lines of it."""
+
+        def cost(item: pytest.Item) -> float:
+            one = known[line_of(item.nodeid)]
+            return one.seconds * one.count(path)
+
+        return sorted((i for i in asked if known[line_of(i.nodeid)].count(path)), key=cost)
+
     def _baseline(self, session: pytest.Session) -> dict[str, Reached]:
-        """Which functions each test reaches, and how long it takes; in a fork, as all that follows."""
+        """Which lines each test runs, and how long it takes; in a fork, as all that follows."""
         reach = Reach.load(self.root)
         reach.imported[self._tests] = sorted(map(list, self._imported))
         todo = [i for i in session.items if not self._settled(reach.known(i.path, line_of(i.nodeid)))]
@@ -249,7 +276,7 @@ class _Loop:
         files = {line_of(item.nodeid): item.path for item in items}
         imported = reach.lazily.setdefault(self._tests, [])
         found = set(imported)
-        for name, one in measured(items, self.root, self._tops, self.longest, found):
+        for name, one in measured(items, self.root, self._tops.keys(), self.longest, found):
             if one is None:
                 raise BaselineFailed(name)
             reach.put(files[name], name, one)
@@ -282,6 +309,7 @@ def _run(items: list[pytest.Item], at: memoryview[int]) -> int:
 
 def _fork(work: Callable[[], int], seconds: int) -> str:
     """What became of `work` in a fork of this process, whose time is limited by what it computes."""
+    gc.freeze()  # a collection in the fork would touch, and so copy, all that the session holds
     if (pid := os.fork()) == 0:
         code = 1
         try:
