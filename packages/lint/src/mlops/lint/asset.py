@@ -12,6 +12,8 @@ from mlops.lint.values import DATA
 
 _ASSET_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-]{0,254}")
 _VERSION = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.\-+]{0,254}")
+_OUTPUT_NAME = re.compile(r"[A-Za-z0-9_-]{1,255}")
+"""Under which an output is registered."""
 _PUBLISHED = "asset.yaml"
 """Of the tool that publishes to a registry."""
 
@@ -48,6 +50,9 @@ def check_input(data: At) -> Iterator[Finding]:
 def check_output(output: At) -> Iterator[Finding]:
     """Where an output is written: an address of a datastore, never a path of this machine."""
     path = output["path"]
+    name = output["name"]
+    if name.text is not None and "${{" not in name.text and not _OUTPUT_NAME.fullmatch(name.text):
+        yield name.says("bad-name", f"must be letters, digits, '-' and '_', at most 255; got {name.value!r}")
     if path.text is None:
         return
     if is_remote(path.text):
@@ -72,6 +77,15 @@ def check_data(data: At) -> Iterator[Finding]:
         yield path.says("asset", f"there is no file MLTable in {path.value!r}")
 
 
+def check_data_asset(data: At) -> Iterator[Finding]:
+    """What a data asset is made from: a file, a folder or an address, no other asset."""
+    path = data["path"]
+    if path.text is not None and re.fullmatch(r"(?i)azureml:[^/].*", path.text):
+        message = f"a data asset is made from files; {path.value!r} is an asset already"
+        yield path.says("bad-reference", message)
+    yield from check_data(data)
+
+
 def check_registered(model: At) -> Iterator[Finding]:
     """A model that is registered: from somewhere."""
     if "path" not in model and exists(model.beside(_PUBLISHED)):
@@ -85,6 +99,8 @@ def check_model(model: At) -> Iterator[Finding]:
     """A model's path; a model of MLflow is a folder with an MLmodel file."""
     path = model["path"]
     yield from check_path(path, what="model")
+    if path.text is not None and re.fullmatch(r"runs:/[^/]*/?", path.text):
+        yield path.says("bad-reference", f"{path.value!r} names a run only; write runs:/<run id>/<path>")
     if path.text is None or is_remote(path.text):
         return
     there = path.beside(path.text)

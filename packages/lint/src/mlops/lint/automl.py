@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from mlops.lint.asset import check_data
@@ -14,6 +15,12 @@ _COUNTS = ("max_trials", "max_concurrent_trials", "timeout_minutes", "trial_time
 _ALL_CORES = -1
 _OF_FORECASTS = {"forecast_horizon": 1, "target_lags": 1, "target_rolling_window_size": 2, "cv_step_size": 1}
 """The least number of periods; `seasonality` may be none."""
+_MODEL = "best_model"
+_COLUMN_TYPES = ("numeric", "categorical", "categoricalhash", "datetime", "text", "ignore", "hashes")
+_FREQUENCY = re.compile(
+    r"-?\d*(?:[BCDWMQAYHTSLUN]|C?[BS]?M[SE]?|SM[SE]?|[BS]?[QYA][SE]?|B[QAY]S?|BA?S|BYS|BH|CBH|ME|"
+    r"h|min|s|ms|us|ns)(?:-[A-Z]{3})?"
+)
 _PAIRS = (
     ("max_concurrent_trials", "max_trials", "is more than max_trials"),
     ("trial_timeout_minutes", "timeout_minutes", "is longer than timeout_minutes"),
@@ -40,9 +47,10 @@ def check_automl(job: At) -> Iterator[Finding]:
         low, high = limits[smaller].number, limits[larger].number
         if low is not None and high is not None and low > high:
             yield limits[smaller].says("task", f"{why} ({high:g})")
-    for field in ("validation_data_size", "test_data_size"):
-        yield from between(job[field], 0, 1, "task")
     yield from between(job["n_cross_validations"], 2, 1000, "task")
+    yield from _sizes(job)
+    yield from _columns(job)
+    yield from _outputs(job["outputs"])
     target = job["target_column_name"]
     if target.text is not None and not target.text.strip():
         yield target.says("task", "names no column")
@@ -58,6 +66,36 @@ def _forecasting(settings: At) -> Iterator[Finding]:
     horizon = settings["forecast_horizon"]
     if horizon.text is not None and horizon.word != "auto" and horizon.number is None:
         yield horizon.says("task", f"must be auto or a number of periods; got {horizon.value!r}")
+    frequency, country = settings["frequency"], settings["country_or_region_for_holidays"]
+    if frequency.text is not None and not _FREQUENCY.fullmatch(frequency.text):
+        message = f"is no offset of pandas, as D, W-SUN, MS or 15min; got {frequency.value!r}"
+        yield frequency.says("task", message)
+    if country.text is not None and not re.fullmatch("[A-Za-z]{2}", country.text):
+        yield country.says("task", f"must be a country's two letters, as US; got {country.value!r}")
     for field, least in _OF_FORECASTS.items():
         for place in [settings[field], *settings[field].elements()]:
             yield from at_least(place, least, "task")
+
+
+def _sizes(job: At) -> Iterator[Finding]:
+    for field in ("validation_data_size", "test_data_size"):
+        size = job[field]
+        yield from between(size, 0, 1, "task")
+        if size.number == 0:
+            yield size.says("task", "must be more than 0; leave it out for none")
+
+
+def _columns(job: At) -> Iterator[Finding]:
+    for column, kind in job.at("featurization", "column_name_and_types").fields():
+        if kind.text is not None and kind.word.replace("_", "") not in _COLUMN_TYPES:
+            message = f"a column ({column}) is one of {', '.join(_COLUMN_TYPES)}; got {kind.value!r}"
+            yield kind.says("wrong-value", message)
+
+
+def _outputs(outputs: At) -> Iterator[Finding]:
+    """The model is all that AutoML gives."""
+    for name, output in outputs.fields():
+        if name != _MODEL:
+            yield output.says("unknown-output", f"AutoML has one output, `{_MODEL}`; got {name!r}")
+        elif output["type"].text is not None and output["type"].word not in ("mlflow_model", "custom_model"):
+            yield output["type"].says("type-mismatch", f"is a model of MLflow; got {output['type'].value!r}")

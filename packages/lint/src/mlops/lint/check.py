@@ -45,7 +45,7 @@ def _job(top: At, kind: str, files: Files) -> Iterator[Finding]:
 
 def _deployment(top: At, kind: str, files: Files) -> Iterator[Finding]:
     if kind == "deployment.batch.pipeline":
-        yield from serving.check_pipeline_deployment(top)
+        yield from serving.check_pipeline_deployment(top, files)
     elif kind.startswith("deployment.batch"):
         yield from serving.check_batch_deployment(top, files)
     else:
@@ -79,13 +79,14 @@ _CHECKS: dict[str, Callable[[At, str, Files], Iterable[Finding]]] = {
         *asset.check_data(top),
         *asset.check_import(top),
     ],
-    "data": lambda top, kind, files: [*asset.check_names(top), *asset.check_data(top)],
+    "data": lambda top, kind, files: [*asset.check_names(top), *asset.check_data_asset(top)],
     "model": lambda top, kind, files: [*asset.check_names(top), *asset.check_registered(top)],
     "environment": lambda top, kind, files: [*asset.check_names(top), *environment_fields(top)],
     "feature_set": lambda top, kind, files: features.check_feature_set(top, files),
     "feature_store": lambda top, kind, files: features.check_feature_store(top),
     "feature_store_entity": lambda top, kind, files: features.check_entity(top),
     "registry": lambda top, kind, files: cluster.check_registry(top),
+    "connection": lambda top, kind, files: cluster.check_connection(top),
     "workspace": lambda top, kind, files: cluster.check_workspace(top),
 }
 """By kind, else by family. Kinds without an entry have their shape, and `azure-ai-ml`."""

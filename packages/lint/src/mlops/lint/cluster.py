@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
+from mlops.lint.identity import check_identity
 from mlops.lint.machine import at_least, between, check_size
 from mlops.lint.monitor import minutes_of
 from mlops.lint.node import At
@@ -17,6 +18,7 @@ from mlops.spec.near import nearest
 
 _IDLE = (15, 4320)
 """Minutes after which a compute instance may be shut down: a quarter of an hour to three days."""
+_SHORT = 2
 _NAME = re.compile(r"[a-zA-Z][a-zA-Z0-9-]{0,22}[a-zA-Z0-9]")
 _OF_STORES = {
     "name": (re.compile(r"[A-Za-z0-9_]{1,255}"), "letters, digits and '_'"),
@@ -45,12 +47,21 @@ _RULES = ("fqdn", "service_tag", "private_endpoint")
 _PROTOCOLS = ("tcp", "udp", "icmp", "*")
 _LAST_PORT = 65_535
 _SCHEMES = ("https", "http", "wasbs", "wasb", "abfss", "abfs")
+_OPEN = "allow_internet_outbound"
+_CONNECTION = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]*")
 _WORKSPACE = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_-]{1,32}")
 
 
 def check_compute(compute: At, kind: str, files: Files) -> Iterator[Finding]:
     """A cluster's size and counts."""
     name = compute["name"]
+    word = kind.partition(".")[2]
+    if word and compute["type"].text is not None and compute["type"].word != word:
+        yield compute["type"].says("wrong-value", f"must be {word}; got {compute['type'].value!r}")
+    yield from check_identity(compute["identity"])
+    yield from _subnet(compute["network_settings"])
+    if kind == "compute.computeinstance" and name.text is not None and len(name.text) == _SHORT:
+        yield name.says("bad-name", f"must be at least 3 characters for an instance; got {name.value!r}")
     if kind in ("compute.amlcompute", "compute.computeinstance"):
         yield from check_size(compute["size"], files)
         if name.text is not None and not _NAME.fullmatch(name.text):
@@ -85,13 +96,18 @@ def check_datastore(store: At) -> Iterator[Finding]:
         place = store["credentials"][field]
         if place.text is not None and _ALMOST_GUID.fullmatch(place.text) and not _GUID.fullmatch(place.text):
             yield place.says("wrong-value", f"is no GUID, which has 8-4-4-4-12 digits; got {place.value!r}")
+    endpoint = store["endpoint"]
+    if endpoint.text is not None and "://" in endpoint.text:
+        message = f"is the end of a host, as core.windows.net, without a scheme; got {endpoint.value!r}"
+        yield endpoint.says("wrong-value", message)
     protocol = store["protocol"]
     if protocol.text is not None and protocol.word not in _SCHEMES:
         yield protocol.says("wrong-value", f"must be https, wasbs or abfss; got {protocol.value!r}")
 
 
 def check_registry(registry: At) -> Iterator[Finding]:
-    """A registry's places."""
+    """A registry's name and places."""
+    yield from _named(registry["name"])
     yield from _region(registry["location"])
     if registry["replication_locations"].value == []:
         yield registry["replication_locations"].says("missing-field", "needs at least one location")
@@ -134,12 +150,52 @@ def _outbound(rule: At) -> Iterator[Finding]:
             )
 
 
-def check_workspace(workspace: At) -> Iterator[Finding]:
-    """A workspace's name, region and rules of its network."""
-    for rule in workspace.at("managed_network", "outbound_rules").elements():
+def _subnet(network: At) -> Iterator[Finding]:
+    """A subnet by its name belongs to a network that is named; by its id it says which."""
+    subnet = network["subnet"]
+    if subnet.text is not None and not is_remote(subnet.text) and "vnet_name" not in network:
+        message = f"{subnet.value!r} needs `vnet_name`, or is the id of a subnet, /subscriptions/…"
+        yield subnet.says("missing-field", message)
+    if "vnet_name" in network and "subnet" not in network:
+        yield network["vnet_name"].says("missing-field", "needs `subnet`, which of this network")
+
+
+def check_connection(connection: At) -> Iterator[Finding]:
+    """A connection's name."""
+    name = connection["name"]
+    if name.text is not None and not is_placeholder(name.text) and not _CONNECTION.fullmatch(name.text):
+        message = f"must be letters, digits, '-' or '_', not starting with these; got {name.value!r}"
+        yield name.says("bad-name", message)
+
+
+def _network(network: At) -> Iterator[Finding]:
+    """The rules of a managed network: each alone, and what its mode lets in."""
+    names: list[object] = []
+    for rule in network["outbound_rules"].elements():
         yield from _outbound(rule)
+        name = rule["name"]
+        if name.value in names:
+            yield name.says("wrong-value", f"two rules are called {name.value!r}; the later one would win")
+        names.append(name.value)
+        kind = rule["type"]
+        if network["isolation_mode"].word == _OPEN and kind.word in ("fqdn", "service_tag"):
+            message = f"{kind.value} rules need isolation_mode allow_only_approved_outbound; it is {_OPEN}"
+            yield kind.says("wrong-value", message)
+
+
+def check_workspace(workspace: At) -> Iterator[Finding]:
+    """A workspace's name, region, key, identity and rules of its network."""
+    yield from _network(workspace["managed_network"])
+    yield from check_identity(workspace["identity"])
+    key = workspace["customer_managed_key"]
+    for field in ("key_vault", "key_uri") if isinstance(key.value, dict) else ():
+        if field not in key:
+            yield key.says("missing-field", f"needs `{field}`")
     yield from _region(workspace["location"])
-    name = workspace["name"]
+    yield from _named(workspace["name"])
+
+
+def _named(name: At) -> Iterator[Finding]:
     if name.text is not None and not _WORKSPACE.fullmatch(name.text) and "<" not in name.text:
         message = f"must be 2 to 33 letters, digits, '-' or '_', not starting with these; got {name.value!r}"
         yield name.says("bad-name", message)

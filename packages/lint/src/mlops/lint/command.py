@@ -92,6 +92,9 @@ def check_code(work: At) -> Iterator[Finding]:
     if code.text.startswith(("git+", "git://")) or code.text.endswith(".git"):
         message = f"{code.text!r} is a git repository, which `azure-ai-ml` refuses; name a folder"
         yield code.says("git-code", message)
+    elif re.fullmatch(r"(?i)azureml:[^/:@]+", code.text):
+        message = f"{code.text!r} names no version; write a folder, or azureml:<name>:<version>"
+        yield code.says("bad-reference", message)
     elif not is_remote(code.text) and not exists(code.beside(code.text)):
         yield code.says("missing-file", f"the folder {code.text!r} does not exist beside the file")
 
@@ -192,6 +195,7 @@ def check_distribution(place: At) -> Iterator[Finding]:
             yield field.says("distribution", message)
     yield from at_least(place["process_count_per_instance"], 1, "instances")
     yield from at_least(place["worker_count"], 1, "instances")
+    yield from at_least(place["parameter_server_count"], 0, "instances")
     for port in ("port", "dashboard_port"):
         yield from between(place[port], 1, 65535, "distribution")
 

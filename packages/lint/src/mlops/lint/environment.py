@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from typing import Any
 
 import yaml
 
@@ -47,8 +48,8 @@ def environment_fields(place: At) -> Iterator[Finding]:
         yield build.says("image-and-build", "`image` and `build` exclude each other")
     elif "image" not in place and "build" not in place:
         yield place.says("image-and-build", "needs `image` or `build`")
-    if image.text is not None and "${{" not in image.text and re.search(r"\s", image.text.strip()):
-        yield image.says("wrong-value", f"{image.value!r} is no name of an image; it has a space")
+    if image.text is not None and (why := _no_image(image.text.strip())):
+        yield image.says("wrong-value", f"{image.value!r} is no name of an image; {why}")
     elif image.text is not None and (why := unpinned_image(image.text)):
         yield image.says("pin-image", why)
     if "name" in place and "version" not in place:
@@ -79,8 +80,41 @@ def _conda(conda: At) -> Iterator[Finding]:
         if content is not None and not isinstance(content, dict):
             yield conda.says("asset", f"{conda.text!r} is no conda file: it has no fields")
             return
-    if isinstance(content, dict) and not isinstance(content.get("dependencies", []), list):
-        yield conda.says("asset", "`dependencies` of the conda file must be a list")
+    for why in _wrong_conda(content) if isinstance(content, dict) else ():
+        yield conda.says("asset", why)
+
+
+def _wrong_conda(content: dict[str, Any]) -> Iterator[str]:
+    """What conda would refuse in its file."""
+    for field in ("dependencies", "channels"):
+        if not isinstance(content.get(field) or [], list):
+            yield f"`{field}` of the conda file must be a list"
+    dependencies = content.get("dependencies")
+    for part in dependencies if isinstance(dependencies, list) else ():
+        for key, packages in part.items() if isinstance(part, dict) else ():
+            if key != "pip":
+                yield f"a dependency of the conda file is a text, or `pip` with a list; got {key!r}"
+            elif not isinstance(packages, list):
+                yield "`pip` of the conda file must be a list"
+
+
+def _no_image(image: str) -> str:
+    """Why a text can't be the name of a container image; empty when it can, or is still to be filled."""
+    if "${{" in image:
+        return ""
+    if re.search(r"\s", image):
+        return "it has a space"
+    if re.search(r"[<{$]", image):
+        return ""
+    if "://" in image:
+        return "it begins with the host, without a scheme"
+    path = image.partition("@")[0]
+    head, slash, last = path.rpartition("/")
+    host, _, folders = head.partition("/")
+    if "." not in host and ":" not in host:
+        folders = head
+    repository = f"{folders}{slash}{last.partition(':')[0]}"
+    return "" if repository == repository.lower() else "a repository has small letters only"
 
 
 def _build(build: At) -> Iterator[Finding]:

@@ -31,7 +31,10 @@ _LATER = {"endpoint_name": "given-by-the-command-line"}
 
 def installed() -> str:
     """The version of `azure-ai-ml`; empty when it is not installed. Costs no import of it."""
-    if importlib.util.find_spec("azure") is None or importlib.util.find_spec("azure.ai") is None:
+    try:
+        if importlib.util.find_spec("azure.ai") is None:
+            return ""
+    except ModuleNotFoundError:  # there is no `azure`, or a module of that name that is no package
         return ""
     from importlib.metadata import PackageNotFoundError, version
 

@@ -7,16 +7,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from graphlib import CycleError, TopologicalSorter
 
+from mlops.lint.asset import check_data
 from mlops.lint.expression import Hole, broken, holes
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
 from mlops.lint.interface import FLOW, Interface, described, interface_of, kind_of_node, ports, required
 from mlops.lint.node import At, texts
-from mlops.lint.references import check_path
+from mlops.lint.references import check_path, is_remote
 from mlops.lint.shape import unknown
 from mlops.lint.values import DATA, PRIMITIVE, check_port_name, fits, mismatch, type_of_port
 
 _JOB = re.compile(r"[a-z_][a-z0-9_]*")
+_AROUND = re.compile(r"\$\{\{.*?\}\}")
 _BOUND = ("inputs", "outputs", "compute")
 _OWN_HOLES = ("command", "args", "append_row_to", "input_data", "component", "trial", "task")
 """Fields of a job whose `${{inputs.…}}` are those of the job itself."""
@@ -118,11 +120,15 @@ def _value(value: At, port: At | None, scope: Scope | None) -> Iterator[Finding]
     if bound and scope is not None:
         if port is not None and bound[0].whole:
             yield from _fit(value, bound[0], port, scope)
+        elif (kind := type_of_port(port)) in DATA and not is_remote(_AROUND.sub("", given.text or "")):
+            message = f"data ({kind}) are one binding, or a path; a binding inside of a text is neither"
+            yield value.says("bad-binding", message)
         return
     if bound:
         return
     if data:
-        yield from check_path(given, what="data")
+        # Without a type it is that of the component, which may be a file's.
+        yield from check_data(value) if "type" in value else check_path(given, what="data")
         if (kind := type_of_port(port)) in PRIMITIVE:
             yield value.says("type-mismatch", f"gives data, but this input needs {kind}")
         return
@@ -266,6 +272,11 @@ def _flow(node: At, scope: Scope) -> Iterator[Finding]:
         return
     if kind == "do_while":
         yield from _mapping(node, scope, body[0].job)
+        word, face = node["condition"].text, scope.faces.get(body[0].job)
+        outputs = None if face is None else face.outputs
+        if word is not None and "${{" not in word and outputs is not None and word not in outputs:
+            told = unknown(word, f"output of job {body[0].job!r}", outputs)
+            yield node["condition"].says("unknown-output", told)
 
 
 def _block(place: At) -> list[tuple[str, At]]:

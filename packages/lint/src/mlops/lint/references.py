@@ -16,7 +16,14 @@ _NAME = r"[A-Za-z0-9_.\-/ ]+"
 _SHORT = re.compile(rf"azureml:(?P<name>{_NAME})(?::(?P<version>[^:@]+)|@(?P<label>[^:@]+))?")
 _LONG = re.compile(r"azureml:(/subscriptions/.+|//.+)", re.IGNORECASE)
 _HOLE = "${{"
-_FIRST = ("subscriptions", "datastores", "registries", "locations")
+_FIRST = ("subscriptions", "datastores", "registries", "locations", "jobs")
+_OF_WORKSPACE = (
+    "datastores", "data", "models", "environments", "components", "codes", "jobs", "computes", "outputs",
+    "onlineendpoints", "batchendpoints", "featuresets", "featurestoreentities", "connections",
+)  # fmt: skip
+_IN_WORKSPACE = re.compile(r"(?i)/workspaces/[^/]+/(?P<rest>.+)")
+_OF_STORE = r"[^/]+(/|/paths(/.*)?)?"
+_STORAGE = re.compile(r"(?i)(?:wasbs?|abfss?)://(?:[^/@]+@)?[^/@.]+\.(?:blob|dfs)\.[\w.]+(?:/.*)?")
 _SCHEMES = (
     "http",
     "https",
@@ -76,14 +83,41 @@ def _address(place: At, reference: str) -> Iterator[Finding]:
     if first.lower() not in _FIRST and meant:
         message = f"{reference!r} cannot be read: after azureml:// stands {meant!r}, not {first!r}"
         yield place.says("bad-reference", message)
-    elif first.lower() == "datastores" and not re.fullmatch(r"[^/]+(/|/paths(/.*)?)?", rest):
+    elif first.lower() == "datastores" and not re.fullmatch(_OF_STORE, rest):
         message = f"{reference!r} is no path of a datastore; write azureml://datastores/<name>/paths/<path>"
+        yield place.says("bad-reference", message)
+    elif first.lower() == "jobs" and not re.fullmatch(r"[^/]+/outputs/[^/]+(/.*)?", rest):
+        message = (
+            f"{reference!r} is no output of a job; write azureml://jobs/<job>/outputs/<output>/paths/<path>"
+        )
+        yield place.says("bad-reference", message)
+    elif first.lower() == "subscriptions":
+        yield from _of_workspace(place, reference)
+
+
+def _of_workspace(place: At, reference: str) -> Iterator[Finding]:
+    """What a long address names in its workspace."""
+    found = _IN_WORKSPACE.search(reference)
+    if found is None:
+        return
+    kind, _, path = found["rest"].partition("/")
+    meant = nearest(kind.lower(), _OF_WORKSPACE, 0.75)
+    if kind.lower() not in _OF_WORKSPACE and meant:
+        message = f"{reference!r} cannot be read: after the workspace stands {meant!r}, not {kind!r}"
+        yield place.says("bad-reference", message)
+    elif kind.lower() == "datastores" and not re.fullmatch(_OF_STORE, path):
+        message = f"{reference!r} is no path of a datastore; it ends in datastores/<name>/paths/<path>"
         yield place.says("bad-reference", message)
 
 
 def _scheme(place: At, path: str) -> Iterator[Finding]:
-    """`htps://…`: an address that nothing opens."""
+    """`htps://…`, or a storage account without its host: an address that nothing opens."""
     scheme, there, _ = path.partition("://")
+    of_storage = there and scheme.lower() in ("wasb", "wasbs", "abfs", "abfss")
+    if of_storage and not _STORAGE.fullmatch(path) and not re.search(r"[<{$]", path):
+        host = "<account>.<blob or dfs>.core.windows.net"
+        message = f"{path!r} names no storage; write {scheme}://<container>@{host}/<path>"
+        yield place.says("bad-reference", message)
     if there and re.fullmatch(r"\w+", scheme) and scheme.lower() not in _SCHEMES:
         meant = nearest(scheme.lower(), _SCHEMES, 0.7)
         if meant:

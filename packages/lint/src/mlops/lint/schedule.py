@@ -7,9 +7,11 @@ from datetime import date, datetime
 from typing import Any
 
 from mlops.lint.asset import check_names
+from mlops.lint.classify import kind_of
 from mlops.lint.cron import cron_problem
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
+from mlops.lint.kinds import KINDS
 from mlops.lint.machine import between
 from mlops.lint.node import At
 from mlops.lint.pipeline import scope_of, takers
@@ -111,7 +113,13 @@ def check_started(job: At, files: Files) -> Iterator[Finding]:
     if named.text is None:
         return
     top = files.top(named.beside(named.text.removeprefix("file:")))
-    if top is None or "jobs" not in top:
+    if top is None:
+        return
+    kind = kind_of(top.value)
+    if kind in KINDS and not kind.startswith(("job.", "component.")):
+        message = f"{named.text!r} is no job, but a file of kind {KINDS[kind].label}"
+        yield named.says("bad-reference", message)
+    if "jobs" not in top:
         return
     declared = top["inputs"].names()
     scope = scope_of(top, files)

@@ -10,6 +10,7 @@ from mlops.lint.command import check_code, check_variables, code_folder
 from mlops.lint.environment import check_environment
 from mlops.lint.files import Files
 from mlops.lint.finding import Finding
+from mlops.lint.identity import check_identity
 from mlops.lint.machine import at_least, between, check_size
 from mlops.lint.node import At
 from mlops.lint.parallel import check_entry
@@ -49,7 +50,7 @@ def check_online_endpoint(endpoint: At, kind: str) -> Iterator[Finding]:
         message = "a Kubernetes endpoint needs `compute`, azureml:<cluster>"
         yield from lacks(endpoint, "compute", "no-compute", message)
     yield from check_compute_name(endpoint["compute"])
-    yield from _identity(endpoint["identity"])
+    yield from check_identity(endpoint["identity"])
     yield from _shares(endpoint["traffic"])
     yield from _shares(endpoint["mirror_traffic"])
     live = {name: place.number or 0 for name, place in endpoint["traffic"].fields()}
@@ -77,15 +78,9 @@ def _shares(traffic: At) -> Iterator[Finding]:
 def check_batch_endpoint(endpoint: At) -> Iterator[Finding]:
     """The name; the rest is the shape's."""
     yield from check_name(endpoint["name"])
-    yield from _identity(endpoint["identity"])
+    yield from check_identity(endpoint["identity"])
     if endpoint["auth_mode"].word == "key":
         yield endpoint["auth_mode"].says("wrong-value", "a batch endpoint takes aad_token only; got 'key'")
-
-
-def _identity(identity: At) -> Iterator[Finding]:
-    kind = identity["type"].word.replace("_", "")
-    if kind == "userassigned" and not identity["user_assigned_identities"].value:
-        yield identity.says("missing-field", "user_assigned needs `user_assigned_identities`")
 
 
 def check_online_deployment(deployment: At, kind: str, files: Files) -> Iterator[Finding]:
@@ -202,6 +197,8 @@ def check_batch_deployment(deployment: At, files: Files) -> Iterator[Finding]:
         action, name = place["output_action"].word, place["output_file_name"]
         if action.replace("_", "") == "summaryonly" and "output_file_name" in place:
             yield name.says("task", "output_action summary_only writes no file")
+        if name.text is not None and not name.text.strip():
+            yield name.says("wrong-value", "names no file")
     yield from check_variables(deployment["environment_variables"])
     yield from check_compute_name(deployment["compute"])
     for place in (deployment["logging_level"], deployment.at("settings", "logging_level")):
@@ -215,7 +212,7 @@ def check_batch_deployment(deployment: At, files: Files) -> Iterator[Finding]:
             yield from lacks(deployment, "model", "missing-field", "needs `model`: what scores the batches")
 
 
-def check_pipeline_deployment(deployment: At) -> Iterator[Finding]:
+def check_pipeline_deployment(deployment: At, files: Files) -> Iterator[Finding]:
     """A batch deployment of a pipeline: its component, or the job that it repeats."""
     yield from check_name(deployment["name"])
     yield from check_name(deployment["endpoint_name"])
@@ -228,6 +225,11 @@ def check_pipeline_deployment(deployment: At) -> Iterator[Finding]:
             yield from check_asset(component)
         else:
             yield from check_path(component, what="component")
+            top = files.top(component.beside(component.text.removeprefix("file:")))
+            there = "" if top is None else top["type"].word
+            if there and there != "pipeline":
+                message = f"{component.value!r} is of type {there}; it must be a pipeline component"
+                yield component.says("type-mismatch", message)
 
 
 def _settings(settings: At) -> Iterator[Finding]:

@@ -96,7 +96,8 @@ def check_conf(work: At) -> Iterator[Finding]:
         return
     for key in _MEMORY:
         value = conf[key].value
-        if isinstance(value, str) and not _SIZE.fullmatch(value) and "${{" not in value:
+        text = str(value) if isinstance(value, str | int | float) else None
+        if text is not None and not _SIZE.fullmatch(text) and "${{" not in text:
             yield conf[key].says("spark", f"must be a size such as 28g; got {value!r}")
     for key in (*_CORES, _FIXED, _LEAST, _MOST):
         number = conf[key].number
@@ -107,6 +108,10 @@ def check_conf(work: At) -> Iterator[Finding]:
     least, most = number_of(conf[_LEAST].value), number_of(conf[_MOST].value)
     if least is not None and most is not None and least > most:
         yield conf[_LEAST].says("spark", f"is more than {_MOST} ({most:g})")
+    count = conf[_FIXED].number
+    outside = count is not None and count >= 1 and not (least or 1) <= count <= (most or count)
+    if outside and str(conf[_DYNAMIC].value).lower() == "true":
+        yield conf[_FIXED].says("spark", f"must be from {_LEAST} to {_MOST}; got {conf[_FIXED].value!r}")
 
 
 def check_whole_conf(job: At, component: At | None) -> Iterator[Finding]:

@@ -92,14 +92,27 @@ def check_ports(component: At) -> Iterator[Finding]:
         if least is not None and most is not None and least > most:
             yield port["min"].says("bad-literal", f"min ({least:g}) is more than max ({most:g}) of {name!r}")
             continue
-        if type_of_port(port) in NUMERIC:
-            for end in (port["min"], port["max"]):
-                if end.value is not None and end.number is None and "${{" not in str(end.value):
-                    yield end.says("bad-literal", f"must be a number; got {end.value!r}")
+        yield from _ends(port, type_of_port(port))
         if port["enum"].value == []:
             yield port["enum"].says("bad-literal", "has no word, so no value can be given")
         default = port["default"]
         if default.value is None or isinstance(default.value, dict | list):
             continue
+        if (kind := type_of_port(port)) in DATA:
+            yield default.says("bad-literal", f"data ({kind}) have no default; make the input optional")
+            continue
         if why := mismatch(default.value, port):
             yield default.says("bad-literal", f"the default {why}")
+
+
+def _ends(port: At, kind: str) -> Iterator[Finding]:
+    """`min` and `max` are numbers of the input's own type; no other type has them."""
+    for end in (port["min"], port["max"]):
+        if end.value is None or "${{" in str(end.value):
+            continue
+        if kind in (*DATA, "string", "boolean"):
+            yield end.says("bad-literal", f"{kind} has no min and no max; numbers have")
+        elif kind in NUMERIC and end.number is None:
+            yield end.says("bad-literal", f"must be a number; got {end.value!r}")
+        elif kind == "integer" and end.number is not None and end.number != int(end.number):
+            yield end.says("bad-literal", f"must be a whole number (integer); got {end.value!r}")

@@ -76,7 +76,7 @@ CASES = [
     ("spark.yml", {"conf/spark.driver.memory": "1p"}, []),
     ("spark.yml", {"conf/spark.driver.memory": "1K"}, []),
     ("spark.yml", {"conf/spark.driver.memory": "${{inputs.x}}"}, []),
-    ("spark.yml", {"conf/spark.driver.memory": 2}, []),
+    ("spark.yml", {"conf/spark.driver.memory": 2}, ["spark conf.spark.driver.memory"]),
     ("spark.yml", {"conf/spark.executor.memory": "x"}, ["spark conf.spark.executor.memory"]),
     ("spark.yml", {"conf/spark.dynamicAllocation.enabled": False}, ["spark conf", "spark conf.spark.dynamicAllocation.maxExecutors", "spark conf.spark.dynamicAllocation.minExecutors"]),
     ("spark.yml", {"conf/spark.dynamicAllocation.enabled": "True"}, []),
