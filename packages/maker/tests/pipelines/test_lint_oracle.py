@@ -72,11 +72,12 @@ def test_what_only_azure_ai_ml_refuses_is_told_with_its_place(tmp_path, monkeypa
 
     monkeypatch.chdir(tmp_path)
     put_on_shelf(tmp_path)
-    component = tmp_path / "check.yml"
-    component.write_text(component.read_text().replace("name: check", "name: Check-It"))
-    (found,) = examine([component]).blocking
-    assert (found.id, found.line, found.field) == ("refused", 3, "name")
-    assert found.message.startswith("azure-ai-ml: Component name should only contain")
+    job = tmp_path / "spark.yml"
+    job.write_text(job.read_text().replace("type: user_identity", "type: useridentity"))
+    (found,) = examine([job]).blocking
+    assert (found.id, found.field) == ("refused", "identity.type")
+    assert job.read_text().splitlines()[found.line - 1].startswith("identity:")
+    assert "user_identity" in found.message
 
 
 def test_the_shapes_are_those_of_the_azure_ai_ml_that_is_installed():

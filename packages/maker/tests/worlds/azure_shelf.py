@@ -457,8 +457,8 @@ create_monitor:
         """\
 name: features
 compute_runtime: {spark_runtime_version: "3.4"}
-offline_store: {type: azure_data_lake_gen2, target: /subscriptions/s/resourceGroups/r/x}
-online_store: {type: redis, target: /subscriptions/s/resourceGroups/r/y}
+offline_store: {type: azure_data_lake_gen2, target: /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/r/providers/Microsoft.Storage/storageAccounts/lake/blobServices/default/containers/features}
+online_store: {type: redis, target: /subscriptions/00000000-0000-0000-0000-000000000001/resourceGroups/r/providers/Microsoft.Cache/Redis/cache}
 """,
     ),
     "feature-entity.yml": _with_schema(
