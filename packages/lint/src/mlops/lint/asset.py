@@ -83,6 +83,8 @@ def check_data_asset(data: At) -> Iterator[Finding]:
     if path.text is not None and re.fullmatch(r"(?i)azureml:[^/].*", path.text):
         message = f"a data asset is made from files; {path.value!r} is an asset already"
         yield path.says("bad-reference", message)
+    if "version" in data and "name" not in data:
+        yield data["version"].says("missing-field", "needs `name`, whose version it is")
     yield from check_data(data)
 
 

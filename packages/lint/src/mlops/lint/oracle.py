@@ -22,6 +22,7 @@ from mlops.lint.kinds import KINDS
 from mlops.lint.node import At, Loc
 
 _LONGEST = 300
+_COLOUR = re.compile(r"\x1b\[[0-9;]*m")
 _SWITCH = "AZURE_ML_CLI_PRIVATE_FEATURES_ENABLED"
 _SECONDS = 120
 _PREVIEW = ("do_while", "if_else", "parallel_for")
@@ -141,7 +142,11 @@ def _place(path: str) -> Loc:
 
 
 def _short(text: str) -> str:
-    flat = re.sub(r"\s+", " ", text).strip().rstrip(".")
+    """One line, without colours; of a page with details and resolutions, the first detail."""
+    flat = re.sub(r"\s+", " ", _COLOUR.sub("", text)).strip()
+    if detail := re.search(r"Details: \(x\) (.+?)(?= Resolutions?:| \(x\)|$)", flat):
+        flat = detail[1]
+    flat = flat.rstrip(".")
     return flat if len(flat) <= _LONGEST else flat[: _LONGEST - 1] + "…"
 
 

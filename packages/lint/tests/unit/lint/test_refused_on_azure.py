@@ -35,6 +35,8 @@ CASES: list[Case] = [
     ("model.yml", {"path": "runs:/"}, ["bad-reference path"]),
     ("train.yml", {"code": "azureml:code:1"}, []),
     ("train.yml", {"code": "azureml:code"}, ["bad-reference code"]),
+    ("data.yml", {"name": GONE}, ["missing-field version"]),
+    ("data.yml", {"name": GONE, "version": GONE}, []),
     # -- images and what conda is given
     ("environment.yml", {"image": "example.azurecr.io/Tools:3"}, ["wrong-value image"]),
     ("environment.yml", {"image": "Tools:3"}, ["wrong-value image"]),
@@ -122,6 +124,12 @@ CASES: list[Case] = [
 @pytest.mark.parametrize("cases", in_tens(CASES), ids=lambda cases: f"{cases[0][0]} {cases[0][1]}")
 def test_what_is_said_of_one_change(stand, cases):
     assert differing(stand, cases) == {}
+
+
+def test_what_azure_says_is_one_line_without_colours():
+    said = "\x1b[37m\n\x1b[30m\n1) It is missing\x1b[39m\n\nDetails: \x1b[31m\n\n(x) Name it.\x1b[39m\n\nResolutions: \n1) Look"
+    assert oracle._short(said) == "Name it"
+    assert oracle._short("plain\n text.") == "plain text"
 
 
 def test_a_module_that_is_called_azure_is_not_the_package(monkeypatch):
