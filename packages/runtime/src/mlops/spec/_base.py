@@ -5,7 +5,15 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
 from pydantic_core import CoreSchema
 
 from mlops.spec.split import Part
@@ -20,6 +28,13 @@ class Spec(BaseModel):
         arbitrary_types_allowed=False,
         defer_build=True,  # a verb builds the validators of the files that it reads, not of all
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A number in quotes is a text, and `true` is no 1: other tools that read the file say so too."""
+        built = handler(source)
+        _make_strict(built, cls)
+        return built
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
@@ -37,6 +52,27 @@ class Spec(BaseModel):
             if text and "description" not in schema:
                 schema["description"] = text
         return schema_of_class
+
+
+_STRICT = frozenset({"int", "float", "bool"})
+_NO_SCHEMA = frozenset({"metadata", "serialization", "default", "config"})
+
+
+def _make_strict(part: Any, model: type) -> None:
+    """Numbers and truth values of `model`'s own fields; other models have seen to theirs."""
+    if isinstance(part, list | tuple):
+        for item in part:
+            _make_strict(item, model)
+    elif isinstance(part, dict):
+        kind = part.get("type")
+        schema = isinstance(kind, str)  # else names of fields, of which one may be `type`
+        if schema and kind in _STRICT:
+            part["strict"] = True
+        if schema and kind == "model" and part.get("cls") is not model:
+            return
+        for name, item in part.items():
+            if not (schema and name in _NO_SCHEMA):
+                _make_strict(item, model)
 
 
 def _docstrings(model: type) -> dict[str, str]:
