@@ -24,7 +24,15 @@ _REQUEST = _of(
 _LINT = ("packages/lint/tests/unit/lint",)
 _LINT_FIELDS = tuple(
     f"packages/lint/tests/unit/lint/test_{name}.py"
-    for name in ("decisions*", "limits_*", "public_forms", "wrong_edits")
+    for name in (
+        "decisions*",
+        "limits_*",
+        "public_forms",
+        "wrong_edits",
+        "second_conditions",
+        "job_interface",
+        "refused_*",
+    )
 )
 """Of the checks of single fields; what a call of the lint is made of is tested by all."""
 _POLICY = ("packages/infra/tests/test_policy_*decisions.py",)

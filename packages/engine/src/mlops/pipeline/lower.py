@@ -8,7 +8,7 @@ gives. Parallel and Spark jobs become the commands that do their work here.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -28,17 +28,19 @@ from mlops.spec._yaml import Document
 Raw = dict[str, Any]
 _RUNS = ("command", "spark", "sweep", "parallel")
 _JOBS = ("job.command", "job.sweep", "job.spark")
-_HOOKS = ("on_init", "on_finalize")
+_FIRST = "on_init"
+_HOOKS = (_FIRST, "on_finalize")
 _OF_PIPELINE = ("experiment_name", "display_name", "description", "tags", "name", "inputs", "outputs")
 _REMOTE = re.compile(r"azureml:|[a-z+]+://")
 
 
 def lower(
-    path: Path, document: Document, stand_ins: Mapping[str, Path]
+    path: Path, document: Document, stand_ins: Mapping[str, Path], only: Collection[str] = ()
 ) -> tuple[Pipeline | None, list[Problem]]:
     """The pipeline that a file amounts to, with every job that can be had, and why the others cannot.
 
-    None when the file is no job at all. `stand_ins`: component files by the name of the step.
+    None when the file is no job at all. `stand_ins`: component files by the name of the step. `only`: the
+    steps that are asked for; what they do not need may be a job that cannot be had.
     """
     value = document.value
     kind = kind_of(value)
@@ -55,7 +57,9 @@ def lower(
     else:
         return None, [Problem(f"{document.name}:1", elsewhere.no_job(kind))]
     reading.finish()
-    return Pipeline(path, document, job, reading.steps), reading.problems
+    if only:
+        return Pipeline(path, document, job, reading.whole_steps()), reading.problems_of(only)
+    return Pipeline(path, document, job, reading.steps), reading.all_problems
 
 
 def _step_name(value: Raw, path: Path) -> str:
@@ -89,6 +93,9 @@ class _Reading:
     stand_ins: Mapping[str, Path]
     steps: dict[str, Step] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
+    """Of the file as a whole."""
+    refused: dict[str, list[Problem]] = field(default_factory=dict)
+    """Why a job cannot be had, by the name of its step."""
     ends: dict[tuple[str, str], tuple[str, str]] = field(default_factory=dict)
     hooks: dict[str, _Scope] = field(default_factory=dict)
     """Where the outermost pipeline names the jobs before and after all others."""
@@ -125,6 +132,33 @@ class _Reading:
         except InvalidInput as error:
             self.problems += error.problems
 
+    @property
+    def all_problems(self) -> list[Problem]:
+        return [*self.problems, *(problem for found in self.refused.values() for problem in found)]
+
+    def problems_of(self, only: Collection[str]) -> list[Problem]:
+        """Of the file, and of the jobs that the steps `only` need."""
+        needed, queue = set[str](), [*only, *(str(self._hook(hook)) for hook in self.hooks if hook == _FIRST)]
+        while queue:
+            name = queue.pop()
+            if name in needed:
+                continue
+            needed.add(name)
+            queue += self.steps[name].reads if name in self.steps else ()
+            queue += [inner for inner in self.refused if inner.startswith(f"{name}.")]
+        return [*self.problems, *(p for name, found in self.refused.items() if name in needed for p in found)]
+
+    def whole_steps(self) -> dict[str, Step]:
+        """Without those that read, however far above, what cannot be had."""
+        steps = dict(self.steps)
+        while lost := [name for name, step in steps.items() if not step.reads <= steps.keys()]:
+            for name in lost:
+                del steps[name]
+        return steps
+
+    def _hook(self, hook: str) -> str:
+        return str(self.hooks[hook].document.value["settings"][hook])
+
     def finish(self) -> None:
         """Bind what was bound to a nested pipeline to the step inside of it; refuse stand-ins for nothing."""
         for name, step in self.steps.items():
@@ -137,14 +171,14 @@ class _Reading:
                 self.problems.append(
                     Problem(name, f"no job to stand in for; there is: {known}", "--stand-in")
                 )
-        if not self.problems:
+        if not self.all_problems:
             for name, file in self.stand_ins.items():
                 self.problems += elsewhere.unfit(name, file, self.steps)
 
     def _hooks_stand_alone(self) -> None:
         """What runs before or after all others is bound to none of them."""
         for hook, scope in self.hooks.items():
-            name = scope.document.value["settings"][hook]
+            name = self._hook(hook)
             if name not in self.steps:
                 if any(step.startswith(f"{name}.") for step in self.steps):
                     message = f"{name!r} is a pipeline; name a job that runs by itself"
@@ -198,7 +232,7 @@ class _Reading:
         try:
             self._job(scope, name, raw, loc)
         except InvalidInput as error:
-            self.problems += error.problems
+            self.refused[scope.prefix + name] = list(error.problems)
 
     def _job(self, scope: _Scope, name: str, raw: Raw, loc: Loc) -> None:
         flat = scope.prefix + name

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 from mlops.errors import InvalidInput, Problem
@@ -14,15 +14,18 @@ from mlops.spec._yaml import Document
 
 
 def read_pipeline(
-    path: Path, document: Document | None = None, stand_ins: Mapping[str, Path] | None = None
+    path: Path,
+    document: Document | None = None,
+    stand_ins: Mapping[str, Path] | None = None,
+    only: Collection[str] = (),
 ) -> tuple[Pipeline | None, list[Problem]]:
     """The pipeline that a job's file amounts to, and what this machine cannot run of it.
 
     Jobs that cannot be had are left out of `steps`; their problems say why. The pipeline is None when the
-    file itself is no job.
+    file itself is no job. `only`: steps; what they do not need may be what this machine cannot run.
     """
     try:
-        return lower(path, document or open_document(path), stand_ins or {})
+        return lower(path, document or open_document(path), stand_ins or {}, only)
     except InvalidInput as error:
         return None, list(error.problems)
 
@@ -32,9 +35,11 @@ def not_here(path: Path) -> list[Problem]:
     return read_pipeline(path)[1]
 
 
-def load_pipeline(path: Path, stand_ins: Mapping[str, Path] | None = None) -> Pipeline:
+def load_pipeline(
+    path: Path, stand_ins: Mapping[str, Path] | None = None, only: Collection[str] = ()
+) -> Pipeline:
     """The pipeline; raises `InvalidInput` with everything that `read_pipeline` finds."""
-    pipeline, problems = read_pipeline(path, stand_ins=stand_ins)
+    pipeline, problems = read_pipeline(path, stand_ins=stand_ins, only=only)
     if problems or pipeline is None:
         raise InvalidInput(problems)
     return pipeline

@@ -21,7 +21,6 @@ class Interface:
     """Ports of a job. None: nobody here knows them, because the component is in a workspace or registry."""
 
     name: str
-    kind: str
     inputs: Ports | None = None
     outputs: Ports | None = None
     component: At | None = None
@@ -56,42 +55,40 @@ def interface_of(node: At, files: Files) -> Interface:
     kind = kind_of_node(node)
     name = name_of(node)
     if kind in FLOW:
-        return Interface(name, kind, {}, {})
+        return Interface(name, {}, {})
     if kind == "automl":
-        return Interface(name, kind, {}, None, own=True)
+        return Interface(name, {}, None, own=True)
     reference = reference_of(node)
     if isinstance(reference.value, dict) and kind != "sweep":
-        return Interface(name, kind, ports(reference["inputs"]), ports(reference["outputs"]), reference)
+        return Interface(name, ports(reference["inputs"]), ports(reference["outputs"]), reference)
     if reference.text is None:
-        return Interface(name, kind, ports(node["inputs"]), ports(node["outputs"]), own=True)
-    return _referred(node, reference, kind, files)
+        return Interface(name, ports(node["inputs"]), ports(node["outputs"]), own=True)
+    return _referred(name, reference, reference.text, files)
 
 
-def _referred(node: At, reference: At, kind: str, files: Files) -> Interface:
-    text = reference.text or ""
-    name = name_of(node)
+def _referred(name: str, reference: At, text: str, files: Files) -> Interface:
     if is_remote(text):
         findings = [*check_asset(reference)]
         message = f"{text!r} is a component of a workspace or registry; its ports cannot be checked here"
         if not findings:
             findings = [reference.says("workspace-component", message)]
-        return Interface(name, kind, findings=tuple(findings))
+        return Interface(name, findings=tuple(findings))
     path = reference.beside(text.removeprefix("file:"))
     if not is_file(path):
         message = f"the component {text!r} does not exist beside the file"
-        return Interface(name, kind, findings=(reference.says("missing-file", message),))
+        return Interface(name, findings=(reference.says("missing-file", message),))
     top = files.top(path)
     if top is None:
         message = f"the component {text!r} cannot be read; see there"
-        return Interface(name, kind, findings=(reference.says("missing-file", message),))
+        return Interface(name, findings=(reference.says("missing-file", message),))
     given = top["name"].text or name
     there = kind_of(top.value)
     if there in KINDS and not there.startswith(("component.", "job.")):
         message = f"{text!r} is no component, but a file of kind {KINDS[there].label}"
-        return Interface(name, kind, findings=(reference.says("bad-reference", message),))
+        return Interface(name, findings=(reference.says("bad-reference", message),))
     if not there.startswith(("component.", "job.")):
-        return Interface(given, kind)  # promptflow's flows and the like have ports of their own
-    return Interface(given, kind, ports(top["inputs"]), ports(top["outputs"]), top)
+        return Interface(given)  # promptflow's flows and the like have ports of their own
+    return Interface(given, ports(top["inputs"]), ports(top["outputs"]), top)
 
 
 def described(interface: Interface) -> str:

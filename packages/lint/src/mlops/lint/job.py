@@ -31,20 +31,19 @@ def check_component(component: At, kind: str, files: Files) -> Iterator[Finding]
     yield from check_ports(component)
     if not component.loc:
         yield from check_names(component, _COMPONENT_NAME, _OF_COMPONENTS)
-    word = kind.split(".")[1] if "." in kind else kind
-    if word == "command":
+    if kind == "command":
         yield from check_work(component, files, declared=True)
         inputs, outputs = ports(component["inputs"]), ports(component["outputs"])
         yield from check_placeholders(component["command"], inputs, outputs)
         if component["command"].text is not None:
             yield from check_used(component, component["command"].text)
-    elif word == "parallel":
+    elif kind == "parallel":
         yield from check_parallel(component, files, declared=True)
-    elif word == "spark":
+    elif kind == "spark":
         yield from check_spark(component, files)
         if component["args"].text is not None:
             yield from check_used(component, component["args"].text)
-    elif word == "pipeline":
+    elif kind == "pipeline":
         yield from check_jobs(component, files, compute=True)
 
 
@@ -100,10 +99,9 @@ def _node(node: At, own: bool, scope: Scope, files: Files, *, compute: bool) -> 
         message = "has no `compute`, and settings.default_compute is unset"
         yield node.says("no-compute", message)
     component = scope.faces[str(node.loc[-1])].component
-    inline = component is not None and component.document is node.document
     if component is not None:
         yield from _type_fits(node, component, kind)
-    if inline and component is not None:
+    if component is not None and component.document is node.document:
         yield from check_component(component, component["type"].word or kind, files)
     if kind == "sweep":
         yield from check_sweep(node)
@@ -132,7 +130,7 @@ def _type_fits(node: At, component: At, kind: str) -> Iterator[Finding]:
     """A job's type is that of its component; a job without one is taken for what its component is."""
     there = component["type"].word or kind
     wanted = "command" if kind == "sweep" else kind
-    if "type" in node and there != wanted and node["type"].text is not None:
+    if there != wanted and node["type"].text is not None:
         message = f"is {node['type'].value!r}, but {reference_of(node).value!r} is a {there} component"
         yield node["type"].says("type-mismatch", message)
 

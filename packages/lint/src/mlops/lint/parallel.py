@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from mlops.lint.command import check_code, check_placeholders, code_folder
@@ -81,16 +81,27 @@ def check_entry(script: At, path: Path, needs: tuple[str, ...] = ("init", "run")
         yield script.says("entry-function", message)
 
 
-def _bound(body: list[ast.stmt]) -> set[str]:
-    """Names that the top of a module binds, also inside of `if` and `try`."""
+def _bound(body: Sequence[ast.stmt]) -> set[str]:
+    """Names that the top of a module binds, also inside of `if`, `try`, `with` and loops."""
     names: set[str] = set()
     for item in body:
         if isinstance(item, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(item.name)
         elif isinstance(item, ast.Import | ast.ImportFrom):
             names |= {(alias.asname or alias.name).split(".")[0] for alias in item.names}
-        elif isinstance(item, ast.Assign):
-            names |= {target.id for target in item.targets if isinstance(target, ast.Name)}
-        elif isinstance(item, ast.If | ast.Try):
-            names |= _bound([*item.body, *item.orelse])
+        else:
+            names |= _assigned(item)
+            for field in ("body", "orelse", "finalbody"):
+                names |= _bound(getattr(item, field, ()))
+            for handler in getattr(item, "handlers", ()):
+                names |= _bound(handler.body)
     return names
+
+
+def _assigned(item: ast.stmt) -> set[str]:
+    """Names that an assignment binds: `run = a`, `run: Runner = a`, `init, run = a, b`."""
+    targets = item.targets if isinstance(item, ast.Assign) else []
+    if isinstance(item, ast.AnnAssign) and item.value is not None:
+        targets = [item.target]
+    parts = [part for target in targets for part in ast.walk(target)]
+    return {part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store)}

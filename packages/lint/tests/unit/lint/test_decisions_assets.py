@@ -10,7 +10,7 @@ from tests.unit.lint.one_edit import GONE, differing, in_tens
 CASES = [
     # file, what is changed in it, what is said of it
     ("data.yml", {}, []),
-    ("data.yml", {"name": GONE}, []),
+    ("data.yml", {"name": GONE}, ["missing-field version"]),
     ("data.yml", {"name": "my rows"}, ["bad-name name"]),
     ("data.yml", {"name": "-a"}, ["bad-name name"]),
     ("data.yml", {"name": "a" * 255}, []),

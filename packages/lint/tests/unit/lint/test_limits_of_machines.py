@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import pytest
 
 from mlops.lint.environment import environment_fields, unpinned_image
+from mlops.lint.files import Files
+from mlops.lint.machine import check_size
 from mlops.lint.serving import quantity
+from mlops.spec.vm_sizes import Table, packaged
 from tests.unit.lint.one_edit import at
 
 
@@ -93,3 +98,30 @@ def test_a_conda_file_of_another_place_is_not_read(tmp_path):
 )
 def test_images_that_stay(image, why):
     assert (why in unpinned_image(image)) if why else unpinned_image(image) == ""
+
+
+@pytest.mark.parametrize(
+    ("day", "size", "rule"),
+    [
+        (date(2026, 6, 1), "Standard_NC6s_v3", "retired-size"),
+        (date(2025, 3, 1), "standard_nc6s_v3", "ending-size"),
+        (date(2023, 3, 1), "Standard_NC6s_v3", ""),
+        (date(2026, 6, 1), " Standard_E4s_v3 ", ""),
+        (None, "Standard_NC6s_v3", ""),
+        (date(2026, 6, 1), "Standard_NC66s_v3", "vm-size"),
+    ],
+)
+def test_sizes_are_judged_by_the_day(tmp_path, day, size, rule):
+    found = list(check_size(at(f"size: '{size}'", tmp_path)["size"], Files(today=day)))
+    assert [f.id for f in found] == ([rule] if rule else [])
+    if rule.endswith("-size") and rule != "vm-size":
+        assert "2025" in found[0].message
+
+
+def test_a_repository_may_know_sizes_and_days_of_its_own(tmp_path):
+    place = at("size: Standard_D2s_v99", tmp_path)["size"]
+    assert [f.id for f in check_size(place, Files())] == ["vm-size"]
+    assert list(check_size(place, Files(vm_sizes=frozenset({"standard_d2s_v99"})))) == []
+    none = Table.model_validate({**packaged().model_dump(), "series": []})
+    ended = at("size: Standard_NC6s_v3", tmp_path)["size"]
+    assert list(check_size(ended, Files(today=date(2026, 6, 1), sizes=none))) == []

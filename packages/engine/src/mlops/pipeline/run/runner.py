@@ -71,7 +71,7 @@ def run_pipeline(
                 stack.callback(server.close)
             if problems := lint(path):
                 raise InvalidInput(problems)
-            pipeline = load_pipeline(path, selection.stand_ins)
+            pipeline = load_pipeline(path, selection.stand_ins, (*selection.only, *selection.until))
             part = plan_of(selection, {name: pipeline.before(name) for name in pipeline.steps})
             environments = (
                 _environments(state, environment_digest, progress) if selection.environment else None
