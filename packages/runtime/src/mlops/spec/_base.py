@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
@@ -14,7 +15,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     WithJsonSchema,
 )
-from pydantic_core import CoreSchema
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from mlops.spec.split import Part
 
@@ -33,7 +34,7 @@ class Spec(BaseModel):
     def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
         """A number in quotes is a text, and `true` is no 1: other tools that read the file say so too."""
         built = handler(source)
-        _make_strict(built, cls)
+        _refuse_texts(built, cls)
         return built
 
     @classmethod
@@ -54,25 +55,49 @@ class Spec(BaseModel):
         return schema_of_class
 
 
-_STRICT = frozenset({"int", "float", "bool"})
+def _refuse(error: Literal["int_type", "float_type"]) -> Callable[[Any], Any]:
+    """`strict` would refuse numbers of NumPy too."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str | bool):
+            raise PydanticKnownError(error)
+        return value
+
+    return check
+
+
+def _refuse_no_truth(value: Any) -> Any:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        raise PydanticKnownError("bool_type")
+    return value
+
+
+_REFUSED = {
+    "int": _refuse("int_type"),
+    "float": _refuse("float_type"),
+    "bool": _refuse_no_truth,
+}
 _NO_SCHEMA = frozenset({"metadata", "serialization", "default", "config"})
 
 
-def _make_strict(part: Any, model: type) -> None:
+def _refuse_texts(part: Any, model: type) -> None:
     """Numbers and truth values of `model`'s own fields; other models have seen to theirs."""
     if isinstance(part, list | tuple):
         for item in part:
-            _make_strict(item, model)
+            _refuse_texts(item, model)
     elif isinstance(part, dict):
         kind = part.get("type")
         schema = isinstance(kind, str)  # else names of fields, of which one may be `type`
-        if schema and kind in _STRICT:
-            part["strict"] = True
+        if schema and kind in _REFUSED:
+            number = dict(part)
+            part.clear()
+            part.update(core_schema.no_info_before_validator_function(_REFUSED[kind], number))
+            return
         if schema and kind == "model" and part.get("cls") is not model:
             return
         for name, item in part.items():
             if not (schema and name in _NO_SCHEMA):
-                _make_strict(item, model)
+                _refuse_texts(item, model)
 
 
 def _docstrings(model: type) -> dict[str, str]:
