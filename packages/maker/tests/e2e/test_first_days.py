@@ -5,6 +5,7 @@ A fork whose first release turns its own lint red teaches its team to ignore red
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -89,8 +90,11 @@ def promoted(fork: Repository) -> None:
 
 def rolled_back(fork: Repository) -> None:
     """A second release reaches prod, and goes again."""
-    edit(fork, "src/prices/model.py", '"""', '"""Ours. ')
-    fork.commit("Better words")
+    model = fork.root / "src/prices/model.py"
+    more = re.sub(r'"max_iter": (\d+)', lambda found: f'"max_iter": {int(found[1]) + 1}', model.read_text())
+    model.write_text(more)
+    fork.call("params", "--model", "prices").ok()
+    fork.commit("One more round of boosting")
     released(fork)
     promoted(fork)
     done = fork.call("rollback", "prod", "--reason", "a try", "--json").ok().json

@@ -32,6 +32,7 @@ _LINT_FIELDS = tuple(
         "second_conditions",
         "job_interface",
         "refused_*",
+        "what_stands_elsewhere",
     )
 )
 """Of the checks of single fields; what a call of the lint is made of is tested by all."""

@@ -39,11 +39,9 @@ def check_names(
 
 def check_input(data: At) -> Iterator[Finding]:
     """Data that a job is given; what has no path yet is left to the command line."""
-    if isinstance(data.value, dict) and data["type"].word in DATA and data["path"].value is None:
-        name = data.loc[-1] if data.loc else "it"
-        yield data.says(
-            "given-later", f"has no `path`; the command line has to give it (--set inputs.{name}.path=…)"
-        )
+    if data["type"].word in DATA and data["path"].value is None:
+        option = f"--set inputs.{data.loc[-1]}.path=…"
+        yield data.says("given-later", f"has no `path`; the command line has to give it ({option})")
     yield from check_data(data)
 
 

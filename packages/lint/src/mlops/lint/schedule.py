@@ -15,7 +15,7 @@ from mlops.lint.kinds import KINDS
 from mlops.lint.machine import between
 from mlops.lint.node import At
 from mlops.lint.pipeline import scope_of, takers
-from mlops.lint.references import check_asset, check_path, is_remote
+from mlops.lint.references import check_path
 from mlops.lint.time_zones import known
 from mlops.lint.values import PRIMITIVE, mismatch, type_of_port
 from mlops.spec.near import hint
@@ -142,7 +142,4 @@ def _job(job: At) -> Iterator[Finding]:
     for place in (job, job["job"]):
         if place.text is None:
             continue
-        if is_remote(place.text):
-            yield from check_asset(place)
-        else:
-            yield from check_path(place, what="job")
+        yield from check_path(place, what="job")

@@ -70,8 +70,9 @@ def check_place(job: At) -> Iterator[Finding]:
 
 def check_runtime(place: At) -> Iterator[Finding]:
     """A version of Spark that Azure ML has: 3.4, also written 3.4.0."""
-    text = str(place.value) if isinstance(place.value, str | int | float) else RUNTIMES[-1]
-    if "${{" not in text and ".".join(text.split(".")[:2]) not in RUNTIMES:
+    text = str(place.value)
+    written = isinstance(place.value, str | int | float)
+    if written and "${{" not in text and ".".join(text.split(".")[:2]) not in RUNTIMES:
         yield place.says("spark", f"must be one of {', '.join(RUNTIMES)}; got {place.value!r}")
 
 
@@ -92,8 +93,6 @@ def _modes(work: At) -> Iterator[Finding]:
 def check_conf(work: At) -> Iterator[Finding]:
     """`conf` says how many executors there are, and how large."""
     conf = work["conf"]
-    if not isinstance(conf.value, dict):
-        return
     for key in _MEMORY:
         value = conf[key].value
         text = str(value) if isinstance(value, str | int | float) else None
@@ -101,7 +100,7 @@ def check_conf(work: At) -> Iterator[Finding]:
             yield conf[key].says("spark", f"must be a size such as 28g; got {value!r}")
     for key in (*_CORES, _FIXED, _LEAST, _MOST):
         number = conf[key].number
-        if "${{" in (conf[key].text or "") or conf[key].value is None:
+        if "${{" in str(conf[key].value) or conf[key].value is None:
             continue
         if number is None or number < 1 or number != int(number):
             yield conf[key].says("spark", f"must be a whole number of at least 1; got {conf[key].value!r}")
@@ -123,7 +122,7 @@ def check_whole_conf(job: At, component: At | None) -> Iterator[Finding]:
         conf |= job["conf"].value
     elif "conf" in job:
         return  # the shape says that it is no mapping
-    dynamic = str(conf.get(_DYNAMIC, "")).lower() == "true"
+    dynamic = str(conf.get(_DYNAMIC)).lower() == "true"
     for key in (*_CORES, *_MEMORY, *((_LEAST, _MOST) if dynamic else (_FIXED,))):
         if key not in conf:
             yield place.says("spark", f"needs {key}")

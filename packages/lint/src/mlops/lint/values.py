@@ -36,7 +36,7 @@ def mismatch(value: Any, port: At) -> str:
     if kind in NUMERIC:
         return _number(value, port, kind)
     if kind == "boolean":
-        right = isinstance(value, bool) or str(value).lower() in ("true", "false")
+        right = str(value).lower() in ("true", "false")
         return "" if right else f"must be true or false (boolean); got {value!r}"
     words = [element.value for element in port["enum"].elements()]
     if kind in ("string", "enum") and words and str(value) not in map(str, words):

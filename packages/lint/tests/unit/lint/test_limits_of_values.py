@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from mlops.lint.automl import check_automl
 from mlops.lint.expression import Hole, broken, holes
 from mlops.lint.node import number_of
 from mlops.lint.values import fits, mismatch
@@ -155,3 +156,34 @@ def test_expressions(text, found):
 )
 def test_what_is_meant_as_an_expression_and_is_none(text, pieces):
     assert list(broken(text)) == pieces
+
+
+IMAGES = "task: image_classification\ntraining_data: azureml:a:1\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("search_space: [{a: {type: uniform, min_value: 1, max_value: 2}}]", []),
+        ("search_space: [{a: {type: uniform, min_value: 2, max_value: 1}}]", ["search_space.0.a"]),
+        ("search_space: [{}, {a: {type: uniform, min_value: 2, max_value: 1}}]", ["search_space.1.a"]),
+        (
+            "sweep: {sampling_algorithm: grid}\n"
+            "search_space: [{a: {type: uniform, min_value: 1, max_value: 2}}]",
+            ["search_space.0.a.type"],
+        ),
+        (
+            "sweep: {sampling_algorithm: {type: grid}}\n"
+            "search_space: [{a: {type: uniform, min_value: 1, max_value: 2}}]",
+            ["search_space.0.a.type"],
+        ),
+        ("sweep: {early_termination: {evaluation_interval: 1}}", []),
+        (
+            "sweep: {early_termination: {evaluation_interval: 0}}",
+            ["sweep.early_termination.evaluation_interval"],
+        ),
+    ],
+)
+def test_a_search_over_models_of_images(tmp_path, text, said):
+    found = [f.field for f in check_automl(at(IMAGES + text, tmp_path)) if f.id != "pin-asset"]
+    assert [field.removesuffix(".min_value") for field in found] == said

@@ -147,3 +147,33 @@ def test_components_of_every_kind_name_an_environment_by_its_file(folder: Path, 
     assert [f.id for f in good] == []
     wrong = list(check_component(at(component.replace("env.yml", "none.yml"), folder), kind, Files(folder)))
     assert [f.id for f in wrong] == ["missing-file"]
+
+
+@pytest.mark.parametrize(
+    ("given", "wanted", "expected"),
+    [
+        ("{type: number, default: 3}", "{type: number, max: 1}", ["bad-literal jobs.one.inputs.a"]),
+        ("{type: number, default: 1}", "{type: number, max: 1}", []),
+        ("{type: number}", "{type: number, max: 1}", []),
+        ("{type: string, default: c}", "{type: string, enum: [a]}", ["bad-literal jobs.one.inputs.a"]),
+        ("{type: uri_file, default: c}", "{type: uri_file}", ["bad-literal inputs.a.default"]),
+        ("{type: string}", "{type: number}", ["type-mismatch jobs.one.inputs.a"]),
+    ],
+)
+def test_the_default_of_a_pipelines_input_fits_the_job(
+    folder: Path, given: str, wanted: str, expected: list[str]
+) -> None:
+    text = (
+        f"name: a\nversion: '1'\ninputs: {{a: {given}}}\njobs:\n  one:\n    compute: azureml:c\n"
+        f"    component: {{type: command, inputs: {{a: {wanted}}}, command: 'echo ${{{{inputs.a}}}}', {ENV}}}\n"
+        "    inputs: {a: '${{parent.inputs.a}}'}\n"
+    )
+    found = check_component(at(text, folder), "pipeline", Files(folder))
+    assert sorted(f"{f.id} {f.field}" for f in found) == expected
+
+
+def test_inputs_of_a_pipeline_that_runs_a_component_are_bound_to_nothing(folder: Path) -> None:
+    assert (
+        said(folder, "component: ./typeless.yml\ninputs: {rows: '${{parent.inputs.x}}'}", "job.pipeline")
+        == []
+    )
