@@ -346,7 +346,8 @@ class Aks(_Section):
     max_nodes: int = Field(3, ge=1, le=100)
     """Nodes for jobs and endpoints that may run at the same time."""
     kubernetes_version: str | None = Field(None, pattern=r"^1\.\d+(\.\d+)?$")
-    """Such as 1.33; patches are installed by themselves. None leaves the choice to Azure."""
+    """Minor version such as 1.36, in quotes; patches are installed by themselves, and Azure supports each for
+    a year. None leaves the choice to Azure, so that nothing here goes out of date."""
     namespace: str = Field("azureml", pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
     """Kubernetes namespace that jobs and endpoints run in."""
     inference_secret: str | None = Field(None, pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")
