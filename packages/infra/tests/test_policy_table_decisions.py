@@ -31,6 +31,7 @@ KINDS: dict[str, set[str]] = {
     "MLOPS_ENDPOINT_2": {"machinelearningservices:OnlineEndpoint"},
     "MLOPS_ENDPOINT_3": {"machinelearningservices:BatchEndpoint"},
     "MLOPS_EVENTS_1": {"eventgrid:SystemTopicEventSubscription"},
+    "MLOPS_KUBERNETES_1": {"containerservice:ManagedCluster"},
     "MLOPS_LOGS_2": {"operationalinsights:Workspace"},
     "MLOPS_LOGS_3": {"monitor:DiagnosticSetting"},
     "MLOPS_PROTECT_1": {

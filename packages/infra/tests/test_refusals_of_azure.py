@@ -54,6 +54,14 @@ def test_a_size_that_ended_is_refused_from_its_day_on() -> None:
     assert refusals(f"{ML}Compute", wrong, today=date(2025, 9, 1)) == []
 
 
+@pytest.mark.parametrize("version", ["1.32", "1.32.11"])
+def test_a_kubernetes_version_out_of_support_is_refused(version: str) -> None:
+    kind, wrong = "containerservice:ManagedCluster", {"kubernetesVersion": version}
+    (refusal,) = refusals(kind, wrong, today=TODAY)
+    assert "K8sVersionNotSupported" in str(refusal)
+    assert refusals(kind, wrong, today=date(2026, 3, 31)) == []
+
+
 def test_a_family_without_cores_is_refused() -> None:
     wrong = _cluster("Standard_NC6s_v3")
     (refusal,) = over_quota(f"{ML}Compute", wrong, {"NCv3": 0})

@@ -59,6 +59,7 @@ EDITS: Mapping[str, list[tuple[str, Edit]]] = {
         (f"{_ML}Compute", put("properties.properties.vmSize", "Standard_NC6s_v3")),
         ("containerservice:ManagedCluster", put("agentPoolProfiles", [{"vmSize": "Standard_NV4as_v4"}])),
     ],
+    "MLOPS_KUBERNETES_1": [("containerservice:ManagedCluster", put("kubernetesVersion", "1.31"))],
     "MLOPS_WORKSPACE_1": [
         (f"{_ML}Workspace", put("managedNetwork.isolationMode", "Disabled")),
         (f"{_ML}Workspace", put("managedNetwork.isolationMode", "AllowInternetOutbound")),

@@ -28,6 +28,21 @@ _TAGGED = (
 )  # fmt: skip
 
 
+_KUBERNETES_ENDED = {"1.31": date(2025, 11, 1), "1.32": date(2026, 3, 31), "1.33": date(2026, 7, 31)}
+
+
+def _kubernetes(inputs: Inputs, today: date) -> Iterator[Refusal]:
+    minor = ".".join(str(inputs.get("kubernetesVersion") or "").split(".")[:2])
+    if (
+        minor in _KUBERNETES_ENDED
+        and today > _KUBERNETES_ENDED[minor]
+        and at(inputs, "sku.tier") != "Premium"
+    ):
+        yield Refusal(
+            "400 K8sVersionNotSupported", f"version {minor} is only available for Long-Term Support (LTS)"
+        )
+
+
 def _short_name(inputs: Inputs, _: date) -> Iterator[Refusal]:
     if not 1 <= len(name := str(inputs.get("groupShortName", ""))) <= 12:
         yield Refusal("400 InvalidGroupShortName", f"groupShortName {name!r} must have 1 to 12 characters")
@@ -116,6 +131,11 @@ def _retention(inputs: Inputs, _: date) -> Iterator[Refusal]:
 
 _TAGS = "learn.microsoft.com, Use tags to organize your Azure resources (limitations)"
 VALUES = (
+    Rule(
+        "containerservice:ManagedCluster",
+        "canonical/bundle-kubeflow#1320, kaito-project/kaito#1706, apecloud/kubeblocks#10136",
+        _kubernetes,
+    ),
     Rule("monitor:ActionGroup", "learn.microsoft.com, Action groups (the display name)", _short_name),
     Rule(
         "monitor:DiagnosticSetting",

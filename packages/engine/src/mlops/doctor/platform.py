@@ -15,6 +15,7 @@ from mlops.bootstrap.state import name_taken
 from mlops.bootstrap.world import Stack, World, read_stack
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding, Severity
+from mlops.infra import kubernetes_versions
 from mlops.infra.config import EnvironmentStack
 from mlops.infra.roles import BUILT_IN, Scope, custom, custom_id
 from mlops.infra.sizes import fields_of
@@ -163,6 +164,25 @@ def sizes(case: Case) -> Iterator[Finding]:
             )
 
 
+def kubernetes(case: Case) -> Iterator[Finding]:
+    """Azure supports the Kubernetes versions that stack files name, and will for three months."""
+    today = datetime.now(UTC).date()
+    for stack in case.environments:
+        aks = stack.config.options.aks if isinstance(stack.config, EnvironmentStack) else None
+        version = aks.kubernetes_version if aks else None
+        judged = kubernetes_versions.verdict(version, today) if version else "fine"
+        if version and judged != "fine":
+            file = f"environments/Pulumi.{stack.name}.yaml"
+            sentence = kubernetes_versions.sentence(version, today)
+            yield Finding(
+                "kubernetes",
+                "error" if judged == "ended" else "warning",
+                f"{file}: options.aks.kubernetes_version: {sentence}",
+                f"${{EDITOR:-vi}} {file}",
+                True,
+            )
+
+
 def free_names(case: Case) -> Iterator[Finding]:
     """What is not there yet can have its name: nobody has it, and no deleted one holds it."""
     world = case.world
@@ -301,6 +321,7 @@ def trust(case: Case) -> Iterator[Finding]:
 
 CHECKS: Final = (
     Check("sizes", "files", sizes, "all are made for another year"),
+    Check("kubernetes", "files", kubernetes, "every version is supported for another three months"),
     Check("quota", "azure", quota, "clusters and endpoints fit"),
     Check("free names", "azure", free_names, "nothing holds a name that is needed"),
     Check("roles", "azure", roles, "as docs/security.md says"),

@@ -54,6 +54,7 @@ def plan(root: Path, *, stacks: Sequence[str] | None = None, against: str = "", 
         *([moved] if moved else []),
         *told(gone, [c for c in captured if c.stack not in before]),
         *_ending(captured, sizes),
+        *_old_kubernetes(captured),
         *_too_far(root, captured),
     ]
     violations, accepted, planned = [], [], []
@@ -140,6 +141,19 @@ def _ending(captured: Sequence[Captured], sizes: Table) -> list[str]:
         )
         for size in dict.fromkeys(vm_sizes(resource))
         if verdict(size, today(), sizes) == "soon"
+    ]
+
+
+def _old_kubernetes(captured: Sequence[Captured]) -> list[str]:
+    """Kubernetes versions whose support ends soon; those where it has ended are violations."""
+    from mlops.infra.kubernetes_versions import sentence, verdict
+    from mlops.infra.policy.checks_platform import kubernetes_version, today
+
+    return [
+        f"stack {one.stack}: {resource.name}: {sentence(version, today())}"
+        for one in captured
+        for resource in one.of("containerservice:ManagedCluster")
+        if (version := kubernetes_version(resource)) and verdict(version, today()) == "soon"
     ]
 
 

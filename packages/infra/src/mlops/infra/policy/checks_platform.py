@@ -6,6 +6,7 @@ import re
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 
+from mlops.infra import kubernetes_versions
 from mlops.infra.model import UNKNOWN, Resource
 from mlops.infra.policy.rule import Message, ResourceRule, holds, must, relaxed
 from mlops.spec.vm_sizes import Table, packaged, sentence, verdict
@@ -72,6 +73,18 @@ def sizes_end(known: Table) -> ResourceRule:
                 yield f"vmSize: {sentence(size, today(), known)}"
 
     return ResourceRule(SIZES_END, "VM sizes are not retired", SIZED, judge)
+
+
+def kubernetes_version(resource: Resource) -> str | None:
+    """The version that a Kubernetes cluster names; None where Azure chooses."""
+    named = resource.get("kubernetesVersion")
+    return None if named in (None, UNKNOWN) else str(named)
+
+
+def _kubernetes_supported(resource: Resource) -> Iterator[Message]:
+    version = kubernetes_version(resource)
+    if version and kubernetes_versions.verdict(version, today()) == "ended":
+        yield f"kubernetesVersion: {kubernetes_versions.sentence(version, today())}"
 
 
 def _no_open_nodes(resource: Resource) -> Iterator[Message]:
@@ -178,6 +191,12 @@ RULES = (
     ),
     ResourceRule("MLOPS_COMPUTE_6", "Remote login is closed", (f"{ML}Compute",), _no_remote_login),
     sizes_end(packaged()),
+    ResourceRule(
+        "MLOPS_KUBERNETES_1",
+        "Kubernetes versions are supported",
+        ("containerservice:ManagedCluster",),
+        _kubernetes_supported,
+    ),
     ResourceRule("MLOPS_WORKSPACE_1", "Outbound traffic is approved", (f"{ML}Workspace",), _isolated),
     ResourceRule("MLOPS_WORKSPACE_2", "Workspaces are private", (f"{ML}Workspace",), _workspace_private),
     ResourceRule(
