@@ -41,7 +41,7 @@ def behind(value: Any, column: int, indent: int, *, flow: bool = False) -> str:
     if not isinstance(value, Mapping | list | tuple):
         return f" {scalar(value, column + 1, indent + 2)}"
     line = _flow(value)
-    if line is not None and "\n" not in line and (flow or column + 1 + len(line) <= WIDTH):
+    if line is not None and "\n" not in line and (flow or not value or column + 1 + len(line) <= WIDTH):
         return f" {line}"
     lines = _mapping(value, indent + 2) if isinstance(value, Mapping) else _sequence(value, indent + 2)
     return "".join(f"\n{line}" for line in lines)
@@ -133,7 +133,8 @@ def _mapping(value: Mapping[str, Any], indent: int) -> Iterator[str]:
 def _sequence(value: Sequence[Any], indent: int) -> Iterator[str]:
     for item in value:
         line = _flow(item)
-        if line is not None and "\n" not in line and indent + 2 + len(line) <= WIDTH:
+        empty = isinstance(item, Mapping | list | tuple) and not item
+        if line is not None and "\n" not in line and (empty or indent + 2 + len(line) <= WIDTH):
             yield f"{' ' * indent}- {line}"
             continue
         if isinstance(item, Mapping):

@@ -326,7 +326,12 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
         return loc, message
     if isinstance(given, str) and kind in _UNQUOTED and _is_number(given):
         return loc, f"{message}; got the text {_shown(given)}: write it without quotes"
-    return loc, f"{message}; got {_shown(given)}"
+    meant = (
+        hint(given, re.findall(r"'([^']*)'", message))
+        if kind == "literal_error" and isinstance(given, str)
+        else ""
+    )
+    return loc, f"{message}; got {_shown(given)}{meant}"
 
 
 _UNQUOTED = ("int_type", "float_type", "bool_type")

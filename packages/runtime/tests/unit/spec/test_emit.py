@@ -18,6 +18,7 @@ from mlops.spec._emit import dump
 @given(st.dictionaries(keys, values, max_size=5))
 @example({"reason": "word " * 40, "list": ["word " * 40, {"a": LONG}, [LONG, [1, 2]]]})
 @example({"a": {"b": {"c": [{"d": [LONG + " x"]}]}}})
+@example({"k" * 99: [], "j" * 99: {}, "a": [{"m" * 99: []}, [[[]]]]})
 @example({"gates": [{"name": f"slice {n} roc_auc", "detail": "é" * 140} for n in "abc"]})
 def test_any_data_is_read_back_as_it_was_and_is_clean(value: dict[str, Any]):
     text = dump(value)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from datetime import UTC
 from pathlib import Path
+from typing import Literal
 
 import pytest
 
@@ -223,3 +224,17 @@ def test_a_text_is_no_number_and_no_truth_value(model: type[Spec], text: str, fi
 def test_a_limit_with_an_exponent_is_what_it_says():
     text = "release: 7\nstrategy: {max_error_rate: 1e-05}\n"
     assert Document(text, "file.yaml").parse(DesiredState).strategy.max_error_rate == 1e-05
+
+
+class Choice(Spec):
+    kind: Literal["training", "environment"]
+
+
+@pytest.mark.parametrize(
+    ("given", "meant"),
+    [("enviroment", "environment"), ("Training", "training"), ("shared", ""), ("3", ""), ("[]", "")],
+)
+def test_a_word_that_is_almost_one_of_those_allowed(given: str, meant: str):
+    said = refusal(f"kind: {given}", Choice)
+    assert "must be 'training' or 'environment'" in said
+    assert said.partition("did you mean ")[2] == (f"{meant!r}?" if meant else "")
