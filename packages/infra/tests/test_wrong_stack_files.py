@@ -174,6 +174,8 @@ MORE: list[tuple[str, str, str]] = [
     ("options: {aks: {vm_size: Standard_E8s_v5}}", "options.aks.vm_size", "a `d` in its name"),
     ("options: {aks: {compute: nodes}}", "options.aks.compute", "a cluster already"),
     ("options: {aks: {kubernetes_version: 1.33}}", "options.aks.kubernetes_version", "must be a text"),
+    ("options: {aks: {kubernetes_version: '1.36.4'}}", "options.aks.kubernetes_version", "must match"),
+    ("options: {aks: {kubernetes_version: '1.333'}}", "options.aks.kubernetes_version", "must match"),
     ("options: {aks: {min_nodes: 4}}", "options.aks.min_nodes", "not exceed"),
     ("options: {container_instance: {image: 'a:latest'}}", "options.container_instance.image", "must match"),
     ("options: {data_factory: {source: 'http://x'}}", "options.data_factory.source", "must match"),

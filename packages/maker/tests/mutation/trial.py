@@ -25,6 +25,7 @@ import pytest
 
 from tests.mutation.anew import Noticed, Place, line_of, options, run_imported_anew
 from tests.mutation.codes import exchange, functions_of, lines_of, tops
+from tests.mutation.constants import can_be_put, put
 from tests.mutation.edits import MODULE_LEVEL, Edit
 from tests.mutation.measure import Outcome, foreign, import_quietly, measured
 from tests.mutation.nearest import NEAREST
@@ -35,6 +36,7 @@ SO_FAR = "so far"
 """No short test noticed it; the long ones were not asked."""
 _SECONDS = 5
 _REMEMBERED = 5
+_SAMPLE = 50
 Wrong = tuple[Place, Edit]
 """One edit of one module."""
 
@@ -55,12 +57,10 @@ def try_edits(
 
     Modules with the same nearest tests share a session: to collect tests costs more than to run them.
     """
-    warm = [one for one in wrong if one[1].function != MODULE_LEVEL]
-    cold = [one for one in wrong if one[1].function == MODULE_LEVEL]
     session = _in_fork_with_answer(
-        lambda say: _session(root, tests, warm, cold, say=say, longest=longest), told, warm
+        lambda say: _session(root, tests, wrong, say=say, longest=longest), told, wrong
     )
-    cold += [warm[number] for number in session.again]
+    cold = [wrong[number] for number in session.again]
     if not cold or longest < math.inf:  # an import anew asks all tests
         return
     for name in session.imports:
@@ -87,7 +87,8 @@ class _Session:
     reaching: dict[str, list[str]] = field(default_factory=dict)
     """Files of tests that run something of a module, the cheapest for what they run of it first."""
     again: list[int] = field(default_factory=list)
-    """Edits of functions that an import calls: only a new import shows what they do."""
+    """Edits that only a new import shows: of classes, of functions that an import calls, of constants that
+    nobody has noticed."""
     limit: int = _SECONDS
     failed: str = ""
 
@@ -135,13 +136,12 @@ def _in_fork_with_answer(
 def _session(
     root: Path,
     tests: Sequence[str],
-    warm: Sequence[Wrong],
-    cold: Sequence[Wrong],
+    wrong: Sequence[Wrong],
     *,
     say: Callable[[str], None],
     longest: float,
 ) -> None:
-    loop = _Loop(root, {place.path for place, _ in [*warm, *cold]}, warm, say, longest)
+    loop = _Loop(root, {place.path for place, _ in wrong}, wrong, say, longest)
     _quiet()
     loop.watch_imports(tests)
     code = pytest.main([*options(root), *(str(root / test) for test in tests)], plugins=[loop])
@@ -174,6 +174,7 @@ class _Loop:
         files = [root / path for path in sorted({*NEAREST, *paths}) if (root / path).exists()]
         self._tops = {str(file): tops(file) for file in files}
         self._imported: set[tuple[str, str]] = set()
+        self._put: dict[Place, bool] = {}
         self._at = memoryview(mmap.mmap(-1, 8)).cast("Q")
         """Which test a fork is at."""
 
@@ -218,14 +219,19 @@ class _Loop:
         missed = SURVIVED if len(asked) == len(session.items) else SO_FAR
         for number, (place, edit) in enumerate(self.wrong):
             where = place.path, edit.function
-            # A constant condition is no code: whatever runs the file may notice that it is gone.
-            lines = [line for line in edit.lines if line in code[place.path]] or code[place.path]
+            constant = edit.function == MODULE_LEVEL
+            if constant and not (can_be_put(place, edit) and self._may_put(place, order[place.path])):
+                self.say(f"again {number}")
+                continue
+            # Who uses a constant runs some line of its module. A constant condition is no code: whatever runs
+            # the file may notice that it is gone.
+            lines = [n for n in edit.lines if n in code[place.path] and not constant] or code[place.path]
             runs = {i for i in order[place.path] if known[line_of(i.nodeid)].runs(place.path, lines)}
             # What noticed an edit of a function often notices the next one.
             first = [i for i in noticed.get(where, ()) if i in runs]
             items = [*first, *(i for i in order[place.path] if i in runs and i not in first)]
             limit = int(_SECONDS + 4 * sum(seconds[line_of(i.nodeid)] for i in items))
-            again = (str(place.file), edit.function) in self._imported
+            again = constant or (str(place.file), edit.function) in self._imported
             result = SURVIVED
             if items:
                 result = _fork(partial(_one, place, edit, items, functions[place], self._at), limit)
@@ -240,6 +246,16 @@ class _Loop:
         for name in sorted(foreign(self.root)):
             self.say(f"import {name}")
         self.done = True
+
+    def _may_put(self, place: Place, items: Sequence[pytest.Item]) -> bool:
+        """Whether a module may be run twice as it is; else every edit would look noticed."""
+        if self.longest < math.inf or not items:
+            return False
+        if place not in self._put:
+            as_it_is = Edit(MODULE_LEVEL, 0, "", place.file.read_text("utf-8"), "", range(0))
+            work = partial(_one, place, as_it_is, [*items[:_SAMPLE]], {}, self._at)
+            self._put[place] = _fork(work, 60 * _SECONDS) == SURVIVED
+        return self._put[place]
 
     def _likeliest(
         self, path: str, asked: Sequence[pytest.Item], known: Mapping[str, Reached]
@@ -291,7 +307,10 @@ def _one(
     at: memoryview[int],
 ) -> int:
     at[0] = len(items)
-    exchange(edit, functions, place.file)
+    if edit.function == MODULE_LEVEL:
+        put(place, edit)
+    else:
+        exchange(edit, functions, place.file)
     return _run(items, at)
 
 

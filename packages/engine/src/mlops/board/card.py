@@ -15,6 +15,7 @@ from mlops.lifecycle.train.runs import Way
 from mlops.spec.evaluation import SliceMetrics
 from mlops.spec.gates import GateResult, Interval
 from mlops.spec.schema import Column
+from mlops.spec.visible import visible
 
 INFLUENCES = 10
 """Columns whose importance is told."""
@@ -347,4 +348,4 @@ def _table(titles: Sequence[str], rows: Sequence[Sequence[str]]) -> list[str]:
 
 def _cell(text: str) -> str:
     """Text that cannot leave its table cell, or become markup, a mention or HTML."""
-    return " ".join(str(text).translate(_ESCAPES).split())
+    return " ".join(visible(str(text)).translate(_ESCAPES).split())

@@ -22,6 +22,7 @@ from mlops.board.links import Links
 from mlops.errors import InvalidInput
 from mlops.forge.git import request_number
 from mlops.spec.gates import Interval
+from mlops.spec.visible import visible
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -62,7 +63,7 @@ def _inside() -> dict[str, Any]:
 def alone(template: str, project: str, **facts: Any) -> str:
     """A page that is about no board, as one file."""
     shared = {"board": {"project": project}, "links": Links(), "up": ""}
-    return _jinja().get_template(template).render({**shared, **_inside(), **facts})
+    return visible(_jinja().get_template(template).render({**shared, **_inside(), **facts}))
 
 
 def card_page(board: BoardFacts, card: Card) -> str:
@@ -117,7 +118,7 @@ def _jinja() -> Environment:
 def _render(board: BoardFacts, template: str, up: str, **facts: Any) -> str:
     """One page; `up` leads to the folder of the site."""
     shared = {"board": board, "links": board.links, "up": up, "css": "", "style_source": "'self'"}
-    return _jinja().get_template(template).render({**shared, **facts})
+    return visible(_jinja().get_template(template).render({**shared, **facts}))
 
 
 def _model(model: ModelFacts) -> dict[str, Any]:

@@ -150,10 +150,10 @@ _WIDE = 400
 @functools.cache
 def out() -> Console:
     """Where results go."""
-    from rich.console import Console
+    from mlops.cli._console import VisibleConsole
 
     piped = not sys.stdout.isatty()
-    return Console(
+    return VisibleConsole(
         highlight=False, soft_wrap=piped, width=_WIDE if piped and not os.environ.get("COLUMNS") else None
     )
 
@@ -161,14 +161,16 @@ def out() -> Console:
 @functools.cache
 def err() -> Console:
     """Where progress and errors go."""
-    from rich.console import Console
+    from mlops.cli._console import VisibleConsole
 
-    return Console(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
+    return VisibleConsole(stderr=True, highlight=False, soft_wrap=not sys.stderr.isatty())
 
 
 def print_json(value: Any) -> None:
     """Plain JSON on standard output; dates and paths as text."""
-    sys.stdout.write(json.dumps(value, indent=2, default=str, ensure_ascii=False) + "\n")
+    from mlops.spec.visible import escaped
+
+    sys.stdout.write(escaped(json.dumps(value, indent=2, default=str, ensure_ascii=False)) + "\n")
 
 
 def changes_pending() -> NoReturn:

@@ -60,6 +60,7 @@ def lint(
     """Find what Azure ML would refuse, drop or do otherwise, in files of any kind and place."""
     from mlops.lint import examine, report
     from mlops.spec.engine import export
+    from mlops.spec.visible import visible
 
     repository = state.repository
     if repository is not None:
@@ -79,7 +80,7 @@ def lint(
     else:
         lines = report.as_github(verdict) if form == "github" else report.as_text(verdict, verbose=verbose)
         for line in lines:
-            sys.stdout.write(f"{line}\n")
+            sys.stdout.write(f"{visible(line)}\n")
     if verdict.blocking:
         raise typer.Exit(InvalidInput.exit_code)
 

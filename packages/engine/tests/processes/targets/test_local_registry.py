@@ -3,15 +3,17 @@ other bytes, or loses the live version, cannot be rolled back to."""
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from mlops.errors import Blocked, IntegrityError, NotFound
+from mlops.errors import Blocked, IntegrityError, NotFound, TargetError
 from mlops.lifecycle.train import versions
 from mlops.spec.digest import tree_digest
-from mlops.targets.local.registry import LocalRegistry
+from mlops.targets.local.registry import KEY, LocalRegistry
 
 
 @pytest.fixture
@@ -129,3 +131,29 @@ def test_what_is_behind_a_link_is_neither_registered_nor_fetched(registry, artif
     with pytest.raises(IntegrityError):
         registry.register("parcel", artifact, digest, {})
     assert registry.versions("parcel") == []
+
+
+@pytest.mark.parametrize(
+    "breaks",
+    [
+        lambda key: key.write_bytes(b""),
+        lambda key: key.write_bytes(key.read_bytes()[:31]),
+        lambda key: key.write_bytes(key.read_bytes() * 2),
+        lambda key: (key.unlink(), key.mkdir()),
+        lambda key: (key.unlink(), os.mkfifo(key)),
+        lambda key: (key.unlink(), key.symlink_to("nowhere")),
+    ],
+    ids=["empty", "cut short", "too long", "a folder", "a pipe", "a link to nothing"],
+)
+@pytest.mark.parametrize("make", [False, True])
+def test_a_damaged_key_is_told_and_not_replaced(
+    registry: LocalRegistry, state: Path, breaks: Callable[[Path], object], make: bool
+) -> None:
+    assert registry.seal(make=True) is not None
+    key = state / KEY
+    breaks(key)
+    before = key.lstat()
+    with pytest.raises(TargetError) as caught:
+        registry.seal(make=make)
+    assert caught.value.exit_code == TargetError.exit_code and str(key) in str(caught.value)
+    assert (key.lstat().st_ino, key.lstat().st_size) == (before.st_ino, before.st_size)

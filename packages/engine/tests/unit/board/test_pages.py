@@ -336,3 +336,9 @@ def test_addresses_of_azure_devops_and_the_studio():
     assert links.request(4) == "https://dev.azure.com/contoso/my%20project/_git/freight/pullrequest/4"
     assert links.run("r1").startswith("https://ml.azure.com/runs/r1?wsid=/subscriptions/s/resourceGroups/g/")
     assert Links.of(settings, "local").run("r1") == ""
+
+
+@pytest.mark.parametrize("text", ["\x1b[2Jgone", "\u202egpj.exe", "a\u200bb", "a\x9bb"], ids=ascii)
+def test_nothing_that_people_write_turns_a_line_or_hides(text: str):
+    for name, page in pages(board(text)).items():
+        assert not set(text) & set("\x1b\x9b\u202e\u200b") & set(page), name

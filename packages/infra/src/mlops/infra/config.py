@@ -345,9 +345,9 @@ class Aks(_Section):
     """Nodes for jobs and endpoints that always run, beside one to three for Kubernetes itself."""
     max_nodes: int = Field(3, ge=1, le=100)
     """Nodes for jobs and endpoints that may run at the same time."""
-    kubernetes_version: str | None = Field(None, pattern=r"^1\.\d+(\.\d+)?$")
-    """Minor version such as 1.36, in quotes; patches are installed by themselves, and Azure supports each for
-    a year. None leaves the choice to Azure, so that nothing here goes out of date."""
+    kubernetes_version: str | None = Field(None, pattern=r"^1\.\d{1,2}$")
+    """Minor version such as 1.36, in quotes: Azure installs patches by itself and does not go back to an
+    older one. It supports a version for a year. None leaves the choice to Azure and never goes stale."""
     namespace: str = Field("azureml", pattern=r"^[a-z]([a-z0-9-]{0,61}[a-z0-9])?$")
     """Kubernetes namespace that jobs and endpoints run in."""
     inference_secret: str | None = Field(None, pattern=r"^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$")

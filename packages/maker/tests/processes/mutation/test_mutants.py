@@ -18,6 +18,18 @@ CODE = '''\
 """A toy."""
 
 LIMITS = {"a", "b", "c"}
+MOST = 7
+
+
+class Held:
+    """Its limit is of an import alone."""
+
+    limit = 4
+
+
+def near(now: int, most: int = MOST) -> bool:
+    """A default is made at the import."""
+    return now < most
 
 
 def late(now: int, limit: int, held: bool) -> bool:
@@ -31,6 +43,8 @@ WEAK = (
 GOOD = WEAK + (
     "    assert not late(1, 1, False)\n    assert not late(2, 1, True)\n    assert {'b', 'c'} < LIMITS\n"
     "    assert late(2, 1, False) is True\n    assert len(LIMITS) == 3\n"
+    "    from toy import Held, MOST, near\n    assert (MOST, Held.limit) == (7, 4)\n"
+    "    assert near(6) is True and near(7) is False\n"
 )
 
 
@@ -45,7 +59,9 @@ def tried(root: Path, tests: str, reasons: list[Reason] | None = None, longest: 
 
 
 def of(judged: Judged, new: str) -> str | None:
-    (result,) = {result for edit, result in judged.results if edit.diff.endswith(f"+ {new}")}
+    """Of the function `late`, or of what no function holds."""
+    there = [(edit, result) for edit, result in judged.results if edit.function in ("late", MODULE_LEVEL)]
+    (result,) = {result for edit, result in there if edit.diff.endswith(f"+ {new}")}
     return result
 
 
@@ -58,6 +74,7 @@ def test_what_no_test_notices_is_reported_and_what_one_notices_is_not(tmp_path: 
     assert of(weak, 'LIMITS = {"a", "c"}') == SURVIVED
     assert of(weak, 'LIMITS = {"b", "c"}') == KILLED
     assert program._tell(weak, whole=True) == 3
+    assert of(weak, "MOST = 8") == SURVIVED and of(weak, "limit = 5") == SURVIVED
     good = tried(tmp_path, GOOD)
     assert good.survivors == [] and good.tried == len(weak.results)
     assert program._tell(good, whole=True) == 0

@@ -3,10 +3,19 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, GetJsonSchemaHandler, WithJsonSchema
-from pydantic_core import CoreSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import CoreSchema, PydanticKnownError, core_schema
 
 from mlops.spec.split import Part
 
@@ -20,6 +29,13 @@ class Spec(BaseModel):
         arbitrary_types_allowed=False,
         defer_build=True,  # a verb builds the validators of the files that it reads, not of all
     )
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        """A number in quotes is a text, and `true` is no 1: other tools that read the file say so too."""
+        built = handler(source)
+        _refuse_texts(built, cls)
+        return built
 
     @classmethod
     def __get_pydantic_json_schema__(cls, core: CoreSchema, handler: GetJsonSchemaHandler) -> Any:
@@ -37,6 +53,51 @@ class Spec(BaseModel):
             if text and "description" not in schema:
                 schema["description"] = text
         return schema_of_class
+
+
+def _refuse(error: Literal["int_type", "float_type"]) -> Callable[[Any], Any]:
+    """`strict` would refuse numbers of NumPy too."""
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str | bool):
+            raise PydanticKnownError(error)
+        return value
+
+    return check
+
+
+def _refuse_no_truth(value: Any) -> Any:
+    if isinstance(value, str | int | float) and not isinstance(value, bool):
+        raise PydanticKnownError("bool_type")
+    return value
+
+
+_REFUSED = {
+    "int": _refuse("int_type"),
+    "float": _refuse("float_type"),
+    "bool": _refuse_no_truth,
+}
+_NO_SCHEMA = frozenset({"metadata", "serialization", "default", "config"})
+
+
+def _refuse_texts(part: Any, model: type) -> None:
+    """Numbers and truth values of `model`'s own fields; other models have seen to theirs."""
+    if isinstance(part, list | tuple):
+        for item in part:
+            _refuse_texts(item, model)
+    elif isinstance(part, dict):
+        kind = part.get("type")
+        schema = isinstance(kind, str)  # else names of fields, of which one may be `type`
+        if schema and kind in _REFUSED:
+            number = dict(part)
+            part.clear()
+            part.update(core_schema.no_info_before_validator_function(_REFUSED[kind], number))
+            return
+        if schema and kind == "model" and part.get("cls") is not model:
+            return
+        for name, item in part.items():
+            if not (schema and name in _NO_SCHEMA):
+                _refuse_texts(item, model)
 
 
 def _docstrings(model: type) -> dict[str, str]:

@@ -11,16 +11,15 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-import yaml
+from mlops.spec._yaml import is_plain_text
 
 WIDTH = 100
 """Columns, but for a name that is longer; the repository's limit of 130 leaves room for a comment."""
 
 _PLAIN = re.compile(r"[A-Za-z0-9][\w./@+-]*(?:[ :][\w./@+(-][\w./@+()-]*)*", re.ASCII)
 """Text without a character that has a meaning in YAML, wherever it stands."""
-_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffe\uffff]")
+_UNPRINTABLE = re.compile("[\x7f-\x9f\u2028\u2029\ud800-\udfff\ufeff\ufffd-\uffff]")
 """What JSON writes as it is and YAML reads as something else, or not at all."""
-_RESOLVER: Any = yaml.SafeLoader("")
 
 
 def dump(value: Mapping[str, Any]) -> str:
@@ -59,7 +58,7 @@ def scalar(value: Any, column: int = 0, indent: int = 0) -> str:
     if isinstance(value, int):
         return str(value)
     text = str(value)
-    if column + len(text) <= WIDTH and _PLAIN.fullmatch(text) and _is_text(text):
+    if column + len(text) <= WIDTH and _PLAIN.fullmatch(text) and is_plain_text(text):
         return text
     return _quoted(text, column, indent)
 
@@ -70,10 +69,6 @@ def _float(value: float) -> str:
     text = repr(value)
     # YAML 1.1 takes 1e-05 for a text.
     return text.replace("e", ".0e") if "e" in text and "." not in text else text
-
-
-def _is_text(text: str) -> bool:
-    return str(_RESOLVER.resolve(yaml.ScalarNode, text, (True, False))) == "tag:yaml.org,2002:str"
 
 
 def _quoted(text: str, column: int, indent: int) -> str:
@@ -125,7 +120,7 @@ def _flow(value: Any) -> str | None:
 def _key(key: str) -> str:
     """On one line: YAML takes a key of more than one for something else."""
     text = str(key)
-    if _PLAIN.fullmatch(text) and _is_text(text):
+    if _PLAIN.fullmatch(text) and is_plain_text(text):
         return text
     return _UNPRINTABLE.sub(lambda m: f"\\u{ord(m[0]):04x}", json.dumps(text, ensure_ascii=False))
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import re
 from collections.abc import Hashable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,18 @@ Loc = tuple[str | int, ...]
 
 
 _MERGE = "tag:yaml.org,2002:merge"
+_INT, _FLOAT, _STR = (f"tag:yaml.org,2002:{kind}" for kind in ("int", "float", "str"))
+_MORE_NUMBERS = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)[eE][-+]?[0-9]+|[-+]\.[0-9]+")
+"""Numbers of YAML 1.2, such as 1e-05, that PyYAML (YAML 1.1) reads as texts."""
+_SAME = {
+    _INT: re.compile(r"[-+]?(?:0|[1-9][0-9]*)|0x[0-9a-fA-F]+"),
+    _FLOAT: re.compile(
+        rf"[-+]?[0-9]*\.[0-9]*|{_MORE_NUMBERS.pattern}|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+    ),
+}
+"""Numbers that YAML 1.1 and 1.2 read alike. Not so: 010, 1_000, 1:30 and 0b1."""
+_TEXT_IN_ONE = re.compile(r"[-+]?0[0-9]+|0o[0-7]+")
+"""Texts of YAML 1.1 that are numbers in 1.2, but for `_MORE_NUMBERS`."""
 
 
 class _Strict(yaml.constructor.SafeConstructor):
@@ -29,12 +42,19 @@ class _Strict(yaml.constructor.SafeConstructor):
 
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
         try:
-            return super().construct_object(node, deep=deep)
+            built = super().construct_object(node, deep=deep)
         except ValueError:
             kind = {"timestamp": "date"}.get(name := str(node.tag).rpartition(":")[2], name)
             raise yaml.constructor.ConstructorError(
                 None, None, f"{_shown(node.value)} is no {kind}; put text in quotes", node.start_mark
             ) from None
+        if isinstance(node, yaml.ScalarNode) and not node.style and differs(node.value, node.tag):
+            message = (
+                f"readers of YAML 1.1 and of 1.2 take {_shown(node.value)} for two things; write a plain "
+                "decimal number, or put text in quotes"
+            )
+            raise yaml.constructor.ConstructorError(None, None, message, node.start_mark)
+        return built
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         seen: set[Any] = set()
@@ -54,8 +74,28 @@ class _Strict(yaml.constructor.SafeConstructor):
         return super().construct_mapping(node, deep=deep)
 
 
+def differs(text: str, tag: str) -> bool:
+    """Whether a plain scalar that PyYAML gives `tag` is a number to readers of one YAML, or another one."""
+    same = _SAME.get(tag)
+    return not same.fullmatch(text) if same else tag == _STR and bool(_TEXT_IN_ONE.fullmatch(text))
+
+
 class _Loader(_Strict, yaml.SafeLoader):
     """PyYAML's own parser: it decides what is valid, and says what is not."""
+
+
+def _take_more_numbers(loader: Any) -> None:
+    loader.add_implicit_resolver(_FLOAT, re.compile(rf"(?:{_MORE_NUMBERS.pattern})\Z"), list("-+.0123456789"))
+
+
+_take_more_numbers(_Loader)
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether `text`, written without quotes, is the same text to all readers of YAML."""
+    loader: Any = _Loader("")
+    tag = str(loader.resolve(yaml.ScalarNode, text, (True, False)))
+    return tag == _STR and not differs(text, tag)
 
 
 _OTHERWISE = re.compile(
@@ -79,6 +119,7 @@ def _fast_loader() -> Any:
     class FastLoader(_Strict, yaml.CSafeLoader):
         pass
 
+    _take_more_numbers(FastLoader)
     return FastLoader
 
 
@@ -283,7 +324,19 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
     message = _plain(kind, error.get("ctx") or {}) or str(error["msg"]).removeprefix("Value error, ")
     if isinstance(given, dict | list) or message.endswith(f"got {given!r}"):
         return loc, message
+    if isinstance(given, str) and kind in _UNQUOTED and _is_number(given):
+        return loc, f"{message}; got the text {_shown(given)}: write it without quotes"
     return loc, f"{message}; got {_shown(given)}"
+
+
+_UNQUOTED = ("int_type", "float_type", "bool_type")
+
+
+def _is_number(text: str) -> bool:
+    try:
+        return text in ("true", "false") or math.isfinite(float(text))
+    except ValueError:
+        return False
 
 
 def _shown(value: Any) -> str:

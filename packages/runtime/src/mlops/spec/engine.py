@@ -29,6 +29,7 @@ ROOMS = (
     "pictures.py",
     "pretrained.py",
     "spec",
+    "metrics",
     "tables",
     "tracking",
     "steps",

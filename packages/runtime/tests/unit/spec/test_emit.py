@@ -59,3 +59,8 @@ def test_a_long_sentence_goes_on_where_a_word_ends():
 @pytest.mark.parametrize("wrong", ["a:  1\n", "a: {b: 1 }  \n", "a:\n- 1\n", f"a: {'b ' * 80}\n", "a: 1"])
 def test_the_lint_blocks(wrong: str):
     assert lint(wrong)
+
+
+@pytest.mark.parametrize("text", ["1e5", "12e34", "0o17", "08", "1_000", "1:30", "010", "+.5", "0b1"])
+def test_a_text_that_some_reader_takes_for_a_number_is_quoted(text: str):
+    assert dump({"run": text}) == f'run: "{text}"\n'

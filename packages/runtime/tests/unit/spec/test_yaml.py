@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from mlops.errors import InvalidInput
+from mlops.spec._base import Spec
 from mlops.spec._yaml import Document
 from mlops.spec.desired import DesiredState
 from mlops.spec.policy import Freeze, Policy
@@ -170,3 +171,55 @@ def test_windows():
     assert (window.count, str(window.end), str(window)) == (3, "2013-02-01", "2012-11..2013-01")
     assert str(Window.parse("2013-12")) == "2013-12"
     assert str(Window.parse("2013-12").end) == "2014-01-01"
+
+
+AMBIGUOUS = ("010", "1_000", "1:30", "0b11", "0o14", "08", "+010", "1_0.5", "1:30.5", "-0x1F")
+
+
+@pytest.mark.parametrize("tail", ["", "# \t\n"], ids=["by the parser in C", "by PyYAML's own"])
+@pytest.mark.parametrize("number", AMBIGUOUS)
+def test_a_number_that_readers_of_two_yamls_take_for_two_is_refused(number: str, tail: str):
+    with pytest.raises(InvalidInput) as caught:
+        Document(f"a: b\nrelease: {number}\n{tail}", "file.yaml")
+    (problem,) = caught.value.problems
+    assert problem.where == "file.yaml:2" and repr(number) in problem.message
+
+
+@pytest.mark.parametrize("text", [f"'{n}'" for n in AMBIGUOUS])
+def test_in_quotes_it_is_a_text(text: str):
+    assert Document(f"a: {text}\n", "file.yaml").value == {"a": text[1:-1]}
+
+
+@pytest.mark.parametrize("tail", ["", "# \t\n"], ids=["by the parser in C", "by PyYAML's own"])
+@pytest.mark.parametrize(
+    "number", ["1e-05", "1.5e3", "2E+4", "-3e2", "1.e2", ".5e1", "-.5", "0", "0x1F", ".inf"]
+)
+def test_a_number_of_either_yaml_is_a_number(number: str, tail: str):
+    value = Document(f"a: {number}\n{tail}", "file.yaml").value["a"]
+    assert value == (31 if number == "0x1F" else float(number.lstrip(".") if "inf" in number else number))
+    assert not isinstance(value, str)
+
+
+@pytest.mark.parametrize(
+    ("model", "text", "field"),
+    [
+        (DesiredState, "release: '7'\n", "release"),
+        (DesiredState, "release: true\n", "release"),
+        (DesiredState, "release: 7\nreplaces: '6'\n", "replaces"),
+        (DesiredState, "release: 7\nstrategy: {canary: ['50', 100]}\n", "strategy.canary.0"),
+        (DesiredState, "release: 7\nstrategy: {max_error_rate: '1e-2'}\n", "strategy.max_error_rate"),
+        (DesiredState, "release: 7\nstrategy: {detectable_shift: '0.4'}\n", "strategy.detectable_shift"),
+        (Policy, "order: [a1]\nenvironments: {a1: {auto_merge: 'true'}}\n", "environments.a1.auto_merge"),
+        (Policy, "order: [a1]\nenvironments: {a1: {auto_merge: 1}}\n", "environments.a1.auto_merge"),
+    ],
+)
+def test_a_text_is_no_number_and_no_truth_value(model: type[Spec], text: str, field: str):
+    with pytest.raises(InvalidInput) as caught:
+        Document(text, "file.yaml").parse(model)
+    (problem,) = caught.value.problems
+    assert (problem.field, problem.where) == (field, f"file.yaml:{text.count(chr(10))}")
+
+
+def test_a_limit_with_an_exponent_is_what_it_says():
+    text = "release: 7\nstrategy: {max_error_rate: 1e-05}\n"
+    assert Document(text, "file.yaml").parse(DesiredState).strategy.max_error_rate == 1e-05

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mlops.spec.gates import GateReport, GateResult
+from mlops.spec.visible import visible
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,14 +53,14 @@ def markdown(report: GateReport) -> str:
     """For a pull request: the headline, the gates, and the metrics of both models on the same rows."""
     champion = f"version {report.champion}" if report.champion else "champion"
     lines = [
-        f"**{_cell(headline(report))}.**",
+        f"**{cell(headline(report))}.**",
         "",
         "| | gate | observed | limit | detail |",
         "|---|---|---|---|---|",
     ]
     for gate in report.gates:
         cells = (gate.name, gate.observed, gate.limit, gate.detail)
-        lines.append(f"| {_SIGN[gate.verdict]} {gate.verdict} | {' | '.join(map(_cell, cells))} |")
+        lines.append(f"| {_SIGN[gate.verdict]} {gate.verdict} | {' | '.join(map(cell, cells))} |")
     if report.metrics:
         interval = f"{report.confidence:.0%} interval"
         lines += [
@@ -70,10 +71,10 @@ def markdown(report: GateReport) -> str:
     for name, metric in report.metrics.items():
         other = "" if metric.champion is None else f"{metric.champion:.4f}"
         span = f"{metric.low:.4f} to {metric.high:.4f}"
-        lines.append(f"| {_cell(name)} | {metric.value:.4f} | {span} | {other} |")
+        lines.append(f"| {cell(name)} | {metric.value:.4f} | {span} | {other} |")
     return "\n".join(lines) + "\n"
 
 
-def _cell(text: str) -> str:
+def cell(text: str) -> str:
     """Text that cannot leave its table cell, or become markup, a mention or HTML."""
-    return " ".join(text.translate(_ESCAPES).split())
+    return " ".join(visible(text).translate(_ESCAPES).split())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
+from mlops.lifecycle.decide.report import cell
 from mlops.spec.desired import Bypass
 from mlops.spec.gates import GateResult, Interval
 from mlops.spec.policy import EnvironmentPolicy
@@ -34,7 +35,7 @@ def promotion_body(
         gate_table(rules),
     ]
     if bypass is not None:
-        parts += [f"**Bypass** of {', '.join(bypass.gates)}: {bypass.reason} ({bypass.approver})"]
+        parts += [f"**Bypass** of {', '.join(bypass.gates)}: {cell(bypass.reason)} ({cell(bypass.approver)})"]
     parts += [
         "### Gates of the release",
         gate_table(release.gates),
@@ -45,7 +46,7 @@ def promotion_body(
         _commits(commits, compare_url, current),
         "### Who may approve",
         ", ".join(f"@{a}" for a in approvers) if approvers else "Any reviewer that the repository allows.",
-        f"Proposed by {actor}.",
+        f"Proposed by {cell(actor)}.",
     ]
     return "\n\n".join(p for p in parts if p) + "\n"
 
@@ -54,10 +55,10 @@ def rollback_body(*, env: str, model: str, bad: int, back: int, reason: str, act
     """The pull request of `mlops rollback`."""
     return (
         f"`{model}` in **{env}**: release {bad} → back to **release {back}**, verified here before.\n\n"
-        f"Reason: {reason}\n\n"
+        f"Reason: {cell(reason)}\n\n"
         "This is what `git revert` of the promotion gives, with `hold` set: automation proposes nothing here "
         "until a person removes `hold`. A way back is legal in a freeze and needs no soak; it goes to 100 % "
-        f"right after the smoke test.\n\nProposed by {actor}.\n"
+        f"right after the smoke test.\n\nProposed by {cell(actor)}.\n"
     )
 
 
@@ -77,7 +78,7 @@ def merges_by_itself(policy: EnvironmentPolicy, loosened: Sequence[str]) -> bool
 def gate_table(gates: Iterable[GateResult]) -> str:
     """One row a gate."""
     rows = [
-        f"| {g.name} | {_MARKS[g.verdict]} | {_cell(g.observed)} | {_cell(g.limit)} | {_cell(g.detail)} |"
+        f"| {cell(g.name)} | {_MARKS[g.verdict]} | {cell(g.observed)} | {cell(g.limit)} | {cell(g.detail)} |"
         for g in gates
     ]
     return "\n".join(["| gate | verdict | observed | limit | |", "|---|---|---|---|---|", *rows])
@@ -88,7 +89,7 @@ def _metrics(release: Release, current: Release | None) -> str:
     before = f"release {current.version}" if current else ""
     header = f"| metric | release {release.version} | {before} |"
     rows = [
-        f"| {name} | {_interval(value)} | {_interval(then.get(name))} |"
+        f"| {cell(name)} | {_interval(value)} | {_interval(then.get(name))} |"
         for name, value in release.metrics.items()
     ]
     return "\n".join([header, "|---|---|---|", *rows])
@@ -101,11 +102,11 @@ def _interval(value: Interval | None) -> str:
 def _lineage(release: Release, current: Release | None) -> str:
     def facts(of: Release) -> dict[str, str]:
         return {
-            "data": f"{of.data.name} {of.data.version} `{of.data.digest[7:19]}`",
+            "data": f"{cell(of.data.name)} {cell(of.data.version)} `{of.data.digest[7:19]}`",
             "trained on": of.data.window,
             "judged on": of.data.test_window,
-            "commit": f"`{of.source.commit[:10]}` {of.source.branch}".rstrip(),
-            "pipeline": f"{of.source.pipeline} `{of.source.pipeline_digest[7:19]}`",
+            "commit": f"`{of.source.commit[:10]}` {cell(of.source.branch)}".rstrip(),
+            "pipeline": f"{cell(of.source.pipeline)} `{of.source.pipeline_digest[7:19]}`",
             "environment": f"`{of.environment[7:19]}`",
             "artifact": f"`{of.digest[7:19]}`",
         }
@@ -125,11 +126,7 @@ def _commits(commits: Sequence[str], compare_url: str, current: Release | None) 
     link = f" ([compare]({compare_url}))" if compare_url else ""
     if not commits:
         return f"No commit to code or pipeline lies between the two{link}."
-    shown = [f"- {line}" for line in commits[:_MOST_COMMITS]]
+    shown = [f"- {cell(line)}" for line in commits[:_MOST_COMMITS]]
     if len(commits) > _MOST_COMMITS:
         shown.append(f"- and {len(commits) - _MOST_COMMITS} more")
     return f"Commits to code and pipeline between the two{link}:\n\n" + "\n".join(shown)
-
-
-def _cell(text: str) -> str:
-    return text.replace("|", "\\|").replace("\n", " ")

@@ -15,6 +15,7 @@ from mlops.tracking import PipelineTracker, sqlite_uri
 
 KEY = "seal.key"
 """In the state folder: what records on versions are sealed with. It never leaves this machine."""
+_BYTES = 32
 
 
 def local_tracker(state: Path, tracking_uri: str = "") -> PipelineTracker:
@@ -46,10 +47,20 @@ class LocalRegistry(MlflowRegistry):
         if self._key is None:
             return super().seal(make)
         try:
-            if make and not self._key.exists():
-                writing.create(self._key, secrets.token_bytes(32), mode=0o600)
-            return MachineKey(self._key.read_bytes())
+            if make and not (self._key.exists() or self._key.is_symlink()):
+                writing.create(self._key, secrets.token_bytes(_BYTES), mode=0o600)
+            # A pipe is never read to its end.
+            secret = b"" if self._key.exists() and not self._key.is_file() else self._key.read_bytes()
         except FileNotFoundError:
-            return MachineKey(b"")
+            if not self._key.is_symlink():
+                return MachineKey(b"")
+            secret = b""
         except OSError as error:
             raise TargetError(f"the key {self._key} cannot be used: {error.strerror}") from None
+        if len(secret) != _BYTES:
+            # A new key in its place would make every record of this machine count for nothing, unasked.
+            raise TargetError(
+                f"the key {self._key} is damaged: it is no file of {_BYTES} bytes. Put a copy of it back; "
+                "where there is none, delete it, and `mlops gate <version>` records again what counts"
+            )
+        return MachineKey(secret)
