@@ -29,6 +29,7 @@ def main(words: Sequence[str] | None = None) -> int:
             off=rule_names(asked.off),
             azure=asked.azure,
             memory=_memory(),
+            listed=asked.listed,
         )
         verdict = examine(paths, options)
     except MlopsError as error:
@@ -74,6 +75,11 @@ def _parser() -> argparse.ArgumentParser:
         action=argparse.BooleanOptionalAction,
         default=True,
         help="ask azure-ai-ml too, offline, where it is installed",
+    )
+    parser.add_argument(
+        "--listed",
+        action="store_true",
+        help="a program listed the files: pass over those that are not Azure ML's, as in a folder",
     )
     parser.add_argument("--verbose", "-v", action="store_true", help="also name every file")
     return parser

@@ -44,6 +44,8 @@ class Options:
     """Where its answers are kept, by content."""
     here: Here | None = field(default=None)
     """What this machine cannot run of a job."""
+    listed: bool = False
+    """A program listed the files, not a person: those that are not Azure ML's are passed over."""
 
 
 def lint(path: Path) -> list[Problem]:
@@ -63,7 +65,7 @@ def examine(paths: Sequence[Path], options: Options | None = None) -> Verdict:
             raise InvalidInput(Problem(shown(path), "has no YAML file below it"))
         call.chosen |= {shown(path)} if is_file(path) else set()
         for file in files:
-            call.file(file, chosen=is_file(path))
+            call.file(file, chosen=is_file(path) and not call.options.listed)
     return call.verdict()
 
 

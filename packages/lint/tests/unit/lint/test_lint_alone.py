@@ -61,6 +61,21 @@ def test_what_cannot_be_asked_is_a_sentence(tmp_path, capsys):
     assert "is no house rule; there is:" in capsys.readouterr().err
 
 
+def test_of_listed_files_only_those_of_azure_are_told(shelf, tmp_path, capsys):
+    """pre-commit names every YAML file of a commit: a chart's template is no YAML, and no fault."""
+    compose, chart = tmp_path / "compose.yml", tmp_path / "chart.yaml"
+    compose.write_text("services: {web: {image: nginx}}\n", "utf-8")
+    chart.write_text("{{- if .Values.on }}\nkind: Service\n{{- end }}\n", "utf-8")
+    shelf.edit("endpoint.yml", "auth_mode: key", "auth_mode: keys")
+    files = [str(compose), str(chart)]
+    assert main(["--no-azure", "--listed", *files]) == 0
+    assert "not-read" not in capsys.readouterr().out
+    assert main(["--no-azure", *files]) == 5
+    assert "not-read" in capsys.readouterr().out
+    assert main(["--no-azure", "--listed", *files, str(shelf.root / "endpoint.yml")]) == 5
+    assert "compose.yml" not in capsys.readouterr().out
+
+
 def test_the_hook_for_others_needs_nothing_else_of_this_repository(shelf, monkeypatch, capsys):
     """It is a script with its dependencies in it: pre-commit only clones the repository."""
     import runpy
@@ -70,7 +85,7 @@ def test_the_hook_for_others_needs_nothing_else_of_this_repository(shelf, monkey
     import yaml
 
     (hook,) = yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())
-    script = ROOT / hook["entry"]
+    script = ROOT / hook["entry"].split()[0]
     assert (hook["language"], hook["types"]) == ("script", ["yaml"])
     assert script.stat().st_mode & 0o111, "pre-commit starts it as a program"
     head = script.read_text().split("# /// script")[1].split("# ///")[0]
