@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from mlops.doctor import azure, forge, platform
+from mlops.doctor import azure, exposed, forge, platform
 from mlops.doctor.case import Case
 from mlops.doctor.finding import Check, Finding, Severity
 from mlops.errors import InvalidInput
@@ -85,12 +85,6 @@ def reviews(case: Case) -> Iterator[Finding]:
         if rules.auto_merge and rules.merge_loosened:
             sentence = f"{where}: {env} merges by itself what comes with weaker gates"
             yield Finding("reviews", "warning", sentence, f"set merge_loosened: false for {env}")
-    owners = next(
-        (p for p in (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS") if (case.root / p).is_file()), ""
-    )
-    if not owners:
-        sentence = "no CODEOWNERS says who must approve changes of policy, gates and workflows"
-        yield Finding("reviews", "warning", sentence)
 
 
 def secrets(case: Case) -> Iterator[Finding]:
@@ -141,6 +135,11 @@ _OWN: Final = (
     Check("reviews", "files", reviews, "people let in what production serves"),
     Check("secrets", "files", secrets, "no key in git or open to others"),
     Check("traffic", "files", traffic, "encrypted, and captured with care"),
+    Check("committed", "files", exposed.committed, "no file in git is a key or has one in it"),
+    Check("workflows", "files", exposed.workflows, "workflows have the rights that they need"),
+    Check("owners", "files", exposed.owners, "rules have owners, who must approve a change"),
+    Check("updates", "files", exposed.updates, "newer versions are looked for"),
+    Check("code", "files", exposed.code_in_models, "no model runs code when it is loaded"),
 )
 _ALSO: Final = frozenset(
     {"login", "roles", "trust", "foundation", "records", "subjects", "environments", "main branch"}
