@@ -191,9 +191,11 @@ def own_metrics(
 
 
 def asked(extra: Extra, truth: Array, prediction: Array, weights: Array | None) -> Mapping[str, float]:
-    """What `extra` gives, with the weights of the rows where it takes them. Raises `InvalidInput`."""
+    """What `extra` gives, with the weights of the rows (None: each counts once) where it takes them.
+
+    Raises `InvalidInput`."""
     if "weights" in inspect.signature(extra).parameters:
-        return extra(truth, prediction, weights=np.ones(len(truth)) if weights is None else weights)
+        return extra(truth, prediction, weights=weights)
     found = extra(truth, prediction)
     if found and weights is not None:
         raise InvalidInput(

@@ -39,6 +39,7 @@ def weights(usecase: UseCase, frame: pd.DataFrame) -> Array | None:
     """How much each row counts; None where the use case does not say. Raises `InvalidInput`."""
     if not isinstance(usecase, Weighs):
         return None
+    values: Array
     try:
         values = _column(usecase, frame, usecase.weight, "weight").to_numpy(dtype=np.float64, na_value=np.nan)
     except (TypeError, ValueError):  # no numbers

@@ -12,7 +12,7 @@ import pytest
 from mlops.errors import InvalidInput
 from mlops.metrics.intervals import intervals, paired_differences, paired_intervals
 from mlops.metrics.resampling import MANY
-from mlops.metrics.scores import About, Scores
+from mlops.metrics.scores import About, Scores, asked
 from mlops.steps.about import about
 from mlops.steps.threshold import Rule, choose
 from mlops.usecase import UseCase
@@ -138,6 +138,16 @@ def test_metrics_of_the_use_case_that_take_no_weights_are_refused() -> None:
     told = about(cast("UseCase", Unaware()), FRAME)
     with pytest.raises(InvalidInput, match="weights=None"):
         Scores("regression", VALUE, VALUE, about=told)
+
+
+def test_metrics_that_take_no_weights_are_asked_through_others_that_do() -> None:
+    """The monitor imports the use case late, by a function that passes weights on; here no row has one."""
+
+    def late(truth: Any, prediction: Any, weights: Any = None) -> Any:
+        return asked(Unaware().evaluate, truth, prediction, weights)
+
+    scores = Scores("regression", VALUE, VALUE, about=About(extra=late))
+    assert scores.value("share") == pytest.approx(VALUE.mean())
 
 
 @pytest.mark.parametrize("worth", [-1.0, np.nan, np.inf, "many", None, 0.0], ids=str)
