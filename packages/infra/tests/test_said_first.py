@@ -29,6 +29,7 @@ HOW = {
     "_redundancy": "redundancy",
     "_tags": "tags",
     "_nodes": "fewer nodes",
+    "_kubernetes": "Kubernetes version",
     "_vault": "purge protection",
     "_notifications": "six notifications",
     "_retention": "retention",

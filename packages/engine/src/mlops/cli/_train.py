@@ -108,10 +108,10 @@ def _say_training(model: str, trial: Trial) -> None:
 
     err().print(f"Training [bold]{model}[/] on the target {state.target.name}")
     keeps_nothing = trial.tries or not trial.selection.whole
-    if not keeps_nothing and checkout(state.root).dirty:
+    if not keeps_nothing and checkout(state.root, model).dirty:
         err().print(
-            "[yellow]there are uncommitted changes:[/] this version can be judged, and not released. Commit "
-            "first, or try things out with: mlops train --try"
+            "[yellow]there are uncommitted changes:[/] this version can be judged now, and released once "
+            "they are committed as they are. To register nothing: mlops train --try"
         )
 
 

@@ -191,10 +191,10 @@ def test_a_training_that_cannot_be_released_says_so_before_it_starts(
 ) -> None:
     monkeypatch.setattr(_train, "state", SimpleNamespace(root=root, target=SimpleNamespace(name="local")))
     trial = Trial(tries=keeps_nothing)
-    _train._say_training("flights", trial)
+    _train._say_training("toy", trial)
     assert "uncommitted" not in capsys.readouterr().err
     (root / "src").mkdir(exist_ok=True)
     (root / "src" / "new.py").write_text("")
-    _train._say_training("flights", trial)
+    _train._say_training("toy", trial)
     said = " ".join(capsys.readouterr().err.split())
     assert ("uncommitted changes: this version can be judged" in said) is not keeps_nothing

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from mlops.lifecycle.train.source import code_diff, work_tree
+from mlops.lifecycle.train.scope import scope
+from mlops.lifecycle.train.source import CodeDiff, work_tree
+from mlops.lifecycle.train.source import code_diff as diff_of
 
 
 @pytest.fixture
@@ -18,6 +20,10 @@ def repository(tmp_path: Path) -> Path:
     for command in ("init -q", "add .", "-c user.name=Ada -c user.email=a@b.c commit -qm one"):
         subprocess.run(["git", *command.split()], cwd=tmp_path, check=True)
     return tmp_path
+
+
+def code_diff(root: Path, before: str, after: str) -> CodeDiff:
+    return diff_of(root, before, after, scope(root, "model"))
 
 
 def test_what_was_not_committed_is_told_apart_and_git_keeps_it(repository: Path) -> None:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import yaml
 from engine_world import MODEL, START, World, make_release
 from memory_git import MemoryGit
 
 from mlops.errors import Problem
 from mlops.lifecycle.desired import check as module
+from mlops.spec._emit import dump
 from mlops.spec.files import POLICY, desired_path, release_path
 from mlops.spec.release import Release
 
@@ -20,7 +20,7 @@ WINDOW = "start: 2026-01-01T00:00, end: 2027-01-01T00:00, timezone: UTC, reason:
 
 
 def text_of(release: Release) -> str:
-    return yaml.safe_dump(release.model_dump(mode="json"), sort_keys=False)
+    return dump(release.model_dump(mode="json"))
 
 
 def record(version: int, commit: str, **gate: str) -> Release:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-import yaml
 from engine_world import MODEL, make_release
 from memory_git import MemoryGit
 
@@ -13,6 +12,7 @@ from mlops.errors import IntegrityError, InvalidInput, NotFound
 from mlops.lifecycle.decide.intent import Intent
 from mlops.lifecycle.desired import provenance
 from mlops.lifecycle.desired.proven import recorded
+from mlops.spec._emit import dump
 from mlops.spec.files import FREEZE, POLICY, desired_path, release_path
 from mlops.spec.policy import Freeze
 from mlops.spec.proof import differences
@@ -35,7 +35,7 @@ def record(version: int, **source: object) -> Release:
 
 
 def text_of(release: Release) -> str:
-    return yaml.safe_dump(release.model_dump(mode="json"), sort_keys=False)
+    return dump(release.model_dump(mode="json"))
 
 
 def asks(release: int, replaces: int | None = None) -> str:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 ARTIFACT = "model"
 _PREFIX = "mlops."
 _DIRTY = "mlops.dirty"
+_JUDGED = "mlops.judged."
 _TRY = "mlops.try"
 """Tag of a run that registers nothing."""
 _SOURCE = (
@@ -143,7 +144,10 @@ def _source_found(known: Mapping[str, str], now: Mapping[str, str]) -> dict[str,
     """The source of a version that had none to go back to: a clean commit has just made the same artifact.
 
     So a version that was trained before its code was committed need not be trained, judged and named again.
+    Where gates have judged it, the record of that names the source: `mlops release` finds this run.
     """
+    if any(name.startswith(_JUDGED) for name in known):
+        return {}
     if known.get(_DIRTY) == "false" or now.get(_DIRTY) != "false" or not now.get("mlops.commit"):
         return {}
     return {name: now[name] for name in _SOURCE if name in now}

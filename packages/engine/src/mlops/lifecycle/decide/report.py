@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from mlops.spec.gates import GateReport, GateResult
@@ -14,7 +15,9 @@ _COLOUR = {"pass": "green", "blocked": "bold red", "skipped": "dim", "bypassed":
 _SIGN = {"pass": "✅", "blocked": "❌", "skipped": "⏭️", "bypassed": "⚠️"}
 
 
-_ESCAPES = str.maketrans({c: f"\\{c}" for c in "\\|`*_[]"} | {c: f"&#{ord(c)};" for c in "<>@#"})
+_ESCAPES = str.maketrans({c: f"\\{c}" for c in "\\|`*[]"} | {c: f"&#{ord(c)};" for c in "<>@#"})
+_EDGE = re.compile(r"(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])")
+"""An underscore inside of a word is none of Markdown's marks, and names of metrics have them."""
 
 
 def headline(report: GateReport) -> str:
@@ -77,4 +80,4 @@ def markdown(report: GateReport) -> str:
 
 def cell(text: str) -> str:
     """Text that cannot leave its table cell, or become markup, a mention or HTML."""
-    return " ".join(visible(text).translate(_ESCAPES).split())
+    return " ".join(_EDGE.sub(r"\\_", visible(text).translate(_ESCAPES)).split())

@@ -18,8 +18,9 @@ from mlops.forge.git import Git
 from mlops.lifecycle.decide.loosened import between
 from mlops.lifecycle.decide.transitions import on_hold
 from mlops.lifecycle.desired.desired_files import write_desired
-from mlops.lifecycle.desired.proven import counting_report, record_release, refuse_unrecorded
+from mlops.lifecycle.desired.proven import counting_report, record_release, recorded, refuse_unrecorded
 from mlops.lifecycle.propose.proposal import gate_table, loosened_words, merges_by_itself
+from mlops.lifecycle.train.committed import committed
 from mlops.lifecycle.train.evidence import DIGEST_TAG, GATE_TAG, find_version
 from mlops.spec import writing
 from mlops.spec._emit import dump
@@ -69,22 +70,27 @@ class ReleaseResult:
 def release(root: Path, target: Target, model: str, version: int | None = None) -> ReleaseResult:
     """Share a version with all environments, write `releases/<model>/<n>.yaml`, ask for it in the first one.
 
-    Idempotent. Raises `Blocked` when the version did not pass its gates, was trained from uncommitted
-    changes or from no commit, when the first environment has a hold, or when another file of that name
-    exists; `IntegrityError` when its lineage is incomplete or its shared copy differs; `NotFound` when there
-    is no such version.
+    Idempotent. Raises `Blocked` when the version did not pass its gates, was trained from no commit or from
+    files that none has (`mlops.lifecycle.train.committed`), when the first environment has a hold, or when
+    another file of that name exists; `IntegrityError` when its lineage is incomplete or its shared copy
+    differs; `NotFound` when there is no such version.
     """
     chosen = find_version(target.registry, model, version)
     _refuse(chosen)
     report = counting_report(target.registry, chosen)
-    described = describe(chosen, report)
-    refuse_unrecorded(target.registry, described)
+    refuse_unrecorded(target.registry, describe(chosen, report))
+    sourced = (
+        chosen if recorded(target.registry, chosen).released else committed(root, target.registry, chosen)
+    )
+    described = describe(sourced, report)
     env = load_policy(root).order[0]
     current = load_desired(root, env, model)
     if why := on_hold(current, env, model):
         raise Blocked(f"{why} by a pull request, then release again")
     # Before the file: a release must never name a version that an environment cannot read.
     target.registry.share(model, described.version)
+    if found := {k: v for k, v in sourced.tags.items() if chosen.tags.get(k) != v}:
+        target.registry.tag(model, described.version, found)
     record_release(target.registry, described, report)
     written = []
     if _write_release(root, described):
@@ -107,11 +113,6 @@ def _refuse(version: ModelVersion) -> None:
         raise Blocked(f"{who} did not pass its gates; mlops gate {version.version} shows which, and why")
     if not tags.get("mlops.commit"):
         raise Blocked(f"{who} was trained outside a commit, so nobody can make it again; train from a commit")
-    if tags.get("mlops.dirty", "").lower() != "false":
-        raise Blocked(
-            f"{who} was trained from uncommitted changes (mlops.dirty is "
-            f"{tags.get('mlops.dirty') or 'not known'}); commit them and train again"
-        )
 
 
 def describe(version: ModelVersion, report: GateReport) -> Release:

@@ -15,6 +15,7 @@ import numpy as np
 
 from mlops.errors import MlopsError
 from mlops.lifecycle.train.runs import Made, Way, direction, goodness
+from mlops.lifecycle.train.scope import scope
 from mlops.lifecycle.train.source import CodeDiff, code_diff
 from mlops.metrics.intervals import paired_intervals
 from mlops.metrics.scores import Scores
@@ -100,7 +101,7 @@ def compare(
         unpaired=unpaired,
         params=changed(other.params, one.params),
         data=changed(_data(other), _data(one)),
-        code=code_diff(root, other.tree, one.tree),
+        code=code_diff(root, other.tree, one.tree, scope(root, model)),
     )
 
 

@@ -12,14 +12,13 @@ from typing import Any
 
 from mlops.errors import InvalidInput, Problem
 from mlops.lifecycle.desired import lockfile
+from mlops.lifecycle.train.scope import CODE, scope, uncommitted
 from mlops.spec import engine
 from mlops.spec.digest import data_digest, tree_digest
 
 LOCK = "uv.lock"
 SERVING = "serving"
 """Dependency group of pyproject.toml that an endpoint installs."""
-_CODE = ("src", "packages", "pipelines")
-"""Folders in which a file that git does not know makes the checkout dirty: a step could read it."""
 
 
 @dataclass(frozen=True)
@@ -64,10 +63,13 @@ class Lineage:
         }
 
 
-def lineage(root: Path, pipeline: Path) -> Lineage:
-    """The provenance of a run of `pipeline` (a file below `root`) that starts now; raises `InvalidInput`."""
+def lineage(root: Path, pipeline: Path, model: str | None = None) -> Lineage:
+    """The provenance of a run of `pipeline` (a file below `root`) that starts now; raises `InvalidInput`.
+
+    With `model`, only what its training reads makes the checkout dirty.
+    """
     return Lineage(
-        checkout=checkout(root),
+        checkout=checkout(root, model),
         pipeline=pipeline.resolve().relative_to(root.resolve()).as_posix(),
         pipeline_digest=pipeline_digest(pipeline),
         environment_digest=environment_digest(root),
@@ -75,8 +77,11 @@ def lineage(root: Path, pipeline: Path) -> Lineage:
     )
 
 
-def checkout(root: Path) -> Checkout:
-    """Raises `InvalidInput` when `root` is no git checkout or has no commit yet."""
+def checkout(root: Path, model: str | None = None) -> Checkout:
+    """`dirty`: what the training of `model` reads is not as committed; without one, any file.
+
+    Raises `InvalidInput` when `root` is no git checkout or has no commit yet.
+    """
     if _git(root, "rev-parse", "--is-inside-work-tree") != "true":
         raise InvalidInput(
             f"{root} is not a git checkout; a model must name the commit that it was trained from. "
@@ -85,9 +90,12 @@ def checkout(root: Path) -> Checkout:
     commit = _git(root, "rev-parse", "--verify", "--quiet", "HEAD")
     if not commit:
         raise InvalidInput(f"{root} has no commit yet; commit the code, so that a model can name its source")
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
-    unknown = _git(root, "ls-files", "--others", "--exclude-standard", "--", *_CODE)
-    return Checkout(commit, _branch(root), bool(changed or unknown), actor(root))
+    if model is not None:
+        dirty = bool(uncommitted(root, scope(root, model)))
+    else:
+        changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+        dirty = bool(changed or _git(root, "ls-files", "--others", "--exclude-standard", "--", *CODE))
+    return Checkout(commit, branch_of(root), dirty, actor(root))
 
 
 def pipeline_digest(pipeline: Path) -> str:
@@ -153,7 +161,8 @@ def _hashes(package: dict[str, Any]) -> list[str]:
     return sorted(f["hash"] for f in files if "hash" in f)
 
 
-def _branch(root: Path) -> str:
+def branch_of(root: Path) -> str:
+    """The branch of a checkout; empty when nothing names one."""
     # CI checks out a commit, not a branch, and says in a variable which branch it is.
     named = os.environ.get("GITHUB_HEAD_REF") or os.environ.get("GITHUB_REF_NAME")
     named = named or os.environ.get("BUILD_SOURCEBRANCH", "").removeprefix("refs/heads/")

@@ -12,11 +12,10 @@ from pathlib import Path
 
 from mlops.errors import TargetError
 from mlops.forge.git import Git
+from mlops.lifecycle.train.scope import CODE, LOCKED, SETTINGS, Scope
 
 TREE = "mlops.tree"
 """Tag of a run."""
-FOLDERS = ("src", "pipelines")
-_ALSO = ("pyproject.toml", "uv.lock", "mlops.toml")
 _HELD = "refs/mlops/trees"
 
 
@@ -44,7 +43,7 @@ def work_tree(root: Path, dirty: bool) -> str:
             if known.is_file():
                 shutil.copyfile(known, index)  # git then reads only the files that have changed
             env = {"GIT_INDEX_FILE": str(index)}
-            there = [name for name in (*FOLDERS, *_ALSO) if (root / name).exists()]
+            there = [name for name in (*CODE, *LOCKED, SETTINGS) if (root / name).exists()]
             git.run("add", "--all", "--", *there, env=env)
             tree = git.run("write-tree", env=env)
         git.run("update-ref", f"{_HELD}/{tree}", tree)
@@ -53,8 +52,8 @@ def work_tree(root: Path, dirty: bool) -> str:
     return tree
 
 
-def code_diff(root: Path, before: str, after: str) -> CodeDiff:
-    """What changed from the tree or commit `before` to `after` in what a run reads."""
+def code_diff(root: Path, before: str, after: str, of: Scope) -> CodeDiff:
+    """What changed from the tree or commit `before` to `after` in what a run of a model reads."""
     git = Git(root)
     for name in (before, after):
         if not name or not git.ok("cat-file", "-e", f"{name}^{{tree}}"):
@@ -64,7 +63,7 @@ def code_diff(root: Path, before: str, after: str) -> CodeDiff:
                 else "a run does not name its code"
             )
             return CodeDiff((), "", f"{why}; fetch it, or look where the run was made")
-    where = ("--relative", before, after, "--", *FOLDERS, *_ALSO[:2])
+    where = ("--relative", before, after, "--", *of.paths)
     rows = [line.split("\t") for line in git.run("diff", "--numstat", "--no-renames", *where).splitlines()]
     files = tuple(f"{name} (+{more} -{less})" for more, less, name in rows)
     return CodeDiff(files, git.run("diff", "--no-color", "--no-renames", *where))

@@ -173,7 +173,7 @@ def _asked(
         raise InvalidInput(wrong)
     named = {**_named(root, model), **inputs}
     _judge_windows(root, model, named)
-    source = lineage(root, pipeline)
+    source = lineage(root, pipeline, model)
     tags = {**source.as_tags(), TREE: work_tree(root, source.checkout.dirty)}
     if trial.tries:
         tags[TRY] = "true"

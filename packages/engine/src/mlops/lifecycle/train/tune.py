@@ -81,7 +81,7 @@ def tune(
         )
     if problems:
         raise InvalidInput(problems)
-    tags = {**checkout(root).as_tags(), "mlops.sweep": sweep_path(model)}
+    tags = {**checkout(root, model).as_tags(), "mlops.sweep": sweep_path(model)}
     result = target.sweeps.run(path, inputs, tags, trials=trials, workers=workers, progress=progress)
     best = result.best
     if best is None:

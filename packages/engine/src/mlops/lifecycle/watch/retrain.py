@@ -87,7 +87,7 @@ def retrain(
     if live is None:
         return Retrained("nothing", f"no release of {model} is live in {env}")
     policy = load_gates(root, model).monitoring.retrain
-    facts = checkout(root)
+    facts = checkout(root, model)
 
     def decided(ends: date | None = None) -> Decision:
         return decide(
