@@ -31,7 +31,7 @@ NAVIGATION: dict[str, tuple[str, ...]] = {
         "guides/operate",
         "guides/contribute",
         "azure*",
-        "databricks",
+        "databricks*",
         "bootstrap",
         "infrastructure",
         "ci",

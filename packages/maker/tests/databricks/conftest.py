@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.databricks.emulator import Emulator
+from tests.databricks.evidence import record
 
 CATALOGS = ("dev", "staging", "prod")
 
@@ -24,7 +25,8 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """The emulator, with this process's clients pointed at it. It must meet no bug and no unknown call."""
+    """The emulator, with this process's clients pointed at it. It must meet no bug and no unknown call,
+    and what it is asked for is evidence."""
     with Emulator(tmp_path / "databricks") as made:
         made.unity.catalogs |= set(CATALOGS)
         for name in [n for n in os.environ if n.startswith(("DATABRICKS_", "MLFLOW_"))]:
@@ -35,6 +37,7 @@ def workspace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Emula
         yield made
         assert not made.errors, made.errors[0]
         assert not made.unknown, f"clients asked for what the emulator does not know: {made.unknown}"
+        record(made.asked)
 
 
 @pytest.fixture

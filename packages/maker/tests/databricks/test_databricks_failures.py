@@ -7,46 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from mlops.errors import Forbidden, InvalidInput, MlopsError, NotFound, TargetError
+from mlops.errors import InvalidInput, MlopsError, TargetError
 from mlops.targets.databricks.connect import Connection
 from mlops.targets.databricks.endpoints import DatabricksEndpoints
 from tests.contracts.endpoints import ENV, MODEL, create
 from tests.databricks.bench import DatabricksBench, write_artifacts
-from tests.databricks.emulator import Answer, Emulator
-
-
-def _answers(status: int, code: str, message: str) -> Callable[[Emulator], None]:
-    answer = Answer(status, {"error_code": code, "message": message}, {"retry-after": "1"})
-    return lambda workspace: workspace.fail("GET", "/serving-endpoints/", answer, times=50)
-
-
-ANSWERS = {
-    "401": (
-        _answers(401, "UNAUTHENTICATED", "The token is expired."),
-        TargetError,
-        "does not accept the login (The token is expired); log in with `az login`",
-    ),
-    "403": (
-        _answers(403, "PERMISSION_DENIED", "No CAN MANAGE on endpoint."),
-        Forbidden,
-        "No CAN MANAGE on endpoint. An owner of it gives the right; docs/databricks.md says who needs which",
-    ),
-    "429": (
-        _answers(429, "REQUEST_LIMIT_EXCEEDED", "Too many."),
-        TargetError,
-        "Databricks limits the rate of requests; run the same command again in a minute",
-    ),
-    "503": (
-        _answers(503, "TEMPORARILY_UNAVAILABLE", "Try later."),
-        TargetError,
-        "Databricks failed by itself (Try later); run the same command again",
-    ),
-    "dropped": (
-        lambda workspace: workspace.fail("GET", "/serving-endpoints/", ConnectionError, times=50),
-        TargetError,
-        "Databricks cannot be reached or broke the connection",
-    ),
-}
+from tests.databricks.emulator import Emulator
+from tests.databricks.failures import PROVOKED, Failure, Provoke, failures, steady
 
 
 @pytest.fixture
@@ -54,16 +21,52 @@ def bench(tracked: Emulator, tmp_path: Path) -> DatabricksBench:
     return DatabricksBench(tracked, write_artifacts(tmp_path / "artifacts"), tmp_path / "fork")
 
 
-@pytest.mark.parametrize("name", ANSWERS)
-def test_an_answer_that_is_no_answer(name: str, bench: DatabricksBench, tracked: Emulator):
-    provoke, kind, sentence = ANSWERS[name]
-    bench.connection.client()
-    provoke(tracked)
-    with pytest.raises(MlopsError) as failure:
+@pytest.fixture
+def actions(bench: DatabricksBench, tracked: Emulator) -> dict[str, Callable[[Provoke], None]]:
+    """What a user does, by the name in the table; each provokes the failure when all before it went well."""
+
+    def ask(provoke: Provoke) -> None:
+        bench.connection.client()
+        provoke(tracked)
         bench.endpoints.state(ENV, MODEL)
-    assert isinstance(failure.value, kind)
-    said = str(failure.value)
-    assert said.startswith("cannot ask for the endpoint flights-mlops-freight-prod: ") and sentence in said
+
+    def deploy(artifact: str) -> Callable[[Provoke], None]:
+        def run(provoke: Provoke) -> None:
+            provoke(tracked)
+            create(bench, "blue", 1, artifact)
+
+        return run
+
+    def change(provoke: Provoke) -> None:
+        create(bench, "blue", 1, "one")
+        provoke(tracked)
+        create(bench, "green", 2, "two")
+
+    return {
+        "ask": ask,
+        "deploy": deploy("one"),
+        "deploy a model that does not load": deploy("dead"),
+        "change": change,
+    }
+
+
+@pytest.mark.parametrize("failure", failures(), ids=lambda f: f.name)
+def test_the_sentence(
+    failure: Failure,
+    actions: dict[str, Callable[[Provoke], None]],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.setattr("mlops.targets.databricks.endpoints._BUSY_TRIES", 3)
+    with pytest.raises(MlopsError) as told:
+        actions[failure.during](PROVOKED[failure.name])
+    assert type(told.value).__name__ == failure.error
+    said, _, log = steady(str(told.value)).partition("\n")
+    assert said == failure.sentence
+    assert bool(log) is failure.log
+
+
+def test_each_failure_of_the_table_is_provoked():
+    assert [failure.name for failure in failures()] == list(PROVOKED)
 
 
 def test_an_assertion_that_no_policy_admits(
@@ -115,32 +118,3 @@ def test_a_workspace_that_is_not_there_is_told_at_once(
     monkeypatch.setenv("DATABRICKS_HOST", "http://127.0.0.1:9")
     with pytest.raises(TargetError, match=r"the workspace http://127.0.0.1:9 cannot be reached"):
         DatabricksEndpoints(Connection(bench.root, bench.settings)).state(ENV, MODEL)
-
-
-def test_a_catalog_that_is_not_there(bench: DatabricksBench, tracked: Emulator):
-    tracked.unity.catalogs.discard("prod")
-    with pytest.raises(NotFound, match="Catalog 'prod' does not exist"):
-        create(bench, "blue", 1, "one")
-
-
-def test_a_catalog_that_may_not_be_used(bench: DatabricksBench, tracked: Emulator):
-    tracked.unity.denied.add("prod")
-    with pytest.raises(Forbidden, match="User does not have USE CATALOG on Catalog 'prod'"):
-        create(bench, "blue", 1, "one")
-
-
-def test_a_quota_that_is_used_up(bench: DatabricksBench, tracked: Emulator):
-    tracked.serving.most = 0
-    with pytest.raises(TargetError, match=r"a quota is used up \(.*no provisioned concurrency left\)"):
-        create(bench, "blue", 1, "one")
-
-
-def test_an_update_that_does_not_end(
-    bench: DatabricksBench, tracked: Emulator, monkeypatch: pytest.MonkeyPatch
-):
-    create(bench, "blue", 1, "one")
-    conflict = {"error_code": "RESOURCE_CONFLICT", "message": "is being updated."}
-    tracked.fail("PUT", "/config", Answer(409, conflict), times=100)
-    monkeypatch.setattr("mlops.targets.databricks.endpoints._BUSY_TRIES", 3)
-    with pytest.raises(TargetError, match=r"something else changes it at the same time \(is being updated\)"):
-        create(bench, "green", 2, "two")

@@ -73,7 +73,8 @@ class UseCase(Protocol):
         `prediction` has shape [n] (one value; binary: probability of the positive class) or [n, classes],
         [n, labels], [n, quantiles]; `truth` is encoded likewise. Higher-is-better is told by the gates and
         by `Judges`, not here. It is also asked about resamples: leave a metric out (or give NaN) where it
-        is not defined. One that half of them lack has no interval.
+        is not defined. One that half of them lack has no interval. With `Weighs` it takes a third argument
+        `weights` [n], and lets every row count for its weight.
         """
 
 
@@ -165,11 +166,11 @@ class Groups(Protocol):
 
 @runtime_checkable
 class Weighs(Protocol):
-    """What a use case has beside `UseCase` when some rows count for more than others while it learns."""
+    """What a use case has beside `UseCase` when some rows count for more than others."""
 
     weight: str
     """Column of the rows with numbers from 0 up: exposure, how recent, how sure. `fit` gets it as
-    `sample_weight`; metrics count every row once."""
+    `sample_weight`; metrics, gates and comparisons weigh the test rows by it."""
 
 
 @runtime_checkable

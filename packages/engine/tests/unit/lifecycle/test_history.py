@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -128,3 +129,21 @@ def test_everybody_who_said_yes_is_named_with_the_rule_that_asked(git: MemoryGit
             "eve (environment prod-promote)",
         ),
     ]
+
+
+def test_one_yes_that_is_told_twice_is_one(git: MemoryGit, world: World):
+    git.commit({FILE: "1"})
+    yes = {"by": "dan", "rule": "environment prod-promote", "at": "2026-01-02T08:15:00+00:00"}
+    happened(world, "apply.finished", 1, 1, git.head(), approved=[yes, yes])
+    (row,) = rows(world)
+    assert [one.by for one in row.approvals] == ["dan"]
+
+
+def test_who_asked_wrote_what_a_merge_brought(git: MemoryGit, world: World, monkeypatch: pytest.MonkeyPatch):
+    """The first parent of a merge is what it was merged into."""
+    merge = git.commit({FILE: "1"})
+    merged = replace(git.log(FILE)[0], parents=("into", "brought"))
+    monkeypatch.setattr(git, "log", lambda _: [merged])
+    monkeypatch.setattr(git, "wrote", lambda ids: {i: f"writer of {i}" for i in ids})
+    happened(world, "apply.finished", 1, 1, merge)
+    assert [row.author for row in rows(world)] == ["writer of brought"]

@@ -108,6 +108,7 @@ class Known:
 
         self.metrics = {name: Interval(value=v, low=v, high=v) for name, v in metrics.items()}
         self.slices: list[Any] = []
+        self.weight: str | None = None
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from tests.emulated.http import Answer, Request
 from tests.emulated.http import Refused as AnyRefused
 
-__all__ = ["Answer", "Refused", "Request", "Router"]
+__all__ = ["WHICH", "Answer", "Refused", "Request", "Router"]
 
 
 class Refused(AnyRefused):
@@ -22,6 +22,8 @@ class Refused(AnyRefused):
 
 
 Handler = Callable[..., Answer]
+WHICH = "call"
+"""Group of a path that says which operation it is, not of what."""
 
 
 class Router:
@@ -36,7 +38,21 @@ class Router:
 
     def __call__(self, request: Request) -> Answer:
         """The route's answer; a refusal when there is none."""
+        handler, found = self._find(request)
+        return handler(request, **found.groupdict())
+
+    def operation(self, request: Request) -> str:
+        """Method and path without names and numbers; a refusal when there is no route."""
+        _, found = self._find(request)
+        path = request.path
+        for name in sorted(found.re.groupindex, key=found.start, reverse=True):
+            if name != WHICH and found[name]:
+                slash = "/" if found[name].startswith("/") else ""
+                path = f"{path[: found.start(name)]}{slash}{{{name}}}{path[found.end(name) :]}"
+        return f"{request.method} {path}"
+
+    def _find(self, request: Request) -> tuple[Handler, re.Match[str]]:
         for method, path, handler in self._routes:
             if method in ("*", request.method) and (found := path.fullmatch(request.path)):
-                return handler(request, **found.groupdict())
+                return handler, found
         raise Refused(404, "ENDPOINT_NOT_FOUND", f"No API found for {request.method} {request.path}")

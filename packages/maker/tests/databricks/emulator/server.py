@@ -7,14 +7,15 @@ from pathlib import Path
 from tests.emulated import server
 from tests.emulated.server import Exchange
 
-from . import files, jobs, login, serving, tracking, unity, warehouse
+from . import files, jobs, login, serving, tracking, typed, unity, warehouse
 from .http import Answer, Refused, Request, Router
 
 
 class Emulator(server.Emulator):
     """`env` is what makes this machine's clients talk to it.
 
-    `unknown`: what was asked for and has no route.
+    `unknown`: what was asked for and has no route. `asked`: operations that a route has answered, each with
+    the types to which its bodies were held.
     """
 
     name = "databricks"
@@ -22,6 +23,7 @@ class Emulator(server.Emulator):
     def __init__(self, folder: Path) -> None:
         super().__init__(folder, server.Handler)
         self.unknown: list[str] = []
+        self.asked: dict[str, set[str]] = {}
         self.router = Router()
         self.login = login.install(self)
         self.files = files.install(self)
@@ -49,7 +51,10 @@ class Emulator(server.Emulator):
         """The route's answer to who is logged in."""
         self.login.check(request)
         try:
-            answer = self.router(request)
+            with typed.held() as kinds:
+                answer = self.router(request)
+            with self._lock:
+                self.asked.setdefault(self.router.operation(request), set()).update(kinds)
         except Refused as refusal:
             if refusal.answer.body["error_code"] == "ENDPOINT_NOT_FOUND":
                 self.unknown.append(f"{request.method} {request.path}")

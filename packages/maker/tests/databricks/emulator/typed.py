@@ -2,11 +2,31 @@
 
 from __future__ import annotations
 
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from google.protobuf.json_format import ParseError
 
 from .http import Refused, Request
+
+_heard = threading.local()
+
+
+@contextmanager
+def held() -> Iterator[set[str]]:
+    """The types to which bodies are held meanwhile in this thread, by their full names."""
+    _heard.kinds = kinds = set[str]()
+    try:
+        yield kinds
+    finally:
+        del _heard.kinds
+
+
+def _hold(kind: str) -> None:
+    if (kinds := getattr(_heard, "kinds", None)) is not None:
+        kinds.add(kind)
 
 
 def of_sdk(kind: Any, body: Any) -> Any:
@@ -18,6 +38,7 @@ def of_sdk(kind: Any, body: Any) -> Any:
     if made.as_dict() != body:
         wrong = _differs(body, made.as_dict())
         raise Refused(400, "MALFORMED_REQUEST", f"{kind.__name__} has no such field or value: {wrong}")
+    _hold(f"{kind.__module__.rsplit('.', 1)[-1]}.{kind.__name__}")
     return made
 
 
@@ -33,9 +54,11 @@ def of_mlflow(kind: Any, request: Request) -> Any:
 
     given: Any = request.json if request.body else dict(request.query)
     try:
-        return ParseDict(given, kind())
+        made = ParseDict(given, kind())
     except ParseError as error:
         raise Refused(400, "INVALID_PARAMETER_VALUE", f"no {kind.DESCRIPTOR.name}: {error}") from None
+    _hold(f"mlflow.{kind.DESCRIPTOR.name}")
+    return made
 
 
 def plain(message: Any) -> dict[str, Any]:

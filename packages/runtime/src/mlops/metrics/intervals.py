@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from mlops.errors import InvalidInput
-from mlops.metrics.resampling import draws, resamples_of
-from mlops.metrics.scores import Extra, Scores, again, own_metrics
+from mlops.metrics.resampling import draws
+from mlops.metrics.scores import Extra, Scores, own_metrics, own_on
 from mlops.metrics.truth import Array
 from mlops.spec.gates import Interval
 from mlops.usecase import package_folder, place_of
@@ -36,7 +36,7 @@ def intervals(
     """
     point = scores.values()
     try:
-        given = own_metrics(extra, scores.truth, scores.prediction) if extra else {}
+        given = own_metrics(extra, scores.truth, scores.prediction, scores.about.weights) if extra else {}
     except InvalidInput:
         raise
     except Exception as error:  # noqa: BLE001 - the use case's own code, whose line is said
@@ -49,10 +49,7 @@ def intervals(
     own = {name: value for name, value in given.items() if name not in point}
     drawn = scores.draws(resamples, seed)
     if extra and own:
-        resampled = [
-            again(extra, scores.truth[rows], scores.prediction[rows])
-            for rows, _ in scores.resamples(resamples, seed)
-        ]
+        resampled = [own_on(extra, scores, rows) for rows, _ in scores.resamples(resamples, seed)]
         drawn |= {name: np.array([one.get(name, math.nan) for one in resampled]) for name in own}
     by_metric = {}
     for name, value in {**point, **own}.items():
@@ -105,10 +102,10 @@ def paired_intervals(
     value = {name: one.metrics[name](ones) - other.metrics[name](ones) for name in names}
     own = _apart(extra, one, other, np.arange(one.rows))
     value |= {name: paired for name, paired in own.items() if name not in value}
-    first, second = draws([one.metrics, other.metrics], one.rows, resamples, seed)
+    first, second = draws([one.metrics, other.metrics], one.rows, resamples, seed, one.joined)
     drawn = {name: first[name] - second[name] for name in names}
     if own:
-        resampled = [_apart(extra, one, other, rows) for rows, _ in resamples_of(one.rows, resamples, seed)]
+        resampled = [_apart(extra, one, other, rows) for rows, _ in one.resamples(resamples, seed)]
         drawn |= {
             name: np.array([apart.get(name, math.nan) for apart in resampled])
             for name in value.keys() - set(names)
@@ -121,8 +118,7 @@ def _apart(extra: Extra | None, one: Scores, other: Scores, rows: Array) -> dict
     """Differences of the use case's own metrics on these rows; none where it cannot say."""
     if extra is None:
         return {}
-    first = again(extra, one.truth[rows], one.prediction[rows])
-    second = again(extra, other.truth[rows], other.prediction[rows])
+    first, second = own_on(extra, one, rows), own_on(extra, other, rows)
     return {name: first[name] - second[name] for name in first if name in second}
 
 

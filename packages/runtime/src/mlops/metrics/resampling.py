@@ -11,6 +11,7 @@ resampled by itself, as if there were few rows.
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -69,12 +70,28 @@ class Summed:
     def __init__(self, of: Callable[..., Any], *parts: Part) -> None:
         self.of, self.parts = of, parts
 
+    def weighed(self, weights: Array) -> Summed:
+        return Summed(self.of, *(_weighed(part, weights) for part in self.parts))
+
     def __call__(self, weights: Array, /) -> float:
         sums = [
             part.sums(weights[None]) if isinstance(part, Cells) else weights[None] @ part
             for part in self.parts
         ]
         return float(np.ravel(self.of(*sums))[0])
+
+
+def _weighed(part: Part, weights: Array) -> Part:
+    if isinstance(part, Cells):
+        return Cells(part.codes, part.count, weights if part.values is None else part.values * weights)
+    return np.asarray((part.T * weights).T)
+
+
+def weighed(metric: Metric, weights: Array) -> Metric:
+    """The metric of rows that count for as much as `weights` [n] say; a row of weight 3 is three rows."""
+    if isinstance(metric, Summed | Ranked | Mean):
+        return metric.weighed(weights)
+    return lambda drawn: metric(drawn * weights)
 
 
 def ratio(numerator: Any, denominator: Any) -> Any:
@@ -96,6 +113,14 @@ class Ranking:
         self.starts = np.flatnonzero(np.r_[True, ranked[1:] != ranked[:-1]])
         self.positive = positive[self.order]
         self.ties = len(self.starts) < len(ranked)
+        self.weights: Array | None = None
+
+    def weighed(self, weights: Array) -> Ranking:
+        """The same rows, each of which counts for as much as `weights` [n] say."""
+        other = copy.copy(self)
+        other.__dict__.pop("cells", None)
+        other.weights = weights
+        return other
 
     def metric(self, of: Callable[[Array, Array], Array]) -> Ranked:
         """`of` gets the weights of positive and of negative rows by group, [resamples, groups]."""
@@ -103,7 +128,7 @@ class Ranking:
 
     def groups(self, weights: Array) -> tuple[Array, Array]:
         """Weights of positive and of negative rows in each group of equal scores, in their order."""
-        ranked = weights[self.order]
+        ranked = (weights if self.weights is None else weights * self.weights)[self.order]
         positive = ranked * self.positive
         if not self.ties:
             return positive, ranked - positive
@@ -113,13 +138,14 @@ class Ranking:
     def cells(self) -> Cells:
         """Bins in the order of the scores, each once for negative and once for positive rows."""
         rows = len(self.positive)
-        seen = np.cumsum(self.positive)
-        share = np.arange(rows) * BINS // rows + (seen * BINS / max(seen[-1], 1)).astype(int)
+        each = np.ones(rows) if self.weights is None else self.weights[self.order]
+        before, seen = np.cumsum(each) - each, np.cumsum(each * self.positive)
+        share = (before * BINS / (each.sum() or 1)).astype(int) + (seen * BINS / (seen[-1] or 1)).astype(int)
         _, bins = np.unique(share[self.starts], return_inverse=True)
         sizes = np.diff(np.r_[self.starts, rows])
         codes = np.empty(rows, dtype=np.int64)
         codes[self.order] = 2 * np.repeat(bins, sizes) + (self.positive > 0)
-        return Cells(codes, 2 * (int(bins[-1]) + 1))
+        return Cells(codes, 2 * (int(bins[-1]) + 1), self.weights)
 
 
 class Ranked:
@@ -127,6 +153,9 @@ class Ranked:
 
     def __init__(self, ranking: Ranking, of: Callable[[Array, Array], Array]) -> None:
         self._ranking, self._of = ranking, of
+
+    def weighed(self, weights: Array) -> Ranked:
+        return Ranked(self._ranking.weighed(weights), self._of)
 
     def __call__(self, weights: Array, /) -> float:
         positive, negative = self._ranking.groups(weights)
@@ -152,6 +181,9 @@ class Mean:
 
     def __init__(self, metrics: Sequence[Ranked]) -> None:
         self._metrics = metrics
+
+    def weighed(self, weights: Array) -> Mean:
+        return Mean([metric.weighed(weights) for metric in self._metrics])
 
     def __call__(self, weights: Array, /) -> float:
         return float(np.mean([metric(weights) for metric in self._metrics]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,13 +13,13 @@ import numpy as np
 from mlops import tracking
 from mlops.errors import InvalidInput
 from mlops.metrics import standard
-from mlops.metrics.resampling import Metric, Summed, draws, resamples_of
+from mlops.metrics.resampling import Metric, Summed, draws, resamples_of, weighed
 from mlops.metrics.truth import Array
 from mlops.spec.metrics import METRICS
 from mlops.spec.schema import ModelSchema, Task
 
-Extra = Callable[[Array, Array], Mapping[str, float]]
-"""Truth and prediction -> the use case's own metrics."""
+Extra = Callable[..., Mapping[str, float]]
+"""Truth and prediction, and `weights` of the rows where it takes them -> the use case's own metrics."""
 DEFAULT_THRESHOLD = 0.5
 
 
@@ -32,6 +33,8 @@ class About:
     """[n]: rows of one group belong together (a query, a patient, a stretch of time)."""
     baseline: Array | None = None
     """[n]: what a trivial model would answer."""
+    weights: Array | None = None
+    """[n]: how much each row counts, from 0 up; None where each counts once."""
     extra: Extra | None = None
     """The use case's own metrics."""
     own: tuple[str, ...] = ()
@@ -70,12 +73,22 @@ class Scores:
             self.metrics = dict.fromkeys(METRICS[task], Summed(lambda: math.nan))
         else:
             self.metrics = _STANDARD[task](self)
+        if (weights := self._weights()) is not None:
+            self.metrics = {name: weighed(metric, weights) for name, metric in self.metrics.items()}
         if about.extra is not None and self.rows:
-            told = _Own(about.extra, self.truth, self.prediction)
+            told = _Own(about.extra, self.truth, self.prediction, about.weights)
             if not about.own:
                 names = tuple(name for name in told.names() if name not in self.metrics)
                 self.about = replace(about, own=names)
             self.metrics |= {name: told.metric(name) for name in self.about.own}
+
+    def _weights(self) -> Array | None:
+        """Of each row; of a ranking, whose figures are of groups, the mean of its group."""
+        weights = self.about.weights
+        if weights is None or self.task != "ranking" or not self.rows:
+            return weights
+        means = np.bincount(self.codes, weights) / np.bincount(self.codes)
+        return np.asarray(means[self.codes])
 
     @property
     def codes(self) -> Array:
@@ -99,6 +112,7 @@ class Scores:
             self.about,
             groups=None if self.about.groups is None else self.about.groups[rows],
             baseline=None if self.about.baseline is None else self.about.baseline[rows],
+            weights=None if self.about.weights is None else self.about.weights[rows],
         )
         return Scores(self.task, self.truth[rows], self.prediction[rows], self.threshold, about)
 
@@ -135,13 +149,13 @@ class Scores:
 class _Own:
     """The use case's own metrics as functions of weights: a resample is asked once for all of them."""
 
-    def __init__(self, extra: Extra, truth: Array, prediction: Array) -> None:
-        self._extra, self._truth, self._prediction = extra, truth, prediction
+    def __init__(self, extra: Extra, truth: Array, prediction: Array, counts: Array | None) -> None:
+        self._extra, self._truth, self._prediction, self._counts = extra, truth, prediction, counts
         self._weights: Array | None = None
         self._found: dict[str, float] = {}
 
     def names(self) -> list[str]:
-        return list(again(self._extra, self._truth, self._prediction))
+        return list(again(self._extra, self._truth, self._prediction, self._counts))
 
     def metric(self, name: str) -> Metric:
         return lambda weights: self._ask(weights).get(name, math.nan)
@@ -149,15 +163,19 @@ class _Own:
     def _ask(self, weights: Array) -> dict[str, float]:
         if weights is not self._weights:
             drawn = np.repeat(np.arange(len(weights)), weights.astype(int))
-            self._found = again(self._extra, self._truth[drawn], self._prediction[drawn])
+            counts = None if self._counts is None else self._counts[drawn]
+            self._found = again(self._extra, self._truth[drawn], self._prediction[drawn], counts)
             self._weights = weights
         return self._found
 
 
-def own_metrics(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
-    """The use case's metrics as numbers. Raises `InvalidInput` for what is none."""
+def own_metrics(
+    extra: Extra, truth: Array, prediction: Array, weights: Array | None = None
+) -> dict[str, float]:
+    """The use case's metrics as numbers. Raises `InvalidInput` for what is none, and for metrics that do not
+    know of the rows' weights."""
     values = {}
-    for name, value in extra(truth, prediction).items():
+    for name, value in asked(extra, truth, prediction, weights).items():
         if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.number):
             raise InvalidInput(
                 f"the use case's `evaluate` gives {name} = {value!r}, which is no number; "
@@ -172,15 +190,37 @@ def own_metrics(extra: Extra, truth: Array, prediction: Array) -> dict[str, floa
     return values
 
 
-def again(extra: Extra, truth: Array, prediction: Array) -> dict[str, float]:
+def asked(extra: Extra, truth: Array, prediction: Array, weights: Array | None) -> Mapping[str, float]:
+    """What `extra` gives, with the weights of the rows (None: each counts once) where it takes them.
+
+    Raises `InvalidInput`."""
+    if "weights" in inspect.signature(extra).parameters:
+        return extra(truth, prediction, weights=weights)
+    found = extra(truth, prediction)
+    if found and weights is not None:
+        raise InvalidInput(
+            f"the use case weighs its rows (`weight`), and its `evaluate` gives {', '.join(map(str, found))} "
+            "without their weights; write `def evaluate(self, truth, prediction, weights=None)` and let "
+            "every row count for its weight"
+        )
+    return found
+
+
+def again(extra: Extra, truth: Array, prediction: Array, weights: Array | None = None) -> dict[str, float]:
     """The same on a resample. One that a metric cannot bear (a single class) has none of them."""
     try:
         with warnings.catch_warnings():
             # Of a resample; what is wrong with the rows themselves was said once, by `own_metrics`.
             warnings.simplefilter("ignore")
-            return own_metrics(extra, truth, prediction)
+            return own_metrics(extra, truth, prediction, weights)
     except (ValueError, ArithmeticError, LookupError):
         return {}
+
+
+def own_on(extra: Extra, scores: Scores, rows: Array) -> dict[str, float]:
+    """The same on rows of `scores` by their numbers."""
+    weights = None if scores.about.weights is None else scores.about.weights[rows]
+    return again(extra, scores.truth[rows], scores.prediction[rows], weights)
 
 
 def _of_binary(scores: Scores) -> dict[str, Metric]:

@@ -73,6 +73,8 @@ class Evaluation(Spec):
     rows: int = Field(ge=0)
     threshold: FiniteFloat | None = None
     """From which probability on the positive class is called, for binary tasks."""
+    weight: str | None = None
+    """Column of the test rows by which they are weighed in all that follows; None: each counts once."""
     base_rate: FiniteFloat | None = None
     """Share of the positive class (binary), mean of the target (regression), None for multiclass."""
     confidence: float = Field(gt=0, lt=1)

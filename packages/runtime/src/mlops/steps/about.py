@@ -1,5 +1,5 @@
-"""What a use case says of its labelled rows beyond truth and prediction: groups, baseline, metrics of its
-own."""
+"""What a use case says of its labelled rows beyond truth and prediction: groups, baseline, weights,
+metrics of its own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 from mlops.errors import InvalidInput
 from mlops.metrics.scores import About
 from mlops.spec.metrics import MAIN
-from mlops.usecase import Compares, Forecasts, Groups, Judges
+from mlops.usecase import Compares, Forecasts, Groups, Judges, Weighs
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,13 +27,36 @@ def about(usecase: UseCase, frame: pd.DataFrame) -> About:
     baseline = None
     if isinstance(usecase, Compares):
         baseline = _column(usecase, frame, usecase.baseline, "baseline").to_numpy(dtype=np.float64)
-    return About(groups=groups(usecase, frame), baseline=baseline, extra=usecase.evaluate)
+    return About(
+        groups=groups(usecase, frame),
+        baseline=baseline,
+        weights=weights(usecase, frame),
+        extra=usecase.evaluate,
+    )
+
+
+def weights(usecase: UseCase, frame: pd.DataFrame) -> Array | None:
+    """How much each row counts; None where the use case does not say. Raises `InvalidInput`."""
+    if not isinstance(usecase, Weighs):
+        return None
+    values: Array
+    try:
+        values = _column(usecase, frame, usecase.weight, "weight").to_numpy(dtype=np.float64, na_value=np.nan)
+    except (TypeError, ValueError):  # no numbers
+        values = np.array([np.nan])
+    if not (np.isfinite(values) & (values >= 0)).all() or not values.any():
+        raise InvalidInput(
+            f"the column {usecase.weight!r} weighs the rows (`weight` of the use case); it must hold finite "
+            "numbers from 0 up, and not 0 in every row"
+        )
+    return values
 
 
 def named(usecase: UseCase, columns: Sequence[str]) -> list[str]:
     """The columns of the rows, of those that they have, that `about` looks at."""
     told = [usecase.group] if isinstance(usecase, Groups) else []
     told += [usecase.baseline] if isinstance(usecase, Compares) else []
+    told += [usecase.weight] if isinstance(usecase, Weighs) else []
     told += [usecase.time] if usecase.task == "forecast" and usecase.time is not None else []
     return [name for name in dict.fromkeys(told) if name in columns]
 

@@ -118,21 +118,24 @@ def fit(usecase: UseCase, estimator: Any, inputs: pd.DataFrame, rows: pd.DataFra
         order = np.argsort(codes, kind="stable")
         told = np.bincount(codes) if name == "group" else codes[order]
         in_order = {key: values[order] for key, values in weights.items()}
+        if name == "qid":  # XGBoost weighs queries, not rows
+            in_order = {key: _means(values, codes[order]) for key, values in in_order.items()}
         estimator.fit(inputs.iloc[order], truth.iloc[order], **{name: told}, **in_order)
         return
     estimator.fit(inputs, truth, **weights)
 
 
+def _means(values: Any, codes: Any) -> Any:
+    """Of each group, in their order."""
+    return np.bincount(codes, values) / np.bincount(codes)
+
+
 def _weights(usecase: UseCase, estimator: Any, rows: pd.DataFrame) -> dict[str, Any]:
     """How much each row counts, as the argument of `fit`; empty where the use case does not say."""
-    if not isinstance(usecase, Weighs):
+    from mlops.steps.about import weights
+
+    if not isinstance(usecase, Weighs) or (values := weights(usecase, rows)) is None:
         return {}
-    values = rows[usecase.weight].to_numpy(dtype=float)
-    if not (np.isfinite(values) & (values >= 0)).all() or not values.any():
-        raise InvalidInput(
-            f"the column {usecase.weight!r} weighs the rows (`weight` of the use case); it must hold finite "
-            "numbers from 0 up, and not 0 in every row"
-        )
     name, last = "", estimator
     while True:
         if (end := final(last)) is not last:

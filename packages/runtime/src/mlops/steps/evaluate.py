@@ -15,7 +15,7 @@ from mlops.errors import InvalidInput
 from mlops.spec.evaluation import FILE, PREDICTIONS, CalibrationBin, Evaluation, OnnxParity, SliceMetrics
 from mlops.spec.tasks import CALLED, is_values
 from mlops.steps import _args
-from mlops.usecase import beside
+from mlops.usecase import Weighs, beside
 
 if TYPE_CHECKING:
     import numpy as np
@@ -143,9 +143,8 @@ def evaluate(usecase: UseCase, scorer: Scorer, folder: Path, rows: Rows, scores:
         task=task,
         rows=scores.rows,
         threshold=scores.threshold,
-        base_rate=None
-        if scores.truth.dtype == object or task == "multiclass"
-        else float(scores.truth.mean()),
+        weight=usecase.weight if isinstance(usecase, Weighs) else None,
+        base_rate=None if scores.truth.dtype == object or task == "multiclass" else _mean_truth(scores),
         confidence=CONFIDENCE,
         resamples=RESAMPLES,
         seed=SEED,
@@ -233,21 +232,30 @@ def _labels(scores: Scores, prediction: np.ndarray[Any, Any]) -> np.ndarray[Any,
     return np.asarray(prediction >= cut)
 
 
+def _mean_truth(scores: Scores) -> float:
+    import numpy as np
+
+    each_row = scores.truth.reshape(scores.rows, -1).mean(axis=1)
+    return float(np.average(each_row, weights=scores.about.weights))
+
+
 def _calibration(scores: Scores) -> list[CalibrationBin]:
     import numpy as np
 
     from mlops.metrics.standard import BINS
 
+    each = np.ones(scores.rows) if scores.about.weights is None else scores.about.weights
     which = np.clip((scores.prediction * BINS).astype(int), 0, BINS - 1)
     return [
         CalibrationBin(
             low=index / BINS,
             high=(index + 1) / BINS,
-            rows=int((which == index).sum()),
-            mean_prediction=float(scores.prediction[which == index].mean()),
-            observed_rate=float(scores.truth[which == index].mean()),
+            rows=int(at.sum()),
+            mean_prediction=float(np.average(scores.prediction[at], weights=each[at])),
+            observed_rate=float(np.average(scores.truth[at], weights=each[at])),
         )
-        for index in np.unique(which)
+        for index in np.unique(which[each > 0])
+        for at in [which == index]
     ]
 
 
@@ -259,10 +267,12 @@ def write_predictions(
     to: Path,
 ) -> None:
     """Truth and prediction of each row, with what is beside it and what it is sliced by."""
+    from mlops.steps.about import named
     from mlops.steps.stored import Written
 
     kept = [c for c in beside(usecase) if c != usecase.target]
-    columns, first = list(dict.fromkeys([*kept, *usecase.slices])), 0
+    # A group or a weight that is an input too: whoever compares two reports needs it.
+    columns, first = list(dict.fromkeys([*kept, *named(usecase, rows.columns), *usecase.slices])), 0
     with Written(to, rows.kinds) as written:
         for frame in rows.frames(columns):
             part = slice(first, first + len(frame))

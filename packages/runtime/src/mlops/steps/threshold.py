@@ -42,19 +42,21 @@ class Rule:
         return cls(kind, value)
 
 
-def choose(rule: Rule, truth: Array, probability: Array) -> float:
+def choose(rule: Rule, truth: Array, probability: Array, weights: Array | None = None) -> float:
     """The threshold: rows with this probability or more are called. Pure.
 
-    `truth` is 0 or 1. Equal thresholds by the rule: the highest, which calls the fewest.
+    `truth` is 0 or 1; a row counts for its weight. Equal thresholds by the rule: the highest, which calls
+    the fewest.
     """
     order = np.argsort(-probability, kind="stable")
-    ranked, hit = probability[order], truth[order]
+    each = np.ones(len(truth)) if weights is None else weights[order]
+    ranked, hit = probability[order], truth[order] * each
     # A threshold calls whole groups of equal probabilities.
     ends = np.flatnonzero(np.r_[ranked[1:] != ranked[:-1], True])
-    called, hits = ends + 1.0, np.cumsum(hit)[ends]
+    called, hits = np.cumsum(each)[ends], np.cumsum(hit)[ends]
     if rule.kind == "rate":
-        return float(ranked[ends[int(np.argmin(np.abs(called / len(truth) - rule.value)))]])
-    missed, alarms = truth.sum() - hits, called - hits
+        return float(ranked[ends[int(np.argmin(np.abs(called / each.sum() - rule.value)))]])
+    missed, alarms = hit.sum() - hits, called - hits
     if rule.kind == "cost":
         return float(ranked[ends[int(np.argmin(rule.value * missed + alarms))]])
     beta = rule.value**2
@@ -62,7 +64,9 @@ def choose(rule: Rule, truth: Array, probability: Array) -> float:
     return float(ranked[ends[int(np.argmax(score))]])
 
 
-def decide(text: str, fitted: Callable[[Array], Any], inputs: Any, truth: Array) -> float:
+def decide(
+    text: str, fitted: Callable[[Array], Any], inputs: Any, truth: Array, weights: Array | None = None
+) -> float:
     """The threshold of a use case whose rule is `text`.
 
     `fitted(rows)` is a new estimator, fitted on these positions; rows are in the order of time. Raises
@@ -77,6 +81,5 @@ def decide(text: str, fitted: Callable[[Array], Any], inputs: Any, truth: Array)
                 "and in the others; train on more rows"
             )
     model = fitted(np.arange(cut))
-    return choose(
-        rule, truth[cut:], np.asarray(model.predict_proba(inputs.iloc[cut:]), dtype=np.float64)[:, 1]
-    )
+    probability = np.asarray(model.predict_proba(inputs.iloc[cut:]), dtype=np.float64)[:, 1]
+    return choose(rule, truth[cut:], probability, None if weights is None else weights[cut:])

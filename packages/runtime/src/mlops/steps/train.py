@@ -139,6 +139,7 @@ def _threshold(
     """Where yes begins, by the rule of the use case; None when it states none."""
     import numpy as np
 
+    from mlops.steps.about import weights
     from mlops.steps.estimators import fit, usable
     from mlops.steps.threshold import decide
     from mlops.usecase import Decides
@@ -152,7 +153,8 @@ def _threshold(
         fit(usecase, estimator, inputs.iloc[rows], frame.iloc[rows])
         return estimator
 
-    return decide(usecase.decision, fitted, inputs, (frame[usecase.target] == labels[-1]).to_numpy(float))
+    truth = (frame[usecase.target] == labels[-1]).to_numpy(float)
+    return decide(usecase.decision, fitted, inputs, truth, weights(usecase, frame))
 
 
 def _trained(usecase: Trains, frame: pd.DataFrame, params: Mapping[str, float], folder: Path) -> Path:

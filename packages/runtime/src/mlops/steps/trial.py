@@ -69,7 +69,7 @@ def _trial(given: argparse.Namespace) -> None:
     try:
         for stage, grown in enumerate(stages(estimator, max(given.stages, 1))):
             fit(usecase, grown, train[columns], train)
-            value = score(usecase, grown, later[columns], later[usecase.target], given.metric)
+            value = score(usecase, grown, later[columns], later, given.metric)
             tracking.log_metrics({given.metric: value}, step=stage)
     except ValueError as error:
         # scikit-learn says so for a hyper-parameter out of range and for rows that it cannot take.
@@ -123,23 +123,23 @@ def stages(estimator: Any, count: int) -> Iterator[Any]:
         yield estimator
 
 
-def score(
-    usecase: UseCase, estimator: Any, inputs: pd.DataFrame, truth: pd.Series[Any], metric: str
-) -> float:
-    """The metric as the step `evaluate` computes it."""
+def score(usecase: UseCase, estimator: Any, inputs: pd.DataFrame, rows: pd.DataFrame, metric: str) -> float:
+    """The metric on `rows`, whose inputs are `inputs`, as the step `evaluate` computes it."""
     import numpy as np
 
-    from mlops.metrics.scores import Scores
+    from mlops.metrics.scores import About, Scores
+    from mlops.steps.about import weights
 
+    truth, about = rows[usecase.target], About(weights=weights(usecase, rows))
     if usecase.task == "regression":
-        return Scores(usecase.task, truth.to_numpy(), estimator.predict(inputs)).value(metric)
+        return Scores(usecase.task, truth.to_numpy(), estimator.predict(inputs), about=about).value(metric)
     codes = np.searchsorted(estimator.classes_, truth.to_numpy())
     if not np.isin(truth.to_numpy(), estimator.classes_).all():
         raise InvalidInput("the rows of validation have classes that those of training lack")
     predicted = estimator.predict_proba(inputs)
-    return Scores(usecase.task, codes, predicted[:, 1] if usecase.task == "binary" else predicted).value(
-        metric
-    )
+    if usecase.task == "binary":
+        predicted = predicted[:, 1]
+    return Scores(usecase.task, codes, predicted, about=about).value(metric)
 
 
 if __name__ == "__main__":

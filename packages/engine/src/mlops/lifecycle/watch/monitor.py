@@ -16,7 +16,7 @@ from mlops.lifecycle.train.evidence import DIGEST_TAG, REPORT
 from mlops.lifecycle.watch import labels as known
 from mlops.lifecycle.watch.performance import judged_performance
 from mlops.lifecycle.watch.reference import most_important, reference_of
-from mlops.metrics.scores import Extra
+from mlops.metrics.scores import Extra, asked
 from mlops.monitoring import judge
 from mlops.monitoring.distance import CORRECTIONS
 from mlops.monitoring.profile import Profile
@@ -188,9 +188,9 @@ def _judge(
 def _own_metrics(root: Path, model: str) -> Extra:
     """The use case's `evaluate`, imported only when labelled rows are judged."""
 
-    def evaluate(truth: Any, prediction: Any) -> Mapping[str, float]:
+    def evaluate(truth: Any, prediction: Any, weights: Any = None) -> Mapping[str, float]:
         package = load_settings(root).model(model)[1].usecase
-        return load_usecase(package, root / "src").evaluate(truth, prediction)
+        return asked(load_usecase(package, root / "src").evaluate, truth, prediction, weights)
 
     return evaluate
 
@@ -224,10 +224,16 @@ def _scan(
         release.version.version,
         release.schema,
         release.reference,
-        slices=sorted({limit.column for limit in policy.slices}),
+        slices=sorted({*(limit.column for limit in policy.slices), *_weighed_by(release)}),
         labelled_ids=ids,
         earlier=earlier,
     )
+
+
+def _weighed_by(release: _Release) -> list[str]:
+    """The input, if it is one, that says how much each row counts."""
+    weight = release.evaluation.weight if release.evaluation else None
+    return [column.name for column in release.schema.columns if column.name == weight]
 
 
 def _signals(

@@ -58,9 +58,10 @@ def judged_performance(
     every = np.unique(np.linspace(0, rows - 1, min(rows, MOST_ROWS)).astype(int))
     frame = frame.iloc[every]
     own = tuple(name for name in known_metrics if name not in METRICS[schema.task])
-    scores = _scores(schema, frame, About(extra=extra if own else None, own=own))
+    told = About(weights=_weights(evaluation, frame), extra=extra if own else None, own=own)
+    scores = _scores(schema, frame, told)
     released = {name: i.value for name, i in evaluation.metrics.items()} if evaluation else {}
-    told = [
+    signals = [
         judge.performance(
             "performance",
             "all rows",
@@ -72,8 +73,19 @@ def judged_performance(
         for limit in policy.performance
     ]
     for limit in policy.slices:
-        told += _sliced(limit, frame, scores, policy.confidence, evaluation)
-    return rows, told
+        signals += _sliced(limit, frame, scores, policy.confidence, evaluation)
+    return rows, signals
+
+
+def _weights(evaluation: Evaluation | None, frame: pd.DataFrame) -> Any:
+    """Of each row, as the test rows were weighed; None where requests do not carry it.
+
+    What is no number from 0 up does not count.
+    """
+    if evaluation is None or evaluation.weight is None or evaluation.weight not in frame:
+        return None
+    values = frame[evaluation.weight].to_numpy(dtype=np.float64, na_value=np.nan)
+    return np.where(np.isfinite(values) & (values > 0), values, 0.0)
 
 
 def _interval(scores: Scores, metric: str, confidence: float) -> Interval | None:
