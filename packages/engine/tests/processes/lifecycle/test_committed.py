@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from judged_world import TAGS, judged
 from judged_world import JudgedWorld as World
 
 from mlops.errors import Blocked
+from mlops.lifecycle.train.committed import committed
 from mlops.lifecycle.train.lineage import checkout
 from mlops.lifecycle.train.source import TREE, work_tree
 
@@ -204,3 +206,18 @@ def test_a_later_run_of_a_commit_that_made_the_same_artifact_is_the_source(world
     )
     world.tracker.finish(run, "FINISHED")
     assert world.release().release.source.commit == commit
+
+
+@pytest.mark.parametrize("said", [None, "", "true", "unknown"])
+@pytest.mark.parametrize("tree", ["", "0" * 40])
+def test_a_version_of_which_nobody_knows_the_files_is_not_released(
+    world: Repository, said: str | None, tree: str
+) -> None:
+    version = world.add("good", tags={**TAGS, "mlops.commit": world.git("rev-parse", "HEAD")})
+    there = world.registry.get("freight", version)
+    tags = {**there.tags, TREE: tree, "mlops.dirty": said}
+    unknown = replace(there, tags={name: text for name, text in tags.items() if text is not None})
+    with pytest.raises(Blocked):
+        committed(world.root, world.registry, unknown)
+    known = replace(there, tags={**there.tags, "mlops.dirty": "False"})
+    assert committed(world.root, world.registry, known) == known
