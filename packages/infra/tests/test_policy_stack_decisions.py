@@ -78,6 +78,13 @@ def test_a_role_is_assigned_once_whatever_it_is_called() -> None:
     assert told(check, held("a"), held("b", "bob"), held("c", role="q"), held("d", scope="/t")) == []
     assert told(check, held("a", UNKNOWN), held("b", UNKNOWN)) == [], "what only Azure knows is no twin"
     assert told(check, held("a"), replace(held("b"), type="azure-native:network:PrivateEndpoint")) == []
+    assert told(check, held("u", UNKNOWN), GROUP, held("a"), held("b")) == ["b"], (
+        "what comes after them counts"
+    )
+    elsewhere = {**held("b").inputs, "roleDefinitionId": "/subscriptions/y/providers/z/roleDefinitions/r"}
+    assert told(check, held("a"), replace(held("b"), inputs=elsewhere)) == ["b"], (
+        "a role has one id in each place"
+    )
 
 
 @pytest.mark.parametrize("kind", checks_data.DIAGNOSED)

@@ -36,7 +36,10 @@ _LINT_FIELDS = tuple(
     )
 )
 """Of the checks of single fields; what a call of the lint is made of is tested by all."""
-_POLICY = ("packages/infra/tests/test_policy_*decisions.py",)
+_POLICY = (
+    "packages/infra/tests/test_policy_*decisions.py",
+    "packages/infra/tests/test_kubernetes_versions.py",
+)
 _RETRAINING = ("packages/engine/tests/unit/lifecycle/test_retraining*.py",)
 
 _LINT_RULES = (
