@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import product
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 from engine_world import MODEL
@@ -13,6 +13,8 @@ from mlops.errors import Problem, Unproven
 from mlops.lifecycle.desired import check_rules
 from mlops.spec._yaml import Document
 from mlops.spec.files import release_path
+from mlops.spec.proof import Recorded
+from mlops.spec.seal import Seal
 
 TEXT = """\
 model: freight
@@ -25,6 +27,11 @@ gates:
   verdict: pass
 """
 """Lines that a difference may be about; what a release has to say besides is not asked here."""
+
+
+SEALED, PLAIN = (
+    Recorded(MODEL, 2, {}, "run", cast(Seal, SimpleNamespace(strict=strict))) for strict in (True, False)
+)
 
 
 def tree(found: dict[int, Any], *, verified: bool = False, named: bool = False, based: bool = False) -> Any:
@@ -75,3 +82,25 @@ def test_a_version_that_the_registry_does_not_know_hides_no_other(
     assert first == Problem(f"{release_path(MODEL, 1)}:2", "is not registered", "version")
     assert [problem.field for problem in rest] == ["digest", "gates.1.verdict"]
     assert [found for _, found, _ in asked] == [7]
+
+
+@pytest.mark.parametrize(
+    ("named", "based", "strict", "compared"),
+    [
+        (False, True, True, False),
+        (False, True, False, True),
+        (True, True, True, True),
+        (False, False, True, True),
+    ],
+)
+def test_where_records_must_be_signed_an_old_release_that_nobody_asks_for_is_let_be(
+    asked: list[tuple[object, object, bool]], named: bool, based: bool, strict: bool, compared: bool
+) -> None:
+    told = list(check_rules.recorded(tree({2: SEALED if strict else PLAIN}, named=named, based=based)))
+    assert bool(told) is bool(asked) is compared
+
+
+def test_one_that_is_let_be_hides_no_other(asked: list[tuple[object, object, bool]]) -> None:
+    world = tree({2: SEALED, 3: SEALED}, based=True)
+    told = [problem.where.partition(":")[0] for problem in check_rules.recorded(world)]
+    assert told == [release_path(MODEL, 3)] * 2
