@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -25,3 +26,13 @@ def _real_cache(_clean_environment: None, monkeypatch: pytest.MonkeyPatch) -> No
 def stacks() -> Mapping[str, Captured]:
     """Every stack of the repository, as the program registers it."""
     return {c.stack: c for c in capture_stacks(ROOT)}
+
+
+@pytest.fixture
+def repository(tmp_path: Path) -> Path:
+    """The stacks of this repository, to be changed; the program is its own."""
+    for name in ("Pulumi.yaml", "mlops.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    shutil.copytree(ROOT / "environments", tmp_path / "environments")
+    (tmp_path / "infra").symlink_to(ROOT / "infra")
+    return tmp_path

@@ -4,7 +4,6 @@ told as unknown; what a change costs is the difference of two bills."""
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import date
 from pathlib import Path
 
@@ -230,15 +229,6 @@ def test_a_new_table_has_what_was_answered_and_names_the_rest() -> None:
 
 def test_every_meter_of_the_table_can_be_asked_for() -> None:
     assert {m for m in METERS if not renew.address(m, "westeurope")} == {"own keys of a workspace"}
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    for name in ("Pulumi.yaml", "mlops.toml"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "environments", tmp_path / "environments")
-    (tmp_path / "infra").symlink_to(ROOT / "infra")
-    return tmp_path
 
 
 def test_the_verb_prints_a_machines_json_and_renews(

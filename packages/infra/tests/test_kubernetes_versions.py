@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import shutil
 from datetime import date
 from pathlib import Path
 
 import pytest
 
-from graphs import ROOT, plan
+from graphs import plan
 from mlops.doctor import platform
 from mlops.doctor.case import Case
 from mlops.infra.kubernetes_versions import ENDS, last_day, sentence, verdict
 from mlops.infra.plan import api
 from mlops.infra.policy import checks_platform
 from mlops.infra.policy.judge import judge
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    for name in ("Pulumi.yaml", "mlops.toml"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "environments", tmp_path / "environments")
-    (tmp_path / "infra").symlink_to(ROOT / "infra")
-    return tmp_path
 
 
 def _with_version(repository: Path, version: str) -> None:

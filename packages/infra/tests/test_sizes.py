@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -31,15 +30,6 @@ PAGE = """
 |---|---|---|---|---|
 | NVv3-series | **Announced** | - | 10/31/26 | - |
 """
-
-
-@pytest.fixture
-def repository(tmp_path: Path) -> Path:
-    for name in ("Pulumi.yaml", "mlops.toml"):
-        shutil.copy(ROOT / name, tmp_path)
-    shutil.copytree(ROOT / "environments", tmp_path / "environments")
-    (tmp_path / "infra").symlink_to(ROOT / "infra")
-    return tmp_path
 
 
 def _with_size(repository: Path, size: str) -> None:

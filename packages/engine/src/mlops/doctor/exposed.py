@@ -14,8 +14,8 @@ from mlops.doctor.finding import Finding
 from mlops.errors import InvalidInput
 from mlops.forge.git import Git
 from mlops.spec import files as spec_files
-from mlops.spec._yaml import Document, plain_value, read_text
-from mlops.spec.gatepolicy import GatePolicy
+from mlops.spec._yaml import plain_value, read_text
+from mlops.spec.gatepolicy import load_gates
 
 _KEY_FILES: Final = re.compile(
     r"(?:^|/)(?:\.env(?:\.(?!example|sample|template)[^/]*)?|\.netrc|\.pypirc|id_(?:rsa|dsa|ecdsa|ed25519)|"
@@ -38,6 +38,12 @@ _LASTING: Final = re.compile(
 _OWNERS: Final = (".github/CODEOWNERS", "CODEOWNERS", "docs/CODEOWNERS")
 
 
+def holding(git: Git, pattern: str) -> list[str]:
+    """Files in git that have text of the pattern, a POSIX extended regular expression."""
+    code, said, _ = git.answer("grep", "-I", "-l", "-E", "-e", pattern)
+    return said.splitlines() if code == 0 else []
+
+
 def committed(case: Case) -> Iterator[Finding]:
     """No file in git is a key, or has one in it."""
     git = Git(case.root)
@@ -49,8 +55,7 @@ def committed(case: Case) -> Iterator[Finding]:
                 "committed", "error", sentence, f"git rm --cached {name}, then make new keys", file=True
             )
     for what, pattern in _TOKENS.items():
-        code, said, _ = git.answer("grep", "-I", "-l", "-E", "-e", pattern)
-        for name in said.splitlines() if code == 0 else ():
+        for name in holding(git, pattern):
             sentence = f"{name}: {what} in git; it is everybody's who has a clone, for ever"
             yield Finding("committed", "error", sentence, "make a new one, then remove this one", file=True)
 
@@ -60,7 +65,8 @@ def workflows(case: Case) -> Iterator[Finding]:
     for path in sorted((case.root / ".github/workflows").glob("*.y*ml")):
         name = path.relative_to(case.root).as_posix()
         try:
-            content = plain_value(read_text(path, name))
+            text = read_text(path, name)
+            content = plain_value(text)
         except (InvalidInput, ValueError, yaml.YAMLError) as error:
             yield Finding("workflows", "unknown", f"{name} cannot be read: {str(error).splitlines()[0]}")
             continue
@@ -71,7 +77,7 @@ def workflows(case: Case) -> Iterator[Finding]:
                 if _OF_STRANGERS.search(str(_mapping(step).get("run", ""))):
                     sentence = f"{name}: job {job} puts text of strangers into a script, which then runs it"
                     yield Finding("workflows", "error", sentence, "give it by env: and quote it", file=True)
-        for secret in dict.fromkeys(_LASTING.findall(path.read_text(encoding="utf-8"))):
+        for secret in dict.fromkeys(_LASTING.findall(text)):
             sentence = (
                 f"{name}: the secret {secret} is good until somebody ends it; a login by OIDC is for minutes"
             )
@@ -113,7 +119,7 @@ def owners(case: Case) -> Iterator[Finding]:
         "environments/policy.yaml": "the policy",
         f"environments/{last}/model.yaml": f"what {last} serves",
         "infra/__main__.py": "the infrastructure",
-        "CODEOWNERS" if name == "CODEOWNERS" else name: "this file itself",
+        name: "this file itself",
     }
     for file, what in decides.items():
         owned = next((people for spec, people in reversed(rules) if spec.match_file(file)), [])
@@ -142,7 +148,7 @@ def code_in_models(case: Case) -> Iterator[Finding]:
         path = spec_files.gates_path(model)
         if not (case.root / path).is_file():
             continue
-        allowed = Document.read(case.root / path, path).parse(GatePolicy).allow_code
+        allowed = load_gates(case.root, model).allow_code
         if allowed is not None:
             sentence = (
                 f"{path}: {allowed.approver} lets the model run code when it is loaded: {allowed.reason}"

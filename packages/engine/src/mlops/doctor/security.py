@@ -90,8 +90,7 @@ def reviews(case: Case) -> Iterator[Finding]:
 def secrets(case: Case) -> Iterator[Finding]:
     """No key lies in git, in an address of git, or where others on this machine can read it."""
     git = Git(case.root)
-    code, said, _ = git.answer("grep", "-I", "-l", "-E", "-e", _PRIVATE)
-    for name in said.splitlines() if code == 0 else ():
+    for name in exposed.holding(git, _PRIVATE):
         sentence = f"{name}: a private key in git; it is everybody's who has a clone, for ever"
         yield Finding("secrets", "error", sentence, "make a new key, then remove the file", file=True)
     code, said, _ = git.answer("remote", "-v")

@@ -138,7 +138,7 @@ class _Reading:
 
     def problems_of(self, only: Collection[str]) -> list[Problem]:
         """Of the file, and of the jobs that the steps `only` need."""
-        needed, queue = set[str](), [*only, *(str(self._hook(hook)) for hook in self.hooks if hook == _FIRST)]
+        needed, queue = set[str](), [*only, *([self._hook(_FIRST)] if _FIRST in self.hooks else [])]
         while queue:
             name = queue.pop()
             if name in needed:

@@ -67,13 +67,6 @@ class Repository(World):
         return version
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("empty")
-    World(folder).tracker.find_runs("freight")
-    return folder
-
-
 @pytest.fixture
 def world(empty: Path, tmp_path: Path) -> Iterator[Repository]:
     import shutil

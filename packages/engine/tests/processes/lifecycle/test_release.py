@@ -25,14 +25,6 @@ from mlops.spec.proof import JUDGED, RELEASED, differences
 from mlops.targets.local.registry import KEY
 
 
-@pytest.fixture(scope="module")
-def empty(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A registry with its database made, which takes seconds; each test works on a copy."""
-    folder = tmp_path_factory.mktemp("empty")
-    World(folder).tracker.find_runs("freight")
-    return folder
-
-
 @pytest.fixture
 def world(empty: Path, tmp_path: Path) -> Iterator[World]:
     shutil.copytree(empty, tmp_path, dirs_exist_ok=True)

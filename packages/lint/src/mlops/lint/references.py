@@ -77,36 +77,28 @@ def check_asset(place: At) -> Iterator[Finding]:
 
 
 def _address(place: At, reference: str) -> Iterator[Finding]:
-    """The first word of a long address, and a path of a datastore."""
-    first, _, rest = reference[len("azureml:") :].lstrip("/").partition("/")
-    meant = nearest(first.lower(), _FIRST, 0.75)
-    if first.lower() not in _FIRST and meant:
-        message = f"{reference!r} cannot be read: after azureml:// stands {meant!r}, not {first!r}"
-        yield place.says("bad-reference", message)
-    elif first.lower() == "datastores" and not re.fullmatch(_OF_STORE, rest):
-        message = f"{reference!r} is no path of a datastore; write azureml://datastores/<name>/paths/<path>"
-        yield place.says("bad-reference", message)
-    elif first.lower() == "jobs" and not re.fullmatch(r"[^/]+/outputs/[^/]+(/.*)?", rest):
+    """What a long address names: by its first word, and in a workspace by the word behind that."""
+    address = reference[len("azureml:") :].lstrip("/")
+    first, _, rest = address.partition("/")
+    yield from _named(place, "azureml://", address, _FIRST)
+    if first.lower() == "jobs" and not re.fullmatch(r"[^/]+/outputs/[^/]+(/.*)?", rest):
         message = (
             f"{reference!r} is no output of a job; write azureml://jobs/<job>/outputs/<output>/paths/<path>"
         )
         yield place.says("bad-reference", message)
-    elif first.lower() == "subscriptions":
-        yield from _of_workspace(place, reference)
+    elif first.lower() == "subscriptions" and (inside := _IN_WORKSPACE.search(reference)):
+        yield from _named(place, "the workspace", inside["rest"], _OF_WORKSPACE)
 
 
-def _of_workspace(place: At, reference: str) -> Iterator[Finding]:
-    """What a long address names in its workspace."""
-    found = _IN_WORKSPACE.search(reference)
-    if found is None:
-        return
-    kind, _, path = found["rest"].partition("/")
-    meant = nearest(kind.lower(), _OF_WORKSPACE, 0.75)
-    if kind.lower() not in _OF_WORKSPACE and meant:
-        message = f"{reference!r} cannot be read: after the workspace stands {meant!r}, not {kind!r}"
+def _named(place: At, behind: str, part: str, known: tuple[str, ...]) -> Iterator[Finding]:
+    """The word that stands `behind` something, and the path of a datastore after it."""
+    word, _, path = part.partition("/")
+    meant = nearest(word.lower(), known, 0.75)
+    if word.lower() not in known and meant:
+        message = f"{place.value!r} cannot be read: after {behind} stands {meant!r}, not {word!r}"
         yield place.says("bad-reference", message)
-    elif kind.lower() == "datastores" and not re.fullmatch(_OF_STORE, path):
-        message = f"{reference!r} is no path of a datastore; it ends in datastores/<name>/paths/<path>"
+    elif word.lower() == "datastores" and not re.fullmatch(_OF_STORE, path):
+        message = f"{place.value!r} is no path of a datastore; it ends in datastores/<name>/paths/<path>"
         yield place.says("bad-reference", message)
 
 

@@ -91,10 +91,12 @@ def _take_more_numbers(loader: Any) -> None:
 _take_more_numbers(_Loader)
 
 
+_RESOLVER: Any = _Loader("")
+
+
 def is_plain_text(text: str) -> bool:
     """Whether `text`, written without quotes, is the same text to all readers of YAML."""
-    loader: Any = _Loader("")
-    tag = str(loader.resolve(yaml.ScalarNode, text, (True, False)))
+    tag = str(_RESOLVER.resolve(yaml.ScalarNode, text, (True, False)))
     return tag == _STR and not differs(text, tag)
 
 
@@ -326,12 +328,8 @@ def _sentence(error: Any, model: type[BaseModel]) -> tuple[Loc, str]:
         return loc, message
     if isinstance(given, str) and kind in _UNQUOTED and _is_number(given):
         return loc, f"{message}; got the text {_shown(given)}: write it without quotes"
-    meant = (
-        hint(given, re.findall(r"'([^']*)'", message))
-        if kind == "literal_error" and isinstance(given, str)
-        else ""
-    )
-    return loc, f"{message}; got {_shown(given)}{meant}"
+    allowed = re.findall(r"'([^']*)'", message) if kind == "literal_error" else []
+    return loc, f"{message}; got {_shown(given)}{hint(given, allowed) if isinstance(given, str) else ''}"
 
 
 _UNQUOTED = ("int_type", "float_type", "bool_type")
