@@ -14,7 +14,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -23,7 +22,9 @@ from tests.azure.emulator import documented
 from tests.azure.emulator.arm import type_of
 from tests.azure.emulator.server import Exchange
 from tests.azure.emulator.types import NEXT, QUIRKS, SPELLED, folder
-from tests.azure.failures import failures
+from tests.azure.failures import FILE
+from tests.contracts.evidence import recorded_anew, what_goes_wrong
+from tests.contracts.failures import failures
 
 RECORDED = Path(__file__).with_name("evidence.json")
 PAGE = Path(__file__).parents[4] / "docs" / "azure-evidence.md"
@@ -123,7 +124,6 @@ def render(counts: Mapping[str, int]) -> str:
         f"- `{field}`: azure-ai-ml writes {', '.join(f'`{v}`' for v in values)}; the type has another case"
         for field, values in SPELLED.items()
     ]
-    told = [f"| {f.name} | {f.happens} | {f.sentence}{' …' if f.log else ''} |" for f in failures()]
     return "\n".join(
         [
             _HEADER + "\n".join(lines),
@@ -134,14 +134,7 @@ def render(counts: Mapping[str, int]) -> str:
             "",
             *quirks,
             "",
-            "## What goes wrong, and what the user is told",
-            "",
-            "`test_failures.py` there provokes each and compares the sentence word for word.",
-            "",
-            "| | what happens | the sentence |",
-            "|---|---|---|",
-            *told,
-            "",
+            *what_goes_wrong("test_failures.py", failures(FILE)),
         ]
     )
 
@@ -152,17 +145,8 @@ def main(arguments: list[str]) -> int:
         if folder() is None:
             sys.stderr.write("ARM_TYPES must name a copy of the official types (docs/infrastructure.md)\n")
             return 2
-        fresh = RECORDED.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        here = Path(__file__).parent
-        # What is stale until this has ended is no condition for it.
-        tests = [str(here), f"--ignore={here / 'test_evidence.py'}"]
-        command = [sys.executable, "-m", "pytest", *tests, "-q", "-p", "no:cacheprovider"]
-        done = subprocess.run(command, env={**os.environ, _INTO: str(fresh)}, check=False)
-        if done.returncode:
-            sys.stderr.write("the tests must pass before what they ask for is evidence\n")
-            return done.returncode
-        fresh.replace(RECORDED)
+        if code := recorded_anew(RECORDED, _INTO, "test_evidence.py"):
+            return code
     PAGE.write_text(render(recorded()), encoding="utf-8")
     return 0
 

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tests.azure.emulator import Answer, Emulator
 
@@ -23,22 +20,6 @@ _VOLATILE = (
 )
 
 Provoke = Callable[[Emulator], Any]
-
-
-@dataclasses.dataclass(frozen=True)
-class Failure:
-    """`during`: the action of `test_failures.py` that meets it. `log`: last lines of a log follow."""
-
-    name: str
-    happens: str
-    during: str
-    sentence: str
-    log: bool = False
-
-
-def failures() -> list[Failure]:
-    """The table."""
-    return [Failure(**entry) for entry in yaml.safe_load(FILE.read_text(encoding="utf-8"))]
 
 
 def steady(sentence: str) -> str:

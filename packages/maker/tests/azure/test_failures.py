@@ -15,9 +15,10 @@ from mlops.targets.azure import open_azure
 from mlops.targets.azure.connect import Connection
 from tests.azure import tiny
 from tests.azure.emulator import Emulator
-from tests.azure.failures import PROVOKED, Failure, failures, steady
+from tests.azure.failures import FILE, PROVOKED, steady
 from tests.azure.online_bench import IMAGE, AzureBench, settings_with
 from tests.contracts.endpoints import create, write_artifacts
+from tests.contracts.failures import Failure, failures
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +72,7 @@ def actions(
     }
 
 
-@pytest.mark.parametrize("failure", failures(), ids=lambda f: f.name)
+@pytest.mark.parametrize("failure", failures(FILE), ids=lambda f: f.name)
 def test_the_sentence(
     failure: Failure,
     tracked: Emulator,
@@ -91,4 +92,4 @@ def test_the_sentence(
 
 
 def test_the_table_names_every_failure_once() -> None:
-    assert [f.name for f in failures()] == list(PROVOKED)
+    assert [f.name for f in failures(FILE)] == list(PROVOKED)

@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from tests.databricks.failures import failures
+from tests.contracts.evidence import recorded_anew, what_goes_wrong
+from tests.contracts.failures import failures
+from tests.databricks.failures import FILE
 
 RECORDED = Path(__file__).with_name("evidence.json")
 PAGE = Path(__file__).parents[4] / "docs" / "databricks-evidence.md"
@@ -71,39 +72,22 @@ def render(known: Mapping[str, list[str]]) -> str:
     """The page."""
     by_path = sorted(known, key=lambda name: name.split(" ")[::-1])
     lines = [f"| `{name}` | {', '.join(f'`{kind}`' for kind in known[name])} |" for name in by_path]
-    told = [f"| {f.name} | {f.happens} | {f.sentence}{' …' if f.log else ''} |" for f in failures()]
     return "\n".join(
         [
             _HEADER + "\n".join(lines),
             "",
             f"Of {len(known)} operations, {sum(bool(kinds) for kinds in known.values())} are held to a type.",
             "",
-            "## What goes wrong, and what the user is told",
-            "",
-            "`test_databricks_failures.py` there provokes each and compares the sentence word for word.",
-            "",
-            "| | what happens | the sentence |",
-            "|---|---|---|",
-            *told,
-            "",
+            *what_goes_wrong("test_databricks_failures.py", failures(FILE)),
         ]
     )
 
 
 def main(arguments: list[str]) -> int:
     """See the module's docstring; the exit code is that of the tests."""
-    if "--page" not in arguments:
-        fresh = RECORDED.with_suffix(".new")
-        fresh.unlink(missing_ok=True)
-        here = Path(__file__).parent
-        # What is stale until this has ended is no condition for it.
-        tests = [str(here), f"--ignore={here / 'test_databricks_evidence.py'}"]
-        command = [sys.executable, "-m", "pytest", *tests, "-q", "-m", "not slow", "-p", "no:cacheprovider"]
-        done = subprocess.run(command, env={**os.environ, _INTO: str(fresh)}, check=False)
-        if done.returncode:
-            sys.stderr.write("the tests must pass before what they ask for is evidence\n")
-            return done.returncode
-        fresh.replace(RECORDED)
+    anew = "--page" not in arguments
+    if anew and (code := recorded_anew(RECORDED, _INTO, "test_databricks_evidence.py", "-m", "not slow")):
+        return code
     PAGE.write_text(render(recorded()), encoding="utf-8")
     return 0
 

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-import yaml
 
 from tests.databricks.emulator import Answer, Emulator
 
@@ -18,24 +15,6 @@ _ABORTED = re.compile(r"\(\('Connection.*?\)\)\)")
 _ENDPOINT = "/serving-endpoints/"
 
 Provoke = Callable[[Emulator], Any]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """`during`: the action of `test_databricks_failures.py` that meets it. `error`: the class of the
-    error, which chooses the exit code. `log`: last lines of a log follow."""
-
-    name: str
-    happens: str
-    during: str
-    error: str
-    sentence: str
-    log: bool = False
-
-
-def failures() -> list[Failure]:
-    """The table."""
-    return [Failure(**entry) for entry in yaml.safe_load(FILE.read_text(encoding="utf-8"))]
 
 
 def steady(sentence: str) -> str:

@@ -11,9 +11,10 @@ from mlops.errors import InvalidInput, MlopsError, TargetError
 from mlops.targets.databricks.connect import Connection
 from mlops.targets.databricks.endpoints import DatabricksEndpoints
 from tests.contracts.endpoints import ENV, MODEL, create
+from tests.contracts.failures import Failure, failures
 from tests.databricks.bench import DatabricksBench, write_artifacts
 from tests.databricks.emulator import Emulator
-from tests.databricks.failures import PROVOKED, Failure, Provoke, failures, steady
+from tests.databricks.failures import FILE, PROVOKED, Provoke, steady
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def actions(bench: DatabricksBench, tracked: Emulator) -> dict[str, Callable[[Pr
     }
 
 
-@pytest.mark.parametrize("failure", failures(), ids=lambda f: f.name)
+@pytest.mark.parametrize("failure", failures(FILE), ids=lambda f: f.name)
 def test_the_sentence(
     failure: Failure,
     actions: dict[str, Callable[[Provoke], None]],
@@ -66,7 +67,7 @@ def test_the_sentence(
 
 
 def test_each_failure_of_the_table_is_provoked():
-    assert [failure.name for failure in failures()] == list(PROVOKED)
+    assert [failure.name for failure in failures(FILE)] == list(PROVOKED)
 
 
 def test_an_assertion_that_no_policy_admits(
